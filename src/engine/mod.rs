@@ -1,0 +1,161 @@
+//! The scheduler: which worker runs which call, when, and what becomes of a call whose worker dies.
+//!
+//! A pure state machine. It is told what happened (events: the public methods) and says what is to be done
+//! ([`Action`]s, taken with [`Engine::next_action`]). It knows neither napi nor files nor clocks nor
+//! processes: a worker is a number, a call is an index into a job, and time is a value that events bring
+//! along. That is what lets tests drive it through any order of events.
+//!
+//! # Words
+//!
+//! - A *job* is a list of calls that were submitted together. Calls are numbered from 0 within it.
+//! - A *chunk* is what one frame carries to a worker: runs of consecutive calls, of one or several jobs.
+//! - A *flight* is a chunk that a worker has and has not answered wholly.
+//! - A call is *begun* when its worker has said so (a counter in shared memory that is read when it
+//!   matters), *answered* when its result has come, *settled* when its caller has been told the outcome.
+//!   It settles exactly once.
+//!
+//! # The life of a worker
+//!
+//! 1. `Starting`: spawned, loading the user's module. It gets at most one call ahead, of a job that has one for
+//!    each worker.
+//! 2. `Ready`: it gets chunks. Out of it leads one of three ways:
+//! 3. `Stopping`: asked to exit, nothing in flight. It is killed when it has not gone in time.
+//! 4. `Dying`: killed. What its channel still holds counts, until
+//! 5. [`Engine::exited`]: answered calls keep their results; a call that had begun uses a retry or fails;
+//!    the others go back to the head of their queue, uncounted.
+//!
+//! # Time
+//!
+//! Limits count *running* time: the sum of the steps between ticks, each cut to twice the interval that was
+//! asked for. A process that was frozen for an hour sees one long tick, which counts as two short ones.
+
+mod chunk;
+mod job;
+mod keyed;
+mod scheduler;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::ops::Range;
+use std::time::Duration;
+
+pub use scheduler::Engine;
+
+/// A worker, from its start to its end. Numbers are not used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u32);
+
+/// Calls that were submitted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+/// A chunk on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FrameId(pub u32);
+
+/// What does not change in an engine's life.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many workers; at least 1.
+    pub workers: usize,
+    /// Calls that may wait, beyond those that free workers can take at once.
+    pub max_queue: Option<u64>,
+    /// A worker is replaced after so many calls.
+    pub max_calls_per_worker: Option<u64>,
+    /// A worker is replaced once its resident set is larger, in bytes.
+    pub max_worker_memory: Option<u64>,
+    /// A worker that has had nothing to do for so long is stopped.
+    pub idle_timeout: Option<Duration>,
+    /// How long a cancelled call may go on before its worker is killed.
+    pub grace: Duration,
+    /// How long the work of one chunk should take.
+    pub target: Duration,
+    /// Whether workers start at the first submission instead of at [`Engine::start`].
+    pub lazy: bool,
+}
+
+/// What is submitted.
+#[derive(Clone, Debug, Default)]
+pub struct JobSpec {
+    /// How many calls.
+    pub calls: u32,
+    /// The key of each call; keys are numbered from 0 in the order of their first call. Calls of one key
+    /// run in order, one after another, on one worker as long as that lives.
+    pub keys: Option<Vec<u32>>,
+    /// Whether a failed call makes the later ones of its key be skipped.
+    pub stop_key_on_error: bool,
+    /// How long one call may run.
+    pub timeout: Option<Duration>,
+    /// How often a call whose worker died while running it is run again.
+    pub retries: u32,
+    /// One call to each worker: no worker gets a second one while others that were there, or on their way,
+    /// at the submission are still starting.
+    pub spread: bool,
+}
+
+/// Why a submission is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    QueueFull { waiting: u64 },
+    Closed,
+}
+
+/// Consecutive calls of one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub job: JobId,
+    pub calls: Range<u32>,
+}
+
+/// Consecutive calls of one job that a reply has settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    pub job: JobId,
+    pub calls: Range<u32>,
+    /// Where in the reply the result of the first of them is.
+    pub offset: u32,
+}
+
+/// What became of calls that no reply settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The job was cancelled.
+    Aborted,
+    /// It ran longer than its timeout.
+    TimedOut,
+    /// The engine was terminated, or its workers removed.
+    Closed,
+    /// This worker died while running it.
+    Exited(WorkerId),
+    /// No worker could be brought up; this one was the last to fail.
+    BootFailed(WorkerId),
+    /// An earlier call of its key failed.
+    Skipped,
+}
+
+/// Something that the engine wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a worker.
+    Spawn { worker: WorkerId },
+    /// Encode these calls and send them. Calls are numbered on from `seq` in the worker's own count.
+    Send { worker: WorkerId, frame: FrameId, seq: u32, runs: Vec<Run> },
+    /// Tell the worker that these calls are no longer wanted: skip them, or fire their signal.
+    Cancel { worker: WorkerId, seqs: Vec<u32> },
+    /// Ask the worker to exit.
+    Stop { worker: WorkerId },
+    /// Kill the worker.
+    Kill { worker: WorkerId },
+    /// Tell the callers.
+    Settle { job: JobId, calls: Range<u32>, outcome: Outcome },
+    /// What [`Engine::await_ready`] waited for has come, or cannot.
+    Ready { outcome: Result<(), Outcome> },
+    /// Closed or terminated, and the last worker is gone.
+    Closed,
+}
+
+/// A worker said what cannot be; it is not to be believed further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation(pub &'static str);

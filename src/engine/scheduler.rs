@@ -1,0 +1,952 @@
+//! The state machine itself: events in, actions out.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+use std::time::Duration;
+
+use super::chunk::share;
+use super::job::Job;
+use super::stats::{Durations, Stats, WorkerState, WorkerStats};
+use super::worker::{CallState, Flight, FlightCall, Phase, Retire, Worker, is_reached};
+use super::{Action, Answered, Config, FrameId, JobId, JobSpec, Outcome, Refused, Run, Violation, WorkerId};
+
+/// How often in a row all boots may fail before what waits is rejected.
+const MAX_BOOT_FAILURES: u32 = 3;
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// A worker that was asked to exit has at least this long, whatever the grace period.
+const MIN_STOP_GRACE: Duration = Duration::from_secs(5);
+const MIN_TICK: Duration = Duration::from_millis(1);
+const MAX_TICK: Duration = Duration::from_millis(50);
+/// Chunks that one worker has at the same time at most.
+const MAX_FLIGHTS: usize = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Open,
+    /// Accepted work is finished, new work is refused.
+    Closing,
+    /// Everything is settled; only workers are left to go.
+    Terminated,
+}
+
+/// See the [module](super).
+pub struct Engine {
+    config: Config,
+    mode: Mode,
+    jobs: BTreeMap<JobId, Job>,
+    /// Jobs with waiting calls. Older jobs first, so what goes back is at the head again.
+    queue: BTreeSet<JobId>,
+    workers: BTreeMap<WorkerId, Worker>,
+    actions: VecDeque<Action>,
+    next_job: u64,
+    next_worker: u32,
+    next_frame: u32,
+    uses: u64,
+    /// Calls in `queue`'s jobs that wait.
+    waiting: u64,
+    /// Calls that are in flight and wanted.
+    running: u64,
+    /// Somebody waits for all workers to be ready.
+    ready_awaited: bool,
+    boot_failures: u32,
+    /// Running time until the next start of a worker is allowed.
+    backoff: Duration,
+    /// The interval that was last asked for, and when the last tick was.
+    tick: Option<(Duration, Duration)>,
+    closed_told: bool,
+    done: u64,
+    failed: u64,
+    restarts: u64,
+    wait_time: Durations,
+    run_time: Durations,
+}
+
+impl Engine {
+    pub fn new(config: Config) -> Engine {
+        Engine {
+            config: Config { workers: config.workers.max(1), ..config },
+            mode: Mode::Open,
+            jobs: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            workers: BTreeMap::new(),
+            actions: VecDeque::new(),
+            next_job: 0,
+            next_worker: 0,
+            next_frame: 0,
+            uses: 0,
+            waiting: 0,
+            running: 0,
+            ready_awaited: false,
+            boot_failures: 0,
+            backoff: Duration::ZERO,
+            tick: None,
+            closed_told: false,
+            done: 0,
+            failed: 0,
+            restarts: 0,
+            wait_time: Durations::new(),
+            run_time: Durations::new(),
+        }
+    }
+
+    // ---- What callers do -------------------------------------------------------------------------------
+
+    /// Starts the workers, unless they are to start with the first job.
+    pub fn start(&mut self) {
+        if !self.config.lazy {
+            self.start_up_to(self.config.workers);
+        }
+    }
+
+    /// Takes a job: all of its calls, or none.
+    pub fn submit(&mut self, spec: JobSpec, now: Duration) -> Result<JobId, Refused> {
+        if self.mode != Mode::Open {
+            return Err(Refused::Closed);
+        }
+        debug_assert!(spec.keys.as_ref().is_none_or(|keys| keys.len() == spec.calls as usize));
+        let calls = u64::from(spec.calls);
+        if let Some(max) = self.config.max_queue {
+            let busy = self.workers.values().filter(|worker| worker.is_live() && worker.is_busy()).count();
+            let free = self.config.workers.saturating_sub(busy) as u64;
+            if self.waiting + calls > max.saturating_add(free) {
+                return Err(Refused::QueueFull { waiting: self.waiting });
+            }
+        }
+        let id = JobId(self.next_job);
+        self.next_job += 1;
+        if calls > 0 {
+            self.jobs.insert(id, Job::new(spec, now));
+            self.queue.insert(id);
+            self.waiting += calls;
+            self.start_needed();
+            let next_worker = WorkerId(self.next_worker);
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.spread_over(next_worker);
+            }
+        }
+        Ok(id)
+    }
+
+    /// Settles what is left of a job as aborted, at once. What runs is told to stop, and its worker is
+    /// replaced when it does not.
+    pub fn cancel(&mut self, job: JobId) {
+        self.settle_waiting(job, Outcome::Aborted);
+        let mut hits = Vec::new();
+        for (&id, worker) in &mut self.workers {
+            let mut seqs = Vec::new();
+            for flight in &mut worker.flights {
+                for offset in 0..flight.calls.len() {
+                    let call = &mut flight.calls[offset];
+                    if call.job == job && call.state.is_wanted() {
+                        flight.watched = true;
+                        flight.expected = None;
+                        call.state = match call.state {
+                            CallState::Begun { .. } => CallState::Abandoned { since: Duration::ZERO },
+                            _ => CallState::Revoked,
+                        };
+                        hits.push(call.index);
+                        seqs.push(flight.seq(offset));
+                    }
+                }
+            }
+            if !seqs.is_empty() && matches!(worker.phase, Phase::Starting | Phase::Ready) {
+                self.actions.push_back(Action::Cancel { worker: id, seqs });
+            }
+        }
+        hits.sort_unstable();
+        for call in hits {
+            self.settle_in_flight(job, call, Outcome::Aborted);
+        }
+    }
+
+    /// Asks for an [`Action::Ready`] once all workers are ready, or cannot be.
+    pub fn await_ready(&mut self) {
+        self.ready_awaited = true;
+        if self.mode != Mode::Open {
+            self.tell_ready(Err(Outcome::Closed));
+        }
+        self.check_ready_awaited();
+    }
+
+    /// Refuses new work, finishes what was accepted, then stops the workers.
+    pub fn close(&mut self) {
+        if self.mode == Mode::Open {
+            self.mode = Mode::Closing;
+            self.tell_ready(Err(Outcome::Closed));
+        }
+    }
+
+    /// Settles everything as closed and kills the workers, at once.
+    pub fn terminate(&mut self) {
+        self.mode = Mode::Terminated;
+        self.tell_ready(Err(Outcome::Closed));
+        self.settle_everything(Outcome::Closed);
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        for id in ids {
+            self.kill(id);
+        }
+    }
+
+    /// Settles everything as closed and lets go of the workers: the idle are stopped, the busy killed. The
+    /// next job starts new ones.
+    pub fn remove_workers(&mut self) {
+        self.tell_ready(Err(Outcome::Closed));
+        self.settle_everything(Outcome::Closed);
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        for id in ids {
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            // Nobody is to take its place before there is work again.
+            worker.retire = Some(Retire::Now);
+            match worker.phase {
+                Phase::Ready if !worker.is_busy() => self.stop(id),
+                Phase::Stopping { .. } => {}
+                _ => self.kill(id),
+            }
+        }
+    }
+
+    // ---- What happened ---------------------------------------------------------------------------------
+
+    /// The worker has loaded the user's module.
+    pub fn ready(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if worker.phase != Phase::Starting {
+            return;
+        }
+        worker.phase = Phase::Ready;
+        self.boot_failures = 0;
+        self.backoff = Duration::ZERO;
+        // A replacement is up: one of those that waited for one can go.
+        let replaced = |worker: &Worker| worker.retire == Some(Retire::WhenReplaced);
+        let old = self.workers.iter().find(|(_, worker)| replaced(worker)).map(|(&id, _)| id);
+        if let Some(old) = old {
+            self.retire(old, Retire::Now);
+        }
+        self.check_ready_awaited();
+    }
+
+    /// The user's module does not load in this worker.
+    pub fn load_failed(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id)
+            && worker.phase == Phase::Starting
+        {
+            let flights = std::mem::take(&mut worker.flights);
+            self.release(id);
+            for call in flights.into_iter().flat_map(|flight| flight.calls).rev() {
+                if call.state.is_wanted() {
+                    self.running -= 1;
+                    self.put_back(call.job, call.index);
+                }
+            }
+            self.stop(id);
+            self.tell_ready(Err(Outcome::BootFailed(id)));
+            self.boot_failed(id, 1);
+        }
+    }
+
+    /// Calls up to this number, in the worker's count, have begun.
+    pub fn begun(&mut self, id: WorkerId, mark: u32) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        for flight in &mut worker.flights {
+            for offset in 0..flight.calls.len() {
+                if !is_reached(mark, flight.seq(offset)) {
+                    return;
+                }
+                let call = &mut flight.calls[offset];
+                match call.state {
+                    CallState::Sent => call.state = CallState::Begun { ran: Duration::ZERO },
+                    CallState::Revoked => call.state = CallState::Abandoned { since: Duration::ZERO },
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Calls `offset..offset + calls` of a frame were answered, `failed` or not, having run for `elapsed` in
+    /// all. Returns those that settle by it; the others had settled before, and their results are dropped.
+    pub fn replied(
+        &mut self,
+        id: WorkerId,
+        frame: FrameId,
+        offset: u32,
+        calls: u32,
+        failed: bool,
+        elapsed: Duration,
+    ) -> Result<Vec<Answered>, Violation> {
+        let worker = self.workers.get_mut(&id).ok_or(Violation("a reply of an unknown worker"))?;
+        let place = worker.flights.iter().position(|flight| flight.frame == frame);
+        let place = place.ok_or(Violation("a reply to a frame that it does not have"))?;
+        let flight = &mut worker.flights[place];
+        let range = offset as usize..offset as usize + calls as usize;
+        let answers =
+            flight.calls.get_mut(range).ok_or(Violation("a reply to calls that it does not have"))?;
+        if answers.iter().any(|call| call.state == CallState::Answered) {
+            return Err(Violation("a second reply to a call"));
+        }
+        let mut answered: Vec<Answered> = Vec::new();
+        for (at, call) in (offset..).zip(answers) {
+            let wanted = call.state.is_wanted();
+            call.state = CallState::Answered;
+            if !wanted {
+                continue;
+            }
+            match answered.last_mut() {
+                Some(last) if last.job == call.job && last.calls.end == call.index => last.calls.end += 1,
+                _ => {
+                    let calls = call.index..call.index + 1;
+                    answered.push(Answered { job: call.job, calls, offset: at - offset });
+                }
+            }
+        }
+        flight.unanswered -= calls;
+        if flight.unanswered == 0 {
+            worker.flights.remove(place);
+        }
+        worker.done += u64::from(calls);
+        worker.failed += if failed { u64::from(calls) } else { 0 };
+        worker.idle = Duration::ZERO;
+        self.run_time.record(elapsed / calls.max(1), calls.into());
+        for run in &answered {
+            if let Some(job) = self.jobs.get_mut(&run.job) {
+                job.cost.observe(calls, elapsed);
+            }
+            for call in run.calls.clone() {
+                self.running -= 1;
+                self.count_settled(run.job, call, failed);
+            }
+        }
+        Ok(answered)
+    }
+
+    /// This call of a chunk that is being sent could not be encoded, and its caller has been told. The chunk
+    /// goes without it.
+    pub fn encode_failed(&mut self, id: WorkerId, frame: FrameId, offset: u32) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(place) = worker.flights.iter().position(|flight| flight.frame == frame) else { return };
+        let flight = &mut worker.flights[place];
+        let Some(call) = flight.calls.get_mut(offset as usize) else { return };
+        let (job, index, wanted) = (call.job, call.index, call.state.is_wanted());
+        if call.state != CallState::Answered {
+            call.state = CallState::Answered;
+            flight.unanswered -= 1;
+        }
+        if flight.unanswered == 0 {
+            worker.flights.remove(place);
+        }
+        if wanted {
+            self.running -= 1;
+            self.count_settled(job, index, true);
+        }
+    }
+
+    /// Every worker that is not gone.
+    pub fn workers(&self) -> Vec<WorkerId> {
+        self.workers.keys().copied().collect()
+    }
+
+    /// The call that a worker gave this number, while it is in flight.
+    pub fn call_of(&self, id: WorkerId, seq: u32) -> Option<(JobId, u32)> {
+        let flights = &self.workers.get(&id)?.flights;
+        let found =
+            flights.iter().find_map(|flight| flight.calls.get(seq.wrapping_sub(flight.first_seq) as usize));
+        found.map(|call| (call.job, call.index))
+    }
+
+    /// The worker's resident set is this large.
+    pub fn memory(&mut self, id: WorkerId, bytes: u64) {
+        let Some(limit) = self.config.max_worker_memory else { return };
+        if bytes > limit && self.workers.get(&id).is_some_and(|worker| worker.is_live()) {
+            self.retire(id, Retire::WhenReplaced);
+        }
+    }
+
+    /// The worker is gone, and its channel has been read to the end; `mark` is the last call that it began.
+    pub fn exited(&mut self, id: WorkerId, mark: u32) {
+        self.begun(id, mark);
+        let Some(mut worker) = self.workers.remove(&id) else { return };
+        let phase = worker.phase;
+        self.release(id);
+        // A worker that dies before it has begun anything of what it has says nothing about these calls,
+        // but three such deaths in a row do.
+        let innocent = worker.flights.iter().any(Flight::begun_any);
+        let mut suspect = !innocent && matches!(phase, Phase::Ready);
+        let mut back = Vec::new();
+        for flight in worker.flights.drain(..) {
+            for call in flight.calls {
+                if !call.state.is_wanted() {
+                    continue;
+                }
+                self.running -= 1;
+                let Some(job) = self.jobs.get_mut(&call.job) else { continue };
+                let begun = matches!(call.state, CallState::Begun { .. });
+                let struck = std::mem::take(&mut suspect) && job.strike(call.index);
+                if struck || (begun && !job.use_retry(call.index)) {
+                    self.settle_ended(call.job, call.index, Outcome::Exited(id));
+                } else {
+                    back.push((call.job, call.index));
+                }
+            }
+        }
+        for &(job, call) in back.iter().rev() {
+            self.put_back(job, call);
+        }
+        match phase {
+            Phase::Starting => self.boot_failed(id, MAX_BOOT_FAILURES),
+            // It had proved itself: a successor will too, and the next call should find it ready.
+            Phase::Ready | Phase::Dying
+                if worker.given > 0 && worker.retire.is_none() && self.mode == Mode::Open =>
+            {
+                self.restarts += 1;
+                self.start_one();
+            }
+            _ => {}
+        }
+    }
+
+    /// Time has passed. Call it about as often as [`Engine::next_tick`] says, after what the channels held
+    /// was handed in.
+    pub fn tick(&mut self, now: Duration) {
+        let Some((interval, last)) = self.tick else { return };
+        let step = now.saturating_sub(last).min(interval * 2);
+        self.tick = Some((interval, now));
+        self.backoff = self.backoff.saturating_sub(step);
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        for id in ids {
+            self.tick_worker(id, step);
+        }
+    }
+
+    /// How long until the next tick is wanted; `None` while there is nothing to watch. `now` starts the
+    /// count where there was none.
+    pub fn next_tick(&mut self, now: Duration) -> Option<Duration> {
+        let wanted = self.wanted_tick();
+        self.tick = match (wanted, self.tick) {
+            (None, _) => None,
+            (Some(interval), None) => Some((interval, now)),
+            (Some(interval), Some((_, last))) => Some((interval, last)),
+        };
+        wanted
+    }
+
+    /// Whether anything is under way that the process should stay alive for.
+    pub fn is_held(&self) -> bool {
+        !self.jobs.is_empty() || self.ready_awaited || (self.mode != Mode::Open && !self.closed_told)
+    }
+
+    /// Takes the next thing to be done.
+    pub fn next_action(&mut self, now: Duration) -> Option<Action> {
+        if self.actions.is_empty() {
+            self.advance(now);
+        }
+        self.actions.pop_front()
+    }
+
+    /// A picture of now.
+    pub fn stats(&self) -> Stats {
+        let workers = self.workers.iter().map(|(id, worker)| WorkerStats {
+            id: id.0,
+            state: match worker.phase {
+                Phase::Starting => WorkerState::Starting,
+                Phase::Ready if worker.is_busy() => WorkerState::Busy,
+                Phase::Ready => WorkerState::Ready,
+                Phase::Stopping { .. } | Phase::Dying => WorkerState::Stopping,
+            },
+            done: worker.done,
+            failed: worker.failed,
+        });
+        Stats {
+            workers: workers.collect(),
+            waiting: self.waiting,
+            running: self.running,
+            done: self.done,
+            failed: self.failed,
+            restarts: self.restarts,
+            wait_time: self.wait_time.summary(),
+            run_time: self.run_time.summary(),
+        }
+    }
+
+    // ---- Scheduling ------------------------------------------------------------------------------------
+
+    /// Hands out calls, starts and stops workers: whatever the present state asks for.
+    fn advance(&mut self, now: Duration) {
+        self.retire_spent();
+        self.dispatch(now);
+        self.start_needed();
+        if self.mode != Mode::Open && self.jobs.is_empty() {
+            // One that still runs a call that nobody wants has its grace period first.
+            let idle = self.workers.iter().filter(|(_, worker)| !worker.is_busy());
+            let ids: Vec<WorkerId> = idle.map(|(&id, _)| id).collect();
+            for id in ids {
+                self.stop(id);
+            }
+            if self.workers.is_empty() && !self.closed_told {
+                self.closed_told = true;
+                self.actions.push_back(Action::Closed);
+            }
+        }
+    }
+
+    /// Stops workers that are to be replaced and have nothing left to do.
+    fn retire_spent(&mut self) {
+        let spent = |worker: &Worker| {
+            worker.phase == Phase::Ready && worker.retire == Some(Retire::Now) && !worker.is_busy()
+        };
+        let ids: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, worker)| spent(worker)).map(|(&id, _)| id).collect();
+        for id in ids {
+            self.stop(id);
+        }
+    }
+
+    /// First every idle worker gets a chunk, the warmest first; then workers whose chunk will soon be done
+    /// get a second one, so that they need not wait out a round trip. A worker that is starting gets its call
+    /// of a spread job ahead, which saves the first result a round trip.
+    fn dispatch(&mut self, now: Duration) {
+        if self.waiting == 0 {
+            return;
+        }
+        let takes = |worker: &Worker| match worker.phase {
+            Phase::Starting => !worker.is_busy() && worker.retire.is_none(),
+            Phase::Ready => worker.retire != Some(Retire::Now),
+            Phase::Stopping { .. } | Phase::Dying => false,
+        };
+        let mut idle: Vec<(bool, u64, Reverse<WorkerId>)> = Vec::new();
+        let mut soon: Vec<(Duration, WorkerId)> = Vec::new();
+        for (&id, worker) in self.workers.iter().filter(|(_, worker)| takes(worker)) {
+            match worker.flights.back() {
+                // Of those that are starting, the one that was first will be ready first.
+                None => idle.push((worker.phase == Phase::Ready, worker.last_used, Reverse(id))),
+                Some(flight) if worker.flights.len() < MAX_FLIGHTS => {
+                    let expected = flight.expected.filter(|&expected| expected <= self.config.target * 2);
+                    soon.extend(expected.map(|expected| (expected, id)));
+                }
+                Some(_) => {}
+            }
+        }
+        idle.sort_unstable_by(|one, two| two.cmp(one));
+        for (_, _, Reverse(id)) in idle {
+            self.send_chunk(id, false, now);
+        }
+        soon.sort_unstable();
+        for (_, id) in soon {
+            self.send_chunk(id, true, now);
+        }
+    }
+
+    /// Sends one chunk to a worker, if there is one for it. `known` asks for calls of known cost only: a
+    /// call that may be long must not wait behind others.
+    fn send_chunk(&mut self, id: WorkerId, known: bool, now: Duration) {
+        let workers = self.workers.values().filter(|worker| worker.can_serve()).count();
+        let free: Vec<(WorkerId, bool)> = (self.workers.iter())
+            .filter(|(other, worker)| **other != id && worker.can_serve() && !worker.is_busy())
+            .map(|(&other, worker)| (other, worker.phase == Phase::Starting))
+            .collect();
+        let fair = share(self.waiting, workers);
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let allowed = match self.config.max_calls_per_worker {
+            Some(max) => u32::try_from(max.saturating_sub(worker.given)).unwrap_or(u32::MAX),
+            None => u32::MAX,
+        };
+        let ahead = worker.phase == Phase::Starting;
+        let mut room = fair.min(allowed).min(if ahead { 1 } else { u32::MAX });
+        let mut budget = self.config.target;
+        let mut expected = Some(Duration::ZERO);
+        let mut runs: Vec<Run> = Vec::new();
+        let mut watched = false;
+        let mut emptied = Vec::new();
+        for &job_id in &self.queue {
+            let Some(job) = self.jobs.get_mut(&job_id) else { continue };
+            if (known && job.cost.expected(1).is_none()) || (ahead && !job.goes_ahead_to(id)) {
+                continue;
+            }
+            let mut most = job.cost.calls_in(budget).min(room);
+            while most > 0
+                && let Some(calls) = job.take(id, most, &free)
+            {
+                let count = calls.len() as u32;
+                most -= count;
+                room -= count;
+                watched |= job.timeout.is_some();
+                self.wait_time.record(now.saturating_sub(job.submitted), count.into());
+                let cost = job.cost.expected(count);
+                budget = budget.saturating_sub(cost.unwrap_or(budget));
+                expected = expected.zip(cost).map(|(sum, cost)| sum + cost);
+                match runs.last_mut() {
+                    Some(last) if last.job == job_id && last.calls.end == calls.start => {
+                        last.calls.end = calls.end
+                    }
+                    _ => runs.push(Run { job: job_id, calls }),
+                }
+            }
+            if job.waiting() == 0 {
+                emptied.push(job_id);
+            }
+            if budget.is_zero() || room == 0 {
+                break;
+            }
+        }
+        for job in emptied {
+            self.queue.remove(&job);
+        }
+        if runs.is_empty() {
+            return;
+        }
+        self.launch(id, runs, expected, watched);
+    }
+
+    /// Books a chunk as in flight and has it sent.
+    fn launch(&mut self, id: WorkerId, runs: Vec<Run>, expected: Option<Duration>, watched: bool) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let calls: Vec<FlightCall> = runs
+            .iter()
+            .flat_map(|run| run.calls.clone().map(|index| (run.job, index)))
+            .map(|(job, index)| FlightCall { job, index, state: CallState::Sent })
+            .collect();
+        let count = calls.len() as u32;
+        let frame = FrameId(self.next_frame);
+        self.next_frame = self.next_frame.wrapping_add(1);
+        let seq = worker.next_seq;
+        worker.next_seq = seq.wrapping_add(count);
+        worker.given += u64::from(count);
+        worker.idle = Duration::ZERO;
+        self.uses += 1;
+        worker.last_used = self.uses;
+        worker.flights.push_back(Flight {
+            frame,
+            first_seq: seq,
+            calls,
+            unanswered: count,
+            expected,
+            watched,
+        });
+        let spent = self.config.max_calls_per_worker.is_some_and(|max| worker.given >= max);
+        self.waiting -= u64::from(count);
+        self.running += u64::from(count);
+        self.actions.push_back(Action::Send { worker: id, frame, seq, runs });
+        if spent {
+            // Its successor boots while it works on the last that it may.
+            self.retire(id, Retire::Now);
+        }
+    }
+
+    fn retire(&mut self, id: WorkerId, how: Retire) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let first = worker.retire.is_none();
+        worker.retire = Some(how);
+        if how == Retire::Now {
+            self.release(id);
+        }
+        if first && self.mode == Mode::Open {
+            self.restarts += 1;
+            self.start_one();
+        }
+    }
+
+    /// A worker takes no more calls: keys that it had move on.
+    fn release(&mut self, id: WorkerId) {
+        for job in self.jobs.values_mut() {
+            job.release_home(id);
+        }
+    }
+
+    /// A call that was in flight waits again, at the head.
+    fn put_back(&mut self, job: JobId, call: u32) {
+        if let Some(state) = self.jobs.get_mut(&job) {
+            state.put_back(call);
+            self.queue.insert(job);
+            self.waiting += 1;
+        }
+    }
+
+    // ---- Workers ---------------------------------------------------------------------------------------
+
+    fn start_one(&mut self) {
+        let id = WorkerId(self.next_worker);
+        self.next_worker += 1;
+        self.workers.insert(id, Worker::new());
+        self.actions.push_back(Action::Spawn { worker: id });
+    }
+
+    fn start_up_to(&mut self, count: usize) {
+        let live = self.workers.values().filter(|worker| worker.is_live()).count();
+        for _ in live..count.min(self.config.workers) {
+            self.start_one();
+        }
+    }
+
+    /// Starts workers for what waits, as far as they are missing.
+    fn start_needed(&mut self) {
+        if self.mode == Mode::Terminated || !self.backoff.is_zero() {
+            return;
+        }
+        let wanted = if self.ready_awaited {
+            self.config.workers
+        } else if self.waiting > 0 {
+            let busy = self.workers.values().filter(|worker| worker.is_live() && worker.is_busy()).count();
+            busy.saturating_add(usize::try_from(self.waiting).unwrap_or(usize::MAX))
+        } else {
+            return;
+        };
+        self.start_up_to(wanted);
+    }
+
+    /// A worker could not be brought up. When that has left nobody to serve `allowed` times in a row, what
+    /// waits is told.
+    fn boot_failed(&mut self, id: WorkerId, allowed: u32) {
+        let doublings = self.boot_failures.min(16);
+        self.backoff = MAX_BACKOFF.min(FIRST_BACKOFF * 2u32.pow(doublings));
+        if self.workers.values().any(Worker::can_serve) {
+            return;
+        }
+        self.boot_failures += 1;
+        if self.boot_failures < allowed {
+            return;
+        }
+        self.boot_failures = 0;
+        self.backoff = Duration::ZERO;
+        self.tell_ready(Err(Outcome::BootFailed(id)));
+        let jobs: Vec<JobId> = self.queue.iter().copied().collect();
+        for job in jobs {
+            self.settle_waiting(job, Outcome::BootFailed(id));
+        }
+    }
+
+    fn stop(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if matches!(worker.phase, Phase::Starting | Phase::Ready) {
+            worker.phase = Phase::Stopping { waited: Duration::ZERO };
+            self.release(id);
+            self.actions.push_back(Action::Stop { worker: id });
+        }
+    }
+
+    fn kill(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if worker.phase != Phase::Dying {
+            worker.phase = Phase::Dying;
+            self.release(id);
+            self.actions.push_back(Action::Kill { worker: id });
+        }
+    }
+
+    /// The worker is to be killed: it broke the protocol, or its channel is gone.
+    pub fn give_up(&mut self, id: WorkerId) {
+        // One that was still booting goes on as such, so that its end counts as a failed boot.
+        match self.workers.get(&id).map(|worker| worker.phase) {
+            Some(Phase::Starting) => self.actions.push_back(Action::Kill { worker: id }),
+            Some(_) => self.kill(id),
+            None => {}
+        }
+    }
+
+    fn check_ready_awaited(&mut self) {
+        if self.ready_awaited {
+            let ready = |worker: &&Worker| worker.phase == Phase::Ready && worker.retire.is_none();
+            if self.workers.values().filter(ready).count() >= self.config.workers {
+                self.tell_ready(Ok(()));
+            }
+        }
+    }
+
+    fn tell_ready(&mut self, outcome: Result<(), Outcome>) {
+        if std::mem::take(&mut self.ready_awaited) {
+            self.actions.push_back(Action::Ready { outcome });
+        }
+    }
+
+    // ---- Time ------------------------------------------------------------------------------------------
+
+    fn tick_worker(&mut self, id: WorkerId, step: Duration) {
+        let (grace, stop_grace) = (self.config.grace, self.config.grace.max(MIN_STOP_GRACE));
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let mut overdue = false;
+        match &mut worker.phase {
+            Phase::Stopping { waited } => {
+                *waited += step;
+                overdue = *waited >= stop_grace;
+            }
+            Phase::Ready if worker.flights.is_empty() => {
+                worker.idle += step;
+                if self.config.idle_timeout.is_some_and(|limit| worker.idle >= limit)
+                    && worker.retire.is_none()
+                {
+                    self.stop(id);
+                }
+                return;
+            }
+            Phase::Ready => {}
+            Phase::Starting | Phase::Dying => return,
+        }
+        let mut timed_out = Vec::new();
+        let mut seqs = Vec::new();
+        for flight in worker.flights.iter_mut().filter(|flight| flight.watched) {
+            for offset in 0..flight.calls.len() {
+                let call = &mut flight.calls[offset];
+                match &mut call.state {
+                    CallState::Begun { ran } => {
+                        *ran += step;
+                        let timeout = self.jobs.get(&call.job).and_then(|job| job.timeout);
+                        if timeout.is_some_and(|timeout| *ran >= timeout) {
+                            call.state = CallState::Abandoned { since: Duration::ZERO };
+                            flight.expected = None;
+                            timed_out.push((call.job, call.index));
+                            seqs.push(flight.seq(offset));
+                        }
+                    }
+                    CallState::Abandoned { since } => {
+                        *since += step;
+                        overdue |= *since >= grace;
+                    }
+                    CallState::Sent | CallState::Revoked | CallState::Answered => {}
+                }
+            }
+        }
+        if !seqs.is_empty() {
+            self.actions.push_back(Action::Cancel { worker: id, seqs });
+        }
+        for (job, call) in timed_out {
+            self.settle_in_flight(job, call, Outcome::TimedOut);
+        }
+        if overdue {
+            self.kill(id);
+        }
+    }
+
+    fn wanted_tick(&self) -> Option<Duration> {
+        let mut wanted: Option<Duration> = None;
+        let mut want = |left: Duration, limit: Duration| {
+            // Fine enough for the limit, and no later than what is left of it.
+            let interval = (limit / 20).clamp(MIN_TICK, MAX_TICK).min(left.max(MIN_TICK));
+            wanted = Some(wanted.map_or(interval, |other| other.min(interval)));
+        };
+        for worker in self.workers.values() {
+            match worker.phase {
+                Phase::Stopping { .. } => want(MAX_TICK, MAX_TICK * 20),
+                Phase::Ready if worker.flights.is_empty() => {
+                    if let Some(limit) = self.config.idle_timeout {
+                        want(limit.saturating_sub(worker.idle), limit);
+                    }
+                }
+                Phase::Ready => {
+                    let watched = worker.flights.iter().filter(|flight| flight.watched);
+                    for call in watched.flat_map(|flight| &flight.calls) {
+                        let timeout = || self.jobs.get(&call.job).and_then(|job| job.timeout);
+                        match call.state {
+                            CallState::Sent => {
+                                if let Some(limit) = timeout() {
+                                    want(limit, limit);
+                                }
+                            }
+                            CallState::Begun { ran } => {
+                                if let Some(limit) = timeout() {
+                                    want(limit.saturating_sub(ran), limit);
+                                }
+                            }
+                            CallState::Abandoned { since } => {
+                                want(self.config.grace.saturating_sub(since), self.config.grace);
+                            }
+                            CallState::Revoked => want(self.config.grace, self.config.grace),
+                            CallState::Answered => {}
+                        }
+                    }
+                }
+                Phase::Starting | Phase::Dying => {}
+            }
+        }
+        if !self.backoff.is_zero() && (self.waiting > 0 || self.ready_awaited) {
+            want(self.backoff, self.backoff);
+        }
+        wanted
+    }
+
+    // ---- Settling --------------------------------------------------------------------------------------
+
+    /// Settles everything that is not.
+    fn settle_everything(&mut self, outcome: Outcome) {
+        let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
+        for job in jobs {
+            self.settle_waiting(job, outcome);
+        }
+        let mut hits = Vec::new();
+        for worker in self.workers.values_mut() {
+            for call in worker.flights.iter_mut().flat_map(|flight| &mut flight.calls) {
+                if call.state.is_wanted() {
+                    call.state = CallState::Abandoned { since: Duration::ZERO };
+                    hits.push((call.job, call.index));
+                }
+            }
+        }
+        hits.sort_unstable();
+        for (job, call) in hits {
+            self.settle_in_flight(job, call, outcome);
+        }
+    }
+
+    /// Settles the calls of a job that wait.
+    fn settle_waiting(&mut self, id: JobId, outcome: Outcome) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        self.queue.remove(&id);
+        for calls in job.drain() {
+            let count = calls.len() as u64;
+            self.waiting -= count;
+            self.done += count;
+            self.failed += count;
+            job.unsettled -= count as u32;
+            self.actions.push_back(Action::Settle { job: id, calls, outcome });
+        }
+        if job.unsettled == 0 {
+            self.jobs.remove(&id);
+        }
+    }
+
+    /// Settles a call whose flight goes on without it.
+    fn settle_in_flight(&mut self, job: JobId, call: u32, outcome: Outcome) {
+        self.running -= 1;
+        self.settle_ended(job, call, outcome);
+    }
+
+    /// Settles a call that is neither waiting nor in flight any more.
+    fn settle_ended(&mut self, job: JobId, call: u32, outcome: Outcome) {
+        self.push_settle(job, call..call + 1, outcome);
+        self.count_settled(job, call, true);
+    }
+
+    fn push_settle(&mut self, job: JobId, calls: Range<u32>, outcome: Outcome) {
+        if let Some(Action::Settle { job: last_job, calls: last, outcome: last_outcome }) =
+            self.actions.back_mut()
+            && *last_job == job
+            && *last_outcome == outcome
+            && last.end == calls.start
+        {
+            last.end = calls.end;
+            return;
+        }
+        self.actions.push_back(Action::Settle { job, calls, outcome });
+    }
+
+    /// Books a call as settled, and what follows from it for its key and its job.
+    fn count_settled(&mut self, id: JobId, call: u32, failed: bool) {
+        self.done += 1;
+        self.failed += u64::from(failed);
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.unsettled -= 1;
+        let skipped = job.settled(call, failed);
+        job.unsettled -= skipped.len() as u32;
+        self.waiting -= skipped.len() as u64;
+        self.done += skipped.len() as u64;
+        self.failed += skipped.len() as u64;
+        let (waiting, unsettled) = (job.waiting(), job.unsettled);
+        for call in skipped {
+            self.push_settle(id, call..call + 1, Outcome::Skipped);
+        }
+        if waiting == 0 {
+            self.queue.remove(&id);
+        }
+        if unsettled == 0 {
+            self.jobs.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,762 @@
+//! Drives the engine with workers that exist only here.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn config(workers: usize) -> Config {
+    Config {
+        workers,
+        max_queue: None,
+        max_calls_per_worker: None,
+        max_worker_memory: None,
+        idle_timeout: None,
+        grace: 500 * MS,
+        target: MS,
+        lazy: false,
+    }
+}
+
+/// A worker as the engine's counterpart sees it: it runs what it was sent, one call after another.
+#[derive(Default)]
+struct FakeWorker {
+    booted: bool,
+    killed: bool,
+    stopping: bool,
+    /// (frame, offset, seq, job, call), in the order of sending.
+    calls: VecDeque<(FrameId, u32, u32, JobId, u32)>,
+    begun: bool,
+    mark: u32,
+    revoked: Vec<u32>,
+    given: u64,
+}
+
+/// The world around an engine, and the ledger of what it settled.
+struct World {
+    engine: Engine,
+    now: Duration,
+    workers: BTreeMap<WorkerId, FakeWorker>,
+    settled: BTreeMap<(JobId, u32), Settled>,
+    specs: BTreeMap<JobId, JobSpec>,
+    executions: BTreeMap<(JobId, u32), u32>,
+    begun_order: Vec<(JobId, u32)>,
+    ready: Vec<Result<(), Outcome>>,
+    closed: u32,
+    cost: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settled {
+    Replied { failed: bool },
+    Ended(Outcome),
+}
+
+impl World {
+    fn new(config: Config) -> World {
+        let mut world = World {
+            engine: Engine::new(config),
+            now: Duration::ZERO,
+            workers: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            specs: BTreeMap::new(),
+            executions: BTreeMap::new(),
+            begun_order: Vec::new(),
+            ready: Vec::new(),
+            closed: 0,
+            cost: 10 * MS,
+        };
+        world.engine.start();
+        world.pump();
+        world
+    }
+
+    fn submit(&mut self, spec: JobSpec) -> Result<JobId, Refused> {
+        let id = self.engine.submit(spec.clone(), self.now)?;
+        self.specs.insert(id, spec.clone());
+        self.pump();
+        Ok(id)
+    }
+
+    fn calls(&mut self, calls: u32) -> JobId {
+        self.submit(JobSpec { calls, ..JobSpec::default() }).unwrap()
+    }
+
+    fn settle(&mut self, job: JobId, call: u32, how: Settled) {
+        let twice = self.settled.insert((job, call), how);
+        assert_eq!(twice, None, "call {call} of {job:?} settled twice");
+    }
+
+    /// Does what the engine wants done.
+    fn pump(&mut self) {
+        while let Some(action) = self.engine.next_action(self.now) {
+            match action {
+                Action::Spawn { worker } => {
+                    assert!(self.workers.insert(worker, FakeWorker::default()).is_none());
+                }
+                Action::Send { worker, frame, seq, runs } => {
+                    let spread = runs.iter().all(|run| self.specs[&run.job].spread);
+                    let fake = self.workers.get_mut(&worker).expect("sent to a worker that exists");
+                    assert!(fake.booted || spread, "ahead of its start go calls of spread jobs only");
+                    assert!(!fake.killed && !fake.stopping, "sent to one that can work");
+                    let calls = runs.into_iter().flat_map(|run| run.calls.map(move |call| (run.job, call)));
+                    for (offset, (job, call)) in (0..).zip(calls) {
+                        fake.calls.push_back((frame, offset, seq.wrapping_add(offset), job, call));
+                        fake.given += 1;
+                    }
+                    let mut frames: Vec<FrameId> = fake.calls.iter().map(|call| call.0).collect();
+                    frames.dedup();
+                    assert!(frames.len() <= 2, "more frames under way than allowed");
+                }
+                Action::Cancel { worker, seqs } => {
+                    self.workers.get_mut(&worker).unwrap().revoked.extend(seqs);
+                }
+                Action::Stop { worker } => {
+                    let fake = self.workers.get_mut(&worker).unwrap();
+                    assert!(fake.calls.is_empty(), "stopped while it has work");
+                    fake.stopping = true;
+                }
+                Action::Kill { worker } => self.workers.get_mut(&worker).unwrap().killed = true,
+                Action::Settle { job, calls, outcome } => {
+                    for call in calls {
+                        self.settle(job, call, Settled::Ended(outcome));
+                    }
+                }
+                Action::Ready { outcome } => self.ready.push(outcome),
+                Action::Closed => self.closed += 1,
+            }
+        }
+    }
+
+    fn worker(&self, nth: usize) -> Option<WorkerId> {
+        let count = self.workers.len();
+        (count > 0).then(|| *self.workers.keys().nth(nth % count).unwrap())
+    }
+
+    fn boot(&mut self, id: WorkerId) {
+        let fake = self.workers.get_mut(&id).unwrap();
+        if !fake.booted {
+            fake.booted = true;
+            self.engine.ready(id);
+            self.pump();
+        }
+    }
+
+    fn boot_all(&mut self) {
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        for id in ids {
+            self.boot(id);
+        }
+    }
+
+    /// The worker begins its next call.
+    fn begin(&mut self, id: WorkerId) {
+        let fake = self.workers.get_mut(&id).unwrap();
+        if fake.killed || fake.begun || !fake.booted {
+            return;
+        }
+        let Some(&(frame, offset, seq, job, call)) = fake.calls.front() else { return };
+        if fake.revoked.contains(&seq) {
+            fake.calls.pop_front();
+            let answered = self.engine.replied(id, frame, offset, 1, true, Duration::ZERO).unwrap();
+            assert!(answered.is_empty(), "a revoked call had been settled");
+            self.pump();
+            return;
+        }
+        fake.begun = true;
+        fake.mark = seq;
+        *self.executions.entry((job, call)).or_default() += 1;
+        self.begun_order.push((job, call));
+    }
+
+    /// The worker finishes the call that it runs.
+    fn finish(&mut self, id: WorkerId, failed: bool) {
+        let fake = self.workers.get_mut(&id).unwrap();
+        if !fake.begun {
+            return;
+        }
+        fake.begun = false;
+        let (frame, offset, _, job, call) = fake.calls.pop_front().unwrap();
+        let cost = self.cost;
+        for run in self.engine.replied(id, frame, offset, 1, failed, cost).unwrap() {
+            assert_eq!((run.job, run.calls.clone(), run.offset), (job, call..call + 1, 0));
+            self.settle(job, call, Settled::Replied { failed });
+        }
+        self.pump();
+    }
+
+    fn die(&mut self, id: WorkerId) {
+        let fake = self.workers.remove(&id).unwrap();
+        self.engine.exited(id, fake.mark);
+        self.pump();
+    }
+
+    fn tick(&mut self, passed: Duration) {
+        self.engine.next_tick(self.now);
+        self.now += passed;
+        let marks: Vec<(WorkerId, u32)> = self.workers.iter().map(|(&id, fake)| (id, fake.mark)).collect();
+        self.engine.tick(self.now);
+        for (id, mark) in marks {
+            self.engine.begun(id, mark);
+        }
+        self.pump();
+    }
+
+    /// Time passes, in the steps that the engine asks for.
+    fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.now < end {
+            let step = self.engine.next_tick(self.now).unwrap_or(end - self.now);
+            self.tick(step.min(end - self.now));
+        }
+    }
+
+    /// Everybody works until nothing moves any more.
+    fn run_to_end(&mut self) {
+        for _ in 0..100_000 {
+            let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+            for id in ids {
+                let fake = &self.workers[&id];
+                if fake.killed || fake.stopping {
+                    self.die(id);
+                } else if !fake.booted {
+                    self.boot(id);
+                } else {
+                    self.begin(id);
+                    self.finish(id, false);
+                }
+            }
+            let settled = self.specs.values().map(|spec| spec.calls as usize).sum::<usize>();
+            if self.settled.len() == settled && self.workers.values().all(|fake| fake.calls.is_empty()) {
+                return;
+            }
+            if self.engine.next_tick(self.now).is_some() {
+                self.tick(100 * MS);
+            }
+        }
+        panic!("work is left for ever");
+    }
+
+    fn outcome(&self, job: JobId, call: u32) -> Option<Settled> {
+        self.settled.get(&(job, call)).copied()
+    }
+}
+
+// ---- Single behaviours -----------------------------------------------------------------------------------
+
+#[test]
+fn calls_spread_over_workers_as_they_become_ready() {
+    let mut world = World::new(config(2));
+    let job = world.calls(2);
+    assert!(world.workers.values().all(|fake| fake.calls.is_empty()));
+    world.boot_all();
+    assert!(world.workers.values().all(|fake| fake.calls.len() == 1));
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 1), Some(Settled::Replied { failed: false }));
+    assert!(!world.engine.is_held());
+}
+
+#[test]
+fn a_spread_job_waits_for_workers_that_start_but_not_for_replacements() {
+    let mut world = World::new(config(2));
+    let spread = |calls| JobSpec { calls, spread: true, ..JobSpec::default() };
+    world.submit(spread(2)).unwrap();
+    let (one, two) = (world.worker(0).unwrap(), world.worker(1).unwrap());
+    assert!(world.workers.values().all(|fake| fake.calls.len() == 1), "one each, ahead of their start");
+    world.boot(one);
+    world.begin(one);
+    world.finish(one, false);
+    assert!(world.workers[&one].calls.is_empty(), "the second call is for the other worker");
+    world.boot(two);
+    world.begin(two);
+    world.finish(two, false);
+    world.submit(spread(2)).unwrap();
+    world.begin(two);
+    world.die(two);
+    world.begin(one);
+    world.finish(one, false);
+    world.run_to_end();
+
+    let job = world.submit(JobSpec { retries: 1, ..spread(2) }).unwrap();
+    let ids: Vec<WorkerId> = world.workers.keys().copied().collect();
+    world.begin(ids[0]);
+    world.die(ids[0]);
+    world.begin(ids[1]);
+    world.finish(ids[1], false);
+    world.begin(ids[1]);
+    world.finish(ids[1], false);
+    assert!((0..2).all(|call| world.outcome(job, call) == Some(Settled::Replied { failed: false })));
+}
+
+#[test]
+fn a_death_costs_the_begun_call_only() {
+    let mut world = World::new(config(1));
+    world.cost = Duration::from_micros(1);
+    world.boot_all();
+    let learn = world.calls(40);
+    let first = world.worker(0).unwrap();
+    for _ in 0..10 {
+        world.begin(first);
+        world.finish(first, false);
+    }
+    assert!(world.workers[&first].calls.len() > 2, "cheap calls travel together");
+    world.begin(first);
+    world.die(first);
+    assert_eq!(world.outcome(learn, 9), Some(Settled::Replied { failed: false }));
+    assert_eq!(world.outcome(learn, 10), Some(Settled::Ended(Outcome::Exited(first))));
+    world.run_to_end();
+    for call in 11..40 {
+        assert_eq!(world.outcome(learn, call), Some(Settled::Replied { failed: false }));
+        assert_eq!(world.executions[&(learn, call)], 1);
+    }
+}
+
+#[test]
+fn retries_run_the_begun_call_again_as_often_as_allowed() {
+    let mut world = World::new(config(1));
+    let job = world.submit(JobSpec { calls: 1, retries: 2, ..JobSpec::default() }).unwrap();
+    for death in 0..3 {
+        assert_eq!(world.outcome(job, 0), None, "death {death}");
+        world.boot_all();
+        let id = world.worker(0).unwrap();
+        world.begin(id);
+        world.die(id);
+    }
+    assert!(matches!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Exited(_)))));
+}
+
+#[test]
+fn a_call_that_kills_whoever_decodes_it_ends() {
+    let mut world = World::new(config(1));
+    let job = world.calls(1);
+    for _ in 0..3 {
+        world.boot_all();
+        let id = world.worker(0).unwrap();
+        world.die(id);
+    }
+    assert!(matches!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Exited(_)))));
+}
+
+#[test]
+fn a_timeout_counts_from_the_begin_and_settles_before_the_worker_is_killed() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    let spec = JobSpec { calls: 2, timeout: Some(100 * MS), ..JobSpec::default() };
+    let job = world.submit(spec).unwrap();
+    let id = world.worker(0).unwrap();
+    world.pass(1000 * MS);
+    assert_eq!(world.outcome(job, 0), None, "not begun, so its clock stands");
+    world.begin(id);
+    world.pass(130 * MS);
+    assert_eq!(world.outcome(job, 0), Some(Settled::Ended(Outcome::TimedOut)));
+    assert_eq!(world.workers[&id].revoked, [1], "the worker is told first");
+    assert!(!world.workers[&id].killed);
+    world.pass(600 * MS);
+    assert!(world.workers[&id].killed);
+    world.die(id);
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 1), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn a_freeze_is_no_timeout() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    let spec = JobSpec { calls: 1, timeout: Some(1000 * MS), ..JobSpec::default() };
+    let job = world.submit(spec).unwrap();
+    let id = world.worker(0).unwrap();
+    world.begin(id);
+    world.pass(100 * MS);
+    world.tick(Duration::from_secs(3600));
+    assert_eq!(world.outcome(job, 0), None);
+    world.pass(1000 * MS);
+    assert_eq!(world.outcome(job, 0), Some(Settled::Ended(Outcome::TimedOut)));
+}
+
+#[test]
+fn a_cancelled_call_that_returns_in_time_keeps_its_worker_and_its_result_is_dropped() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    let job = world.calls(3);
+    let id = world.worker(0).unwrap();
+    world.begin(id);
+    world.engine.cancel(job);
+    world.pump();
+    for call in 0..3 {
+        assert_eq!(world.outcome(job, call), Some(Settled::Ended(Outcome::Aborted)));
+    }
+    world.pass(100 * MS);
+    world.finish(id, false);
+    world.pass(2000 * MS);
+    assert!(!world.workers[&id].killed);
+    assert!(!world.engine.is_held());
+}
+
+#[test]
+fn a_module_that_does_not_load_fails_what_waits_and_is_tried_again_later() {
+    let mut world = World::new(config(2));
+    let job = world.calls(3);
+    world.engine.await_ready();
+    let (one, two) = (world.worker(0).unwrap(), world.worker(1).unwrap());
+    world.engine.load_failed(one);
+    world.pump();
+    assert_eq!(world.ready, [Err(Outcome::BootFailed(one))]);
+    assert_eq!(world.outcome(job, 0), None, "another worker may still load it");
+    world.engine.load_failed(two);
+    world.pump();
+    for call in 0..3 {
+        assert_eq!(world.outcome(job, call), Some(Settled::Ended(Outcome::BootFailed(two))));
+    }
+    world.die(one);
+    world.die(two);
+    assert!(world.workers.is_empty(), "nothing spins");
+    let job = world.calls(1);
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn deaths_at_boot_are_retried_with_a_back_off_and_then_told() {
+    let mut world = World::new(config(2));
+    let job = world.calls(1);
+    let mut rounds = 0;
+    while world.outcome(job, 0).is_none() {
+        rounds += 1;
+        assert!(rounds < 10);
+        while let Some(id) = world.worker(0) {
+            world.die(id);
+        }
+        world.pass(500 * MS);
+    }
+    assert!(matches!(world.outcome(job, 0), Some(Settled::Ended(Outcome::BootFailed(_)))));
+    assert_eq!(rounds, 3);
+}
+
+#[test]
+fn a_full_queue_refuses_all_or_nothing() {
+    let mut world = World::new(Config { max_queue: Some(1), ..config(2) });
+    world.boot_all();
+    world.calls(2);
+    assert_eq!(
+        world.submit(JobSpec { calls: 2, ..JobSpec::default() }),
+        Err(Refused::QueueFull { waiting: 0 })
+    );
+    world.calls(1);
+    assert_eq!(
+        world.submit(JobSpec { calls: 1, ..JobSpec::default() }),
+        Err(Refused::QueueFull { waiting: 1 })
+    );
+    world.run_to_end();
+    assert_eq!(world.settled.len(), 3);
+}
+
+#[test]
+fn a_spent_worker_gets_no_more_than_it_may_and_its_successor_starts_early() {
+    let mut world = World::new(Config { max_calls_per_worker: Some(2), ..config(1) });
+    world.boot_all();
+    world.calls(5);
+    let id = world.worker(0).unwrap();
+    world.begin(id);
+    world.finish(id, false);
+    assert_eq!(world.workers.len(), 2, "the successor boots during the last call");
+    world.run_to_end();
+    assert_eq!(world.settled.len(), 5);
+}
+
+#[test]
+fn a_worker_over_its_memory_serves_until_its_successor_is_ready() {
+    let mut world = World::new(Config { max_worker_memory: Some(1000), ..config(1) });
+    world.boot_all();
+    let old = world.worker(0).unwrap();
+    world.engine.memory(old, 2000);
+    world.pump();
+    world.calls(2);
+    assert_eq!(world.workers[&old].calls.len(), 1);
+    let new = world.worker(1).unwrap();
+    world.boot(new);
+    world.begin(old);
+    world.finish(old, false);
+    assert!(world.workers[&old].stopping);
+    world.run_to_end();
+}
+
+#[test]
+fn idle_workers_stop_and_come_back() {
+    let mut world = World::new(Config { idle_timeout: Some(1000 * MS), ..config(2) });
+    world.boot_all();
+    world.tick(Duration::from_secs(7200));
+    assert!(world.workers.values().all(|fake| !fake.stopping), "a freeze is no idleness");
+    world.pass(1200 * MS);
+    assert!(world.workers.values().all(|fake| fake.stopping));
+    let job = world.calls(1);
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn close_finishes_what_was_accepted() {
+    let mut world = World::new(config(2));
+    world.calls(7);
+    world.engine.close();
+    world.pump();
+    assert_eq!(world.submit(JobSpec { calls: 1, ..JobSpec::default() }), Err(Refused::Closed));
+    world.run_to_end();
+    assert_eq!(world.closed, 0);
+    while let Some(id) = world.worker(0) {
+        world.die(id);
+    }
+    assert_eq!(world.closed, 1);
+    assert!(!world.engine.is_held());
+}
+
+#[test]
+fn a_worker_that_does_not_stop_is_killed() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    world.engine.close();
+    world.pump();
+    let id = world.worker(0).unwrap();
+    world.pass(7000 * MS);
+    assert!(world.workers[&id].killed);
+}
+
+#[test]
+fn removed_workers_are_replaced_by_the_next_job_only() {
+    let mut world = World::new(config(2));
+    world.boot_all();
+    let job = world.calls(1);
+    world.engine.remove_workers();
+    world.pump();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Closed)));
+    while let Some(id) = world.worker(0) {
+        world.die(id);
+    }
+    world.pass(1000 * MS);
+    assert!(world.workers.is_empty());
+    let job = world.calls(1);
+    assert_eq!(world.workers.len(), 1, "as many as there is work for");
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn a_failed_key_skips_its_later_calls_where_asked() {
+    let mut world = World::new(config(2));
+    world.boot_all();
+    let job = world
+        .submit(JobSpec {
+            calls: 5,
+            keys: Some(vec![0, 1, 0, 0, 1]),
+            stop_key_on_error: true,
+            ..JobSpec::default()
+        })
+        .unwrap();
+    let first = world.workers.iter().find(|(_, fake)| fake.calls.front().unwrap().4 == 0);
+    let id = *first.unwrap().0;
+    world.begin(id);
+    world.finish(id, true);
+    for call in [2, 3] {
+        assert_eq!(world.outcome(job, call), Some(Settled::Ended(Outcome::Skipped)));
+    }
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 4), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn replies_that_cannot_be_are_violations() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    world.calls(1);
+    let id = world.worker(0).unwrap();
+    let frame = world.workers[&id].calls[0].0;
+    assert!(world.engine.replied(id, FrameId(99), 0, 1, false, MS).is_err());
+    assert!(world.engine.replied(id, frame, 0, 2, false, MS).is_err());
+    assert!(world.engine.replied(id, frame, 1, u32::MAX, false, MS).is_err());
+    world.engine.give_up(id);
+    world.pump();
+    assert!(world.workers[&id].killed);
+}
+
+// ---- Any order of events ---------------------------------------------------------------------------------
+
+#[derive(Clone, Debug)]
+enum Event {
+    Submit { calls: u32, keys: Option<u32>, timeout: bool, retries: u32, stop: bool },
+    Cancel(usize),
+    Boot(usize),
+    LoadFailed(usize),
+    Begin(usize),
+    Finish(usize, bool),
+    Die(usize),
+    Tick(u64),
+    Memory(usize),
+    EncodeFailed(usize),
+    AwaitReady,
+    Remove,
+    Close,
+    Terminate,
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let submit = (0u32..12, prop::option::of(1u32..4), any::<bool>(), 0u32..3, any::<bool>());
+    prop_oneof![
+        4 => submit.prop_map(|(calls, keys, timeout, retries, stop)| {
+            Event::Submit { calls, keys, timeout, retries, stop }
+        }),
+        1 => any::<usize>().prop_map(Event::Cancel),
+        6 => any::<usize>().prop_map(Event::Boot),
+        1 => any::<usize>().prop_map(Event::LoadFailed),
+        20 => any::<usize>().prop_map(Event::Begin),
+        20 => (any::<usize>(), any::<bool>()).prop_map(|(nth, failed)| Event::Finish(nth, failed)),
+        4 => any::<usize>().prop_map(Event::Die),
+        4 => (0u64..400).prop_map(Event::Tick),
+        1 => any::<usize>().prop_map(Event::Memory),
+        1 => any::<usize>().prop_map(Event::EncodeFailed),
+        1 => Just(Event::AwaitReady),
+        1 => Just(Event::Remove),
+    ]
+}
+
+fn configs() -> impl Strategy<Value = Config> {
+    (1usize..4, prop::option::of(1u64..5), any::<bool>(), any::<bool>(), any::<bool>(), 0u64..300).prop_map(
+        |(workers, max_calls, memory, idle, lazy, grace)| Config {
+            max_calls_per_worker: max_calls,
+            max_worker_memory: memory.then_some(1000),
+            idle_timeout: idle.then_some(200 * MS),
+            grace: grace as u32 * MS,
+            lazy,
+            ..config(workers)
+        },
+    )
+}
+
+fn apply(world: &mut World, event: Event) {
+    match event {
+        Event::Submit { calls, keys, timeout, retries, stop } => {
+            // Any order of keys, numbered by their first call.
+            let keys = keys.map(|count| {
+                let mut names = Vec::new();
+                (0..calls)
+                    .map(|call| (call * 7 + call / 3) % count)
+                    .map(|name| {
+                        let known = names.iter().position(|&other| other == name);
+                        known.unwrap_or_else(|| {
+                            names.push(name);
+                            names.len() - 1
+                        }) as u32
+                    })
+                    .collect()
+            });
+            let timeout = timeout.then_some(50 * MS);
+            let spread = retries == 1;
+            let _ = world.submit(JobSpec { calls, keys, timeout, retries, stop_key_on_error: stop, spread });
+        }
+        Event::Cancel(nth) => {
+            if let Some(&job) = world.specs.keys().nth(nth % world.specs.len().max(1)) {
+                world.engine.cancel(job);
+            }
+        }
+        Event::AwaitReady => world.engine.await_ready(),
+        Event::Remove => world.engine.remove_workers(),
+        Event::Close => world.engine.close(),
+        Event::Terminate => world.engine.terminate(),
+        Event::Tick(passed) => world.tick(passed as u32 * MS),
+        Event::Boot(nth) => with_worker(world, nth, World::boot),
+        Event::Begin(nth) => with_worker(world, nth, World::begin),
+        Event::Finish(nth, failed) => with_worker(world, nth, |world, id| world.finish(id, failed)),
+        Event::Die(nth) => with_worker(world, nth, World::die),
+        Event::Memory(nth) => with_worker(world, nth, |world, id| world.engine.memory(id, 5000)),
+        Event::LoadFailed(nth) => with_worker(world, nth, |world, id| {
+            let fake = world.workers.get_mut(&id).unwrap();
+            if !fake.booted {
+                fake.calls.clear();
+                world.engine.load_failed(id);
+            }
+        }),
+        Event::EncodeFailed(nth) => with_worker(world, nth, |world, id| {
+            // The last call of what was sent turns out not to be encodable.
+            let fake = world.workers.get_mut(&id).unwrap();
+            let least = if fake.begun { 1 } else { 0 };
+            if fake.calls.len() > least {
+                let (frame, offset, seq, job, call) = fake.calls.pop_back().unwrap();
+                let revoked = fake.revoked.contains(&seq);
+                world.engine.encode_failed(id, frame, offset);
+                if !revoked && !world.settled.contains_key(&(job, call)) {
+                    world.settle(job, call, Settled::Replied { failed: true });
+                }
+            }
+        }),
+    }
+    world.pump();
+}
+
+fn with_worker(world: &mut World, nth: usize, act: impl FnOnce(&mut World, WorkerId)) {
+    if let Some(id) = world.worker(nth) {
+        act(world, id);
+    }
+}
+
+/// Within a key, a call begins only after the one before it has begun for the last time.
+fn check_key_order(world: &World) {
+    for (&job, spec) in &world.specs {
+        let Some(keys) = &spec.keys else { continue };
+        let mut latest: BTreeMap<u32, u32> = BTreeMap::new();
+        for &(_, call) in world.begun_order.iter().filter(|(begun, _)| *begun == job) {
+            let last = latest.entry(keys[call as usize]).or_insert(call);
+            assert!(*last <= call, "call {call} of a key began after call {last}");
+            *last = call;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_call_settles_exactly_once(
+        config in configs(),
+        events in vec(events(), 0..200),
+        end in prop::sample::select(vec![Event::AwaitReady, Event::Close, Event::Terminate]),
+    ) {
+        let max_calls = config.max_calls_per_worker;
+        let mut world = World::new(config);
+        for event in events {
+            apply(&mut world, event);
+            if let Some(max) = max_calls {
+                prop_assert!(world.workers.values().all(|fake| fake.given <= max));
+            }
+        }
+        let finished = !matches!(end, Event::AwaitReady);
+        apply(&mut world, end);
+        world.run_to_end();
+        let accepted: usize = world.specs.values().map(|spec| spec.calls as usize).sum();
+        prop_assert_eq!(world.settled.len(), accepted);
+        for (&(job, call), &count) in &world.executions {
+            let allowed = 1 + world.specs[&job].retries;
+            prop_assert!(count <= allowed, "call {} of {:?} ran {} times", call, job, count);
+        }
+        check_key_order(&world);
+        if finished {
+            while let Some(id) = world.worker(0) {
+                world.die(id);
+            }
+            prop_assert_eq!(world.closed, 1);
+        } else {
+            // A back-off may have to pass before the last workers are up.
+            for _ in 0..100 {
+                world.tick(100 * MS);
+                world.boot_all();
+            }
+        }
+        prop_assert!(!world.engine.is_held());
+        let stats = world.engine.stats();
+        prop_assert_eq!((stats.waiting, stats.running), (0, 0));
+        prop_assert_eq!(stats.done, accepted as u64);
+        let failed = |how: &&Settled| **how != Settled::Replied { failed: false };
+        prop_assert_eq!(stats.failed, world.settled.values().filter(failed).count() as u64);
+    }
+}

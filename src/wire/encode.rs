@@ -1,0 +1,72 @@
+//! Writes frames. Knows the layout, and nothing of what the parts contain.
+
+use super::{FrameHeader, HEADER_LEN, MAX_BODY_LEN, PART_HEADER_LEN, PartHeader, WireError};
+
+/// Builds one frame, part by part, in one growing buffer.
+pub struct FrameWriter {
+    buffer: Vec<u8>,
+    parts: u32,
+}
+
+impl FrameWriter {
+    /// Begins a frame.
+    pub fn new(header: FrameHeader) -> FrameWriter {
+        let mut buffer = Vec::with_capacity(256);
+        buffer.extend_from_slice(&[0; 4]); // length, known at the end
+        buffer.push(header.kind as u8);
+        buffer.push(header.flags);
+        buffer.extend_from_slice(&[0; 2]);
+        buffer.extend_from_slice(&[0; 4]); // parts, known at the end
+        for field in [header.id, header.seq, header.aux] {
+            buffer.extend_from_slice(&field.to_le_bytes());
+        }
+        debug_assert_eq!(buffer.len(), HEADER_LEN);
+        FrameWriter { buffer, parts: 0 }
+    }
+
+    /// Appends a part whose bytes `fill` appends to the buffer that it is given. An error of `fill` leaves
+    /// the frame as it was.
+    pub fn part_with<E>(
+        &mut self,
+        header: PartHeader,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.buffer.len();
+        self.buffer.push(header.encoding as u8);
+        self.buffer.push(header.codec);
+        self.buffer.extend_from_slice(&header.flags.to_le_bytes());
+        self.buffer.extend_from_slice(&header.calls.to_le_bytes());
+        self.buffer.extend_from_slice(&header.tag.to_le_bytes());
+        self.buffer.extend_from_slice(&[0; 4]);
+        let body = self.buffer.len();
+        debug_assert_eq!(body - start, PART_HEADER_LEN);
+        if let Err(error) = fill(&mut self.buffer) {
+            self.buffer.truncate(start);
+            return Err(error);
+        }
+        // A part over 4 GiB makes a frame over the limit, which `finish` refuses.
+        let len = u32::try_from(self.buffer.len().saturating_sub(body)).unwrap_or(u32::MAX);
+        self.buffer[body - 4..body].copy_from_slice(&len.to_le_bytes());
+        self.parts += 1;
+        Ok(())
+    }
+
+    /// Appends a part with the given bytes.
+    pub fn part(&mut self, header: PartHeader, bytes: &[u8]) {
+        let Ok(()) = self.part_with(header, |buffer| {
+            buffer.extend_from_slice(bytes);
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
+
+    /// Ends the frame and gives its bytes.
+    pub fn finish(mut self) -> Result<Vec<u8>, WireError> {
+        let body = self.buffer.len() - HEADER_LEN;
+        if body > MAX_BODY_LEN {
+            return Err(WireError::TooLong(body));
+        }
+        self.buffer[0..4].copy_from_slice(&(body as u32).to_le_bytes());
+        self.buffer[8..12].copy_from_slice(&self.parts.to_le_bytes());
+        Ok(self.buffer)
+    }
+}
