@@ -1,0 +1,46 @@
+//! What carries calls to workers and results back: the one contract that every kind of worker fulfils.
+//!
+//! A carrier moves things; it decides nothing. It reports what happens to its pool: `worker_ready`,
+//! `load_failed`, `answered`, `begun`, `worker_memory`, `worker_gone`.
+
+use std::io;
+
+use serde_json::Value;
+
+use super::event_loop::Readiness;
+use super::pool::PoolState;
+use crate::engine::{FrameId, Run, WorkerId};
+use crate::process::ProcessEvent;
+
+pub(super) trait Carrier {
+    /// Starts a worker.
+    fn start(&self, worker: WorkerId) -> io::Result<()>;
+    /// What is known of a worker's end, or of why it did not start.
+    fn set_fate(&self, worker: WorkerId, fate: Value);
+    /// Has these calls encoded, numbered on from `seq`, and sends them as one chunk.
+    fn send(&self, worker: WorkerId, frame: FrameId, seq: u32, runs: &[Run]);
+    /// Tells a worker that these calls are no longer wanted.
+    fn cancel(&self, worker: WorkerId, seqs: &[u32]);
+    /// Asks a worker to exit.
+    fn stop(&self, worker: WorkerId);
+    /// Ends a worker, whatever it does.
+    fn kill(&self, worker: WorkerId);
+    /// Hands in what has come from this worker and was not looked at.
+    fn catch_up(&self, worker: WorkerId);
+    /// The number of the call that this worker began last; 0 before the first.
+    fn mark(&self, worker: WorkerId) -> u32;
+    /// The process id, where the worker is a process and known.
+    fn pid(&self, worker: WorkerId) -> Option<i32>;
+    /// What is known of a worker's end, as it is told with every call that ends by it.
+    fn fate(&self, worker: WorkerId) -> Option<Value>;
+    /// The worker is gone, and everybody has been told.
+    fn forget(&self, worker: WorkerId);
+    /// Bytes sent and received so far, by all workers.
+    fn traffic(&self) -> (u64, u64);
+    /// The environment ends: closes every handle. JavaScript must not be called any more.
+    fn abandon(&self);
+    /// The descriptor of a worker can be read or written. For carriers that have descriptors.
+    fn on_readiness(&self, _worker: WorkerId, _ready: Readiness) {}
+    /// Something happened to the process of a worker. For carriers whose workers are processes.
+    fn on_process_event(&self, _pool: &PoolState, _worker: WorkerId, _event: ProcessEvent) {}
+}

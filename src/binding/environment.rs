@@ -1,0 +1,135 @@
+//! What one JavaScript environment (the main thread, or one worker thread of Node) has of its own: its loop,
+//! its mailbox for what happens to processes, and the pools that it owns.
+//!
+//! Nothing of it is shared between environments; the supervisor behind the mailbox is, and holds plain data.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::os::fd::AsRawFd;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use napi::{Env, Result, sys};
+
+use super::event_loop::{EventLoop, Poll};
+use super::javascript::{Context, io_error};
+use super::pool::PoolState;
+use crate::engine::WorkerId;
+use crate::process::{Mailbox, ProcessEvent, Ticket};
+
+pub(super) struct Environment {
+    pub env: sys::napi_env,
+    pub event_loop: EventLoop,
+    pub context: Context,
+    pub mailbox: Arc<Mailbox>,
+    mailbox_poll: RefCell<Option<Poll>>,
+    /// Which worker of which pool a process event is about.
+    owners: RefCell<HashMap<Ticket, (Weak<PoolState>, WorkerId)>>,
+    pools: RefCell<Vec<Weak<PoolState>>>,
+    /// Pools that have something under way.
+    holds: Cell<usize>,
+}
+
+impl Environment {
+    /// The environment's state, made at first use.
+    pub fn get(env: &Env) -> Result<Rc<Environment>> {
+        if let Some(environment) = env.get_instance_data::<Rc<Environment>>()? {
+            return Ok(environment.clone());
+        }
+        let environment = Environment::new(env.raw())?;
+        env.set_instance_data(environment.clone(), (), |_| {})?;
+        Ok(environment)
+    }
+
+    fn new(env: sys::napi_env) -> Result<Rc<Environment>> {
+        let mailbox = Mailbox::new().map_err(|error| io_error("no descriptor for wake-ups", &error))?;
+        let context = Context::new(env, "ParallelizerEvents")?;
+        let weak_slot: Rc<RefCell<Weak<Environment>>> = Rc::default();
+        let at_end = weak_slot.clone();
+        let event_loop = EventLoop::new(env, move || {
+            if let Some(environment) = at_end.borrow().upgrade() {
+                environment.end();
+            }
+        })?;
+        let environment = Rc::new(Environment {
+            env,
+            event_loop,
+            context,
+            mailbox: mailbox.clone(),
+            mailbox_poll: RefCell::new(None),
+            owners: RefCell::default(),
+            pools: RefCell::default(),
+            holds: Cell::new(0),
+        });
+        *weak_slot.borrow_mut() = Rc::downgrade(&environment);
+        let weak = Rc::downgrade(&environment);
+        let fd = mailbox.fd().as_raw_fd();
+        let poll = Poll::new(&environment.event_loop, fd, mailbox, move |_| {
+            if let Some(environment) = weak.upgrade() {
+                environment.context.enter(|| environment.deliver());
+            }
+        })?;
+        poll.start(false);
+        *environment.mailbox_poll.borrow_mut() = Some(poll);
+        Ok(environment)
+    }
+
+    pub fn add_pool(&self, pool: &Rc<PoolState>) {
+        let mut pools = self.pools.borrow_mut();
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(Rc::downgrade(pool));
+    }
+
+    /// Routes the events of a process to a worker of a pool.
+    pub fn own(&self, ticket: Ticket, pool: Weak<PoolState>, worker: WorkerId) {
+        self.owners.borrow_mut().insert(ticket, (pool, worker));
+    }
+
+    /// One pool more, or one less, has something under way: the loop stays alive while any has.
+    pub fn hold(&self, held: bool) {
+        let before = self.holds.get();
+        let after = if held { before + 1 } else { before - 1 };
+        self.holds.set(after);
+        if (before == 0) != (after == 0)
+            && let Some(poll) = &*self.mailbox_poll.borrow()
+        {
+            poll.hold(after > 0);
+        }
+    }
+
+    fn deliver(&self) {
+        for event in self.mailbox.drain() {
+            let ticket = ticket_of(&event);
+            let is_last = matches!(event, ProcessEvent::Exited { .. } | ProcessEvent::SpawnFailed { .. });
+            let owner = match is_last {
+                true => self.owners.borrow_mut().remove(&ticket),
+                false => self.owners.borrow().get(&ticket).cloned(),
+            };
+            if let Some((pool, worker)) = owner
+                && let Some(pool) = pool.upgrade()
+            {
+                pool.on_process_event(worker, event);
+            }
+        }
+    }
+
+    /// The environment ends: closes every handle. JavaScript must not be called any more.
+    fn end(&self) {
+        for pool in self.pools.take() {
+            if let Some(pool) = pool.upgrade() {
+                pool.abandon();
+            }
+        }
+        self.owners.take();
+        self.mailbox_poll.take();
+    }
+}
+
+fn ticket_of(event: &ProcessEvent) -> Ticket {
+    match event {
+        ProcessEvent::Spawned { ticket, .. }
+        | ProcessEvent::SpawnFailed { ticket, .. }
+        | ProcessEvent::Exited { ticket, .. }
+        | ProcessEvent::Output { ticket, .. } => *ticket,
+    }
+}

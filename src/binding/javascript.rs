@@ -1,0 +1,336 @@
+//! Calling JavaScript from the event loop, and turning parts of frames into JavaScript values and back.
+//!
+//! Knows napi, not what is called. Every function here runs on the JavaScript thread, inside a callback
+//! scope or a call from JavaScript.
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use napi::{Result, Status, sys};
+
+use super::event_loop::check;
+use crate::wire::{Encoding, FrameWriter, PART_SKIPPED, Part, PartHeader};
+
+/// A value that is good until the current call or scope ends.
+pub type Value = sys::napi_value;
+
+/// Numbers that describe one part in the flat lists that are exchanged with `lib/codec.js`:
+/// `[encoding, codec, flags, calls, tag, value, …]`.
+const PART_FIELDS: u32 = 6;
+
+/// How the event loop enters JavaScript: with an async context, so that hooks, promises and `nextTick`
+/// behave as after any other callback of Node.
+pub struct Context {
+    env: sys::napi_env,
+    context: sys::napi_async_context,
+}
+
+impl Context {
+    pub fn new(env: sys::napi_env, name: &str) -> Result<Context> {
+        let name = text(env, name)?;
+        let mut context = ptr::null_mut();
+        // SAFETY: called from JavaScript, with a live string; Node makes the resource object itself.
+        check(unsafe { sys::napi_async_init(env, ptr::null_mut(), name, &mut context) }, "no async context")?;
+        Ok(Context { env, context })
+    }
+
+    /// Runs `act` inside a callback scope: at its end Node runs what is due (`nextTick`, promises).
+    ///
+    /// A panic would unwind into libuv; it becomes an uncaught exception instead.
+    pub fn enter(&self, act: impl FnOnce()) {
+        let mut handles = ptr::null_mut();
+        let mut scope = ptr::null_mut();
+        // SAFETY: on the JavaScript thread, called by libuv; both scopes are closed below, in order.
+        unsafe {
+            if sys::napi_open_handle_scope(self.env, &mut handles) != sys::Status::napi_ok {
+                return;
+            }
+            let opened = sys::napi_open_callback_scope(self.env, ptr::null_mut(), self.context, &mut scope);
+            if opened == sys::Status::napi_ok {
+                if catch_unwind(AssertUnwindSafe(act)).is_err() {
+                    report_panic(self.env);
+                }
+                sys::napi_close_callback_scope(self.env, scope);
+                throw_pending(self.env);
+            }
+            sys::napi_close_handle_scope(self.env, handles);
+        }
+    }
+}
+
+fn report_panic(env: sys::napi_env) {
+    let Ok(message) = text(env, "@parallelizer/node: internal error (a panic in native code)") else {
+        return;
+    };
+    let mut error = ptr::null_mut();
+    // SAFETY: `message` is a live string.
+    unsafe {
+        if sys::napi_create_error(env, ptr::null_mut(), message, &mut error) == sys::Status::napi_ok {
+            sys::napi_fatal_exception(env, error);
+        }
+    }
+}
+
+/// An exception that nobody caught is told as Node tells every other; left alone, it would vanish.
+fn throw_pending(env: sys::napi_env) {
+    let mut pending = false;
+    let mut error = ptr::null_mut();
+    // SAFETY: on the JavaScript thread; the exception is handed over to Node.
+    unsafe {
+        if sys::napi_is_exception_pending(env, &mut pending) == sys::Status::napi_ok
+            && pending
+            && sys::napi_get_and_clear_last_exception(env, &mut error) == sys::Status::napi_ok
+        {
+            sys::napi_fatal_exception(env, error);
+        }
+    }
+}
+
+/// A JavaScript function that is kept.
+pub struct Callback {
+    env: sys::napi_env,
+    reference: sys::napi_ref,
+}
+
+impl Callback {
+    pub fn new(env: sys::napi_env, function: Value) -> Result<Callback> {
+        let mut reference = ptr::null_mut();
+        // SAFETY: `function` is a live value.
+        check(unsafe { sys::napi_create_reference(env, function, 1, &mut reference) }, "not a function")?;
+        Ok(Callback { env, reference })
+    }
+
+    /// The method of this name of an object.
+    pub fn method(env: sys::napi_env, object: Value, name: &str) -> Result<Callback> {
+        let key = text(env, name)?;
+        let mut function = ptr::null_mut();
+        // SAFETY: both are live values.
+        check(unsafe { sys::napi_get_property(env, object, key, &mut function) }, name)?;
+        Callback::new(env, function)
+    }
+
+    /// Calls it. What it throws becomes an uncaught exception, and `None` is returned.
+    pub fn call(&self, arguments: &[Value]) -> Option<Value> {
+        let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: on the JavaScript thread, within a scope; the arguments are live values.
+        let status = unsafe {
+            sys::napi_get_reference_value(self.env, self.reference, &mut function);
+            sys::napi_get_undefined(self.env, &mut this);
+            sys::napi_call_function(
+                self.env,
+                this,
+                function,
+                arguments.len(),
+                arguments.as_ptr(),
+                &mut result,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            throw_pending(self.env);
+            return None;
+        }
+        Some(result)
+    }
+}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`, deleted once, on the JavaScript thread.
+        unsafe { sys::napi_delete_reference(self.env, self.reference) };
+    }
+}
+
+pub fn text(env: sys::napi_env, text: &str) -> Result<Value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: pointer and length are of one string, which is copied.
+    let status =
+        unsafe { sys::napi_create_string_utf8(env, text.as_ptr().cast(), text.len() as isize, &mut value) };
+    check(status, "no string")?;
+    Ok(value)
+}
+
+pub fn number(env: sys::napi_env, number: f64) -> Value {
+    let mut value = ptr::null_mut();
+    // SAFETY: cannot fail for a live environment.
+    unsafe { sys::napi_create_double(env, number, &mut value) };
+    value
+}
+
+pub fn null(env: sys::napi_env) -> Value {
+    let mut value = ptr::null_mut();
+    // SAFETY: cannot fail for a live environment.
+    unsafe { sys::napi_get_null(env, &mut value) };
+    value
+}
+
+/// A number, if it is one.
+pub fn as_number(env: sys::napi_env, value: Value) -> Option<f64> {
+    let mut number = 0.0;
+    // SAFETY: `value` is a live value; what is no number is refused.
+    let status = unsafe { sys::napi_get_value_double(env, value, &mut number) };
+    (status == sys::Status::napi_ok).then_some(number)
+}
+
+/// A list of numbers.
+pub fn number_list(env: sys::napi_env, numbers: impl Iterator<Item = f64>) -> Result<Value> {
+    let mut list = ptr::null_mut();
+    // SAFETY: cannot fail for a live environment.
+    check(unsafe { sys::napi_create_array(env, &mut list) }, "no array")?;
+    for (index, field) in (0..).zip(numbers) {
+        // SAFETY: both are live values.
+        check(unsafe { sys::napi_set_element(env, list, index, number(env, field)) }, "no element")?;
+    }
+    Ok(list)
+}
+
+/// The numbers of a list.
+pub fn read_numbers(env: sys::napi_env, list: Value) -> Result<Vec<u32>> {
+    let mut length = 0;
+    // SAFETY: `list` is a live value; what is not an array is refused.
+    check(unsafe { sys::napi_get_array_length(env, list, &mut length) }, "not a list")?;
+    (0..length).map(|index| unsigned(env, element(env, list, index)?)).collect()
+}
+
+/// A text or `null`.
+pub fn optional_text(env: sys::napi_env, content: Option<&str>) -> Value {
+    content.and_then(|content| text(env, content).ok()).unwrap_or_else(|| null(env))
+}
+
+/// A `Buffer` with a copy of these bytes.
+pub fn buffer(env: sys::napi_env, bytes: &[u8]) -> Result<Value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: pointer and length are of one slice, which is copied.
+    let status = unsafe {
+        sys::napi_create_buffer_copy(env, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value)
+    };
+    check(status, "no buffer")?;
+    Ok(value)
+}
+
+/// The string or buffer that a part carries.
+pub fn part_value(env: sys::napi_env, part: &Part<'_>) -> Result<Value> {
+    let (bytes, mut value) = (part.bytes, ptr::null_mut());
+    let create = match part.header.encoding {
+        Encoding::Latin1 => sys::napi_create_string_latin1,
+        Encoding::Utf8 => sys::napi_create_string_utf8,
+        Encoding::Bytes => return buffer(env, bytes),
+    };
+    // SAFETY: pointer and length are of one slice, which is copied.
+    let status = unsafe { create(env, bytes.as_ptr().cast(), bytes.len() as isize, &mut value) };
+    check(status, "a string that is too long")?;
+    Ok(value)
+}
+
+/// A flat list of parts, as `lib/codec.js` reads them.
+pub fn part_list<'a>(env: sys::napi_env, parts: impl Iterator<Item = Part<'a>>) -> Result<Value> {
+    let mut list = ptr::null_mut();
+    // SAFETY: cannot fail for a live environment.
+    check(unsafe { sys::napi_create_array(env, &mut list) }, "no array")?;
+    let mut length = 0;
+    for part in parts {
+        let header = part.header;
+        let fields =
+            [header.encoding as u32, header.codec.into(), header.flags.into(), header.calls, header.tag];
+        for field in
+            fields.map(|field| number(env, field.into())).into_iter().chain([part_value(env, &part)?])
+        {
+            // SAFETY: both are live values.
+            check(unsafe { sys::napi_set_element(env, list, length, field) }, "no element")?;
+            length += 1;
+        }
+    }
+    Ok(list)
+}
+
+/// What a list of parts said besides its bytes.
+#[derive(Default)]
+pub struct WrittenParts {
+    /// Calls that the parts account for.
+    pub calls: u32,
+    /// Those among them that are marked as not to be run.
+    pub skipped: Vec<u32>,
+}
+
+/// Appends a flat list of parts, as `lib/codec.js` makes them, to a frame.
+pub fn write_parts(env: sys::napi_env, list: Value, frame: &mut FrameWriter) -> Result<WrittenParts> {
+    let mut length = 0;
+    // SAFETY: `list` is a live value; what is not an array is refused.
+    check(unsafe { sys::napi_get_array_length(env, list, &mut length) }, "parts are no list")?;
+    let mut written = WrittenParts::default();
+    for start in (0..length).step_by(PART_FIELDS as usize) {
+        let field = |index: u32| -> Result<u32> { unsigned(env, element(env, list, start + index)?) };
+        let header = PartHeader {
+            encoding: match field(0)? {
+                0 => Encoding::Latin1,
+                1 => Encoding::Utf8,
+                _ => Encoding::Bytes,
+            },
+            codec: field(1)? as u8,
+            flags: field(2)? as u16,
+            calls: field(3)?,
+            tag: field(4)?,
+        };
+        let value = element(env, list, start + 5)?;
+        frame.part_with(header, |buffer| append_value(env, header.encoding, value, buffer))?;
+        if header.flags & PART_SKIPPED != 0 {
+            written.skipped.extend(written.calls..written.calls + header.calls);
+        }
+        written.calls += header.calls;
+    }
+    Ok(written)
+}
+
+fn element(env: sys::napi_env, list: Value, index: u32) -> Result<Value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: `list` is a live array.
+    check(unsafe { sys::napi_get_element(env, list, index, &mut value) }, "no element")?;
+    Ok(value)
+}
+
+fn unsigned(env: sys::napi_env, value: Value) -> Result<u32> {
+    let mut number = 0;
+    // SAFETY: `value` is a live value; what is no number is refused.
+    check(unsafe { sys::napi_get_value_uint32(env, value, &mut number) }, "not a number")?;
+    Ok(number)
+}
+
+/// Copies a string's characters or a buffer's bytes to the end of `target`: the one copy on this side.
+fn append_value(env: sys::napi_env, encoding: Encoding, value: Value, target: &mut Vec<u8>) -> Result<()> {
+    let start = target.len();
+    let mut length = 0usize;
+    match encoding {
+        Encoding::Bytes => {
+            let mut data: *mut c_void = ptr::null_mut();
+            // SAFETY: `value` is a live value; what is no buffer is refused.
+            check(unsafe { sys::napi_get_buffer_info(env, value, &mut data, &mut length) }, "not a buffer")?;
+            if length > 0 {
+                // SAFETY: the buffer's memory, which nothing can change while we are on its thread.
+                target.extend_from_slice(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) });
+            }
+        }
+        Encoding::Latin1 | Encoding::Utf8 => {
+            let read = match encoding {
+                Encoding::Latin1 => sys::napi_get_value_string_latin1,
+                _ => sys::napi_get_value_string_utf8,
+            };
+            // SAFETY: `value` is a live value; without a buffer only the length is asked for.
+            check(unsafe { read(env, value, ptr::null_mut(), 0, &mut length) }, "not a string")?;
+            // One more, for the NUL that napi writes.
+            target.reserve(length + 1);
+            let room = target.spare_capacity_mut();
+            // SAFETY: `room` has at least `length + 1` bytes, and napi writes no more than that.
+            unsafe {
+                let mut copied = 0;
+                check(read(env, value, room.as_mut_ptr().cast(), length + 1, &mut copied), "not a string")?;
+                target.set_len(start + copied.min(length));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Turns an I/O error into an exception.
+pub fn io_error(what: &str, error: &std::io::Error) -> napi::Error {
+    napi::Error::new(Status::GenericFailure, format!("{what}: {error}"))
+}

@@ -1,0 +1,639 @@
+//! A pool of workers, as `lib/` uses it: an engine, and a carrier to its workers.
+//!
+//! Translates between the engine, the carrier and JavaScript. It decides nothing.
+//!
+//! JavaScript may call back into the pool at any time (a getter in a value that is encoded may submit), so
+//! no borrow is held while JavaScript runs, and `pump` does not nest.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::ffi::CString;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use napi::bindgen_prelude::{Object, Uint32Array};
+use napi::{Env, JsValue, Result};
+use napi_derive::napi;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::carrier::Carrier;
+use super::environment::Environment;
+use super::event_loop::{Readiness, Timer};
+use super::javascript::{Callback, Value, buffer, null, number, optional_text, text};
+use super::process_carrier::ProcessCarrier;
+use super::script_carrier::ScriptCarrier;
+use crate::engine::{
+    Action, Answered, Config, Engine, FrameId, JobId, JobSpec, Outcome, Refused, Run, WorkerId,
+};
+use crate::process::{ProcessEvent, SpawnSpec, Stderr, Stdout, Stream};
+use crate::wire::{PART_FAILED, PART_SKIPPED, PartHeader};
+
+/// How long the work of one frame should take, where its cost is known.
+const TARGET: Duration = Duration::from_millis(1);
+
+/// Everything that a pool is told when it is made. Durations are milliseconds, sizes bytes; 0 is "none".
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PoolConfig {
+    workers: usize,
+    max_queue: Option<u64>,
+    max_calls_per_worker: u64,
+    max_worker_memory: u64,
+    idle_timeout: f64,
+    grace_period: f64,
+    lazy: bool,
+    /// How to start processes; without it `hooks` looks after the workers.
+    process: Option<ProcessConfig>,
+}
+
+#[derive(Deserialize)]
+struct ProcessConfig {
+    /// Path of the node binary.
+    program: String,
+    args: Vec<String>,
+    env: Vec<String>,
+    stdio: Stdio,
+    /// Handed to each worker as it is.
+    init: String,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Stdio {
+    Inherit,
+    Forward,
+    Ignore,
+}
+
+/// A pool of workers. Internal: `lib/worker-pool.js` is its only user.
+#[napi]
+pub struct NativePool {
+    state: Rc<PoolState>,
+}
+
+#[napi]
+impl NativePool {
+    /// `config` is JSON; `hooks` has the methods `encode`, `answered`, `ended`, `ready`, `output`, `printed`,
+    /// `event` and `closed`, and where workers are no processes `startWorker`, `sendCalls`, `cancelCalls`,
+    /// `stopWorker`, `killWorker`, `catchUp` and `markOf`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, config: String, hooks: Object) -> Result<NativePool> {
+        let config: PoolConfig = serde_json::from_str(&config)
+            .map_err(|error| napi::Error::from_reason(format!("bad configuration: {error}")))?;
+        Ok(NativePool { state: PoolState::new(&env, config, hooks.raw())? })
+    }
+
+    /// Queues a job of so many calls and returns its number; -1 when closed, -2 minus the number of waiting
+    /// calls when the queue is full. Nothing is sent before `flush`.
+    #[napi(catch_unwind)]
+    pub fn submit(
+        &self,
+        calls: u32,
+        keys: Option<Uint32Array>,
+        stop_key_on_error: bool,
+        timeout: f64,
+        retries: u32,
+        spread: bool,
+    ) -> f64 {
+        let spec = JobSpec {
+            calls,
+            keys: keys.map(|keys| keys.to_vec()),
+            stop_key_on_error,
+            timeout: millis(timeout),
+            retries,
+            spread,
+        };
+        let submitted = self.state.engine.borrow_mut().submit(spec, self.state.now());
+        match submitted {
+            Ok(job) => job.0 as f64,
+            Err(Refused::Closed) => -1.0,
+            Err(Refused::QueueFull { waiting }) => -2.0 - waiting as f64,
+        }
+    }
+
+    /// Does what there is to do.
+    #[napi(catch_unwind)]
+    pub fn flush(&self) {
+        self.state.pump();
+    }
+
+    /// Settles what is left of a job as aborted.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self, job: f64) {
+        self.state.engine.borrow_mut().cancel(JobId(job as u64));
+        self.state.pump();
+    }
+
+    /// The hook `ready` is called once all workers are up, or cannot be.
+    #[napi(catch_unwind)]
+    pub fn await_ready(&self) {
+        self.state.engine.borrow_mut().await_ready();
+        self.state.pump();
+    }
+
+    /// Finishes what was accepted, then stops the workers; the hook `closed` is called after the last.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.state.engine.borrow_mut().close();
+        self.state.pump();
+    }
+
+    /// Settles everything as closed and kills the workers.
+    #[napi(catch_unwind)]
+    pub fn terminate(&self) {
+        self.state.engine.borrow_mut().terminate();
+        self.state.pump();
+    }
+
+    /// Settles everything as closed and lets the workers go; the next job starts new ones.
+    #[napi(catch_unwind)]
+    pub fn remove_workers(&self) {
+        self.state.engine.borrow_mut().remove_workers();
+        self.state.pump();
+    }
+
+    /// A picture of now, as JSON.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> String {
+        self.state.stats().to_string()
+    }
+
+    // What JavaScript says of workers that it looks after itself.
+
+    /// The worker has loaded the user's module.
+    #[napi(catch_unwind)]
+    pub fn worker_ready(&self, worker: u32) {
+        self.state.worker_ready(WorkerId(worker));
+        self.state.pump();
+    }
+
+    /// The user's module does not load; `fate` (JSON) says why.
+    #[napi(catch_unwind)]
+    pub fn worker_load_failed(&self, worker: u32, fate: String) {
+        self.state.carrier().set_fate(WorkerId(worker), parse(&fate));
+        self.state.load_failed(WorkerId(worker));
+        self.state.pump();
+    }
+
+    /// Calls of a frame from `offset` on were answered: `parts` has the number of calls and the flags of each
+    /// part. Returns `[part, job, first call, count, offset in the part, …]` for those that settle by it.
+    #[napi(catch_unwind)]
+    pub fn worker_replied(
+        &self,
+        worker: u32,
+        frame: u32,
+        offset: u32,
+        micros: f64,
+        parts: Vec<u32>,
+    ) -> Result<Vec<f64>> {
+        let parts: Vec<(u32, u16)> = parts.chunks_exact(2).map(|part| (part[0], part[1] as u16)).collect();
+        let total: u32 = parts.iter().fold(0u32, |sum, part| sum.saturating_add(part.0)).max(1);
+        let mut settled = Vec::new();
+        let mut offset = offset;
+        for (index, &(calls, flags)) in parts.iter().enumerate() {
+            let share = micros * f64::from(calls) / f64::from(total) / 1e6;
+            let answer = Answer {
+                frame: FrameId(frame),
+                offset,
+                calls,
+                failed: flags & (PART_FAILED | PART_SKIPPED) != 0,
+                elapsed: Duration::try_from_secs_f64(share).unwrap_or_default(),
+            };
+            let answered =
+                self.state.answered(WorkerId(worker), &answer).map_err(napi::Error::from_reason)?;
+            for run in answered {
+                let count = run.calls.end - run.calls.start;
+                let numbers = [run.calls.start, count, run.offset].map(f64::from);
+                settled.extend([index as f64, run.job.0 as f64].into_iter().chain(numbers));
+            }
+            offset = offset.saturating_add(calls);
+        }
+        Ok(settled)
+    }
+
+    /// The worker uses so many bytes.
+    #[napi(catch_unwind)]
+    pub fn worker_memory(&self, worker: u32, bytes: f64) {
+        self.state.worker_memory(WorkerId(worker), bytes as u64);
+    }
+
+    /// The job of the call that a worker gave this number, while it is in flight; else -1.
+    #[napi(catch_unwind)]
+    pub fn job_of(&self, worker: u32, seq: u32) -> f64 {
+        let call = self.state.engine.borrow().call_of(WorkerId(worker), seq);
+        call.map_or(-1.0, |(job, _)| job.0 as f64)
+    }
+
+    /// The worker cannot be worked with any more, and is to be killed.
+    #[napi(catch_unwind)]
+    pub fn worker_given_up(&self, worker: u32) {
+        self.state.give_up(WorkerId(worker));
+        self.state.pump();
+    }
+
+    /// The worker is gone, and all that it had sent has been handed in; `fate` (JSON) says how.
+    #[napi(catch_unwind)]
+    pub fn worker_exited(&self, worker: u32, fate: String) {
+        self.state.carrier().set_fate(WorkerId(worker), parse(&fate));
+        self.state.worker_gone(WorkerId(worker));
+    }
+}
+
+fn parse(json: &str) -> serde_json::Value {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// The functions of `lib/` that are called from here.
+struct Hooks {
+    /// `(job, first call, end)` → a flat list of parts that accounts for all of these calls.
+    encode: Callback,
+    /// `(job, first call, count, offset, flags, codec, tag, value, extras)`: a reply settles calls.
+    answered: Callback,
+    /// `(job, first call, end, outcome, detail)`: calls settle without a reply.
+    ended: Callback,
+    /// `(outcome or null, detail)`.
+    ready: Callback,
+    /// `(job or -1, parts)`: a worker has something to print.
+    output: Callback,
+    /// `(worker, stream, buffer)`: output of a worker that was written to its descriptors.
+    printed: Callback,
+    /// `(JSON)`: something in the life of a worker, for `debug`.
+    event: Callback,
+    closed: Callback,
+}
+
+/// Calls of a frame that a worker has answered.
+pub(super) struct Answer {
+    pub frame: FrameId,
+    pub offset: u32,
+    pub calls: u32,
+    pub failed: bool,
+    pub elapsed: Duration,
+}
+
+pub(super) struct PoolState {
+    environment: Rc<Environment>,
+    hooks: Hooks,
+    engine: RefCell<Engine>,
+    /// Set before anything is done; it refers back to the pool.
+    carrier: OnceCell<Box<dyn Carrier>>,
+    /// Workers whose end is being told; their fate is needed until that is done.
+    gone: RefCell<Vec<WorkerId>>,
+    timer: RefCell<Option<Timer>>,
+    /// The interval that the timer runs with.
+    armed: Cell<Option<Duration>>,
+    pumping: Cell<bool>,
+    held: Cell<bool>,
+    started: Instant,
+}
+
+impl PoolState {
+    fn new(env: &Env, config: PoolConfig, hooks_object: Value) -> Result<Rc<PoolState>> {
+        let environment = Environment::get(env)?;
+        let hook = |name| Callback::method(env.raw(), hooks_object, name);
+        let hooks = Hooks {
+            encode: hook("encode")?,
+            answered: hook("answered")?,
+            ended: hook("ended")?,
+            ready: hook("ready")?,
+            output: hook("output")?,
+            printed: hook("printed")?,
+            event: hook("event")?,
+            closed: hook("closed")?,
+        };
+        let engine = Engine::new(Config {
+            workers: config.workers,
+            max_queue: config.max_queue,
+            max_calls_per_worker: some_unless_zero(config.max_calls_per_worker),
+            max_worker_memory: some_unless_zero(config.max_worker_memory),
+            idle_timeout: millis(config.idle_timeout),
+            grace: Duration::from_secs_f64(config.grace_period / 1000.0),
+            target: TARGET,
+            lazy: config.lazy,
+        });
+        let state = Rc::new(PoolState {
+            environment: environment.clone(),
+            hooks,
+            engine: RefCell::new(engine),
+            carrier: OnceCell::new(),
+            gone: RefCell::default(),
+            timer: RefCell::default(),
+            armed: Cell::new(None),
+            pumping: Cell::new(false),
+            held: Cell::new(false),
+            started: Instant::now(),
+        });
+        let weak = Rc::downgrade(&state);
+        let carrier: Box<dyn Carrier> = match config.process {
+            Some(process) => {
+                let spec = spawn_spec(&process)?;
+                Box::new(ProcessCarrier::new(weak, environment.clone(), spec, process.init))
+            }
+            None => Box::new(ScriptCarrier::new(env.raw(), weak, hooks_object)?),
+        };
+        // Set once, here.
+        let _ = state.carrier.set(carrier);
+        let weak = Rc::downgrade(&state);
+        let timer = Timer::new(&environment.event_loop, move || {
+            if let Some(state) = weak.upgrade() {
+                state.environment.context.enter(|| state.on_timer());
+            }
+        })?;
+        *state.timer.borrow_mut() = Some(timer);
+        environment.add_pool(&state);
+        state.engine.borrow_mut().start();
+        state.pump();
+        Ok(state)
+    }
+
+    fn carrier(&self) -> &dyn Carrier {
+        self.carrier.get().expect("set by the constructor").as_ref()
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    // ---- Doing what the engine says --------------------------------------------------------------------
+
+    fn pump(&self) {
+        if self.environment.event_loop.is_ending() || self.pumping.replace(true) {
+            return;
+        }
+        loop {
+            let action = self.engine.borrow_mut().next_action(self.now());
+            let Some(action) = action else { break };
+            self.perform(action);
+        }
+        self.pumping.set(false);
+        for worker in self.gone.take() {
+            self.carrier().forget(worker);
+        }
+        self.arm_timer();
+        self.update_hold();
+    }
+
+    fn perform(&self, action: Action) {
+        let env = self.environment.env;
+        match action {
+            Action::Spawn { worker } => {
+                self.event(worker, "spawn", &serde_json::Value::Null);
+                if let Err(error) = self.carrier().start(worker) {
+                    let fate = json!({ "errno": error.raw_os_error(), "message": error.to_string() });
+                    self.carrier().set_fate(worker, fate);
+                    self.worker_gone(worker);
+                }
+            }
+            Action::Send { worker, frame, seq, runs } => self.carrier().send(worker, frame, seq, &runs),
+            Action::Cancel { worker, seqs } => self.carrier().cancel(worker, &seqs),
+            Action::Stop { worker } => self.carrier().stop(worker),
+            Action::Kill { worker } => {
+                self.event(worker, "kill", &serde_json::Value::Null);
+                self.carrier().kill(worker);
+            }
+            Action::Settle { job, calls, outcome } => {
+                let (name, detail) = self.describe(outcome);
+                let [job, start, end] =
+                    [job.0 as f64, calls.start.into(), calls.end.into()].map(|field| number(env, field));
+                let name = optional_text(env, Some(name));
+                self.hooks.ended.call(&[job, start, end, name, optional_text(env, detail.as_deref())]);
+            }
+            Action::Ready { outcome } => {
+                let described = outcome.err().map(|outcome| self.describe(outcome));
+                let name = described.as_ref().map(|(name, _)| *name);
+                let detail = described.as_ref().and_then(|(_, detail)| detail.as_deref());
+                self.hooks.ready.call(&[optional_text(env, name), optional_text(env, detail)]);
+            }
+            Action::Closed => {
+                self.hooks.closed.call(&[]);
+            }
+        }
+    }
+
+    /// The name of an outcome, and what is known of the worker that it is about.
+    fn describe(&self, outcome: Outcome) -> (&'static str, Option<String>) {
+        let fate = |worker: WorkerId| {
+            let mut fate = self.carrier().fate(worker)?;
+            fate["worker"] = worker.0.into();
+            fate["pid"] = self.carrier().pid(worker).into();
+            Some(fate.to_string())
+        };
+        match outcome {
+            Outcome::Aborted => ("aborted", None),
+            Outcome::TimedOut => ("timedOut", None),
+            Outcome::Closed => ("closed", None),
+            Outcome::Skipped => ("skipped", None),
+            Outcome::Exited(worker) => ("exited", fate(worker)),
+            Outcome::BootFailed(worker) => ("bootFailed", fate(worker)),
+        }
+    }
+
+    fn arm_timer(&self) {
+        let wanted = self.engine.borrow_mut().next_tick(self.now());
+        let timer = self.timer.borrow();
+        let Some(timer) = &*timer else { return };
+        match (wanted, self.armed.get()) {
+            (None, Some(_)) => timer.stop(),
+            (Some(wanted), armed) if armed.is_none_or(|armed| wanted < armed) => timer.start(wanted),
+            _ => return,
+        }
+        self.armed.set(wanted);
+    }
+
+    fn update_hold(&self) {
+        let held = self.engine.borrow().is_held();
+        if held != self.held.replace(held) {
+            self.environment.hold(held);
+        }
+    }
+
+    // ---- What the loop and the supervisor say ----------------------------------------------------------
+
+    pub(super) fn on_readiness(&self, worker: WorkerId, ready: Readiness) {
+        self.environment.context.enter(|| {
+            self.carrier().on_readiness(worker, ready);
+            self.pump();
+        });
+    }
+
+    pub(super) fn on_process_event(&self, worker: WorkerId, event: ProcessEvent) {
+        self.carrier().on_process_event(self, worker, event);
+        self.pump();
+    }
+
+    fn on_timer(&self) {
+        self.armed.set(None);
+        let workers = self.engine.borrow().workers();
+        // What has been answered must not time out.
+        for &worker in &workers {
+            self.carrier().catch_up(worker);
+        }
+        self.engine.borrow_mut().tick(self.now());
+        for worker in workers {
+            let mark = self.carrier().mark(worker);
+            self.engine.borrow_mut().begun(worker, mark);
+        }
+        self.pump();
+    }
+
+    // ---- What the carrier says -------------------------------------------------------------------------
+
+    pub(super) fn worker_ready(&self, worker: WorkerId) {
+        self.event(worker, "ready", &serde_json::Value::Null);
+        self.engine.borrow_mut().ready(worker);
+    }
+
+    pub(super) fn load_failed(&self, worker: WorkerId) {
+        self.event(worker, "loadFailed", &serde_json::Value::Null);
+        self.engine.borrow_mut().load_failed(worker);
+    }
+
+    pub(super) fn begun(&self, worker: WorkerId, mark: u32) {
+        self.engine.borrow_mut().begun(worker, mark);
+    }
+
+    pub(super) fn worker_memory(&self, worker: WorkerId, bytes: u64) {
+        self.engine.borrow_mut().memory(worker, bytes);
+    }
+
+    pub(super) fn give_up(&self, worker: WorkerId) {
+        self.engine.borrow_mut().give_up(worker);
+    }
+
+    /// The worker is gone, and all that it had sent has been handed in.
+    pub(super) fn worker_gone(&self, worker: WorkerId) {
+        let mark = self.carrier().mark(worker);
+        self.engine.borrow_mut().exited(worker, mark);
+        self.gone.borrow_mut().push(worker);
+        self.pump();
+    }
+
+    /// A list of parts for these calls; `None` when JavaScript did not give one.
+    pub(super) fn encode(&self, run: &Run) -> Option<Value> {
+        let bounds = [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()];
+        self.hooks.encode.call(&bounds.map(|field| number(self.environment.env, field)))
+    }
+
+    pub(super) fn encode_failed(&self, worker: WorkerId, frame: FrameId, offset: u32) {
+        self.engine.borrow_mut().encode_failed(worker, frame, offset);
+    }
+
+    /// Books an answer and returns the calls that settle by it.
+    pub(super) fn answered(
+        &self,
+        worker: WorkerId,
+        answer: &Answer,
+    ) -> std::result::Result<Vec<Answered>, String> {
+        let Answer { frame, offset, calls, failed, elapsed } = *answer;
+        let answered = self.engine.borrow_mut().replied(worker, frame, offset, calls, failed, elapsed);
+        answered.map_err(|violation| violation.0.to_owned())
+    }
+
+    /// Has calls settled with the value of the part that answers them.
+    pub(super) fn settle_answered(
+        &self,
+        answered: &[Answered],
+        part: PartHeader,
+        value: Value,
+        extras: Option<Value>,
+    ) {
+        let env = self.environment.env;
+        let extras = extras.unwrap_or_else(|| null(env));
+        for run in answered {
+            let [job, first, count, offset, flags, codec, tag] = [
+                run.job.0 as f64,
+                run.calls.start.into(),
+                (run.calls.end - run.calls.start).into(),
+                run.offset.into(),
+                part.flags.into(),
+                part.codec.into(),
+                part.tag.into(),
+            ]
+            .map(|field| number(env, field));
+            self.hooks.answered.call(&[job, first, count, offset, flags, codec, tag, value, extras]);
+        }
+    }
+
+    /// A worker has something to print, said during call `seq`.
+    pub(super) fn output(&self, worker: WorkerId, seq: u32, parts: Value) {
+        let call = self.engine.borrow().call_of(worker, seq);
+        let job = call.map_or(-1.0, |(job, _)| job.0 as f64);
+        self.hooks.output.call(&[number(self.environment.env, job), parts]);
+    }
+
+    /// A worker has written to one of its descriptors.
+    pub(super) fn printed(&self, worker: WorkerId, stream: Stream, bytes: &[u8]) {
+        let env = self.environment.env;
+        let name = if stream == Stream::Stdout { "stdout" } else { "stderr" };
+        if let Ok(bytes) = buffer(env, bytes) {
+            self.hooks.printed.call(&[number(env, worker.0.into()), optional_text(env, Some(name)), bytes]);
+        }
+    }
+
+    /// Tells `debug` what happened to a worker.
+    pub(super) fn event(&self, worker: WorkerId, name: &str, detail: &serde_json::Value) {
+        let mut event = json!({ "event": name, "worker": worker.0, "pid": self.carrier().pid(worker) });
+        for (key, value) in detail.as_object().into_iter().flatten() {
+            event[key] = value.clone();
+        }
+        if let Ok(event) = text(self.environment.env, &event.to_string()) {
+            self.hooks.event.call(&[event]);
+        }
+    }
+
+    fn stats(&self) -> serde_json::Value {
+        // Plain numbers and lists: cannot fail.
+        let mut stats = serde_json::to_value(self.engine.borrow().stats()).unwrap_or_default();
+        for worker in stats["workers"].as_array_mut().into_iter().flatten() {
+            let id = worker["id"].as_u64().and_then(|id| u32::try_from(id).ok());
+            worker["pid"] = id.and_then(|id| self.carrier().pid(WorkerId(id))).into();
+        }
+        let (sent, received) = self.carrier().traffic();
+        stats["bytesSent"] = sent.into();
+        stats["bytesReceived"] = received.into();
+        stats
+    }
+
+    /// The environment ends: closes the handles. JavaScript must not be called any more.
+    pub(super) fn abandon(&self) {
+        self.carrier().abandon();
+        self.timer.take();
+    }
+}
+
+impl Drop for PoolState {
+    fn drop(&mut self) {
+        if self.held.get() {
+            self.environment.hold(false);
+        }
+    }
+}
+
+fn spawn_spec(config: &ProcessConfig) -> Result<SpawnSpec> {
+    let (stdout, stderr) = match config.stdio {
+        Stdio::Inherit => (Stdout::Inherit, Stderr::Inherit),
+        Stdio::Forward => (Stdout::Forward, Stderr::Forward),
+        Stdio::Ignore => (Stdout::Ignore, Stderr::Ignore),
+    };
+    Ok(SpawnSpec {
+        program: c_string(&config.program)?,
+        args: config.args.iter().map(|text| c_string(text)).collect::<Result<_>>()?,
+        env: config.env.iter().map(|text| c_string(text)).collect::<Result<_>>()?,
+        stdout,
+        stderr,
+    })
+}
+
+/// A duration of so many milliseconds; `None` for 0.
+fn millis(value: f64) -> Option<Duration> {
+    (value > 0.0).then(|| Duration::try_from_secs_f64(value / 1000.0).unwrap_or(Duration::MAX))
+}
+
+fn some_unless_zero(value: u64) -> Option<u64> {
+    (value != 0).then_some(value)
+}
+
+fn c_string(value: &str) -> Result<CString> {
+    CString::new(value)
+        .map_err(|_| napi::Error::from_reason("a NUL byte in the environment or the arguments"))
+}

@@ -1,0 +1,435 @@
+//! Workers that are processes: a channel to each, polled on the event loop, and the supervisor's events.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value as Json, json};
+
+use super::carrier::Carrier;
+use super::environment::Environment;
+use super::event_loop::{Poll, Readiness};
+use super::javascript::{part_list, part_value, write_parts};
+use super::pool::{Answer, PoolState};
+use crate::channel::{Channel, Filled, Flushed};
+use crate::engine::{FrameId, Run, WorkerId};
+use crate::platform::{self, SharedPage};
+use crate::process::{Descriptors, ProcessEvent, SpawnSpec, Supervisor, Ticket};
+use crate::wire::{
+    Encoding, Frame, FrameHeader, FrameWriter, Kind, PART_FAILED, PART_SKIPPED, Part, PartHeader,
+};
+
+/// Bytes read from one worker before others get their turn.
+const READ_BUDGET: usize = 1 << 20;
+/// The page that is shared with a worker, in bytes, and its words.
+pub(super) const PAGE_LEN: usize = 4096;
+/// Word 0, written by the worker: the number of the call that it began last.
+const BEGUN_WORD: usize = 0;
+/// Word 1, written by the parent: counts the cancellations sent, so that a busy worker looks for them.
+const NOTICE_WORD: usize = 1;
+
+pub(super) struct ProcessCarrier {
+    pool: Weak<PoolState>,
+    environment: Rc<Environment>,
+    spec: Arc<SpawnSpec>,
+    /// Handed to each worker as it is.
+    init: String,
+    links: RefCell<BTreeMap<WorkerId, Link>>,
+    /// What became of workers that have no link.
+    unborn: RefCell<BTreeMap<WorkerId, Json>>,
+    /// Bytes sent to and received from workers that are gone.
+    past_traffic: Cell<(u64, u64)>,
+}
+
+/// What belongs to one worker process.
+struct Link {
+    ticket: Ticket,
+    channel: Channel,
+    /// `None` once the channel has ended or is not to be believed.
+    poll: Option<Poll>,
+    page: Option<SharedPage>,
+    /// What `poll` waits for.
+    wants_writable: bool,
+    /// The last call begun, where there is no page.
+    mark: u32,
+    notices: u32,
+    pid: Option<i32>,
+    fate: Fate,
+}
+
+/// What is known of a worker's end.
+#[derive(Default)]
+struct Fate {
+    exit: Option<Json>,
+    load_error: Option<String>,
+    protocol: Option<String>,
+}
+
+impl ProcessCarrier {
+    pub(super) fn new(
+        pool: Weak<PoolState>,
+        environment: Rc<Environment>,
+        spec: SpawnSpec,
+        init: String,
+    ) -> ProcessCarrier {
+        ProcessCarrier {
+            pool,
+            environment,
+            spec: Arc::new(spec),
+            init,
+            links: RefCell::default(),
+            unborn: RefCell::default(),
+            past_traffic: Cell::default(),
+        }
+    }
+
+    /// Runs something on the link of a worker that is still there.
+    fn with<R>(&self, worker: WorkerId, act: impl FnOnce(&mut Link) -> R) -> Option<R> {
+        self.links.borrow_mut().get_mut(&worker).map(act)
+    }
+
+    /// `seq` says whether there is a page: without one its descriptor's number is another's in the child.
+    fn init_frame(&self, has_page: bool) -> io::Result<Vec<u8>> {
+        let header = FrameHeader { seq: has_page.into(), ..FrameHeader::of(Kind::Init) };
+        let mut frame = FrameWriter::new(header);
+        frame.part(plain_part(Encoding::Utf8), self.init.as_bytes());
+        frame.finish().map_err(io::Error::other)
+    }
+
+    /// The descriptors of a new worker, and its link.
+    fn connect(&self) -> io::Result<(Link, Descriptors)> {
+        let (ours, theirs) = platform::socketpair()?;
+        // Without a page the worker announces its calls in frames.
+        let shared = platform::shared_page(PAGE_LEN).and_then(|file| {
+            let page = SharedPage::map(&file, PAGE_LEN)?;
+            Ok((file, page))
+        });
+        let (file, page) = shared.map_or((None, None), |(file, page)| (Some(file), Some(page)));
+        let mut channel = Channel::new(ours);
+        channel.queue(self.init_frame(page.is_some())?);
+        let link = Link {
+            ticket: Ticket::next(),
+            channel,
+            poll: None,
+            page,
+            wants_writable: false,
+            mark: 0,
+            notices: 0,
+            pid: None,
+            fate: Fate::default(),
+        };
+        Ok((link, Descriptors { channel: theirs, page: file }))
+    }
+
+    fn poll(&self, worker: WorkerId, channel: &Channel) -> io::Result<Poll> {
+        let descriptor = channel.descriptor();
+        let weak = self.pool.clone();
+        let poll =
+            Poll::new(&self.environment.event_loop, descriptor.as_raw_fd(), descriptor, move |ready| {
+                if let Some(pool) = weak.upgrade() {
+                    pool.on_readiness(worker, ready);
+                }
+            });
+        let poll = poll.map_err(|error| io::Error::other(error.to_string()))?;
+        poll.start(false);
+        Ok(poll)
+    }
+
+    fn send_frame(&self, worker: WorkerId, frame: FrameWriter) {
+        match frame.finish() {
+            Ok(bytes) => {
+                self.with(worker, |link| link.channel.queue(bytes));
+                self.write_out(worker);
+            }
+            Err(error) => self.give_up(worker, &format!("it would have to be sent {error}")),
+        }
+    }
+
+    /// Writes what the socket takes, and has the loop tell when it takes more.
+    fn write_out(&self, worker: WorkerId) {
+        self.with(worker, |link| {
+            // A broken pipe is no news: the end of the channel is seen by reading.
+            let blocked = matches!(link.channel.flush(), Ok(Flushed::Blocked));
+            if let Some(poll) = link.poll.as_ref().filter(|_| blocked != link.wants_writable) {
+                poll.start(blocked);
+                link.wants_writable = blocked;
+            }
+        });
+    }
+
+    /// The worker cannot be worked with any more.
+    fn give_up(&self, worker: WorkerId, why: &str) {
+        self.with(worker, |link| {
+            link.fate.protocol.get_or_insert_with(|| why.to_owned());
+            link.poll = None;
+        });
+        if let Some(pool) = self.pool.upgrade() {
+            pool.give_up(worker);
+        }
+    }
+
+    /// The process is gone: what its channel still holds counts.
+    fn end(&self, pool: &PoolState, worker: WorkerId, exit: Json) {
+        self.with(worker, |link| {
+            if link.fate.protocol.is_none() {
+                // An error is an end like any other here.
+                let _ = link.channel.fill_all();
+            }
+        });
+        self.handle_frames(worker);
+        self.set_fate(worker, exit);
+        pool.worker_gone(worker);
+    }
+
+    /// Reads about `budget` bytes and handles the frames that are whole by then.
+    fn read(&self, worker: WorkerId, budget: usize) {
+        let filled = self.with(worker, |link| link.poll.is_some().then(|| link.channel.fill(budget)));
+        let Some(Some(filled)) = filled else { return };
+        self.handle_frames(worker);
+        if !matches!(filled, Ok(Filled::Drained | Filled::More)) {
+            // Polling on would report the hang-up for ever.
+            let ticket = self.with(worker, |link| {
+                link.poll = None;
+                link.ticket
+            });
+            if let (Some(ticket), Ok(supervisor)) = (ticket, Supervisor::get()) {
+                supervisor.channel_ended(ticket);
+            }
+        }
+    }
+
+    fn handle_frames(&self, worker: WorkerId) {
+        // The decoder is lent out: frames borrow from it while JavaScript runs.
+        let lent =
+            self.with(worker, |link| link.fate.protocol.is_none().then(|| link.channel.take_decoder()));
+        let (Some(Some(mut decoder)), Some(pool)) = (lent, self.pool.upgrade()) else { return };
+        let violation = loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => {
+                    if let Err(violation) = self.handle_frame(&pool, worker, &frame) {
+                        break Some(violation);
+                    }
+                }
+                Ok(None) => break None,
+                Err(error) => break Some(error.to_string()),
+            }
+        };
+        self.with(worker, |link| link.channel.return_decoder(decoder));
+        if let Some(violation) = violation {
+            pool.event(worker, "protocol", &json!({ "detail": violation }));
+            self.give_up(worker, &violation);
+        }
+    }
+
+    fn handle_frame(&self, pool: &PoolState, worker: WorkerId, frame: &Frame<'_>) -> Result<(), String> {
+        let header = frame.header;
+        match header.kind {
+            Kind::Ready => pool.worker_ready(worker),
+            Kind::LoadFailed => {
+                let text = frame.parts().next().map(|part| String::from_utf8_lossy(part.bytes).into_owned());
+                self.with(worker, |link| link.fate.load_error = text);
+                pool.load_failed(worker);
+            }
+            Kind::Reply => self.handle_reply(pool, worker, frame)?,
+            Kind::Begun => {
+                self.with(worker, |link| link.mark = header.seq);
+                pool.begun(worker, header.seq);
+            }
+            Kind::Output => {
+                let parts = part_list(self.environment.env, frame.parts());
+                pool.output(worker, header.seq, parts.map_err(|error| error.to_string())?);
+            }
+            Kind::Memory => pool.worker_memory(worker, u64::from(header.aux) * 1024),
+            Kind::Init | Kind::Calls | Kind::Cancel | Kind::Stop => {
+                return Err("a frame that only a parent sends".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_reply(&self, pool: &PoolState, worker: WorkerId, frame: &Frame<'_>) -> Result<(), String> {
+        let env = self.environment.env;
+        let total: u64 = frame.parts().map(|part| u64::from(part.header.calls)).sum();
+        let elapsed = Duration::from_micros(frame.header.aux.into());
+        let mut offset = frame.header.seq;
+        let mut parts = frame.parts().peekable();
+        while let Some(part) = parts.next() {
+            let header = part.header;
+            let mut extras: Vec<Part<'_>> = Vec::new();
+            while let Some(extra) = parts.next_if(|next| next.header.calls == 0) {
+                extras.push(extra);
+            }
+            let answer = Answer {
+                frame: FrameId(frame.header.id),
+                offset,
+                calls: header.calls,
+                failed: header.flags & (PART_FAILED | PART_SKIPPED) != 0,
+                elapsed: elapsed.mul_f64(f64::from(header.calls) / (total.max(1) as f64)),
+            };
+            offset = offset.saturating_add(header.calls);
+            let answered = pool.answered(worker, &answer)?;
+            if answered.is_empty() {
+                continue;
+            }
+            let value = part_value(env, &part).map_err(|error| error.to_string())?;
+            let extras = match extras.is_empty() {
+                true => None,
+                false => Some(part_list(env, extras.into_iter()).map_err(|error| error.to_string())?),
+            };
+            pool.settle_answered(&answered, header, value, extras);
+        }
+        Ok(())
+    }
+}
+
+impl Carrier for ProcessCarrier {
+    fn start(&self, worker: WorkerId) -> io::Result<()> {
+        let supervisor = Supervisor::get()?;
+        let (mut link, descriptors) = self.connect()?;
+        link.poll = Some(self.poll(worker, &link.channel)?);
+        let ticket = link.ticket;
+        self.links.borrow_mut().insert(worker, link);
+        self.write_out(worker);
+        self.environment.own(ticket, self.pool.clone(), worker);
+        supervisor.spawn(ticket, self.spec.clone(), descriptors, self.environment.mailbox.clone());
+        Ok(())
+    }
+
+    fn set_fate(&self, worker: WorkerId, fate: Json) {
+        if self.with(worker, |link| link.fate.exit = Some(fate.clone())).is_none() {
+            self.unborn.borrow_mut().insert(worker, fate);
+        }
+    }
+
+    fn send(&self, worker: WorkerId, frame: FrameId, seq: u32, runs: &[Run]) {
+        let Some(pool) = self.pool.upgrade() else { return };
+        let header = FrameHeader { id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
+        let mut writer = FrameWriter::new(header);
+        let mut offset = 0;
+        for run in runs {
+            let list = pool.encode(run);
+            let parts = list.and_then(|list| write_parts(self.environment.env, list, &mut writer).ok());
+            let calls = run.calls.len() as u32;
+            match parts.filter(|parts| parts.calls == calls) {
+                Some(parts) => {
+                    for skipped in parts.skipped {
+                        pool.encode_failed(worker, frame, offset + skipped);
+                    }
+                }
+                None => return self.give_up(worker, "calls for it could not be encoded"),
+            }
+            offset += calls;
+        }
+        self.send_frame(worker, writer);
+    }
+
+    fn cancel(&self, worker: WorkerId, seqs: &[u32]) {
+        let mut frame = FrameWriter::new(FrameHeader::of(Kind::Cancel));
+        let bytes: Vec<u8> = seqs.iter().flat_map(|seq| seq.to_le_bytes()).collect();
+        frame.part(plain_part(Encoding::Bytes), &bytes);
+        self.send_frame(worker, frame);
+        // After the frame: whoever sees the count finds the frame.
+        self.with(worker, |link| {
+            link.notices = link.notices.wrapping_add(1);
+            if let Some(page) = &link.page {
+                page.store(NOTICE_WORD, link.notices);
+            }
+        });
+    }
+
+    fn stop(&self, worker: WorkerId) {
+        self.send_frame(worker, FrameWriter::new(FrameHeader::of(Kind::Stop)));
+    }
+
+    fn kill(&self, worker: WorkerId) {
+        let ticket = self.with(worker, |link| link.ticket);
+        if let (Some(ticket), Ok(supervisor)) = (ticket, Supervisor::get()) {
+            supervisor.kill(ticket, Signal::SIGKILL);
+        }
+    }
+
+    fn catch_up(&self, worker: WorkerId) {
+        self.read(worker, usize::MAX);
+    }
+
+    fn mark(&self, worker: WorkerId) -> u32 {
+        let mark = |link: &mut Link| link.page.as_ref().map_or(link.mark, |page| page.load(BEGUN_WORD));
+        self.with(worker, mark).unwrap_or(0)
+    }
+
+    fn pid(&self, worker: WorkerId) -> Option<i32> {
+        self.with(worker, |link| link.pid).flatten()
+    }
+
+    fn fate(&self, worker: WorkerId) -> Option<Json> {
+        let fate = self.with(worker, |link| {
+            let mut fate = link.fate.exit.clone().unwrap_or_else(|| json!({}));
+            fate["loadError"] = link.fate.load_error.clone().into();
+            fate["protocol"] = link.fate.protocol.clone().into();
+            fate
+        });
+        fate.or_else(|| self.unborn.borrow().get(&worker).cloned())
+    }
+
+    fn forget(&self, worker: WorkerId) {
+        self.unborn.borrow_mut().remove(&worker);
+        if let Some(link) = self.links.borrow_mut().remove(&worker) {
+            let (sent, received) = link.channel.traffic();
+            let (past_sent, past_received) = self.past_traffic.get();
+            self.past_traffic.set((past_sent + sent, past_received + received));
+        }
+    }
+
+    fn traffic(&self) -> (u64, u64) {
+        let links = self.links.borrow();
+        links
+            .values()
+            .map(|link| link.channel.traffic())
+            .fold(self.past_traffic.get(), |sum, link| (sum.0 + link.0, sum.1 + link.1))
+    }
+
+    fn abandon(&self) {
+        // Closing the channels ends the workers.
+        self.links.take();
+    }
+
+    fn on_readiness(&self, worker: WorkerId, ready: Readiness) {
+        if ready.writable {
+            self.write_out(worker);
+        }
+        if ready.readable {
+            self.read(worker, READ_BUDGET);
+        }
+    }
+
+    fn on_process_event(&self, pool: &PoolState, worker: WorkerId, event: ProcessEvent) {
+        match event {
+            ProcessEvent::Spawned { pid, .. } => {
+                self.with(worker, |link| link.pid = Some(pid));
+                pool.event(worker, "spawned", &Json::Null);
+            }
+            ProcessEvent::SpawnFailed { errno, message, .. } => {
+                let exit = json!({ "errno": errno, "message": message });
+                pool.event(worker, "spawnFailed", &exit);
+                self.end(pool, worker, exit);
+            }
+            ProcessEvent::Exited { status, stderr_tail, .. } => {
+                let shown = json!({ "exitCode": status.code, "signal": status.signal });
+                pool.event(worker, "exited", &shown);
+                let mut exit = shown;
+                exit["stderr"] = String::from_utf8_lossy(&stderr_tail).into();
+                self.end(pool, worker, exit);
+            }
+            ProcessEvent::Output { stream, bytes, .. } => pool.printed(worker, stream, &bytes),
+        }
+    }
+}
+
+fn plain_part(encoding: Encoding) -> PartHeader {
+    PartHeader { encoding, codec: 0, flags: 0, calls: 0, tag: 0 }
+}

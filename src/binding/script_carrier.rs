@@ -1,0 +1,131 @@
+//! Workers that JavaScript itself looks after: worker threads, and the calling process.
+//!
+//! Every action becomes a call of a hook; what happens to such a worker comes in through the `worker…` methods
+//! of `NativePool`. No frame of bytes is made: `MessagePort`s carry the parts as they are.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Weak;
+
+use napi::{Result, sys};
+use serde_json::Value as Json;
+
+use super::carrier::Carrier;
+use super::javascript::{Callback, Value, as_number, number, number_list, read_numbers};
+use super::pool::PoolState;
+use crate::engine::{FrameId, Run, WorkerId};
+
+pub(super) struct ScriptCarrier {
+    env: sys::napi_env,
+    pool: Weak<PoolState>,
+    hooks: Hooks,
+    fates: RefCell<BTreeMap<WorkerId, Json>>,
+}
+
+/// The functions of `lib/` that look after the workers.
+struct Hooks {
+    /// `(worker)`.
+    start: Callback,
+    /// `(worker, frame, first call's number, [job, first call, end, …])` → offsets of calls that could not be
+    /// encoded and are not sent.
+    send: Callback,
+    /// `(worker, [call's number, …])`.
+    cancel: Callback,
+    /// `(worker)`, each of them.
+    stop: Callback,
+    kill: Callback,
+    catch_up: Callback,
+    /// `(worker)` → the number of the call that it began last.
+    mark: Callback,
+}
+
+impl ScriptCarrier {
+    pub(super) fn new(env: sys::napi_env, pool: Weak<PoolState>, hooks: Value) -> Result<ScriptCarrier> {
+        let hook = |name| Callback::method(env, hooks, name);
+        let hooks = Hooks {
+            start: hook("startWorker")?,
+            send: hook("sendCalls")?,
+            cancel: hook("cancelCalls")?,
+            stop: hook("stopWorker")?,
+            kill: hook("killWorker")?,
+            catch_up: hook("catchUp")?,
+            mark: hook("markOf")?,
+        };
+        Ok(ScriptCarrier { env, pool, hooks, fates: RefCell::default() })
+    }
+
+    fn tell(&self, hook: &Callback, worker: WorkerId) -> Option<Value> {
+        hook.call(&[number(self.env, worker.0.into())])
+    }
+}
+
+impl Carrier for ScriptCarrier {
+    fn start(&self, worker: WorkerId) -> io::Result<()> {
+        // What goes wrong is told as the end of the worker.
+        self.tell(&self.hooks.start, worker);
+        Ok(())
+    }
+
+    fn set_fate(&self, worker: WorkerId, fate: Json) {
+        self.fates.borrow_mut().insert(worker, fate);
+    }
+
+    fn send(&self, worker: WorkerId, frame: FrameId, seq: u32, runs: &[Run]) {
+        let Some(pool) = self.pool.upgrade() else { return };
+        let bounds =
+            runs.iter().flat_map(|run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()]);
+        let Ok(bounds) = number_list(self.env, bounds) else { return pool.give_up(worker) };
+        let fields = [worker.0, frame.0, seq].map(|field| number(self.env, field.into()));
+        let skipped = self.hooks.send.call(&[fields[0], fields[1], fields[2], bounds]);
+        match skipped.and_then(|skipped| read_numbers(self.env, skipped).ok()) {
+            Some(skipped) => {
+                for offset in skipped {
+                    pool.encode_failed(worker, frame, offset);
+                }
+            }
+            None => pool.give_up(worker),
+        }
+    }
+
+    fn cancel(&self, worker: WorkerId, seqs: &[u32]) {
+        if let Ok(seqs) = number_list(self.env, seqs.iter().map(|&seq| seq.into())) {
+            self.hooks.cancel.call(&[number(self.env, worker.0.into()), seqs]);
+        }
+    }
+
+    fn stop(&self, worker: WorkerId) {
+        self.tell(&self.hooks.stop, worker);
+    }
+
+    fn kill(&self, worker: WorkerId) {
+        self.tell(&self.hooks.kill, worker);
+    }
+
+    fn catch_up(&self, worker: WorkerId) {
+        self.tell(&self.hooks.catch_up, worker);
+    }
+
+    fn mark(&self, worker: WorkerId) -> u32 {
+        let mark = self.tell(&self.hooks.mark, worker);
+        mark.and_then(|mark| as_number(self.env, mark)).map_or(0, |mark| mark as u32)
+    }
+
+    fn pid(&self, _worker: WorkerId) -> Option<i32> {
+        i32::try_from(std::process::id()).ok()
+    }
+
+    fn fate(&self, worker: WorkerId) -> Option<Json> {
+        self.fates.borrow().get(&worker).cloned()
+    }
+
+    fn forget(&self, worker: WorkerId) {
+        self.fates.borrow_mut().remove(&worker);
+    }
+
+    fn traffic(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn abandon(&self) {}
+}

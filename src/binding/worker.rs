@@ -1,0 +1,246 @@
+//! The worker's side of the channel. `lib/worker/` is its only user.
+//!
+//! # How a worker ends with its parent
+//!
+//! 1. Before any code of the user runs, a thread of its own polls a duplicate of the channel for a hang-up.
+//! 2. The parent's end is close-on-exec and held by nobody else: it is closed when the parent ends, however
+//!    it ends, and only then or when the parent drops this worker.
+//! 3. The thread then ends the process by `_exit`, even when JavaScript is in an endless loop.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use napi::bindgen_prelude::{Function, Unknown};
+use napi::{Env, JsValue, Result, sys};
+use napi_derive::napi;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigHandler, Signal, signal};
+
+use super::event_loop::{EventLoop, Poll};
+use super::javascript::{Callback, Context, Value, io_error, number, part_list, write_parts};
+use super::process_carrier::PAGE_LEN;
+use crate::channel::{Channel, Filled, Flushed};
+use crate::platform::SharedPage;
+use crate::process::{CHANNEL_FD, PAGE_FD};
+use crate::wire::{Frame, FrameHeader, FrameWriter, Kind};
+
+const READ_BUDGET: usize = 1 << 20;
+
+/// A worker's connection to its parent.
+#[napi]
+pub struct WorkerChannel {
+    state: Rc<WorkerState>,
+}
+
+struct WorkerState {
+    env: sys::napi_env,
+    context: Context,
+    channel: RefCell<Channel>,
+    poll: RefCell<Option<Poll>>,
+    wants_writable: Cell<bool>,
+    on_frame: Callback,
+}
+
+#[napi]
+impl WorkerChannel {
+    /// Takes over the descriptors that the parent has placed. `onFrame(kind, id, seq, parts)` is called for
+    /// each frame.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, on_frame: Function<'_, (), ()>) -> Result<WorkerChannel> {
+        let fail = |error: io::Error| io_error("no channel to the parent", &error);
+        let fd = inherited(CHANNEL_FD).map_err(fail)?;
+        start_watchdog(fd.as_fd()).map_err(fail)?;
+        // SAFETY: to ignore a signal installs no handler. Ctrl-C reaches the whole group: the parent decides.
+        unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }.map_err(|errno| fail(errno.into()))?;
+        let channel = Channel::new(fd);
+        let descriptor = channel.descriptor();
+        let state = Rc::new(WorkerState {
+            env: env.raw(),
+            context: Context::new(env.raw(), "ParallelizerCalls")?,
+            channel: RefCell::new(channel),
+            poll: RefCell::new(None),
+            wants_writable: Cell::new(false),
+            on_frame: Callback::new(env.raw(), on_frame.raw())?,
+        });
+        let at_end = Rc::downgrade(&state);
+        let event_loop = EventLoop::new(env.raw(), move || {
+            if let Some(state) = at_end.upgrade() {
+                state.poll.take();
+            }
+        })?;
+        let weak: Weak<WorkerState> = Rc::downgrade(&state);
+        let fd = descriptor.as_raw_fd();
+        let poll = Poll::new(&event_loop, fd, descriptor, move |ready| {
+            if let Some(state) = weak.upgrade() {
+                state.context.enter(|| {
+                    if ready.writable {
+                        state.write_out();
+                    }
+                    if ready.readable {
+                        state.read();
+                    }
+                });
+            }
+        })?;
+        poll.start(false);
+        poll.hold(true);
+        *state.poll.borrow_mut() = Some(poll);
+        Ok(WorkerChannel { state })
+    }
+
+    /// Handles the frames that have come, without waiting for the event loop.
+    #[napi(catch_unwind)]
+    pub fn poll(&self) {
+        self.state.read();
+    }
+
+    /// Sends a frame with these parts.
+    #[napi(catch_unwind)]
+    pub fn send(&self, env: Env, kind: u32, id: u32, seq: u32, aux: u32, parts: Unknown<'_>) -> Result<()> {
+        let kind = sendable(kind)?;
+        let mut frame = FrameWriter::new(FrameHeader { id, seq, aux, ..FrameHeader::of(kind) });
+        write_parts(env.raw(), parts.raw(), &mut frame)?;
+        let bytes = frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))?;
+        self.state.channel.borrow_mut().queue(bytes);
+        self.state.write_out();
+        Ok(())
+    }
+
+    /// Writes out what waits, blocking for so many milliseconds at most. For the very end of the process,
+    /// when the event loop turns no more.
+    #[napi(catch_unwind)]
+    pub fn drain(&self, millis: u32) {
+        let deadline = Instant::now() + Duration::from_millis(millis.into());
+        let mut channel = self.state.channel.borrow_mut();
+        while matches!(channel.flush(), Ok(Flushed::Blocked)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut fds = [PollFd::new(channel.as_fd(), PollFlags::POLLOUT)];
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut fds, timeout) {
+                _ if left.is_zero() => return,
+                Ok(0) => return,
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The memory shared with the parent as an `ArrayBuffer`, or `undefined` where there is none.
+    #[napi(catch_unwind, ts_return_type = "ArrayBuffer | undefined")]
+    pub fn shared_page<'env>(&self, env: &'env Env) -> Result<Option<Unknown<'env>>> {
+        let Ok(file) = inherited(PAGE_FD) else { return Ok(None) };
+        let Ok(page) = SharedPage::map(&file, PAGE_LEN) else { return Ok(None) };
+        let mut value: Value = ptr::null_mut();
+        // SAFETY: the mapping is leaked below, so it outlives every use. JavaScript and the parent both
+        // write to it, each to words of its own, as whole aligned words.
+        let status = unsafe {
+            sys::napi_create_external_arraybuffer(
+                env.raw(),
+                page.as_ptr().cast(),
+                PAGE_LEN,
+                None,
+                ptr::null_mut(),
+                &mut value,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            return Ok(None);
+        }
+        std::mem::forget(page);
+        // SAFETY: `value` was just made in this environment.
+        Ok(Some(unsafe { Unknown::from_raw_unchecked(env.raw(), value) }))
+    }
+}
+
+impl WorkerState {
+    fn read(&self) {
+        let filled = {
+            let Ok(mut channel) = self.channel.try_borrow_mut() else { return };
+            channel.fill(READ_BUDGET)
+        };
+        // Frame by frame: a handler may read on by itself, and must find what comes next.
+        let broken = loop {
+            let mut decoder = self.channel.borrow_mut().take_decoder();
+            let next = decoder.next_frame().map(|frame| frame.map(|frame| self.arguments(&frame)));
+            self.channel.borrow_mut().return_decoder(decoder);
+            match next {
+                Ok(Some(Some(arguments))) => {
+                    self.on_frame.call(&arguments);
+                }
+                Ok(Some(None)) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        if broken || !matches!(filled, Ok(Filled::Drained | Filled::More)) {
+            // The parent is gone or mad. Nothing more can be told, and nobody wants it.
+            exit_now();
+        }
+    }
+
+    /// What the handler of frames is called with.
+    fn arguments(&self, frame: &Frame<'_>) -> Option<[Value; 4]> {
+        let header = frame.header;
+        let parts = part_list(self.env, frame.parts()).ok()?;
+        let [kind, id, seq] =
+            [header.kind as u32, header.id, header.seq].map(|field| number(self.env, field.into()));
+        Some([kind, id, seq, parts])
+    }
+
+    fn write_out(&self) {
+        let blocked = matches!(self.channel.borrow_mut().flush(), Ok(Flushed::Blocked));
+        if blocked != self.wants_writable.replace(blocked)
+            && let Some(poll) = &*self.poll.borrow()
+        {
+            poll.start(blocked);
+        }
+    }
+}
+
+fn sendable(kind: u32) -> Result<Kind> {
+    [Kind::Ready, Kind::LoadFailed, Kind::Reply, Kind::Begun, Kind::Output, Kind::Memory]
+        .into_iter()
+        .find(|&known| known as u32 == kind)
+        .ok_or_else(|| napi::Error::from_reason("a worker does not send this kind of frame"))
+}
+
+/// Takes over a descriptor that the parent has placed here, and keeps it from grandchildren.
+fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is only looked at; a wrong number gives EBADF.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    // SAFETY: the parent has placed it for us, and each number is taken over once.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn start_watchdog(channel: BorrowedFd<'_>) -> io::Result<()> {
+    let duplicate = channel.try_clone_to_owned()?;
+    std::thread::Builder::new().name("parallelizer-watchdog".into()).stack_size(64 * 1024).spawn(
+        move || {
+            loop {
+                // No events are asked for: hang-up and errors are always reported.
+                let mut fds = [PollFd::new(duplicate.as_fd(), PollFlags::empty())];
+                let polled = poll(&mut fds, PollTimeout::NONE);
+                let seen = fds[0].revents().unwrap_or(PollFlags::empty());
+                if polled.is_ok()
+                    && seen.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL)
+                {
+                    exit_now();
+                }
+            }
+        },
+    )?;
+    Ok(())
+}
+
+/// Ends the process without a word to anybody: no exit handlers, no destructors.
+fn exit_now() -> ! {
+    // SAFETY: `_exit` is always allowed.
+    unsafe { libc::_exit(1) }
+}

@@ -1,0 +1,24 @@
+//! The JavaScript that workers run, embedded: bundlers drop files that are found by a sibling path.
+
+use napi::{Error, Result};
+use napi_derive::napi;
+
+/// By the names that `require` asks for. `worker` is what a worker starts with: a loader, and the modules that
+/// build.rs has put together. The others are compiled when they are needed.
+const MODULES: [(&str, &str); 6] = [
+    ("worker", include_str!(concat!(env!("OUT_DIR"), "/worker.js"))),
+    ("record-codec", include_str!("../../lib/record-codec.js")),
+    ("error-codec", include_str!("../../lib/error-codec.js")),
+    ("errors", include_str!("../../lib/errors.js")),
+    ("thread", include_str!("../../lib/worker/thread.js")),
+    ("ports", include_str!("../../lib/ports.js")),
+];
+
+/// The source of one of the modules that workers run.
+#[napi(catch_unwind)]
+pub fn worker_module(name: String) -> Result<&'static str> {
+    let found = MODULES.iter().find(|(known, _)| *known == name);
+    found
+        .map(|(_, source)| *source)
+        .ok_or_else(|| Error::from_reason(format!("workers have no module '{name}'")))
+}

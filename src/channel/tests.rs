@@ -1,0 +1,85 @@
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use super::*;
+use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PartHeader};
+
+fn pair() -> (Channel, Channel) {
+    let (one, two) = UnixStream::pair().unwrap();
+    one.set_nonblocking(true).unwrap();
+    two.set_nonblocking(true).unwrap();
+    (Channel::new(OwnedFd::from(one)), Channel::new(OwnedFd::from(two)))
+}
+
+fn frame(id: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut writer = FrameWriter::new(FrameHeader { id, ..FrameHeader::of(Kind::Calls) });
+    writer.part(PartHeader { encoding: Encoding::Bytes, codec: 0, flags: 0, calls: 1, tag: 0 }, bytes);
+    writer.finish().unwrap()
+}
+
+/// Takes the frames that are whole: their ids and bytes.
+fn taken(channel: &mut Channel) -> Vec<(u32, Vec<u8>)> {
+    let mut frames = Vec::new();
+    let mut decoder = channel.take_decoder();
+    while let Some(frame) = decoder.next_frame().unwrap() {
+        frames.push((frame.header.id, frame.parts().flat_map(|part| part.bytes.to_vec()).collect()));
+    }
+    channel.return_decoder(decoder);
+    frames
+}
+
+#[test]
+fn frames_larger_than_the_socket_arrive_in_pieces_and_in_order() {
+    let (mut one, mut two) = pair();
+    let sizes = [0, 1, 65_535, 65_536, 300_000, 3_000_000, 7];
+    for (id, size) in sizes.iter().enumerate() {
+        one.queue(frame(id as u32, &vec![id as u8; *size]));
+    }
+    let mut frames = Vec::new();
+    while frames.len() < sizes.len() {
+        one.flush().unwrap();
+        assert_ne!(two.fill(100_000).unwrap(), Filled::Ended);
+        frames.extend(taken(&mut two));
+    }
+    assert_eq!(one.flush().unwrap(), Flushed::All);
+    for (id, size) in sizes.iter().enumerate() {
+        assert_eq!(frames[id], (id as u32, vec![id as u8; *size]));
+    }
+    assert_eq!(one.traffic().0, two.traffic().1);
+}
+
+#[test]
+fn both_directions_fill_up_without_blocking() {
+    let (mut one, mut two) = pair();
+    let big = vec![7; 4_000_000];
+    one.queue(frame(1, &big));
+    two.queue(frame(2, &big));
+    assert_eq!(one.flush().unwrap(), Flushed::Blocked);
+    assert_eq!(two.flush().unwrap(), Flushed::Blocked);
+    let (mut at_one, mut at_two) = (Vec::new(), Vec::new());
+    while at_one.is_empty() || at_two.is_empty() {
+        one.fill(1 << 20).unwrap();
+        two.fill(1 << 20).unwrap();
+        one.flush().unwrap();
+        two.flush().unwrap();
+        at_one.extend(taken(&mut one));
+        at_two.extend(taken(&mut two));
+    }
+    assert_eq!((at_one[0].0, at_two[0].0), (2, 1));
+    assert!(at_one[0].1 == big && at_two[0].1 == big);
+}
+
+#[test]
+fn what_was_written_before_the_end_is_still_read() {
+    let (mut one, mut two) = pair();
+    one.queue(frame(5, b"last words"));
+    one.flush().unwrap();
+    drop(one);
+    let mut ended = two.fill(1 << 20).unwrap();
+    while ended != Filled::Ended {
+        ended = two.fill(1 << 20).unwrap();
+    }
+    assert_eq!(taken(&mut two), [(5, b"last words".to_vec())]);
+    two.queue(frame(6, b""));
+    assert!(two.flush().is_err());
+}

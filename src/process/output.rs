@@ -1,0 +1,241 @@
+//! What a worker prints: read from its pipes on the supervisor's thread, and passed on.
+//!
+//! An [`Output`] is the reading end of one pipe. Its `pump` is the only task that reads it while the
+//! worker lives; when the worker has been reaped, `drain` reads on the spot what is still there. Both
+//! run on the same thread and deliver before they return to it, so the bytes stay in order.
+//!
+//! Back-pressure: every piece is sent with a [`Receipt`], dropped by whoever has taken the piece (the
+//! event loop out of its mailbox, the writer thread into the parent's stderr). The pump waits for that
+//! before it reads on. Pieces are taken in order, so the last receipt answers for all.
+//!
+//! The parent's stderr may be a full pipe, blocking or not. Only the [`Relay`]'s own thread ever writes
+//! to it, and is started by the first piece.
+
+use std::{
+    cell::{Cell, RefCell},
+    convert::Infallible,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    rc::Rc,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::SigSet,
+    unistd::{read, write},
+};
+use tokio::{io::unix::AsyncFd, sync::oneshot};
+
+use super::{Mailbox, ProcessEvent, Stream, Ticket, watch};
+
+/// Read at once at most: the usual capacity of a pipe.
+const PIECE: usize = 64 * 1024;
+/// Drained at most. Holds whatever a dead worker can have left in a pipe (1 MiB is the most that an
+/// unprivileged process can enlarge one to), and bounds the time that a grandchild which writes without
+/// end can take.
+const DRAIN: usize = 1024 * 1024;
+/// How much of the end of stderr is kept.
+const TAIL: usize = 4 * 1024;
+
+/// Held for as long as a piece waits to be taken; dropping it lets the reading go on.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    _taken: oneshot::Sender<Infallible>,
+}
+
+/// Resolves, with an error by its type, when the [`Receipt`] is dropped.
+type Taken = oneshot::Receiver<Infallible>;
+
+fn receipt() -> (Receipt, Taken) {
+    let (sender, taken) = oneshot::channel();
+    (Receipt { _taken: sender }, taken)
+}
+
+/// Where the pieces go.
+pub(super) enum Sink {
+    Relay(Rc<Relay>),
+    Forward { mailbox: Arc<Mailbox>, ticket: Ticket, stream: Stream },
+    Discard,
+}
+
+impl Sink {
+    fn send(&self, bytes: &[u8]) -> Option<Taken> {
+        let (receipt, taken) = receipt();
+        match self {
+            Sink::Relay(relay) => relay.send(Piece { bytes: bytes.to_vec(), _receipt: receipt }),
+            Sink::Forward { mailbox, ticket, stream } => {
+                let event = ProcessEvent::Output { ticket: *ticket, stream: *stream, bytes: bytes.to_vec() };
+                mailbox.push(event, Some(receipt));
+            }
+            Sink::Discard => return None,
+        }
+        Some(taken)
+    }
+}
+
+/// The last [`TAIL`] bytes of a stream.
+#[derive(Default)]
+pub(super) struct Tail(Vec<u8>);
+
+impl Tail {
+    fn push(&mut self, bytes: &[u8]) {
+        let bytes = &bytes[bytes.len().saturating_sub(TAIL)..];
+        let excess = (self.0.len() + bytes.len()).saturating_sub(TAIL);
+        self.0.drain(..excess);
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// The reading end of one pipe. Not `Send`: one thread reads it.
+pub(super) struct Output {
+    /// Non-blocking.
+    pipe: AsyncFd<OwnedFd>,
+    /// `Discard` from the worker's exit on, unless it is the relay.
+    sink: RefCell<Sink>,
+    /// What is kept for the exit event; none if nothing is, or no longer.
+    tail: RefCell<Option<Tail>>,
+    /// Answers for the last piece sent, until the pump has begun to wait for it.
+    taken: Cell<Option<Taken>>,
+    /// The pipe has ended, or failed: it is not read again.
+    ended: Cell<bool>,
+}
+
+enum Read {
+    Bytes(usize),
+    NothingYet,
+    End,
+}
+
+impl Output {
+    /// Must be called within the runtime. `pipe` is non-blocking.
+    pub(super) fn new(pipe: OwnedFd, sink: Sink, tail: Option<Tail>) -> io::Result<Output> {
+        Ok(Output {
+            pipe: watch(pipe)?,
+            sink: RefCell::new(sink),
+            tail: RefCell::new(tail),
+            taken: Cell::new(None),
+            ended: Cell::new(false),
+        })
+    }
+
+    /// Reads until the pipe ends, and ends when everything read has been taken.
+    pub(super) async fn pump(self: Rc<Self>) {
+        loop {
+            // Again and again: `drain` may have sent more while an earlier piece was waited for.
+            while let Some(taken) = self.taken.take() {
+                let _ = taken.await;
+            }
+            if self.ended.get() {
+                return;
+            }
+            let Ok(mut readiness) = self.pipe.readable().await else { return };
+            if let Read::NothingYet = self.read() {
+                readiness.clear_ready();
+            }
+        }
+    }
+
+    /// Reads what is there now, whether or not the pieces before it have been taken. For when the worker
+    /// is dead, and can add nothing.
+    pub(super) fn drain(&self) {
+        let mut rest = DRAIN;
+        while rest > 0
+            && let Read::Bytes(count) = self.read()
+        {
+            rest = rest.saturating_sub(count);
+        }
+    }
+
+    /// Lets go of all but the pipe (and the relay), and returns the tail.
+    pub(super) fn detach(&self) -> Vec<u8> {
+        let mut sink = self.sink.borrow_mut();
+        if let Sink::Forward { .. } = *sink {
+            *sink = Sink::Discard;
+        }
+        self.tail.take().unwrap_or_default().0
+    }
+
+    fn read(&self) -> Read {
+        if self.ended.get() {
+            return Read::End;
+        }
+        let mut piece = [0; PIECE];
+        match read(self.pipe.get_ref(), &mut piece) {
+            Ok(count @ 1..) => {
+                let bytes = &piece[..count];
+                if let Some(tail) = &mut *self.tail.borrow_mut() {
+                    tail.push(bytes);
+                }
+                self.taken.set(self.sink.borrow().send(bytes));
+                Read::Bytes(count)
+            }
+            Err(Errno::EAGAIN) => Read::NothingYet,
+            Err(Errno::EINTR) => Read::Bytes(0),
+            Ok(0) | Err(_) => {
+                self.ended.set(true);
+                Read::End
+            }
+        }
+    }
+}
+
+struct Piece {
+    bytes: Vec<u8>,
+    _receipt: Receipt,
+}
+
+/// Writes pieces to the parent's stderr, on a thread of its own. Used by one thread.
+pub(super) struct Relay {
+    target: Arc<dyn AsFd + Send + Sync>,
+    /// To the writer thread; none until the first piece.
+    pieces: RefCell<Option<mpsc::Sender<Piece>>>,
+}
+
+impl Relay {
+    pub(super) fn new(target: Arc<dyn AsFd + Send + Sync>) -> Relay {
+        Relay { target, pieces: RefCell::new(None) }
+    }
+
+    /// Drops the piece if there can be no thread just now. The next one tries again.
+    fn send(&self, piece: Piece) {
+        let mut pieces = self.pieces.borrow_mut();
+        if pieces.is_none() {
+            *pieces = start_writer(Arc::clone(&self.target)).ok();
+        }
+        if let Some(sender) = &*pieces
+            && sender.send(piece).is_err()
+        {
+            *pieces = None;
+        }
+    }
+}
+
+fn start_writer(target: Arc<dyn AsFd + Send + Sync>) -> io::Result<mpsc::Sender<Piece>> {
+    let (sender, pieces) = mpsc::channel::<Piece>();
+    thread::Builder::new().name("parallelizer-io".into()).spawn(move || {
+        // Signals are the host's business; SIGPIPE in particular becomes a plain EPIPE.
+        let _ = SigSet::all().thread_block();
+        for piece in pieces {
+            write_all(&*target, &piece.bytes);
+        }
+    })?;
+    Ok(sender)
+}
+
+/// Writes all of it, however long the reader takes. What nobody can read any more (EPIPE, EIO, EBADF)
+/// is dropped, as it would be if the worker had written it there itself.
+fn write_all(target: &dyn AsFd, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match write(target.as_fd(), bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => {
+                let _ = poll(&mut [PollFd::new(target.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
+            }
+            Err(_) => return,
+        }
+    }
+}
