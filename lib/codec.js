@@ -1,0 +1,382 @@
+'use strict';
+
+/**
+ * How values become parts of frames and come back, in the parent and in the workers alike.
+ *
+ * A frame's parts are exchanged with the native side as one flat list, six entries to a part:
+ * `[encoding, codec, flags, calls, tag, value, …]`. `value` is a string or a `Buffer`; the encoding says how its
+ * characters travel (the native side's business), the codec how it becomes values (ours). A part accounts for
+ * `calls` calls; parts with 0 calls belong to the part before them.
+ *
+ * Every call is encoded by itself, so identity and cycles are kept within a call and never between two. Lists of
+ * records have a codec of their own (record-codec.js); other plain data goes as JSON, many calls to one text, when that
+ * loses nothing; anything else in V8's own format. What cannot travel fails for its own call only.
+ *
+ * May not know jobs, workers, or what the values are for.
+ */
+
+const { isTransfer } = require('./transfer');
+
+// Loaded at first need: this file is part of what starts in every worker.
+const recordCodec = () => require('./record-codec');
+
+/** Encodings, as `src/wire` numbers them. */
+const LATIN1 = 0;
+const UTF8 = 1;
+const BYTES = 2;
+
+/** Codecs. */
+const JSON_LIST = 1; // a JSON array, one element per call
+const V8_VALUE = 2; // one value in V8's format
+const UNDEFINED = 3; // as many times `undefined`
+const ERROR_TREE = 4; // a thrown value, see error-codec.js
+const RECORDS = 5; // one value with lists of records, see record-codec.js
+const CLONE = 6; // one value that only structured clone can carry, see ports.js
+
+/** Flags of a part, as `src/wire` numbers them. */
+const FAILED = 1;
+const SKIPPED = 2;
+
+/** Entries of the flat list per part. */
+const PART_FIELDS = 6;
+/** Where among these the number of calls is. */
+const CALLS_FIELD = 3;
+
+/** @typedef {'auto' | 'json' | 'advanced'} Serialization */
+/** @typedef {(number | string | Buffer)[]} Parts */
+
+/**
+ * How values travel that have no bytes: between threads only.
+ * @typedef {object} Clones
+ * @property {(value: unknown, transferList?: readonly object[]) => any} wrap
+ * @property {(wrapped: any) => unknown} unwrap
+ */
+
+/** Never matches a one-byte string, which V8 knows without looking at its characters. */
+const BEYOND_LATIN1 = /[\u0100-\uffff]/;
+
+/**
+ * Appends a part with a text.
+ * @param {Parts} parts
+ * @param {number} codec @param {number} flags @param {number} calls @param {number} tag @param {string} text
+ */
+function pushText(parts, codec, flags, calls, tag, text) {
+  parts.push(BEYOND_LATIN1.test(text) ? UTF8 : LATIN1, codec, flags, calls, tag, text);
+}
+
+/**
+ * Appends parts for a list of values, each of which is one call's.
+ * @param {readonly unknown[]} values
+ * @param {Serialization} serialization
+ * @param {Clones | null} clones
+ * @param {Parts} parts
+ * @param {number} tag
+ * @param {(index: number, error: Error) => void} failed is told of each value that cannot travel, in order; it
+ *   appends the part that accounts for this call instead
+ */
+function encodeValues(values, serialization, clones, parts, tag, failed) {
+  let start = 0;
+  while (start < values.length) {
+    if (serialization === 'auto' && pushRecords(values[start], parts, tag)) {
+      start++;
+      continue;
+    }
+    const end = endOfRun(values, start, serialization);
+    if (end > start) {
+      if (!pushJson(values.slice(start, end), parts, tag)) {
+        for (let i = start; i < end; i++) {
+          if (!pushJson([values[i]], parts, tag)) failed(i, unserializable(values[i], serialization));
+        }
+      }
+      start = end;
+    } else {
+      pushSingle(values[start], serialization, clones, parts, tag, (error) => failed(start, error));
+      start++;
+    }
+  }
+}
+
+/**
+ * @param {unknown} value @param {Parts} parts @param {number} tag
+ * @returns {boolean} false if the value has no lists of records, or they would lose something
+ */
+function pushRecords(value, parts, tag) {
+  let encoded = null;
+  try {
+    if (mayHoldRecords(value)) encoded = recordCodec().encodeRecords(value, isRecordList, isPlainWithin);
+  } catch {
+    // A getter that throws, or data deeper than the stack: the other codecs tell what is wrong.
+  }
+  if (encoded === null) return false;
+  pushText(parts, RECORDS, 0, 1, tag, encoded.text);
+  for (const { bytes, segments } of encoded.tables) {
+    parts.push(BYTES, 0, 0, 0, 0, bytes);
+    for (const segment of segments) pushText(parts, 0, 0, 0, 0, segment);
+  }
+  return true;
+}
+
+/** Fewer records are not worth a codec of their own. */
+const LEAST_RECORDS = 16;
+
+/**
+ * Whether a value has lists that look like records where the codec for them looks.
+ * @param {unknown} value
+ */
+function mayHoldRecords(value) {
+  if (typeof value !== 'object' || value === null) return false;
+  return isRecordList(value) || Object.values(value).some(isRecordList);
+}
+
+/**
+ * Whether it looks like a list of records; whether it is one shows when it is encoded.
+ * @param {unknown} value
+ * @returns {value is Record<string, unknown>[]}
+ */
+function isRecordList(value) {
+  if (!Array.isArray(value) || value.length < LEAST_RECORDS) return false;
+  const first = value[0];
+  return typeof first === 'object' && first !== null && Object.getPrototypeOf(first) === Object.prototype;
+}
+
+/**
+ * How far values go that can share one JSON text.
+ * @param {readonly unknown[]} values @param {number} start @param {Serialization} serialization
+ */
+function endOfRun(values, start, serialization) {
+  let end = start;
+  if (serialization === 'json') {
+    while (end < values.length && values[end] !== undefined && !isTransfer(values[end])) end++;
+  } else if (serialization === 'auto') {
+    // A value that may hold records has its turn first.
+    while (end < values.length && isPlain(values[end]) && !(end > start && mayHoldRecords(values[end]))) end++;
+  }
+  return end;
+}
+
+/**
+ * @param {readonly unknown[]} values @param {Parts} parts @param {number} tag
+ * @returns {boolean} false if one of them has no JSON
+ */
+function pushJson(values, parts, tag) {
+  try {
+    pushText(parts, JSON_LIST, 0, values.length, tag, JSON.stringify(values));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {unknown} value @param {Serialization} serialization @param {Clones | null} clones @param {Parts} parts
+ * @param {number} tag @param {(error: Error) => void} failed
+ */
+function pushSingle(value, serialization, clones, parts, tag, failed) {
+  if (value === undefined) {
+    parts.push(LATIN1, UNDEFINED, 0, 1, tag, '');
+    return;
+  }
+  if (isTransfer(value)) {
+    if (clones !== null) pushClone(value.value, value.list, serialization, clones, parts, tag, failed);
+    else encodeValues([value.value], serialization, null, parts, tag, (_index, error) => failed(error));
+    return;
+  }
+  let bytes;
+  try {
+    bytes = require('node:v8').serialize(value);
+  } catch (cause) {
+    if (clones !== null) pushClone(value, [], serialization, clones, parts, tag, failed);
+    else failed(unserializable(value, serialization, cause));
+    return;
+  }
+  parts.push(BYTES, V8_VALUE, 0, 1, tag, bytes);
+}
+
+/**
+ * Appends a value as a clone, with what is to be moved.
+ * @param {unknown} value @param {readonly object[]} list @param {Serialization} serialization @param {Clones} clones
+ * @param {Parts} parts @param {number} tag @param {(error: Error) => void} failed
+ */
+function pushClone(value, list, serialization, clones, parts, tag, failed) {
+  let wrapped;
+  try {
+    wrapped = clones.wrap(value, list);
+  } catch (cause) {
+    failed(unserializable(value, serialization, cause));
+    return;
+  }
+  parts.push(BYTES, CLONE, 0, 1, tag, wrapped);
+}
+
+/**
+ * The values of a part, one per call.
+ * @param {number} codec @param {string | Buffer} value @param {number} calls
+ * @param {(string | Buffer)[]} extras the values of the parts that belong to it
+ * @param {Clones | null} clones
+ * @returns {unknown[]}
+ */
+function decodeValues(codec, value, calls, extras, clones) {
+  switch (codec) {
+    case JSON_LIST:
+      return JSON.parse(/** @type {string} */ (value));
+    case V8_VALUE:
+      return [require('node:v8').deserialize(/** @type {Uint8Array} */ (value))];
+    case RECORDS:
+      return [recordCodec().decodeRecords(/** @type {string} */ (value), extras)];
+    case CLONE:
+      return [clones?.unwrap(value)];
+    case UNDEFINED:
+      return new Array(calls).fill(undefined);
+    default:
+      throw new TypeError(`unknown codec ${codec}`);
+  }
+}
+
+/**
+ * The strings and buffers of a flat list of parts.
+ * @param {Parts} parts
+ * @returns {(string | Buffer)[]}
+ */
+function valuesOf(parts) {
+  /** @type {(string | Buffer)[]} */
+  const values = [];
+  for (let at = PART_FIELDS - 1; at < parts.length; at += PART_FIELDS) {
+    values.push(/** @type {string | Buffer} */ (parts[at]));
+  }
+  return values;
+}
+
+/**
+ * Whether JSON gives back the very same value: nothing that it would drop, change or copy twice.
+ * @param {unknown} value
+ */
+function isPlain(value) {
+  try {
+    return isPlainWithin(value, new Set());
+  } catch {
+    return false; // Deeper than the stack, or a getter that throws: the other way tells what is wrong.
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @param {Set<object>} seen objects met before: a second reference to one would become a copy
+ * @returns {boolean}
+ */
+function isPlainWithin(value, seen) {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return isPlainNumber(value);
+    case 'object':
+      break;
+    default:
+      return false;
+  }
+  if (value === null) return true;
+  if (seen.has(value)) return false;
+  seen.add(value);
+  const prototype = Object.getPrototypeOf(value);
+  if (Array.isArray(value)) {
+    if (prototype !== Array.prototype) return false;
+    for (let i = 0; i < value.length; i++) {
+      const item = value[i];
+      if (typeof item === 'string' || isPlainNumber(item)) continue;
+      // A hole reads as undefined, which is not plain either.
+      if (!isPlainWithin(item, seen)) return false;
+    }
+    // Further properties would be lost. (`keys` would make a string of each index.)
+    return Object.values(value).length === value.length;
+  }
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  for (const key of Object.keys(value)) {
+    const item = /** @type {Record<string, unknown>} */ (value)[key];
+    if (typeof item === 'string' || isPlainNumber(item)) continue;
+    if (!isPlainWithin(item, seen)) return false;
+  }
+  return true;
+}
+
+/**
+ * Finite, and not -0.
+ * @param {unknown} value
+ */
+function isPlainNumber(value) {
+  return typeof value === 'number' && value - value === 0 && (value !== 0 || 1 / value > 0);
+}
+
+/**
+ * The error for a value that cannot travel, which says where in it the trouble is.
+ * @param {unknown} value @param {Serialization} serialization @param {unknown} [cause]
+ */
+function unserializable(value, serialization, cause) {
+  const found = findCulprit(value, serialization, '', new Set(), 0);
+  const [path, culprit] = found ?? ['', value];
+  return require('./errors').serializationError(path === '' ? 'the value' : path, culprit, cause);
+}
+
+/**
+ * @param {unknown} value @param {Serialization} serialization @param {string} path
+ * @param {Set<unknown>} above objects that contain this one @param {number} depth
+ * @returns {[path: string, culprit: unknown] | null}
+ */
+function findCulprit(value, serialization, path, above, depth) {
+  if (typeof value === 'function' || typeof value === 'symbol') return [path, value];
+  if (serialization === 'json' && (typeof value === 'bigint' || above.has(value))) return [path, value];
+  if (typeof value !== 'object' || value === null || above.has(value) || depth > 1000) return null;
+  above.add(value);
+  try {
+    for (const [key, child] of children(value)) {
+      const step = typeof key === 'number' ? `[${key}]` : /^[\w$]+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+      const found = findCulprit(child, serialization, path + step, above, depth + 1);
+      if (found !== null) return found;
+    }
+  } catch {
+    return [path, value]; // A getter or a trap threw: this is the one.
+  }
+  above.delete(value);
+  // Nothing within it: it may be of a kind that does not travel at all (shared memory, a promise, a socket).
+  return serialization === 'json' || isCloneable(value) ? null : [path, value];
+}
+
+/** @param {object} value */
+function isCloneable(value) {
+  try {
+    require('node:v8').serialize(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {object} value
+ * @returns {Iterable<[key: string | number, value: unknown]>}
+ */
+function children(value) {
+  if (Array.isArray(value)) return value.entries();
+  if (value instanceof Map) return [...value].flatMap(([key, item], i) => [[i, key], [i, item]]);
+  if (value instanceof Set) return [...value].entries();
+  return Object.entries(value);
+}
+
+module.exports = {
+  LATIN1,
+  UTF8,
+  BYTES,
+  JSON_LIST,
+  V8_VALUE,
+  UNDEFINED,
+  ERROR_TREE,
+  FAILED,
+  SKIPPED,
+  PART_FIELDS,
+  CALLS_FIELD,
+  pushText,
+  encodeValues,
+  pushClone,
+  decodeValues,
+  valuesOf,
+};

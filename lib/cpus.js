@@ -1,0 +1,186 @@
+'use strict';
+
+/**
+ * How many workers this machine can run side by side, and how much memory each may have: what the scheduler of the
+ * system would really grant, not the cores that are visible. Inside a container or an AWS Lambda function these differ.
+ *
+ * May not know options or pools. What it reads of the system comes through injectable functions.
+ */
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path').posix;
+
+/** Lambda grants one vCPU per this many megabytes. */
+const LAMBDA_MB_PER_CPU = 1769;
+/** Where the kernel's default mount points are, should mountinfo be unreadable. */
+const DEFAULT_MOUNTS = [
+  { version: 2, root: '/', point: '/sys/fs/cgroup' },
+  { version: 1, root: '/', point: '/sys/fs/cgroup/cpu' },
+];
+
+/** @typedef {(file: string) => string | null} Reader a file's text, or `null` where it cannot be read */
+/** @typedef {{ version: number, root: string, point: string }} Mount */
+/** @typedef {Readonly<Record<string, string | undefined>>} Environment */
+
+/** @type {Reader} */
+function readText(file) {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The mounts that hold the CPU controller, of both cgroup versions.
+ * @param {string | null} mountinfo the text of /proc/self/mountinfo
+ * @returns {Mount[]}
+ */
+function cgroupMounts(mountinfo) {
+  if (mountinfo === null) return DEFAULT_MOUNTS;
+  const mounts = [];
+  for (const line of mountinfo.split('\n')) {
+    // A variable number of optional fields ends at " - ".
+    const [left, right] = line.split(' - ', 2);
+    if (right === undefined) continue;
+    const [type, , superOptions = ''] = right.split(' ');
+    const version = type === 'cgroup2' ? 2 : type === 'cgroup' && superOptions.split(',').includes('cpu') ? 1 : 0;
+    if (version === 0) continue;
+    const [, , , root, point] = left.split(' ').map(unescapeOctal);
+    if (point !== undefined) mounts.push({ version, root, point });
+  }
+  return mounts;
+}
+
+/** mountinfo writes blanks and backslashes as `\040`. @param {string} field */
+function unescapeOctal(field) {
+  return field.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)));
+}
+
+/**
+ * The group of this process in the hierarchy that has the CPU controller.
+ * @param {string} cgroup the text of /proc/self/cgroup
+ * @param {number} version
+ * @returns {string | undefined}
+ */
+function ownGroup(cgroup, version) {
+  for (const line of cgroup.split('\n')) {
+    const match = /^\d+:([^:]*):(.*)$/.exec(line);
+    if (match === null) continue;
+    const [, controllers, group] = match;
+    if (version === 2 ? controllers === '' : controllers.split(',').includes('cpu')) return group;
+  }
+  return undefined;
+}
+
+/**
+ * The directories of a group and of all groups above it, as far up as the mount shows them.
+ * @param {string} group @param {Mount} mount
+ */
+function groupDirectories(group, { root, point }) {
+  // Without a cgroup namespace the path is the host's, while the mount begins somewhere inside it. What lies outside
+  // of the mount cannot be read; its top is the nearest that can.
+  const relative = path.relative(root, group);
+  let directory = relative.startsWith('..') ? point : path.join(point, relative);
+  const directories = [directory];
+  while (directory !== point && directory.length > point.length) {
+    directory = path.dirname(directory);
+    directories.push(directory);
+  }
+  return directories;
+}
+
+/**
+ * The quota that one directory sets, in CPUs; Infinity where it sets none.
+ * @param {string} directory @param {number} version @param {Reader} read
+ */
+function quotaOf(directory, version, read) {
+  const [quota, period] =
+    version === 2
+      ? (read(`${directory}/cpu.max`) ?? 'max').trim().split(' ')
+      : [read(`${directory}/cpu.cfs_quota_us`) ?? '-1', read(`${directory}/cpu.cfs_period_us`) ?? ''];
+  const cpus = Number.parseInt(quota, 10) / Number.parseInt(period, 10);
+  return cpus > 0 ? cpus : Infinity;
+}
+
+/**
+ * The tightest CPU quota over this process, in CPUs (a fraction is possible); Infinity where there is none or it
+ * cannot be read.
+ * @param {Reader} read
+ */
+function cgroupCpuQuota(read) {
+  const cgroup = read('/proc/self/cgroup');
+  if (cgroup === null) return Infinity;
+  let least = Infinity;
+  for (const mount of cgroupMounts(read('/proc/self/mountinfo'))) {
+    const group = ownGroup(cgroup, mount.version);
+    if (group === undefined) continue;
+    for (const directory of groupDirectories(group, mount)) {
+      least = Math.min(least, quotaOf(directory, mount.version, read));
+    }
+  }
+  return least;
+}
+
+/** @param {Environment} env */
+function onLambda(env = process.env) {
+  return Boolean(env.AWS_LAMBDA_FUNCTION_NAME || env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE);
+}
+
+/**
+ * The function's memory in megabytes; `null` outside of Lambda.
+ * @param {Environment} env
+ */
+function lambdaMegabytes(env) {
+  const size = Number(env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE);
+  return size > 0 && Number.isFinite(size) ? size : null;
+}
+
+/**
+ * @param {{ available: number, quota: number, env: Environment }} facts `quota` in CPUs, Infinity for none
+ */
+function countCpus({ available, quota, env }) {
+  const megabytes = lambdaMegabytes(env);
+  const share = megabytes === null ? Infinity : Math.round(megabytes / LAMBDA_MB_PER_CPU);
+  return Math.max(1, Math.min(available, Math.round(quota), share));
+}
+
+/** @type {{ available: number, quota: number } | undefined} */
+let machine;
+
+/**
+ * How many CPUs this process may use at the same time; at least 1. The machine is asked once, the environment each
+ * time: tests of handlers change it.
+ * @param {Environment} env
+ */
+function usableCpus(env = process.env) {
+  machine ??= {
+    available: os.availableParallelism(),
+    quota: process.platform === 'linux' ? cgroupCpuQuota(readText) : Infinity,
+  };
+  return countCpus({ ...machine, env });
+}
+
+/**
+ * The heap that each of `count` workers may have, in megabytes, so that all of them and the parent fit into the
+ * function's memory; `null` outside of Lambda, where Node's own default stands.
+ * @param {number} count
+ * @param {Environment} env
+ */
+function workerHeapMegabytes(count, env = process.env) {
+  const megabytes = lambdaMegabytes(env);
+  if (megabytes === null) return null;
+  // The parent holds the runtime client, the handler and the batches: a fifth, but not less than Node itself takes.
+  const reserve = Math.min(512, Math.max(64, megabytes / 5));
+  // Below this Node does not get as far as the user's module; let it try, and fail with its own message.
+  return Math.max(32, Math.floor((megabytes - reserve) / count));
+}
+
+module.exports = {
+  usableCpus,
+  workerHeapMegabytes,
+  onLambda,
+  countCpus,
+  cgroupCpuQuota,
+};

@@ -1,0 +1,316 @@
+'use strict';
+
+/**
+ * Every error that this library raises itself: one class, and one factory per cause, so that the wording lives in
+ * one place. A message says what happened and what to do about it.
+ *
+ * Runs in the parent and in the workers, whose start-up time it is part of: it requires nothing at load time, and
+ * may not know options, pools or frames. It never fails on the values that it is asked to describe.
+ */
+
+/** @typedef {import('../index').ParallelizerErrorCode} ParallelizerErrorCode */
+
+/**
+ * @typedef {object} ExitDetails
+ * @property {number | null} pid
+ * @property {number | null} exitCode `null` after a signal, or where the status could not be had
+ * @property {string | null} signal
+ * @property {string} stderr the last lines that the worker wrote
+ */
+
+const MAX_SHOWN = 80;
+const MAX_CAUSE = 400;
+const MAX_LISTED_EXPORTS = 20;
+const STDERR_LINES_IN_MESSAGE = 10;
+const STDERR_CHARACTERS_IN_MESSAGE = 1000;
+
+class ParallelizerError extends Error {
+  /**
+   * @param {ParallelizerErrorCode} code
+   * @param {string} message
+   * @param {{ cause?: unknown }} [options]
+   */
+  constructor(code, message, options) {
+    super(message, options);
+    /** @type {ParallelizerErrorCode} */
+    this.code = code;
+  }
+}
+
+// On the prototype, as the built-in errors have it: an own `name` would show up in every log of the error.
+Object.defineProperty(ParallelizerError.prototype, 'name', {
+  value: 'ParallelizerError',
+  writable: true,
+  configurable: true,
+});
+
+/** @param {string} text @param {number} length */
+function shorten(text, length) {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+}
+
+/**
+ * One short line for a value of any kind. Of an object only its kind is shown: its properties may be secrets.
+ * @param {unknown} value
+ */
+function describe(value) {
+  if (value === undefined || value === null) return String(value);
+  try {
+    // Here, since only an error needs it.
+    const { inspect } = require('node:util');
+    const options = { depth: -1, customInspect: false, breakLength: Infinity, maxStringLength: MAX_SHOWN };
+    const line = inspect(value, options).split('\n', 1)[0];
+    return `${shorten(line, MAX_SHOWN)} (${Array.isArray(value) ? 'array' : typeof value})`;
+  } catch {
+    // A revoked Proxy, or a getter that inspecting cannot avoid.
+    return `a value of type ${typeof value}`;
+  }
+}
+
+/**
+ * What a caught value says of itself, in one short line; whatever was thrown, this does not throw.
+ * @param {unknown} thrown
+ */
+function reasonText(thrown) {
+  try {
+    return shorten(String(thrown).split('\n', 1)[0], MAX_CAUSE) || describe(thrown);
+  } catch {
+    return describe(thrown);
+  }
+}
+
+/**
+ * @param {string} name the option, or a path to it such as `options[1].batchSize`
+ * @param {unknown} value
+ * @param {string} expected completes "must be …", or is the whole predicate where it begins with a verb of its own
+ *   ("is required: …", "cannot …", "needs …")
+ * @param {{ cause?: unknown }} [options] with a cause its text takes the place of the value
+ */
+function optionError(name, value, expected, options) {
+  const predicate = /^(?:is|cannot|needs|has|appears) /.test(expected) ? expected : `must be ${expected}`;
+  let got = '';
+  if (options !== undefined && 'cause' in options) {
+    got = `: ${reasonText(options.cause)}`;
+  } else if (/(?:^|\.)env(?:[.[]|$)/.test(name)) {
+    // The environment is where secrets are kept.
+    got = `, got a value of type ${value === null ? 'null' : typeof value}`;
+  } else if (value !== undefined || predicate !== expected) {
+    got = `, got ${describe(value)}`;
+  }
+  return new ParallelizerError('ERR_PARALLELIZER_OPTION', `option "${name}" ${predicate}${got}`, options);
+}
+
+/**
+ * @param {string} filePath
+ * @param {{ cause?: unknown, functionName?: string, exports?: readonly string[] }} [details] `cause`: what loading
+ *   threw; without one the module lacks `functionName`, and `exports` names what it has
+ */
+function moduleError(filePath, details = {}) {
+  const { functionName, exports = [] } = details;
+  if ('cause' in details) {
+    return new ParallelizerError(
+      'ERR_PARALLELIZER_MODULE',
+      `the module "${filePath}" does not load: ${reasonText(details.cause)}. ` +
+        'Its own error is the cause of this one; if the path is not the one you mean, correct "filePath"',
+      { cause: details.cause },
+    );
+  }
+  let has = 'it exports nothing: export that function';
+  if (functionName !== undefined && exports.includes(functionName)) {
+    has = 'what it exports under that name is not a function';
+  } else if (exports.length > 0) {
+    const listed = exports.slice(0, MAX_LISTED_EXPORTS).map((name) => `"${name}"`).join(', ');
+    const more = exports.length - MAX_LISTED_EXPORTS;
+    has = `it exports ${listed}${more > 0 ? ` and ${more} more` : ''}: name one of these, or export the function`;
+  }
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_MODULE',
+    `the module "${filePath}" has no function "${functionName}"; ${has}`,
+  );
+}
+
+/**
+ * The end of what a worker wrote, on whole lines where that is possible.
+ * @param {string} stderr
+ */
+function lastLines(stderr) {
+  const lines = stderr.trimEnd().split('\n').slice(-STDERR_LINES_IN_MESSAGE);
+  let length = lines.reduce((sum, line) => sum + line.length + 1, 0);
+  while (lines.length > 1 && length > STDERR_CHARACTERS_IN_MESSAGE) {
+    length -= /** @type {string} */ (lines.shift()).length + 1;
+  }
+  return lines.join('\n').slice(-STDERR_CHARACTERS_IN_MESSAGE);
+}
+
+/**
+ * Why a worker may have ended so, and what helps.
+ * @param {number | null} exitCode @param {string | null} signal @param {boolean} duringBoot
+ */
+function exitAdvice(exitCode, signal, duringBoot) {
+  switch (signal) {
+    case null:
+      break;
+    case 'SIGKILL':
+      return 'something killed it, most often the system for want of memory: use fewer workers or smaller batches';
+    case 'SIGABRT':
+    case 'SIGTRAP':
+      return 'Node aborted, most often because its heap was full: use smaller batches or raise "resourceLimits"';
+    case 'SIGSEGV':
+    case 'SIGBUS':
+    case 'SIGILL':
+    case 'SIGFPE':
+      return 'native code in it crashed: look at the native addons that your module loads';
+    default:
+      return 'something sent it that signal; set "retries" if its work may be run again';
+  }
+  if (exitCode === null) return 'how it ended is not known; set "retries" if its work may be run again';
+  if (duringBoot && exitCode === 9) return 'Node refused its flags: check "execArgv" and NODE_OPTIONS';
+  if (exitCode === 0) return 'your code, or a module that it loads, called process.exit(): return instead';
+  if (exitCode === 1) return 'an exception or a rejection in it was not caught, or process.exit() was called';
+  return 'your code, or a module that it loads, ended the process';
+}
+
+/**
+ * @param {object} details
+ * @param {number | null} [details.pid]
+ * @param {number | null} [details.exitCode]
+ * @param {string | null} [details.signal]
+ * @param {string} [details.stderr] the last lines that it wrote
+ * @param {boolean} [details.duringBoot] it never became ready
+ * @param {string} [details.what] the work that it took along, such as `sub-batch 3`
+ * @returns {ParallelizerError & ExitDetails}
+ */
+function workerExited({ pid = null, exitCode = null, signal = null, stderr = '', duringBoot = false, what }) {
+  const how =
+    signal !== null ? `was ended by ${signal}` : exitCode !== null ? `exited with code ${exitCode}` : 'ended';
+  let when = duringBoot ? ' before it was ready' : '';
+  if (what !== undefined) when += duringBoot ? ` to run ${what}` : ` while it ran ${what}`;
+  let message = `a worker${pid === null ? '' : ` (pid ${pid})`} ${how}${when}; ${exitAdvice(exitCode, signal, duringBoot)}`;
+  const tail = lastLines(stderr);
+  if (tail !== '') message += `\nThe last lines of its stderr:\n${tail}`;
+  return Object.assign(new ParallelizerError('ERR_PARALLELIZER_WORKER_EXITED', message), {
+    pid,
+    exitCode,
+    signal,
+    stderr,
+  });
+}
+
+/**
+ * @param {{ errno?: number | string | null, message?: string }} details a `errno` number is taken with either sign
+ * @returns {ParallelizerError & ExitDetails & { errno: number | string | null }}
+ */
+function spawnFailedError({ errno = null, message = '' }) {
+  let name = errno;
+  if (typeof errno === 'number') {
+    try {
+      name = require('node:util').getSystemErrorName(-Math.abs(errno));
+    } catch {
+      name = `errno ${errno}`;
+    }
+  }
+  const advice =
+    name === 'EAGAIN' ? 'the limit of processes is reached: use fewer workers or raise it (ulimit -u)'
+    : name === 'EMFILE' || name === 'ENFILE' ? 'no file descriptor is left: use fewer workers or raise the limit (ulimit -n)'
+    : name === 'ENOMEM' ? 'there is no memory left for it: use fewer workers'
+    : name === 'E2BIG' ? 'its environment is too large: pass a smaller "env"'
+    : name === 'ENOENT' || name === 'EACCES' ? `the program ${process.execPath} cannot be run`
+    : 'the system refused it';
+  const detail = [name, message].filter((part) => part !== null && part !== '').join(': ');
+  return Object.assign(
+    new ParallelizerError(
+      'ERR_PARALLELIZER_WORKER_EXITED',
+      `a worker could not be started${detail === '' ? '' : ` (${detail})`}; ${advice}`,
+    ),
+    { pid: null, exitCode: null, signal: null, stderr: '', errno },
+  );
+}
+
+/** @param {number} ms @param {string} what the work that was stopped, such as `sub-batch 3` */
+function timeoutError(ms, what) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_TIMEOUT',
+    `${what} did not finish within ${ms} ms of running; raise "timeout", or give each call less to do`,
+  );
+}
+
+/**
+ * @param {unknown} reason the signal's reason
+ * @param {string} what the work that was stopped
+ */
+function abortError(reason, what) {
+  const why = reason === undefined ? '' : `: ${reasonText(reason)}`;
+  const error = new ParallelizerError('ERR_PARALLELIZER_ABORTED', `${what} was aborted by its signal${why}`, {
+    cause: reason,
+  });
+  Object.defineProperty(error, 'name', { value: 'AbortError', writable: true, configurable: true });
+  // The stack has the name in its first line, and was taken before the name was set.
+  Error.captureStackTrace(error, abortError);
+  return error;
+}
+
+/** @param {number} waiting @param {number} maxQueue @param {number} offered sub-batches of the call that was refused */
+function queueFullError(waiting, maxQueue, offered) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_QUEUE_FULL',
+    `the queue has no room for ${offered} more: ${waiting} are waiting and "maxQueue" is ${maxQueue}; ` +
+      'wait for earlier calls to finish, or raise "maxQueue". Nothing of this call was run',
+  );
+}
+
+/** @param {string} what what was refused or lost, such as `run()` or `sub-batch 3` */
+function closedError(what) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_CLOSED',
+    `${what} was not carried out: its pool was closed, or its workers were removed; use a pool that is open, ` +
+      'and close it after its last result',
+  );
+}
+
+/** @param {unknown} key what `groupBy` returned */
+function skippedError(key) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_SKIPPED',
+    `skipped: an earlier record of the key ${describe(key)} failed and "stopKeyOnError" is set; ` +
+      'run these records again once that one is dealt with',
+  );
+}
+
+/**
+ * @param {string} path where in the value, such as `batch[3].socket`
+ * @param {unknown} value what cannot travel
+ * @param {unknown} [cause] what the encoder threw
+ */
+function serializationError(path, value, cause) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_SERIALIZATION',
+    `${path} cannot travel between the caller and a worker, it is ${describe(value)}` +
+      `${cause === undefined ? '' : ` (${reasonText(cause)})`}; send plain data, and make such things inside the worker`,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** @param {string} detail what was received @param {unknown} [cause] */
+function protocolError(detail, cause) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_PROTOCOL',
+    `a worker sent what this library does not understand (${detail}) and was stopped; ` +
+      'something in it writes to a descriptor that is not its own',
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+module.exports = {
+  ParallelizerError,
+  optionError,
+  moduleError,
+  workerExited,
+  spawnFailedError,
+  timeoutError,
+  abortError,
+  queueFullError,
+  closedError,
+  skippedError,
+  serializationError,
+  protocolError,
+};

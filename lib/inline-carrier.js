@@ -1,0 +1,116 @@
+'use strict';
+
+/**
+ * Workers that are none: the calls run in the calling process. Values still go through the codec, so that what a worker
+ * function sees is what it would see in a worker, and what the caller passed is not changed by it.
+ *
+ * A call cannot be taken from a function that runs here: one that times out or is aborted goes on, and what it returns is
+ * dropped; the worker that it was on is replaced, as a process would be.
+ */
+
+const { createRequire } = require('node:module');
+const { pathToFileURL } = require('node:url');
+const { flattenError } = require('./error-codec');
+const { wrapClone, unwrapClone } = require('./ports');
+const { ScriptCarrier } = require('./script-carrier');
+const { findFunction, loadModule } = require('./worker/module-loader');
+const { Runner } = require('./worker/runner');
+const { invoke } = require('./worker/serve');
+
+/**
+ * @typedef {object} Inline
+ * @property {InstanceType<typeof Runner> | null} runner
+ * @property {((runner: InstanceType<typeof Runner>) => void)[]} early what came before it was there
+ * @property {Uint32Array} page
+ */
+
+/** @extends {ScriptCarrier<Inline>} */
+class InlineCarrier extends ScriptCarrier {
+  clones = { wrap: wrapClone, unwrap: unwrapClone };
+  #options;
+
+  /**
+   * @param {import('./script-carrier').PoolSide} pool
+   * @param {Readonly<import('./options').PoolOptions>} options
+   */
+  constructor(pool, options) {
+    super(pool);
+    this.#options = options;
+  }
+
+  /** @override @param {number} id */
+  start(id) {
+    /** @type {Inline} */
+    const worker = { runner: null, early: [], page: new Uint32Array(2) };
+    this.workers.set(id, worker);
+    // Not within the constructor of the caller's instance: the module may be the one that makes it.
+    setImmediate(() => void this.#load(id, worker));
+  }
+
+  /** @param {number} id @param {Inline} worker */
+  async #load(id, worker) {
+    const { filePath, functionName, serialization } = this.#options;
+    let fn;
+    try {
+      const nodeRequire = createRequire(pathToFileURL(filePath));
+      const loaded = await loadModule(filePath, nodeRequire, (url) => import(url));
+      fn = findFunction(filePath, functionName, loaded);
+    } catch (error) {
+      if (this.workers.has(id)) this.loadFailed(id, JSON.stringify(flattenError(error)));
+      return;
+    }
+    if (!this.workers.has(id)) return;
+    worker.runner = new Runner({
+      port: {
+        reply: (frame, offset, micros, parts) => {
+          // One that was replaced has nobody to answer to.
+          if (this.workers.get(id) === worker) this.replied(id, frame, offset, micros, parts);
+        },
+        begun: () => {},
+        poll: () => {},
+        served: () => {},
+      },
+      page: worker.page,
+      serialization,
+      clones: this.clones,
+      // Printed in the async context of the caller, as what comes from a worker is.
+      invoke: (args, call) =>
+        invoke(fn, args, call, (level, text) =>
+          this.pool.output(this.pool.native.jobOf(id, call.seq), [JSON.stringify([level, text])]),
+        ),
+    });
+    this.pool.native.workerReady(id);
+    for (const act of worker.early.splice(0)) act(worker.runner);
+  }
+
+  /** @param {Inline} worker @param {(runner: InstanceType<typeof Runner>) => void} act */
+  #whenLoaded({ runner, early }, act) {
+    if (runner === null) early.push(act);
+    else act(runner);
+  }
+
+  /** @override @param {number} _id @param {Inline} worker @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
+  deliver(_id, worker, frame, seq, parts) {
+    // User code is not entered from within the scheduler.
+    setImmediate(() => this.#whenLoaded(worker, (runner) => runner.enqueue({ id: frame, seq, parts })));
+  }
+
+  /** @override @param {number} _id @param {Inline} worker @param {number[]} seqs */
+  revoke(_id, worker, seqs) {
+    this.#whenLoaded(worker, (runner) => runner.cancel(seqs));
+  }
+
+  /** @override @param {number} id */
+  stop(id) {
+    this.kill(id);
+  }
+
+  /** @override @param {number} id */
+  kill(id) {
+    setImmediate(() => {
+      if (this.workers.has(id)) this.gone(id, { exitCode: null, signal: null, stderr: '' });
+    });
+  }
+}
+
+module.exports = { InlineCarrier };

@@ -1,0 +1,79 @@
+'use strict';
+
+/**
+ * Sending parts over a `MessagePort`, from a parent to a thread and back, or to itself (inline).
+ *
+ * Bytes are moved, not copied. What only structured clone can carry (shared memory, ports, whatever is to be
+ * transferred) is posted by itself into a channel of its own, whose other end travels as the part's value: so a value
+ * that cannot be cloned fails alone, and what is transferred is detached at once.
+ */
+
+const { MessageChannel, MessagePort, receiveMessageOnPort } = require('node:worker_threads');
+const { PART_FIELDS } = require('./codec');
+
+/** @typedef {import('./codec').Parts} Parts */
+
+/**
+ * What a list of parts weighs: characters count as a byte each.
+ * @param {Parts} parts
+ */
+function weigh(parts) {
+  let bytes = 0;
+  for (let at = PART_FIELDS - 1; at < parts.length; at += PART_FIELDS) {
+    const value = parts[at];
+    if (typeof value === 'string') bytes += value.length;
+    else if (typeof value !== 'number' && !(value instanceof MessagePort)) bytes += value.byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * Posts a frame.
+ * @param {import('node:worker_threads').MessagePort} port
+ * @param {number} kind @param {number} id @param {number} seq @param {number} aux @param {Parts} parts
+ */
+function post(port, kind, id, seq, aux, parts) {
+  /** @type {any[]} */
+  const moved = [];
+  for (let at = PART_FIELDS - 1; at < parts.length; at += PART_FIELDS) {
+    const value = parts[at];
+    if (typeof value === 'string') continue;
+    if (value instanceof MessagePort) {
+      moved.push(value);
+    } else {
+      // A small buffer is a view of a slab that it shares with others.
+      const bytes = /** @type {Uint8Array} */ (value);
+      const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+      parts[at] = /** @type {Buffer} */ (own);
+      moved.push(own.buffer);
+    }
+  }
+  port.postMessage([kind, id, seq, aux, parts], moved);
+}
+
+/**
+ * Clones a value into a channel of its own. Throws what structured clone throws.
+ * @param {unknown} value
+ * @param {readonly any[]} [transferList]
+ * @returns {any} the end to read it from, which travels as a part's value
+ */
+function wrapClone(value, transferList = []) {
+  const { port1, port2 } = new MessageChannel();
+  try {
+    port1.postMessage(value, transferList);
+  } catch (error) {
+    port1.close();
+    throw error;
+  }
+  port1.unref();
+  return port2;
+}
+
+/** @param {any} port what `wrapClone` gave */
+function unwrapClone(port) {
+  const received = receiveMessageOnPort(port);
+  port.close();
+  return received?.message;
+}
+
+module.exports = { post, weigh, wrapClone, unwrapClone };

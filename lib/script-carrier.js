@@ -1,0 +1,174 @@
+'use strict';
+
+/**
+ * What worker threads and the calling process have in common as workers: the native side decides, and calls the methods
+ * here to have it done; what comes back goes to the native side, which says which calls settle by it.
+ *
+ * May not know what a call is for. A subclass knows how its kind of worker is started, reached and ended.
+ */
+
+const { PART_FIELDS, CALLS_FIELD, SKIPPED } = require('./codec');
+const { weigh } = require('./ports');
+
+/** @typedef {import('./codec').Parts} Parts */
+
+/**
+ * What a carrier needs of its pool.
+ * @typedef {object} PoolSide
+ * @property {any} native the native pool; there once the first worker is asked for
+ * @property {(job: number, start: number, end: number) => Parts} encode
+ * @property {(job: number, first: number, count: number, offset: number, flags: number, codec: number, tag: number,
+ *   value: any, extras: Parts | null) => void} answered
+ * @property {(job: number, parts: Parts) => void} output
+ */
+
+/** Words of the page that is shared with a worker. */
+const BEGUN = 0;
+const NOTICE = 1;
+
+/**
+ * @template {{ page: Uint32Array }} W one worker
+ */
+class ScriptCarrier {
+  /** @param {PoolSide} pool */
+  constructor(pool) {
+    this.pool = pool;
+    /** @type {Map<number, W>} */
+    this.workers = new Map();
+    /** @type {Map<number, Error>} What a worker that is gone threw last. */
+    this.lastErrors = new Map();
+    this.bytesSent = 0;
+    this.bytesReceived = 0;
+  }
+
+  /** The methods that the native side calls. */
+  get hooks() {
+    return {
+      startWorker: (/** @type {number} */ id) => this.start(id),
+      sendCalls: (/** @type {number} */ id, /** @type {number} */ frame, /** @type {number} */ seq, /** @type {number[]} */ runs) =>
+        this.#sendCalls(id, frame, seq, runs),
+      cancelCalls: (/** @type {number} */ id, /** @type {number[]} */ seqs) => this.#cancelCalls(id, seqs),
+      stopWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.stop(id, worker)),
+      killWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.kill(id, worker)),
+      catchUp: (/** @type {number} */ id) => this.#with(id, (worker) => this.catchUp(id, worker)),
+      markOf: (/** @type {number} */ id) => {
+        const page = this.workers.get(id)?.page;
+        return page === undefined ? 0 : Atomics.load(page, BEGUN);
+      },
+    };
+  }
+
+  /* eslint-disable no-unused-vars -- what a subclass provides */
+  /** @param {number} id @returns {void} */
+  start(id) {}
+  /** @param {number} id @param {W} worker @param {number} frame @param {number} seq @param {Parts} parts @returns {void} */
+  deliver(id, worker, frame, seq, parts) {}
+  /** @param {number} id @param {W} worker @param {number[]} seqs @returns {void} */
+  revoke(id, worker, seqs) {}
+  /** @param {number} id @param {W} worker @returns {void} */
+  stop(id, worker) {}
+  /** @param {number} id @param {W} worker @returns {void} */
+  kill(id, worker) {}
+  /** @param {number} id @param {W} worker @returns {void} */
+  catchUp(id, worker) {}
+  /* eslint-enable no-unused-vars */
+
+  /** @param {number} id @param {(worker: W) => void} act */
+  #with(id, act) {
+    const worker = this.workers.get(id);
+    if (worker !== undefined) act(worker);
+  }
+
+  /**
+   * @param {number} id @param {number} frame @param {number} seq
+   * @param {number[]} runs job, first call, end, and so on
+   * @returns {number[]} offsets of the calls that could not be encoded
+   */
+  #sendCalls(id, frame, seq, runs) {
+    /** @type {Parts} */
+    const parts = [];
+    /** @type {number[]} */
+    const skipped = [];
+    let offset = 0;
+    for (let i = 0; i < runs.length; i += 3) {
+      const list = this.pool.encode(runs[i], runs[i + 1], runs[i + 2]);
+      for (let at = 0; at < list.length; at += PART_FIELDS) {
+        const calls = /** @type {number} */ (list[at + CALLS_FIELD]);
+        if ((/** @type {number} */ (list[at + 2]) & SKIPPED) !== 0) {
+          for (let call = 0; call < calls; call++) skipped.push(offset + call);
+        }
+        offset += calls;
+        for (let field = 0; field < PART_FIELDS; field++) parts.push(list[at + field]);
+      }
+    }
+    this.bytesSent += weigh(parts);
+    this.#with(id, (worker) => this.deliver(id, worker, frame, seq, parts));
+    return skipped;
+  }
+
+  /** @param {number} id @param {number[]} seqs */
+  #cancelCalls(id, seqs) {
+    this.#with(id, (worker) => {
+      this.revoke(id, worker, seqs);
+      // After the message: whoever sees the count finds the message.
+      Atomics.add(worker.page, NOTICE, 1);
+    });
+  }
+
+  /**
+   * A worker has answered calls of a frame.
+   * @param {number} id @param {number} frame @param {number} offset @param {number} micros @param {Parts} parts
+   */
+  replied(id, frame, offset, micros, parts) {
+    this.bytesReceived += weigh(parts);
+    /** @type {{ at: number, extras: Parts | null }[]} */
+    const heads = [];
+    /** @type {number[]} */
+    const counts = [];
+    for (let at = 0; at < parts.length; ) {
+      const head = at;
+      counts.push(/** @type {number} */ (parts[at + CALLS_FIELD]), /** @type {number} */ (parts[at + 2]));
+      at += PART_FIELDS;
+      const start = at;
+      while (at < parts.length && parts[at + CALLS_FIELD] === 0) at += PART_FIELDS;
+      heads.push({ at: head, extras: start === at ? null : parts.slice(start, at) });
+    }
+    const { native } = this.pool;
+    /** @type {number[]} */
+    let settled;
+    try {
+      settled = native.workerReplied(id, frame, offset, micros, counts);
+    } catch {
+      native.workerGivenUp(id);
+      return;
+    }
+    for (let i = 0; i < settled.length; i += 5) {
+      const [index, job, first, count, within] = settled.slice(i, i + 5);
+      const { at, extras } = heads[index];
+      const [, codec, flags, , tag, value] = parts.slice(at, at + PART_FIELDS);
+      this.pool.answered(job, first, count, within, Number(flags), Number(codec), Number(tag), value, extras);
+    }
+    native.flush();
+  }
+
+  /**
+   * A worker is gone, and everything that it had sent has been handed in.
+   * @param {number} id @param {object} fate
+   */
+  gone(id, fate) {
+    // First, because its mark is asked for once more.
+    this.pool.native.workerExited(id, JSON.stringify(fate));
+    this.workers.delete(id);
+    this.lastErrors.delete(id);
+  }
+
+  /**
+   * The user's module does not load in this worker.
+   * @param {number} id @param {string} tree the flattened error
+   */
+  loadFailed(id, tree) {
+    this.pool.native.workerLoadFailed(id, JSON.stringify({ loadError: tree }));
+  }
+}
+
+module.exports = { ScriptCarrier };

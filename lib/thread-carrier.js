@@ -1,0 +1,184 @@
+'use strict';
+
+/**
+ * Workers that are `worker_threads`, reached over a `MessagePort` of their own (what the user's code posts on
+ * `parentPort` is no business of ours).
+ *
+ * 1. A thread is started with a constant script; the modules that it runs, its port and the shared page are its
+ *    `workerData`.
+ * 2. `Stop` has it exit by itself, `kill` terminates it, also out of an endless loop.
+ * 3. When it is gone, its port is read to the end first; then its end is told.
+ */
+
+const { inspect } = require('node:util');
+const { MessageChannel, Worker, receiveMessageOnPort } = require('node:worker_threads');
+const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY } = require('./frames');
+const { PART_FIELDS, BYTES } = require('./codec');
+const { post, wrapClone, unwrapClone } = require('./ports');
+const { ScriptCarrier } = require('./script-carrier');
+
+/** What runs in a thread, as the addon names it. */
+const MODULES = ['worker', 'thread', 'ports', 'record-codec', 'error-codec', 'errors'];
+
+/** What a thread is told to evaluate. Constant: no code is made of paths or data. */
+const BOOT_SCRIPT = `{
+const { sources } = require('node:worker_threads').workerData;
+const loader = require('node:vm').runInThisContext(sources.worker, { filename: 'parallelizer:worker' });
+loader((name) => sources[name], require)('./thread').bootThread(require, (url) => import(url));
+}`;
+
+/** Characters of a thread's stderr that are kept for its error. */
+const STDERR_TAIL = 4096;
+
+/**
+ * @typedef {object} Thread
+ * @property {Worker} thread
+ * @property {import('node:worker_threads').MessagePort} port
+ * @property {Uint32Array} page
+ * @property {string} stderr the end of what it wrote
+ */
+
+/** @extends {ScriptCarrier<Thread>} */
+class ThreadCarrier extends ScriptCarrier {
+  clones = { wrap: wrapClone, unwrap: unwrapClone };
+  #options;
+  #init;
+  #workerModule;
+
+  /**
+   * @param {import('./script-carrier').PoolSide} pool
+   * @param {Readonly<import('./options').PoolOptions>} options
+   * @param {import('./worker/serve').Init} init
+   * @param {import('node:worker_threads').ResourceLimits} resourceLimits
+   * @param {(name: string) => string} workerModule
+   */
+  constructor(pool, options, init, resourceLimits, workerModule) {
+    super(pool);
+    this.#options = { ...options, resourceLimits };
+    this.#init = init;
+    this.#workerModule = workerModule;
+  }
+
+  /** @override @param {number} id */
+  start(id) {
+    const { env, execArgv, resourceLimits, stdio } = this.#options;
+    const { port1: port, port2 } = new MessageChannel();
+    const page = new Uint32Array(new SharedArrayBuffer(2 * Uint32Array.BYTES_PER_ELEMENT));
+    /** @type {Record<string, string>} */
+    const sources = {};
+    for (const name of MODULES) sources[name] = this.#workerModule(name);
+    let thread;
+    try {
+      thread = new Worker(BOOT_SCRIPT, {
+        eval: true,
+        workerData: { sources, init: this.#init, port: port2, page },
+        transferList: [port2],
+        resourceLimits,
+        ...(env === null ? {} : { env }),
+        ...(execArgv === null ? {} : { execArgv: [...execArgv] }),
+      });
+    } catch (error) {
+      port.close();
+      this.#startFailed(id, error);
+      return;
+    }
+    const worker = { thread, port, page, stderr: '' };
+    this.workers.set(id, worker);
+    port.on('message', (frame) => this.#receive(id, worker, frame));
+    thread.on('error', (error) => this.#failed(id, worker, error));
+    thread.on('exit', (code) => this.#exited(id, worker, code));
+    // Node pipes both to the process's own by itself. (Asking it not to, and reading them, would hold the process.)
+    if (stdio !== 'inherit') thread.stderr.unpipe(process.stderr);
+    if (stdio === 'ignore') thread.stdout.unpipe(process.stdout).resume();
+    thread.stderr.on('data', (bytes) => this.#printed(worker, String(bytes)));
+    // Work under way is what holds the process, not a thread that waits for it.
+    port.unref();
+    thread.unref();
+  }
+
+  /** @override @param {number} _id @param {Thread} worker @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
+  deliver(_id, { port }, frame, seq, parts) {
+    post(port, CALLS, frame, seq, 0, parts);
+  }
+
+  /** @override @param {number} _id @param {Thread} worker @param {number[]} seqs */
+  revoke(_id, { port }, seqs) {
+    const bytes = Buffer.alloc(seqs.length * 4);
+    for (const [i, seq] of seqs.entries()) bytes.writeUInt32LE(seq, i * 4);
+    post(port, CANCEL, 0, 0, 0, [BYTES, 0, 0, 0, 0, bytes]);
+  }
+
+  /** @override @param {number} _id @param {Thread} worker */
+  stop(_id, { port }) {
+    post(port, STOP, 0, 0, 0, []);
+  }
+
+  /** @override @param {number} _id @param {Thread} worker */
+  kill(_id, { thread }) {
+    void thread.terminate();
+  }
+
+  /** @override @param {number} id @param {Thread} worker */
+  catchUp(id, worker) {
+    for (let next = receiveMessageOnPort(worker.port); next; next = receiveMessageOnPort(worker.port)) {
+      this.#receive(id, worker, next.message);
+    }
+  }
+
+  /** @param {number} id @param {unknown} error */
+  #startFailed(id, error) {
+    this.lastErrors.set(id, /** @type {Error} */ (error));
+    // Not now: the pool may be in the middle of being made.
+    setImmediate(() => this.gone(id, { errno: null, message: String(error) }));
+  }
+
+  /** @param {number} id @param {Thread} worker @param {any[]} frame */
+  #receive(id, worker, [kind, frameId, seq, aux, parts]) {
+    const { native } = this.pool;
+    switch (kind) {
+      case READY:
+        native.workerReady(id);
+        break;
+      case LOAD_FAILED:
+        this.loadFailed(id, parts[PART_FIELDS - 1]);
+        break;
+      case REPLY:
+        this.replied(id, frameId, seq, aux, parts);
+        break;
+      case OUTPUT:
+        this.pool.output(native.jobOf(id, seq), parts);
+        break;
+      case MEMORY:
+        native.workerMemory(id, aux * 1024);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** @param {number} id @param {Thread} worker @param {Error} error what it did not catch, or what Node says of its end */
+  #failed(id, worker, error) {
+    this.lastErrors.set(id, error);
+    const text = `${inspect(error)}\n`;
+    if (this.#options.stdio === 'inherit') process.stderr.write(text);
+    this.#printed(worker, text);
+  }
+
+  /** @param {Thread} worker @param {string} text */
+  #printed(worker, text) {
+    worker.stderr = (worker.stderr + text).slice(-STDERR_TAIL);
+    if (this.#options.stdio === 'forward') console.error(text.replace(/\n$/, ''));
+  }
+
+  /** @param {number} id @param {Thread} worker @param {number} exitCode */
+  #exited(id, worker, exitCode) {
+    this.catchUp(id, worker);
+    worker.port.close();
+    // What it printed last may still be on its way through the stream.
+    setImmediate(() => {
+      this.gone(id, { exitCode, signal: null, stderr: worker.stderr });
+    });
+  }
+}
+
+module.exports = { ThreadCarrier };

@@ -1,0 +1,97 @@
+'use strict';
+
+/**
+ * What a worker prints through its parent: `mainLogger`, and with `stdio: 'forward'` everything that its JavaScript
+ * prints, message by message and with its level. (What native code writes to the descriptors the parent reads there.)
+ *
+ * May not know who prints it in the end, nor how.
+ */
+
+/**
+ * @callback Print
+ * @param {string} level the method of `console`
+ * @param {string} text one whole message, without the newline at its end
+ * @returns {void}
+ */
+
+/**
+ * The function of this name that user code is given.
+ * @param {number} childId
+ * @param {Print} print
+ */
+function createMainLogger(childId, print) {
+  /** @param {{ message?: unknown, params?: Record<string, unknown>, logType?: string }} [entry] */
+  return function mainLogger({ message, params = {}, logType = 'log' } = {}) {
+    let line;
+    try {
+      line = JSON.stringify({ child_id: childId, ...params, message });
+    } catch (error) {
+      // To log must not fail: the message is worth more than its details.
+      line = JSON.stringify({ child_id: childId, message: String(message), unserializable: String(error) });
+    }
+    print(String(logType), line);
+  };
+}
+
+/** Methods of `console` that have a level of their own; the others print as `log`, or as `error` on stderr. */
+const LEVELS = /** @type {const} */ (['info', 'debug', 'warn']);
+
+/**
+ * Sends what is printed to `print` from now on.
+ * @param {Print} print
+ */
+function forwardOutput(print) {
+  /** @type {string | null} */
+  let level = null;
+  let inConsole = false;
+  for (const name of Object.keys(console)) {
+    const method = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (console))[name];
+    if (typeof method !== 'function') continue;
+    const own = LEVELS.find((each) => each === name);
+    Reflect.set(console, name, (/** @type {unknown[]} */ ...args) => {
+      const outer = [level, inConsole];
+      // `table` and the like print through `log`: the outermost method is the one that was called.
+      level ??= own ?? null;
+      inConsole = true;
+      try {
+        return Reflect.apply(method, console, args);
+      } finally {
+        [level, inConsole] = /** @type {[string | null, boolean]} */ (outer);
+      }
+    });
+  }
+  redirect(process.stdout, 'log');
+  redirect(process.stderr, 'error');
+
+  /** @param {NodeJS.WriteStream} stream @param {string} fallback */
+  function redirect(stream, fallback) {
+    let rest = '';
+    const decoder = new (require('node:string_decoder').StringDecoder)('utf8');
+    const flush = () => {
+      if (rest !== '') print(fallback, rest);
+      rest = '';
+    };
+    Reflect.set(stream, 'write', (/** @type {unknown} */ chunk, /** @type {unknown[]} */ ...args) => {
+      const encoding = typeof args[0] === 'string' ? /** @type {BufferEncoding} */ (args[0]) : 'utf8';
+      const text = typeof chunk === 'string' && encoding === 'utf8' ? chunk
+        : decoder.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(/** @type {Uint8Array} */ (chunk)));
+      if (inConsole) {
+        print(level ?? fallback, text.endsWith('\n') ? text.slice(0, -1) : text);
+      } else {
+        // Written piece by piece: a message ends with its line.
+        rest += text;
+        const end = rest.lastIndexOf('\n');
+        if (end >= 0) {
+          print(fallback, rest.slice(0, end));
+          rest = rest.slice(end + 1);
+        }
+      }
+      const done = args.findLast((argument) => typeof argument === 'function');
+      if (typeof done === 'function') process.nextTick(done);
+      return true;
+    });
+    process.on('exit', flush);
+  }
+}
+
+module.exports = { createMainLogger, forwardOutput };

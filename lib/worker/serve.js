@@ -1,0 +1,169 @@
+'use strict';
+
+/**
+ * What every worker does once it is connected: loads the user's module, says so, serves calls.
+ *
+ * May not know whether it is a process or a thread.
+ */
+
+const { createMainLogger, forwardOutput } = require('./output');
+const { Runner } = require('./runner');
+const { PART_FIELDS, pushText } = require('../codec');
+const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../frames');
+const { findFunction, loadModule } = require('./module-loader');
+
+/**
+ * What the parent says first.
+ * @typedef {object} Init
+ * @property {string} filePath
+ * @property {string} functionName
+ * @property {import('../codec').Serialization} serialization
+ * @property {boolean} forward whether output goes through the parent
+ * @property {boolean} reportMemory
+ * @property {number} depth how many workers this one is nested in, itself included
+ * @property {string[]} ancestry the modules that those run
+ */
+
+/**
+ * @typedef {object} Connection
+ * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec').Parts) => void} send
+ * @property {() => void} poll handles what has come, now
+ * @property {Uint32Array | null} page the memory shared with the parent
+ * @property {() => number} memory bytes in use
+ * @property {import('../codec').Clones | null} clones
+ */
+
+/**
+ * @param {Connection} connection
+ * @param {Init} init
+ * @param {NodeRequire} nodeRequire
+ * @param {(url: string) => Promise<Record<string, unknown>>} load
+ * @returns {{ onFrame: (kind: number, id: number, seq: number, parts: import('../codec').Parts) => void, flush: () => void }}
+ */
+function serve(connection, init, nodeRequire, load) {
+  const { send } = connection;
+  /** @type {InstanceType<typeof Runner> | null} */
+  let runner = null;
+  /** @type {[kind: number, id: number, seq: number, parts: import('../codec').Parts][]} What came before it was there. */
+  const early = [];
+  /** @param {string} level @param {string} text */
+  const print = (level, text) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(JSON.stringify([level, text])));
+  if (init.forward) forwardOutput(print);
+
+  /** @param {unknown} loaded */
+  const begin = (loaded) => {
+    const fn = findFunction(init.filePath, init.functionName, loaded);
+    runner = new Runner({
+      port: {
+        reply: (frame, offset, micros, parts) => send(REPLY, frame, offset, micros, parts),
+        begun: (seq) => send(BEGUN, 0, seq, 0, []),
+        poll: connection.poll,
+        served: () => {
+          if (init.reportMemory) send(MEMORY, 0, 0, connection.memory() / 1024, []);
+        },
+      },
+      page: connection.page,
+      serialization: init.serialization,
+      clones: connection.clones,
+      invoke: (args, call) => invoke(fn, args, call, print),
+    });
+    send(READY, 0, 0, 0, []);
+    for (const frame of early.splice(0)) onFrame(...frame);
+  };
+  /** @param {unknown} error */
+  const fail = (error) =>
+    send(LOAD_FAILED, 0, 0, 0, textPart(JSON.stringify(require('../error-codec').flattenError(error))));
+
+  try {
+    const loaded = loadModule(init.filePath, nodeRequire, load);
+    // Not any thenable: a module may export a function called `then`.
+    if (loaded instanceof Promise) loaded.then(begin).catch(fail);
+    else begin(loaded);
+  } catch (error) {
+    fail(error);
+  }
+
+  return { onFrame, flush: () => runner?.flush() };
+
+  /** @param {number} kind @param {number} id @param {number} seq @param {import('../codec').Parts} parts */
+  function onFrame(kind, id, seq, parts) {
+    if (kind === STOP) exitWhenPrinted();
+    else if (runner === null) early.push([kind, id, seq, parts]);
+    else if (kind === CALLS) runner.enqueue({ id, seq, parts });
+    else if (kind === CANCEL) runner.cancel(numbersOf(/** @type {Uint8Array} */ (parts[PART_FIELDS - 1])));
+  }
+}
+
+/**
+ * Calls the user's function.
+ * @param {Function} fn
+ * @param {any} args what the parent sent: batch, params, index of the sub-batch, context
+ * @param {{ readonly signal: AbortSignal, readonly seq: number }} call
+ * @param {import('./output').Print} print
+ */
+function invoke(fn, [batch, params, batchIndex, context], call, print) {
+  return fn({
+    batch,
+    params,
+    mainLogger: createMainLogger(batchIndex, print),
+    // Made when it is asked for.
+    get signal() {
+      return call.signal;
+    },
+    batchIndex,
+    context,
+  });
+}
+
+/** What was printed may still be on its way into a pipe that is full: `process.exit` would drop it. */
+function exitWhenPrinted() {
+  let open = 1;
+  const done = () => {
+    if (--open === 0) process.exit();
+  };
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.writableLength === 0) continue;
+    open++;
+    stream.write('', done);
+  }
+  done();
+}
+
+/** @param {string} text */
+function textPart(text) {
+  /** @type {import('../codec').Parts} */
+  const parts = [];
+  pushText(parts, 0, 0, 0, 0, text);
+  return parts;
+}
+
+/** @param {Uint8Array} bytes little-endian words */
+function numbersOf(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.byteLength / 4 }, (_, i) => view.getUint32(i * 4, true));
+}
+
+/**
+ * Tells the library's copies in this worker where they are, see lib/surroundings.js.
+ * @param {Init} init
+ */
+function markAsWorker({ depth, ancestry }) {
+  Object.defineProperty(globalThis, Symbol.for('@parallelizer/node'), {
+    value: Object.freeze({ depth, ancestry: Object.freeze(ancestry) }),
+  });
+}
+
+/**
+ * Removes what a script that was given as text finds in its global object, and a module does not.
+ * @param {NodeRequire} nodeRequire
+ */
+function removeScriptGlobals(nodeRequire) {
+  const globals = /** @type {Record<string, unknown>} */ (globalThis);
+  const real = ['console', 'process', 'crypto'];
+  for (const name of nodeRequire('node:module').builtinModules) {
+    if (!real.includes(name)) delete globals[name];
+  }
+  for (const name of ['require', 'module', 'exports', '__filename', '__dirname']) delete globals[name];
+}
+
+module.exports = { serve, invoke, markAsWorker, removeScriptGlobals };

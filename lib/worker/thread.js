@@ -1,0 +1,53 @@
+'use strict';
+
+/**
+ * The first thing that runs in a worker thread: takes the port to the parent out of `workerData`, then serves.
+ *
+ * The addon is not loaded here: Node has bugs in the teardown of addons in threads, and a port moves as much.
+ */
+
+const { post, wrapClone, unwrapClone } = require('../ports');
+const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
+
+/**
+ * @param {NodeRequire} nodeRequire
+ * @param {(url: string) => Promise<Record<string, unknown>>} load
+ */
+function bootThread(nodeRequire, load) {
+  const threads = nodeRequire('node:worker_threads');
+  /** @type {{ init: import('./serve').Init, port: import('node:worker_threads').MessagePort, page: Uint32Array }} */
+  const { init, port, page } = threads.workerData;
+  // Not for the user's module, which would find a stranger's data.
+  Reflect.set(threads, 'workerData', null);
+  removeScriptGlobals(nodeRequire);
+  markAsWorker(init);
+  process.argv.splice(1, Infinity, init.filePath);
+  const v8 = () => nodeRequire('node:v8');
+  const served = serve(
+    {
+      send: (kind, id, seq, aux, parts) => post(port, kind, id, seq, aux, parts),
+      poll: () => {
+        for (let next = threads.receiveMessageOnPort(port); next; next = threads.receiveMessageOnPort(port)) {
+          receive(next.message);
+        }
+      },
+      page,
+      memory: () => {
+        const { total_heap_size: heap, external_memory: external } = v8().getHeapStatistics();
+        return heap + external;
+      },
+      clones: { wrap: wrapClone, unwrap: unwrapClone },
+    },
+    init,
+    nodeRequire,
+    load,
+  );
+  /** @param {any[]} frame */
+  function receive([kind, id, seq, , parts]) {
+    served.onFrame(kind, id, seq, parts);
+  }
+  port.on('message', receive);
+  process.on('exit', () => served.flush());
+}
+
+module.exports = { bootThread };

@@ -1,0 +1,65 @@
+'use strict';
+
+/**
+ * Makes a fresh clone ready to run: installs what package.json asks for and builds the addon, each only when missing
+ * or out of date. `npm start` and `npm test` begin with it.
+ *
+ * Needs nothing but Node, npm and Rust, so it uses nothing but Node's own modules.
+ */
+
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const root = path.join(__dirname, '..');
+
+/** @param {string} file the time that it was last changed; 0 if it is missing */
+function changed(file) {
+  return fs.statSync(path.join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+/** @param {string} folder @returns {number} when anything in it was last changed */
+function newestIn(folder) {
+  const entries = fs.readdirSync(path.join(root, folder), { recursive: true });
+  return Math.max(changed(folder), ...entries.map((entry) => changed(path.join(folder, String(entry)))));
+}
+
+/** @param {string} command @param {string[]} args */
+function run(command, args) {
+  console.error(`> ${command} ${args.join(' ')}`);
+  execFileSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
+}
+
+/** Whether a command can be run. @param {string} command */
+function has(command) {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const installed = changed('node_modules/.package-lock.json');
+if (installed < Math.max(changed('package.json'), changed('package-lock.json'))) {
+  // `npm ci` wants download addresses for the optional packages of other platforms; our lock file has none.
+  run('npm', ['install', '--no-audit', '--no-fund']);
+  // npm leaves the time alone when nothing had to be done.
+  fs.utimesSync(path.join(root, 'node_modules/.package-lock.json'), new Date(), new Date());
+}
+
+const addons = fs.readdirSync(root).filter((name) => name.endsWith('.node'));
+const built = Math.min(changed('native.js'), ...addons.map(changed));
+const sources = Math.max(
+  ...['Cargo.toml', 'Cargo.lock', 'build.rs'].map(changed),
+  newestIn('src'),
+  // What workers run is compiled in.
+  newestIn('lib'),
+);
+if (addons.length === 0 || built < sources) {
+  if (!has('cargo')) {
+    console.error('Building the addon needs Rust (cargo is not on the PATH). Install it from https://rustup.rs');
+    process.exit(1);
+  }
+  run('npm', ['run', '--silent', 'build']);
+}

@@ -1,0 +1,44 @@
+'use strict';
+
+/**
+ * Everything that has to hold before a change lands: formatting, lint, types, the Rust tests, the Node tests.
+ *
+ * All steps run even when one fails; the last line says how many did. `npm test -- NAME…` runs the steps whose names
+ * begin so. `NODE_BINARY` names another Node to run the Node tests with.
+ */
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const root = path.join(__dirname, '..');
+const tests = fs
+  .readdirSync(path.join(root, '__test__'))
+  .filter((name) => /\.test\.m?js$/.test(name))
+  .map((name) => path.join('__test__', name));
+
+/** @type {[name: string, command: string, ...args: string[]][]} */
+const steps = [
+  ['fmt', 'cargo', 'fmt', '--check'],
+  ['clippy', 'cargo', 'clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'],
+  ['lint', 'npx', '--no-install', 'eslint', '.'],
+  ['types', 'npx', '--no-install', 'tsc', '--noEmit'],
+  ['rust', 'cargo', 'test', '--quiet'],
+  ['node', process.env.NODE_BINARY ?? process.execPath, '--test', ...tests],
+];
+
+const wanted = process.argv.slice(2);
+/** @type {string[]} */
+const failed = [];
+let ran = 0;
+for (const [name, command, ...args] of steps) {
+  if (wanted.length > 0 && !wanted.some((prefix) => name.startsWith(prefix))) continue;
+  console.log(`\n== ${name}: ${[command, ...args].join(' ').slice(0, 120)}`);
+  ran++;
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (error) console.error(error.message);
+  if (status !== 0) failed.push(name);
+}
+if (failed.length > 0) console.log(`\nfailed: ${failed.join(', ')}`);
+console.log(`\nsteps: ${ran - failed.length} passed, ${failed.length} failed`);
+process.exitCode = failed.length > 0 || ran === 0 ? 1 : 0;
