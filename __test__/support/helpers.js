@@ -1,0 +1,125 @@
+'use strict';
+// What most test files need. To run one file: node --test __test__/close.test.js (see modes.js for more).
+// A failing case that waits for a condition takes DEADLINE; nothing else here depends on the clock.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const { Parallelizer } = require('@parallelizer/node');
+
+const DEADLINE = 20_000;
+const root = path.join(__dirname, '..', '..');
+
+const fixture = (name) => path.join(__dirname, '..', 'fixtures', name);
+
+/** An instance of 2 workers on fixtures/act.js (unless told otherwise) that ends with the test. */
+function make(t, options = {}) {
+  const defaults = { filePath: fixture('act.js'), processBatchFunctionName: 'act', parallelization: 2 };
+  const instance = Array.isArray(options)
+    ? new Parallelizer(options.map((one) => ({ ...defaults, ...one })))
+    : new Parallelizer({ ...defaults, ...options });
+  t.after(() => instance.terminate());
+  return instance;
+}
+
+/** An empty directory that ends with the test. */
+function temporary(t) {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-test-'));
+  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** Polls until `condition()` is truthy and returns what it gave. */
+async function waitFor(condition, what, deadline = DEADLINE) {
+  const end = Date.now() + deadline;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited ${deadline} ms in vain: ${what}`);
+    await sleep(15);
+  }
+}
+
+/** Rejects when `promise` has not settled by then: a hang becomes a failure with a name. */
+function within(promise, what, deadline = DEADLINE) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not settled after ${deadline} ms: ${what}`)), deadline);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** The fields of /proc/PID/stat after the command's name, or null when there is no such process. */
+function stat(pid) {
+  try {
+    const text = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the process still executes: a zombie that its reaper has not collected does not. */
+function isRunning(pid) {
+  const fields = stat(pid);
+  return fields !== null && fields[0] !== 'Z' && fields[0] !== 'X';
+}
+
+const gone = (pid, deadline) => waitFor(() => !isRunning(pid), `process ${pid} is still there`, deadline);
+
+/** Pids of a process's children, zombies included. */
+function childrenOf(parent) {
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => stat(pid)?.[1] === String(parent))
+    .map(Number);
+}
+
+/** Reads a file that another process writes, '' while it is not there. */
+function read(file) {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+const appeared = (file, deadline) => waitFor(() => fs.existsSync(file), `${file} did not appear`, deadline);
+const lines = (file) => read(file).split('\n').filter(Boolean);
+
+/** The pids of an instance's workers, which must be `count`: each one takes a sub-batch, at the same time. */
+async function pidsOf(t, parallelizer, count = 2) {
+  const dir = temporary(t);
+  const batch = Array.from({ length: count }, () => ({ do: 'meet', dir, count }));
+  const { responses, failures } = await within(parallelizer.run(batch), `${count} workers to work at the same time`);
+  assert.deepEqual(failures, []);
+  assert.equal(new Set(responses).size, count);
+  return responses;
+}
+
+/** Records for `act`, one instruction each (see fixtures/act.js). */
+const echo = (value) => ({ do: 'echo', value });
+
+module.exports = {
+  DEADLINE,
+  appeared,
+  childrenOf,
+  echo,
+  fixture,
+  gone,
+  isRunning,
+  lines,
+  make,
+  pidsOf,
+  read,
+  root,
+  sleep,
+  stat,
+  temporary,
+  waitFor,
+  within,
+};

@@ -1,0 +1,61 @@
+'use strict';
+// The modes that the shared cases run in. Each case is written once, inside `forEachMode`, and runs once
+// per mode listed in `enabled`; PARALLELIZER_TEST_MODES=child,threads overrides the list.
+//
+//   node --test __test__/close.test.js                                  one file
+//   node --test --test-name-pattern='SIGKILL' __test__/lifetime.test.js one case of it
+//   node --test __test__/*.test.*js                                     everything
+
+const { describe, test } = require('node:test');
+
+const known = {
+  child: {
+    name: 'child',
+    type: 'child-process',
+    hasProcess: true, // a worker is a process: pid, exit code, signals, /proc
+    hasWorkers: true, // a worker can die, be replaced and be stopped in the middle of a loop
+    isParallel: true, // two calls can run at the same instant
+  },
+  threads: {
+    name: 'threads',
+    type: 'worker-threads',
+    hasProcess: false,
+    hasWorkers: true,
+    isParallel: true,
+  },
+  inline: {
+    name: 'inline',
+    type: 'inline',
+    hasProcess: false,
+    hasWorkers: false,
+    isParallel: false,
+  },
+};
+
+const enabled = ['child', 'threads', 'inline'];
+
+const names = process.env.PARALLELIZER_TEST_MODES
+  ? process.env.PARALLELIZER_TEST_MODES.split(',').map((name) => name.trim())
+  : enabled;
+
+const modes = names.map((name) => {
+  if (!known[name]) throw new Error(`PARALLELIZER_TEST_MODES: no mode named '${name}'`);
+  return known[name];
+});
+
+/**
+ * Runs `define(mode)` once per mode, in a suite of that name. `needs` names flags that a mode must have;
+ * a mode without them is reported as skipped, with the reason.
+ */
+function forEachMode(define, { needs = [] } = {}) {
+  for (const mode of modes) {
+    const missing = [].concat(needs).filter((flag) => !mode[flag]);
+    if (missing.length > 0) {
+      test(mode.name, { skip: `mode '${mode.name}' has no ${missing.join(', ')}` }, () => {});
+    } else {
+      describe(mode.name, () => define(mode));
+    }
+  }
+}
+
+module.exports = { forEachMode, modes };
