@@ -1,0 +1,37 @@
+'use strict';
+
+/**
+ * Runs the benchmarks, all or those named, each in a process of its own: nobody inherits
+ * another's heap or what the compiler has learnt.
+ *
+ *   npm run bench
+ *   npm run bench -- batch cold --rounds 5
+ */
+
+const { spawnSync } = require('node:child_process');
+const { readdirSync } = require('node:fs');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string' } },
+});
+
+const known = readdirSync(__dirname)
+  .filter((file) => file.endsWith('.js') && file !== path.basename(__filename))
+  .map((file) => path.basename(file, '.js'))
+  .toSorted();
+
+const unknown = positionals.filter((name) => !known.includes(name));
+if (unknown.length > 0) {
+  console.error(`No such benchmark: ${unknown.join(', ')}. There are: ${known.join(', ')}.`);
+  process.exit(2);
+}
+
+const options = values.rounds === undefined ? [] : ['--rounds', values.rounds];
+for (const name of positionals.length > 0 ? positionals : known) {
+  const script = path.join(__dirname, `${name}.js`);
+  const { status } = spawnSync(process.execPath, [script, ...options], { stdio: 'inherit' });
+  if (status !== 0) process.exitCode = 1;
+}

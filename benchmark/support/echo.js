@@ -1,0 +1,6 @@
+'use strict';
+
+/** Work that is no work: what remains is the way there and back. */
+
+/** @param {{ batch: unknown[] }} call */
+exports.echo = ({ batch }) => batch;

@@ -1,0 +1,29 @@
+'use strict';
+
+/** How figures look in every table. */
+
+/** @typedef {import('./rounds.js').Summary} Summary */
+
+/**
+ * Something counted.
+ *
+ * @param {number} value
+ */
+const count = (value) => value.toLocaleString('en');
+
+/**
+ * Something measured: three significant digits, or all of an integer part that has more.
+ *
+ * @param {number} value
+ */
+const figure = (value) => value.toLocaleString('en', value >= 1000
+  ? { maximumFractionDigits: 0 }
+  : { maximumSignificantDigits: 3, minimumSignificantDigits: 3 });
+
+/** @param {Summary} summary */
+const spread = ({ low, high }) => `${figure(low)} – ${figure(high)}`;
+
+/** @param {Summary} summary */
+const times = ({ median, low, high }) => `${median.toFixed(2)}× (${low.toFixed(2)} – ${high.toFixed(2)})`;
+
+module.exports = { count, figure, spread, times };

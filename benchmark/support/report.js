@@ -1,0 +1,77 @@
+'use strict';
+
+/** A benchmark's outcome: a table on stdout, and every sample as JSON under benchmark/results/. */
+
+const { mkdirSync, writeFileSync } = require('node:fs');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const Table = require('cli-table3');
+const { figure, spread, times } = require('./format.js');
+const { describeMachine, machine } = require('./machine.js');
+const { ratios, summarize } = require('./rounds.js');
+
+const RESULTS = path.join(__dirname, '..', 'results');
+
+/**
+ * @param {number} fallback
+ * @returns {number} `--rounds` from the command line
+ */
+function roundsFromArgv(fallback) {
+  const { values } = parseArgs({ options: { rounds: { type: 'string' } } });
+  const rounds = Number(values.rounds ?? fallback);
+  if (!Number.isInteger(rounds) || rounds < 1) {
+    throw new RangeError(`--rounds must be a whole number of at least 1, not ${values.rounds}`);
+  }
+  return rounds;
+}
+
+/**
+ * @param {object} benchmark
+ * @param {string} benchmark.name also the name of its JSON file
+ * @param {string} benchmark.title
+ * @param {Map<string, number[]>} benchmark.samples milliseconds by competitor, indexed by round
+ * @param {string} benchmark.unit what a sample is the time of: `batch`, `start`
+ * @param {string[]} benchmark.bases the competitors that all others are compared with
+ * @param {'speed' | 'time'} [benchmark.compare] whether 2× means half the time or twice the time
+ * @param {Record<string, string | number>} [benchmark.setting]
+ */
+function report({ name, title, samples, unit, bases, compare = 'speed', setting = {} }) {
+  const where = machine();
+  const rounds = [...samples.values()][0].length;
+  const against = (/** @type {string} */ base, /** @type {number[]} */ milliseconds) => {
+    const other = samples.get(base) ?? [];
+    return compare === 'speed' ? ratios(other, milliseconds) : ratios(milliseconds, other);
+  };
+  const rows = [...samples].map(([competitor, milliseconds]) => ({
+    name: competitor,
+    milliseconds: summarize(milliseconds),
+    ratio: Object.fromEntries(bases.map((base) => [base, against(base, milliseconds)])),
+    samples: milliseconds,
+  }));
+
+  const table = new Table({
+    head: ['', `ms per ${unit} (median)`, 'middle half', ...bases.map((base) => `${compare} ÷ ${base} (middle half)`)],
+    colAligns: ['left', 'right', 'right', ...bases.map(() => /** @type {const} */ ('right'))],
+    style: { head: [], border: [] },
+  });
+  for (const row of rows) {
+    table.push([
+      row.name,
+      figure(row.milliseconds.median),
+      spread(row.milliseconds),
+      ...bases.map((base) => (base === row.name ? '1' : times(row.ratio[base]))),
+    ]);
+  }
+
+  console.log(`\n${title}`);
+  console.log(Object.entries({ ...setting, rounds }).map(([key, value]) => `${key}: ${value}`).join(', '));
+  console.log(describeMachine(where));
+  console.log(table.toString());
+
+  const date = new Date().toISOString();
+  const record = { name, title, date, machine: where, setting, rounds, compare, rows };
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(path.join(RESULTS, `${name}.json`), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+module.exports = { report, roundsFromArgv };
