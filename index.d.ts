@@ -3,7 +3,7 @@
 // The public types of `@parallelizer/node`, written by hand. Durations are milliseconds, sizes are bytes unless a name
 // says otherwise.
 
-/** Workers are child processes (the default): a crash harms nothing but the sub-batch that it was at. */
+/** Workers are child processes (the default): a crash harms nothing but the sub-batch or the item that it was at. */
 export declare const PARALLELIZER_CHILD: 'child-process';
 /** Workers are threads of this process: lighter to start, and they can share memory. */
 export declare const PARALLELIZER_THREADS: 'worker-threads';
@@ -73,6 +73,57 @@ export type BatchFunction<TRecord = any, TParams = any, TResponse = any> = (
   work: BatchArguments<TRecord, TParams>,
 ) => TResponse | PromiseLike<TResponse>;
 
+/** What `this` is in a task of a `Pool` that is a `function`; an arrow function has none. */
+export interface TaskContext {
+  /**
+   * Fires when this item timed out or was aborted, or when the loop over its stream was left; after a time-out or an
+   * abort the worker is replaced if the task has not settled `gracePeriod` later. A loop that never yields can poll
+   * `signal.aborted`.
+   */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A function that a worker of a `Pool` can run, for one item or one list of arguments. A promise is awaited.
+ *
+ * Passed as it is, a function travels by its source: it is evaluated in the worker, in strict mode, without the
+ * variables around it. It sees globals and a `require` that starts from `process.cwd()`. Classes, generators, native
+ * and bound functions are refused.
+ *
+ * @example
+ * // work.ts
+ * export async function fetchPage(this: TaskContext, url: string) {
+ *   const response = await fetch(url, { signal: this.signal });
+ *   return response.text();
+ * }
+ */
+export type TaskFunction<TArguments extends readonly any[] = any[], TResult = any> = (
+  this: TaskContext,
+  ...args: TArguments
+) => TResult;
+
+/** What `apply` and `starmap` take for one call; the `[]` has TypeScript infer a tuple from an array literal. */
+type ArgumentList = readonly any[] | [];
+
+/** A task as an export of a module. */
+export interface TaskExport {
+  /**
+   * CommonJS or ES module: an absolute path, one relative to `process.cwd()`, or a `file:` URL. TypeScript where the
+   * running Node strips types.
+   */
+  filePath: string | URL;
+  /** The name of one of the module's exports; `'default'` works. */
+  name: string;
+}
+
+/** A task by where it is: `{ filePath, name }`, or both in one string, `'path#name'`, which is cut at its last `#`. */
+export type TaskReference = TaskExport | string;
+
+/** What a `Pool` can run. A reference loads what the module imports and closes over; a function is only its source. */
+export type Task<TArguments extends readonly any[] = any[], TResult = any> =
+  | TaskFunction<TArguments, TResult>
+  | TaskReference;
+
 // ----------------------------------------------------------------------------------------------------------- options
 
 /** Limits of one worker's heap and stack, under Node's names, in megabytes. */
@@ -85,14 +136,53 @@ export interface ResourceLimits {
 }
 
 /**
- * The options of one pool. An option that is `undefined` takes its default; an unknown or a bad one throws
- * `ERR_PARALLELIZER_OPTION` from the constructor.
+ * The options that `Parallelizer` and `Pool` have in common. A call is one sub-batch or one item. An option that is
+ * `undefined` takes its default; an unknown or a bad one throws `ERR_PARALLELIZER_OPTION` from the constructor.
  */
-export interface ParallelizerOptions {
-  /** Names the pool in a list; without a list it has no effect. */
-  id?: string | number | null | undefined;
+export interface WorkerOptions {
   /** Default: `PARALLELIZER_CHILD`. */
   type?: ParallelizerType | undefined;
+  /** Writes the workers' life cycle to stderr, one line of JSON per event. Default: `false`. */
+  debug?: boolean | null | undefined;
+  /**
+   * How values travel. `'auto'` (the default) keeps all that structured clone keeps, and uses JSON text where that
+   * loses nothing; `'json'` and `'advanced'` force one format, with the meaning that Node's `fork` gives them.
+   */
+  serialization?: 'auto' | 'json' | 'advanced' | undefined;
+  /** Milliseconds that a call may run; waiting does not count. Default: no limit. */
+  timeout?: number | undefined;
+  /** How often a call is run again after the worker that ran it died. Default: `0`. */
+  retries?: number | undefined;
+  /** A worker whose resident memory exceeds this many bytes is replaced, between calls. Default: never. */
+  maxWorkerMemory?: number | undefined;
+  /** A worker is stopped after this many idle milliseconds, and started again when needed. Default: never. */
+  idleTimeout?: number | undefined;
+  /** Most waiting calls; what would exceed it fails whole, with `ERR_PARALLELIZER_QUEUE_FULL`. Default: no limit. */
+  maxQueue?: number | undefined;
+  /** All of the workers' environment, as in Node's `fork`. Default: the parent's. */
+  env?: { [name: string]: string | undefined } | undefined;
+  /** Flags for the workers' Node. Default: the parent's, less those for heap, debugger, tests and what to run. */
+  execArgv?: readonly string[] | undefined;
+  /** Default: Node's own; on AWS Lambda an equal share of the function's memory. */
+  resourceLimits?: ResourceLimits | undefined;
+  /**
+   * Where the workers' output goes: to the parent's stdout and stderr (`'inherit'`, the default), through the
+   * parent's `console` in whole messages with their level kept (`'forward'`, the default on AWS Lambda), or nowhere.
+   */
+  stdio?: 'inherit' | 'forward' | 'ignore' | undefined;
+  /** Polls shortly before sleeping, where cores are free: lower latency. `false` never does. Default: `'auto'`. */
+  spin?: 'auto' | false | undefined;
+  /**
+   * Milliseconds between the `signal` inside the worker and the end of that worker, for a call that timed out or was
+   * aborted. Default: `500`.
+   */
+  gracePeriod?: number | undefined;
+}
+
+/** The options of one pool of a `Parallelizer`, where a call is a sub-batch. */
+export interface ParallelizerOptions extends WorkerOptions {
+  /** Names the pool in a list; without a list it has no effect. */
+  id?: string | number | null | undefined;
   /**
    * The module with the function, CommonJS or ES module: an absolute path, one relative to `process.cwd()`, or a
    * `file:` URL. TypeScript where the running Node strips types.
@@ -110,48 +200,13 @@ export interface ParallelizerOptions {
   parallelizationPerCPU?: number | string | null | undefined;
   /** Accepted for compatibility; nothing is written anywhere. */
   tmpPath?: string | null | undefined;
-  /** Writes the workers' life cycle to stderr, one line of JSON per event. Default: `false`. */
-  debug?: boolean | null | undefined;
   /**
    * Most records per sub-batch: there are then more sub-batches than workers, handed out as workers come free.
    * Default: one sub-batch per worker, sizes differing by at most 1.
    */
   batchSize?: number | undefined;
-  /**
-   * How values travel. `'auto'` (the default) keeps all that structured clone keeps, and uses JSON text where that
-   * loses nothing; `'json'` and `'advanced'` force one format, with the meaning that Node's `fork` gives them.
-   */
-  serialization?: 'auto' | 'json' | 'advanced' | undefined;
-  /** Milliseconds that a sub-batch may run; waiting does not count. Default: no limit. */
-  timeout?: number | undefined;
-  /** How often a sub-batch is run again after the worker that ran it died. Default: `0`. */
-  retries?: number | undefined;
   /** A worker is replaced after this many sub-batches. Default: never. */
   maxBatchesPerWorker?: number | undefined;
-  /** A worker whose resident memory exceeds this many bytes is replaced, between sub-batches. Default: never. */
-  maxWorkerMemory?: number | undefined;
-  /** A worker is stopped after this many idle milliseconds, and started again when needed. Default: never. */
-  idleTimeout?: number | undefined;
-  /** Most waiting sub-batches; `run` rejects with `ERR_PARALLELIZER_QUEUE_FULL` beyond it. Default: no limit. */
-  maxQueue?: number | undefined;
-  /** All of the workers' environment, as in Node's `fork`. Default: the parent's. */
-  env?: { [name: string]: string | undefined } | undefined;
-  /** Flags for the workers' Node. Default: the parent's, less those for heap, debugger, tests and what to run. */
-  execArgv?: readonly string[] | undefined;
-  /** Default: Node's own; on AWS Lambda an equal share of the function's memory. */
-  resourceLimits?: ResourceLimits | undefined;
-  /**
-   * Where the workers' output goes: to the parent's stdout and stderr (`'inherit'`, the default), through the
-   * parent's `console` in whole messages with their level kept (`'forward'`, the default on AWS Lambda), or nowhere.
-   */
-  stdio?: 'inherit' | 'forward' | 'ignore' | undefined;
-  /** Polls shortly before sleeping, where cores are free: lower latency. `false` never does. Default: `'auto'`. */
-  spin?: 'auto' | false | undefined;
-  /**
-   * Milliseconds between the `signal` inside the worker and the end of that worker, for a sub-batch that timed out
-   * or was aborted. Default: `500`.
-   */
-  gracePeriod?: number | undefined;
 }
 
 /** One pool of a list; `id` is required and unique. */
@@ -159,7 +214,29 @@ export interface ParallelizerListOptions extends ParallelizerOptions {
   id: string | number;
 }
 
-/** What `onProgress` is told, in sub-batches. */
+/** The options of a `Pool`, where a call is an item. */
+export interface PoolOptions extends WorkerOptions {
+  /**
+   * How many workers, at most 1024; `0` runs inline. Default: the usable CPUs, which are the least of what the system
+   * offers, the CPU quota of the container, and on AWS Lambda the function's memory in units of 1,769 MB.
+   */
+  processes?: number | null | undefined;
+  /**
+   * Run in every worker before anything else; it may be async. If it throws, what waits and what is submitted later
+   * rejects with its error.
+   *
+   * @example new Pool(4, { initializer: { filePath: '/var/task/work.js', name: 'connect' }, initArgs: [url] })
+   */
+  initializer?: Task<any[], unknown> | undefined;
+  /** The arguments of `initializer`, without which they are an error. Default: none. */
+  initArgs?: readonly any[] | undefined;
+  /** A worker is replaced after this many items. Default: never. */
+  maxTasksPerChild?: number | undefined;
+  /** Items that one worker runs at the same time, for tasks that mostly wait. Default: `1`. */
+  concurrency?: number | undefined;
+}
+
+/** What `onProgress` is told, in sub-batches or items. */
 export interface Progress {
   /** Settled, with success or without. */
   done: number;
@@ -190,6 +267,77 @@ export interface RunOptions<TRecord = any> {
   /** Objects to move instead of copying them; such a call is never retried. Threads only. */
   transferList?: readonly object[] | undefined;
 }
+
+/** The options of one call of `apply`. */
+export interface ApplyOptions {
+  /** Aborts the call, which rejects with `ERR_PARALLELIZER_ABORTED`. */
+  signal?: AbortSignal | undefined;
+  /** Takes the place of the pool's `timeout` for this call. */
+  timeout?: number | undefined;
+  /** Takes the place of the pool's `retries` for this call. */
+  retries?: number | undefined;
+  /** Objects to move instead of copying them; such a call is never retried. Threads only. */
+  transferList?: readonly object[] | undefined;
+}
+
+/** What is called with the outcome, before `get()` settles. What these throw is an uncaught exception. */
+export interface Callbacks<TValue = any> {
+  callback?: ((value: TValue) => void) | undefined;
+  /** Called with the value that was thrown, which need not be an `Error`. */
+  errorCallback?: ((error: any) => void) | undefined;
+}
+
+/** The options of one call of `applyAsync`. */
+export interface ApplyAsyncOptions<TValue = any> extends ApplyOptions, Callbacks<TValue> {}
+
+/** What `onProgress` of `imap` and `imapUnordered` is told, in items. */
+export interface StreamProgress extends Omit<Progress, 'total'> {
+  /** `undefined` until the source has ended. */
+  total: number | undefined;
+}
+
+/** What the options of `map` and `imap` have in common. */
+interface ItemsOptions {
+  /** Items that go to a worker together. Default: adapts to the measured cost per item. */
+  chunkSize?: number | undefined;
+  /** Aborts the call, which fails with `ERR_PARALLELIZER_ABORTED`. */
+  signal?: AbortSignal | undefined;
+  /** Milliseconds that one item may run; takes the place of the pool's `timeout` for this call. */
+  timeout?: number | undefined;
+  /** How often one item is run again; takes the place of the pool's `retries` for this call. */
+  retries?: number | undefined;
+  /** The first error fails the call, and what has not begun is dropped. For `'collect'` see `Collecting`. */
+  onError?: 'reject' | undefined;
+}
+
+/** The options of one call of `imap` or `imapUnordered`. */
+export interface StreamOptions extends ItemsOptions {
+  /** Called as items settle. */
+  onProgress?: ((progress: StreamProgress) => void) | undefined;
+}
+
+/** The options of one call of `map` or `starmap`. */
+export interface MapOptions extends ItemsOptions {
+  /** Called as items settle. */
+  onProgress?: ((progress: Progress) => void) | undefined;
+  /** Objects to move instead of copying them; such a call is never retried. Threads only. */
+  transferList?: readonly object[] | undefined;
+}
+
+/** The options of one call of `mapAsync` or `starmapAsync`; `callback` is given all results. */
+export interface MapAsyncOptions<TValue = any> extends MapOptions, Callbacks<TValue> {}
+
+/**
+ * Options under which no item fails the call: each gives
+ * `{ status: 'fulfilled', value } | { status: 'rejected', reason }`, as `Promise.allSettled` has it.
+ *
+ * @example
+ * const options: Collecting<MapOptions> = { chunkSize: 10, onError: 'collect' };
+ * const failed = (await pool.map(task, items, options)).filter(({ status }) => status === 'rejected');
+ */
+export type Collecting<TOptions extends { onError?: 'reject' | undefined }> = Omit<TOptions, 'onError'> & {
+  onError: 'collect';
+};
 
 /** One call on one pool of an instance that was made from a list. */
 export interface RunItem<TRecord = any, TParams = any> {
@@ -246,19 +394,19 @@ export interface WorkerStats {
   /** `null` while it has none: before it is started, and in thread mode. */
   pid: number | null;
   state: 'starting' | 'ready' | 'busy' | 'stopping';
-  /** Sub-batches that this worker answered, failed ones included. */
+  /** Calls that this worker answered, failed ones included. */
   done: number;
   failed: number;
 }
 
-/** What one pool does and did. */
+/** What one pool does and did. A call is one sub-batch or one item. */
 export interface Stats {
   workers: WorkerStats[];
-  /** Sub-batches in the queue now. */
+  /** Calls in the queue now. */
   waiting: number;
-  /** Sub-batches at a worker now. */
+  /** Calls at a worker now. */
   running: number;
-  /** Sub-batches settled since the start, failed ones included. */
+  /** Calls settled since the start, failed ones included. */
   done: number;
   failed: number;
   /** Workers started in place of one that died or was replaced. */
@@ -361,6 +509,242 @@ export declare const Parallelizer: {
   ): ParallelizerList<TRecord, TParams, TResponse>;
 };
 
+// -------------------------------------------------------------------------------------------------------------- Pool
+
+/**
+ * What will become of a call. Can be awaited, once or more; a failure that nobody asks for is no unhandled rejection.
+ *
+ * @example
+ * const result = pool.applyAsync(task, [7]);
+ * if (!result.ready()) await result.wait(100);
+ * console.log(await result);
+ */
+export interface AsyncResult<TValue = any> extends PromiseLike<TValue> {
+  /** A UUID. */
+  readonly id: string;
+  /**
+   * The result, or the error of the call. Rejects with `ERR_PARALLELIZER_TIMEOUT` if neither is there after so many
+   * milliseconds; the call goes on, and can be asked again. Default: waits as long as it takes.
+   */
+  get(timeout?: number | null): Promise<TValue>;
+  /** Resolves when the call has settled, either way, or after so many milliseconds. Default: no limit. */
+  wait(timeout?: number | null): Promise<void>;
+  /** Whether the call has settled. */
+  ready(): boolean;
+  /**
+   * Whether the call succeeded.
+   *
+   * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` while it has not settled
+   */
+  successful(): boolean;
+  then<TResult1 = TValue, TResult2 = never>(
+    onfulfilled?: ((value: TValue) => TResult1 | PromiseLike<TResult1>) | null,
+    onrejected?: ((reason: any) => TResult2 | PromiseLike<TResult2>) | null,
+  ): Promise<TResult1 | TResult2>;
+  catch<TResult = never>(
+    onrejected?: ((reason: any) => TResult | PromiseLike<TResult>) | null,
+  ): Promise<TValue | TResult>;
+  finally(onfinally?: (() => void) | null): Promise<TValue>;
+}
+
+/** The results of `imap` and `imapUnordered`. */
+export interface ResultStream<TValue = any> extends AsyncIterableIterator<TValue> {
+  /** Drops what has not begun, as leaving the loop does. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Runs a task for each of many items, in workers that start when the pool is made: Python's `multiprocessing.Pool`. A
+ * pool with nothing under way does not keep the process alive.
+ *
+ * What returns a promise rejects, and what does not throws, with `ERR_PARALLELIZER_OPTION` for bad arguments,
+ * `ERR_PARALLELIZER_CLOSED` after `close` or `terminate`, and `ERR_PARALLELIZER_QUEUE_FULL`. A task's own error arrives
+ * as it was thrown; an error of this library about an item has its index in `records`.
+ *
+ * @example
+ * const { Pool } = require('@parallelizer/node');
+ *
+ * const pool = new Pool(4);
+ * try {
+ *   await pool.map((x) => x * x, [1, 2, 3]); // [1, 4, 9]
+ *   await pool.map({ filePath: '/var/task/work.js', name: 'thumbnail' }, files);
+ * } finally {
+ *   pool.close();
+ *   await pool.join();
+ * }
+ */
+export declare class Pool {
+  /**
+   * @param processes how many workers, at most 1024; `0` runs inline. Default: the usable CPUs
+   * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION`
+   *
+   * @example new Pool(4, { maxTasksPerChild: 100 })
+   */
+  constructor(processes?: number | null, options?: Omit<PoolOptions, 'processes'>);
+  /**
+   * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION`
+   *
+   * @example new Pool({ processes: 4, type: PARALLELIZER_THREADS })
+   */
+  constructor(options: PoolOptions);
+
+  /**
+   * Calls the task once, with these arguments.
+   *
+   * @example await pool.apply((a, b) => a + b, [1, 2]); // 3
+   */
+  apply<TResult = any>(
+    task: Task<[], TResult>,
+    args?: readonly [],
+    options?: ApplyOptions,
+  ): Promise<Awaited<TResult>>;
+  apply<TArguments extends ArgumentList, TResult = any>(
+    task: Task<TArguments, TResult>,
+    args: TArguments,
+    options?: ApplyOptions,
+  ): Promise<Awaited<TResult>>;
+
+  /**
+   * As `apply`, for whoever asks later.
+   *
+   * @throws {ParallelizerError} for bad arguments and a closed pool, at once
+   *
+   * @example pool.applyAsync(task, [7], { callback: (value) => console.log(value), errorCallback: console.error });
+   */
+  applyAsync<TResult = any>(
+    task: Task<[], TResult>,
+    args?: readonly [],
+    options?: ApplyAsyncOptions<Awaited<TResult>>,
+  ): AsyncResult<Awaited<TResult>>;
+  applyAsync<TArguments extends ArgumentList, TResult = any>(
+    task: Task<TArguments, TResult>,
+    args: TArguments,
+    options?: ApplyAsyncOptions<Awaited<TResult>>,
+  ): AsyncResult<Awaited<TResult>>;
+
+  /**
+   * Calls the task once per item; the results are in the order of the items. Rejects with the first error by that
+   * order, and drops what has not begun. The items are copied at the call, not deeply, and read when they are sent.
+   *
+   * @example const sizes = await pool.map('/var/task/work.js#sizeOf', files, { signal, timeout: 5_000 });
+   */
+  map<TItem, TResult = any>(
+    task: Task<[TItem], TResult>,
+    items: Iterable<TItem>,
+    options?: MapOptions,
+  ): Promise<Awaited<TResult>[]>;
+  /** With `onError: 'collect'` it does not reject for an item, and gives what `Promise.allSettled` would. */
+  map<TItem, TResult = any>(
+    task: Task<[TItem], TResult>,
+    items: Iterable<TItem>,
+    options: Collecting<MapOptions>,
+  ): Promise<PromiseSettledResult<Awaited<TResult>>[]>;
+
+  /**
+   * As `map`, for whoever asks later.
+   *
+   * @throws {ParallelizerError} for bad arguments and a closed pool, at once
+   */
+  mapAsync<TItem, TResult = any>(
+    task: Task<[TItem], TResult>,
+    items: Iterable<TItem>,
+    options?: MapAsyncOptions<Awaited<TResult>[]>,
+  ): AsyncResult<Awaited<TResult>[]>;
+  mapAsync<TItem, TResult = any>(
+    task: Task<[TItem], TResult>,
+    items: Iterable<TItem>,
+    options: Collecting<MapAsyncOptions<PromiseSettledResult<Awaited<TResult>>[]>>,
+  ): AsyncResult<PromiseSettledResult<Awaited<TResult>>[]>;
+
+  /**
+   * As `map`, where each item is the list of arguments of one call.
+   *
+   * @example await pool.starmap((a, b) => a ** b, [[2, 3], [3, 2]]); // [8, 9]
+   */
+  starmap<TArguments extends ArgumentList, TResult = any>(
+    task: Task<TArguments, TResult>,
+    items: Iterable<TArguments>,
+    options?: MapOptions,
+  ): Promise<Awaited<TResult>[]>;
+  starmap<TArguments extends ArgumentList, TResult = any>(
+    task: Task<TArguments, TResult>,
+    items: Iterable<TArguments>,
+    options: Collecting<MapOptions>,
+  ): Promise<PromiseSettledResult<Awaited<TResult>>[]>;
+
+  /**
+   * As `starmap`, for whoever asks later.
+   *
+   * @throws {ParallelizerError} for bad arguments and a closed pool, at once
+   */
+  starmapAsync<TArguments extends ArgumentList, TResult = any>(
+    task: Task<TArguments, TResult>,
+    items: Iterable<TArguments>,
+    options?: MapAsyncOptions<Awaited<TResult>[]>,
+  ): AsyncResult<Awaited<TResult>[]>;
+  starmapAsync<TArguments extends ArgumentList, TResult = any>(
+    task: Task<TArguments, TResult>,
+    items: Iterable<TArguments>,
+    options: Collecting<MapAsyncOptions<PromiseSettledResult<Awaited<TResult>>[]>>,
+  ): AsyncResult<PromiseSettledResult<Awaited<TResult>>[]>;
+
+  /**
+   * As `map`, for sources of any length: gives results as they come, in the order of the items, and reads its source
+   * only as far ahead as the pool can use, from the first `next()` on. The first error ends it. Leaving the loop drops
+   * what has not begun, and fires the signal of what runs.
+   *
+   * If the source throws, the results of what it gave before come first.
+   *
+   * @throws {ParallelizerError} for bad arguments and a closed pool, at once
+   *
+   * @example
+   * for await (const row of pool.imap(parse, readline.createInterface({ input }))) rows.push(row);
+   */
+  imap<TItem, TResult = any>(
+    task: Task<[TItem], TResult>,
+    source: Iterable<TItem> | AsyncIterable<TItem>,
+    options?: StreamOptions,
+  ): ResultStream<Awaited<TResult>>;
+  imap<TItem, TResult = any>(
+    task: Task<[TItem], TResult>,
+    source: Iterable<TItem> | AsyncIterable<TItem>,
+    options: Collecting<StreamOptions>,
+  ): ResultStream<PromiseSettledResult<Awaited<TResult>>>;
+
+  /** As `imap`, with the results in the order in which they are there. */
+  imapUnordered<TItem, TResult = any>(
+    task: Task<[TItem], TResult>,
+    source: Iterable<TItem> | AsyncIterable<TItem>,
+    options?: StreamOptions,
+  ): ResultStream<Awaited<TResult>>;
+  imapUnordered<TItem, TResult = any>(
+    task: Task<[TItem], TResult>,
+    source: Iterable<TItem> | AsyncIterable<TItem>,
+    options: Collecting<StreamOptions>,
+  ): ResultStream<PromiseSettledResult<Awaited<TResult>>>;
+
+  /**
+   * Resolves when the workers are up and the initializer has run; calling it is never needed. Rejects with what the
+   * initializer threw, or with `ERR_PARALLELIZER_WORKER_EXITED` if the workers die of it.
+   */
+  ready(): Promise<void>;
+  /** Accepts nothing more; what was accepted goes on, streams included. */
+  close(): void;
+  /**
+   * After `close` or `terminate`: resolves when all work has settled and all workers are gone. Rejects with
+   * `ERR_PARALLELIZER_OPTION` before.
+   */
+  join(): Promise<void>;
+  /**
+   * Accepts nothing more and stops the workers at once; what is unfinished rejects with `ERR_PARALLELIZER_CLOSED`.
+   * Resolves when all workers are gone.
+   */
+  terminate(): Promise<void>;
+  stats(): Stats;
+  /** `close` and `join`, for `await using`. Python's `with` terminates instead. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 // ------------------------------------------------------------------------------------------------------------ errors
 
 export type ParallelizerErrorCode =
@@ -370,6 +754,7 @@ export type ParallelizerErrorCode =
   | 'ERR_PARALLELIZER_MODULE'
   /** A worker died, or could not be started; with `pid`, `exitCode`, `signal` and `stderr`. */
   | 'ERR_PARALLELIZER_WORKER_EXITED'
+  /** A sub-batch or an item ran for too long, or `get` of an `AsyncResult` has waited for as long as it was to. */
   | 'ERR_PARALLELIZER_TIMEOUT'
   /** The signal fired: `name` is `'AbortError'`, `cause` the signal's reason. */
   | 'ERR_PARALLELIZER_ABORTED'
@@ -404,6 +789,9 @@ export declare class ParallelizerError extends Error {
   stderr?: string;
   /** The position of the sub-batch that failed, in `result.errors`. */
   batchIndex?: number;
-  /** The indices of its records, in `result.errors`. */
+  /**
+   * What the error is about: in `result.errors` the indices of the sub-batch's records; from `map`, `starmap` and
+   * `imap` of a `Pool` the index of the item, alone in a list.
+   */
   records?: number[];
 }

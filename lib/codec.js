@@ -32,10 +32,20 @@ const UNDEFINED = 3; // as many times `undefined`
 const ERROR_TREE = 4; // a thrown value, see error-codec.js
 const RECORDS = 5; // one value with lists of records, see record-codec.js
 const CLONE = 6; // one value that only structured clone can carry, see ports.js
+const TASK = 7; // no value: what calls with a certain tag run, see lib/tasks.js
 
 /** Flags of a part, as `src/wire` numbers them. */
 const FAILED = 1;
 const SKIPPED = 2;
+
+/**
+ * Tags of calls. Above these bits is the number of the task that the calls are of.
+ *
+ * WATCHED: the answer is written out before the next call begins. SPREAD: the value is the list of arguments.
+ */
+const WATCHED = 1;
+const SPREAD = 2;
+const TASK_SHIFT = 2;
 
 /** Entries of the flat list per part. */
 const PART_FIELDS = 6;
@@ -89,6 +99,11 @@ function encodeValues(values, serialization, clones, parts, tag, failed) {
         }
       }
       start = end;
+    } else if (values[start] === undefined) {
+      let count = 1;
+      while (start + count < values.length && values[start + count] === undefined) count++;
+      parts.push(LATIN1, UNDEFINED, 0, count, tag, '');
+      start += count;
     } else {
       pushSingle(values[start], serialization, clones, parts, tag, (error) => failed(start, error));
       start++;
@@ -172,10 +187,6 @@ function pushJson(values, parts, tag) {
  * @param {number} tag @param {(error: Error) => void} failed
  */
 function pushSingle(value, serialization, clones, parts, tag, failed) {
-  if (value === undefined) {
-    parts.push(LATIN1, UNDEFINED, 0, 1, tag, '');
-    return;
-  }
   if (isTransfer(value)) {
     if (clones !== null) pushClone(value.value, value.list, serialization, clones, parts, tag, failed);
     else encodeValues([value.value], serialization, null, parts, tag, (_index, error) => failed(error));
@@ -244,6 +255,19 @@ function valuesOf(parts) {
     values.push(/** @type {string | Buffer} */ (parts[at]));
   }
   return values;
+}
+
+/**
+ * What a list of parts weighs from here on: characters count as a byte each, what is moved as nothing.
+ * @param {Parts} parts @param {number} [from]
+ */
+function sizeOf(parts, from = 0) {
+  let bytes = 0;
+  for (let at = from + PART_FIELDS - 1; at < parts.length; at += PART_FIELDS) {
+    const value = /** @type {string | { byteLength?: number }} */ (parts[at]);
+    bytes += typeof value === 'string' ? value.length : (value.byteLength ?? 0);
+  }
+  return bytes;
 }
 
 /**
@@ -370,6 +394,10 @@ module.exports = {
   V8_VALUE,
   UNDEFINED,
   ERROR_TREE,
+  TASK,
+  WATCHED,
+  SPREAD,
+  TASK_SHIFT,
   FAILED,
   SKIPPED,
   PART_FIELDS,
@@ -379,4 +407,5 @@ module.exports = {
   pushClone,
   decodeValues,
   valuesOf,
+  sizeOf,
 };

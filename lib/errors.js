@@ -234,6 +234,14 @@ function timeoutError(ms, what) {
   );
 }
 
+/** @param {number} ms */
+function notReadyError(ms) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_TIMEOUT',
+    `the result was not there within ${ms} ms; the work goes on, and its result can be asked for again`,
+  );
+}
+
 /**
  * @param {unknown} reason the signal's reason
  * @param {string} what the work that was stopped
@@ -307,6 +315,7 @@ module.exports = {
   workerExited,
   spawnFailedError,
   timeoutError,
+  notReadyError,
   abortError,
   queueFullError,
   closedError,

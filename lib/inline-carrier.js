@@ -9,13 +9,13 @@
  */
 
 const { createRequire } = require('node:module');
-const { pathToFileURL } = require('node:url');
+const path = require('node:path');
 const { flattenError } = require('./error-codec');
 const { wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
-const { findFunction, loadModule } = require('./worker/module-loader');
+const { createMainLogger } = require('./worker/output');
 const { Runner } = require('./worker/runner');
-const { invoke } = require('./worker/serve');
+const { prepare } = require('./worker/serve');
 
 /**
  * @typedef {object} Inline
@@ -27,15 +27,18 @@ const { invoke } = require('./worker/serve');
 /** @extends {ScriptCarrier<Inline>} */
 class InlineCarrier extends ScriptCarrier {
   clones = { wrap: wrapClone, unwrap: unwrapClone };
-  #options;
+  #init;
+  #initParts;
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
-   * @param {Readonly<import('./options').PoolOptions>} options
+   * @param {import('./worker/serve').Init} init
+   * @param {() => import('./codec').Parts} initParts
    */
-  constructor(pool, options) {
+  constructor(pool, init, initParts) {
     super(pool);
-    this.#options = options;
+    this.#init = init;
+    this.#initParts = initParts;
   }
 
   /** @override @param {number} id */
@@ -49,12 +52,17 @@ class InlineCarrier extends ScriptCarrier {
 
   /** @param {number} id @param {Inline} worker */
   async #load(id, worker) {
-    const { filePath, functionName, serialization } = this.#options;
-    let fn;
+    const { filePath, serialization, concurrency } = this.#init;
+    let callees;
     try {
-      const nodeRequire = createRequire(pathToFileURL(filePath));
-      const loaded = await loadModule(filePath, nodeRequire, (url) => import(url));
-      fn = findFunction(filePath, functionName, loaded);
+      const nodeRequire = createRequire(filePath ?? path.resolve('task.js'));
+      // Printed in the async context of the caller, as what comes from a worker is.
+      const logger = (/** @type {any} */ args, /** @type {{ readonly seq: number }} */ call) =>
+        createMainLogger(args[2], (level, text) =>
+          this.pool.output(this.pool.native.jobOf(id, call.seq), [JSON.stringify([level, text])]),
+        );
+      const load = (/** @type {string} */ url) => import(url);
+      callees = await prepare(this.#init, this.#initParts(), this.clones, nodeRequire, load, logger);
     } catch (error) {
       if (this.workers.has(id)) this.loadFailed(id, JSON.stringify(flattenError(error)));
       return;
@@ -73,11 +81,8 @@ class InlineCarrier extends ScriptCarrier {
       page: worker.page,
       serialization,
       clones: this.clones,
-      // Printed in the async context of the caller, as what comes from a worker is.
-      invoke: (args, call) =>
-        invoke(fn, args, call, (level, text) =>
-          this.pool.output(this.pool.native.jobOf(id, call.seq), [JSON.stringify([level, text])]),
-        ),
+      callees,
+      concurrency,
     });
     this.pool.native.workerReady(id);
     for (const act of worker.early.splice(0)) act(worker.runner);

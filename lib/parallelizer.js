@@ -9,6 +9,7 @@
 const { onAbort } = require('./abort');
 const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('./options');
 const { abortError, closedError, optionError, skippedError, timeoutError } = require('./errors');
+const { report } = require('./report');
 const { splitBySize, splitEvenly } = require('./split');
 const { assertMayNest } = require('./surroundings');
 const { WorkerPool } = require('./worker-pool');
@@ -16,7 +17,7 @@ const { WorkerPool } = require('./worker-pool');
 /** @typedef {Readonly<import('./options').PoolOptions>} PoolOptions */
 /** @typedef {Readonly<import('./options').RunOptions>} RunOptions */
 /** @typedef {{ responses: unknown[], failures: string[], errors: Error[] }} RunResult */
-/** @typedef {import('./worker-pool').Outcome} Outcome */
+/** @typedef {{ value: unknown } | { error: unknown, text: string }} Outcome what came of a sub-batch */
 /** @typedef {InstanceType<typeof WorkerPool>} Pool */
 
 /**
@@ -233,7 +234,19 @@ function startRun(pool, options, plan, params, settings) {
   }
   /** @type {() => void} */
   let stopListening = () => {};
+  /** @param {number} index @param {Outcome} outcome */
+  const settled = (index, outcome) => {
+    outcomes[index] = outcome;
+    done++;
+    if ('error' in outcome) failed++;
+    if (onProgress !== null) report(onProgress, { done, total, failed });
+    if (done === total) {
+      stopListening();
+      resolve(gather(outcomes, plan));
+    }
+  };
   const id = pool.submit({
+    what: 'run()',
     calls: total,
     keys: plan.keys,
     stopKeyOnError: settings.stopKeyOnError,
@@ -248,27 +261,19 @@ function startRun(pool, options, plan, params, settings) {
       // `undefined` has no JSON: most calls have no context.
       return context === undefined ? shared : [...shared, context];
     },
-    settled(index, outcome) {
-      outcomes[index] = outcome;
-      done++;
-      if ('error' in outcome) failed++;
-      if (onProgress !== null) report(onProgress, { done, total, failed });
-      if (done === total) {
-        stopListening();
-        resolve(gather(outcomes, plan));
-      }
+    succeeded(first, count, values, offset) {
+      for (let i = 0; i < count; i++) settled(first + i, { value: values[offset + i] });
     },
-    explain(ending, index, fate) {
-      const what = `sub-batch ${index}`;
-      switch (ending) {
-        case 'aborted':
-          return abortError(signal?.reason, what);
-        case 'timedOut':
-          return timeoutError(timeoutMs, what);
-        case 'skipped':
-          return skippedError(plan.keyOf(index));
-        default:
-          return fate ?? closedError(what);
+    failed: (index, error, text) => settled(index, { error, text }),
+    ended(first, end, ending, explainFate) {
+      for (let index = first; index < end; index++) {
+        const what = `sub-batch ${index}`;
+        const error =
+          ending === 'aborted' ? abortError(signal?.reason, what)
+          : ending === 'timedOut' ? timeoutError(timeoutMs, what)
+          : ending === 'skipped' ? skippedError(plan.keyOf(index))
+          : (explainFate() ?? closedError(what));
+        settled(index, { error, text: String(error) });
       }
     },
   });
@@ -278,21 +283,6 @@ function startRun(pool, options, plan, params, settings) {
     else stopListening = onAbort(signal, cancel);
   }
   return { promise, cancel };
-}
-
-/**
- * Calls the user's callback; what it throws is an uncaught exception of its own and harms nothing here.
- * @param {(progress: { done: number, total: number, failed: number }) => void} onProgress
- * @param {{ done: number, total: number, failed: number }} progress
- */
-function report(onProgress, progress) {
-  try {
-    onProgress(progress);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
 }
 
 /**

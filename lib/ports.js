@@ -14,20 +14,6 @@ const { PART_FIELDS } = require('./codec');
 /** @typedef {import('./codec').Parts} Parts */
 
 /**
- * What a list of parts weighs: characters count as a byte each.
- * @param {Parts} parts
- */
-function weigh(parts) {
-  let bytes = 0;
-  for (let at = PART_FIELDS - 1; at < parts.length; at += PART_FIELDS) {
-    const value = parts[at];
-    if (typeof value === 'string') bytes += value.length;
-    else if (typeof value !== 'number' && !(value instanceof MessagePort)) bytes += value.byteLength;
-  }
-  return bytes;
-}
-
-/**
  * Posts a frame.
  * @param {import('node:worker_threads').MessagePort} port
  * @param {number} kind @param {number} id @param {number} seq @param {number} aux @param {Parts} parts
@@ -76,4 +62,4 @@ function unwrapClone(port) {
   return received?.message;
 }
 
-module.exports = { post, weigh, wrapClone, unwrapClone };
+module.exports = { post, wrapClone, unwrapClone };

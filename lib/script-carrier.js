@@ -7,8 +7,7 @@
  * May not know what a call is for. A subclass knows how its kind of worker is started, reached and ended.
  */
 
-const { PART_FIELDS, CALLS_FIELD, SKIPPED } = require('./codec');
-const { weigh } = require('./ports');
+const { PART_FIELDS, CALLS_FIELD, SKIPPED, sizeOf } = require('./codec');
 
 /** @typedef {import('./codec').Parts} Parts */
 
@@ -16,11 +15,15 @@ const { weigh } = require('./ports');
  * What a carrier needs of its pool.
  * @typedef {object} PoolSide
  * @property {any} native the native pool; there once the first worker is asked for
- * @property {(job: number, start: number, end: number) => Parts} encode
+ * @property {(worker: number, job: number, start: number, end: number) => Parts} encode of the first of these calls, as many
+ *   as fit into a frame
  * @property {(job: number, first: number, count: number, offset: number, flags: number, codec: number, tag: number,
  *   value: any, extras: Parts | null) => void} answered
  * @property {(job: number, parts: Parts) => void} output
  */
+
+/** A frame of so many bytes gets no further calls. */
+const FULL_FRAME = 512 * 1024;
 
 /** Words of the page that is shared with a worker. */
 const BEGUN = 0;
@@ -82,16 +85,21 @@ class ScriptCarrier {
   /**
    * @param {number} id @param {number} frame @param {number} seq
    * @param {number[]} runs job, first call, end, and so on
-   * @returns {number[]} offsets of the calls that could not be encoded
+   * @returns {number[]} how many runs, how many calls of each of these are sent, and the offsets of those that could not
+   *   be encoded
    */
   #sendCalls(id, frame, seq, runs) {
     /** @type {Parts} */
     const parts = [];
     /** @type {number[]} */
     const skipped = [];
+    /** @type {number[]} */
+    const filled = [];
     let offset = 0;
-    for (let i = 0; i < runs.length; i += 3) {
-      const list = this.pool.encode(runs[i], runs[i + 1], runs[i + 2]);
+    let bytes = 0;
+    for (let i = 0; i < runs.length && bytes < FULL_FRAME; i += 3) {
+      const list = this.pool.encode(id, runs[i], runs[i + 1], runs[i + 2]);
+      const first = offset;
       for (let at = 0; at < list.length; at += PART_FIELDS) {
         const calls = /** @type {number} */ (list[at + CALLS_FIELD]);
         if ((/** @type {number} */ (list[at + 2]) & SKIPPED) !== 0) {
@@ -100,10 +108,13 @@ class ScriptCarrier {
         offset += calls;
         for (let field = 0; field < PART_FIELDS; field++) parts.push(list[at + field]);
       }
+      filled.push(offset - first);
+      bytes += sizeOf(list);
+      if (offset - first < runs[i + 2] - runs[i + 1]) break;
     }
-    this.bytesSent += weigh(parts);
+    this.bytesSent += bytes;
     this.#with(id, (worker) => this.deliver(id, worker, frame, seq, parts));
-    return skipped;
+    return [filled.length, ...filled, ...skipped];
   }
 
   /** @param {number} id @param {number[]} seqs */
@@ -120,7 +131,7 @@ class ScriptCarrier {
    * @param {number} id @param {number} frame @param {number} offset @param {number} micros @param {Parts} parts
    */
   replied(id, frame, offset, micros, parts) {
-    this.bytesReceived += weigh(parts);
+    this.bytesReceived += sizeOf(parts);
     /** @type {{ at: number, extras: Parts | null }[]} */
     const heads = [];
     /** @type {number[]} */

@@ -28,7 +28,7 @@ function surroundings() {
  * @param {string} filePath the module that the new workers would load
  */
 function assertMayNest(filePath) {
-  const { depth, ancestry } = surroundings();
+  const { ancestry } = surroundings();
   if (ancestry.includes(filePath)) {
     throw optionError(
       'filePath',
@@ -37,13 +37,21 @@ function assertMayNest(filePath) {
         'Use `isWorker` to run it in the process that you started only',
     );
   }
-  if (depth >= MAX_DEPTH) {
+  assertMayStart('filePath', filePath);
+}
+
+/**
+ * Refuses workers that would be too deep.
+ * @param {string} name the option, or what is used @param {unknown} [value]
+ */
+function assertMayStart(name, value) {
+  if (surroundings().depth >= MAX_DEPTH) {
     throw optionError(
-      'filePath',
-      filePath,
+      name,
+      value,
       `cannot be run here: workers may start workers, but those may not (${MAX_DEPTH} levels). Move this call one level up`,
     );
   }
 }
 
-module.exports = { surroundings, assertMayNest };
+module.exports = { surroundings, assertMayNest, assertMayStart };

@@ -11,14 +11,14 @@
  */
 
 const { inspect } = require('node:util');
-const { MessageChannel, Worker, receiveMessageOnPort } = require('node:worker_threads');
+const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('node:worker_threads');
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY } = require('./frames');
 const { PART_FIELDS, BYTES } = require('./codec');
 const { post, wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
 
 /** What runs in a thread, as the addon names it. */
-const MODULES = ['worker', 'thread', 'ports', 'record-codec', 'error-codec', 'errors'];
+const MODULES = ['worker', 'thread', 'ports', 'tasks', 'record-codec', 'error-codec', 'errors'];
 
 /** What a thread is told to evaluate. Constant: no code is made of paths or data. */
 const BOOT_SCRIPT = `{
@@ -43,19 +43,22 @@ class ThreadCarrier extends ScriptCarrier {
   clones = { wrap: wrapClone, unwrap: unwrapClone };
   #options;
   #init;
+  #initParts;
   #workerModule;
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
-   * @param {Readonly<import('./options').PoolOptions>} options
+   * @param {Readonly<import('./options').WorkerOptions>} options
    * @param {import('./worker/serve').Init} init
+   * @param {() => import('./codec').Parts} initParts
    * @param {import('node:worker_threads').ResourceLimits} resourceLimits
    * @param {(name: string) => string} workerModule
    */
-  constructor(pool, options, init, resourceLimits, workerModule) {
+  constructor(pool, options, init, initParts, resourceLimits, workerModule) {
     super(pool);
     this.#options = { ...options, resourceLimits };
     this.#init = init;
+    this.#initParts = initParts;
     this.#workerModule = workerModule;
   }
 
@@ -67,12 +70,13 @@ class ThreadCarrier extends ScriptCarrier {
     /** @type {Record<string, string>} */
     const sources = {};
     for (const name of MODULES) sources[name] = this.#workerModule(name);
+    const initParts = this.#initParts();
     let thread;
     try {
       thread = new Worker(BOOT_SCRIPT, {
         eval: true,
-        workerData: { sources, init: this.#init, port: port2, page },
-        transferList: [port2],
+        workerData: { sources, init: this.#init, initParts, port: port2, page },
+        transferList: [port2, ...portsAmong(initParts)],
         resourceLimits,
         ...(env === null ? {} : { env }),
         ...(execArgv === null ? {} : { execArgv: [...execArgv] }),
@@ -179,6 +183,11 @@ class ThreadCarrier extends ScriptCarrier {
       this.gone(id, { exitCode, signal: null, stderr: worker.stderr });
     });
   }
+}
+
+/** @param {readonly unknown[]} values */
+function portsAmong(values) {
+  return values.filter((value) => value instanceof MessagePort);
 }
 
 module.exports = { ThreadCarrier };

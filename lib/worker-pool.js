@@ -10,7 +10,9 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { StringDecoder } = require('node:string_decoder');
-const { LATIN1, SKIPPED, decodeValues, encodeValues, pushClone, valuesOf, ERROR_TREE, FAILED } = require('./codec');
+const {
+  ERROR_TREE, FAILED, LATIN1, SKIPPED, WATCHED, decodeValues, encodeValues, pushClone, sizeOf, valuesOf,
+} = require('./codec');
 const { workerHeapMegabytes } = require('./cpus');
 const { restoreError } = require('./error-codec');
 const {
@@ -20,6 +22,7 @@ const {
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('./exec-argv');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('./options');
 const { surroundings } = require('./surroundings');
+const { TaskRegistry, definitionText, tagOf } = require('./tasks');
 
 /**
  * What a worker is told to evaluate. Constant: no code is made of paths or data. The path of the addon is its argument.
@@ -31,13 +34,25 @@ const loader = require('node:vm').runInThisContext(native.workerModule('worker')
 loader(native.workerModule, require)('./bootstrap').boot(native, require, (url) => import(url));
 }`;
 
-/** The tag of calls whose answers are written out before the next one begins, see lib/worker/runner.js. */
-const WATCHED = 1;
+/** A frame of so many bytes gets no further calls. */
+const FULL_FRAME = 512 * 1024;
+/** Calls that are encoded before their size is looked at; fewer where they are known to be large. */
+const MAX_SLICE = 1024;
+/** A call that is one of so many in a frame takes microseconds, and may wait for company with its answer. */
+const CHEAP = 256;
 
 /**
- * What came of a call: its value, or why there is none. `text` is what the thrown value said of itself, in the worker.
- * @typedef {{ value: unknown } | { error: unknown, text: string }} Outcome
+ * @typedef {object} OwnOptions
+ * @property {string | number} id
+ * @property {string | null} filePath the module of all calls; null: each job has a task
+ * @property {string | null} functionName
+ * @property {number} maxBatchesPerWorker 0: no limit
+ * @property {number} [concurrency]
+ * @property {unknown} [initializer] a task, as the user gave it; null: none
+ * @property {readonly unknown[]} [initArgs]
  */
+
+/** @typedef {import('./options').WorkerOptions & OwnOptions} OptionsOfPool */
 
 /** @typedef {'aborted' | 'timedOut' | 'closed' | 'skipped' | 'exited' | 'bootFailed'} Ending */
 
@@ -56,20 +71,34 @@ const WATCHED = 1;
  */
 
 /**
- * The calls that are submitted together.
+ * The calls that are submitted together. For each call one of `succeeded`, `failed` and `ended` is told, once.
  * @typedef {object} Job
+ * @property {string} what what its caller called, for errors
  * @property {number} calls
- * @property {Uint32Array | null} keys the key of each call, numbered in the order of their first call
- * @property {boolean} stopKeyOnError
  * @property {number} timeoutMs 0: none
  * @property {number} retries
- * @property {boolean} spread one call to each worker, also to those that are still starting
  * @property {boolean} watched whether it may be cancelled, or has a timeout
  * @property {readonly object[] | null} transferList moved at the submission, where workers share this process's memory
  * @property {(call: number) => unknown} argument what the worker is given; asked for when the call is sent
- * @property {(call: number, outcome: Outcome) => void} settled told once per call
- * @property {(ending: Ending, call: number, fate: Error | null) => Error} explain the error for a call that was not
- *   answered. `fate`: what became of its worker
+ * @property {(first: number, count: number, values: readonly unknown[], offset: number) => void} succeeded consecutive
+ *   calls; the value of the first is at `offset`
+ * @property {(call: number, error: unknown, text: string) => void} failed `text` is what the thrown value said of
+ *   itself, in the worker
+ * @property {(first: number, end: number, ending: Ending, explainFate: () => unknown) => void} ended consecutive calls
+ *   that were not answered. `explainFate` makes an error that says what became of their worker, if that is why; else null
+ * @property {AsyncResource} [resource] the async context of whoever submits; else that in which it is submitted
+ * @property {Uint32Array | null} [keys] the key of each call, numbered in the order of their first call
+ * @property {boolean} [stopKeyOnError]
+ * @property {boolean} [spread] one call to each worker, also to those that are still starting
+ * @property {import('./tasks').Task | null} [task] what its calls run, where that is not the same for all of the pool
+ * @property {boolean} [spreadArguments] whether an argument is a list of them
+ * @property {number} [chunkSize] calls per frame; 0: as many as measurement says
+ * @property {boolean} [unbounded] whether `maxQueue` is not for it
+ */
+
+/**
+ * A job under way. `sized`: calls that were encoded together last, and their bytes per call.
+ * @typedef {{ job: Job, left: number, tag: number, sized: { calls: number, bytes: number }, resource: AsyncResource }} Entry
  */
 
 class WorkerPool {
@@ -80,24 +109,28 @@ class WorkerPool {
   #native;
   /** @type {Map<string, any>} Clones that were made at the submission, by job and call. */
   #moved = new Map();
-  /** @type {Map<number, { job: Job, left: number, resource: AsyncResource }>} */
+  /** @type {Map<number, Entry>} */
   #jobs = new Map();
+  #tasks = new TaskRegistry();
+  /** @type {(() => void)[]} */
+  #beforeFlush = [];
   #flushScheduled = false;
   /** @type {ReturnType<typeof withResolvers> | null} */
   #ready = null;
-  /** @type {ReturnType<typeof withResolvers> | null} */
+  #whenClosed = withResolvers();
+  /** @type {ReturnType<typeof withResolvers> | null} The same, once it is asked for. */
   #closed = null;
   /** @type {Map<string, { decoder: StringDecoder, rest: string }>} Unfinished lines, by worker and stream. */
   #lines = new Map();
 
-  /** @param {Readonly<import('./options').PoolOptions>} options */
+  /** @param {Readonly<OptionsOfPool>} options */
   constructor(options) {
-    this.#options = options;
+    /** @type {Required<OptionsOfPool>} */
+    this.#options = { concurrency: 1, initializer: null, initArgs: [], ...options };
     this.#carrier = this.#makeCarrier();
-    this.#native = new (native().NativePool)(JSON.stringify(nativeConfig(options)), {
+    this.#native = new (native().NativePool)(JSON.stringify(nativeConfig(this.#options)), {
       ...this.#carrier?.hooks,
-      encode: (/** @type {number} */ id, /** @type {number} */ start, /** @type {number} */ end) =>
-        this.#encode(id, start, end),
+      encode: this.#encode.bind(this),
       answered: this.#answered.bind(this),
       ended: this.#ended.bind(this),
       ready: this.#becameReady.bind(this),
@@ -108,7 +141,7 @@ class WorkerPool {
         this.#letGo();
         this.#closed?.resolve();
       },
-    });
+    }, this.#initParts());
   }
 
   /**
@@ -117,15 +150,56 @@ class WorkerPool {
    * @returns {number} its number, to cancel it by
    */
   submit(job) {
-    const { calls, keys, stopKeyOnError, timeoutMs, retries, spread } = job;
-    const id = this.#native.submit(calls, keys, stopKeyOnError, timeoutMs, retries, spread);
-    if (id === -1) throw closedError('run()');
+    const {
+      calls, keys = null, stopKeyOnError = false, timeoutMs, retries, spread = false, task = null, chunkSize = 0,
+      unbounded = false,
+    } = job;
+    const number = task?.id ?? null;
+    const id = this.#native.submit(
+      calls, keys, stopKeyOnError, timeoutMs, retries, spread, number, chunkSize, unbounded,
+    );
+    if (id === -1) throw closedError(job.what);
     if (id < 0) throw queueFullError(-2 - id, this.#options.maxQueue ?? 0, calls);
+    const tag = task === null ? 0 : tagOf(task, job.spreadArguments === true);
     // Callbacks run in the async context of whoever submitted.
-    this.#jobs.set(id, { job, left: calls, resource: new AsyncResource('ParallelizerJob') });
-    this.#moveNow(id, job);
-    this.#scheduleFlush();
+    const resource = job.resource ?? new AsyncResource('ParallelizerJob');
+    this.#jobs.set(id, { job, left: calls, tag, sized: { calls: 0, bytes: 0 }, resource });
+    this.#moveNow(id, job, tag);
+    this.scheduleFlush();
     return id;
+  }
+
+  /**
+   * What calls can run, by number.
+   * @param {unknown} task as the user gave it
+   */
+  taskOf(task) {
+    return this.#tasks.of(task);
+  }
+
+  /**
+   * Whether a job is under way.
+   * @param {number} id
+   */
+  has(id) {
+    return this.#jobs.has(id);
+  }
+
+  /**
+   * How many calls of a task a worker gets at once, by what is known of their cost and size.
+   * @param {import('./tasks').Task} task
+   * @returns {number}
+   */
+  callsPerFrame({ id, bytes }) {
+    return Math.min(this.#native.callsPerFrame(id), Math.max(1, Math.ceil(FULL_FRAME / bytes)));
+  }
+
+  /**
+   * Has something done before what was submitted in this turn goes out.
+   * @param {() => void} act
+   */
+  beforeFlush(act) {
+    this.#beforeFlush.push(act);
   }
 
   get isClosed() {
@@ -144,17 +218,32 @@ class WorkerPool {
       answered: this.#answered.bind(this),
       output: this.#output.bind(this),
     };
-    if (options.type === PARALLELIZER_INLINE) return new (require('./inline-carrier').InlineCarrier)(side, options);
+    const initParts = this.#initParts.bind(this);
+    if (options.type === PARALLELIZER_INLINE) {
+      return new (require('./inline-carrier').InlineCarrier)(side, initOf(options), initParts);
+    }
     if (options.type !== PARALLELIZER_THREADS) return null;
     const { ThreadCarrier } = require('./thread-carrier');
-    return new ThreadCarrier(side, options, initOf(options), heapLimits(options), native().workerModule);
+    return new ThreadCarrier(side, options, initOf(options), initParts, heapLimits(options), native().workerModule);
+  }
+
+  /** What workers are handed when they start: the arguments of the initializer. */
+  #initParts() {
+    /** @type {import('./codec').Parts} */
+    const parts = [];
+    const { initializer, initArgs, serialization } = this.#options;
+    if (initializer === null) return parts;
+    encodeValues([initArgs], serialization, this.#carrier?.clones ?? null, parts, 0, (_index, error) => {
+      throw error;
+    });
+    return parts;
   }
 
   /**
    * Encodes calls at once, and detaches what they transfer.
-   * @param {number} id @param {Job} job
+   * @param {number} id @param {Job} job @param {number} tag
    */
-  #moveNow(id, job) {
+  #moveNow(id, job, tag) {
     const clones = this.#carrier?.clones;
     if (job.transferList === null || clones === undefined) return;
     const left = new Set(job.transferList);
@@ -165,7 +254,7 @@ class WorkerPool {
       const value = job.argument(call);
       try {
         const share = takeShare(value, left, call === job.calls - 1);
-        pushClone(value, share, this.#options.serialization, clones, parts, WATCHED, failed);
+        pushClone(value, share, this.#options.serialization, clones, parts, tag | WATCHED, failed);
       } catch (cause) {
         // A getter or a Proxy of the user's, or data deeper than the stack.
         failed(serializationError('the value', value, cause));
@@ -180,6 +269,14 @@ class WorkerPool {
    */
   cancel(id) {
     if (this.#jobs.has(id)) this.#native.cancel(id);
+  }
+
+  /**
+   * Settles the calls of a job from this one on as aborted; those that run are told, and left to it.
+   * @param {number} id @param {number} [from]
+   */
+  drop(id, from = 0) {
+    if (this.#jobs.has(id)) this.#native.dropCalls(id, from);
   }
 
   /** @returns {Promise<void>} */
@@ -228,6 +325,8 @@ class WorkerPool {
       workerReplied: () => [],
       flush: nothing,
       cancel: nothing,
+      dropCalls: nothing,
+      callsPerFrame: () => 1,
       close: nothing,
       terminate: nothing,
       removeWorkers: nothing,
@@ -239,16 +338,25 @@ class WorkerPool {
     };
   }
 
+  /**
+   * When `close` or `terminate`, which somebody calls, has been carried out.
+   * @returns {Promise<void>}
+   */
+  whenClosed() {
+    return this.#whenClosed.promise;
+  }
+
   #closing() {
-    this.#closed ??= withResolvers();
+    this.#closed ??= this.#whenClosed;
     return this.#closed.promise;
   }
 
   /** What is submitted in one turn goes out together. */
-  #scheduleFlush() {
+  scheduleFlush() {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     process.nextTick(() => {
+      for (const act of this.#beforeFlush) act();
       this.#flushScheduled = false;
       this.#native.flush();
     });
@@ -257,17 +365,19 @@ class WorkerPool {
   // ---- What the native side asks and tells ------------------------------------------------------------------------
 
   /**
-   * @param {number} id @param {number} start @param {number} end
+   * Encodes calls, or the first of them: as many as fit into a frame.
+   * @param {number} worker @param {number} id @param {number} start @param {number} end
    * @returns {import('./codec').Parts}
    */
-  #encode(id, start, end) {
-    const { job } = /** @type {{ job: Job }} */ (this.#jobs.get(id));
+  #encode(worker, id, start, end) {
+    const { job, tag, sized } = /** @type {Entry} */ (this.#jobs.get(id));
     /** @type {import('./codec').Parts} */
     const parts = [];
+    if (job.task) this.#tasks.teach(worker, job.task, parts);
     const failed = (/** @type {number} */ call, /** @type {Error} */ error) => {
       parts.push(LATIN1, 0, SKIPPED, 1, 0, '');
       // Later: the native side has to book it first, or whatever the caller does about it would settle it again.
-      process.nextTick(() => this.#settle(id, call, { error, text: String(error) }));
+      process.nextTick(() => this.#fail(id, call, error, String(error)));
     };
     if (job.transferList !== null && this.#carrier !== null) {
       for (let call = start; call < end; call++) {
@@ -280,16 +390,29 @@ class WorkerPool {
       }
       return parts;
     }
-    /** @type {unknown[]} */
-    const values = [];
-    for (let call = start; call < end; call++) values.push(job.argument(call));
     const clones = this.#carrier?.clones ?? null;
     // What is done must not be lost with a process that is killed in the next call. Whatever ends a thread but a full
-    // heap lets it write out what it has, so that answers of unwatched calls may wait a millisecond for company.
-    const tag = job.watched || this.#carrier === null ? WATCHED : 0;
-    encodeValues(values, this.#options.serialization, clones, parts, tag, (index, error) =>
-      failed(start + index, error),
-    );
+    // heap lets it write out what it has, so that answers of unwatched calls may wait a millisecond for company; and
+    // so may those of calls so short that it would take longer to write them out one by one.
+    const isPatient = !job.watched && (this.#carrier !== null || (job.task !== null && end - start > CHEAP));
+    const flags = isPatient ? tag : tag | WATCHED;
+    let bytes = 0;
+    for (let at = start; at < end && bytes < FULL_FRAME; ) {
+      const fitting = sized.bytes === 0 ? MAX_SLICE : Math.floor((FULL_FRAME - bytes) / sized.bytes);
+      // What is not known to be small is met step by step.
+      const count = Math.max(1, Math.min(end - at, fitting, MAX_SLICE, sized.calls * 4));
+      const first = at;
+      /** @type {unknown[]} */
+      const values = [];
+      for (const stop = at + count; at < stop; at++) values.push(job.argument(at));
+      const place = parts.length;
+      encodeValues(values, this.#options.serialization, clones, parts, flags, (index, error) => failed(first + index, error));
+      const size = sizeOf(parts, place);
+      bytes += size;
+      sized.calls = count;
+      sized.bytes = size / count;
+    }
+    if (job.task) job.task.bytes = sized.bytes;
     return parts;
   }
 
@@ -300,7 +423,8 @@ class WorkerPool {
    */
   #answered(id, first, count, offset, flags, codec, _tag, value, extras) {
     if ((flags & FAILED) !== 0) {
-      this.#settle(id, first, codec === ERROR_TREE ? thrown(/** @type {string} */ (value)) : unreadable());
+      const { error, text } = codec === ERROR_TREE ? thrown(/** @type {string} */ (value)) : unreadable();
+      this.#fail(id, first, error, text);
       return;
     }
     let values;
@@ -308,28 +432,45 @@ class WorkerPool {
       const clones = this.#carrier?.clones ?? null;
       values = decodeValues(codec, value, offset + count, extras === null ? [] : valuesOf(extras), clones);
     } catch (cause) {
-      values = null;
-      for (let i = 0; i < count; i++) this.#settle(id, first + i, unreadable(cause));
+      for (let i = 0; i < count; i++) {
+        const { error, text } = unreadable(cause);
+        this.#fail(id, first + i, error, text);
+      }
+      return;
     }
-    for (let i = 0; values !== null && i < count; i++) this.#settle(id, first + i, { value: values[offset + i] });
+    const entry = this.#settled(id, count);
+    if (entry === null) return;
+    const { task } = entry.job;
+    // Parts that only structured clone can carry have no length.
+    if (task) task.bytes = Math.max(task.bytes, (value.length ?? 0) / (offset + count));
+    if (entry.job.transferList !== null) for (let i = 0; i < count; i++) this.#moved.delete(`${id} ${first + i}`);
+    entry.resource.runInAsyncScope(entry.job.succeeded, entry.job, first, count, values, offset);
   }
 
   /** @param {number} id @param {number} first @param {number} end @param {Ending} ending @param {string | null} detail */
   #ended(id, first, end, ending, detail) {
-    const { job } = /** @type {{ job: Job }} */ (this.#jobs.get(id));
-    for (let call = first; call < end; call++) {
-      const error = job.explain(ending, call, detail === null ? null : this.#explainFate(detail, ending));
-      this.#settle(id, call, { error, text: String(error) });
-    }
+    const entry = this.#settled(id, end - first);
+    if (entry === null) return;
+    if (entry.job.transferList !== null) for (let call = first; call < end; call++) this.#moved.delete(`${id} ${call}`);
+    const explainFate = () => (detail === null ? null : this.#explainFate(detail, ending));
+    entry.resource.runInAsyncScope(entry.job.ended, entry.job, first, end, ending, explainFate);
   }
 
-  /** @param {number} id @param {number} call @param {Outcome} outcome */
-  #settle(id, call, outcome) {
-    const entry = this.#jobs.get(id);
-    if (entry === undefined) return;
+  /** @param {number} id @param {number} call @param {unknown} error @param {string} text */
+  #fail(id, call, error, text) {
+    const entry = this.#settled(id, 1);
+    if (entry === null) return;
     if (entry.job.transferList !== null) this.#moved.delete(`${id} ${call}`);
-    if (--entry.left === 0) this.#jobs.delete(id);
-    entry.resource.runInAsyncScope(entry.job.settled, entry.job, call, outcome);
+    entry.resource.runInAsyncScope(entry.job.failed, entry.job, call, error, text);
+  }
+
+  /** @param {number} id @param {number} calls */
+  #settled(id, calls) {
+    const entry = this.#jobs.get(id);
+    if (entry === undefined) return null;
+    entry.left -= calls;
+    if (entry.left === 0) this.#jobs.delete(id);
+    return entry;
   }
 
   /** @param {Ending | null} ending @param {string | null} detail */
@@ -341,16 +482,18 @@ class WorkerPool {
   }
 
   /**
-   * The error that says what became of a worker.
+   * What says what became of a worker: an error, or what the initializer has thrown.
    * @param {string} detail @param {Ending} ending
+   * @returns {unknown}
    */
   #explainFate(detail, ending) {
     /** @type {Fate} */
     const fate = JSON.parse(detail);
     if (typeof fate.loadError === 'string') {
       const { value } = /** @type {{ value: unknown }} */ (restored(fate.loadError));
-      const told = value instanceof ParallelizerError;
-      return told ? value : moduleError(this.#options.filePath, { cause: value });
+      const { filePath } = this.#options;
+      const isWhole = value instanceof ParallelizerError || filePath === null;
+      return isWhole ? value : moduleError(filePath, { cause: value });
     }
     const cause = this.#carrier?.lastErrors.get(fate.worker);
     const error = fate.errno !== undefined ? spawnFailedError(fate)
@@ -382,10 +525,12 @@ class WorkerPool {
 
   /** @param {string} json */
   #event(json) {
-    const { debug, stdio } = this.#options;
-    if (!debug && (stdio !== 'forward' || this.#lines.size === 0)) return;
+    const { debug } = this.#options;
     const event = JSON.parse(json);
-    if (event.event === 'exited') this.#finishLines(event.worker);
+    if (event.event === 'exited') {
+      this.#finishLines(event.worker);
+      this.#tasks.forget(event.worker);
+    }
     if (debug) process.stderr.write(`${JSON.stringify({ parallelizer: this.#options.id, ...event })}\n`);
   }
 
@@ -422,7 +567,7 @@ function restored(tree) {
   return { value: restoreError(parsed), text: String(parsed.text) };
 }
 
-/** @param {string} tree @returns {Outcome} */
+/** @param {string} tree */
 function thrown(tree) {
   try {
     const { value, text } = restored(tree);
@@ -432,13 +577,13 @@ function thrown(tree) {
   }
 }
 
-/** @param {unknown} [cause] @returns {Outcome} */
+/** @param {unknown} [cause] */
 function unreadable(cause) {
   const error = protocolError('a result that cannot be decoded', cause);
   return { error, text: String(error) };
 }
 
-/** @returns {{ promise: Promise<void>, resolve: () => void, reject: (error: Error) => void }} */
+/** @returns {{ promise: Promise<void>, resolve: () => void, reject: (error: unknown) => void }} */
 function withResolvers() {
   /** @type {any} */
   const deferred = {};
@@ -480,7 +625,7 @@ function visit(value, seen, act) {
 
 /**
  * The heap of each worker: its share on Lambda, unless the user says otherwise.
- * @param {Readonly<import('./options').PoolOptions>} options
+ * @param {Readonly<Required<OptionsOfPool>>} options
  */
 function heapLimits(options) {
   const heap = workerHeapMegabytes(options.workers);
@@ -489,7 +634,7 @@ function heapLimits(options) {
 
 /**
  * What a worker is told first.
- * @param {Readonly<import('./options').PoolOptions>} options
+ * @param {Readonly<Required<OptionsOfPool>>} options
  * @returns {import('./worker/serve').Init}
  */
 function initOf(options) {
@@ -497,17 +642,27 @@ function initOf(options) {
   return {
     filePath: options.filePath,
     functionName: options.functionName,
+    initializer: options.initializer === null ? null : initializerOf(options.initializer),
+    concurrency: options.concurrency,
     serialization: options.serialization,
     forward: options.stdio === 'forward',
     reportMemory: options.maxWorkerMemory > 0,
     depth: depth + 1,
-    ancestry: [...ancestry, options.filePath],
+    ancestry: options.filePath === null ? [...ancestry] : [...ancestry, options.filePath],
   };
+}
+
+/** @param {unknown} task as the user gave it */
+function initializerOf(task) {
+  // The number of its own pool's tasks that none of them has.
+  const { definition } = new TaskRegistry().of(task, 'initializer');
+  const own = { id: 0, definition, bytes: 0 };
+  return { tag: tagOf(own, true), definition: definitionText(own) };
 }
 
 /**
  * What the native side needs to know.
- * @param {Readonly<import('./options').PoolOptions>} options
+ * @param {Readonly<Required<OptionsOfPool>>} options
  */
 function nativeConfig(options) {
   const isProcess = options.type !== PARALLELIZER_THREADS && options.type !== PARALLELIZER_INLINE;
@@ -520,11 +675,12 @@ function nativeConfig(options) {
     gracePeriod: options.gracePeriodMs,
     // A worker's module may build an instance as it loads; only one that is used may start more workers.
     lazy: surroundings().depth > 0,
+    concurrency: options.concurrency,
     ...(isProcess ? { process: processConfig(options) } : {}),
   };
 }
 
-/** @param {Readonly<import('./options').PoolOptions>} options */
+/** @param {Readonly<Required<OptionsOfPool>>} options */
 function processConfig(options) {
   const flags = resourceLimitFlags(heapLimits(options));
   const env = options.env ?? inheritedEnv();

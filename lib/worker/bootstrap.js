@@ -33,7 +33,7 @@ function boot(native, nodeRequire, load) {
   let served = null;
   const channel = new native.WorkerChannel(
     (/** @type {number} */ kind, /** @type {number} */ id, /** @type {number} */ seq, /** @type {any[]} */ parts) => {
-      if (kind === INIT) start(JSON.parse(parts[PART_FIELDS - 1]), seq === WITH_PAGE);
+      if (kind === INIT) start(JSON.parse(parts[PART_FIELDS - 1]), parts.slice(PART_FIELDS), seq === WITH_PAGE);
       else served?.onFrame(kind, id, seq, parts);
     },
   );
@@ -43,8 +43,8 @@ function boot(native, nodeRequire, load) {
   });
   channel.poll();
 
-  /** @param {import('./serve').Init} init @param {boolean} hasPage */
-  function start(init, hasPage) {
+  /** @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasPage */
+  function start(init, initParts, hasPage) {
     removeScriptGlobals(nodeRequire);
     markAsWorker(init);
     imitateFork(init.filePath);
@@ -57,16 +57,16 @@ function boot(native, nodeRequire, load) {
       memory: process.memoryUsage.rss,
       clones: null,
     };
-    served = serve(connection, init, nodeRequire, load);
+    served = serve(connection, init, initParts, nodeRequire, load);
   }
 }
 
 /**
  * Makes the process look as one that was forked with the user's module.
- * @param {string} filePath
+ * @param {string | null} filePath
  */
 function imitateFork(filePath) {
-  process.argv.splice(1, Infinity, filePath);
+  process.argv.splice(1, Infinity, ...(filePath === null ? [] : [filePath]));
   const script = process.execArgv.lastIndexOf('-e');
   // With the flag before it, which is ours too.
   if (script >= 0) process.execArgv.splice(script - 1, 3);

@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * Runs the calls that a worker is sent, one after another, and answers them.
+ * Runs the calls that a worker is sent, in their order, so many at the same time as it may, and answers them.
  *
  * Rules that the parent relies on:
  * 1. Before a call begins, its number is published (in shared memory, or in a frame). Before the arguments of a part
@@ -10,52 +10,76 @@
  *    after a call whose time is watched, and as soon as the event loop turns while a call waits for something.
  * 3. A call that was cancelled before it began is not run, and is answered as skipped before the next one begins.
  *
- * May not know processes or threads: it is given a port to its parent and a function that makes the call.
+ * May not know processes or threads, nor what a call is for: it is given a port to its parent and what a part's calls run.
  */
 
 const {
-  ERROR_TREE, FAILED, SKIPPED, LATIN1, PART_FIELDS, CALLS_FIELD, decodeValues, encodeValues, pushText, valuesOf,
+  ERROR_TREE, FAILED, SKIPPED, LATIN1, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, decodeValues, encodeValues, pushText,
+  sizeOf, valuesOf,
 } = require('../codec');
 
 /** Words of the shared page. */
 const BEGUN = 0;
 const NOTICE = 1;
 
-/** The tag of a part whose calls have a timeout or a signal. */
-const WATCHED = 1;
-
 /** Results wait this long for company, in milliseconds. */
 const FLUSH_AFTER = 1;
+/** A reply that is this large goes out, and the rest in another one, in bytes. */
+const FULL_REPLY = 4 * 1024 * 1024;
+/** Values that are encoded before that is looked at again. */
+const SLICE = 1024;
 
 /**
  * @typedef {object} Port
  * @property {(frame: number, offset: number, micros: number, parts: import('../codec').Parts) => void} reply
  * @property {(seq: number) => void} begun where there is no shared page
  * @property {() => void} poll looks for cancellations now
- * @property {() => void} served every call of a frame is answered
+ * @property {() => void} served the calls of a frame have been begun, and those that run one at a time answered
  */
 
 /** @typedef {{ id: number, seq: number, parts: import('../codec').Parts }} CallsFrame */
+
+/** @typedef {(value: any, call: RunningCall) => unknown} Callee what one call runs */
+
+/** What runs the calls of parts.
+ * @typedef {object} Callees
+ * @property {(tag: number) => Callee | Promise<Callee>} of may throw, or reject
+ * @property {(definition: string) => void} define
+ */
+
+/** @typedef {{ values: unknown[] } | { thrown: unknown } | { skipped: number }} Answer */
+
+/**
+ * What is left of a part.
+ * @typedef {{ id: number, offset: number, first: number, values: unknown[], watched: boolean, next: number }} Part
+ */
+
+/**
+ * Answers that are not written out, of consecutive calls of one frame.
+ * @typedef {{ frame: number, offset: number, count: number, ranFor: number, answers: Answer[] }} Group
+ */
 
 class Runner {
   /** @type {Port} */ #port;
   /** @type {Uint32Array | null} */ #page;
   /** @type {import('../codec').Serialization} */ #serialization;
   /** @type {import('../codec').Clones | null} */ #clones;
-  /** @type {(value: any, call: RunningCall) => unknown} */ #invoke;
+  /** @type {Callees} */ #callees;
+  /** @type {number} */ #concurrency;
+  /** @type {import('node:async_hooks').AsyncLocalStorage<RunningCall> | null} */ #tracker;
   /** @type {CallsFrame[]} */ #frames = [];
   #working = false;
-  /** @type {RunningCall | null} */ #running = null;
-  #started = 0;
+  /** @type {RunningCall | null} The call whose function is being called or, when they run one at a time, is waited for. */
+  #current = null;
+  /** @type {Map<number, RunningCall>} Calls that are waited for, when several run at the same time. */
+  #pending = new Map();
+  /** @type {(() => void) | null} Told when one of these is done. */
+  #onRoom = null;
   /** @type {Set<number>} */ #cancelled = new Set();
   #notices = 0;
-
-  // The answers that are not written out: they belong to consecutive calls of one frame.
-  #frame = 0;
-  #offset = 0;
-  /** @type {({ values: unknown[] } | { thrown: unknown } | { skipped: number })[]} */ #answers = [];
-  #answered = 0;
-  #ranFor = 0;
+  /** @type {Group[]} */ #groups = [];
+  /** When the last call was over, if nothing has happened since; else 0. */
+  #now = 0;
   #lastFlush = 0;
   #flushDue = false;
 
@@ -65,19 +89,24 @@ class Runner {
    * @param {Uint32Array | null} options.page
    * @param {import('../codec').Serialization} options.serialization
    * @param {import('../codec').Clones | null} options.clones
-   * @param {(value: any, call: RunningCall) => unknown} options.invoke
+   * @param {Callees} options.callees
+   * @param {number} options.concurrency
+   * @param {import('node:async_hooks').AsyncLocalStorage<any> | null} [options.tracker] tells which of several calls
+   *   that run at the same time says something
    */
-  constructor({ port, page, serialization, clones, invoke }) {
+  constructor({ port, page, serialization, clones, callees, concurrency, tracker = null }) {
     this.#port = port;
     this.#page = page;
     this.#serialization = serialization;
     this.#clones = clones;
-    this.#invoke = invoke;
+    this.#callees = callees;
+    this.#concurrency = concurrency;
+    this.#tracker = tracker;
   }
 
-  /** The number of the call that runs; 0 when none does. */
+  /** The number of the call that runs; 0 when none does, or it cannot be said which. */
   get current() {
-    return this.#running?.seq ?? 0;
+    return (this.#tracker?.getStore() ?? this.#current)?.seq ?? 0;
   }
 
   /** @param {CallsFrame} frame */
@@ -92,7 +121,8 @@ class Runner {
    */
   cancel(seqs) {
     for (const seq of seqs) {
-      if (this.#running?.seq === seq) this.#running.abort();
+      const running = this.#current?.seq === seq ? this.#current : this.#pending.get(seq);
+      if (running !== undefined) running.abort();
       else this.#cancelled.add(seq);
     }
   }
@@ -110,22 +140,21 @@ class Runner {
   async #work() {
     this.#working = true;
     for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
-      this.#frame = frame.id;
-      this.#offset = 0;
       let offset = 0;
       for (let at = 0; at < frame.parts.length; ) {
         const [, codec, flags, calls, tag, value] = /** @type {[number, number, number, number, number, string]} */ (
           frame.parts.slice(at, at + PART_FIELDS)
         );
         const start = (at += PART_FIELDS);
-        while (at < frame.parts.length && frame.parts[at + CALLS_FIELD] === 0) at += PART_FIELDS;
-        if ((flags & SKIPPED) !== 0) {
-          // Could not be encoded: its caller knows, and expects no answer.
-          this.flush();
-          this.#offset += calls;
-        } else {
+        if (codec === TASK) {
+          this.#callees.define(value);
+          continue;
+        }
+        while (isExtra(frame.parts, at)) at += PART_FIELDS;
+        // What could not be encoded its caller knows, and expects no answer.
+        if ((flags & SKIPPED) === 0) {
           const extras = start === at ? [] : valuesOf(frame.parts.slice(start, at));
-          const part = this.#runPart((frame.seq + offset) >>> 0, { codec, value, calls, extras }, (tag & WATCHED) !== 0);
+          const part = this.#runPart(frame, offset, { codec, value, calls, tag, extras });
           // Synchronous functions are not made to wait for promises.
           if (part !== null) await part;
         }
@@ -139,81 +168,129 @@ class Runner {
   }
 
   /**
-   * @param {number} seq
-   * @param {{ codec: number, value: string | Buffer, calls: number, extras: (string | Buffer)[] }} part
-   * @param {boolean} watched
-   * @returns {Promise<void> | null} `null` when all is done already
+   * @param {CallsFrame} frame @param {number} offset
+   * @param {{ codec: number, value: string | Buffer, calls: number, tag: number, extras: (string | Buffer)[] }} part
+   * @returns {Promise<void> | null} `null` when nothing is left to wait for
    */
-  #runPart(seq, { codec, value, calls, extras }, watched) {
+  #runPart({ id, seq }, offset, { codec, value, calls, tag, extras }) {
+    const watched = (tag & WATCHED) !== 0;
     if (watched) this.flush();
-    this.#begin(seq);
+    this.#begin((seq + offset) >>> 0);
+    this.#now = 0;
+    let callee;
     /** @type {unknown[]} */
     let values;
     try {
+      callee = this.#callees.of(tag);
       values = decodeValues(codec, value, calls, extras, this.#clones);
     } catch (error) {
-      for (let i = 0; i < calls; i++) this.#settle({ thrown: error });
+      this.#failAll(id, offset, calls, error);
       return null;
     }
-    for (let i = 0; i < values.length; i++) {
-      const pending = this.#start(values, i, seq, watched);
-      if (pending !== null) return this.#runOn(pending, values, i, seq, watched);
+    const part = { id, offset, first: (seq + offset) >>> 0, values, watched, next: 0 };
+    if (callee instanceof Promise) {
+      this.#flushSoon();
+      return callee.then(
+        (found) => this.#runOn(this.#runSome(found, part), found, part),
+        (error) => this.#failAll(id, offset, calls, error),
+      );
     }
-    if (watched) this.flush();
-    return null;
+    const waiting = this.#runSome(callee, part);
+    return waiting === null ? null : this.#runOn(waiting, callee, part);
+  }
+
+  /** @param {Promise<void> | null} waiting @param {Callee} callee @param {Part} part */
+  async #runOn(waiting, callee, part) {
+    for (let waitedFor = waiting; waitedFor !== null; waitedFor = this.#runSome(callee, part)) await waitedFor;
+  }
+
+  /** @param {number} id @param {number} offset @param {number} calls @param {unknown} error */
+  #failAll(id, offset, calls, error) {
+    for (let i = 0; i < calls; i++) this.#answer(id, offset + i, 0).answers.push({ thrown: error });
   }
 
   /**
-   * Goes on from a call that has to be waited for.
-   * @param {PromiseLike<unknown>} pending @param {unknown[]} values @param {number} index @param {number} seq
-   * @param {boolean} watched
+   * Runs calls until there is something to wait for.
+   * @param {Callee} callee @param {Part} part
+   * @returns {Promise<void> | null} `null` when nothing is left to run
    */
-  async #runOn(pending, values, index, seq, watched) {
-    /** @type {PromiseLike<unknown> | null} */
-    let waitedFor = pending;
-    for (let i = index; ; waitedFor = this.#start(values, i, seq, watched)) {
-      if (waitedFor !== null) {
-        this.#flushSoon();
-        try {
-          this.#finish({ values: [await waitedFor] });
-        } catch (error) {
-          this.#finish({ thrown: error });
-        }
+  #runSome(callee, part) {
+    const { id, offset, first, values, watched } = part;
+    for (let i = part.next; i < values.length; i++) {
+      const seq = (first + i) >>> 0;
+      if (this.#page !== null && this.#page[NOTICE] !== this.#notices) this.notice();
+      if (this.#cancelled.size > 0 && this.#cancelled.delete(seq)) {
+        this.#answer(id, offset + i, 0).answers.push({ skipped: 1 });
+        this.flush();
+        continue;
       }
-      if (++i >= values.length) break;
+      let started = this.#now === 0 ? performance.now() : this.#now;
+      if (watched || started - this.#lastFlush >= FLUSH_AFTER) {
+        this.flush();
+        started = performance.now();
+      }
+      this.#begin(seq);
+      const call = (this.#current = new RunningCall(seq, this));
+      const value = values[i];
+      // What has been handed over can be collected while the others run.
+      values[i] = undefined;
+      let result;
+      try {
+        result = this.#tracker === null ? callee(value, call) : this.#tracker.run(call, callee, value, call);
+        if (!isThenable(result)) {
+          this.#finish(id, offset + i, started, result);
+          continue;
+        }
+      } catch (error) {
+        this.#finish(id, offset + i, started, error, true);
+        continue;
+      }
+      this.#now = 0;
+      part.next = i + 1;
+      const settled = this.#await(result, call, id, offset + i, started, watched);
+      if (this.#concurrency === 1) return settled;
+      this.#current = null;
+      this.#pending.set(seq, call);
+      if (this.#pending.size >= this.#concurrency) {
+        this.#flushSoon();
+        return this.#room();
+      }
     }
+    part.next = values.length;
     if (watched) this.flush();
+    return null;
   }
 
   /**
-   * Begins a call, unless it was cancelled.
-   * @param {unknown[]} values @param {number} index @param {number} first the number of the first of them
-   * @param {boolean} watched
-   * @returns {PromiseLike<unknown> | null} what to wait for; `null` when the call is over
+   * Waits for a call, and answers it.
+   * @param {PromiseLike<unknown>} result @param {RunningCall} call @param {number} id @param {number} offset
+   * @param {number} started @param {boolean} watched
    */
-  #start(values, index, first, watched) {
-    const seq = (first + index) >>> 0;
-    if (this.#page !== null && this.#page[NOTICE] !== this.#notices) this.notice();
-    if (this.#cancelled.delete(seq)) {
-      this.#settle({ skipped: 1 });
-      this.flush();
-      return null;
-    }
-    this.#started = performance.now();
-    if (watched || this.#started - this.#lastFlush >= FLUSH_AFTER) this.flush();
-    this.#begin(seq);
-    this.#running = new RunningCall(seq, this);
-    const value = values[index];
-    // What has been handed over can be collected while the others run.
-    values[index] = undefined;
+  async #await(result, call, id, offset, started, watched) {
+    if (this.#concurrency === 1) this.#flushSoon();
     try {
-      const result = this.#invoke(value, this.#running);
-      if (isThenable(result)) return result;
-      this.#finish({ values: [result] });
+      this.#finish(id, offset, started, await result);
     } catch (error) {
-      this.#finish({ thrown: error });
+      this.#finish(id, offset, started, error, true);
     }
-    return null;
+    this.#now = 0;
+    if (this.#concurrency === 1) return;
+    this.#pending.delete(call.seq);
+    if (watched) this.flush();
+    else this.#flushSoon();
+    this.#onRoom?.();
+  }
+
+  /** Resolves when fewer calls run at the same time than may. */
+  #room() {
+    return /** @type {Promise<void>} */ (
+      new Promise((resolve) => {
+        this.#onRoom = () => {
+          this.#onRoom = null;
+          resolve();
+        };
+      })
+    );
   }
 
   /** @param {number} seq */
@@ -222,24 +299,37 @@ class Runner {
     else this.#port.begun(seq);
   }
 
-  /** @param {{ values: unknown[] } | { thrown: unknown }} answer */
-  #finish(answer) {
-    this.#ranFor += performance.now() - this.#started;
-    this.#running = null;
-    this.#settle(answer);
+  /** @param {number} id @param {number} offset @param {number} started @param {unknown} outcome @param {boolean} [failed] */
+  #finish(id, offset, started, outcome, failed = false) {
+    this.#now = performance.now();
+    this.#current = null;
+    const { answers } = this.#answer(id, offset, this.#now - started);
+    const last = answers[answers.length - 1];
+    if (failed) answers.push({ thrown: outcome });
+    else if (last !== undefined && 'values' in last) last.values.push(outcome);
+    else answers.push({ values: [outcome] });
   }
 
-  /** @param {{ values: unknown[] } | { thrown: unknown } | { skipped: number }} answer */
-  #settle(answer) {
-    const last = this.#answers[this.#answers.length - 1];
-    if ('values' in answer && last !== undefined && 'values' in last) last.values.push(answer.values[0]);
-    else this.#answers.push(answer);
-    this.#answered++;
+  /**
+   * The group that the answer to this call goes to; the caller adds it.
+   * @param {number} frame @param {number} offset @param {number} ranFor
+   * @returns {Group}
+   */
+  #answer(frame, offset, ranFor) {
+    const last = this.#groups[this.#groups.length - 1];
+    if (last !== undefined && last.frame === frame && last.offset + last.count === offset) {
+      last.count++;
+      last.ranFor += ranFor;
+      return last;
+    }
+    const group = { frame, offset, count: 1, ranFor, answers: [] };
+    this.#groups.push(group);
+    return group;
   }
 
-  /** Has the answers written out when the event loop turns before the call that runs is done. */
+  /** Has the answers written out when the event loop turns before the calls that run are done. */
   #flushSoon() {
-    if (this.#flushDue || this.#answered === 0) return;
+    if (this.#flushDue || this.#groups.length === 0) return;
     this.#flushDue = true;
     setImmediate(() => {
       this.#flushDue = false;
@@ -250,26 +340,50 @@ class Runner {
   /** Writes out what is answered. */
   flush() {
     this.#lastFlush = performance.now();
-    if (this.#answered === 0) return;
-    /** @type {import('../codec').Parts} */
-    const parts = [];
-    for (const answer of this.#answers) {
-      if ('values' in answer) {
-        const { values } = answer;
-        encodeValues(values, this.#serialization, this.#clones, parts, 0, (_index, error) => pushThrown(parts, error));
-      } else if ('thrown' in answer) {
-        pushThrown(parts, answer.thrown);
-      } else {
-        parts.push(LATIN1, 0, SKIPPED, answer.skipped, 0, '');
-      }
-    }
-    const [offset, answered, micros] = [this.#offset, this.#answered, Math.round(this.#ranFor * 1000)];
-    this.#answers = [];
-    this.#answered = 0;
-    this.#ranFor = 0;
-    this.#offset += answered;
-    this.#port.reply(this.#frame, offset, Math.min(micros, 0xffffffff), parts);
+    this.#now = 0;
+    if (this.#groups.length === 0) return;
+    const groups = this.#groups;
+    this.#groups = [];
+    for (const group of groups) this.#write(group);
   }
+
+  /** @param {Group} group */
+  #write({ frame, offset, count, ranFor, answers }) {
+    /** @type {import('../codec').Parts} */
+    let parts = [];
+    let from = offset;
+    let to = offset;
+    const send = () => {
+      const micros = Math.round(((to - from) / count) * ranFor * 1000);
+      this.#port.reply(frame, from, Math.min(micros, 0xffffffff), parts);
+      parts = [];
+      from = to;
+    };
+    for (const answer of answers) {
+      if ('values' in answer) {
+        for (let at = 0; at < answer.values.length; at += SLICE) {
+          const values = answer.values.length <= SLICE ? answer.values : answer.values.slice(at, at + SLICE);
+          const list = parts;
+          encodeValues(values, this.#serialization, this.#clones, list, 0, (_index, error) => pushThrown(list, error));
+          to += values.length;
+          if (sizeOf(parts) >= FULL_REPLY) send();
+        }
+        continue;
+      }
+      if ('thrown' in answer) pushThrown(parts, answer.thrown);
+      else parts.push(LATIN1, 0, SKIPPED, answer.skipped, 0, '');
+      to += 'thrown' in answer ? 1 : answer.skipped;
+    }
+    if (to > from) send();
+  }
+}
+
+/**
+ * Whether what begins here belongs to the part before it.
+ * @param {import('../codec').Parts} parts @param {number} at
+ */
+function isExtra(parts, at) {
+  return at < parts.length && parts[at + CALLS_FIELD] === 0 && parts[at + 1] !== TASK;
 }
 
 /** A call while it runs. */

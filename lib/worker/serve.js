@@ -8,15 +8,18 @@
 
 const { createMainLogger, forwardOutput } = require('./output');
 const { Runner } = require('./runner');
-const { PART_FIELDS, pushText } = require('../codec');
+const { PART_FIELDS, decodeValues, pushText, valuesOf } = require('../codec');
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../frames');
 const { findFunction, loadModule } = require('./module-loader');
 
 /**
  * What the parent says first.
  * @typedef {object} Init
- * @property {string} filePath
- * @property {string} functionName
+ * @property {string | null} filePath the module that every call is for; null: each call names its task
+ * @property {string | null} functionName
+ * @property {{ tag: number, definition: string } | null} initializer a task that is run before any call, with the value
+ *   that comes with this
+ * @property {number} concurrency how many calls run at the same time
  * @property {import('../codec').Serialization} serialization
  * @property {boolean} forward whether output goes through the parent
  * @property {boolean} reportMemory
@@ -36,11 +39,12 @@ const { findFunction, loadModule } = require('./module-loader');
 /**
  * @param {Connection} connection
  * @param {Init} init
+ * @param {import('../codec').Parts} initParts
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
  * @returns {{ onFrame: (kind: number, id: number, seq: number, parts: import('../codec').Parts) => void, flush: () => void }}
  */
-function serve(connection, init, nodeRequire, load) {
+function serve(connection, init, initParts, nodeRequire, load) {
   const { send } = connection;
   /** @type {InstanceType<typeof Runner> | null} */
   let runner = null;
@@ -50,9 +54,8 @@ function serve(connection, init, nodeRequire, load) {
   const print = (level, text) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(JSON.stringify([level, text])));
   if (init.forward) forwardOutput(print);
 
-  /** @param {unknown} loaded */
-  const begin = (loaded) => {
-    const fn = findFunction(init.filePath, init.functionName, loaded);
+  /** @param {import('./runner').Callees} callees */
+  const begin = (callees) => {
     runner = new Runner({
       port: {
         reply: (frame, offset, micros, parts) => send(REPLY, frame, offset, micros, parts),
@@ -65,7 +68,9 @@ function serve(connection, init, nodeRequire, load) {
       page: connection.page,
       serialization: init.serialization,
       clones: connection.clones,
-      invoke: (args, call) => invoke(fn, args, call, print),
+      callees,
+      concurrency: init.concurrency,
+      tracker: trackerFor(init, nodeRequire),
     });
     send(READY, 0, 0, 0, []);
     for (const frame of early.splice(0)) onFrame(...frame);
@@ -75,10 +80,11 @@ function serve(connection, init, nodeRequire, load) {
     send(LOAD_FAILED, 0, 0, 0, textPart(JSON.stringify(require('../error-codec').flattenError(error))));
 
   try {
-    const loaded = loadModule(init.filePath, nodeRequire, load);
-    // Not any thenable: a module may export a function called `then`.
-    if (loaded instanceof Promise) loaded.then(begin).catch(fail);
-    else begin(loaded);
+    const prepared = prepare(init, initParts, connection.clones, nodeRequire, load, (args) =>
+      createMainLogger(args[2], print),
+    );
+    if (prepared instanceof Promise) prepared.then(begin).catch(fail);
+    else begin(prepared);
   } catch (error) {
     fail(error);
   }
@@ -95,17 +101,69 @@ function serve(connection, init, nodeRequire, load) {
 }
 
 /**
- * Calls the user's function.
+ * Gets what calls run: loads the user's module, or runs the initializer.
+ * @param {Init} init
+ * @param {import('../codec').Parts} initParts
+ * @param {import('../codec').Clones | null} clones
+ * @param {NodeRequire} nodeRequire
+ * @param {(url: string) => Promise<Record<string, unknown>>} load
+ * @param {MakeLogger} makeLogger
+ * @returns {import('./runner').Callees | Promise<import('./runner').Callees>} throws, or rejects, with what the user's
+ *   code threw
+ */
+function prepare({ filePath, functionName, initializer }, initParts, clones, nodeRequire, load, makeLogger) {
+  if (filePath === null) {
+    const tasks = new (require('./tasks').Tasks)(nodeRequire, load);
+    return initializer === null ? tasks : initialize(tasks, initializer, initParts, clones);
+  }
+  /** @param {unknown} loaded */
+  const found = (loaded) => {
+    const fn = findFunction(filePath, /** @type {string} */ (functionName), loaded);
+    /** @type {import('./runner').Callee} */
+    const callee = (args, call) => invoke(fn, args, call, makeLogger);
+    return { of: () => callee, define() {} };
+  };
+  const loaded = loadModule(filePath, nodeRequire, load);
+  // Not any thenable: a module may export a function called `then`.
+  return loaded instanceof Promise ? loaded.then(found) : found(loaded);
+}
+
+/**
+ * @param {InstanceType<typeof import('./tasks').Tasks>} tasks
+ * @param {{ tag: number, definition: string }} initializer
+ * @param {import('../codec').Parts} parts
+ * @param {import('../codec').Clones | null} clones
+ */
+async function initialize(tasks, { tag, definition }, parts, clones) {
+  tasks.define(definition);
+  const callee = await tasks.of(tag);
+  const [, codec, , , , value] = /** @type {[number, number, number, number, number, string]} */ (parts);
+  const [args] = decodeValues(codec, value, 1, valuesOf(parts.slice(PART_FIELDS)), clones);
+  // There is no call yet that could be aborted.
+  await callee(args, /** @type {any} */ (Object.freeze({ signal: new AbortController().signal })));
+  return tasks;
+}
+
+/**
+ * @callback MakeLogger
+ * @param {any} args what a call was sent
+ * @param {{ readonly seq: number }} call
+ * @returns {(entry: any) => void}
+ */
+
+/**
+ * Calls the user's function with a sub-batch.
  * @param {Function} fn
  * @param {any} args what the parent sent: batch, params, index of the sub-batch, context
  * @param {{ readonly signal: AbortSignal, readonly seq: number }} call
- * @param {import('./output').Print} print
+ * @param {MakeLogger} makeLogger
  */
-function invoke(fn, [batch, params, batchIndex, context], call, print) {
+function invoke(fn, args, call, makeLogger) {
+  const [batch, params, batchIndex, context] = args;
   return fn({
     batch,
     params,
-    mainLogger: createMainLogger(batchIndex, print),
+    mainLogger: makeLogger(args, call),
     // Made when it is asked for.
     get signal() {
       return call.signal;
@@ -113,6 +171,14 @@ function invoke(fn, [batch, params, batchIndex, context], call, print) {
     batchIndex,
     context,
   });
+}
+
+/**
+ * Only where it matters which of several calls says something.
+ * @param {Init} init @param {NodeRequire} nodeRequire
+ */
+function trackerFor({ concurrency, forward }, nodeRequire) {
+  return concurrency > 1 && forward ? new (nodeRequire('node:async_hooks').AsyncLocalStorage)() : null;
 }
 
 /** What was printed may still be on its way into a pipe that is full: `process.exit` would drop it. */
@@ -166,4 +232,4 @@ function removeScriptGlobals(nodeRequire) {
   for (const name of ['require', 'module', 'exports', '__filename', '__dirname']) delete globals[name];
 }
 
-module.exports = { serve, invoke, markAsWorker, removeScriptGlobals };
+module.exports = { serve, prepare, markAsWorker, removeScriptGlobals };

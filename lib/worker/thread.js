@@ -15,13 +15,13 @@ const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
  */
 function bootThread(nodeRequire, load) {
   const threads = nodeRequire('node:worker_threads');
-  /** @type {{ init: import('./serve').Init, port: import('node:worker_threads').MessagePort, page: Uint32Array }} */
-  const { init, port, page } = threads.workerData;
+  /** @type {{ init: import('./serve').Init, initParts: any[], port: import('node:worker_threads').MessagePort, page: Uint32Array }} */
+  const { init, initParts, port, page } = threads.workerData;
   // Not for the user's module, which would find a stranger's data.
   Reflect.set(threads, 'workerData', null);
   removeScriptGlobals(nodeRequire);
   markAsWorker(init);
-  process.argv.splice(1, Infinity, init.filePath);
+  process.argv.splice(1, Infinity, ...(init.filePath === null ? [] : [init.filePath]));
   const v8 = () => nodeRequire('node:v8');
   const served = serve(
     {
@@ -39,6 +39,7 @@ function bootThread(nodeRequire, load) {
       clones: { wrap: wrapClone, unwrap: unwrapClone },
     },
     init,
+    initParts,
     nodeRequire,
     load,
   );

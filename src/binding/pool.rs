@@ -5,6 +5,8 @@
 //! JavaScript may call back into the pool at any time (a getter in a value that is encoded may submit), so
 //! no borrow is held while JavaScript runs, and `pump` does not nest.
 
+#![expect(clippy::too_many_arguments, reason = "one flat call is what crosses to Rust fastest")]
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::CString;
 use std::rc::Rc;
@@ -42,6 +44,7 @@ struct PoolConfig {
     idle_timeout: f64,
     grace_period: f64,
     lazy: bool,
+    concurrency: u32,
     /// How to start processes; without it `hooks` looks after the workers.
     process: Option<ProcessConfig>,
 }
@@ -53,7 +56,7 @@ struct ProcessConfig {
     args: Vec<String>,
     env: Vec<String>,
     stdio: Stdio,
-    /// Handed to each worker as it is.
+    /// Handed to each worker as it is, with the parts that the constructor got.
     init: String,
 }
 
@@ -73,14 +76,14 @@ pub struct NativePool {
 
 #[napi]
 impl NativePool {
-    /// `config` is JSON; `hooks` has the methods `encode`, `answered`, `ended`, `ready`, `output`, `printed`,
+    /// `config` is JSON; `initParts` are handed to each process when it starts; `hooks` has the methods `encode`, `answered`, `ended`, `ready`, `output`, `printed`,
     /// `event` and `closed`, and where workers are no processes `startWorker`, `sendCalls`, `cancelCalls`,
     /// `stopWorker`, `killWorker`, `catchUp` and `markOf`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, config: String, hooks: Object) -> Result<NativePool> {
+    pub fn new(env: Env, config: String, hooks: Object, init_parts: Object) -> Result<NativePool> {
         let config: PoolConfig = serde_json::from_str(&config)
             .map_err(|error| napi::Error::from_reason(format!("bad configuration: {error}")))?;
-        Ok(NativePool { state: PoolState::new(&env, config, hooks.raw())? })
+        Ok(NativePool { state: PoolState::new(&env, config, hooks.raw(), init_parts.raw())? })
     }
 
     /// Queues a job of so many calls and returns its number; -1 when closed, -2 minus the number of waiting
@@ -94,6 +97,9 @@ impl NativePool {
         timeout: f64,
         retries: u32,
         spread: bool,
+        task: Option<u32>,
+        chunk: u32,
+        unbounded: bool,
     ) -> f64 {
         let spec = JobSpec {
             calls,
@@ -102,6 +108,9 @@ impl NativePool {
             timeout: millis(timeout),
             retries,
             spread,
+            task,
+            chunk: (chunk > 0).then_some(chunk),
+            unbounded,
         };
         let submitted = self.state.engine.borrow_mut().submit(spec, self.state.now());
         match submitted {
@@ -122,6 +131,19 @@ impl NativePool {
     pub fn cancel(&self, job: f64) {
         self.state.engine.borrow_mut().cancel(JobId(job as u64));
         self.state.pump();
+    }
+
+    /// Settles the calls of a job from this one on as aborted, and lets those that run run.
+    #[napi(catch_unwind)]
+    pub fn drop_calls(&self, job: f64, from: u32) {
+        self.state.engine.borrow_mut().drop_calls(JobId(job as u64), from);
+        self.state.pump();
+    }
+
+    /// How many calls of this task a worker gets at once, by what is known of their cost.
+    #[napi(catch_unwind)]
+    pub fn calls_per_frame(&self, task: u32) -> u32 {
+        self.state.engine.borrow().calls_per_chunk(task)
     }
 
     /// The hook `ready` is called once all workers are up, or cannot be.
@@ -234,7 +256,10 @@ impl NativePool {
     /// The worker is gone, and all that it had sent has been handed in; `fate` (JSON) says how.
     #[napi(catch_unwind)]
     pub fn worker_exited(&self, worker: u32, fate: String) {
-        self.state.carrier().set_fate(WorkerId(worker), parse(&fate));
+        let fate = parse(&fate);
+        let shown = json!({ "exitCode": fate["exitCode"], "signal": fate["signal"] });
+        self.state.event(WorkerId(worker), "exited", &shown);
+        self.state.carrier().set_fate(WorkerId(worker), fate);
         self.state.worker_gone(WorkerId(worker));
     }
 }
@@ -245,7 +270,8 @@ fn parse(json: &str) -> serde_json::Value {
 
 /// The functions of `lib/` that are called from here.
 struct Hooks {
-    /// `(job, first call, end)` → a flat list of parts that accounts for all of these calls.
+    /// `(worker, job, first call, end)` → a flat list of parts that accounts for these calls, or for the first
+    /// of them, at least one, where the others do not fit into a frame.
     encode: Callback,
     /// `(job, first call, count, offset, flags, codec, tag, value, extras)`: a reply settles calls.
     answered: Callback,
@@ -288,7 +314,7 @@ pub(super) struct PoolState {
 }
 
 impl PoolState {
-    fn new(env: &Env, config: PoolConfig, hooks_object: Value) -> Result<Rc<PoolState>> {
+    fn new(env: &Env, config: PoolConfig, hooks_object: Value, init_parts: Value) -> Result<Rc<PoolState>> {
         let environment = Environment::get(env)?;
         let hook = |name| Callback::method(env.raw(), hooks_object, name);
         let hooks = Hooks {
@@ -309,6 +335,7 @@ impl PoolState {
             idle_timeout: millis(config.idle_timeout),
             grace: Duration::from_secs_f64(config.grace_period / 1000.0),
             target: TARGET,
+            concurrency: config.concurrency,
             lazy: config.lazy,
         });
         let state = Rc::new(PoolState {
@@ -327,7 +354,8 @@ impl PoolState {
         let carrier: Box<dyn Carrier> = match config.process {
             Some(process) => {
                 let spec = spawn_spec(&process)?;
-                Box::new(ProcessCarrier::new(weak, environment.clone(), spec, process.init))
+                let init = ProcessCarrier::init_frame(env.raw(), &process.init, init_parts)?;
+                Box::new(ProcessCarrier::new(weak, environment.clone(), spec, init))
             }
             None => Box::new(ScriptCarrier::new(env.raw(), weak, hooks_object)?),
         };
@@ -509,9 +537,19 @@ impl PoolState {
     }
 
     /// A list of parts for these calls; `None` when JavaScript did not give one.
-    pub(super) fn encode(&self, run: &Run) -> Option<Value> {
-        let bounds = [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()];
+    pub(super) fn encode(&self, worker: WorkerId, run: &Run) -> Option<Value> {
+        let bounds = [worker.0.into(), run.job.0 as f64, run.calls.start.into(), run.calls.end.into()];
         self.hooks.encode.call(&bounds.map(|field| number(self.environment.env, field)))
+    }
+
+    /// Of a run, so many calls went into the frame.
+    pub(super) fn filled(&self, run: &Run, calls: u32) {
+        self.engine.borrow_mut().filled(run.job, calls, (calls as usize) < run.calls.len());
+    }
+
+    /// Only so many calls of a chunk went into its frame.
+    pub(super) fn cut(&self, worker: WorkerId, frame: FrameId, kept: u32) {
+        self.engine.borrow_mut().cut(worker, frame, kept);
     }
 
     pub(super) fn encode_failed(&self, worker: WorkerId, frame: FrameId, offset: u32) {

@@ -8,22 +8,25 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use napi::sys;
 use nix::sys::signal::Signal;
 use serde_json::{Value as Json, json};
 
 use super::carrier::Carrier;
 use super::environment::Environment;
 use super::event_loop::{Poll, Readiness};
-use super::javascript::{part_list, part_value, write_parts};
+use super::javascript::{Value, part_list, part_value, write_parts};
 use super::pool::{Answer, PoolState};
 use crate::channel::{Channel, Filled, Flushed};
 use crate::engine::{FrameId, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::process::{Descriptors, ProcessEvent, SpawnSpec, Supervisor, Ticket};
 use crate::wire::{
-    Encoding, Frame, FrameHeader, FrameWriter, Kind, PART_FAILED, PART_SKIPPED, Part, PartHeader,
+    Encoding, Frame, FrameHeader, FrameWriter, Kind, PART_FAILED, PART_SKIPPED, Part, PartHeader, with_seq,
 };
 
+/// A frame of so many bytes gets no further calls.
+const FULL_FRAME: usize = 512 * 1024;
 /// Bytes read from one worker before others get their turn.
 const READ_BUDGET: usize = 1 << 20;
 /// The page that is shared with a worker, in bytes, and its words.
@@ -37,8 +40,8 @@ pub(super) struct ProcessCarrier {
     pool: Weak<PoolState>,
     environment: Rc<Environment>,
     spec: Arc<SpawnSpec>,
-    /// Handed to each worker as it is.
-    init: String,
+    /// What each worker is sent first.
+    init: Vec<u8>,
     links: RefCell<BTreeMap<WorkerId, Link>>,
     /// What became of workers that have no link.
     unborn: RefCell<BTreeMap<WorkerId, Json>>,
@@ -75,7 +78,7 @@ impl ProcessCarrier {
         pool: Weak<PoolState>,
         environment: Rc<Environment>,
         spec: SpawnSpec,
-        init: String,
+        init: Vec<u8>,
     ) -> ProcessCarrier {
         ProcessCarrier {
             pool,
@@ -88,17 +91,17 @@ impl ProcessCarrier {
         }
     }
 
+    /// What each worker is sent first: a text and a list of parts.
+    pub(super) fn init_frame(env: sys::napi_env, text: &str, parts: Value) -> napi::Result<Vec<u8>> {
+        let mut frame = FrameWriter::new(FrameHeader::of(Kind::Init));
+        frame.part(plain_part(Encoding::Utf8), text.as_bytes());
+        write_parts(env, parts, &mut frame)?;
+        frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))
+    }
+
     /// Runs something on the link of a worker that is still there.
     fn with<R>(&self, worker: WorkerId, act: impl FnOnce(&mut Link) -> R) -> Option<R> {
         self.links.borrow_mut().get_mut(&worker).map(act)
-    }
-
-    /// `seq` says whether there is a page: without one its descriptor's number is another's in the child.
-    fn init_frame(&self, has_page: bool) -> io::Result<Vec<u8>> {
-        let header = FrameHeader { seq: has_page.into(), ..FrameHeader::of(Kind::Init) };
-        let mut frame = FrameWriter::new(header);
-        frame.part(plain_part(Encoding::Utf8), self.init.as_bytes());
-        frame.finish().map_err(io::Error::other)
     }
 
     /// The descriptors of a new worker, and its link.
@@ -111,7 +114,8 @@ impl ProcessCarrier {
         });
         let (file, page) = shared.map_or((None, None), |(file, page)| (Some(file), Some(page)));
         let mut channel = Channel::new(ours);
-        channel.queue(self.init_frame(page.is_some())?);
+        // Without a page its descriptor's number is another's in the child.
+        channel.queue(with_seq(self.init.clone(), page.is_some().into()));
         let link = Link {
             ticket: Ticket::next(),
             channel,
@@ -312,18 +316,25 @@ impl Carrier for ProcessCarrier {
         let mut writer = FrameWriter::new(header);
         let mut offset = 0;
         for run in runs {
-            let list = pool.encode(run);
+            let list = pool.encode(worker, run);
             let parts = list.and_then(|list| write_parts(self.environment.env, list, &mut writer).ok());
-            let calls = run.calls.len() as u32;
-            match parts.filter(|parts| parts.calls == calls) {
-                Some(parts) => {
-                    for skipped in parts.skipped {
-                        pool.encode_failed(worker, frame, offset + skipped);
-                    }
-                }
-                None => return self.give_up(worker, "calls for it could not be encoded"),
+            let Some(parts) = parts.filter(|parts| (1..=run.calls.len()).contains(&(parts.calls as usize)))
+            else {
+                return self.give_up(worker, "calls for it could not be encoded");
+            };
+            pool.filled(run, parts.calls);
+            let end = offset + parts.calls;
+            let is_full = writer.len() >= FULL_FRAME || (parts.calls as usize) < run.calls.len();
+            if is_full {
+                pool.cut(worker, frame, end);
             }
-            offset += calls;
+            for skipped in parts.skipped {
+                pool.encode_failed(worker, frame, offset + skipped);
+            }
+            if is_full {
+                break;
+            }
+            offset = end;
         }
         self.send_frame(worker, writer);
     }

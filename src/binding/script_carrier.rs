@@ -27,8 +27,9 @@ pub(super) struct ScriptCarrier {
 struct Hooks {
     /// `(worker)`.
     start: Callback,
-    /// `(worker, frame, first call's number, [job, first call, end, …])` → offsets of calls that could not be
-    /// encoded and are not sent.
+    /// `(worker, frame, first call's number, [job, first call, end, …])` → how many runs, how many calls of each
+    /// of these went into the frame, and offsets of those that could not be encoded and are not sent. Runs that
+    /// are not among them, and calls at the end of the last, did not fit.
     send: Callback,
     /// `(worker, [call's number, …])`.
     cancel: Callback,
@@ -77,14 +78,23 @@ impl Carrier for ScriptCarrier {
             runs.iter().flat_map(|run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()]);
         let Ok(bounds) = number_list(self.env, bounds) else { return pool.give_up(worker) };
         let fields = [worker.0, frame.0, seq].map(|field| number(self.env, field.into()));
-        let skipped = self.hooks.send.call(&[fields[0], fields[1], fields[2], bounds]);
-        match skipped.and_then(|skipped| read_numbers(self.env, skipped).ok()) {
-            Some(skipped) => {
-                for offset in skipped {
-                    pool.encode_failed(worker, frame, offset);
-                }
-            }
-            None => pool.give_up(worker),
+        let sent = self.hooks.send.call(&[fields[0], fields[1], fields[2], bounds]);
+        let Some(sent) = sent.and_then(|sent| read_numbers(self.env, sent).ok()) else {
+            return pool.give_up(worker);
+        };
+        let Some((&count, rest)) = sent.split_first() else { return pool.give_up(worker) };
+        let Some((filled, skipped)) = rest.split_at_checked(count as usize) else {
+            return pool.give_up(worker);
+        };
+        for (run, &calls) in runs.iter().zip(filled) {
+            pool.filled(run, calls);
+        }
+        let kept: u32 = filled.iter().sum();
+        if (kept as usize) < runs.iter().map(|run| run.calls.len()).sum() {
+            pool.cut(worker, frame, kept);
+        }
+        for &offset in skipped {
+            pool.encode_failed(worker, frame, offset);
         }
     }
 

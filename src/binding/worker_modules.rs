@@ -5,11 +5,12 @@ use napi_derive::napi;
 
 /// By the names that `require` asks for. `worker` is what a worker starts with: a loader, and the modules that
 /// build.rs has put together. The others are compiled when they are needed.
-const MODULES: [(&str, &str); 6] = [
+const MODULES: [(&str, &str); 7] = [
     ("worker", include_str!(concat!(env!("OUT_DIR"), "/worker.js"))),
     ("record-codec", include_str!("../../lib/record-codec.js")),
     ("error-codec", include_str!("../../lib/error-codec.js")),
     ("errors", include_str!("../../lib/errors.js")),
+    ("tasks", include_str!("../../lib/worker/tasks.js")),
     ("thread", include_str!("../../lib/worker/thread.js")),
     ("ports", include_str!("../../lib/ports.js")),
 ];

@@ -1,49 +1,109 @@
 //! How many calls one frame carries.
 //!
 //! A chunk should take about the target duration: long enough that the price of a frame vanishes, short
-//! enough that nothing waits for it. The cost per call is learned from replies; until it is known, a chunk
-//! is one call. A chunk grows at most eightfold from one reply to the next, so that a few cheap calls at the
-//! head of a job do not lead to a huge chunk of dear ones.
+//! enough that nothing waits for it. The cost per call is learned from replies, and kept per task; until it
+//! is known, a chunk is one call. Within a job, a chunk is at most eight times as large as one that has come back,
+//! whatever is known of its task: the next list may be dearer than the last one. And it grows no larger than
+//! what fitted into a frame.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const GROWTH: u32 = 8;
 /// Weight of the newest observation, as a divisor.
 const SMOOTHING: u32 = 4;
+/// What a call costs a worker beside its function, which is all that is measured.
+const OVERHEAD: Duration = Duration::from_nanos(500);
+/// Tasks that are remembered; there are seldom more than a few.
+const MAX_TASKS: usize = 1024;
 
-/// What is known of the cost of a job's calls.
+/// What is known of the cost of some calls.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cost {
-    per_call: Option<Duration>,
-    largest: u32,
-}
+pub(super) struct Cost(Option<Duration>);
 
 impl Cost {
-    /// `calls` calls ran for `elapsed` in all.
-    pub(super) fn observe(&mut self, calls: u32, elapsed: Duration) {
-        if calls == 0 {
-            return;
-        }
-        let seen = elapsed / calls;
-        self.per_call = Some(match self.per_call {
+    /// A call took this long.
+    fn observe(&mut self, seen: Duration) {
+        self.0 = Some(match self.0 {
             // A rise is believed at once: a chunk too long hurts, one too short hardly does.
             Some(known) if seen < known => known - (known - seen) / SMOOTHING,
             _ => seen,
         });
-        self.largest = self.largest.max(calls);
-    }
-
-    /// How many calls a chunk that may take `budget` holds.
-    pub(super) fn calls_in(&self, budget: Duration) -> u32 {
-        let Some(per_call) = self.per_call else { return 1 };
-        let grown = self.largest.saturating_mul(GROWTH);
-        let fitting = budget.as_nanos() / per_call.as_nanos().max(1);
-        u32::try_from(fitting).unwrap_or(u32::MAX).clamp(1, grown.max(1))
     }
 
     /// How long `calls` calls are expected to take; `None` while nothing is known.
-    pub(super) fn expected(&self, calls: u32) -> Option<Duration> {
-        self.per_call.map(|cost| cost.saturating_mul(calls))
+    pub(super) fn expected(self, calls: u32) -> Option<Duration> {
+        self.0.map(|cost| (cost + OVERHEAD).saturating_mul(calls))
+    }
+
+    /// How many calls fit into `budget`.
+    fn calls_in(self, budget: Duration) -> u32 {
+        let Some(per_call) = self.expected(1) else { return 1 };
+        u32::try_from(budget.as_nanos() / per_call.as_nanos()).unwrap_or(u32::MAX)
+    }
+}
+
+/// What is known of the cost of each task.
+#[derive(Debug, Default)]
+pub(super) struct Costs(BTreeMap<u32, Cost>);
+
+impl Costs {
+    /// What is known of a job's calls: that of its task, or its own where it has none.
+    pub(super) fn of(&self, task: Option<u32>, pace: &Pace) -> Cost {
+        task.map_or(pace.cost, |task| self.0.get(&task).copied().unwrap_or_default())
+    }
+
+    /// How many calls of a task fit into `budget`.
+    pub(super) fn calls_in(&self, task: u32, budget: Duration) -> u32 {
+        self.0.get(&task).map_or(1, |cost| cost.calls_in(budget).max(1))
+    }
+
+    /// Calls of a job took this long each.
+    pub(super) fn observe(&mut self, task: Option<u32>, pace: &mut Pace, seen: Duration) {
+        match task {
+            Some(task) => self.0.entry(task).or_default().observe(seen),
+            None => pace.cost.observe(seen),
+        }
+        if self.0.len() > MAX_TASKS {
+            // The oldest has the lowest number.
+            self.0.pop_first();
+        }
+    }
+}
+
+/// How the chunks of one job have grown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// For a job without a task.
+    cost: Cost,
+    /// Calls of the largest chunk that has come back whole.
+    largest: u32,
+    /// Calls that fit into a frame.
+    fitting: u32,
+}
+
+impl Pace {
+    pub(super) fn new() -> Pace {
+        Pace { cost: Cost::default(), largest: 0, fitting: u32::MAX }
+    }
+
+    /// How many calls a chunk that may take `budget` holds.
+    pub(super) fn calls_in(&self, cost: Cost, budget: Duration) -> u32 {
+        cost.calls_in(budget).min(self.largest.saturating_mul(GROWTH)).min(self.fitting).max(1)
+    }
+
+    /// A chunk of so many calls has come back.
+    pub(super) fn grow(&mut self, calls: u32) {
+        self.largest = self.largest.max(calls);
+    }
+
+    /// So many calls went into a frame, all that there were for it or, with `cut`, as many as fitted.
+    pub(super) fn sent(&mut self, calls: u32, cut: bool) {
+        if cut {
+            self.fitting = calls.max(1);
+        } else if calls >= self.fitting {
+            self.fitting = self.fitting.saturating_mul(2);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::chunk::Cost;
+use super::chunk::Pace;
 use super::keyed::Keyed;
 use super::{JobSpec, WorkerId};
 
@@ -16,7 +16,9 @@ const MAX_STRIKES: u8 = 3;
 pub(super) struct Job {
     pub(super) timeout: Option<Duration>,
     pub(super) stop_key_on_error: bool,
-    pub(super) cost: Cost,
+    pub(super) task: Option<u32>,
+    pub(super) chunk: Option<u32>,
+    pub(super) pace: Pace,
     /// When it was submitted, for the statistics.
     pub(super) submitted: Duration,
     /// Calls whose outcome has not been told. The job ends with the last of them.
@@ -46,7 +48,9 @@ impl Job {
         Job {
             timeout: spec.timeout,
             stop_key_on_error: spec.stop_key_on_error,
-            cost: Cost::default(),
+            task: spec.task,
+            chunk: spec.chunk,
+            pace: Pace::new(),
             submitted: now,
             unsettled: spec.calls,
             waiting,
@@ -126,11 +130,13 @@ impl Job {
         }
     }
 
-    /// A call in flight has settled. Returns the waiting calls that settle with it, as skipped.
-    pub(super) fn settled(&mut self, call: u32, failed: bool) -> Vec<u32> {
+    /// Calls in flight have settled. Returns the waiting calls that settle with them, as skipped.
+    pub(super) fn settled(&mut self, calls: Range<u32>, failed: bool) -> Vec<u32> {
         match &mut self.waiting {
             Waiting::Plain(..) => Vec::new(),
-            Waiting::Keyed(keyed) => keyed.settled(call, failed && self.stop_key_on_error),
+            Waiting::Keyed(keyed) => {
+                calls.flat_map(|call| keyed.settled(call, failed && self.stop_key_on_error)).collect()
+            }
         }
     }
 
@@ -141,14 +147,25 @@ impl Job {
         }
     }
 
-    /// Takes everything that waits, as ranges.
-    pub(super) fn drain(&mut self) -> Vec<Range<u32>> {
+    /// Takes what waits from this call on, as ranges.
+    pub(super) fn drain_from(&mut self, from: u32) -> Vec<Range<u32>> {
         match &mut self.waiting {
             Waiting::Plain(ranges, count) => {
-                *count = 0;
-                ranges.drain(..).collect()
+                let all = std::mem::take(ranges);
+                let mut taken = Vec::new();
+                for range in all {
+                    let middle = from.clamp(range.start, range.end);
+                    if range.start < middle {
+                        ranges.push_back(range.start..middle);
+                    }
+                    if middle < range.end {
+                        *count -= u64::from(range.end - middle);
+                        taken.push(middle..range.end);
+                    }
+                }
+                taken
             }
-            Waiting::Keyed(keyed) => keyed.drain().into_iter().map(|call| call..call + 1).collect(),
+            Waiting::Keyed(keyed) => keyed.drain_from(from).into_iter().map(|call| call..call + 1).collect(),
         }
     }
 

@@ -88,11 +88,18 @@ impl Keyed {
         }
     }
 
-    /// Takes everything that waits.
-    pub(super) fn drain(&mut self) -> Vec<u32> {
-        self.ready.clear();
-        self.waiting = 0;
-        let mut calls: Vec<u32> = self.keys.iter_mut().flat_map(|key| key.calls.drain(..)).collect();
+    /// Takes what waits from this call on.
+    pub(super) fn drain_from(&mut self, from: u32) -> Vec<u32> {
+        let mut calls = Vec::new();
+        for (number, key) in (0..).zip(&mut self.keys) {
+            // The calls of a key are in order.
+            let at = key.calls.partition_point(|&call| call < from);
+            calls.extend(key.calls.drain(at..));
+            if key.calls.is_empty() {
+                self.ready.remove(&number);
+            }
+        }
+        self.waiting -= calls.len() as u64;
         calls.sort_unstable();
         calls
     }

@@ -10,9 +10,16 @@
 //! - A *job* is a list of calls that were submitted together. Calls are numbered from 0 within it.
 //! - A *chunk* is what one frame carries to a worker: runs of consecutive calls, of one or several jobs.
 //! - A *flight* is a chunk that a worker has and has not answered wholly.
+//! - A *task* is what the calls of several jobs have in common: what is learned of their cost stays with it.
 //! - A call is *begun* when its worker has said so (a counter in shared memory that is read when it
 //!   matters), *answered* when its result has come, *settled* when its caller has been told the outcome.
 //!   It settles exactly once.
+//!
+//! # Three ways out for a job
+//!
+//! - [`Engine::cancel`]: all of it settles at once; what runs has the grace period to stop in.
+//! - [`Engine::drop_calls`]: the same for its calls from one on, but what runs may take as long as it likes.
+//! - [`Engine::cut`]: calls of a chunk that did not fit into its frame wait again, as if never handed out.
 //!
 //! # The life of a worker
 //!
@@ -72,6 +79,8 @@ pub struct Config {
     pub grace: Duration,
     /// How long the work of one chunk should take.
     pub target: Duration,
+    /// How many calls a worker runs at the same time; at least 1.
+    pub concurrency: u32,
     /// Whether workers start at the first submission instead of at [`Engine::start`].
     pub lazy: bool,
 }
@@ -93,6 +102,13 @@ pub struct JobSpec {
     /// One call to each worker: no worker gets a second one while others that were there, or on their way,
     /// at the submission are still starting.
     pub spread: bool,
+    /// What its calls have in common with those of other jobs, so that what one has cost says what the
+    /// others will.
+    pub task: Option<u32>,
+    /// So many calls to a chunk, whatever they cost.
+    pub chunk: Option<u32>,
+    /// The caller holds back by itself: `max_queue` is not for this job.
+    pub unbounded: bool,
 }
 
 /// Why a submission is refused.

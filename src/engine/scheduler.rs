@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::chunk::share;
+use super::chunk::{Costs, share};
 use super::job::Job;
 use super::stats::{Durations, Stats, WorkerState, WorkerStats};
 use super::worker::{CallState, Flight, FlightCall, Phase, Retire, Worker, is_reached};
@@ -39,6 +39,7 @@ pub struct Engine {
     /// Jobs with waiting calls. Older jobs first, so what goes back is at the head again.
     queue: BTreeSet<JobId>,
     workers: BTreeMap<WorkerId, Worker>,
+    costs: Costs,
     actions: VecDeque<Action>,
     next_job: u64,
     next_worker: u32,
@@ -66,11 +67,16 @@ pub struct Engine {
 impl Engine {
     pub fn new(config: Config) -> Engine {
         Engine {
-            config: Config { workers: config.workers.max(1), ..config },
+            config: Config {
+                workers: config.workers.max(1),
+                concurrency: config.concurrency.max(1),
+                ..config
+            },
             mode: Mode::Open,
             jobs: BTreeMap::new(),
             queue: BTreeSet::new(),
             workers: BTreeMap::new(),
+            costs: Costs::default(),
             actions: VecDeque::new(),
             next_job: 0,
             next_worker: 0,
@@ -107,7 +113,7 @@ impl Engine {
         }
         debug_assert!(spec.keys.as_ref().is_none_or(|keys| keys.len() == spec.calls as usize));
         let calls = u64::from(spec.calls);
-        if let Some(max) = self.config.max_queue {
+        if let Some(max) = self.config.max_queue.filter(|_| !spec.unbounded) {
             let busy = self.workers.values().filter(|worker| worker.is_live() && worker.is_busy()).count();
             let free = self.config.workers.saturating_sub(busy) as u64;
             if self.waiting + calls > max.saturating_add(free) {
@@ -132,19 +138,33 @@ impl Engine {
     /// Settles what is left of a job as aborted, at once. What runs is told to stop, and its worker is
     /// replaced when it does not.
     pub fn cancel(&mut self, job: JobId) {
-        self.settle_waiting(job, Outcome::Aborted);
+        self.give_back(job, 0, true);
+    }
+
+    /// Settles the calls of a job from this one on as aborted, at once. What runs is told to stop, but nothing
+    /// is done when it does not.
+    pub fn drop_calls(&mut self, job: JobId, from: u32) {
+        self.give_back(job, from, false);
+    }
+
+    fn give_back(&mut self, job: JobId, from: u32, kill: bool) {
+        self.settle_waiting(job, from, Outcome::Aborted);
         let mut hits = Vec::new();
         for (&id, worker) in &mut self.workers {
             let mut seqs = Vec::new();
             for flight in &mut worker.flights {
                 for offset in 0..flight.calls.len() {
                     let call = &mut flight.calls[offset];
-                    if call.job == job && call.state.is_wanted() {
-                        flight.watched = true;
-                        flight.expected = None;
-                        call.state = match call.state {
-                            CallState::Begun { .. } => CallState::Abandoned { since: Duration::ZERO },
-                            _ => CallState::Revoked,
+                    if call.job == job && call.index >= from && call.state.is_wanted() {
+                        let begun = matches!(call.state, CallState::Begun { .. });
+                        flight.watched |= kill;
+                        if kill {
+                            flight.expected = None;
+                        }
+                        call.state = match (kill, begun) {
+                            (true, true) => CallState::Abandoned { since: Duration::ZERO },
+                            (true, false) => CallState::Revoked,
+                            (false, begun) => CallState::Dropped { begun },
                         };
                         hits.push(call.index);
                         seqs.push(flight.seq(offset));
@@ -258,6 +278,7 @@ impl Engine {
                 match call.state {
                     CallState::Sent => call.state = CallState::Begun { ran: Duration::ZERO },
                     CallState::Revoked => call.state = CallState::Abandoned { since: Duration::ZERO },
+                    CallState::Dropped { .. } => call.state = CallState::Dropped { begun: true },
                     _ => {}
                 }
             }
@@ -301,7 +322,9 @@ impl Engine {
             }
         }
         flight.unanswered -= calls;
-        if flight.unanswered == 0 {
+        let size = flight.calls.len() as u32;
+        let is_over = flight.unanswered == 0;
+        if is_over {
             worker.flights.remove(place);
         }
         worker.done += u64::from(calls);
@@ -310,12 +333,17 @@ impl Engine {
         self.run_time.record(elapsed / calls.max(1), calls.into());
         for run in &answered {
             if let Some(job) = self.jobs.get_mut(&run.job) {
-                job.cost.observe(calls, elapsed);
+                self.costs.observe(
+                    job.task,
+                    &mut job.pace,
+                    elapsed / (calls.max(1) * self.config.concurrency),
+                );
+                if is_over {
+                    job.pace.grow(size);
+                }
             }
-            for call in run.calls.clone() {
-                self.running -= 1;
-                self.count_settled(run.job, call, failed);
-            }
+            self.running -= run.calls.len() as u64;
+            self.count_settled(run.job, run.calls.clone(), failed);
         }
         Ok(answered)
     }
@@ -337,8 +365,42 @@ impl Engine {
         }
         if wanted {
             self.running -= 1;
-            self.count_settled(job, index, true);
+            self.count_settled(job, index..index + 1, true);
         }
+    }
+
+    /// Only the first calls of a chunk fitted into its frame, and it goes with these. The others wait again.
+    /// To be told before anything else of that worker.
+    pub fn cut(&mut self, id: WorkerId, frame: FrameId, kept: u32) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(flight) = worker.flights.back_mut().filter(|flight| flight.frame == frame) else { return };
+        let rest = flight.calls.split_off(flight.calls.len().min(kept as usize));
+        let unsent = rest.len() as u32;
+        flight.unanswered -= rest.iter().filter(|call| call.state != CallState::Answered).count() as u32;
+        flight.expected =
+            flight.expected.map(|cost| cost.mul_f64(f64::from(kept) / f64::from(kept + unsent)));
+        worker.next_seq = worker.next_seq.wrapping_sub(unsent);
+        worker.given -= u64::from(unsent);
+        if flight.unanswered == 0 {
+            worker.flights.pop_back();
+        }
+        for call in rest.into_iter().rev().filter(|call| call.state.is_wanted()) {
+            self.running -= 1;
+            self.put_back(call.job, call.index);
+        }
+    }
+
+    /// A frame was filled with the calls of a job that were meant for it: all, or, with `cut`, as many as
+    /// fitted.
+    pub fn filled(&mut self, job: JobId, calls: u32, cut: bool) {
+        if let Some(job) = self.jobs.get_mut(&job) {
+            job.pace.sent(calls, cut);
+        }
+    }
+
+    /// How many calls of a task make a chunk, by what is known of their cost; 1 while nothing is.
+    pub fn calls_per_chunk(&self, task: u32) -> u32 {
+        self.costs.calls_in(task, self.config.target)
     }
 
     /// Every worker that is not gone.
@@ -491,6 +553,15 @@ impl Engine {
 
     /// Stops workers that are to be replaced and have nothing left to do.
     fn retire_spent(&mut self) {
+        if let Some(max) = self.config.max_calls_per_worker {
+            // Its successor boots while it works on the last that it may.
+            let spent = |worker: &Worker| worker.given >= max && worker.retire.is_none();
+            let ids: Vec<WorkerId> =
+                self.workers.iter().filter(|(_, worker)| spent(worker)).map(|(&id, _)| id).collect();
+            for id in ids {
+                self.retire(id, Retire::Now);
+            }
+        }
         let spent = |worker: &Worker| {
             worker.phase == Phase::Ready && worker.retire == Some(Retire::Now) && !worker.is_busy()
         };
@@ -501,9 +572,10 @@ impl Engine {
         }
     }
 
-    /// First every idle worker gets a chunk, the warmest first; then workers whose chunk will soon be done
-    /// get a second one, so that they need not wait out a round trip. A worker that is starting gets its call
-    /// of a spread job ahead, which saves the first result a round trip.
+    /// First every worker that could run more at the same time gets a chunk: the least busy, and of these the
+    /// warmest, first. Then workers whose chunk will soon be done get a second one, so that they need not wait
+    /// out a round trip. A worker that is starting gets its call of a spread job ahead, which saves the first
+    /// result a round trip.
     fn dispatch(&mut self, now: Duration) {
         if self.waiting == 0 {
             return;
@@ -513,32 +585,36 @@ impl Engine {
             Phase::Ready => worker.retire != Some(Retire::Now),
             Phase::Stopping { .. } | Phase::Dying => false,
         };
-        let mut idle: Vec<(bool, u64, Reverse<WorkerId>)> = Vec::new();
+        let mut idle: Vec<(bool, Reverse<u32>, u64, Reverse<WorkerId>)> = Vec::new();
         let mut soon: Vec<(Duration, WorkerId)> = Vec::new();
         for (&id, worker) in self.workers.iter().filter(|(_, worker)| takes(worker)) {
-            match worker.flights.back() {
-                // Of those that are starting, the one that was first will be ready first.
-                None => idle.push((worker.phase == Phase::Ready, worker.last_used, Reverse(id))),
-                Some(flight) if worker.flights.len() < MAX_FLIGHTS => {
-                    let expected = flight.expected.filter(|&expected| expected <= self.config.target * 2);
-                    soon.extend(expected.map(|expected| (expected, id)));
+            let load = worker.load();
+            if load < self.config.concurrency {
+                if !worker.is_condemned() {
+                    // Of those that are starting, the one that was first will be ready first.
+                    idle.push((worker.phase == Phase::Ready, Reverse(load), worker.last_used, Reverse(id)));
                 }
-                Some(_) => {}
+            } else if worker.flights.len() < MAX_FLIGHTS
+                && let Some(expected) = worker.flights.back().and_then(|flight| flight.expected)
+                && expected <= self.config.target * 2
+            {
+                soon.push((expected, id));
             }
         }
         idle.sort_unstable_by(|one, two| two.cmp(one));
-        for (_, _, Reverse(id)) in idle {
-            self.send_chunk(id, false, now);
+        for (_, Reverse(load), _, Reverse(id)) in idle {
+            self.send_chunk(id, self.config.concurrency - load, now);
         }
         soon.sort_unstable();
         for (_, id) in soon {
-            self.send_chunk(id, true, now);
+            self.send_chunk(id, 0, now);
         }
     }
 
-    /// Sends one chunk to a worker, if there is one for it. `known` asks for calls of known cost only: a
-    /// call that may be long must not wait behind others.
-    fn send_chunk(&mut self, id: WorkerId, known: bool, now: Duration) {
+    /// Sends one chunk to a worker, if there is one for it. So many calls it could begin at once; where that
+    /// is none, it gets calls of known cost only: one that may be long must not wait behind others.
+    fn send_chunk(&mut self, id: WorkerId, lacking: u32, now: Duration) {
+        let known = lacking == 0;
         let workers = self.workers.values().filter(|worker| worker.can_serve()).count();
         let free: Vec<(WorkerId, bool)> = (self.workers.iter())
             .filter(|(other, worker)| **other != id && worker.can_serve() && !worker.is_busy())
@@ -556,22 +632,36 @@ impl Engine {
         let mut expected = Some(Duration::ZERO);
         let mut runs: Vec<Run> = Vec::new();
         let mut watched = false;
+        let mut count = 0;
         let mut emptied = Vec::new();
         for &job_id in &self.queue {
             let Some(job) = self.jobs.get_mut(&job_id) else { continue };
-            if (known && job.cost.expected(1).is_none()) || (ahead && !job.goes_ahead_to(id)) {
+            let cost = self.costs.of(job.task, &job.pace);
+            if (known && cost.expected(1).is_none()) || (ahead && !job.goes_ahead_to(id)) {
                 continue;
             }
-            let mut most = job.cost.calls_in(budget).min(room);
+            if job.chunk.is_some() && !runs.is_empty() {
+                break;
+            }
+            let lacks = lacking.saturating_sub(count);
+            let mut most = match job.chunk {
+                Some(chunk) => {
+                    room = chunk.min(allowed);
+                    room
+                }
+                None if budget.is_zero() => lacks.min(room),
+                None => job.pace.calls_in(cost, budget).max(lacks).min(room),
+            };
             while most > 0
                 && let Some(calls) = job.take(id, most, &free)
             {
-                let count = calls.len() as u32;
-                most -= count;
-                room -= count;
+                let taken = calls.len() as u32;
+                most -= taken;
+                room -= taken;
+                count += taken;
                 watched |= job.timeout.is_some();
-                self.wait_time.record(now.saturating_sub(job.submitted), count.into());
-                let cost = job.cost.expected(count);
+                self.wait_time.record(now.saturating_sub(job.submitted), taken.into());
+                let cost = cost.expected(taken);
                 budget = budget.saturating_sub(cost.unwrap_or(budget));
                 expected = expected.zip(cost).map(|(sum, cost)| sum + cost);
                 match runs.last_mut() {
@@ -584,7 +674,7 @@ impl Engine {
             if job.waiting() == 0 {
                 emptied.push(job_id);
             }
-            if budget.is_zero() || room == 0 {
+            if (budget.is_zero() && count >= lacking) || room == 0 || job.chunk.is_some() {
                 break;
             }
         }
@@ -622,14 +712,9 @@ impl Engine {
             expected,
             watched,
         });
-        let spent = self.config.max_calls_per_worker.is_some_and(|max| worker.given >= max);
         self.waiting -= u64::from(count);
         self.running += u64::from(count);
         self.actions.push_back(Action::Send { worker: id, frame, seq, runs });
-        if spent {
-            // Its successor boots while it works on the last that it may.
-            self.retire(id, Retire::Now);
-        }
     }
 
     fn retire(&mut self, id: WorkerId, how: Retire) {
@@ -710,7 +795,7 @@ impl Engine {
         self.tell_ready(Err(Outcome::BootFailed(id)));
         let jobs: Vec<JobId> = self.queue.iter().copied().collect();
         for job in jobs {
-            self.settle_waiting(job, Outcome::BootFailed(id));
+            self.settle_waiting(job, 0, Outcome::BootFailed(id));
         }
     }
 
@@ -800,7 +885,10 @@ impl Engine {
                         *since += step;
                         overdue |= *since >= grace;
                     }
-                    CallState::Sent | CallState::Revoked | CallState::Answered => {}
+                    CallState::Sent
+                    | CallState::Revoked
+                    | CallState::Dropped { .. }
+                    | CallState::Answered => {}
                 }
             }
         }
@@ -849,7 +937,7 @@ impl Engine {
                                 want(self.config.grace.saturating_sub(since), self.config.grace);
                             }
                             CallState::Revoked => want(self.config.grace, self.config.grace),
-                            CallState::Answered => {}
+                            CallState::Dropped { .. } | CallState::Answered => {}
                         }
                     }
                 }
@@ -868,7 +956,7 @@ impl Engine {
     fn settle_everything(&mut self, outcome: Outcome) {
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for job in jobs {
-            self.settle_waiting(job, outcome);
+            self.settle_waiting(job, 0, outcome);
         }
         let mut hits = Vec::new();
         for worker in self.workers.values_mut() {
@@ -885,17 +973,19 @@ impl Engine {
         }
     }
 
-    /// Settles the calls of a job that wait.
-    fn settle_waiting(&mut self, id: JobId, outcome: Outcome) {
+    /// Settles the calls of a job that wait, from this one on.
+    fn settle_waiting(&mut self, id: JobId, from: u32, outcome: Outcome) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        self.queue.remove(&id);
-        for calls in job.drain() {
+        for calls in job.drain_from(from) {
             let count = calls.len() as u64;
             self.waiting -= count;
             self.done += count;
             self.failed += count;
             job.unsettled -= count as u32;
             self.actions.push_back(Action::Settle { job: id, calls, outcome });
+        }
+        if job.waiting() == 0 {
+            self.queue.remove(&id);
         }
         if job.unsettled == 0 {
             self.jobs.remove(&id);
@@ -911,7 +1001,7 @@ impl Engine {
     /// Settles a call that is neither waiting nor in flight any more.
     fn settle_ended(&mut self, job: JobId, call: u32, outcome: Outcome) {
         self.push_settle(job, call..call + 1, outcome);
-        self.count_settled(job, call, true);
+        self.count_settled(job, call..call + 1, true);
     }
 
     fn push_settle(&mut self, job: JobId, calls: Range<u32>, outcome: Outcome) {
@@ -927,13 +1017,13 @@ impl Engine {
         self.actions.push_back(Action::Settle { job, calls, outcome });
     }
 
-    /// Books a call as settled, and what follows from it for its key and its job.
-    fn count_settled(&mut self, id: JobId, call: u32, failed: bool) {
-        self.done += 1;
-        self.failed += u64::from(failed);
+    /// Books calls as settled, and what follows from it for their keys and their job.
+    fn count_settled(&mut self, id: JobId, calls: Range<u32>, failed: bool) {
+        self.done += calls.len() as u64;
+        self.failed += if failed { calls.len() as u64 } else { 0 };
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.unsettled -= 1;
-        let skipped = job.settled(call, failed);
+        job.unsettled -= calls.len() as u32;
+        let skipped = job.settled(calls, failed);
         job.unsettled -= skipped.len() as u32;
         self.waiting -= skipped.len() as u64;
         self.done += skipped.len() as u64;

@@ -18,19 +18,23 @@ fn config(workers: usize) -> Config {
         idle_timeout: None,
         grace: 500 * MS,
         target: MS,
+        concurrency: 1,
         lazy: false,
     }
 }
 
-/// A worker as the engine's counterpart sees it: it runs what it was sent, one call after another.
+/// A call as a worker knows it: frame, offset, seq, job, index.
+type Sent = (FrameId, u32, u32, JobId, u32);
+
+/// A worker as the engine's counterpart sees it: it begins what it was sent in that order.
 #[derive(Default)]
 struct FakeWorker {
     booted: bool,
     killed: bool,
     stopping: bool,
-    /// (frame, offset, seq, job, call), in the order of sending.
-    calls: VecDeque<(FrameId, u32, u32, JobId, u32)>,
-    begun: bool,
+    /// What it has not begun.
+    calls: VecDeque<Sent>,
+    running: Vec<Sent>,
     mark: u32,
     revoked: Vec<u32>,
     given: u64,
@@ -48,6 +52,9 @@ struct World {
     ready: Vec<Result<(), Outcome>>,
     closed: u32,
     cost: Duration,
+    concurrency: usize,
+    /// How many calls fit into a frame.
+    fitting: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +65,7 @@ enum Settled {
 
 impl World {
     fn new(config: Config) -> World {
+        let concurrency = config.concurrency as usize;
         let mut world = World {
             engine: Engine::new(config),
             now: Duration::ZERO,
@@ -69,6 +77,8 @@ impl World {
             ready: Vec::new(),
             closed: 0,
             cost: 10 * MS,
+            concurrency,
+            fitting: u32::MAX,
         };
         world.engine.start();
         world.pump();
@@ -104,20 +114,28 @@ impl World {
                     assert!(fake.booted || spread, "ahead of its start go calls of spread jobs only");
                     assert!(!fake.killed && !fake.stopping, "sent to one that can work");
                     let calls = runs.into_iter().flat_map(|run| run.calls.map(move |call| (run.job, call)));
-                    for (offset, (job, call)) in (0..).zip(calls) {
+                    let calls: Vec<(JobId, u32)> = calls.collect();
+                    let kept = self.fitting.min(calls.len() as u32);
+                    for (offset, &(job, call)) in (0..kept).zip(&calls) {
                         fake.calls.push_back((frame, offset, seq.wrapping_add(offset), job, call));
                         fake.given += 1;
                     }
-                    let mut frames: Vec<FrameId> = fake.calls.iter().map(|call| call.0).collect();
+                    let mut frames: Vec<FrameId> =
+                        fake.running.iter().chain(&fake.calls).map(|call| call.0).collect();
+                    frames.sort_unstable_by_key(|frame| frame.0);
                     frames.dedup();
-                    assert!(frames.len() <= 2, "more frames under way than allowed");
+                    assert!(frames.len() <= self.concurrency.max(2), "more frames under way than allowed");
+                    if (kept as usize) < calls.len() {
+                        self.engine.filled(calls[0].0, kept, true);
+                        self.engine.cut(worker, frame, kept);
+                    }
                 }
                 Action::Cancel { worker, seqs } => {
                     self.workers.get_mut(&worker).unwrap().revoked.extend(seqs);
                 }
                 Action::Stop { worker } => {
                     let fake = self.workers.get_mut(&worker).unwrap();
-                    assert!(fake.calls.is_empty(), "stopped while it has work");
+                    assert!(fake.calls.is_empty() && fake.running.is_empty(), "stopped while it has work");
                     fake.stopping = true;
                 }
                 Action::Kill { worker } => self.workers.get_mut(&worker).unwrap().killed = true,
@@ -155,8 +173,9 @@ impl World {
 
     /// The worker begins its next call.
     fn begin(&mut self, id: WorkerId) {
+        let concurrency = self.concurrency;
         let fake = self.workers.get_mut(&id).unwrap();
-        if fake.killed || fake.begun || !fake.booted {
+        if fake.killed || fake.running.len() >= concurrency || !fake.booted {
             return;
         }
         let Some(&(frame, offset, seq, job, call)) = fake.calls.front() else { return };
@@ -167,20 +186,24 @@ impl World {
             self.pump();
             return;
         }
-        fake.begun = true;
+        fake.running.extend(fake.calls.pop_front());
         fake.mark = seq;
         *self.executions.entry((job, call)).or_default() += 1;
         self.begun_order.push((job, call));
     }
 
-    /// The worker finishes the call that it runs.
+    /// The worker finishes the oldest call that it runs.
     fn finish(&mut self, id: WorkerId, failed: bool) {
+        self.finish_nth(id, 0, failed);
+    }
+
+    /// The worker finishes one of the calls that it runs.
+    fn finish_nth(&mut self, id: WorkerId, nth: usize, failed: bool) {
         let fake = self.workers.get_mut(&id).unwrap();
-        if !fake.begun {
+        if fake.running.is_empty() {
             return;
         }
-        fake.begun = false;
-        let (frame, offset, _, job, call) = fake.calls.pop_front().unwrap();
+        let (frame, offset, _, job, call) = fake.running.remove(nth % fake.running.len());
         let cost = self.cost;
         for run in self.engine.replied(id, frame, offset, 1, failed, cost).unwrap() {
             assert_eq!((run.job, run.calls.clone(), run.offset), (job, call..call + 1, 0));
@@ -231,7 +254,9 @@ impl World {
                 }
             }
             let settled = self.specs.values().map(|spec| spec.calls as usize).sum::<usize>();
-            if self.settled.len() == settled && self.workers.values().all(|fake| fake.calls.is_empty()) {
+            if self.settled.len() == settled
+                && self.workers.values().all(|fake| fake.calls.is_empty() && fake.running.is_empty())
+            {
                 return;
             }
             if self.engine.next_tick(self.now).is_some() {
@@ -581,16 +606,136 @@ fn replies_that_cannot_be_are_violations() {
     assert!(world.workers[&id].killed);
 }
 
+#[test]
+fn a_worker_runs_as_many_calls_at_the_same_time_as_it_may() {
+    let mut world = World::new(Config { concurrency: 3, ..config(2) });
+    let job = world.calls(8);
+    world.boot_all();
+    let ids: Vec<WorkerId> = world.workers.keys().copied().collect();
+    assert!(world.workers.values().all(|fake| fake.calls.len() == 3), "three for each, two wait");
+    for _ in 0..3 {
+        world.begin(ids[0]);
+    }
+    assert_eq!(world.workers[&ids[0]].running.len(), 3);
+    world.finish_nth(ids[0], 1, false);
+    assert_eq!(world.workers[&ids[0]].calls.len(), 1, "one that is done makes room for one");
+    world.run_to_end();
+    assert!((0..8).all(|call| world.outcome(job, call) == Some(Settled::Replied { failed: false })));
+}
+
+#[test]
+fn a_call_that_was_given_up_keeps_others_from_its_worker_where_several_run() {
+    let mut world = World::new(Config { concurrency: 2, ..config(1) });
+    world.boot_all();
+    let id = world.worker(0).unwrap();
+    let slow = world.calls(1);
+    let neighbour = world.calls(1);
+    world.begin(id);
+    world.begin(id);
+    world.engine.begun(id, world.workers[&id].mark);
+    world.engine.cancel(slow);
+    world.pump();
+    let later = world.calls(1);
+    assert!(world.workers[&id].calls.is_empty(), "nothing new for it");
+    world.pass(600 * MS);
+    assert!(world.workers[&id].killed, "the grace period is over");
+    world.die(id);
+    assert_eq!(world.outcome(slow, 0), Some(Settled::Ended(Outcome::Aborted)));
+    assert_eq!(world.outcome(neighbour, 0), Some(Settled::Ended(Outcome::Exited(id))));
+    world.run_to_end();
+    assert_eq!(world.outcome(later, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn dropped_calls_settle_at_once_and_nobody_is_killed_for_them() {
+    let mut world = World::new(Config { idle_timeout: None, ..config(1) });
+    let job = world.calls(5);
+    world.boot_all();
+    let id = world.worker(0).unwrap();
+    world.begin(id);
+    world.engine.begun(id, world.workers[&id].mark);
+    world.engine.drop_calls(job, 0);
+    world.pump();
+    assert!((0..5).all(|call| world.outcome(job, call) == Some(Settled::Ended(Outcome::Aborted))));
+    assert_eq!(world.workers[&id].revoked.len(), 1, "what runs is told");
+    world.pass(60_000 * MS);
+    assert!(!world.workers[&id].killed);
+    world.finish(id, false);
+    assert!(!world.engine.is_held());
+}
+
+#[test]
+fn calls_before_the_place_from_which_a_job_is_dropped_go_on() {
+    let mut world = World::new(config(1));
+    let job = world.calls(5);
+    world.boot_all();
+    world.engine.drop_calls(job, 3);
+    world.run_to_end();
+    let outcomes: Vec<_> = (0..5).map(|call| world.outcome(job, call).unwrap()).collect();
+    assert_eq!(outcomes[..3], [Settled::Replied { failed: false }; 3]);
+    assert_eq!(outcomes[3..], [Settled::Ended(Outcome::Aborted); 2]);
+}
+
+#[test]
+fn what_does_not_fit_into_a_frame_waits_in_its_place() {
+    let mut world = World::new(config(1));
+    world.cost = MS / 1000;
+    world.fitting = 3;
+    let job = world.calls(100);
+    world.boot_all();
+    world.run_to_end();
+    let begun: Vec<u32> = world.begun_order.iter().map(|&(_, call)| call).collect();
+    assert_eq!(begun, (0..100).collect::<Vec<u32>>());
+    assert!((0..100).all(|call| world.outcome(job, call).is_some()));
+}
+
+#[test]
+fn what_one_job_has_cost_is_known_of_the_next_of_its_task() {
+    let mut world = World::new(config(1));
+    world.cost = MS / 1000;
+    let spec = JobSpec { calls: 2000, task: Some(7), ..JobSpec::default() };
+    assert_eq!(world.engine.calls_per_chunk(7), 1);
+    world.submit(spec).unwrap();
+    world.boot_all();
+    world.run_to_end();
+    let known = world.engine.calls_per_chunk(7);
+    assert!((100..=1000).contains(&known), "{known} calls of 1.5 microseconds are about a millisecond");
+    assert_eq!(world.engine.calls_per_chunk(8), 1, "another task is another matter");
+}
+
+#[test]
+fn a_chunk_size_that_is_asked_for_is_kept_to() {
+    let mut world = World::new(config(2));
+    let spec = JobSpec { calls: 10, chunk: Some(4), ..JobSpec::default() };
+    world.submit(spec).unwrap();
+    world.boot_all();
+    let mut sizes: Vec<usize> = world.workers.values().map(|fake| fake.calls.len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [4, 4]);
+    world.run_to_end();
+}
+
+#[test]
+fn a_job_that_holds_back_by_itself_is_never_refused() {
+    let mut world = World::new(Config { max_queue: Some(1), ..config(1) });
+    let spec = |unbounded| JobSpec { calls: 50, unbounded, ..JobSpec::default() };
+    assert!(world.submit(spec(false)).is_err());
+    assert!(world.submit(spec(true)).is_ok());
+    world.run_to_end();
+}
+
 // ---- Any order of events ---------------------------------------------------------------------------------
 
 #[derive(Clone, Debug)]
 enum Event {
-    Submit { calls: u32, keys: Option<u32>, timeout: bool, retries: u32, stop: bool },
+    Submit { calls: u32, keys: Option<u32>, timeout: bool, retries: u32, stop: bool, chunk: Option<u32> },
     Cancel(usize),
+    DropCalls(usize, u32),
+    Fitting(u32),
     Boot(usize),
     LoadFailed(usize),
     Begin(usize),
-    Finish(usize, bool),
+    Finish(usize, usize, bool),
     Die(usize),
     Tick(u64),
     Memory(usize),
@@ -602,16 +747,26 @@ enum Event {
 }
 
 fn events() -> impl Strategy<Value = Event> {
-    let submit = (0u32..12, prop::option::of(1u32..4), any::<bool>(), 0u32..3, any::<bool>());
+    let submit = (
+        0u32..12,
+        prop::option::of(1u32..4),
+        any::<bool>(),
+        0u32..3,
+        any::<bool>(),
+        prop::option::of(1u32..5),
+    );
     prop_oneof![
-        4 => submit.prop_map(|(calls, keys, timeout, retries, stop)| {
-            Event::Submit { calls, keys, timeout, retries, stop }
+        4 => submit.prop_map(|(calls, keys, timeout, retries, stop, chunk)| {
+            Event::Submit { calls, keys, timeout, retries, stop, chunk }
         }),
         1 => any::<usize>().prop_map(Event::Cancel),
+        1 => (any::<usize>(), 0u32..12).prop_map(|(nth, from)| Event::DropCalls(nth, from)),
+        1 => (1u32..5).prop_map(Event::Fitting),
         6 => any::<usize>().prop_map(Event::Boot),
         1 => any::<usize>().prop_map(Event::LoadFailed),
         20 => any::<usize>().prop_map(Event::Begin),
-        20 => (any::<usize>(), any::<bool>()).prop_map(|(nth, failed)| Event::Finish(nth, failed)),
+        20 => (any::<usize>(), 0usize..3, any::<bool>())
+            .prop_map(|(worker, nth, failed)| Event::Finish(worker, nth, failed)),
         4 => any::<usize>().prop_map(Event::Die),
         4 => (0u64..400).prop_map(Event::Tick),
         1 => any::<usize>().prop_map(Event::Memory),
@@ -622,13 +777,15 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 fn configs() -> impl Strategy<Value = Config> {
-    (1usize..4, prop::option::of(1u64..5), any::<bool>(), any::<bool>(), any::<bool>(), 0u64..300).prop_map(
-        |(workers, max_calls, memory, idle, lazy, grace)| Config {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (1usize..4, prop::option::of(1u64..5), flags, 0u64..300, 1u32..4).prop_map(
+        |(workers, max_calls, (memory, idle, lazy), grace, concurrency)| Config {
             max_calls_per_worker: max_calls,
             max_worker_memory: memory.then_some(1000),
             idle_timeout: idle.then_some(200 * MS),
             grace: grace as u32 * MS,
             lazy,
+            concurrency,
             ..config(workers)
         },
     )
@@ -636,7 +793,7 @@ fn configs() -> impl Strategy<Value = Config> {
 
 fn apply(world: &mut World, event: Event) {
     match event {
-        Event::Submit { calls, keys, timeout, retries, stop } => {
+        Event::Submit { calls, keys, timeout, retries, stop, chunk } => {
             // Any order of keys, numbered by their first call.
             let keys = keys.map(|count| {
                 let mut names = Vec::new();
@@ -653,13 +810,22 @@ fn apply(world: &mut World, event: Event) {
             });
             let timeout = timeout.then_some(50 * MS);
             let spread = retries == 1;
-            let _ = world.submit(JobSpec { calls, keys, timeout, retries, stop_key_on_error: stop, spread });
+            let (task, stop_key_on_error, unbounded) = (chunk.is_none().then_some(calls % 3), stop, false);
+            let spec =
+                JobSpec { calls, keys, timeout, retries, stop_key_on_error, spread, task, chunk, unbounded };
+            let _ = world.submit(spec);
         }
         Event::Cancel(nth) => {
             if let Some(&job) = world.specs.keys().nth(nth % world.specs.len().max(1)) {
                 world.engine.cancel(job);
             }
         }
+        Event::DropCalls(nth, from) => {
+            if let Some(&job) = world.specs.keys().nth(nth % world.specs.len().max(1)) {
+                world.engine.drop_calls(job, from);
+            }
+        }
+        Event::Fitting(calls) => world.fitting = calls,
         Event::AwaitReady => world.engine.await_ready(),
         Event::Remove => world.engine.remove_workers(),
         Event::Close => world.engine.close(),
@@ -667,7 +833,9 @@ fn apply(world: &mut World, event: Event) {
         Event::Tick(passed) => world.tick(passed as u32 * MS),
         Event::Boot(nth) => with_worker(world, nth, World::boot),
         Event::Begin(nth) => with_worker(world, nth, World::begin),
-        Event::Finish(nth, failed) => with_worker(world, nth, |world, id| world.finish(id, failed)),
+        Event::Finish(worker, nth, failed) => {
+            with_worker(world, worker, |world, id| world.finish_nth(id, nth, failed));
+        }
         Event::Die(nth) => with_worker(world, nth, World::die),
         Event::Memory(nth) => with_worker(world, nth, |world, id| world.engine.memory(id, 5000)),
         Event::LoadFailed(nth) => with_worker(world, nth, |world, id| {
@@ -680,9 +848,7 @@ fn apply(world: &mut World, event: Event) {
         Event::EncodeFailed(nth) => with_worker(world, nth, |world, id| {
             // The last call of what was sent turns out not to be encodable.
             let fake = world.workers.get_mut(&id).unwrap();
-            let least = if fake.begun { 1 } else { 0 };
-            if fake.calls.len() > least {
-                let (frame, offset, seq, job, call) = fake.calls.pop_back().unwrap();
+            if let Some((frame, offset, seq, job, call)) = fake.calls.pop_back() {
                 let revoked = fake.revoked.contains(&seq);
                 world.engine.encode_failed(id, frame, offset);
                 if !revoked && !world.settled.contains_key(&(job, call)) {

@@ -73,6 +73,8 @@ pub(super) enum CallState {
     Revoked,
     /// Settled without an answer while it ran, this much running time ago.
     Abandoned { since: Duration },
+    /// Settled without an answer; whether it is run or skipped does not matter.
+    Dropped { begun: bool },
     /// Answered: whether it settled by that or before does not matter any more.
     Answered,
 }
@@ -112,6 +114,17 @@ impl Worker {
     pub(super) fn is_busy(&self) -> bool {
         !self.flights.is_empty()
     }
+
+    /// How many calls it has and has not answered.
+    pub(super) fn load(&self) -> u32 {
+        self.flights.iter().map(|flight| flight.unanswered).sum()
+    }
+
+    /// Whether it runs a call that was given up and may be the reason to kill it.
+    pub(super) fn is_condemned(&self) -> bool {
+        let abandoned = |call: &FlightCall| matches!(call.state, CallState::Abandoned { .. });
+        self.flights.iter().filter(|flight| flight.watched).any(|flight| flight.calls.iter().any(abandoned))
+    }
 }
 
 impl Flight {
@@ -121,7 +134,10 @@ impl Flight {
     }
 
     pub(super) fn begun_any(&self) -> bool {
-        self.calls.iter().any(|call| !matches!(call.state, CallState::Sent | CallState::Revoked))
+        let not_begun = |state| {
+            matches!(state, CallState::Sent | CallState::Revoked | CallState::Dropped { begun: false })
+        };
+        self.calls.iter().any(|call| !not_begun(call.state))
     }
 }
 

@@ -2,6 +2,12 @@
 
 use super::{FrameHeader, HEADER_LEN, MAX_BODY_LEN, PART_HEADER_LEN, PartHeader, WireError};
 
+/// The same frame with another `seq`: one that is sent to many need not be built for each.
+pub fn with_seq(mut frame: Vec<u8>, seq: u32) -> Vec<u8> {
+    frame[16..20].copy_from_slice(&seq.to_le_bytes());
+    frame
+}
+
 /// Builds one frame, part by part, in one growing buffer.
 pub struct FrameWriter {
     buffer: Vec<u8>,
@@ -57,6 +63,11 @@ impl FrameWriter {
             buffer.extend_from_slice(bytes);
             Ok::<(), std::convert::Infallible>(())
         });
+    }
+
+    /// How many bytes it has so far.
+    pub fn len(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Ends the frame and gives its bytes.

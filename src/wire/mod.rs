@@ -34,7 +34,7 @@ mod encode;
 mod tests;
 
 pub use decode::{Decoder, Frame, Part};
-pub use encode::FrameWriter;
+pub use encode::{FrameWriter, with_seq};
 
 /// Bytes of a frame's header.
 pub const HEADER_LEN: usize = 24;

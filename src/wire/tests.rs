@@ -159,3 +159,18 @@ fn a_part_that_cannot_be_filled_leaves_no_trace() {
     let empty = FrameWriter::new(FrameHeader::of(Kind::Reply)).finish().unwrap();
     assert_eq!(writer.finish().unwrap(), empty);
 }
+
+#[test]
+fn the_sequence_number_of_a_finished_frame_can_be_changed() {
+    let header = FrameHeader { id: 7, seq: 1, ..FrameHeader::of(Kind::Init) };
+    let mut writer = FrameWriter::new(header);
+    let part = PartHeader { encoding: Encoding::Bytes, codec: 0, flags: 0, calls: 0, tag: 0 };
+    writer.part(part, b"anything");
+    let frame = with_seq(writer.finish().unwrap(), 99);
+    let mut decoder = Decoder::default();
+    decoder.room()[..frame.len()].copy_from_slice(&frame);
+    decoder.received(frame.len());
+    let (changed, parts) = owned(decoder.next_frame().unwrap().unwrap());
+    assert_eq!(changed, FrameHeader { seq: 99, ..header });
+    assert_eq!(parts, [(part, b"anything".to_vec())]);
+}

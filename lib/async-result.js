@@ -1,0 +1,125 @@
+'use strict';
+
+/**
+ * What the `…Async` methods of `Pool` return: Python's `AsyncResult`, which is a promise as well.
+ *
+ * May not know what it is the result of.
+ */
+
+const { randomUUID } = require('node:crypto');
+const { notReadyError, optionError } = require('./errors');
+const { timeoutArgument } = require('./pool-options');
+const { report } = require('./report');
+
+/** @template T */
+class AsyncResult {
+  /** @type {Promise<T>} */
+  #promise;
+  /** @type {'pending' | 'fulfilled' | 'rejected'} */
+  #state = 'pending';
+  /** @type {string | null} */
+  #id = null;
+
+  /**
+   * @param {Promise<T>} promise
+   * @param {((value: T) => void) | null} callback
+   * @param {((error: unknown) => void) | null} errorCallback
+   */
+  constructor(promise, callback, errorCallback) {
+    // Callbacks come first: who has awaited the result finds that they have run.
+    this.#promise = promise.then(
+      (value) => {
+        this.#state = 'fulfilled';
+        if (callback !== null) report(callback, value);
+        return value;
+      },
+      (error) => {
+        this.#state = 'rejected';
+        if (errorCallback !== null) report(errorCallback, error);
+        throw error;
+      },
+    );
+    // Whoever wants to know of a failure asks.
+    this.#promise.catch(() => {});
+  }
+
+  /** Names this result, in logs. */
+  get id() {
+    return (this.#id ??= randomUUID());
+  }
+
+  /**
+   * @param {number} [timeout] milliseconds
+   * @returns {Promise<T>}
+   */
+  get(timeout) {
+    return this.#within(timeout, (limit) => Promise.reject(notReadyError(limit)));
+  }
+
+  /**
+   * @param {number} [timeout] milliseconds
+   * @returns {Promise<void>}
+   */
+  async wait(timeout) {
+    const ignore = () => {};
+    await this.#within(timeout, () => Promise.resolve()).then(ignore, (error) => {
+      if (this.#state === 'pending') throw error;
+    });
+  }
+
+  ready() {
+    return this.#state !== 'pending';
+  }
+
+  successful() {
+    if (this.#state === 'pending') {
+      throw optionError('successful()', undefined, 'cannot be told yet: ask ready() first, or await the result');
+    }
+    return this.#state === 'fulfilled';
+  }
+
+  /**
+   * @template A, B
+   * @param {((value: T) => A | PromiseLike<A>) | null} [onFulfilled]
+   * @param {((error: any) => B | PromiseLike<B>) | null} [onRejected]
+   */
+  then(onFulfilled, onRejected) {
+    return this.#promise.then(onFulfilled, onRejected);
+  }
+
+  /**
+   * @template B
+   * @param {((error: any) => B | PromiseLike<B>) | null} [onRejected]
+   */
+  catch(onRejected) {
+    return this.#promise.catch(onRejected);
+  }
+
+  /** @param {(() => void) | null} [onSettled] */
+  finally(onSettled) {
+    return this.#promise.finally(onSettled);
+  }
+
+  get [Symbol.toStringTag]() {
+    return 'AsyncResult';
+  }
+
+  /**
+   * @template R
+   * @param {unknown} timeout @param {(limit: number) => Promise<R>} late
+   * @returns {Promise<T | R>}
+   */
+  async #within(timeout, late) {
+    const limit = timeoutArgument(timeout);
+    if (limit === null || this.#state !== 'pending') return this.#promise;
+    // What has come in this turn is told first.
+    await null;
+    if (this.ready()) return this.#promise;
+    /** @type {NodeJS.Timeout | undefined} */
+    let timer;
+    const elapsed = new Promise((resolve) => (timer = setTimeout(resolve, limit)));
+    return Promise.race([this.#promise, elapsed.then(() => late(limit))]).finally(() => clearTimeout(timer));
+  }
+}
+
+module.exports = { AsyncResult };

@@ -1,0 +1,117 @@
+'use strict';
+
+/**
+ * A list of items run by one task: all results in the order of the items, or the first error in that order.
+ *
+ * Once an item has failed, those behind it that have not begun are dropped; those before it are finished, since one of
+ * them may fail as well and would then be the first.
+ */
+
+const { onAbort } = require('./abort');
+const { itemError } = require('./item-error');
+const { report } = require('./report');
+
+/** @typedef {InstanceType<typeof import('./worker-pool').WorkerPool>} WorkerPool */
+
+/**
+ * @typedef {object} MapRequest
+ * @property {string} what what the caller called, for errors
+ * @property {boolean} isList whether the caller knows of items
+ * @property {import('./tasks').Task} task
+ * @property {boolean} spreadArguments whether each item is a list of arguments
+ * @property {readonly unknown[]} items a list of our own
+ * @property {number} timeoutMs
+ * @property {number} retries
+ */
+
+/**
+ * @param {WorkerPool} pool
+ * @param {MapRequest} request
+ * @param {Readonly<import('./pool-options').MapOptions>} options
+ * @returns {Promise<any[]>} throws when it is not accepted
+ */
+function startMap(pool, request, { chunkSize, signal, transferList, onProgress, collect }) {
+  const { items } = request;
+  const total = items.length;
+  /** @type {any[]} */
+  const results = new Array(total);
+  let left = total;
+  let failures = 0;
+  /** The first item that failed, as far as is known; behind it nothing matters any more. */
+  let firstFailed = total;
+  /** @type {unknown} */
+  let reason;
+  let stopListening = () => {};
+  /** @type {(results: any[]) => void} */
+  let resolve = () => {};
+  /** @type {(reason: unknown) => void} */
+  let reject = () => {};
+  /** @type {Promise<any[]>} */
+  const promise = new Promise((...settle) => ([resolve, reject] = settle));
+  let id = -1;
+
+  /** @param {number} count @param {boolean} isFailure */
+  const progress = (count, isFailure) => {
+    for (let done = total - left + 1; onProgress !== null && done <= total - left + count; done++) {
+      if (isFailure) failures++;
+      report(onProgress, { done, total, failed: failures });
+    }
+  };
+  /** @param {number} count */
+  const settled = (count) => {
+    left -= count;
+    if (left > 0) return;
+    stopListening();
+    if (firstFailed < total) reject(reason);
+    else resolve(results);
+  };
+  /** @param {number} index @param {number} end @param {unknown} error */
+  const failed = (index, end, error) => {
+    progress(end - index, true);
+    if (collect) {
+      for (let i = index; i < end; i++) results[i] = { status: 'rejected', reason: error };
+    } else if (index < firstFailed) {
+      firstFailed = index;
+      reason = error;
+      settled(end - index);
+      pool.drop(id, index + 1);
+      return;
+    }
+    settled(end - index);
+  };
+  if (total === 0) return Promise.resolve(results);
+
+  id = pool.submit({
+    ...request,
+    calls: total,
+    // What was moved is gone with the worker.
+    retries: transferList === null ? request.retries : 0,
+    watched: signal !== null || request.timeoutMs > 0,
+    transferList,
+    chunkSize,
+    argument: (index) => items[index],
+    succeeded(first, count, values, offset) {
+      if (collect) {
+        for (let i = 0; i < count; i++) results[first + i] = { status: 'fulfilled', value: values[offset + i] };
+      } else {
+        for (let i = 0; i < count; i++) results[first + i] = values[offset + i];
+      }
+      progress(count, false);
+      settled(count);
+    },
+    failed: (index, error) => failed(index, index + 1, error),
+    ended(first, end, ending, explainFate) {
+      // Dropped for the sake of an earlier one: nobody will see it.
+      if (first > firstFailed) settled(end - first);
+      else failed(first, end, itemError({ ...request, signal }, ending, explainFate, first, end));
+    },
+  });
+  if (signal !== null && left > 0) {
+    const cancel = () => pool.cancel(id);
+    if (signal.aborted) cancel();
+    else stopListening = onAbort(signal, cancel);
+  }
+  return promise;
+}
+
+module.exports = { startMap };

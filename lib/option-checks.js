@@ -1,0 +1,360 @@
+'use strict';
+
+/**
+ * Judging what users pass, one function per kind of value: each takes an option with its name, and gives back a value
+ * on which the rest can rely (lists and objects as frozen copies) or throws an error that names the option.
+ *
+ * May not know which options there are, what they do, or their defaults. `undefined` always stands for "not given".
+ */
+
+const path = require('node:path');
+const { fileURLToPath } = require('node:url');
+const { optionError } = require('./errors');
+
+/** Node fires longer timers at once. */
+const MAX_MILLISECONDS = 2 ** 31 - 1;
+
+const RESOURCE_LIMITS = ['maxOldGenerationSizeMb', 'maxYoungGenerationSizeMb', 'codeRangeSizeMb', 'stackSizeMb'];
+
+/**
+ * One option as the caller gave it, with its full name for messages.
+ * @typedef {{ readonly name: string, readonly value: unknown }} Option
+ */
+
+/**
+ * @typedef {object} ResourceLimits
+ * @property {number} [maxOldGenerationSizeMb]
+ * @property {number} [maxYoungGenerationSizeMb]
+ * @property {number} [codeRangeSizeMb]
+ * @property {number} [stackSizeMb]
+ */
+
+/** @param {unknown} value @returns {value is object} */
+function isObject(value) {
+  return typeof value === 'object' && value !== null;
+}
+
+/** @param {unknown} value @returns {value is unknown[]} */
+function isList(value) {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false; // A revoked Proxy.
+  }
+}
+
+/**
+ * Runs the caller's code (a getter, a Proxy's trap, an iterator), whose exception becomes the cause of an option error.
+ * @template T
+ * @param {string} name
+ * @param {() => T} access
+ * @param {string} [problem]
+ * @returns {T}
+ */
+function accessing(name, access, problem = 'cannot be read') {
+  try {
+    return access();
+  } catch (cause) {
+    throw optionError(name, undefined, problem, { cause });
+  }
+}
+
+/**
+ * The name that was probably meant: at most two edits away.
+ * @param {string} name @param {readonly string[]} known
+ */
+function nearest(name, known) {
+  let best;
+  let bestDistance = Math.min(3, name.length);
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance);
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/**
+ * Levenshtein's distance, row by row.
+ * @param {string} a @param {string} b @param {number} limit from here on the exact number does not matter
+ */
+function editDistance(a, b, limit) {
+  if (Math.abs(a.length - b.length) >= limit) return limit;
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+/**
+ * Refuses unknown names and gives back how to read the known ones: each is to be read once, since a getter may give
+ * another value the second time.
+ * @param {unknown} input
+ * @param {string} where what `input` is called in messages
+ * @param {readonly string[]} known
+ * @param {string} [prefix] what its options' names begin with in messages
+ * @returns {(key: string) => Option}
+ */
+function reader(input, where, known, prefix = '') {
+  if (!isObject(input) || isList(input)) throw optionError(where, input, 'an object');
+  for (const key of accessing(where, () => Object.keys(input))) {
+    if (known.includes(key)) continue;
+    const meant = nearest(key, known);
+    const hint = meant === undefined ? `the names are ${known.join(', ')}` : `did you mean "${meant}"?`;
+    throw optionError(prefix + key, undefined, `is not known: ${hint}`);
+  }
+  return (key) => ({ name: prefix + key, value: accessing(prefix + key, () => Reflect.get(input, key)) });
+}
+
+/**
+ * `null` passes as "not given" in the options that the ancestor had and that are often filled from configuration
+ * which may lack them; nowhere else.
+ * @param {Option} option
+ * @returns {Option}
+ */
+function nullable({ name, value }) {
+  return { name, value: value ?? undefined };
+}
+
+/** @param {Option} option @param {boolean} fallback */
+function boolean({ name, value }, fallback) {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'boolean') throw optionError(name, value, 'true or false');
+  return value;
+}
+
+/**
+ * @template {string | false} T
+ * @param {Option} option @param {readonly T[]} choices @param {NoInfer<T>} fallback
+ * @returns {T}
+ */
+function oneOf({ name, value }, choices, fallback) {
+  if (value === undefined) return fallback;
+  const choice = choices.find((each) => each === value);
+  if (choice !== undefined) return choice;
+  const shown = choices.map((each) => (typeof each === 'string' ? `'${each}'` : String(each)));
+  throw optionError(name, value, `${shown.slice(0, -1).join(', ')} or ${shown.at(-1)}`);
+}
+
+/**
+ * @template {number | null} T
+ * @param {Option} option @param {0 | 1} least @param {T} fallback
+ * @returns {number | T}
+ */
+function integer({ name, value }, least, fallback) {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) {
+    throw optionError(name, value, least === 0 ? 'an integer, 0 or more' : 'a positive integer');
+  }
+  return value;
+}
+
+/**
+ * @template {number | null} T
+ * @param {Option} option @param {T} fallback
+ * @returns {number | T}
+ */
+function duration({ name, value }, fallback) {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number' || !(value > 0 && value <= MAX_MILLISECONDS)) {
+    throw optionError(
+      name,
+      value,
+      `a number of milliseconds above 0, at most ${MAX_MILLISECONDS} (leave it out for no limit)`,
+    );
+  }
+  return value;
+}
+
+/**
+ * A duration for which 0 has a meaning of its own.
+ * @template {number | null} T
+ * @param {Option} option @param {T} fallback
+ * @returns {number | T}
+ */
+function milliseconds({ name, value }, fallback) {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number' || !(value >= 0 && value <= MAX_MILLISECONDS)) {
+    throw optionError(name, value, `a number of milliseconds from 0 to ${MAX_MILLISECONDS}`);
+  }
+  return value;
+}
+
+/**
+ * The text of a URL that means a file or could be taken to.
+ * @param {unknown} value
+ * @returns {string | null}
+ */
+function urlText(value) {
+  if (typeof value === 'string') return /^file:/i.test(value) ? value : null;
+  // By its shape, as Node itself tells one: it may be a URL of another realm, such as Jest's.
+  if (isObject(value) && 'href' in value && 'protocol' in value) return String(value.href);
+  return null;
+}
+
+/**
+ * Whether there is such a file is for the worker to find out, as the module loader sees it.
+ * @param {Option} option
+ * @returns {string} absolute
+ */
+function modulePath({ name, value }) {
+  if (value === undefined || value === null || value === '') {
+    throw optionError(name, undefined, 'is required: the path or file: URL of the module that has your function');
+  }
+  const url = accessing(name, () => urlText(value));
+  if (url === null && typeof value !== 'string') throw optionError(name, value, 'a path, a file: URL string or a URL');
+  if (url === null && /^(?:[a-z][a-z\d+.-]*:\/\/|(?:data|node|blob):)/i.test(String(value))) {
+    throw optionError(name, value, 'a path or a file: URL, since a worker loads files only');
+  }
+  const file = url === null ? String(value) : accessing(name, () => fileURLToPath(url), 'cannot be turned into a path');
+  if (file.includes('\0')) throw optionError(name, file, 'a path without NUL bytes');
+  return path.resolve(file);
+}
+
+/** @param {Option} option */
+function functionName({ name, value }) {
+  if (value === undefined || value === null || value === '') {
+    throw optionError(name, undefined, "is required: the name of the function that the module exports ('default' works)");
+  }
+  if (typeof value !== 'string') throw optionError(name, value, 'a string, the name of an exported function');
+  return value;
+}
+
+/**
+ * @param {Option} option
+ * @returns {Readonly<Record<string, string>> | null}
+ */
+function environment({ name, value }) {
+  if (value === undefined) return null;
+  if (!isObject(value) || isList(value)) throw optionError(name, value, 'an object of strings');
+  const given = accessing(name, () => {
+    const entries = [];
+    // Inherited ones, too, as `fork` takes them.
+    for (const key in value) entries.push({ key, text: Reflect.get(value, key) });
+    return entries;
+  });
+  // Without a prototype, so that a variable called __proto__ is one.
+  const env = Object.create(null);
+  for (const { key, text } of given) {
+    if (text === undefined) continue;
+    const variable = name + (/^\w+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);
+    if (key === '' || /[=\0]/.test(key)) {
+      throw optionError(variable, undefined, 'cannot be a variable: its name is empty, or has "=" or a NUL byte in it');
+    }
+    if (typeof text !== 'string') throw optionError(variable, text, 'a string');
+    if (text.includes('\0')) throw optionError(variable, text, 'a string without NUL bytes');
+    env[key] = text;
+  }
+  return Object.freeze(env);
+}
+
+/**
+ * @param {Option} option
+ * @returns {readonly string[] | null}
+ */
+function execArguments({ name, value }) {
+  const list = listOf({ name, value }, 'an array of strings');
+  if (list === null) return null;
+  for (const [i, argument] of list.entries()) {
+    if (typeof argument !== 'string') throw optionError(`${name}[${i}]`, argument, 'a string');
+    if (argument.includes('\0')) throw optionError(`${name}[${i}]`, argument, 'a string without NUL bytes');
+  }
+  return /** @type {readonly string[]} */ (Object.freeze(list));
+}
+
+/**
+ * @param {Option} option
+ * @returns {readonly object[] | null}
+ */
+function transferables({ name, value }) {
+  const list = listOf({ name, value }, 'an array of transferable objects');
+  if (list === null) return null;
+  for (const [i, item] of list.entries()) {
+    // Which objects can be transferred is for the encoder to say.
+    if (!isObject(item)) throw optionError(`${name}[${i}]`, item, 'a transferable object, such as an ArrayBuffer');
+  }
+  return /** @type {readonly object[]} */ (Object.freeze(list));
+}
+
+/**
+ * A copy of a list.
+ * @param {Option} option @param {string} expected
+ * @returns {unknown[] | null}
+ */
+function listOf({ name, value }, expected) {
+  if (value === undefined) return null;
+  if (!isList(value)) throw optionError(name, value, expected);
+  return accessing(name, () => Array.from(value));
+}
+
+/**
+ * @param {Option} option
+ * @returns {Readonly<ResourceLimits> | null}
+ */
+function limits({ name, value }) {
+  if (value === undefined) return null;
+  const read = reader(value, name, RESOURCE_LIMITS, `${name}.`);
+  /** @type {Record<string, number>} */
+  const copy = {};
+  for (const key of RESOURCE_LIMITS) {
+    const { name: limit, value: megabytes } = read(key);
+    if (megabytes === undefined) continue;
+    if (typeof megabytes !== 'number' || !(megabytes > 0 && megabytes < Infinity)) {
+      throw optionError(limit, megabytes, 'a number of megabytes above 0');
+    }
+    copy[key] = megabytes;
+  }
+  return Object.freeze(copy);
+}
+
+/** @param {Option} option @returns {AbortSignal | null} */
+function abortSignal({ name, value }) {
+  if (value === undefined) return null;
+  // By its shape: polyfills and other realms have signals of their own.
+  const valid = accessing(
+    name,
+    () =>
+      isObject(value) &&
+      typeof Reflect.get(value, 'aborted') === 'boolean' &&
+      typeof Reflect.get(value, 'addEventListener') === 'function' &&
+      typeof Reflect.get(value, 'removeEventListener') === 'function',
+  );
+  if (!valid) throw optionError(name, value, "an AbortSignal, an AbortController's signal");
+  return /** @type {AbortSignal} */ (value);
+}
+
+/** @param {Option} option @returns {((...args: any[]) => any) | null} */
+function callback({ name, value }) {
+  if (value === undefined) return null;
+  if (typeof value !== 'function') throw optionError(name, value, 'a function');
+  return /** @type {(...args: any[]) => any} */ (value);
+}
+
+module.exports = {
+  isObject,
+  isList,
+  accessing,
+  reader,
+  nullable,
+  boolean,
+  oneOf,
+  integer,
+  duration,
+  milliseconds,
+  modulePath,
+  functionName,
+  environment,
+  execArguments,
+  transferables,
+  listOf,
+  limits,
+  abortSignal,
+  callback,
+};

@@ -1,0 +1,247 @@
+'use strict';
+
+/**
+ * What users pass to `Pool` and to its methods, checked and completed, as options.js does it for `Parallelizer`: read
+ * once, and copied into frozen shapes.
+ *
+ * May not know workers, tasks or what the options do: a task is passed on as it is. `undefined` always stands for
+ * "not given".
+ */
+
+const { usableCpus } = require('./cpus');
+const { optionError } = require('./errors');
+const {
+  abortSignal, callback, duration, integer, isObject, listOf, milliseconds, nullable, oneOf, reader, transferables,
+} = require('./option-checks');
+const { MAX_WORKERS, WORKER_OPTIONS, workerNumber, workerOptions } = require('./options');
+
+const POOL_OPTIONS = ['processes', 'initializer', 'initArgs', 'maxTasksPerChild', 'concurrency', ...WORKER_OPTIONS];
+const APPLY_OPTIONS = ['signal', 'timeout', 'retries', 'transferList'];
+const STREAM_OPTIONS = ['chunkSize', 'signal', 'timeout', 'retries', 'onProgress', 'onError'];
+const MAP_OPTIONS = [...STREAM_OPTIONS, 'transferList'];
+const CALLBACKS = ['callback', 'errorCallback'];
+const APPLY_ASYNC_OPTIONS = [...APPLY_OPTIONS, ...CALLBACKS];
+const MAP_ASYNC_OPTIONS = [...MAP_OPTIONS, ...CALLBACKS];
+
+/** @typedef {import('./option-checks').Option} Option */
+/** @typedef {import('./options').WorkerOptions} WorkerOptions */
+
+/**
+ * @typedef {object} ItemOptions
+ * @property {'pool'} id
+ * @property {null} filePath each call names its own
+ * @property {null} functionName
+ * @property {0} batchSize
+ * @property {number} maxBatchesPerWorker `maxTasksPerChild`; 0: no limit
+ * @property {number} concurrency items that one worker runs at the same time
+ * @property {unknown} initializer as it was given; null: none
+ * @property {readonly unknown[]} initArgs
+ */
+
+/**
+ * A `Pool`'s pool, as the rest of the library sees it. Frozen, and so is what it holds, but for the values of the user.
+ * @typedef {WorkerOptions & ItemOptions} PoolSettings
+ */
+
+/**
+ * What holds for each call. Frozen.
+ * @typedef {object} CallOptions
+ * @property {AbortSignal | null} signal
+ * @property {number | null} timeoutMs null: the pool's
+ * @property {number | null} retries null: the pool's
+ */
+
+/**
+ * @typedef {object} ChunkOptions
+ * @property {number} chunkSize 0: adapts to the cost per item
+ * @property {((progress: { done: number, total: number | undefined, failed: number }) => void) | null} onProgress
+ * @property {boolean} collect settled results instead of the first error
+ */
+
+/** @typedef {{ transferList: readonly object[] | null }} TransferOptions */
+
+/**
+ * @typedef {object} Callbacks
+ * @property {((value: any) => void) | null} callback
+ * @property {((error: unknown) => void) | null} errorCallback
+ */
+
+/** @typedef {CallOptions & TransferOptions} ApplyOptions */
+/** @typedef {CallOptions & ChunkOptions} StreamOptions */
+/** @typedef {StreamOptions & TransferOptions} MapOptions */
+
+/**
+ * What the constructor was given.
+ * @param {unknown} [processes] an object takes the place of both arguments
+ * @param {unknown} [options]
+ * @returns {Readonly<PoolSettings>}
+ */
+function poolSettings(processes, options) {
+  if (!isObject(processes)) return settingsOf(processes, options === undefined ? {} : options);
+  if (options !== undefined) throw optionError('options', undefined, 'is given twice: the first argument is one, too');
+  return settingsOf(undefined, processes);
+}
+
+/**
+ * @param {unknown} processes the argument @param {unknown} input
+ * @returns {Readonly<PoolSettings>}
+ */
+function settingsOf(processes, input) {
+  const option = reader(input, 'options', POOL_OPTIONS);
+  const workers = workerCount(nullable({ name: 'processes', value: processes }), nullable(option('processes')));
+  const { initializer, initArgs } = initialization(option('initializer'), option('initArgs'));
+  return Object.freeze({
+    id: 'pool',
+    filePath: null,
+    functionName: null,
+    batchSize: 0,
+    maxBatchesPerWorker: integer(option('maxTasksPerChild'), 1, 0),
+    concurrency: integer(option('concurrency'), 1, 1),
+    initializer,
+    initArgs,
+    ...workerOptions(option, workers),
+  });
+}
+
+/**
+ * How many workers; 0 stands for inline.
+ * @param {Option} argument @param {Option} option
+ */
+function workerCount(argument, option) {
+  if (argument.value !== undefined && option.value !== undefined) {
+    throw optionError('processes', undefined, 'is given twice: as the first argument, and in the options');
+  }
+  const given = argument.value === undefined ? option : argument;
+  // Nobody asked for more than the limit on a machine that has more CPUs.
+  return given.value === undefined ? Math.min(usableCpus(), MAX_WORKERS) : workerNumber(given);
+}
+
+/** @param {Option} initializer @param {Option} initArgs */
+function initialization({ name, value }, initArgs) {
+  if (value === null) throw optionError(name, value, "a task: a function, { filePath, name } or 'path#name'");
+  const list = listOf(initArgs, 'an array, the arguments of the initializer');
+  if (list !== null && value === undefined) {
+    throw optionError(initArgs.name, undefined, 'needs "initializer": there is nothing to pass these to');
+  }
+  return { initializer: value ?? null, initArgs: Object.freeze(list ?? []) };
+}
+
+/**
+ * @param {(key: string) => Option} option
+ * @returns {CallOptions}
+ */
+function callOptions(option) {
+  return {
+    signal: abortSignal(option('signal')),
+    timeoutMs: duration(option('timeout'), null),
+    retries: integer(option('retries'), 0, null),
+  };
+}
+
+/**
+ * @param {(key: string) => Option} option
+ * @returns {StreamOptions}
+ */
+function chunkedOptions(option) {
+  const reactions = /** @type {const} */ (['reject', 'collect']);
+  return {
+    ...callOptions(option),
+    chunkSize: integer(option('chunkSize'), 1, 0),
+    onProgress: callback(option('onProgress')),
+    collect: oneOf(option('onError'), reactions, 'reject') === 'collect',
+  };
+}
+
+/**
+ * @param {(key: string) => Option} option
+ * @returns {TransferOptions}
+ */
+function transferOptions(option) {
+  return { transferList: transferables(option('transferList')) };
+}
+
+/**
+ * @param {(key: string) => Option} option
+ * @returns {Callbacks}
+ */
+function callbacks(option) {
+  return { callback: callback(option('callback')), errorCallback: callback(option('errorCallback')) };
+}
+
+/**
+ * What one call of `apply` was given.
+ * @param {unknown} [input]
+ * @returns {Readonly<ApplyOptions>}
+ */
+function applyOptions(input) {
+  if (input === undefined) return NO_APPLY_OPTIONS;
+  const option = reader(input, 'options', APPLY_OPTIONS);
+  return Object.freeze({ ...callOptions(option), ...transferOptions(option) });
+}
+
+/**
+ * @param {unknown} [input]
+ * @returns {Readonly<ApplyOptions & Callbacks>}
+ */
+function applyAsyncOptions(input) {
+  if (input === undefined) return NO_APPLY_ASYNC_OPTIONS;
+  const option = reader(input, 'options', APPLY_ASYNC_OPTIONS);
+  return Object.freeze({ ...callOptions(option), ...transferOptions(option), ...callbacks(option) });
+}
+
+/**
+ * What one call of `map` or `starmap` was given.
+ * @param {unknown} [input]
+ * @returns {Readonly<MapOptions>}
+ */
+function mapOptions(input) {
+  if (input === undefined) return NO_MAP_OPTIONS;
+  const option = reader(input, 'options', MAP_OPTIONS);
+  return Object.freeze({ ...chunkedOptions(option), ...transferOptions(option) });
+}
+
+/**
+ * @param {unknown} [input]
+ * @returns {Readonly<MapOptions & Callbacks>}
+ */
+function mapAsyncOptions(input) {
+  if (input === undefined) return NO_MAP_ASYNC_OPTIONS;
+  const option = reader(input, 'options', MAP_ASYNC_OPTIONS);
+  return Object.freeze({ ...chunkedOptions(option), ...transferOptions(option), ...callbacks(option) });
+}
+
+/**
+ * What one call of `imap` or `imapUnordered` was given.
+ * @param {unknown} [input]
+ * @returns {Readonly<StreamOptions>}
+ */
+function streamOptions(input) {
+  if (input === undefined) return NO_STREAM_OPTIONS;
+  return Object.freeze(chunkedOptions(reader(input, 'options', STREAM_OPTIONS)));
+}
+
+/**
+ * How long `get` and `wait` of an AsyncResult may take, in milliseconds.
+ * @param {unknown} [value]
+ * @returns {number | null} null: no limit; 0 is one
+ */
+function timeoutArgument(value) {
+  return milliseconds(nullable({ name: 'timeout', value }), null);
+}
+
+/** Most calls give none. */
+const NO_APPLY_OPTIONS = applyOptions({});
+const NO_APPLY_ASYNC_OPTIONS = applyAsyncOptions({});
+const NO_MAP_OPTIONS = mapOptions({});
+const NO_MAP_ASYNC_OPTIONS = mapAsyncOptions({});
+const NO_STREAM_OPTIONS = streamOptions({});
+
+module.exports = {
+  poolSettings,
+  applyOptions,
+  applyAsyncOptions,
+  mapOptions,
+  mapAsyncOptions,
+  streamOptions,
+  timeoutArgument,
+};

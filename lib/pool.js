@@ -1,0 +1,293 @@
+'use strict';
+
+/**
+ * `Pool`: items in, one call per item, with the methods of Python's `multiprocessing.Pool`.
+ *
+ * Reads arguments, and hands lists to map-job.js, single calls to call-queue.js and sources to item-stream.js. May not
+ * know how calls reach a worker.
+ */
+
+const { AsyncResource } = require('node:async_hooks');
+const { AsyncResult } = require('./async-result');
+const { CallQueue } = require('./call-queue');
+const { closedError, optionError } = require('./errors');
+const { ItemStream, iteratorOf } = require('./item-stream');
+const { startMap } = require('./map-job');
+const { PARALLELIZER_INLINE } = require('./options');
+const {
+  applyAsyncOptions, applyOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
+} = require('./pool-options');
+const { assertMayStart } = require('./surroundings');
+const { WorkerPool } = require('./worker-pool');
+
+/** @typedef {import('./tasks').Task} Task */
+/** @typedef {import('./call-queue').CallKind} CallKind */
+
+class Pool {
+  #settings;
+  #pool;
+  #calls;
+  /** @type {Set<InstanceType<typeof ItemStream>>} */
+  #streams = new Set();
+  /** @type {'open' | 'closing' | 'terminated'} */
+  #state = 'open';
+  /** @type {WeakMap<Task, CallKind>} What plain calls of a task have in common. */
+  #kinds = new WeakMap();
+
+  /** @param {unknown} [processes] @param {unknown} [options] see `PoolOptions` in index.d.ts */
+  constructor(processes, options) {
+    this.#settings = poolSettings(processes, options);
+    this.#pool = new WorkerPool(this.#settings);
+    this.#calls = new CallQueue(this.#pool, this.#settings);
+  }
+
+  /**
+   * @param {unknown} task @param {unknown} [args] @param {unknown} [options]
+   * @returns {Promise<any>}
+   */
+  apply(task, args, options) {
+    try {
+      return this.#apply('apply()', task, args, applyOptions(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** @param {unknown} task @param {unknown} [args] @param {unknown} [options] */
+  applyAsync(task, args, options) {
+    const settings = applyAsyncOptions(options);
+    return resultOf(this.#apply('applyAsync()', task, args, settings), settings);
+  }
+
+  /**
+   * @param {unknown} task @param {unknown} iterable @param {unknown} [options]
+   * @returns {Promise<any[]>}
+   */
+  async map(task, iterable, options) {
+    return this.#map('map()', task, listOf(iterable, 'map'), false, mapOptions(options));
+  }
+
+  /** @param {unknown} task @param {unknown} iterable @param {unknown} [options] */
+  mapAsync(task, iterable, options) {
+    const settings = mapAsyncOptions(options);
+    return resultOf(this.#map('mapAsync()', task, listOf(iterable, 'map'), false, settings), settings);
+  }
+
+  /**
+   * @param {unknown} task @param {unknown} iterable @param {unknown} [options]
+   * @returns {Promise<any[]>}
+   */
+  async starmap(task, iterable, options) {
+    return this.#map('starmap()', task, argumentLists(iterable), true, mapOptions(options));
+  }
+
+  /** @param {unknown} task @param {unknown} iterable @param {unknown} [options] */
+  starmapAsync(task, iterable, options) {
+    const settings = mapAsyncOptions(options);
+    return resultOf(this.#map('starmapAsync()', task, argumentLists(iterable), true, settings), settings);
+  }
+
+  /** @param {unknown} task @param {unknown} source @param {unknown} [options] */
+  imap(task, source, options) {
+    return this.#stream('imap()', task, source, true, options);
+  }
+
+  /** @param {unknown} task @param {unknown} source @param {unknown} [options] */
+  imapUnordered(task, source, options) {
+    return this.#stream('imapUnordered()', task, source, false, options);
+  }
+
+  /** @returns {Promise<void>} */
+  async ready() {
+    this.#assertUsable('ready()');
+    await this.#pool.ready();
+  }
+
+  /** Accepts nothing more; what was accepted goes on. */
+  close() {
+    if (this.#state !== 'open') return;
+    this.#state = 'closing';
+    this.#calls.flush();
+    this.#closeWhenRead();
+  }
+
+  /** @returns {Promise<void>} */
+  async join() {
+    if (this.#state === 'open') {
+      throw optionError('join()', undefined, 'cannot be called on an open pool: call close() or terminate() first');
+    }
+    // Nobody else may be left to take their results.
+    for (const stream of this.#streams) stream.drain();
+    await this.#pool.whenClosed();
+  }
+
+  /** @returns {Promise<void>} */
+  async terminate() {
+    this.#state = 'terminated';
+    this.#calls.flush();
+    const terminated = this.#pool.terminate();
+    for (const stream of this.#streams) stream.fail(closedError('a stream'));
+    await terminated;
+  }
+
+  stats() {
+    return this.#pool.stats();
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.close();
+    await this.join();
+  }
+
+  /**
+   * @param {string} what @param {unknown} task @param {unknown} args
+   * @param {Readonly<import('./pool-options').ApplyOptions>} options
+   * @returns {Promise<any>}
+   */
+  #apply(what, task, args, options) {
+    const found = this.#pool.taskOf(task);
+    const list = args === undefined ? [] : args;
+    if (!Array.isArray(list)) throw optionError('args', args, 'an array, the arguments of the function');
+    this.#assertUsable(what);
+    const { signal, transferList } = options;
+    if (signal !== null || transferList !== null) {
+      // A job of its own, which can be cancelled without others.
+      const request = { ...this.#request(what, found, true, options), isList: false, items: [list] };
+      const settings = { ...options, chunkSize: 0, onProgress: null, collect: false };
+      return startMap(this.#pool, request, settings).then(([value]) => value);
+    }
+    const kind = this.#kindOf(what, found, options);
+    return new Promise((resolve, reject) => this.#calls.add(kind, list.slice(), { index: 0, resolve, reject }));
+  }
+
+  /**
+   * @param {string} what @param {Task} task @param {Readonly<import('./pool-options').ApplyOptions>} options
+   * @returns {CallKind}
+   */
+  #kindOf(what, task, options) {
+    const isPlain = options.timeoutMs === null && options.retries === null;
+    let kind = isPlain ? this.#kinds.get(task) : undefined;
+    if (kind === undefined) {
+      kind = { ...this.#request(what, task, true, options), isList: false, signal: null, chunkSize: 0, owner: null, submitted: null };
+      if (isPlain) this.#kinds.set(task, kind);
+    }
+    return kind;
+  }
+
+  /**
+   * What all calls have in common.
+   * @param {string} what @param {Task} task @param {boolean} spreadArguments
+   * @param {Readonly<import('./pool-options').CallOptions>} options
+   */
+  #request(what, task, spreadArguments, { timeoutMs, retries }) {
+    const { timeoutMs: poolTimeout, retries: poolRetries } = this.#settings;
+    return { what, task, spreadArguments, timeoutMs: timeoutMs ?? poolTimeout, retries: retries ?? poolRetries };
+  }
+
+  /**
+   * @param {string} what @param {unknown} task @param {readonly unknown[]} items @param {boolean} spreadArguments
+   * @param {Readonly<import('./pool-options').MapOptions>} options
+   */
+  #map(what, task, items, spreadArguments, options) {
+    const found = this.#pool.taskOf(task);
+    this.#assertUsable(what);
+    // First come, first served.
+    this.#calls.flush();
+    return startMap(this.#pool, { ...this.#request(what, found, spreadArguments, options), isList: true, items }, options);
+  }
+
+  /**
+   * @param {string} what @param {unknown} task @param {unknown} source @param {boolean} isOrdered @param {unknown} input
+   */
+  #stream(what, task, source, isOrdered, input) {
+    const options = streamOptions(input);
+    const found = this.#pool.taskOf(task);
+    const { open, isAsync } = opener(source);
+    this.#assertUsable(what);
+    const { signal, chunkSize, collect, onProgress } = options;
+    const stream = new ItemStream({
+      pool: this.#pool,
+      calls: this.#calls,
+      kind: { ...this.#request(what, found, false, options), isList: true, signal, chunkSize },
+      source: open,
+      isAsync,
+      isOrdered,
+      collect,
+      onProgress: onProgress === null ? null : AsyncResource.bind(onProgress),
+      settings: this.#settings,
+      onOver: () => {
+        this.#streams.delete(stream);
+        this.#closeWhenRead();
+      },
+    });
+    if (!stream.isOver) this.#streams.add(stream);
+    return iteratorOf(stream);
+  }
+
+  /** @param {string} what */
+  #assertUsable(what) {
+    if (this.#state !== 'open') throw closedError(what);
+    if (this.#settings.type !== PARALLELIZER_INLINE) assertMayStart('Pool');
+  }
+
+  /** A stream that was made before the pool was closed is read to its end. */
+  #closeWhenRead() {
+    if (this.#state === 'closing' && this.#streams.size === 0) this.#pool.close();
+  }
+}
+
+/**
+ * @param {Promise<any>} promise
+ * @param {Readonly<import('./pool-options').Callbacks>} callbacks
+ */
+function resultOf(promise, { callback, errorCallback }) {
+  return new AsyncResult(promise, callback, errorCallback);
+}
+
+/**
+ * A copy of the items: what the caller does to the list later does not matter.
+ * @param {unknown} iterable @param {string} method
+ * @returns {unknown[]}
+ */
+function listOf(iterable, method) {
+  if (Array.isArray(iterable)) return iterable.slice();
+  if (isIterable(iterable)) return Array.from(iterable);
+  const expected = isAsyncIterable(iterable) ? `an iterable; an asynchronous one is for i${method}()`
+    : 'an iterable, such as an array';
+  throw optionError('iterable', iterable, expected);
+}
+
+/**
+ * @param {unknown} iterable
+ * @returns {unknown[][]}
+ */
+function argumentLists(iterable) {
+  const items = listOf(iterable, 'map');
+  return items.map((item, i) => {
+    if (Array.isArray(item)) return item;
+    if (!isIterable(item)) throw optionError(`iterable[${i}]`, item, 'an array, the arguments of one call');
+    return Array.from(item);
+  });
+}
+
+/**
+ * @param {unknown} source
+ * @returns {{ open: () => Iterator<unknown> | AsyncIterator<unknown>, isAsync: boolean }}
+ */
+function opener(source) {
+  if (isAsyncIterable(source)) return { open: () => source[Symbol.asyncIterator](), isAsync: true };
+  if (isIterable(source)) return { open: () => source[Symbol.iterator](), isAsync: false };
+  throw optionError('source', source, 'an iterable or an asynchronous iterable');
+}
+
+/** @param {unknown} value @returns {value is Iterable<unknown>} */
+function isIterable(value) {
+  return value !== null && value !== undefined && typeof Reflect.get(Object(value), Symbol.iterator) === 'function';
+}
+
+/** @param {unknown} value @returns {value is AsyncIterable<unknown>} */
+function isAsyncIterable(value) {
+  return value !== null && value !== undefined && typeof Reflect.get(Object(value), Symbol.asyncIterator) === 'function';
+}
+
+module.exports = { Pool };

@@ -1,0 +1,19 @@
+'use strict';
+
+/**
+ * Calls a callback of the user's; what it throws is an uncaught exception of its own and harms nothing here.
+ * @template {unknown[]} A
+ * @param {(...args: A) => void} callback
+ * @param {A} args
+ */
+function report(callback, ...args) {
+  try {
+    callback(...args);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
+module.exports = { report };

@@ -1,0 +1,165 @@
+'use strict';
+
+/**
+ * What a pool's items are run by: a self-contained function, which travels by its source, or one of a module.
+ *
+ * A task has a number, which is all that a call bears of it. A worker is told what is behind a number before its first
+ * call, and keeps that; when it would keep too many, it is told which one to forget. (Its side: lib/worker/tasks.js.)
+ *
+ * May not know jobs or carriers.
+ */
+
+const vm = require('node:vm');
+const { SPREAD, TASK, TASK_SHIFT, pushText } = require('./codec');
+const { optionError } = require('./errors');
+const { modulePath } = require('./option-checks');
+
+/** Tasks that one worker keeps. */
+const MAX_KEPT = 256;
+/** Tasks that are remembered here by what they say, so that the same one gets the same number. */
+const MAX_REMEMBERED = 1024;
+/** A tag has room for more; a program that makes so many is told all the same, since workers would be taught for ever. */
+const MAX_TASKS = 2 ** (32 - TASK_SHIFT) - 1;
+
+const EXPECTED = "a self-contained function, { filePath, name }, or a string 'path#name'";
+
+/**
+ * @typedef {object} Task
+ * @property {number} id
+ * @property {{ source: string } | { filePath: string, name: string }} definition
+ * @property {number} bytes per call, of the argument or the result, as it was last
+ */
+
+class TaskRegistry {
+  /** @type {Map<string, Task>} By source or by path and name; the one used last is the last. */
+  #tasks = new Map();
+  /** @type {WeakMap<Function, Task>} */
+  #byFunction = new WeakMap();
+  #count = 0;
+  /** @type {Map<number, Map<number, true>>} By worker: the tasks that it keeps, the one used last is the last. */
+  #kept = new Map();
+
+  /**
+   * @param {unknown} task @param {string} [name] what it is called in messages
+   * @returns {Task}
+   */
+  of(task, name = 'task') {
+    if (typeof task === 'function') {
+      const known = this.#byFunction.get(task);
+      if (known !== undefined) return known;
+      const source = textOf(task, name);
+      // A function that is written within a loop is another one each time, with the same text.
+      if (!this.#tasks.has(source)) judgeSource(source, name);
+      const found = this.#find(source, { source });
+      this.#byFunction.set(task, found);
+      return found;
+    }
+    const { filePath, exportName } = referenceOf(task, name);
+    return this.#find(`${filePath}#${exportName}`, { filePath, name: exportName });
+  }
+
+  /** @param {string} key @param {Task['definition']} definition */
+  #find(key, definition) {
+    let task = this.#tasks.get(key);
+    if (task === undefined) {
+      if (this.#count === MAX_TASKS) throw optionError('task', undefined, 'is one too many for this pool: make a new pool');
+      task = { id: ++this.#count, definition, bytes: 0 };
+    }
+    this.#tasks.delete(key);
+    this.#tasks.set(key, task);
+    if (this.#tasks.size > MAX_REMEMBERED) this.#tasks.delete(/** @type {string} */ (this.#tasks.keys().next().value));
+    return task;
+  }
+
+  /**
+   * Has a worker told of a task, unless it knows it.
+   * @param {number} worker @param {Task} task @param {import('./codec').Parts} parts
+   */
+  teach(worker, task, parts) {
+    let kept = this.#kept.get(worker);
+    if (kept === undefined) this.#kept.set(worker, (kept = new Map()));
+    const isKnown = kept.delete(task.id);
+    kept.set(task.id, true);
+    if (isKnown) return;
+    let forget;
+    if (kept.size > MAX_KEPT) {
+      forget = /** @type {number} */ (kept.keys().next().value);
+      kept.delete(forget);
+    }
+    pushText(parts, TASK, 0, 0, 0, definitionText(task, forget));
+  }
+
+  /** @param {number} worker one that is gone */
+  forget(worker) {
+    this.#kept.delete(worker);
+  }
+}
+
+/** @param {Task} task @param {number} [forget] */
+function definitionText({ id, definition }, forget) {
+  return JSON.stringify({ id, forget, ...definition });
+}
+
+/**
+ * The tag of calls of a task.
+ * @param {Task} task @param {boolean} spread whether an item is a list of arguments
+ */
+function tagOf(task, spread) {
+  return ((task.id << TASK_SHIFT) | (spread ? SPREAD : 0)) >>> 0;
+}
+
+/** @param {Function} fn @param {string} name */
+function textOf(fn, name) {
+  try {
+    return Function.prototype.toString.call(fn);
+  } catch {
+    throw optionError(name, fn, EXPECTED); // A callable Proxy has none.
+  }
+}
+
+/**
+ * Refuses a text of which a worker cannot make the same function.
+ * @param {string} source @param {string} name
+ */
+function judgeSource(source, name) {
+  const advice = `name a function of a module instead: { filePath, name }`;
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
+    throw optionError(name, undefined, `is a function without a text of its own (a native or a bound one); ${advice}`);
+  }
+  if (/^class\b/.test(source)) throw optionError(name, undefined, 'is a class, and cannot be called without "new"');
+  if (/^(?:async\s*)?(?:function\s*)?\*/.test(source)) {
+    throw optionError(name, undefined, 'is a generator function, whose result cannot travel: return an array');
+  }
+  try {
+    // Compiled only: a text that is no expression is a method's, an accessor's, or has `super` in it.
+    new vm.Script(`(function () { 'use strict'; return (${source}\n); })`, { filename: 'task' });
+  } catch (cause) {
+    const problem = `cannot be read again from its text, as a method's or an accessor's: use an arrow function, or ${advice}`;
+    throw optionError(name, undefined, problem, { cause });
+  }
+}
+
+/**
+ * @param {unknown} task @param {string} name
+ * @returns {{ filePath: string, exportName: string }}
+ */
+function referenceOf(task, name) {
+  if (typeof task === 'string') {
+    const at = task.lastIndexOf('#');
+    if (at <= 0 || at === task.length - 1) throw optionError(name, task, EXPECTED);
+    return { filePath: modulePath({ name, value: task.slice(0, at) }), exportName: task.slice(at + 1) };
+  }
+  if (typeof task !== 'object' || task === null || Array.isArray(task)) throw optionError(name, task, EXPECTED);
+  for (const key of Object.keys(task)) {
+    if (key !== 'filePath' && key !== 'name') {
+      throw optionError(`${name}.${key}`, undefined, 'is not known: a task is { filePath, name }');
+    }
+  }
+  const { filePath, name: exportName } = /** @type {Record<string, unknown>} */ (task);
+  if (typeof exportName !== 'string' || exportName === '') {
+    throw optionError(`${name}.name`, exportName, 'the name of an exported function');
+  }
+  return { filePath: modulePath({ name: `${name}.filePath`, value: filePath }), exportName };
+}
+
+module.exports = { TaskRegistry, definitionText, tagOf };
