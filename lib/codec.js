@@ -19,6 +19,7 @@ const { isTransfer } = require('./transfer');
 
 // Loaded at first need: this file is part of what starts in every worker.
 const recordCodec = () => require('./record-codec');
+const v8Codec = () => require('./v8-codec');
 
 /** Encodings, as `src/wire` numbers them. */
 const LATIN1 = 0;
@@ -27,7 +28,7 @@ const BYTES = 2;
 
 /** Codecs. */
 const JSON_LIST = 1; // a JSON array, one element per call
-const V8_VALUE = 2; // one value in V8's format
+const V8_VALUE = 2; // one value in V8's format, see v8-codec.js
 const UNDEFINED = 3; // as many times `undefined`
 const ERROR_TREE = 4; // a thrown value, see error-codec.js
 const RECORDS = 5; // one value with lists of records, see record-codec.js
@@ -125,7 +126,7 @@ function pushRecords(value, parts, tag) {
   if (encoded === null) return false;
   pushText(parts, RECORDS, 0, 1, tag, encoded.text);
   for (const { bytes, segments } of encoded.tables) {
-    parts.push(BYTES, 0, 0, 0, 0, bytes);
+    pushBytes(parts, bytes);
     for (const segment of segments) pushText(parts, 0, 0, 0, 0, segment);
   }
   return true;
@@ -133,6 +134,8 @@ function pushRecords(value, parts, tag) {
 
 /** Fewer records are not worth a codec of their own. */
 const LEAST_RECORDS = 16;
+/** A longer list is no list of arguments. */
+const MAX_ARGUMENTS = 16;
 
 /**
  * Whether a value has lists that look like records where the codec for them looks.
@@ -140,7 +143,10 @@ const LEAST_RECORDS = 16;
  */
 function mayHoldRecords(value) {
   if (typeof value !== 'object' || value === null) return false;
-  return isRecordList(value) || Object.values(value).some(isRecordList);
+  if (Array.isArray(value)) return isRecordList(value) || (value.length <= MAX_ARGUMENTS && value.some(isRecordList));
+  const prototype = Object.getPrototypeOf(value);
+  // Anything else (a million bytes, say) has no lists of records among its own properties.
+  return (prototype === Object.prototype || prototype === null) && Object.values(value).some(isRecordList);
 }
 
 /**
@@ -192,15 +198,25 @@ function pushSingle(value, serialization, clones, parts, tag, failed) {
     else encodeValues([value.value], serialization, null, parts, tag, (_index, error) => failed(error));
     return;
   }
-  let bytes;
+  let encoded;
   try {
-    bytes = require('node:v8').serialize(value);
+    encoded = v8Codec().encodeV8(value);
   } catch (cause) {
     if (clones !== null) pushClone(value, [], serialization, clones, parts, tag, failed);
     else failed(unserializable(value, serialization, cause));
     return;
   }
-  parts.push(BYTES, V8_VALUE, 0, 1, tag, bytes);
+  parts.push(BYTES, V8_VALUE, 0, 1, tag, encoded.bytes);
+  // What goes to another process is copied at once; what stays in this one would be the caller's own memory.
+  for (const bytes of encoded.apart) pushBytes(parts, clones === null ? bytes : bytes.slice());
+}
+
+/**
+ * Appends a part of bytes that belongs to the part before it.
+ * @param {Parts} parts @param {Uint8Array} bytes
+ */
+function pushBytes(parts, bytes) {
+  parts.push(BYTES, 0, 0, 0, 0, /** @type {Buffer} */ (bytes));
 }
 
 /**
@@ -231,7 +247,7 @@ function decodeValues(codec, value, calls, extras, clones) {
     case JSON_LIST:
       return JSON.parse(/** @type {string} */ (value));
     case V8_VALUE:
-      return [require('node:v8').deserialize(/** @type {Uint8Array} */ (value))];
+      return [v8Codec().decodeV8(/** @type {Uint8Array} */ (value), /** @type {Uint8Array[]} */ (extras))];
     case RECORDS:
       return [recordCodec().decodeRecords(/** @type {string} */ (value), extras)];
     case CLONE:
@@ -368,7 +384,7 @@ function findCulprit(value, serialization, path, above, depth) {
 /** @param {object} value */
 function isCloneable(value) {
   try {
-    require('node:v8').serialize(value);
+    v8Codec().encodeV8(value);
     return true;
   } catch {
     return false;

@@ -93,18 +93,6 @@ const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgre
  */
 
 /**
- * What a pool of either class is made with.
- * @typedef {object} EitherOwn
- * @property {string | null} filePath null: each call names its own
- * @property {string | null} functionName
- * @property {number} maxBatchesPerWorker calls; 0: no limit
- * @property {number} [concurrency] calls that one worker runs at the same time; 1 where it is absent
- * @property {unknown} [initializer] a task as the user gave it; null: none
- * @property {readonly unknown[]} [initArgs]
- * @typedef {WorkerOptions & EitherOwn} AnyPoolOptions
- */
-
-/**
  * One call of `run`, as the rest of the library sees it. Frozen.
  * @typedef {object} RunOptions
  * @property {AbortSignal | null} signal

@@ -34,6 +34,8 @@ const loader = require('node:vm').runInThisContext(native.workerModule('worker')
 loader(native.workerModule, require)('./bootstrap').boot(native, require, (url) => import(url));
 }`;
 
+/** What the native side counts to. */
+const MAX_COUNT = 2 ** 32 - 1;
 /** A frame of so many bytes gets no further calls. */
 const FULL_FRAME = 512 * 1024;
 /** Calls that are encoded before their size is looked at; fewer where they are known to be large. */
@@ -155,8 +157,9 @@ class WorkerPool {
       unbounded = false,
     } = job;
     const number = task?.id ?? null;
+    const [mostRetries, chunk] = [Math.min(retries, MAX_COUNT), Math.min(chunkSize, MAX_COUNT)];
     const id = this.#native.submit(
-      calls, keys, stopKeyOnError, timeoutMs, retries, spread, number, chunkSize, unbounded,
+      calls, keys, stopKeyOnError, timeoutMs, mostRetries, spread, number, chunk, unbounded,
     );
     if (id === -1) throw closedError(job.what);
     if (id < 0) throw queueFullError(-2 - id, this.#options.maxQueue ?? 0, calls);
@@ -675,7 +678,7 @@ function nativeConfig(options) {
     gracePeriod: options.gracePeriodMs,
     // A worker's module may build an instance as it loads; only one that is used may start more workers.
     lazy: surroundings().depth > 0,
-    concurrency: options.concurrency,
+    concurrency: Math.min(options.concurrency, MAX_COUNT),
     ...(isProcess ? { process: processConfig(options) } : {}),
   };
 }

@@ -80,6 +80,57 @@ pub fn shared_page(len: usize) -> io::Result<OwnedFd> {
     os::sealed_memory(len).or_else(|_| os::unnamed_file(len))
 }
 
+/// Memory of its own with these bytes in it, which nobody can change any more, for another process to map.
+pub fn memory_with(bytes: &[u8]) -> io::Result<OwnedFd> {
+    os::sealed_copy(bytes)
+}
+
+/// Bytes that another process has written, mapped privately: what is written here nobody else sees.
+#[derive(Debug)]
+pub struct MappedBytes {
+    /// Start of a live private mapping of `len` bytes, readable and writable; unmapped by `drop` only.
+    base: NonNull<u8>,
+    len: NonZeroUsize,
+}
+
+impl MappedBytes {
+    /// Maps `len` bytes of memory made by [`memory_with`]; refuses what could still change or shrink.
+    pub fn map(file: impl AsFd, len: usize) -> io::Result<MappedBytes> {
+        let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+        let len = NonZeroUsize::new(len).ok_or_else(|| invalid("shared memory without bytes"))?;
+        if !os::is_sealed(&file)? {
+            return Err(invalid("shared memory that is not sealed"));
+        }
+        let size = fstat(&file)?.st_size;
+        if usize::try_from(size).map_or(true, |size| size < len.get()) {
+            return Err(invalid("shared memory that is too short"));
+        }
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // Its pages are not asked for: a writable mapping would get copies of them.
+        // SAFETY: a new mapping, placed by the kernel, aliases no Rust object of this process. The file reaches
+        // to its end (checked above) and is sealed against shrinking and writing.
+        let base = unsafe { mmap(None, len, access, MapFlags::MAP_PRIVATE, file, 0)? };
+        Ok(MappedBytes { base: base.cast(), len })
+    }
+
+    /// The first byte, valid while `self` lives.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    pub fn len(&self) -> usize {
+        self.len.get()
+    }
+}
+
+impl Drop for MappedBytes {
+    fn drop(&mut self) {
+        // SAFETY: exactly what `map` mapped, and no reference to it outlives `self`.
+        let unmapped = unsafe { munmap(self.base.cast(), self.len.get()) };
+        debug_assert_eq!(unmapped, Ok(()));
+    }
+}
+
 /// Where the shared object (or the executable) that holds this function was loaded from.
 pub fn own_path() -> io::Result<PathBuf> {
     let address = own_path as *const c_void;
@@ -274,6 +325,23 @@ mod linux {
         Ok(numbers)
     }
 
+    pub(super) fn sealed_copy(bytes: &[u8]) -> io::Result<OwnedFd> {
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let mut file = File::from(memfd_create(c"parallelizer", flags)?);
+        // By writing: where memory is short this is an error, not a signal at the first access.
+        file.write_all(bytes)?;
+        let seals =
+            SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+        Ok(file.into())
+    }
+
+    /// Whether nobody can change or shrink it any more.
+    pub(super) fn is_sealed(file: impl AsFd) -> io::Result<bool> {
+        let seals = SealFlag::from_bits_retain(fcntl(file, FcntlArg::F_GET_SEALS)?);
+        Ok(seals.contains(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_WRITE))
+    }
+
     pub(super) fn sealed_memory(len: usize) -> io::Result<OwnedFd> {
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
         let file = fill(memfd_create(c"parallelizer", flags)?, len)?;
@@ -346,6 +414,16 @@ mod macos {
     }
 
     /// No memory without a name here.
+    pub(super) fn sealed_copy(_bytes: &[u8]) -> io::Result<OwnedFd> {
+        Err(Errno::ENOSYS.into())
+    }
+
+    /// There are no seals.
+    pub(super) fn is_sealed(_file: impl AsFd) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// No memory without a name here.
     pub(super) fn sealed_memory(_len: usize) -> io::Result<OwnedFd> {
         Err(Errno::ENOSYS.into())
     }
@@ -401,6 +479,36 @@ mod tests {
         let file = shared_page(64).unwrap();
         assert!(SharedPage::map(&file, 65).is_err());
         assert!(SharedPage::map(&file, 0).is_err());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn bytes_that_were_sent_cannot_be_changed_by_anybody() {
+        // Some sandboxes deny it.
+        let Ok(file) = memory_with(b"some bytes") else { return };
+        assert!(is_close_on_exec(&file));
+        assert_eq!(nix::unistd::write(&file, b"x"), Err(Errno::EPERM));
+        assert_eq!(nix::unistd::ftruncate(&file, 0), Err(Errno::EPERM));
+        let one = MappedBytes::map(&file, 10).unwrap();
+        let other = MappedBytes::map(&file, 10).unwrap();
+        // SAFETY: a live mapping of 10 bytes.
+        let bytes = unsafe { slice::from_raw_parts_mut(one.as_ptr(), one.len()) };
+        assert_eq!(bytes, b"some bytes");
+        bytes[0] = b'S';
+        // SAFETY: as above.
+        assert_eq!(unsafe { slice::from_raw_parts(other.as_ptr(), other.len()) }, b"some bytes");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn memory_that_could_change_or_is_too_short_is_not_mapped() {
+        let Ok(file) = memory_with(b"some bytes") else { return };
+        assert!(MappedBytes::map(&file, 11).is_err());
+        assert!(MappedBytes::map(&file, 0).is_err());
+        let open = os::sealed_memory(64).unwrap();
+        assert!(MappedBytes::map(&open, 64).is_err(), "its maker may still write to it");
+        let (one, _other) = socketpair().unwrap();
+        assert!(MappedBytes::map(&one, 1).is_err());
     }
 
     #[test]

@@ -4,12 +4,15 @@
 //! scope or a call from JavaScript.
 
 use std::ffi::c_void;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use napi::{Result, Status, sys};
 
 use super::event_loop::check;
+use crate::channel::Arrived;
+use crate::platform::{MappedBytes, memory_with};
 use crate::wire::{Encoding, FrameWriter, PART_SKIPPED, Part, PartHeader};
 
 /// A value that is good until the current call or scope ends.
@@ -208,13 +211,14 @@ pub fn buffer(env: sys::napi_env, bytes: &[u8]) -> Result<Value> {
     Ok(value)
 }
 
-/// The string or buffer that a part carries.
-pub fn part_value(env: sys::napi_env, part: &Part<'_>) -> Result<Value> {
+/// The string or buffer that a part carries. One in shared memory takes its descriptor.
+pub fn part_value(env: sys::napi_env, part: &Part<'_>, arrived: &Arrived) -> Result<Value> {
     let (bytes, mut value) = (part.bytes, ptr::null_mut());
     let create = match part.header.encoding {
         Encoding::Latin1 => sys::napi_create_string_latin1,
         Encoding::Utf8 => sys::napi_create_string_utf8,
         Encoding::Bytes => return buffer(env, bytes),
+        Encoding::Shared => return shared_buffer(env, part, arrived),
     };
     // SAFETY: pointer and length are of one slice, which is copied.
     let status = unsafe { create(env, bytes.as_ptr().cast(), bytes.len() as isize, &mut value) };
@@ -222,8 +226,51 @@ pub fn part_value(env: sys::napi_env, part: &Part<'_>) -> Result<Value> {
     Ok(value)
 }
 
+/// Lets go of what a part that is not wanted has brought along.
+pub fn discard(part: &Part<'_>, arrived: &Arrived) {
+    if part.header.encoding == Encoding::Shared {
+        drop(arrived.take());
+    }
+}
+
+/// A buffer that is the shared memory itself.
+fn shared_buffer(env: sys::napi_env, part: &Part<'_>, arrived: &Arrived) -> Result<Value> {
+    let fail = |what: &str| napi::Error::from_reason(what.to_owned());
+    let descriptor = arrived.take().ok_or_else(|| fail("shared memory that has not come"))?;
+    let length =
+        part.bytes.try_into().map(u64::from_le_bytes).map_err(|_| fail("shared memory without a length"))?;
+    let length = usize::try_from(length).map_err(|_| fail("shared memory that is too long"))?;
+    let mapped = MappedBytes::map(&descriptor, length).map_err(|error| fail(&error.to_string()))?;
+    let mapped = Box::new(mapped);
+    let (base, length) = (mapped.as_ptr(), mapped.len());
+    let hint = Box::into_raw(mapped);
+    let mut value = ptr::null_mut();
+    // SAFETY: the memory stays mapped until the finalizer, which is called once, unmaps it.
+    let status = unsafe {
+        sys::napi_create_external_buffer(env, length, base.cast(), Some(unmap), hint.cast(), &mut value)
+    };
+    if status == sys::Status::napi_ok {
+        return Ok(value);
+    }
+    // SAFETY: the call has failed, so the finalizer will not be called, and the box is ours again.
+    let mapped = unsafe { Box::from_raw(hint) };
+    // Where memory of one's own is not allowed for buffers.
+    // SAFETY: a live mapping of this length, sealed against writers.
+    buffer(env, unsafe { std::slice::from_raw_parts(mapped.as_ptr(), mapped.len()) })
+}
+
+/// The finalizer of a shared buffer.
+unsafe extern "C" fn unmap(_env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
+    // SAFETY: `hint` is the box that `shared_buffer` has given away, and this is called once.
+    drop(unsafe { Box::from_raw(hint.cast::<MappedBytes>()) });
+}
+
 /// A flat list of parts, as `lib/codec.js` reads them.
-pub fn part_list<'a>(env: sys::napi_env, parts: impl Iterator<Item = Part<'a>>) -> Result<Value> {
+pub fn part_list<'a>(
+    env: sys::napi_env,
+    parts: impl Iterator<Item = Part<'a>>,
+    arrived: &Arrived,
+) -> Result<Value> {
     let mut list = ptr::null_mut();
     // SAFETY: cannot fail for a live environment.
     check(unsafe { sys::napi_create_array(env, &mut list) }, "no array")?;
@@ -232,8 +279,10 @@ pub fn part_list<'a>(env: sys::napi_env, parts: impl Iterator<Item = Part<'a>>) 
         let header = part.header;
         let fields =
             [header.encoding as u32, header.codec.into(), header.flags.into(), header.calls, header.tag];
-        for field in
-            fields.map(|field| number(env, field.into())).into_iter().chain([part_value(env, &part)?])
+        for field in fields
+            .map(|field| number(env, field.into()))
+            .into_iter()
+            .chain([part_value(env, &part, arrived)?])
         {
             // SAFETY: both are live values.
             check(unsafe { sys::napi_set_element(env, list, length, field) }, "no element")?;
@@ -250,10 +299,21 @@ pub struct WrittenParts {
     pub calls: u32,
     /// Those among them that are marked as not to be run.
     pub skipped: Vec<u32>,
+    /// Memory that parts are in, in their order.
+    pub shared: Vec<OwnedFd>,
 }
 
-/// Appends a flat list of parts, as `lib/codec.js` makes them, to a frame.
-pub fn write_parts(env: sys::napi_env, list: Value, frame: &mut FrameWriter) -> Result<WrittenParts> {
+/// From here on bytes cost less through shared memory than through the socket.
+const LEAST_SHARED: usize = 256 * 1024;
+
+/// Appends a flat list of parts, as `lib/codec.js` makes them, to a frame. `room`: how many of them may be put
+/// into shared memory.
+pub fn write_parts(
+    env: sys::napi_env,
+    list: Value,
+    frame: &mut FrameWriter,
+    room: usize,
+) -> Result<WrittenParts> {
     let mut length = 0;
     // SAFETY: `list` is a live value; what is not an array is refused.
     check(unsafe { sys::napi_get_array_length(env, list, &mut length) }, "parts are no list")?;
@@ -272,7 +332,18 @@ pub fn write_parts(env: sys::napi_env, list: Value, frame: &mut FrameWriter) -> 
             tag: field(4)?,
         };
         let value = element(env, list, start + 5)?;
-        frame.part_with(header, |buffer| append_value(env, header.encoding, value, buffer))?;
+        let shared = (header.encoding == Encoding::Bytes && written.shared.len() < room)
+            .then(|| share(env, value))
+            .transpose()?
+            .flatten();
+        match shared {
+            Some((memory, length)) => {
+                let header = PartHeader { encoding: Encoding::Shared, ..header };
+                frame.part(header, &(length as u64).to_le_bytes());
+                written.shared.push(memory);
+            }
+            None => frame.part_with(header, |buffer| append_value(env, header.encoding, value, buffer))?,
+        }
         if header.flags & PART_SKIPPED != 0 {
             written.skipped.extend(written.calls..written.calls + header.calls);
         }
@@ -295,25 +366,38 @@ fn unsigned(env: sys::napi_env, value: Value) -> Result<u32> {
     Ok(number)
 }
 
+/// Copies a large buffer into shared memory; `None` where it is not worth it, or cannot be had.
+fn share(env: sys::napi_env, value: Value) -> Result<Option<(OwnedFd, usize)>> {
+    let bytes = bytes_of(env, value)?;
+    if bytes.len() < LEAST_SHARED {
+        return Ok(None);
+    }
+    Ok(memory_with(bytes).ok().map(|memory| (memory, bytes.len())))
+}
+
+/// The memory of a buffer, which nothing can change while we are on its thread and do not call JavaScript.
+fn bytes_of<'a>(env: sys::napi_env, value: Value) -> Result<&'a [u8]> {
+    let (mut data, mut length): (*mut c_void, usize) = (ptr::null_mut(), 0);
+    // SAFETY: `value` is a live value; what is no buffer is refused.
+    check(unsafe { sys::napi_get_buffer_info(env, value, &mut data, &mut length) }, "not a buffer")?;
+    if length == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: the buffer's memory; its callers copy it at once.
+    Ok(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) })
+}
+
 /// Copies a string's characters or a buffer's bytes to the end of `target`: the one copy on this side.
 fn append_value(env: sys::napi_env, encoding: Encoding, value: Value, target: &mut Vec<u8>) -> Result<()> {
     let start = target.len();
-    let mut length = 0usize;
     match encoding {
-        Encoding::Bytes => {
-            let mut data: *mut c_void = ptr::null_mut();
-            // SAFETY: `value` is a live value; what is no buffer is refused.
-            check(unsafe { sys::napi_get_buffer_info(env, value, &mut data, &mut length) }, "not a buffer")?;
-            if length > 0 {
-                // SAFETY: the buffer's memory, which nothing can change while we are on its thread.
-                target.extend_from_slice(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) });
-            }
-        }
+        Encoding::Bytes | Encoding::Shared => target.extend_from_slice(bytes_of(env, value)?),
         Encoding::Latin1 | Encoding::Utf8 => {
             let read = match encoding {
                 Encoding::Latin1 => sys::napi_get_value_string_latin1,
                 _ => sys::napi_get_value_string_utf8,
             };
+            let mut length = 0usize;
             // SAFETY: `value` is a live value; without a buffer only the length is asked for.
             check(unsafe { read(env, value, ptr::null_mut(), 0, &mut length) }, "not a string")?;
             // One more, for the NUL that napi writes.

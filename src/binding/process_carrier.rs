@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use serde_json::{Value as Json, json};
 use super::carrier::Carrier;
 use super::environment::Environment;
 use super::event_loop::{Poll, Readiness};
-use super::javascript::{Value, part_list, part_value, write_parts};
+use super::javascript::{Value, discard, part_list, part_value, write_parts};
 use super::pool::{Answer, PoolState};
-use crate::channel::{Channel, Filled, Flushed};
+use crate::channel::{Arrived, Channel, Filled, Flushed};
 use crate::engine::{FrameId, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::process::{Descriptors, ProcessEvent, SpawnSpec, Supervisor, Ticket};
@@ -95,7 +95,8 @@ impl ProcessCarrier {
     pub(super) fn init_frame(env: sys::napi_env, text: &str, parts: Value) -> napi::Result<Vec<u8>> {
         let mut frame = FrameWriter::new(FrameHeader::of(Kind::Init));
         frame.part(plain_part(Encoding::Utf8), text.as_bytes());
-        write_parts(env, parts, &mut frame)?;
+        // It is sent to many, and shared memory to one.
+        write_parts(env, parts, &mut frame, 0)?;
         frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))
     }
 
@@ -144,10 +145,10 @@ impl ProcessCarrier {
         Ok(poll)
     }
 
-    fn send_frame(&self, worker: WorkerId, frame: FrameWriter) {
+    fn send_frame(&self, worker: WorkerId, frame: FrameWriter, descriptors: Vec<OwnedFd>) {
         match frame.finish() {
             Ok(bytes) => {
-                self.with(worker, |link| link.channel.queue(bytes));
+                self.with(worker, |link| link.channel.queue_with(bytes, descriptors));
                 self.write_out(worker);
             }
             Err(error) => self.give_up(worker, &format!("it would have to be sent {error}")),
@@ -230,6 +231,11 @@ impl ProcessCarrier {
         }
     }
 
+    /// The descriptors that this worker has sent.
+    fn arrived(&self, worker: WorkerId) -> Arrived {
+        self.with(worker, |link| link.channel.arrived()).unwrap_or_default()
+    }
+
     fn handle_frame(&self, pool: &PoolState, worker: WorkerId, frame: &Frame<'_>) -> Result<(), String> {
         let header = frame.header;
         match header.kind {
@@ -245,7 +251,8 @@ impl ProcessCarrier {
                 pool.begun(worker, header.seq);
             }
             Kind::Output => {
-                let parts = part_list(self.environment.env, frame.parts());
+                let arrived = self.arrived(worker);
+                let parts = part_list(self.environment.env, frame.parts(), &arrived);
                 pool.output(worker, header.seq, parts.map_err(|error| error.to_string())?);
             }
             Kind::Memory => pool.worker_memory(worker, u64::from(header.aux) * 1024),
@@ -258,6 +265,7 @@ impl ProcessCarrier {
 
     fn handle_reply(&self, pool: &PoolState, worker: WorkerId, frame: &Frame<'_>) -> Result<(), String> {
         let env = self.environment.env;
+        let arrived = self.arrived(worker);
         let total: u64 = frame.parts().map(|part| u64::from(part.header.calls)).sum();
         let elapsed = Duration::from_micros(frame.header.aux.into());
         let mut offset = frame.header.seq;
@@ -278,12 +286,15 @@ impl ProcessCarrier {
             offset = offset.saturating_add(header.calls);
             let answered = pool.answered(worker, &answer)?;
             if answered.is_empty() {
+                [part].iter().chain(&extras).for_each(|part| discard(part, &arrived));
                 continue;
             }
-            let value = part_value(env, &part).map_err(|error| error.to_string())?;
+            let value = part_value(env, &part, &arrived).map_err(|error| error.to_string())?;
             let extras = match extras.is_empty() {
                 true => None,
-                false => Some(part_list(env, extras.into_iter()).map_err(|error| error.to_string())?),
+                false => {
+                    Some(part_list(env, extras.into_iter(), &arrived).map_err(|error| error.to_string())?)
+                }
             };
             pool.settle_answered(&answered, header, value, extras);
         }
@@ -314,15 +325,19 @@ impl Carrier for ProcessCarrier {
         let Some(pool) = self.pool.upgrade() else { return };
         let header = FrameHeader { id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
         let mut writer = FrameWriter::new(header);
+        let mut descriptors = Vec::new();
+        let room = self.with(worker, |link| link.channel.room_for_descriptors()).unwrap_or(0);
         let mut offset = 0;
         for run in runs {
             let list = pool.encode(worker, run);
-            let parts = list.and_then(|list| write_parts(self.environment.env, list, &mut writer).ok());
+            let left = room - descriptors.len();
+            let parts = list.and_then(|list| write_parts(self.environment.env, list, &mut writer, left).ok());
             let Some(parts) = parts.filter(|parts| (1..=run.calls.len()).contains(&(parts.calls as usize)))
             else {
                 return self.give_up(worker, "calls for it could not be encoded");
             };
             pool.filled(run, parts.calls);
+            descriptors.extend(parts.shared);
             let end = offset + parts.calls;
             let is_full = writer.len() >= FULL_FRAME || (parts.calls as usize) < run.calls.len();
             if is_full {
@@ -336,14 +351,14 @@ impl Carrier for ProcessCarrier {
             }
             offset = end;
         }
-        self.send_frame(worker, writer);
+        self.send_frame(worker, writer, descriptors);
     }
 
     fn cancel(&self, worker: WorkerId, seqs: &[u32]) {
         let mut frame = FrameWriter::new(FrameHeader::of(Kind::Cancel));
         let bytes: Vec<u8> = seqs.iter().flat_map(|seq| seq.to_le_bytes()).collect();
         frame.part(plain_part(Encoding::Bytes), &bytes);
-        self.send_frame(worker, frame);
+        self.send_frame(worker, frame, Vec::new());
         // After the frame: whoever sees the count finds the frame.
         self.with(worker, |link| {
             link.notices = link.notices.wrapping_add(1);
@@ -354,7 +369,7 @@ impl Carrier for ProcessCarrier {
     }
 
     fn stop(&self, worker: WorkerId) {
-        self.send_frame(worker, FrameWriter::new(FrameHeader::of(Kind::Stop)));
+        self.send_frame(worker, FrameWriter::new(FrameHeader::of(Kind::Stop)), Vec::new());
     }
 
     fn kill(&self, worker: WorkerId) {

@@ -25,7 +25,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use super::event_loop::{EventLoop, Poll};
 use super::javascript::{Callback, Context, Value, io_error, number, part_list, write_parts};
 use super::process_carrier::PAGE_LEN;
-use crate::channel::{Channel, Filled, Flushed};
+use crate::channel::{Arrived, Channel, Filled, Flushed};
 use crate::platform::SharedPage;
 use crate::process::{CHANNEL_FD, PAGE_FD};
 use crate::wire::{Frame, FrameHeader, FrameWriter, Kind};
@@ -45,6 +45,7 @@ struct WorkerState {
     poll: RefCell<Option<Poll>>,
     wants_writable: Cell<bool>,
     on_frame: Callback,
+    arrived: Arrived,
 }
 
 #[napi]
@@ -63,6 +64,7 @@ impl WorkerChannel {
         let state = Rc::new(WorkerState {
             env: env.raw(),
             context: Context::new(env.raw(), "ParallelizerCalls")?,
+            arrived: channel.arrived(),
             channel: RefCell::new(channel),
             poll: RefCell::new(None),
             wants_writable: Cell::new(false),
@@ -105,9 +107,10 @@ impl WorkerChannel {
     pub fn send(&self, env: Env, kind: u32, id: u32, seq: u32, aux: u32, parts: Unknown<'_>) -> Result<()> {
         let kind = sendable(kind)?;
         let mut frame = FrameWriter::new(FrameHeader { id, seq, aux, ..FrameHeader::of(kind) });
-        write_parts(env.raw(), parts.raw(), &mut frame)?;
+        let room = self.state.channel.borrow().room_for_descriptors();
+        let written = write_parts(env.raw(), parts.raw(), &mut frame, room)?;
         let bytes = frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))?;
-        self.state.channel.borrow_mut().queue(bytes);
+        self.state.channel.borrow_mut().queue_with(bytes, written.shared);
         self.state.write_out();
         Ok(())
     }
@@ -187,7 +190,7 @@ impl WorkerState {
     /// What the handler of frames is called with.
     fn arguments(&self, frame: &Frame<'_>) -> Option<[Value; 4]> {
         let header = frame.header;
-        let parts = part_list(self.env, frame.parts()).ok()?;
+        let parts = part_list(self.env, frame.parts(), &self.arrived).ok()?;
         let [kind, id, seq] =
             [header.kind as u32, header.id, header.seq].map(|field| number(self.env, field.into()));
         Some([kind, id, seq, parts])

@@ -5,8 +5,9 @@ use napi_derive::napi;
 
 /// By the names that `require` asks for. `worker` is what a worker starts with: a loader, and the modules that
 /// build.rs has put together. The others are compiled when they are needed.
-const MODULES: [(&str, &str); 7] = [
+const MODULES: [(&str, &str); 8] = [
     ("worker", include_str!(concat!(env!("OUT_DIR"), "/worker.js"))),
+    ("v8-codec", include_str!("../../lib/v8-codec.js")),
     ("record-codec", include_str!("../../lib/record-codec.js")),
     ("error-codec", include_str!("../../lib/error-codec.js")),
     ("errors", include_str!("../../lib/errors.js")),

@@ -3,31 +3,61 @@
 //! Knows a descriptor and the frame codec: not who polls it, nor what frames mean. It never blocks and
 //! never waits; its owner calls [`Channel::fill`] and [`Channel::flush`] when the descriptor is ready.
 //!
-//! Every read is a `recvmsg` that marks received descriptors close-on-exec: a plain `read` would drop them
-//! silently, and a leaked one would be inherited by every process started later.
+//! # Descriptors
+//!
+//! 1. A frame may bring descriptors along. They are sent with its first byte, and closed here as soon as that
+//!    is written.
+//! 2. Every read is a `recvmsg` that marks received descriptors close-on-exec: a plain `read` would drop them
+//!    silently, and a leaked one would be inherited by every process started later.
+//! 3. They arrive before the frame is whole, and in order: whoever handles a frame takes as many as it needs.
+//! 4. One that nobody takes is closed with the channel; beyond a number, at once.
 
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 use crate::wire::Decoder;
 
 /// Frames gathered into one system call at most.
 const GATHER: usize = 16;
+/// Descriptors that may be on their way to the other end, and in one frame.
+pub const MAX_DESCRIPTORS: usize = 16;
+/// Received descriptors that wait to be taken; two frames' worth for each chunk that may be under way.
+const MAX_WAITING: usize = 64;
+
+/// Descriptors that have come and belong to frames that are not handled yet.
+#[derive(Clone, Debug, Default)]
+pub struct Arrived(Rc<RefCell<VecDeque<OwnedFd>>>);
+
+impl Arrived {
+    /// The next one.
+    pub fn take(&self) -> Option<OwnedFd> {
+        self.0.borrow_mut().pop_front()
+    }
+}
+
+/// What is to be written.
+struct Outgoing {
+    bytes: Vec<u8>,
+    /// Go with the first byte.
+    descriptors: Vec<OwnedFd>,
+}
 
 /// One end of a channel to another process.
 pub struct Channel {
     fd: Rc<OwnedFd>,
     decoder: Decoder,
+    arrived: Arrived,
     /// Encoded frames that are not wholly written.
-    outgoing: VecDeque<Vec<u8>>,
+    outgoing: VecDeque<Outgoing>,
     /// Bytes of the first outgoing frame that are written.
     written: usize,
     sent_bytes: u64,
@@ -60,6 +90,7 @@ impl Channel {
         Channel {
             fd: Rc::new(fd),
             decoder: Decoder::default(),
+            arrived: Arrived::default(),
             outgoing: VecDeque::new(),
             written: 0,
             sent_bytes: 0,
@@ -69,7 +100,23 @@ impl Channel {
 
     /// Appends an encoded frame to what is to be written.
     pub fn queue(&mut self, frame: Vec<u8>) {
-        self.outgoing.push_back(frame);
+        self.queue_with(frame, Vec::new());
+    }
+
+    /// Appends a frame that brings descriptors along.
+    pub fn queue_with(&mut self, bytes: Vec<u8>, descriptors: Vec<OwnedFd>) {
+        self.outgoing.push_back(Outgoing { bytes, descriptors });
+    }
+
+    /// How many descriptors a further frame may bring along.
+    pub fn room_for_descriptors(&self) -> usize {
+        let waiting: usize = self.outgoing.iter().map(|frame| frame.descriptors.len()).sum();
+        MAX_DESCRIPTORS.saturating_sub(waiting)
+    }
+
+    /// The descriptors that have come, for whoever handles frames.
+    pub fn arrived(&self) -> Arrived {
+        self.arrived.clone()
     }
 
     /// The socket itself, for whoever polls it: it is closed when both have let go of it.
@@ -87,13 +134,26 @@ impl Channel {
         while !self.outgoing.is_empty() {
             let mut slices = [IoSlice::new(&[]); GATHER];
             let mut used = 0;
+            let mut numbers: Vec<RawFd> = Vec::new();
             for (slice, frame) in slices.iter_mut().zip(&self.outgoing) {
+                // Descriptors go with the first byte that is sent: only the first frame can have any.
+                if used > 0 && !frame.descriptors.is_empty() {
+                    break;
+                }
                 let from = if used == 0 { self.written } else { 0 };
-                *slice = IoSlice::new(&frame[from..]);
+                *slice = IoSlice::new(&frame.bytes[from..]);
+                numbers.extend(frame.descriptors.iter().map(AsRawFd::as_raw_fd));
                 used += 1;
             }
-            match sendmsg::<()>(self.fd.as_raw_fd(), &slices[..used], &[], MsgFlags::MSG_NOSIGNAL, None) {
-                Ok(count) => self.wrote(count),
+            let rights = [ControlMessage::ScmRights(&numbers)];
+            let control = if numbers.is_empty() { &[][..] } else { &rights[..] };
+            match sendmsg::<()>(self.fd.as_raw_fd(), &slices[..used], control, MsgFlags::MSG_NOSIGNAL, None) {
+                Ok(count) => {
+                    if let Some(first) = self.outgoing.front_mut() {
+                        first.descriptors.clear();
+                    }
+                    self.wrote(count);
+                }
                 Err(Errno::EAGAIN) => return Ok(Flushed::Blocked),
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
@@ -106,10 +166,10 @@ impl Channel {
         self.sent_bytes += count as u64;
         self.written += count;
         while let Some(first) = self.outgoing.front() {
-            if self.written < first.len() {
+            if self.written < first.bytes.len() {
                 return;
             }
-            self.written -= first.len();
+            self.written -= first.bytes.len();
             self.outgoing.pop_front();
         }
     }
@@ -120,7 +180,7 @@ impl Channel {
         while read < budget {
             let room = self.decoder.room();
             let offered = room.len();
-            match receive(self.fd.as_raw_fd(), room) {
+            match receive(self.fd.as_raw_fd(), room, &self.arrived) {
                 Ok(0) | Err(Errno::ECONNRESET) => return Ok(Filled::Ended),
                 Ok(count) => {
                     self.decoder.received(count);
@@ -168,16 +228,20 @@ impl AsFd for Channel {
     }
 }
 
-/// One `recvmsg`. No descriptor is expected yet; one that comes all the same is closed.
-fn receive(fd: RawFd, room: &mut [u8]) -> Result<usize, Errno> {
-    let mut control = nix::cmsg_space!([RawFd; 4]);
+/// One `recvmsg`. Descriptors that come with it are kept, as long as there are not too many.
+fn receive(fd: RawFd, room: &mut [u8], arrived: &Arrived) -> Result<usize, Errno> {
+    let mut control = nix::cmsg_space!([RawFd; MAX_DESCRIPTORS]);
     let mut slices = [IoSliceMut::new(room)];
     let message = recvmsg::<()>(fd, &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
     for part in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(descriptors) = part {
             for descriptor in descriptors {
                 // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-                drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+                let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+                let mut waiting = arrived.0.borrow_mut();
+                if waiting.len() < MAX_WAITING {
+                    waiting.push_back(descriptor);
+                }
             }
         }
     }

@@ -83,3 +83,54 @@ fn what_was_written_before_the_end_is_still_read() {
     two.queue(frame(6, b""));
     assert!(two.flush().is_err());
 }
+
+/// A file with one byte in it, which tells it from others.
+fn marked(byte: u8) -> OwnedFd {
+    let (reader, writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut &writer, &[byte]).unwrap();
+    reader.into()
+}
+
+fn mark(fd: OwnedFd) -> u8 {
+    let mut byte = [0];
+    std::io::Read::read_exact(&mut std::fs::File::from(fd), &mut byte).unwrap();
+    byte[0]
+}
+
+fn exchange(one: &mut Channel, two: &mut Channel, frames: usize) -> Vec<u32> {
+    let mut ids = Vec::new();
+    while ids.len() < frames {
+        one.flush().unwrap();
+        two.fill(usize::MAX).unwrap();
+        ids.extend(taken(two).into_iter().map(|(id, _)| id));
+    }
+    ids
+}
+
+#[test]
+fn descriptors_arrive_with_their_frames_and_in_order() {
+    let (mut one, mut two) = pair();
+    let large = vec![0; 3_000_000];
+    one.queue(frame(0, b"none"));
+    one.queue_with(frame(1, &large), vec![marked(1), marked(2)]);
+    one.queue_with(frame(2, b"small"), vec![marked(3)]);
+    one.queue(frame(3, b"none"));
+    one.queue_with(frame(4, b"last"), vec![marked(4)]);
+    assert_eq!(one.room_for_descriptors(), MAX_DESCRIPTORS - 4);
+    assert_eq!(exchange(&mut one, &mut two, 5), [0, 1, 2, 3, 4]);
+    assert_eq!(one.room_for_descriptors(), MAX_DESCRIPTORS);
+    let arrived = two.arrived();
+    let marks: Vec<u8> = std::iter::from_fn(|| arrived.take()).map(mark).collect();
+    assert_eq!(marks, [1, 2, 3, 4]);
+}
+
+#[test]
+fn descriptors_that_nobody_takes_do_not_pile_up() {
+    let (mut one, mut two) = pair();
+    for round in 0..20 {
+        one.queue_with(frame(round, b"x"), (0..MAX_DESCRIPTORS).map(|_| marked(7)).collect());
+        exchange(&mut one, &mut two, 1);
+    }
+    let kept = std::iter::from_fn(|| two.arrived().take()).count();
+    assert_eq!(kept, MAX_WAITING);
+}

@@ -97,6 +97,9 @@ pub enum Encoding {
     Utf8 = 1,
     /// Raw bytes, delivered as a `Buffer`.
     Bytes = 2,
+    /// As `Bytes`, which are in memory whose descriptor travels with the frame; here is their length (u64). The
+    /// descriptors of a frame come in the order of these parts.
+    Shared = 3,
 }
 
 impl Encoding {
@@ -105,6 +108,7 @@ impl Encoding {
             0 => Encoding::Latin1,
             1 => Encoding::Utf8,
             2 => Encoding::Bytes,
+            3 => Encoding::Shared,
             _ => return None,
         })
     }
