@@ -15,6 +15,7 @@
  * May not know jobs, workers, or what the values are for.
  */
 
+const { isProxy } = require('node:util').types;
 const { isTransfer } = require('./transfer');
 
 // Loaded at first need: this file is part of what starts in every worker.
@@ -25,6 +26,7 @@ const v8Codec = () => require('./v8-codec');
 const LATIN1 = 0;
 const UTF8 = 1;
 const BYTES = 2;
+const UTF16 = 4; // 3 is the native side's own
 
 /** Codecs. */
 const JSON_LIST = 1; // a JSON array, one element per call
@@ -63,6 +65,9 @@ const CALLS_FIELD = 3;
  * @property {(wrapped: any) => unknown} unwrap
  */
 
+/** Short text is sent as UTF-8, which is smaller; long text as V8 has it, which saves two conversions. */
+const LEAST_UTF16 = 4096;
+
 /** Never matches a one-byte string, which V8 knows without looking at its characters. */
 const BEYOND_LATIN1 = /[\u0100-\uffff]/;
 
@@ -72,7 +77,8 @@ const BEYOND_LATIN1 = /[\u0100-\uffff]/;
  * @param {number} codec @param {number} flags @param {number} calls @param {number} tag @param {string} text
  */
 function pushText(parts, codec, flags, calls, tag, text) {
-  parts.push(BEYOND_LATIN1.test(text) ? UTF8 : LATIN1, codec, flags, calls, tag, text);
+  const encoding = !BEYOND_LATIN1.test(text) ? LATIN1 : text.length < LEAST_UTF16 ? UTF8 : UTF16;
+  parts.push(encoding, codec, flags, calls, tag, text);
 }
 
 /**
@@ -132,8 +138,15 @@ function pushRecords(value, parts, tag) {
   return true;
 }
 
-/** Fewer records are not worth a codec of their own. */
+/** What is less is not worth a codec of its own: records, and bytes that a list seems to have. */
 const LEAST_RECORDS = 16;
+const LEAST_BYTES = 16 * 1024;
+/** What a cell that is no string is taken to have. */
+const CELL_BYTES = 8;
+/** What a list or an object within a record is taken to have: to see that JSON would keep it takes long. */
+const NESTED_BYTES = 64;
+/** JSON is good at numbers. */
+const NUMBER_BYTES = 4;
 /** A longer list is no list of arguments. */
 const MAX_ARGUMENTS = 16;
 
@@ -150,14 +163,29 @@ function mayHoldRecords(value) {
 }
 
 /**
- * Whether it looks like a list of records; whether it is one shows when it is encoded.
+ * Whether it looks like a list of records, or one of numbers or strings; whether it is shows when it is encoded.
  * @param {unknown} value
  * @returns {value is Record<string, unknown>[]}
  */
 function isRecordList(value) {
   if (!Array.isArray(value) || value.length < LEAST_RECORDS) return false;
-  const first = value[0];
-  return typeof first === 'object' && first !== null && Object.getPrototypeOf(first) === Object.prototype;
+  return value.length * sizeOfElement(value[0]) >= LEAST_BYTES;
+}
+
+/**
+ * Bytes that an element of a list of records seems to have; 0: it is none.
+ * @param {unknown} element
+ */
+function sizeOfElement(element) {
+  if (typeof element === 'number') return NUMBER_BYTES;
+  if (typeof element === 'string') return CELL_BYTES + element.length;
+  if (typeof element !== 'object' || element === null || Object.getPrototypeOf(element) !== Object.prototype) return 0;
+  let bytes = 0;
+  for (const cell of Object.values(element)) {
+    bytes += typeof cell === 'string' ? CELL_BYTES + cell.length
+      : typeof cell === 'object' && cell !== null ? NESTED_BYTES : CELL_BYTES;
+  }
+  return bytes;
 }
 
 /**
@@ -291,12 +319,22 @@ function sizeOf(parts, from = 0) {
  * @param {unknown} value
  */
 function isPlain(value) {
+  if (typeof value === 'string' || isPlainNumber(value)) return true;
+  // Items are many and small: one set serves them all. (A getter that comes back here gets another.)
+  const seen = scratch ?? new Set();
+  scratch = null;
   try {
-    return isPlainWithin(value, new Set());
+    return isPlainWithin(value, seen);
   } catch {
     return false; // Deeper than the stack, or a getter that throws: the other way tells what is wrong.
+  } finally {
+    if (seen.size > 0) seen.clear();
+    scratch = seen;
   }
 }
+
+/** @type {Set<object> | null} */
+let scratch = new Set();
 
 /**
  * @param {unknown} value
@@ -316,8 +354,9 @@ function isPlainWithin(value, seen) {
       return false;
   }
   if (value === null) return true;
-  if (seen.has(value)) return false;
-  seen.add(value);
+  const met = seen.size;
+  // One look-up instead of two.
+  if (seen.add(value).size === met || isProxy(value)) return false;
   const prototype = Object.getPrototypeOf(value);
   if (Array.isArray(value)) {
     if (prototype !== Array.prototype) return false;

@@ -1,7 +1,8 @@
 'use strict';
 
 /**
- * The encoding for what this library is mostly handed: lists of plain objects of one shape (records).
+ * The encoding for what this library is mostly handed: lists of plain objects of one shape (records). Lists of numbers, of
+ * strings and of objects of several shapes go the same way.
  *
  * The strings of the records are joined without escaping, numbers lie side by side as doubles, lists of bytes (the
  * headers of Kafka records) as bytes; decoding is slicing. The same pass finds out whether anything would be lost, and
@@ -16,7 +17,7 @@
  * 2. the strings, joined, cut into segments of about 64 Ki characters: a string that was sliced out of a text holds all
  *    of it in memory, and a record that is kept must not hold its whole batch.
  *
- * Records follow each other, cell by cell. A string cell is a word, its length; a number cell is a number; any other cell
+ * Records of one shape follow each other, cell by cell; the elements of any other list are cells themselves. A string cell is a word, its length; a number cell is a number; any other cell
  * begins with a word whose lowest three bits say what it is and whose others how long (`TAG_…`), and is written depth
  * first.
  *
@@ -28,6 +29,8 @@
  * May not know what the records are.
  */
 
+const { isProxy } = require('node:util').types;
+
 /** A list with more elements than this holds values, not lists. */
 const MOST_ARGUMENTS = 16;
 /** Characters after which a segment ends. */
@@ -38,10 +41,13 @@ const NULL_STRING = 0xffffffff;
 const MAX_DEPTH = 100;
 const MAX_SHAPES = 200;
 
-/** What a column holds. */
+/** What a column holds, or a list that has none. */
 const STRING = 0;
 const NUMBER = 1;
 const OTHER = 2;
+
+/** Records that are looked at before the others are taken to be like them. */
+const SAMPLE = 8;
 
 /** What a cell of other kind is: a constant, or something whose size stands in the bits above. */
 const TAG_CONSTANT = 0;
@@ -59,8 +65,8 @@ const CONSTANTS = [null, false, true];
  * @typedef {object} Table
  * @property {string | number | null} at where it stands in the envelope; `null`: it is all of the value
  * @property {number} records
- * @property {string[]} keys
- * @property {number[]} kinds of the columns
+ * @property {string[] | null} keys `null`: its elements are no records of one shape
+ * @property {number[]} kinds of the columns; of a list without them, of its elements
  * @property {string[][]} shapes of objects in cells
  * @property {number} numbers
  * @property {number} words
@@ -116,40 +122,90 @@ function encodeRecords(value, isRecordList, isPlain) {
  * @returns {Encoded | null}
  */
 function encodeTable(at, records, seen) {
-  const keys = Object.keys(records[0]);
-  // Assigning to it would set the prototype of what is decoded.
-  if (keys.length === 0 || keys.includes('__proto__')) return null;
-  if (Object.getPrototypeOf(records) !== Array.prototype || Object.values(records).length !== records.length) return null;
-  const kinds = keys.map((key) => kindOf(records[0][key]));
+  if (Object.getPrototypeOf(records) !== Array.prototype || isProxy(records)) return null;
   const cells = new CellWriter(seen);
+  const shape = shapeOf(records);
+  const { keys, kinds } = shape;
+  // Holes and further properties would be lost. (`keys` would make a string of each index.)
+  if (Object.values(records).length !== records.length) return null;
+  if (!(keys === null ? addElements(cells, records, kinds[0]) : addRecords(cells, records, keys, kinds, seen))) return null;
+  const segments = cells.segments();
+  const { shapes, numberCount: numbers, wordCount: words, octetCount: octets } = cells;
+  const table = { at, records: records.length, keys, kinds, shapes, numbers, words, octets, segments: segments.length };
+  return { table, bytes: cells.bytes(), segments };
+}
+
+/**
+ * What a list seems to consist of, by some of its elements.
+ * @param {readonly unknown[]} list
+ * @returns {{ keys: string[] | null, kinds: number[] }}
+ */
+function shapeOf(list) {
+  const first = list[0];
+  if (typeof first !== 'object' || first === null) return { keys: null, kinds: [kindOf(first)] };
+  const keys = Object.keys(first);
+  const kinds = keys.map((key) => kindOf(Reflect.get(first, key)));
+  for (let i = 1; i < SAMPLE; i++) {
+    const other = list[Math.floor((i * (list.length - 1)) / (SAMPLE - 1))];
+    if (typeof other !== 'object' || other === null || !isSame(Object.keys(other), keys)) return { keys: null, kinds: [OTHER] };
+    for (const [column, key] of keys.entries()) {
+      const cell = Reflect.get(other, key);
+      if (cell !== null && kindOf(cell) !== kinds[column]) kinds[column] = OTHER;
+    }
+  }
+  // Assigning to it would set the prototype of what is decoded.
+  return keys.length === 0 || keys.includes('__proto__') ? { keys: null, kinds: [OTHER] } : { keys, kinds };
+}
+
+/**
+ * @param {CellWriter} cells @param {readonly unknown[]} list @param {number} kind
+ * @returns {boolean} false if something would be lost
+ */
+function addElements(cells, list, kind) {
+  const { length } = list;
+  if (kind === NUMBER) {
+    if (!cells.addNumbers(list)) return false;
+  } else if (kind === STRING) {
+    for (let i = 0; i < length; i++) {
+      const item = list[i];
+      if (typeof item !== 'string') return false;
+      cells.addString(item, item.length);
+    }
+  } else {
+    for (let i = 0; i < length; i++) if (!cells.addOther(list[i], 0)) return false;
+  }
+  return true;
+}
+
+/**
+ * @param {CellWriter} cells @param {readonly Record<string, unknown>[]} records @param {readonly string[]} keys
+ * @param {readonly number[]} kinds @param {Set<object>} seen objects met before
+ * @returns {boolean} false if something would be lost, or they are not of one shape
+ */
+function addRecords(cells, records, keys, kinds, seen) {
   for (let i = 0; i < records.length; i++) {
     const record = records[i];
-    if (typeof record !== 'object' || record === null || Object.getPrototypeOf(record) !== Object.prototype) return null;
+    if (typeof record !== 'object' || record === null || Object.getPrototypeOf(record) !== Object.prototype) return false;
     const own = Object.keys(record);
-    if (own.length !== keys.length || seen.has(record)) return null;
+    if (own.length !== keys.length || seen.has(record) || isProxy(record)) return false;
     seen.add(record);
     for (let column = 0; column < keys.length; column++) {
       const key = own[column];
-      if (key !== keys[column]) return null;
+      if (key !== keys[column]) return false;
       const cell = record[key];
       if (kinds[column] === STRING) {
         if (typeof cell === 'string') cells.addString(cell, cell.length);
         else if (cell === null) cells.addWord(NULL_STRING);
-        else return null;
+        else return false;
       } else if (kinds[column] === NUMBER) {
-        if (typeof cell !== 'number') return null;
+        if (typeof cell !== 'number') return false;
         cells.addNumber(cell);
       } else if (!cells.addOther(cell, 0)) {
-        return null;
+        return false;
       }
     }
   }
-  const segments = cells.segments();
-  // As UTF-8, half a surrogate pair would not come back.
-  if (!segments.every((segment) => segment.isWellFormed())) return null;
-  const { shapes, numberCount: numbers, wordCount: words, octetCount: octets } = cells;
-  const table = { at, records: records.length, keys, kinds, shapes, numbers, words, octets, segments: segments.length };
-  return { table, bytes: cells.bytes(), segments };
+  return true;
 }
 
 /** @param {unknown} cell */
@@ -183,6 +239,23 @@ class CellWriter {
   addNumber(number) {
     if (this.numberCount === this.#numbers.length) this.#numbers = grown(this.#numbers, 1);
     this.#numbers[this.numberCount++] = number;
+  }
+
+  /**
+   * @param {readonly unknown[]} numbers
+   * @returns {boolean} false if one of them is none
+   */
+  addNumbers(numbers) {
+    const { length } = numbers;
+    this.#numbers = new Float64Array(length);
+    const target = this.#numbers;
+    for (let i = 0; i < length; i++) {
+      const number = numbers[i];
+      if (typeof number !== 'number') return false;
+      target[i] = number;
+    }
+    this.numberCount = length;
+    return true;
   }
 
   /** @param {number} word */
@@ -219,7 +292,7 @@ class CellWriter {
       this.addWord((CONSTANTS.indexOf(value) << TAG_BITS) | TAG_CONSTANT);
       return true;
     }
-    if (typeof value !== 'object' || depth > MAX_DEPTH || this.#seen.has(value)) return false;
+    if (typeof value !== 'object' || depth > MAX_DEPTH || this.#seen.has(value) || isProxy(value)) return false;
     this.#seen.add(value);
     return Array.isArray(value) ? this.#addList(value, depth) : this.#addObject(value, depth);
   }
@@ -351,6 +424,7 @@ function decodeRecords(text, extras) {
 function decodeTable(table, bytes, segments) {
   const { records: count, keys, kinds } = table;
   const cells = new CellReader(table, bytes, segments);
+  if (keys === null) return /** @type {any} */ (decodeElements(cells, count, kinds[0]));
   const records = new Array(count);
   for (let i = 0; i < count; i++) {
     /** @type {Record<string, unknown>} */
@@ -363,6 +437,15 @@ function decodeTable(table, bytes, segments) {
     records[i] = record;
   }
   return records;
+}
+
+/** @param {CellReader} cells @param {number} count @param {number} kind */
+function decodeElements(cells, count, kind) {
+  if (kind === NUMBER) return cells.allNumbers();
+  const list = new Array(count);
+  if (kind === STRING) for (let i = 0; i < count; i++) list[i] = cells.nextStringOrNull();
+  else for (let i = 0; i < count; i++) list[i] = cells.nextOther();
+  return list;
 }
 
 /** The cells of a table, one after another. */
@@ -390,6 +473,15 @@ class CellReader {
     this.#octets = new Uint8Array(buffer, byteOffset + numbers * 8 + words * 4, octets);
     this.#segments = segments;
     this.#text = segments.length > 0 ? segments[0] : '';
+  }
+
+  allNumbers() {
+    const numbers = this.#numbers;
+    const { length } = numbers;
+    // `Array.from` takes five times as long.
+    const list = new Array(length);
+    for (let i = 0; i < length; i++) list[i] = numbers[i];
+    return list;
   }
 
   nextNumber() {

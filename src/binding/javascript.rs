@@ -219,11 +219,41 @@ pub fn part_value(env: sys::napi_env, part: &Part<'_>, arrived: &Arrived) -> Res
         Encoding::Utf8 => sys::napi_create_string_utf8,
         Encoding::Bytes => return buffer(env, bytes),
         Encoding::Shared => return shared_buffer(env, part, arrived),
+        Encoding::Utf16 => return wide_string(env, bytes),
     };
     // SAFETY: pointer and length are of one slice, which is copied.
     let status = unsafe { create(env, bytes.as_ptr().cast(), bytes.len() as isize, &mut value) };
     check(status, "a string that is too long")?;
     Ok(value)
+}
+
+/// A string of these two-byte characters.
+fn wide_string(env: sys::napi_env, bytes: &[u8]) -> Result<Value> {
+    // Parts begin at any address, and V8 wants an even one.
+    let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|&unit| u16::from_le_bytes(unit)).collect();
+    let mut value = ptr::null_mut();
+    // SAFETY: pointer and length are of one slice, which is copied.
+    let status =
+        unsafe { sys::napi_create_string_utf16(env, units.as_ptr(), units.len() as isize, &mut value) };
+    check(status, "a string that is too long")?;
+    Ok(value)
+}
+
+/// Appends the two-byte characters of a string.
+fn append_wide_string(env: sys::napi_env, value: Value, target: &mut Vec<u8>) -> Result<()> {
+    let mut length = 0usize;
+    // SAFETY: `value` is a live value; without a buffer only the length is asked for.
+    let asked = unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut length) };
+    check(asked, "not a string")?;
+    // One more, for the NUL that napi writes.
+    let mut units = vec![0u16; length + 1];
+    let mut copied = 0usize;
+    // SAFETY: `units` has room for `length + 1` characters, and napi writes no more than that.
+    let read =
+        unsafe { sys::napi_get_value_string_utf16(env, value, units.as_mut_ptr(), length + 1, &mut copied) };
+    check(read, "not a string")?;
+    target.extend(units[..copied.min(length)].iter().flat_map(|unit| unit.to_le_bytes()));
+    Ok(())
 }
 
 /// Lets go of what a part that is not wanted has brought along.
@@ -324,6 +354,7 @@ pub fn write_parts(
             encoding: match field(0)? {
                 0 => Encoding::Latin1,
                 1 => Encoding::Utf8,
+                4 => Encoding::Utf16,
                 _ => Encoding::Bytes,
             },
             codec: field(1)? as u8,
@@ -392,6 +423,7 @@ fn append_value(env: sys::napi_env, encoding: Encoding, value: Value, target: &m
     let start = target.len();
     match encoding {
         Encoding::Bytes | Encoding::Shared => target.extend_from_slice(bytes_of(env, value)?),
+        Encoding::Utf16 => append_wide_string(env, value, target)?,
         Encoding::Latin1 | Encoding::Utf8 => {
             let read = match encoding {
                 Encoding::Latin1 => sys::napi_get_value_string_latin1,

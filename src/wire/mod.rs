@@ -97,6 +97,8 @@ pub enum Encoding {
     Utf8 = 1,
     /// Raw bytes, delivered as a `Buffer`.
     Bytes = 2,
+    /// Two bytes per character, little-endian; half a surrogate pair is as good as any.
+    Utf16 = 4,
     /// As `Bytes`, which are in memory whose descriptor travels with the frame; here is their length (u64). The
     /// descriptors of a frame come in the order of these parts.
     Shared = 3,
@@ -109,6 +111,7 @@ impl Encoding {
             1 => Encoding::Utf8,
             2 => Encoding::Bytes,
             3 => Encoding::Shared,
+            4 => Encoding::Utf16,
             _ => return None,
         })
     }

@@ -24,8 +24,13 @@ fn frame_headers() -> impl Strategy<Value = FrameHeader> {
 }
 
 fn part_headers() -> impl Strategy<Value = PartHeader> {
-    let encodings =
-        prop::sample::select(vec![Encoding::Latin1, Encoding::Utf8, Encoding::Bytes, Encoding::Shared]);
+    let encodings = prop::sample::select(vec![
+        Encoding::Latin1,
+        Encoding::Utf8,
+        Encoding::Bytes,
+        Encoding::Shared,
+        Encoding::Utf16,
+    ]);
     (encodings, any::<u8>(), any::<u16>(), any::<u32>(), any::<u32>())
         .prop_map(|(encoding, codec, flags, calls, tag)| PartHeader { encoding, codec, flags, calls, tag })
 }
