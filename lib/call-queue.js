@@ -4,7 +4,8 @@
  * Single calls, gathered: those of one task that are made in one turn of the event loop become one job, since a job costs
  * more than a call does.
  *
- * May not know what the calls are for: whoever makes one gives a sink, which is told its outcome once.
+ * May not know what the calls are for: whoever makes one gives two functions, one of which is told its outcome, once.
+ * (Lists of functions instead of a list of objects: at a million calls a second each object counts.)
  */
 
 const { AsyncResource, executionAsyncId } = require('node:async_hooks');
@@ -12,13 +13,7 @@ const { itemError } = require('./item-error');
 
 /** @typedef {InstanceType<typeof import('./worker-pool').WorkerPool>} WorkerPool */
 
-/**
- * Told what came of a call.
- * @typedef {object} Sink
- * @property {(value: any) => void} resolve
- * @property {(error: any) => void} reject
- * @property {number} index which item of its source it is, for errors
- */
+/** @typedef {(outcome: any) => void} Settle */
 
 /**
  * What calls must have in common to go into one job.
@@ -36,7 +31,16 @@ const { itemError } = require('./item-error');
  * @property {((job: number) => void) | null} submitted
  */
 
-/** @typedef {{ kind: CallKind, resource: AsyncResource, context: number, args: unknown[], sinks: (Sink | undefined)[] }} Batch */
+/**
+ * @typedef {object} Batch
+ * @property {CallKind} kind
+ * @property {AsyncResource} resource
+ * @property {number} context
+ * @property {number} first which item of its source the first call is for
+ * @property {unknown[]} args
+ * @property {(Settle | undefined)[]} resolves
+ * @property {(Settle | undefined)[]} rejects
+ */
 
 class CallQueue {
   #pool;
@@ -60,19 +64,21 @@ class CallQueue {
 
   /**
    * Makes a call. Throws when it is not accepted.
-   * @param {CallKind} kind @param {unknown} argument @param {Sink} sink
+   * @param {CallKind} kind @param {unknown} argument @param {Settle} resolve @param {Settle} reject
+   * @param {number} [index] which item of its source it is for; those of one owner come in order
    */
-  add(kind, argument, sink) {
+  add(kind, argument, resolve, reject, index = 0) {
     const context = this.#contextual ? executionAsyncId() : 0;
     let batch = this.#open;
     if (batch === null || batch.context !== context || !isSameKind(batch.kind, kind)) {
       this.flush();
       const resource = new AsyncResource('ParallelizerCalls');
-      batch = this.#open = { kind, resource, context, args: [], sinks: [] };
+      batch = this.#open = { kind, resource, context, first: index, args: [], resolves: [], rejects: [] };
       this.#pool.scheduleFlush();
     }
     batch.args.push(argument);
-    batch.sinks.push(sink);
+    batch.resolves.push(resolve);
+    batch.rejects.push(reject);
     // Calls of an owner who holds back by itself are never refused.
     if (this.#judged && kind.owner === null) this.flush();
   }
@@ -104,14 +110,18 @@ function isSameKind(one, two) {
  * @param {Batch} batch
  * @returns {import('./worker-pool').Job}
  */
-function jobOf({ kind, resource, args, sinks }) {
-  /** @param {number} call */
-  const take = (call) => {
-    const sink = /** @type {Sink} */ (sinks[call]);
-    // One slow call must not keep what belongs to the others.
-    sinks[call] = undefined;
+function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
+  /** One slow call must not keep what belongs to the others. @param {number} call */
+  const forget = (call) => {
+    resolves[call] = undefined;
+    rejects[call] = undefined;
     args[call] = undefined;
-    return sink;
+  };
+  /** @param {number} call @param {unknown} error */
+  const fail = (call, error) => {
+    const reject = /** @type {Settle} */ (rejects[call]);
+    forget(call);
+    reject(error);
   };
   return {
     what: kind.what,
@@ -127,13 +137,17 @@ function jobOf({ kind, resource, args, sinks }) {
     unbounded: kind.owner !== null,
     argument: (call) => args[call],
     succeeded(first, count, values, offset) {
-      for (let i = 0; i < count; i++) take(first + i).resolve(values[offset + i]);
+      for (let i = 0; i < count; i++) {
+        const resolve = /** @type {Settle} */ (resolves[first + i]);
+        forget(first + i);
+        resolve(values[offset + i]);
+      }
     },
-    failed: (call, error) => take(call).reject(error),
+    failed: fail,
     ended(first, end, ending, explainFate) {
       for (let call = first; call < end; call++) {
-        const sink = take(call);
-        if (!kind.owner?.isOver) sink.reject(itemError(kind, ending, explainFate, sink.index));
+        if (kind.owner?.isOver) forget(call);
+        else fail(call, itemError(kind, ending, explainFate, firstItem + call));
       }
     },
   };

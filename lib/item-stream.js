@@ -244,7 +244,9 @@ class ItemStream {
     }
     const index = this.#read++;
     try {
-      this.#calls.add(this.#kind, result.value, new ItemSink(this, index));
+      const resolve = (/** @type {unknown} */ value) => this.settle(index, { value });
+      const reject = (/** @type {unknown} */ error) => this.settle(index, { error });
+      this.#calls.add(this.#kind, result.value, resolve, reject, index);
     } catch (error) {
       this.fail(error);
     }
@@ -303,27 +305,6 @@ class ItemStream {
     }
     this.#jobs.add(job);
     if (this.#jobs.size > MAX_JOBS) for (const id of this.#jobs) if (!this.#pool.has(id)) this.#jobs.delete(id);
-  }
-}
-
-/** Where the outcome of one item goes. */
-class ItemSink {
-  #stream;
-
-  /** @param {ItemStream} stream @param {number} index */
-  constructor(stream, index) {
-    this.#stream = stream;
-    this.index = index;
-  }
-
-  /** @param {unknown} value */
-  resolve(value) {
-    this.#stream.settle(this.index, { value });
-  }
-
-  /** @param {unknown} error */
-  reject(error) {
-    this.#stream.settle(this.index, { error });
   }
 }
 

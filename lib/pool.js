@@ -31,8 +31,11 @@ class Pool {
   #streams = new Set();
   /** @type {'open' | 'closing' | 'terminated'} */
   #state = 'open';
-  /** @type {WeakMap<Task, CallKind>} What plain calls of a task have in common. */
+  /** @type {WeakMap<Task, CallKind>} What plain calls of a task with one argument have in common. */
   #kinds = new WeakMap();
+  /** @type {WeakMap<Task, CallKind>} The same for other numbers of arguments. */
+  #spreadKinds = new WeakMap();
+  #mayStart = false;
 
   /** @param {unknown} [processes] @param {unknown} [options] see `PoolOptions` in index.d.ts */
   constructor(processes, options) {
@@ -156,20 +159,26 @@ class Pool {
       const settings = { ...options, chunkSize: 0, onProgress: null, collect: false };
       return startMap(this.#pool, request, settings).then(([value]) => value);
     }
-    const kind = this.#kindOf(what, found, options);
-    return new Promise((resolve, reject) => this.#calls.add(kind, list.slice(), { index: 0, resolve, reject }));
+    // One argument is not wrapped in a list: it is what most calls have, and costs less to encode.
+    const isSpread = list.length !== 1;
+    const kind = this.#kindOf(what, found, isSpread, options);
+    const argument = isSpread ? list.slice() : list[0];
+    return new Promise((resolve, reject) => this.#calls.add(kind, argument, resolve, reject));
   }
 
   /**
-   * @param {string} what @param {Task} task @param {Readonly<import('./pool-options').ApplyOptions>} options
+   * @param {string} what @param {Task} task @param {boolean} isSpread
+   * @param {Readonly<import('./pool-options').ApplyOptions>} options
    * @returns {CallKind}
    */
-  #kindOf(what, task, options) {
+  #kindOf(what, task, isSpread, options) {
+    const kinds = isSpread ? this.#spreadKinds : this.#kinds;
     const isPlain = options.timeoutMs === null && options.retries === null;
-    let kind = isPlain ? this.#kinds.get(task) : undefined;
+    let kind = isPlain ? kinds.get(task) : undefined;
     if (kind === undefined) {
-      kind = { ...this.#request(what, task, true, options), isList: false, signal: null, chunkSize: 0, owner: null, submitted: null };
-      if (isPlain) this.#kinds.set(task, kind);
+      const request = this.#request(what, task, isSpread, options);
+      kind = { ...request, isList: false, signal: null, chunkSize: 0, owner: null, submitted: null };
+      if (isPlain) kinds.set(task, kind);
     }
     return kind;
   }
@@ -227,7 +236,9 @@ class Pool {
   /** @param {string} what */
   #assertUsable(what) {
     if (this.#state !== 'open') throw closedError(what);
+    if (this.#mayStart) return;
     if (this.#settings.type !== PARALLELIZER_INLINE) assertMayStart('Pool');
+    this.#mayStart = true;
   }
 
   /** A stream that was made before the pool was closed is read to its end. */

@@ -28,7 +28,7 @@ use crate::wire::{
 /// A frame of so many bytes gets no further calls.
 const FULL_FRAME: usize = 512 * 1024;
 /// Bytes read from one worker before others get their turn.
-const READ_BUDGET: usize = 1 << 20;
+const READ_BUDGET: usize = 1 << 18;
 /// The page that is shared with a worker, in bytes, and its words.
 pub(super) const PAGE_LEN: usize = 4096;
 /// Word 0, written by the worker: the number of the call that it began last.
