@@ -88,6 +88,7 @@ class CallQueue {
     const batch = this.#open;
     if (batch === null) return;
     this.#open = null;
+    if (batch.kind.owner?.isOver) return;
     const job = this.#pool.submit(jobOf(batch));
     batch.kind.submitted?.(job);
   }

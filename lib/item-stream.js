@@ -39,7 +39,7 @@ class ItemStream {
   #isOrdered;
   #collect;
   #onProgress;
-  #onOver;
+  #onReleased;
   /** How many items can run at the same time. */
   #slots;
   #workers;
@@ -52,6 +52,9 @@ class ItemStream {
   /** @type {{ error: unknown } | null} What the source threw, to be told after the results. */
   #sourceError = null;
   #isEager = false;
+  /** Whether nothing of it will reach the pool any more. */
+  #isReleased = false;
+  /** Whether nothing more will be handed out. */
   isOver = false;
   #read = 0;
   #finished = 0;
@@ -76,9 +79,9 @@ class ItemStream {
    * @param {boolean} options.collect
    * @param {import('./pool-options').StreamOptions['onProgress']} options.onProgress
    * @param {{ workers: number, concurrency: number }} options.settings
-   * @param {() => void} options.onOver
+   * @param {(stream: ItemStream) => void} options.onReleased the source is read and its items are done, or dropped
    */
-  constructor({ pool, calls, kind, source, isAsync, isOrdered, collect, onProgress, settings, onOver }) {
+  constructor({ pool, calls, kind, source, isAsync, isOrdered, collect, onProgress, settings, onReleased }) {
     this.#pool = pool;
     this.#calls = calls;
     this.#kind = { ...kind, owner: this, submitted: (/** @type {number} */ job) => this.#submitted(job) };
@@ -89,7 +92,7 @@ class ItemStream {
     this.#onProgress = onProgress;
     this.#workers = settings.workers;
     this.#slots = settings.workers * settings.concurrency;
-    this.#onOver = onOver;
+    this.#onReleased = onReleased;
     const { signal } = kind;
     if (signal?.aborted) this.fail(abortError(signal.reason, kind.what));
     else if (signal) this.#stopListening = onAbort(signal, () => this.#abort(signal));
@@ -110,6 +113,7 @@ class ItemStream {
    * @returns {Promise<IteratorResult<any>>}
    */
   async return(value) {
+    this.#sourceError = null;
     if (!this.isOver) await this.#end();
     return { value: await value, done: true };
   }
@@ -149,6 +153,7 @@ class ItemStream {
     }
     this.#hand();
     this.#readOn();
+    this.#releaseWhenRead();
   }
 
   // ---- Handing out ------------------------------------------------------------------------------------------------
@@ -169,6 +174,7 @@ class ItemStream {
         const value = 'error' in outcome ? { status: 'rejected', reason: outcome.error } : { status: 'fulfilled', ...outcome };
         resolve({ value, done: false });
       } else if ('error' in outcome) {
+        this.#sourceError = null;
         this.#end().catch(() => {});
         reject(outcome.error);
       } else {
@@ -240,6 +246,7 @@ class ItemStream {
     if (result.done) {
       this.#hasEnded = true;
       this.#hand();
+      this.#releaseWhenRead();
       return;
     }
     const index = this.#read++;
@@ -259,6 +266,7 @@ class ItemStream {
     this.#iterator = null;
     this.#sourceError = { error };
     this.#hand();
+    this.#releaseWhenRead();
   }
 
   // ---- Ending -----------------------------------------------------------------------------------------------------
@@ -272,9 +280,19 @@ class ItemStream {
     this.#jobs.clear();
     const isOpen = !this.#hasEnded;
     this.#hasEnded = true;
-    this.#onOver();
+    this.#release();
     while (this.#waiters.length > 0 && this.#sourceError === null) this.#handEnd();
     if (isOpen) await this.#closeSource();
+  }
+
+  #releaseWhenRead() {
+    if (this.#hasEnded && this.#finished === this.#read) this.#release();
+  }
+
+  #release() {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#onReleased(this);
   }
 
   /** @param {AbortSignal} signal */

@@ -127,10 +127,10 @@ class Pool {
   /** @returns {Promise<void>} */
   async terminate() {
     this.#state = 'terminated';
-    this.#calls.flush();
-    const terminated = this.#pool.terminate();
+    // First, lest they read on.
     for (const stream of this.#streams) stream.fail(closedError('a stream'));
-    await terminated;
+    this.#calls.flush();
+    await this.#pool.terminate();
   }
 
   stats() {
@@ -224,8 +224,8 @@ class Pool {
       collect,
       onProgress: onProgress === null ? null : AsyncResource.bind(onProgress),
       settings: this.#settings,
-      onOver: () => {
-        this.#streams.delete(stream);
+      onReleased: (ended) => {
+        this.#streams.delete(ended);
         this.#closeWhenRead();
       },
     });

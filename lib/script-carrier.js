@@ -131,7 +131,8 @@ class ScriptCarrier {
    * @param {number} id @param {number} frame @param {number} offset @param {number} micros @param {Parts} parts
    */
   replied(id, frame, offset, micros, parts) {
-    this.bytesReceived += sizeOf(parts);
+    const bytes = sizeOf(parts);
+    this.bytesReceived += bytes;
     /** @type {{ at: number, extras: Parts | null }[]} */
     const heads = [];
     /** @type {number[]} */
@@ -148,7 +149,7 @@ class ScriptCarrier {
     /** @type {number[]} */
     let settled;
     try {
-      settled = native.workerReplied(id, frame, offset, micros, counts);
+      settled = native.workerReplied(id, frame, offset, micros, bytes, counts);
     } catch {
       native.workerGivenUp(id);
       return;

@@ -25,7 +25,7 @@ use super::javascript::{Callback, Value, buffer, null, number, optional_text, te
 use super::process_carrier::ProcessCarrier;
 use super::script_carrier::ScriptCarrier;
 use crate::engine::{
-    Action, Answered, Config, Engine, FrameId, JobId, JobSpec, Outcome, Refused, Run, WorkerId,
+    Action, Answered, Config, Engine, FrameId, JobId, JobSpec, Outcome, Refused, Reply, Run, WorkerId,
 };
 use crate::process::{ProcessEvent, SpawnSpec, Stderr, Stdout, Stream};
 use crate::wire::{PART_FAILED, PART_SKIPPED, PartHeader};
@@ -206,6 +206,7 @@ impl NativePool {
         frame: u32,
         offset: u32,
         micros: f64,
+        bytes: f64,
         parts: Vec<u32>,
     ) -> Result<Vec<f64>> {
         let parts: Vec<(u32, u16)> = parts.chunks_exact(2).map(|part| (part[0], part[1] as u16)).collect();
@@ -213,16 +214,16 @@ impl NativePool {
         let mut settled = Vec::new();
         let mut offset = offset;
         for (index, &(calls, flags)) in parts.iter().enumerate() {
-            let share = micros * f64::from(calls) / f64::from(total) / 1e6;
-            let answer = Answer {
+            let share = f64::from(calls) / f64::from(total);
+            let reply = Reply {
                 frame: FrameId(frame),
                 offset,
                 calls,
                 failed: flags & (PART_FAILED | PART_SKIPPED) != 0,
-                elapsed: Duration::try_from_secs_f64(share).unwrap_or_default(),
+                elapsed: Duration::try_from_secs_f64(micros * share / 1e6).unwrap_or_default(),
+                bytes: (bytes * share) as u64,
             };
-            let answered =
-                self.state.answered(WorkerId(worker), &answer).map_err(napi::Error::from_reason)?;
+            let answered = self.state.answered(WorkerId(worker), reply).map_err(napi::Error::from_reason)?;
             for run in answered {
                 let count = run.calls.end - run.calls.start;
                 let numbers = [run.calls.start, count, run.offset].map(f64::from);
@@ -286,15 +287,6 @@ struct Hooks {
     /// `(JSON)`: something in the life of a worker, for `debug`.
     event: Callback,
     closed: Callback,
-}
-
-/// Calls of a frame that a worker has answered.
-pub(super) struct Answer {
-    pub frame: FrameId,
-    pub offset: u32,
-    pub calls: u32,
-    pub failed: bool,
-    pub elapsed: Duration,
 }
 
 pub(super) struct PoolState {
@@ -560,10 +552,9 @@ impl PoolState {
     pub(super) fn answered(
         &self,
         worker: WorkerId,
-        answer: &Answer,
+        reply: Reply,
     ) -> std::result::Result<Vec<Answered>, String> {
-        let Answer { frame, offset, calls, failed, elapsed } = *answer;
-        let answered = self.engine.borrow_mut().replied(worker, frame, offset, calls, failed, elapsed);
+        let answered = self.engine.borrow_mut().replied(worker, reply);
         answered.map_err(|violation| violation.0.to_owned())
     }
 

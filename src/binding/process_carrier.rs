@@ -16,9 +16,9 @@ use super::carrier::Carrier;
 use super::environment::Environment;
 use super::event_loop::{Poll, Readiness};
 use super::javascript::{Value, discard, part_list, part_value, write_parts};
-use super::pool::{Answer, PoolState};
+use super::pool::PoolState;
 use crate::channel::{Arrived, Channel, Filled, Flushed};
-use crate::engine::{FrameId, Run, WorkerId};
+use crate::engine::{FrameId, Reply, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::process::{Descriptors, ProcessEvent, SpawnSpec, Supervisor, Ticket};
 use crate::wire::{
@@ -276,15 +276,16 @@ impl ProcessCarrier {
             while let Some(extra) = parts.next_if(|next| next.header.calls == 0) {
                 extras.push(extra);
             }
-            let answer = Answer {
+            let reply = Reply {
                 frame: FrameId(frame.header.id),
                 offset,
                 calls: header.calls,
                 failed: header.flags & (PART_FAILED | PART_SKIPPED) != 0,
                 elapsed: elapsed.mul_f64(f64::from(header.calls) / (total.max(1) as f64)),
+                bytes: [part].iter().chain(&extras).fold(0u64, |sum, part| sum.saturating_add(part.size())),
             };
             offset = offset.saturating_add(header.calls);
-            let answered = pool.answered(worker, &answer)?;
+            let answered = pool.answered(worker, reply)?;
             if answered.is_empty() {
                 [part].iter().chain(&extras).for_each(|part| discard(part, &arrived));
                 continue;

@@ -14,6 +14,8 @@ const GROWTH: u32 = 8;
 const SMOOTHING: u32 = 4;
 /// What a call costs a worker beside its function, which is all that is measured.
 const OVERHEAD: Duration = Duration::from_nanos(500);
+/// What a byte of an answer costs: it is written, carried and read.
+const PER_BYTE: Duration = Duration::from_nanos(1);
 /// Tasks that are remembered; there are seldom more than a few.
 const MAX_TASKS: usize = 1024;
 
@@ -58,8 +60,9 @@ impl Costs {
         self.0.get(&task).map_or(1, |cost| cost.calls_in(budget).max(1))
     }
 
-    /// Calls of a job took this long each.
-    pub(super) fn observe(&mut self, task: Option<u32>, pace: &mut Pace, seen: Duration) {
+    /// Calls of a job took this long each, and had answers of so many bytes.
+    pub(super) fn observe(&mut self, task: Option<u32>, pace: &mut Pace, took: Duration, bytes: u64) {
+        let seen = took + PER_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
         match task {
             Some(task) => self.0.entry(task).or_default().observe(seen),
             None => pace.cost.observe(seen),

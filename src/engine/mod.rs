@@ -125,6 +125,20 @@ pub struct Run {
     pub calls: Range<u32>,
 }
 
+/// A worker's answer to calls of a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply {
+    pub frame: FrameId,
+    /// The first of the calls within the frame, and how many follow.
+    pub offset: u32,
+    pub calls: u32,
+    pub failed: bool,
+    /// How long they ran, in all.
+    pub elapsed: Duration,
+    /// How large their results are, in all.
+    pub bytes: u64,
+}
+
 /// Consecutive calls of one job that a reply has settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {

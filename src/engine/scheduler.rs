@@ -9,7 +9,9 @@ use super::chunk::{Costs, share};
 use super::job::Job;
 use super::stats::{Durations, Stats, WorkerState, WorkerStats};
 use super::worker::{CallState, Flight, FlightCall, Phase, Retire, Worker, is_reached};
-use super::{Action, Answered, Config, FrameId, JobId, JobSpec, Outcome, Refused, Run, Violation, WorkerId};
+use super::{
+    Action, Answered, Config, FrameId, JobId, JobSpec, Outcome, Refused, Reply, Run, Violation, WorkerId,
+};
 
 /// How often in a row all boots may fail before what waits is rejected.
 const MAX_BOOT_FAILURES: u32 = 3;
@@ -285,17 +287,10 @@ impl Engine {
         }
     }
 
-    /// Calls `offset..offset + calls` of a frame were answered, `failed` or not, having run for `elapsed` in
-    /// all. Returns those that settle by it; the others had settled before, and their results are dropped.
-    pub fn replied(
-        &mut self,
-        id: WorkerId,
-        frame: FrameId,
-        offset: u32,
-        calls: u32,
-        failed: bool,
-        elapsed: Duration,
-    ) -> Result<Vec<Answered>, Violation> {
+    /// Calls of a frame were answered. Returns those that settle by it; the others had settled before, and their
+    /// results are dropped.
+    pub fn replied(&mut self, id: WorkerId, reply: Reply) -> Result<Vec<Answered>, Violation> {
+        let Reply { frame, offset, calls, failed, elapsed, bytes } = reply;
         let worker = self.workers.get_mut(&id).ok_or(Violation("a reply of an unknown worker"))?;
         let place = worker.flights.iter().position(|flight| flight.frame == frame);
         let place = place.ok_or(Violation("a reply to a frame that it does not have"))?;
@@ -337,6 +332,7 @@ impl Engine {
                     job.task,
                     &mut job.pace,
                     elapsed / (calls.max(1) * self.config.concurrency),
+                    bytes / u64::from(calls.max(1)),
                 );
                 if is_over {
                     job.pace.grow(size);

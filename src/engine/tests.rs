@@ -52,6 +52,8 @@ struct World {
     ready: Vec<Result<(), Outcome>>,
     closed: u32,
     cost: Duration,
+    /// Bytes of an answer.
+    answer: u64,
     concurrency: usize,
     /// How many calls fit into a frame.
     fitting: u32,
@@ -61,6 +63,10 @@ struct World {
 enum Settled {
     Replied { failed: bool },
     Ended(Outcome),
+}
+
+fn reply(frame: FrameId, offset: u32, calls: u32, failed: bool, elapsed: Duration) -> Reply {
+    Reply { frame, offset, calls, failed, elapsed, bytes: 0 }
 }
 
 impl World {
@@ -77,6 +83,7 @@ impl World {
             ready: Vec::new(),
             closed: 0,
             cost: 10 * MS,
+            answer: 0,
             concurrency,
             fitting: u32::MAX,
         };
@@ -181,7 +188,7 @@ impl World {
         let Some(&(frame, offset, seq, job, call)) = fake.calls.front() else { return };
         if fake.revoked.contains(&seq) {
             fake.calls.pop_front();
-            let answered = self.engine.replied(id, frame, offset, 1, true, Duration::ZERO).unwrap();
+            let answered = self.engine.replied(id, reply(frame, offset, 1, true, Duration::ZERO)).unwrap();
             assert!(answered.is_empty(), "a revoked call had been settled");
             self.pump();
             return;
@@ -205,7 +212,11 @@ impl World {
         }
         let (frame, offset, _, job, call) = fake.running.remove(nth % fake.running.len());
         let cost = self.cost;
-        for run in self.engine.replied(id, frame, offset, 1, failed, cost).unwrap() {
+        for run in self
+            .engine
+            .replied(id, Reply { bytes: self.answer, ..reply(frame, offset, 1, failed, cost) })
+            .unwrap()
+        {
             assert_eq!((run.job, run.calls.clone(), run.offset), (job, call..call + 1, 0));
             self.settle(job, call, Settled::Replied { failed });
         }
@@ -598,9 +609,9 @@ fn replies_that_cannot_be_are_violations() {
     world.calls(1);
     let id = world.worker(0).unwrap();
     let frame = world.workers[&id].calls[0].0;
-    assert!(world.engine.replied(id, FrameId(99), 0, 1, false, MS).is_err());
-    assert!(world.engine.replied(id, frame, 0, 2, false, MS).is_err());
-    assert!(world.engine.replied(id, frame, 1, u32::MAX, false, MS).is_err());
+    assert!(world.engine.replied(id, reply(FrameId(99), 0, 1, false, MS)).is_err());
+    assert!(world.engine.replied(id, reply(frame, 0, 2, false, MS)).is_err());
+    assert!(world.engine.replied(id, reply(frame, 1, u32::MAX, false, MS)).is_err());
     world.engine.give_up(id);
     world.pump();
     assert!(world.workers[&id].killed);
@@ -701,6 +712,17 @@ fn what_one_job_has_cost_is_known_of_the_next_of_its_task() {
     let known = world.engine.calls_per_chunk(7);
     assert!((100..=1000).contains(&known), "{known} calls of 1.5 microseconds are about a millisecond");
     assert_eq!(world.engine.calls_per_chunk(8), 1, "another task is another matter");
+}
+
+#[test]
+fn large_answers_make_small_chunks() {
+    let mut world = World::new(config(1));
+    world.cost = MS / 1000;
+    world.answer = 500_000;
+    world.submit(JobSpec { calls: 100, task: Some(7), ..JobSpec::default() }).unwrap();
+    world.boot_all();
+    world.run_to_end();
+    assert_eq!(world.engine.calls_per_chunk(7), 1, "two of half a megabyte take more than a millisecond");
 }
 
 #[test]

@@ -33,6 +33,16 @@ pub struct Part<'a> {
     pub bytes: &'a [u8],
 }
 
+impl Part<'_> {
+    /// Bytes of its value, wherever they are.
+    pub fn size(&self) -> u64 {
+        match (self.header.encoding, self.bytes.try_into()) {
+            (Encoding::Shared, Ok(length)) => u64::from_le_bytes(length),
+            _ => self.bytes.len() as u64,
+        }
+    }
+}
+
 impl Decoder {
     /// Room for the next read; say with [`Decoder::received`] how much of it was filled.
     ///
