@@ -163,6 +163,19 @@ function usableCpus(env = process.env) {
 }
 
 /**
+ * How many CPUs may be kept awake: none where there is but one, or where each moment counts against a quota.
+ * @param {Environment} env
+ */
+function spareableCpus(env = process.env) {
+  const cpus = usableCpus(env);
+  const { available, quota } = /** @type {{ available: number, quota: number }} */ (machine);
+  const megabytes = lambdaMegabytes(env);
+  const isFractional = !Number.isInteger(Math.min(available, quota));
+  const isShare = megabytes !== null && megabytes % LAMBDA_MB_PER_CPU !== 0;
+  return cpus < 2 || isFractional || isShare ? 0 : cpus;
+}
+
+/**
  * The heap that each of `count` workers may have, in megabytes, so that all of them and the parent fit into the
  * function's memory; `null` outside of Lambda, where Node's own default stands.
  * @param {number} count
@@ -179,6 +192,7 @@ function workerHeapMegabytes(count, env = process.env) {
 
 module.exports = {
   usableCpus,
+  spareableCpus,
   workerHeapMegabytes,
   onLambda,
   countCpus,

@@ -2,7 +2,8 @@
 
 /**
  * The kinds of frames between a parent and its workers, as `src/wire` numbers them. Threads use the same ones over
- * their ports, where a frame is the list `[kind, id, seq, aux, parts]`.
+ * their ports, where a frame is the list `[kind, id, seq, aux, parts]`. And the words of the page that a parent shares
+ * with each of its workers.
  */
 
 module.exports = {
@@ -16,4 +17,12 @@ module.exports = {
   BEGUN: 19,
   OUTPUT: 20,
   MEMORY: 21,
+
+  /** Written by the worker: the number of the call that it began last. */
+  BEGUN_WORD: 0,
+  /** Written by the parent: counts the cancellations sent, so that a busy worker looks for them. */
+  NOTICE_WORD: 1,
+  /** Written by the parent: whether the worker may stay awake for a moment after its work. */
+  SPIN_WORD: 2,
+  PAGE_WORDS: 3,
 };

@@ -11,6 +11,7 @@
 const { createRequire } = require('node:module');
 const path = require('node:path');
 const { flattenError } = require('./error-codec');
+const { PAGE_WORDS } = require('./frames');
 const { wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
 const { createMainLogger } = require('./worker/output');
@@ -44,7 +45,7 @@ class InlineCarrier extends ScriptCarrier {
   /** @override @param {number} id */
   start(id) {
     /** @type {Inline} */
-    const worker = { runner: null, early: [], page: new Uint32Array(2) };
+    const worker = { runner: null, early: [], page: new Uint32Array(PAGE_WORDS) };
     this.workers.set(id, worker);
     // Not within the constructor of the caller's instance: the module may be the one that makes it.
     setImmediate(() => void this.#load(id, worker));

@@ -8,6 +8,7 @@
  */
 
 const { PART_FIELDS, CALLS_FIELD, SKIPPED, sizeOf } = require('./codec');
+const { BEGUN_WORD, NOTICE_WORD, SPIN_WORD } = require('./frames');
 
 /** @typedef {import('./codec').Parts} Parts */
 
@@ -24,10 +25,6 @@ const { PART_FIELDS, CALLS_FIELD, SKIPPED, sizeOf } = require('./codec');
 
 /** A frame of so many bytes gets no further calls. */
 const FULL_FRAME = 512 * 1024;
-
-/** Words of the page that is shared with a worker. */
-const BEGUN = 0;
-const NOTICE = 1;
 
 /**
  * @template {{ page: Uint32Array }} W one worker
@@ -48,15 +45,14 @@ class ScriptCarrier {
   get hooks() {
     return {
       startWorker: (/** @type {number} */ id) => this.start(id),
-      sendCalls: (/** @type {number} */ id, /** @type {number} */ frame, /** @type {number} */ seq, /** @type {number[]} */ runs) =>
-        this.#sendCalls(id, frame, seq, runs),
+      sendCalls: this.#sendCalls.bind(this),
       cancelCalls: (/** @type {number} */ id, /** @type {number[]} */ seqs) => this.#cancelCalls(id, seqs),
       stopWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.stop(id, worker)),
       killWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.kill(id, worker)),
       catchUp: (/** @type {number} */ id) => this.#with(id, (worker) => this.catchUp(id, worker)),
       markOf: (/** @type {number} */ id) => {
         const page = this.workers.get(id)?.page;
-        return page === undefined ? 0 : Atomics.load(page, BEGUN);
+        return page === undefined ? 0 : Atomics.load(page, BEGUN_WORD);
       },
     };
   }
@@ -85,10 +81,11 @@ class ScriptCarrier {
   /**
    * @param {number} id @param {number} frame @param {number} seq
    * @param {number[]} runs job, first call, end, and so on
+   * @param {number} maySpin whether it may stay awake after that, 0 or 1
    * @returns {number[]} how many runs, how many calls of each of these are sent, and the offsets of those that could not
    *   be encoded
    */
-  #sendCalls(id, frame, seq, runs) {
+  #sendCalls(id, frame, seq, runs, maySpin) {
     /** @type {Parts} */
     const parts = [];
     /** @type {number[]} */
@@ -113,7 +110,10 @@ class ScriptCarrier {
       if (offset - first < runs[i + 2] - runs[i + 1]) break;
     }
     this.bytesSent += bytes;
-    this.#with(id, (worker) => this.deliver(id, worker, frame, seq, parts));
+    this.#with(id, (worker) => {
+      Atomics.store(worker.page, SPIN_WORD, maySpin);
+      this.deliver(id, worker, frame, seq, parts);
+    });
     return [filled.length, ...filled, ...skipped];
   }
 
@@ -122,7 +122,7 @@ class ScriptCarrier {
     this.#with(id, (worker) => {
       this.revoke(id, worker, seqs);
       // After the message: whoever sees the count finds the message.
-      Atomics.add(worker.page, NOTICE, 1);
+      Atomics.add(worker.page, NOTICE_WORD, 1);
     });
   }
 

@@ -12,13 +12,13 @@
 
 const { inspect } = require('node:util');
 const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('node:worker_threads');
-const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY } = require('./frames');
+const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS } = require('./frames');
 const { PART_FIELDS, BYTES } = require('./codec');
 const { post, wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
 
 /** What runs in a thread, as the addon names it. */
-const MODULES = ['worker', 'thread', 'ports', 'tasks', 'v8-codec', 'record-codec', 'error-codec', 'errors'];
+const MODULES = ['worker', 'thread', 'spin', 'ports', 'tasks', 'v8-codec', 'record-codec', 'error-codec', 'errors'];
 
 /** What a thread is told to evaluate. Constant: no code is made of paths or data. */
 const BOOT_SCRIPT = `{
@@ -66,7 +66,7 @@ class ThreadCarrier extends ScriptCarrier {
   start(id) {
     const { env, execArgv, resourceLimits, stdio } = this.#options;
     const { port1: port, port2 } = new MessageChannel();
-    const page = new Uint32Array(new SharedArrayBuffer(2 * Uint32Array.BYTES_PER_ELEMENT));
+    const page = new Uint32Array(new SharedArrayBuffer(PAGE_WORDS * Uint32Array.BYTES_PER_ELEMENT));
     /** @type {Record<string, string>} */
     const sources = {};
     for (const name of MODULES) sources[name] = this.#workerModule(name);

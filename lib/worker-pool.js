@@ -13,7 +13,7 @@ const { StringDecoder } = require('node:string_decoder');
 const {
   ERROR_TREE, FAILED, LATIN1, SKIPPED, WATCHED, decodeValues, encodeValues, pushClone, sizeOf, valuesOf,
 } = require('./codec');
-const { workerHeapMegabytes } = require('./cpus');
+const { spareableCpus, workerHeapMegabytes } = require('./cpus');
 const { restoreError } = require('./error-codec');
 const {
   ParallelizerError, closedError, moduleError, protocolError, queueFullError, serializationError, spawnFailedError,
@@ -679,6 +679,7 @@ function nativeConfig(options) {
     // A worker's module may build an instance as it loads; only one that is used may start more workers.
     lazy: surroundings().depth > 0,
     concurrency: Math.min(options.concurrency, MAX_COUNT),
+    spinCpus: options.spin === 'auto' && options.type !== PARALLELIZER_INLINE ? spareableCpus() : 0,
     ...(isProcess ? { process: processConfig(options) } : {}),
   };
 }

@@ -6,6 +6,7 @@
 //! | [`wire`] | the frame codec | who sends |
 //! | [`channel`] | a non-blocking channel of frames over a socket | what the frames mean |
 //! | [`process`] | spawning, reaping, output | V8 |
+//! | [`pace`] | when a poll before sleep pays | what is polled |
 //! | [`platform`] | what differs between operating systems | everything else |
 //! | `binding` | the napi layer | policy |
 
@@ -17,6 +18,7 @@ mod binding;
 mod channel;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod engine;
+mod pace;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod platform;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]

@@ -17,10 +17,7 @@ const {
   ERROR_TREE, FAILED, SKIPPED, LATIN1, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, decodeValues, encodeValues, pushText,
   sizeOf, valuesOf,
 } = require('../codec');
-
-/** Words of the shared page. */
-const BEGUN = 0;
-const NOTICE = 1;
+const { BEGUN_WORD, NOTICE_WORD } = require('../frames');
 
 /** Results wait this long for company, in milliseconds. */
 const FLUSH_AFTER = 1;
@@ -109,6 +106,11 @@ class Runner {
     return (this.#tracker?.getStore() ?? this.#current)?.seq ?? 0;
   }
 
+  /** Whether there is nothing to run and nothing to wait for. */
+  get isIdle() {
+    return !this.#working && this.#pending.size === 0;
+  }
+
   /** @param {CallsFrame} frame */
   enqueue(frame) {
     this.#frames.push(frame);
@@ -131,8 +133,8 @@ class Runner {
   notice() {
     if (this.#page === null) {
       this.#port.poll();
-    } else if (this.#page[NOTICE] !== this.#notices) {
-      this.#notices = this.#page[NOTICE];
+    } else if (this.#page[NOTICE_WORD] !== this.#notices) {
+      this.#notices = this.#page[NOTICE_WORD];
       this.#port.poll();
     }
   }
@@ -218,7 +220,7 @@ class Runner {
     const { id, offset, first, values, watched } = part;
     for (let i = part.next; i < values.length; i++) {
       const seq = (first + i) >>> 0;
-      if (this.#page !== null && this.#page[NOTICE] !== this.#notices) this.notice();
+      if (this.#page !== null && this.#page[NOTICE_WORD] !== this.#notices) this.notice();
       if (this.#cancelled.size > 0 && this.#cancelled.delete(seq)) {
         this.#answer(id, offset + i, 0).answers.push({ skipped: 1 });
         this.flush();
@@ -295,7 +297,7 @@ class Runner {
 
   /** @param {number} seq */
   #begin(seq) {
-    if (this.#page !== null) Atomics.store(this.#page, BEGUN, seq);
+    if (this.#page !== null) Atomics.store(this.#page, BEGUN_WORD, seq);
     else this.#port.begun(seq);
   }
 

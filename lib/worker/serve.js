@@ -31,6 +31,7 @@ const { findFunction, loadModule } = require('./module-loader');
  * @typedef {object} Connection
  * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec').Parts) => void} send
  * @property {() => void} poll handles what has come, now
+ * @property {() => void} [served] is told when the calls of a frame are answered
  * @property {Uint32Array | null} page the memory shared with the parent
  * @property {() => number} memory bytes in use
  * @property {import('../codec').Clones | null} clones
@@ -42,7 +43,7 @@ const { findFunction, loadModule } = require('./module-loader');
  * @param {import('../codec').Parts} initParts
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
- * @returns {{ onFrame: (kind: number, id: number, seq: number, parts: import('../codec').Parts) => void, flush: () => void }}
+ * @returns {{ onFrame: (kind: number, id: number, seq: number, parts: import('../codec').Parts) => void, flush: () => void, isIdle: () => boolean }}
  */
 function serve(connection, init, initParts, nodeRequire, load) {
   const { send } = connection;
@@ -63,6 +64,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
         poll: connection.poll,
         served: () => {
           if (init.reportMemory) send(MEMORY, 0, 0, connection.memory() / 1024, []);
+          connection.served?.();
         },
       },
       page: connection.page,
@@ -89,7 +91,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
     fail(error);
   }
 
-  return { onFrame, flush: () => runner?.flush() };
+  return { onFrame, flush: () => runner?.flush(), isIdle: () => runner?.isIdle ?? false };
 
   /** @param {number} kind @param {number} id @param {number} seq @param {import('../codec').Parts} parts */
   function onFrame(kind, id, seq, parts) {

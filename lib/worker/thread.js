@@ -7,6 +7,8 @@
  */
 
 const { post, wrapClone, unwrapClone } = require('../ports');
+const { SPIN_WORD } = require('../frames');
+const { Spin } = require('./spin');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
 /**
@@ -23,14 +25,18 @@ function bootThread(nodeRequire, load) {
   markAsWorker(init);
   process.argv.splice(1, Infinity, ...(init.filePath === null ? [] : [init.filePath]));
   const v8 = () => nodeRequire('node:v8');
-  const served = serve(
+  const poll = () => {
+    let next = threads.receiveMessageOnPort(port);
+    if (next === undefined) return false;
+    for (; next; next = threads.receiveMessageOnPort(port)) receive(next.message);
+    return true;
+  };
+  const spin = new Spin(poll, () => page[SPIN_WORD] !== 0, () => server.isIdle());
+  const server = serve(
     {
       send: (kind, id, seq, aux, parts) => post(port, kind, id, seq, aux, parts),
-      poll: () => {
-        for (let next = threads.receiveMessageOnPort(port); next; next = threads.receiveMessageOnPort(port)) {
-          receive(next.message);
-        }
-      },
+      poll,
+      served: () => spin.served(),
       page,
       memory: () => {
         const { total_heap_size: heap, external_memory: external } = v8().getHeapStatistics();
@@ -45,10 +51,13 @@ function bootThread(nodeRequire, load) {
   );
   /** @param {any[]} frame */
   function receive([kind, id, seq, , parts]) {
-    served.onFrame(kind, id, seq, parts);
+    server.onFrame(kind, id, seq, parts);
   }
-  port.on('message', receive);
-  process.on('exit', () => served.flush());
+  port.on('message', (frame) => {
+    spin.woken();
+    receive(frame);
+  });
+  process.on('exit', () => server.flush());
 }
 
 module.exports = { bootThread };

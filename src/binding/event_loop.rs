@@ -1,4 +1,5 @@
-//! A small safe wrapper around the parts of libuv that are used: polling a descriptor, and a timer.
+//! A small safe wrapper around the parts of libuv that are used: polling a descriptor, a timer, and a look at
+//! the loop before it sleeps.
 //!
 //! Knows libuv and napi's cleanup hooks, nothing of what it is used for. The `uv_*` symbols are exported by
 //! the node binary.
@@ -39,6 +40,7 @@ struct UvHandle {
 }
 
 const UV_POLL: c_int = 8;
+const UV_PREPARE: c_int = 9;
 const UV_TIMER: c_int = 13;
 const UV_READABLE: c_int = 1;
 const UV_WRITABLE: c_int = 2;
@@ -56,6 +58,11 @@ unsafe extern "C" {
         events: c_int,
         callback: extern "C" fn(*mut UvHandle, c_int, c_int),
     ) -> c_int;
+    fn uv_prepare_init(uv_loop: *mut UvLoop, handle: *mut UvHandle) -> c_int;
+    fn uv_prepare_start(handle: *mut UvHandle, callback: extern "C" fn(*mut UvHandle)) -> c_int;
+    fn uv_prepare_stop(handle: *mut UvHandle) -> c_int;
+    fn uv_backend_fd(uv_loop: *const UvLoop) -> c_int;
+    fn uv_backend_timeout(uv_loop: *const UvLoop) -> c_int;
     fn uv_timer_init(uv_loop: *mut UvLoop, handle: *mut UvHandle) -> c_int;
     fn uv_timer_start(
         handle: *mut UvHandle,
@@ -148,6 +155,7 @@ struct Opened {
 enum Data {
     Poll { callback: Box<dyn Fn(Readiness)>, _keep: Box<dyn Any> },
     Timer { callback: Box<dyn Fn()> },
+    Prepare { callback: Box<dyn Fn(&Sleep)> },
 }
 
 extern "C" fn on_environment_end(hook: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
@@ -289,6 +297,70 @@ extern "C" fn on_timer(handle: *mut UvHandle) {
     // SAFETY: as in `on_polled`.
     if let Data::Timer { callback } = unsafe { data_of(handle) } {
         callback();
+    }
+}
+
+/// The sleep that a loop is about to begin.
+pub struct Sleep {
+    /// A timer ends it by then.
+    pub for_at_most: Duration,
+    descriptor: c_int,
+}
+
+impl Sleep {
+    /// Whether something has come that would end it, or would have kept it from beginning.
+    pub fn is_over(&self) -> bool {
+        let mut polled = libc::pollfd { fd: self.descriptor, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one live structure; it does not wait.
+        unsafe { libc::poll(&mut polled, 1, 0) != 0 }
+    }
+}
+
+/// Calls back right before the loop would sleep, once per turn, while it is started. Does not hold the loop.
+pub struct Prepare(NonNull<UvHandle>);
+
+impl Prepare {
+    pub fn new(event_loop: &EventLoop, callback: impl Fn(&Sleep) + 'static) -> Result<Prepare> {
+        let data = Data::Prepare { callback: Box::new(callback) };
+        // SAFETY: the loop is alive and the handle large enough.
+        let handle = event_loop
+            .open(UV_PREPARE, data, |uv_loop, handle| unsafe { uv_prepare_init(uv_loop, handle) })?;
+        // SAFETY: the handle is open.
+        unsafe { uv_unref(handle.as_ptr()) };
+        Ok(Prepare(handle))
+    }
+
+    pub fn start(&self) {
+        // SAFETY: the handle is open. Starting it again changes nothing.
+        unsafe { uv_prepare_start(self.0.as_ptr(), on_prepare) };
+    }
+
+    pub fn stop(&self) {
+        // SAFETY: the handle is open.
+        unsafe { uv_prepare_stop(self.0.as_ptr()) };
+    }
+}
+
+impl Drop for Prepare {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open, and closed only here. `uv_close` stops it.
+        unsafe { uv_close(self.0.as_ptr(), on_closed) };
+    }
+}
+
+extern "C" fn on_prepare(handle: *mut UvHandle) {
+    // SAFETY: libuv calls this for open handles only.
+    let opened = unsafe { &*uv_handle_get_data(handle).cast::<Opened>() };
+    // SAFETY: the loop is running.
+    let (timeout, descriptor) =
+        unsafe { (uv_backend_timeout(opened.state.raw), uv_backend_fd(opened.state.raw)) };
+    // 0: it will not sleep; negative: until something comes.
+    if let Data::Prepare { callback } = &opened.data
+        && timeout != 0
+        && descriptor >= 0
+    {
+        let for_at_most = u64::try_from(timeout).map_or(Duration::MAX, Duration::from_millis);
+        callback(&Sleep { for_at_most, descriptor });
     }
 }
 

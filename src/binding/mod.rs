@@ -9,6 +9,7 @@ mod javascript;
 mod pool;
 mod process_carrier;
 mod script_carrier;
+mod spin;
 mod worker;
 mod worker_modules;
 

@@ -24,6 +24,7 @@ use super::event_loop::{Readiness, Timer};
 use super::javascript::{Callback, Value, buffer, null, number, optional_text, text};
 use super::process_carrier::ProcessCarrier;
 use super::script_carrier::ScriptCarrier;
+use super::spin::Spin;
 use crate::engine::{
     Action, Answered, Config, Engine, FrameId, JobId, JobSpec, Outcome, Refused, Reply, Run, WorkerId,
 };
@@ -45,6 +46,8 @@ struct PoolConfig {
     grace_period: f64,
     lazy: bool,
     concurrency: u32,
+    /// CPUs that may be kept awake; 0: none.
+    spin_cpus: usize,
     /// How to start processes; without it `hooks` looks after the workers.
     process: Option<ProcessConfig>,
 }
@@ -209,6 +212,7 @@ impl NativePool {
         bytes: f64,
         parts: Vec<u32>,
     ) -> Result<Vec<f64>> {
+        self.state.woken();
         let parts: Vec<(u32, u16)> = parts.chunks_exact(2).map(|part| (part[0], part[1] as u16)).collect();
         let total: u32 = parts.iter().fold(0u32, |sum, part| sum.saturating_add(part.0)).max(1);
         let mut settled = Vec::new();
@@ -298,6 +302,8 @@ pub(super) struct PoolState {
     /// Workers whose end is being told; their fate is needed until that is done.
     gone: RefCell<Vec<WorkerId>>,
     timer: RefCell<Option<Timer>>,
+    spin: RefCell<Option<Spin>>,
+    spin_cpus: usize,
     /// The interval that the timer runs with.
     armed: Cell<Option<Duration>>,
     pumping: Cell<bool>,
@@ -337,6 +343,8 @@ impl PoolState {
             carrier: OnceCell::new(),
             gone: RefCell::default(),
             timer: RefCell::default(),
+            spin: RefCell::default(),
+            spin_cpus: config.spin_cpus,
             armed: Cell::new(None),
             pumping: Cell::new(false),
             held: Cell::new(false),
@@ -360,6 +368,11 @@ impl PoolState {
             }
         })?;
         *state.timer.borrow_mut() = Some(timer);
+        if config.spin_cpus > 0 {
+            let weak = Rc::downgrade(&state);
+            let wanted = move || weak.upgrade().is_some_and(|state| state.may_spin());
+            *state.spin.borrow_mut() = Some(Spin::new(&environment.event_loop, wanted)?);
+        }
         environment.add_pool(&state);
         state.engine.borrow_mut().start();
         state.pump();
@@ -464,12 +477,35 @@ impl PoolState {
         let held = self.engine.borrow().is_held();
         if held != self.held.replace(held) {
             self.environment.hold(held);
+            if let Some(spin) = &*self.spin.borrow() {
+                if held { spin.start() } else { spin.stop() }
+            }
+        }
+    }
+
+    /// Whether an answer is expected, and there is a CPU for whoever waits for it beside those who work on it.
+    fn may_spin(&self) -> bool {
+        let busy = self.engine.borrow().busy_workers();
+        busy > 0 && busy < self.spin_cpus
+    }
+
+    /// Whether a worker may stay awake for the next call after this one: it and those that work need a CPU each,
+    /// and so does this thread.
+    pub(super) fn worker_may_spin(&self) -> bool {
+        self.spin_cpus > 0 && self.engine.borrow().busy_workers() < self.spin_cpus
+    }
+
+    /// Something has come from a worker.
+    fn woken(&self) {
+        if let Some(spin) = &*self.spin.borrow() {
+            spin.woken();
         }
     }
 
     // ---- What the loop and the supervisor say ----------------------------------------------------------
 
     pub(super) fn on_readiness(&self, worker: WorkerId, ready: Readiness) {
+        self.woken();
         self.environment.context.enter(|| {
             self.carrier().on_readiness(worker, ready);
             self.pump();
@@ -627,6 +663,7 @@ impl PoolState {
     pub(super) fn abandon(&self) {
         self.carrier().abandon();
         self.timer.take();
+        self.spin.take();
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) const PAGE_LEN: usize = 4096;
 const BEGUN_WORD: usize = 0;
 /// Word 1, written by the parent: counts the cancellations sent, so that a busy worker looks for them.
 const NOTICE_WORD: usize = 1;
+/// Word 2, written by the parent: whether the worker may stay awake for a moment after its work.
+pub(super) const SPIN_WORD: usize = 2;
 
 pub(super) struct ProcessCarrier {
     pool: Weak<PoolState>,
@@ -324,6 +326,12 @@ impl Carrier for ProcessCarrier {
 
     fn send(&self, worker: WorkerId, frame: FrameId, seq: u32, runs: &[Run]) {
         let Some(pool) = self.pool.upgrade() else { return };
+        let may_spin = pool.worker_may_spin();
+        self.with(worker, |link| {
+            if let Some(page) = &link.page {
+                page.store(SPIN_WORD, may_spin.into());
+            }
+        });
         let header = FrameHeader { id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
         let mut writer = FrameWriter::new(header);
         let mut descriptors = Vec::new();

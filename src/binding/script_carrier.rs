@@ -27,7 +27,7 @@ pub(super) struct ScriptCarrier {
 struct Hooks {
     /// `(worker)`.
     start: Callback,
-    /// `(worker, frame, first call's number, [job, first call, end, …])` → how many runs, how many calls of each
+    /// `(worker, frame, first call's number, [job, first call, end, …], whether it may stay awake)` → how many runs, how many calls of each
     /// of these went into the frame, and offsets of those that could not be encoded and are not sent. Runs that
     /// are not among them, and calls at the end of the last, did not fit.
     send: Callback,
@@ -78,7 +78,8 @@ impl Carrier for ScriptCarrier {
             runs.iter().flat_map(|run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()]);
         let Ok(bounds) = number_list(self.env, bounds) else { return pool.give_up(worker) };
         let fields = [worker.0, frame.0, seq].map(|field| number(self.env, field.into()));
-        let sent = self.hooks.send.call(&[fields[0], fields[1], fields[2], bounds]);
+        let may_spin = number(self.env, pool.worker_may_spin().into());
+        let sent = self.hooks.send.call(&[fields[0], fields[1], fields[2], bounds, may_spin]);
         let Some(sent) = sent.and_then(|sent| read_numbers(self.env, sent).ok()) else {
             return pool.give_up(worker);
         };

@@ -24,7 +24,8 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::event_loop::{EventLoop, Poll};
 use super::javascript::{Callback, Context, Value, io_error, number, part_list, write_parts};
-use super::process_carrier::PAGE_LEN;
+use super::process_carrier::{PAGE_LEN, SPIN_WORD};
+use super::spin::Spin;
 use crate::channel::{Arrived, Channel, Filled, Flushed};
 use crate::platform::SharedPage;
 use crate::process::{CHANNEL_FD, PAGE_FD};
@@ -46,6 +47,10 @@ struct WorkerState {
     wants_writable: Cell<bool>,
     on_frame: Callback,
     arrived: Arrived,
+    event_loop: EventLoop,
+    spin: RefCell<Option<Spin>>,
+    /// Whether calls have come since the loop slept last: the next ones may be close.
+    had_calls: Cell<bool>,
 }
 
 #[napi]
@@ -61,6 +66,14 @@ impl WorkerChannel {
         unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }.map_err(|errno| fail(errno.into()))?;
         let channel = Channel::new(fd);
         let descriptor = channel.descriptor();
+        let at_end: Rc<RefCell<Weak<WorkerState>>> = Rc::default();
+        let ending = at_end.clone();
+        let event_loop = EventLoop::new(env.raw(), move || {
+            if let Some(state) = ending.borrow().upgrade() {
+                state.poll.take();
+                state.spin.take();
+            }
+        })?;
         let state = Rc::new(WorkerState {
             env: env.raw(),
             context: Context::new(env.raw(), "ParallelizerCalls")?,
@@ -69,13 +82,11 @@ impl WorkerChannel {
             poll: RefCell::new(None),
             wants_writable: Cell::new(false),
             on_frame: Callback::new(env.raw(), on_frame.raw())?,
+            event_loop: event_loop.clone(),
+            spin: RefCell::default(),
+            had_calls: Cell::new(false),
         });
-        let at_end = Rc::downgrade(&state);
-        let event_loop = EventLoop::new(env.raw(), move || {
-            if let Some(state) = at_end.upgrade() {
-                state.poll.take();
-            }
-        })?;
+        *at_end.borrow_mut() = Rc::downgrade(&state);
         let weak: Weak<WorkerState> = Rc::downgrade(&state);
         let fd = descriptor.as_raw_fd();
         let poll = Poll::new(&event_loop, fd, descriptor, move |ready| {
@@ -155,14 +166,32 @@ impl WorkerChannel {
         if status != sys::Status::napi_ok {
             return Ok(None);
         }
-        std::mem::forget(page);
+        self.state.spin_by(page);
         // SAFETY: `value` was just made in this environment.
         Ok(Some(unsafe { Unknown::from_raw_unchecked(env.raw(), value) }))
     }
 }
 
 impl WorkerState {
+    /// Stays awake for a moment after calls, where the page says that it may. The page is never unmapped.
+    fn spin_by(self: &Rc<Self>, page: SharedPage) {
+        let page: &'static SharedPage = Box::leak(Box::new(page));
+        let weak = Rc::downgrade(self);
+        let wanted = move || {
+            // Once per burst: what is idle sleeps.
+            let had_calls = weak.upgrade().is_some_and(|state| state.had_calls.take());
+            had_calls && page.load(SPIN_WORD) != 0
+        };
+        if let Ok(spin) = Spin::new(&self.event_loop, wanted) {
+            spin.start();
+            *self.spin.borrow_mut() = Some(spin);
+        }
+    }
+
     fn read(&self) {
+        if let Some(spin) = &*self.spin.borrow() {
+            spin.woken();
+        }
         let filled = {
             let Ok(mut channel) = self.channel.try_borrow_mut() else { return };
             channel.fill(READ_BUDGET)
@@ -190,6 +219,7 @@ impl WorkerState {
     /// What the handler of frames is called with.
     fn arguments(&self, frame: &Frame<'_>) -> Option<[Value; 4]> {
         let header = frame.header;
+        self.had_calls.set(header.kind == Kind::Calls);
         let parts = part_list(self.env, frame.parts(), &self.arrived).ok()?;
         let [kind, id, seq] =
             [header.kind as u32, header.id, header.seq].map(|field| number(self.env, field.into()));

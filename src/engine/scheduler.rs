@@ -399,6 +399,11 @@ impl Engine {
         self.costs.calls_in(task, self.config.target)
     }
 
+    /// How many workers have something to work on.
+    pub fn busy_workers(&self) -> usize {
+        self.workers.values().filter(|worker| worker.is_busy()).count()
+    }
+
     /// Every worker that is not gone.
     pub fn workers(&self) -> Vec<WorkerId> {
         self.workers.keys().copied().collect()

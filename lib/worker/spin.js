@@ -1,0 +1,109 @@
+'use strict';
+
+/**
+ * A short poll of a thread's port after its work, so that a call that is about to come finds it awake. (A worker process
+ * does the same in src/binding/spin.rs.)
+ *
+ * 1. When a frame is served and the parent says that a CPU may be kept awake, it is polled for from a turn of the event
+ *    loop of its own: the user's timers and promises have had their turn before, and have it again after each frame.
+ * 2. It is not done while a call waits for something: that is what the thread has to do.
+ * 3. When it pays is learned as in src/pace.rs, which explains it.
+ *
+ * May not know what is polled for.
+ */
+
+// The user's code may put others in their places.
+const { setImmediate, performance } = globalThis;
+
+/** The longest poll, in milliseconds. */
+const BUDGET = 0.1;
+/** Between two looks at the clock somebody else has run. */
+const PREEMPTED = 0.04;
+/** A sleep shorter than this ended at once, and one longer than that is of no use. */
+const SHORT = 0.04;
+const LONG = 0.25;
+const FREE_MISSES = 4;
+const LONGEST_PAUSE = 256;
+
+class Spin {
+  #poll;
+  #isAllowed;
+  #isIdle;
+  #isScheduled = false;
+  /** Whether the last sleep was one that a poll would have spared. */
+  #isPromising = false;
+  /** In a row. */
+  #misses = 0;
+  /** Frames to let pass. */
+  #pause = 0;
+  /** When it went to sleep; 0: it did not. */
+  #asleep = 0;
+  #isAfterMiss = false;
+
+  /**
+   * @param {() => boolean} poll handles what has come, and says whether something had
+   * @param {() => boolean} isAllowed whether a CPU may be kept awake
+   * @param {() => boolean} isIdle whether nothing else is to be done
+   */
+  constructor(poll, isAllowed, isIdle) {
+    this.#poll = poll;
+    this.#isAllowed = isAllowed;
+    this.#isIdle = isIdle;
+  }
+
+  /** A frame has come by itself. */
+  woken() {
+    if (this.#asleep === 0) return;
+    const slept = performance.now() - this.#asleep;
+    this.#asleep = 0;
+    if (slept < SHORT && this.#isAfterMiss) this.#count(FREE_MISSES);
+    this.#isPromising = slept >= SHORT && slept <= LONG;
+  }
+
+  /** A frame is served. */
+  served() {
+    if (this.#isScheduled || !this.#isAllowed()) return;
+    if (this.#isPromising && this.#pause === 0) {
+      this.#isScheduled = true;
+      setImmediate(() => {
+        this.#isScheduled = false;
+        if (this.#isIdle()) this.#spin();
+      });
+    } else {
+      if (this.#pause > 0) this.#pause--;
+      this.#sleep(performance.now(), false);
+    }
+  }
+
+  #spin() {
+    const begin = performance.now();
+    for (let before = begin; !this.#poll(); ) {
+      const now = performance.now();
+      if (now - before > PREEMPTED) {
+        this.#count(FREE_MISSES);
+        return;
+      }
+      if (now - begin >= BUDGET) {
+        this.#sleep(now, true);
+        this.#count(1);
+        return;
+      }
+      before = now;
+    }
+    this.#misses = 0;
+  }
+
+  /** @param {number} now @param {boolean} isAfterMiss */
+  #sleep(now, isAfterMiss) {
+    this.#asleep = now;
+    this.#isAfterMiss = isAfterMiss;
+  }
+
+  /** @param {number} misses */
+  #count(misses) {
+    this.#misses += misses;
+    if (this.#misses > FREE_MISSES) this.#pause = Math.min(2 ** (this.#misses - FREE_MISSES), LONGEST_PAUSE);
+  }
+}
+
+module.exports = { Spin };
