@@ -123,9 +123,22 @@ function encodeValues(values, serialization, clones, parts, tag, failed) {
  * @returns {boolean} false if the value has no lists of records, or they would lose something
  */
 function pushRecords(value, parts, tag) {
+  if (!mayHoldRecords(value)) return false;
+  const steps = pushRecordsInSteps(value, parts, tag);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
+
+/**
+ * The same for a value that may hold records, in steps.
+ * @param {unknown} value @param {Parts} parts @param {number} tag
+ * @returns {Generator<void, boolean>}
+ */
+function* pushRecordsInSteps(value, parts, tag) {
   let encoded = null;
   try {
-    if (mayHoldRecords(value)) encoded = recordCodec().encodeRecords(value, isRecordList, isPlainWithin);
+    encoded = yield* recordCodec().encodeRecords(value, isRecordList, isPlainWithin);
   } catch {
     // A getter that throws, or data deeper than the stack: the other codecs tell what is wrong.
   }
@@ -160,6 +173,20 @@ function mayHoldRecords(value) {
   const prototype = Object.getPrototypeOf(value);
   // Anything else (a million bytes, say) has no lists of records among its own properties.
   return (prototype === Object.prototype || prototype === null) && Object.values(value).some(isRecordList);
+}
+
+/** A list with so many elements is encoded in steps. */
+const LEAST_IN_STEPS = 16 * 1024;
+
+/**
+ * Whether a value is best encoded in steps, which does not hold the event loop.
+ * @param {unknown} value @param {Serialization} serialization
+ */
+function isLong(value, serialization) {
+  if (serialization !== 'auto') return false;
+  const isLongList = (/** @type {unknown} */ child) => Array.isArray(child) && child.length >= LEAST_IN_STEPS;
+  if (isLongList(value)) return isRecordList(value);
+  return Array.isArray(value) && value.length <= MAX_ARGUMENTS && value.some(isLongList) && mayHoldRecords(value);
 }
 
 /**
@@ -462,5 +489,7 @@ module.exports = {
   pushClone,
   decodeValues,
   valuesOf,
+  isLong,
+  pushRecordsInSteps,
   sizeOf,
 };

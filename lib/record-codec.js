@@ -41,6 +41,9 @@ const NULL_STRING = 0xffffffff;
 const MAX_DEPTH = 100;
 const MAX_SHAPES = 200;
 
+/** Records that are encoded without a pause. */
+const STEP = 1024;
+
 /** What a column holds, or a list that has none. */
 const STRING = 0;
 const NUMBER = 1;
@@ -78,18 +81,19 @@ const CONSTANTS = [null, false, true];
 /** @typedef {(value: unknown, seen: Set<object>) => boolean} IsPlain */
 
 /**
- * Takes the record lists out of a value.
+ * Takes the record lists out of a value, in steps of so many records that none takes more than about a millisecond.
  * @param {unknown} value
  * @param {(value: unknown) => value is Record<string, unknown>[]} isRecordList whether a value looks like such a list
  * @param {IsPlain} isPlain whether JSON keeps a value; notes the objects it sees, and refuses those seen before
- * @returns {{ text: string, tables: Encoded[] } | null} `null` when there are none, or something would be lost
+ * @returns {Generator<void, { text: string, tables: Encoded[] } | null>} `null` when there are none, or something would
+ *   be lost
  */
-function encodeRecords(value, isRecordList, isPlain) {
+function* encodeRecords(value, isRecordList, isPlain) {
   if (typeof value !== 'object' || value === null) return null;
   /** @type {Set<object>} */
   const seen = new Set();
   if (isRecordList(value)) {
-    const encoded = encodeTable(null, value, seen);
+    const encoded = yield* encodeTable(null, value, seen);
     return encoded === null ? null : { text: JSON.stringify([0, [encoded.table]]), tables: [encoded] };
   }
   const prototype = Object.getPrototypeOf(value);
@@ -107,7 +111,7 @@ function encodeRecords(value, isRecordList, isPlain) {
     // Assigning to that key would set the prototype of what is decoded.
     if (seen.has(child) || key === '__proto__') return null;
     seen.add(child);
-    const encoded = encodeTable(key, child, seen);
+    const encoded = yield* encodeTable(key, child, seen);
     if (encoded === null) return null;
     tables.push(encoded);
     envelope ??= Array.isArray(value) ? value.slice() : { ...value };
@@ -119,19 +123,28 @@ function encodeRecords(value, isRecordList, isPlain) {
 
 /**
  * @param {string | null} at @param {Record<string, unknown>[]} records @param {Set<object>} seen objects met before
- * @returns {Encoded | null}
+ * @returns {Generator<void, Encoded | null>}
  */
-function encodeTable(at, records, seen) {
+function* encodeTable(at, records, seen) {
   if (Object.getPrototypeOf(records) !== Array.prototype || isProxy(records)) return null;
   const cells = new CellWriter(seen);
   const shape = shapeOf(records);
   const { keys, kinds } = shape;
   // Holes and further properties would be lost. (`keys` would make a string of each index.)
-  if (Object.values(records).length !== records.length) return null;
-  if (!(keys === null ? addElements(cells, records, kinds[0]) : addRecords(cells, records, keys, kinds, seen))) return null;
+  const { length } = records;
+  if (Object.values(records).length !== length) return null;
+  for (let from = 0; from < length; from += STEP) {
+    if (from > 0) yield;
+    const to = Math.min(from + STEP, length);
+    const kept = keys === null ? addElements(cells, records, from, to, kinds[0])
+      : addRecords(cells, records, from, to, keys, kinds, seen);
+    if (!kept) return null;
+  }
+  // Between two steps its owner may have changed it.
+  if (records.length !== length) return null;
   const segments = cells.segments();
   const { shapes, numberCount: numbers, wordCount: words, octetCount: octets } = cells;
-  const table = { at, records: records.length, keys, kinds, shapes, numbers, words, octets, segments: segments.length };
+  const table = { at, records: length, keys, kinds, shapes, numbers, words, octets, segments: segments.length };
   return { table, bytes: cells.bytes(), segments };
 }
 
@@ -158,32 +171,32 @@ function shapeOf(list) {
 }
 
 /**
- * @param {CellWriter} cells @param {readonly unknown[]} list @param {number} kind
+ * @param {CellWriter} cells @param {readonly unknown[]} list @param {number} from @param {number} to
+ * @param {number} kind
  * @returns {boolean} false if something would be lost
  */
-function addElements(cells, list, kind) {
-  const { length } = list;
+function addElements(cells, list, from, to, kind) {
   if (kind === NUMBER) {
-    if (!cells.addNumbers(list)) return false;
+    if (!cells.addNumbers(list, from, to)) return false;
   } else if (kind === STRING) {
-    for (let i = 0; i < length; i++) {
+    for (let i = from; i < to; i++) {
       const item = list[i];
       if (typeof item !== 'string') return false;
       cells.addString(item, item.length);
     }
   } else {
-    for (let i = 0; i < length; i++) if (!cells.addOther(list[i], 0)) return false;
+    for (let i = from; i < to; i++) if (!cells.addOther(list[i], 0)) return false;
   }
   return true;
 }
 
 /**
- * @param {CellWriter} cells @param {readonly Record<string, unknown>[]} records @param {readonly string[]} keys
- * @param {readonly number[]} kinds @param {Set<object>} seen objects met before
+ * @param {CellWriter} cells @param {readonly Record<string, unknown>[]} records @param {number} from @param {number} to
+ * @param {readonly string[]} keys @param {readonly number[]} kinds @param {Set<object>} seen objects met before
  * @returns {boolean} false if something would be lost, or they are not of one shape
  */
-function addRecords(cells, records, keys, kinds, seen) {
-  for (let i = 0; i < records.length; i++) {
+function addRecords(cells, records, from, to, keys, kinds, seen) {
+  for (let i = from; i < to; i++) {
     const record = records[i];
     if (typeof record !== 'object' || record === null || Object.getPrototypeOf(record) !== Object.prototype) return false;
     const own = Object.keys(record);
@@ -242,19 +255,19 @@ class CellWriter {
   }
 
   /**
-   * @param {readonly unknown[]} numbers
+   * @param {readonly unknown[]} numbers @param {number} from @param {number} to
    * @returns {boolean} false if one of them is none
    */
-  addNumbers(numbers) {
-    const { length } = numbers;
-    this.#numbers = new Float64Array(length);
+  addNumbers(numbers, from, to) {
+    if (this.numberCount + to - from > this.#numbers.length) this.#numbers = grown(this.#numbers, numbers.length - from);
     const target = this.#numbers;
-    for (let i = 0; i < length; i++) {
+    let at = this.numberCount;
+    for (let i = from; i < to; i++) {
       const number = numbers[i];
       if (typeof number !== 'number') return false;
-      target[i] = number;
+      target[at++] = number;
     }
-    this.numberCount = length;
+    this.numberCount = at;
     return true;
   }
 

@@ -16,8 +16,9 @@ const { BEGUN_WORD, NOTICE_WORD, SPIN_WORD } = require('./frames');
  * What a carrier needs of its pool.
  * @typedef {object} PoolSide
  * @property {any} native the native pool; there once the first worker is asked for
- * @property {(worker: number, job: number, start: number, end: number) => Parts} encode of the first of these calls, as many
- *   as fit into a frame
+ * @property {(worker: number, job: number, start: number, end: number, frame: number, before: number) => Parts | null} encode
+ *   of the first of these calls, as many as fit into a frame that has so many others; `null`: the first would take long.
+ *   Where it is the first of its frame, that is put off
  * @property {(job: number, first: number, count: number, offset: number, flags: number, codec: number, tag: number,
  *   value: any, extras: Parts | null) => void} answered
  * @property {(job: number, parts: Parts) => void} output
@@ -83,7 +84,7 @@ class ScriptCarrier {
    * @param {number[]} runs job, first call, end, and so on
    * @param {number} maySpin whether it may stay awake after that, 0 or 1
    * @returns {number[]} how many runs, how many calls of each of these are sent, and the offsets of those that could not
-   *   be encoded
+   *   be encoded; nothing, when it is put off
    */
   #sendCalls(id, frame, seq, runs, maySpin) {
     /** @type {Parts} */
@@ -95,7 +96,11 @@ class ScriptCarrier {
     let offset = 0;
     let bytes = 0;
     for (let i = 0; i < runs.length && bytes < FULL_FRAME; i += 3) {
-      const list = this.pool.encode(id, runs[i], runs[i + 1], runs[i + 2]);
+      const list = this.pool.encode(id, runs[i], runs[i + 1], runs[i + 2], frame, offset);
+      if (list === null) {
+        if (offset === 0) return [];
+        break;
+      }
       const first = offset;
       for (let at = 0; at < list.length; at += PART_FIELDS) {
         const calls = /** @type {number} */ (list[at + CALLS_FIELD]);

@@ -11,7 +11,8 @@
 const { AsyncResource } = require('node:async_hooks');
 const { StringDecoder } = require('node:string_decoder');
 const {
-  ERROR_TREE, FAILED, LATIN1, SKIPPED, WATCHED, decodeValues, encodeValues, pushClone, sizeOf, valuesOf,
+  ERROR_TREE, FAILED, LATIN1, SKIPPED, WATCHED, decodeValues, encodeValues, isLong, pushClone, pushRecordsInSteps, sizeOf,
+  valuesOf,
 } = require('./codec');
 const { spareableCpus, workerHeapMegabytes } = require('./cpus');
 const { restoreError } = require('./error-codec');
@@ -40,6 +41,8 @@ const MAX_COUNT = 2 ** 32 - 1;
 const FULL_FRAME = 512 * 1024;
 /** Calls that are encoded before their size is looked at; fewer where they are known to be large. */
 const MAX_SLICE = 1024;
+/** How long the event loop is held for encoding in steps, in milliseconds. */
+const STEPS_MS = 5;
 /** A call that is one of so many in a frame takes microseconds, and may wait for company with its answer. */
 const CHEAP = 256;
 
@@ -103,6 +106,17 @@ const CHEAP = 256;
  * @typedef {{ job: Job, left: number, tag: number, sized: { calls: number, bytes: number }, resource: AsyncResource }} Entry
  */
 
+/**
+ * A call whose value is encoded in steps.
+ * @typedef {object} Long
+ * @property {number} worker
+ * @property {number} frame
+ * @property {unknown} value
+ * @property {number} tag
+ * @property {import('./codec').Parts} [parts]
+ * @property {Generator<void, boolean>} [steps]
+ */
+
 class WorkerPool {
   #options;
   /** What looks after workers that are no processes. */
@@ -114,6 +128,10 @@ class WorkerPool {
   /** @type {Map<number, Entry>} */
   #jobs = new Map();
   #tasks = new TaskRegistry();
+  /** @type {Long[]} What is being encoded in steps. */
+  #long = [];
+  /** @type {Map<number, import('./codec').Parts | null>} What has been, by frame; `null`: it has to be done at once. */
+  #made = new Map();
   /** @type {(() => void)[]} */
   #beforeFlush = [];
   #flushScheduled = false;
@@ -329,6 +347,8 @@ class WorkerPool {
       flush: nothing,
       cancel: nothing,
       dropCalls: nothing,
+      isDeferred: () => false,
+      sendDeferred: nothing,
       callsPerFrame: () => 1,
       close: nothing,
       terminate: nothing,
@@ -370,10 +390,19 @@ class WorkerPool {
   /**
    * Encodes calls, or the first of them: as many as fit into a frame.
    * @param {number} worker @param {number} id @param {number} start @param {number} end
-   * @returns {import('./codec').Parts}
+   * @param {number} frame @param {number} before how many calls it has already
+   * @returns {import('./codec').Parts | null} `null`: the first of them takes long; if the frame has no others, it is put
+   *   off until `#encodeInSteps` has made it
    */
-  #encode(worker, id, start, end) {
+  #encode(worker, id, start, end, frame, before) {
     const { job, tag, sized } = /** @type {Entry} */ (this.#jobs.get(id));
+    const made = this.#made.get(frame);
+    const { serialization } = this.#options;
+    const isMoved = job.transferList !== null && this.#carrier !== null;
+    if (made === undefined && !isMoved && isLong(job.argument(start), serialization)) {
+      if (before === 0) this.#encodeInSteps({ worker, frame, value: job.argument(start), tag: tag | WATCHED });
+      return null;
+    }
     /** @type {import('./codec').Parts} */
     const parts = [];
     if (job.task) this.#tasks.teach(worker, job.task, parts);
@@ -382,7 +411,11 @@ class WorkerPool {
       // Later: the native side has to book it first, or whatever the caller does about it would settle it again.
       process.nextTick(() => this.#fail(id, call, error, String(error)));
     };
-    if (job.transferList !== null && this.#carrier !== null) {
+    if (made) {
+      for (const field of made) parts.push(field);
+      return parts;
+    }
+    if (isMoved) {
       for (let call = start; call < end; call++) {
         const moved = this.#moved.get(`${id} ${call}`);
         this.#moved.delete(`${id} ${call}`);
@@ -407,9 +440,17 @@ class WorkerPool {
       const first = at;
       /** @type {unknown[]} */
       const values = [];
-      for (const stop = at + count; at < stop; at++) values.push(job.argument(at));
+      for (const stop = at + count; at < stop; at++) {
+        const value = job.argument(at);
+        if (at > start && isLong(value, serialization)) {
+          end = at;
+          break;
+        }
+        values.push(value);
+      }
+      if (values.length === 0) break;
       const place = parts.length;
-      encodeValues(values, this.#options.serialization, clones, parts, flags, (index, error) => failed(first + index, error));
+      encodeValues(values, serialization, clones, parts, flags, (index, error) => failed(first + index, error));
       const size = sizeOf(parts, place);
       bytes += size;
       sized.calls = count;
@@ -417,6 +458,40 @@ class WorkerPool {
     }
     if (job.task) job.task.bytes = sized.bytes;
     return parts;
+  }
+
+  /**
+   * Encodes the only call of a frame while the event loop turns, and sends it.
+   * @param {Long} long
+   */
+  #encodeInSteps(long) {
+    this.#long.push(long);
+    if (this.#long.length === 1) setImmediate(() => this.#encodeOn());
+  }
+
+  /** One after another: several at a time would hold the loop for as long as all of them. */
+  #encodeOn() {
+    const [long] = this.#long;
+    const { worker, frame, value, tag } = long;
+    /** @type {import('./codec').Parts} */
+    const parts = (long.parts ??= []);
+    const steps = (long.steps ??= pushRecordsInSteps(value, parts, tag));
+    let isDone = !this.#native.isDeferred(worker, frame);
+    if (!isDone) {
+      const until = performance.now() + STEPS_MS;
+      let step = steps.next();
+      while (!step.done && performance.now() < until) step = steps.next();
+      // What is not for this codec goes the usual way, at once.
+      if (step.done) this.#made.set(frame, step.value ? parts : null);
+      isDone = step.done === true;
+    }
+    if (isDone) {
+      this.#native.sendDeferred(worker, frame);
+      this.#made.delete(frame);
+      // Not before: what is sent next may be put off as well.
+      this.#long.shift();
+    }
+    if (this.#long.length > 0) setImmediate(() => this.#encodeOn());
   }
 
   /**

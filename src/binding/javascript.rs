@@ -160,6 +160,15 @@ pub fn number(env: sys::napi_env, number: f64) -> Value {
     value
 }
 
+/// Whether a value is `null`.
+pub fn is_null(env: sys::napi_env, value: Value) -> bool {
+    let mut kind = sys::ValueType::napi_undefined;
+    // SAFETY: `value` is a live value of this environment.
+    let status = unsafe { sys::napi_typeof(env, value, &mut kind) };
+    status == sys::Status::napi_ok && kind == sys::ValueType::napi_null
+}
+
+/// JavaScript's `null`.
 pub fn null(env: sys::napi_env) -> Value {
     let mut value = ptr::null_mut();
     // SAFETY: cannot fail for a live environment.

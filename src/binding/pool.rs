@@ -9,6 +9,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::CString;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -147,6 +148,23 @@ impl NativePool {
     #[napi(catch_unwind)]
     pub fn calls_per_frame(&self, task: u32) -> u32 {
         self.state.engine.borrow().calls_per_chunk(task)
+    }
+
+    /// Whether a frame that was put off by the hook `encode` is still of use.
+    #[napi(catch_unwind)]
+    pub fn is_deferred(&self, worker: u32, frame: u32) -> bool {
+        self.state.engine.borrow().is_deferred(WorkerId(worker), FrameId(frame))
+    }
+
+    /// Has a frame that was put off encoded, now at once, and sends it, unless it is of no use any more.
+    #[napi(catch_unwind)]
+    pub fn send_deferred(&self, worker: u32, frame: u32) {
+        let (worker, frame) = (WorkerId(worker), FrameId(frame));
+        let sent = self.state.engine.borrow_mut().undefer(worker, frame);
+        if let Some((seq, run)) = sent {
+            self.state.carrier().send(worker, frame, seq, &[run]);
+        }
+        self.state.pump();
     }
 
     /// The hook `ready` is called once all workers are up, or cannot be.
@@ -565,9 +583,17 @@ impl PoolState {
     }
 
     /// A list of parts for these calls; `None` when JavaScript did not give one.
-    pub(super) fn encode(&self, worker: WorkerId, run: &Run) -> Option<Value> {
-        let bounds = [worker.0.into(), run.job.0 as f64, run.calls.start.into(), run.calls.end.into()];
-        self.hooks.encode.call(&bounds.map(|field| number(self.environment.env, field)))
+    /// Has the first calls of a run encoded, for a frame that has `before` others.
+    pub(super) fn encode(&self, worker: WorkerId, frame: FrameId, run: &Run, before: u32) -> Option<Value> {
+        let Range { start, end } = run.calls;
+        let fields =
+            [worker.0.into(), run.job.0 as f64, start.into(), end.into(), frame.0.into(), before.into()];
+        self.hooks.encode.call(&fields.map(|field| number(self.environment.env, field)))
+    }
+
+    /// The first call of a frame takes long to encode.
+    pub(super) fn defer(&self, worker: WorkerId, frame: FrameId) {
+        self.engine.borrow_mut().defer(worker, frame);
     }
 
     /// Of a run, so many calls went into the frame.

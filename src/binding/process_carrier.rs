@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use super::carrier::Carrier;
 use super::environment::Environment;
 use super::event_loop::{Poll, Readiness};
-use super::javascript::{Value, discard, part_list, part_value, write_parts};
+use super::javascript::{Value, discard, is_null, part_list, part_value, write_parts};
 use super::pool::PoolState;
 use crate::channel::{Arrived, Channel, Filled, Flushed};
 use crate::engine::{FrameId, Reply, Run, WorkerId};
@@ -338,7 +338,14 @@ impl Carrier for ProcessCarrier {
         let room = self.with(worker, |link| link.channel.room_for_descriptors()).unwrap_or(0);
         let mut offset = 0;
         for run in runs {
-            let list = pool.encode(worker, run);
+            let list = pool.encode(worker, frame, run, offset);
+            if list.is_some_and(|list| is_null(self.environment.env, list)) {
+                match offset {
+                    0 => return pool.defer(worker, frame),
+                    _ => pool.cut(worker, frame, offset),
+                }
+                break;
+            }
             let left = room - descriptors.len();
             let parts = list.and_then(|list| write_parts(self.environment.env, list, &mut writer, left).ok());
             let Some(parts) = parts.filter(|parts| (1..=run.calls.len()).contains(&(parts.calls as usize)))

@@ -29,7 +29,7 @@ struct Hooks {
     start: Callback,
     /// `(worker, frame, first call's number, [job, first call, end, …], whether it may stay awake)` → how many runs, how many calls of each
     /// of these went into the frame, and offsets of those that could not be encoded and are not sent. Runs that
-    /// are not among them, and calls at the end of the last, did not fit.
+    /// are not among them, and calls at the end of the last, did not fit. An empty list: the frame is put off.
     send: Callback,
     /// `(worker, [call's number, …])`.
     cancel: Callback,
@@ -83,7 +83,7 @@ impl Carrier for ScriptCarrier {
         let Some(sent) = sent.and_then(|sent| read_numbers(self.env, sent).ok()) else {
             return pool.give_up(worker);
         };
-        let Some((&count, rest)) = sent.split_first() else { return pool.give_up(worker) };
+        let Some((&count, rest)) = sent.split_first() else { return pool.defer(worker, frame) };
         let Some((filled, skipped)) = rest.split_at_checked(count as usize) else {
             return pool.give_up(worker);
         };

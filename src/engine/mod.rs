@@ -21,6 +21,9 @@
 //! - [`Engine::drop_calls`]: the same for its calls from one on, but what runs may take as long as it likes.
 //! - [`Engine::cut`]: calls of a chunk that did not fit into its frame wait again, as if never handed out.
 //!
+//! A call whose frame takes long to make is put off ([`Engine::defer`]): it is in flight, and its worker gets
+//! nothing else, until [`Engine::undefer`] says that the frame is made, or that nobody wants it any more.
+//!
 //! # The life of a worker
 //!
 //! 1. `Starting`: spawned, loading the user's module. It gets at most one call ahead, of a job that has one for

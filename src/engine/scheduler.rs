@@ -386,6 +386,44 @@ impl Engine {
         }
     }
 
+    /// The frame of the first call of a chunk is still being made. The other calls wait again.
+    /// To be told before anything else of that worker.
+    pub fn defer(&mut self, id: WorkerId, frame: FrameId) {
+        self.cut(id, frame, 1);
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if worker.flights.back().is_some_and(|flight| flight.frame == frame) {
+            worker.unsent = Some(frame);
+        }
+    }
+
+    /// Whether a frame that was put off is still of use.
+    pub fn is_deferred(&self, id: WorkerId, frame: FrameId) -> bool {
+        let Some(worker) = self.workers.get(&id).filter(|worker| worker.unsent == Some(frame)) else {
+            return false;
+        };
+        let flight = worker.flights.back().filter(|flight| flight.frame == frame);
+        worker.phase != Phase::Dying
+            && flight.is_some_and(|flight| flight.calls.iter().any(|call| call.state.is_wanted()))
+    }
+
+    /// A frame that was put off is made, or given up. Returns its call and the number of that if it is to be
+    /// sent; otherwise it is forgotten.
+    pub fn undefer(&mut self, id: WorkerId, frame: FrameId) -> Option<(u32, Run)> {
+        let wanted = self.is_deferred(id, frame);
+        let worker = self.workers.get_mut(&id).filter(|worker| worker.unsent == Some(frame))?;
+        worker.unsent = None;
+        let flight = worker.flights.back().filter(|flight| flight.frame == frame)?;
+        if wanted {
+            let &FlightCall { job, index, .. } = flight.calls.first()?;
+            return Some((flight.first_seq, Run { job, calls: index..index + 1 }));
+        }
+        // One that dies gives back what it has by itself.
+        if worker.phase != Phase::Dying {
+            worker.flights.pop_back();
+        }
+        None
+    }
+
     /// A frame was filled with the calls of a job that were meant for it: all, or, with `cut`, as many as
     /// fitted.
     pub fn filled(&mut self, job: JobId, calls: u32, cut: bool) {
@@ -589,6 +627,9 @@ impl Engine {
         let mut idle: Vec<(bool, Reverse<u32>, u64, Reverse<WorkerId>)> = Vec::new();
         let mut soon: Vec<(Duration, WorkerId)> = Vec::new();
         for (&id, worker) in self.workers.iter().filter(|(_, worker)| takes(worker)) {
+            if worker.unsent.is_some() {
+                continue;
+            }
             let load = worker.load();
             if load < self.config.concurrency {
                 if !worker.is_condemned() {

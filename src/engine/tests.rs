@@ -38,6 +38,14 @@ struct FakeWorker {
     mark: u32,
     revoked: Vec<u32>,
     given: u64,
+    /// What is put off.
+    unsent: Option<(FrameId, JobId, u32)>,
+}
+
+impl FakeWorker {
+    fn is_free(&self) -> bool {
+        self.calls.is_empty() && self.running.is_empty() && self.unsent.is_none()
+    }
 }
 
 /// The world around an engine, and the ledger of what it settled.
@@ -57,6 +65,8 @@ struct World {
     concurrency: usize,
     /// How many calls fit into a frame.
     fitting: u32,
+    /// Whether frames take long to make.
+    deferring: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +96,7 @@ impl World {
             answer: 0,
             concurrency,
             fitting: u32::MAX,
+            deferring: false,
         };
         world.engine.start();
         world.pump();
@@ -122,6 +133,12 @@ impl World {
                     assert!(!fake.killed && !fake.stopping, "sent to one that can work");
                     let calls = runs.into_iter().flat_map(|run| run.calls.map(move |call| (run.job, call)));
                     let calls: Vec<(JobId, u32)> = calls.collect();
+                    assert_eq!(fake.unsent, None, "sent something before what is put off");
+                    if self.deferring {
+                        fake.unsent = Some((frame, calls[0].0, calls[0].1));
+                        self.engine.defer(worker, frame);
+                        continue;
+                    }
                     let kept = self.fitting.min(calls.len() as u32);
                     for (offset, &(job, call)) in (0..kept).zip(&calls) {
                         fake.calls.push_back((frame, offset, seq.wrapping_add(offset), job, call));
@@ -155,6 +172,22 @@ impl World {
                 Action::Closed => self.closed += 1,
             }
         }
+    }
+
+    /// The frame that was put off is made.
+    fn send_deferred(&mut self, id: WorkerId) {
+        let fake = self.workers.get_mut(&id).unwrap();
+        let Some((frame, job, call)) = fake.unsent.take() else { return };
+        let is_settled = self.settled.contains_key(&(job, call));
+        let sent = self.engine.undefer(id, frame);
+        assert_eq!(sent.is_none(), is_settled || fake.killed, "sent if somebody waits for it");
+        assert!(!self.engine.is_deferred(id, frame));
+        if let Some((seq, run)) = sent {
+            assert_eq!(run, Run { job, calls: call..call + 1 });
+            fake.calls.push_back((frame, 0, seq, job, call));
+            fake.given += 1;
+        }
+        self.pump();
     }
 
     fn worker(&self, nth: usize) -> Option<WorkerId> {
@@ -260,14 +293,13 @@ impl World {
                 } else if !fake.booted {
                     self.boot(id);
                 } else {
+                    self.send_deferred(id);
                     self.begin(id);
                     self.finish(id, false);
                 }
             }
             let settled = self.specs.values().map(|spec| spec.calls as usize).sum::<usize>();
-            if self.settled.len() == settled
-                && self.workers.values().all(|fake| fake.calls.is_empty() && fake.running.is_empty())
-            {
+            if self.settled.len() == settled && self.workers.values().all(FakeWorker::is_free) {
                 return;
             }
             if self.engine.next_tick(self.now).is_some() {
@@ -688,6 +720,41 @@ fn calls_before_the_place_from_which_a_job_is_dropped_go_on() {
 }
 
 #[test]
+fn a_frame_that_takes_long_to_make_is_put_off_alone() {
+    let mut world = World::new(config(1));
+    world.deferring = true;
+    let spec = JobSpec { calls: 3, chunk: Some(3), ..JobSpec::default() };
+    let job = world.submit(spec).unwrap();
+    world.boot_all();
+    let (&id, fake) = world.workers.iter().next().unwrap();
+    assert_eq!(fake.unsent.map(|(_, _, call)| call), Some(0));
+    assert_eq!((world.engine.stats().running, world.engine.stats().waiting), (1, 2));
+    world.deferring = false;
+    world.send_deferred(id);
+    assert_eq!(world.workers[&id].calls.len(), 1, "the others come after it");
+    world.run_to_end();
+    assert!((0..3).all(|call| world.outcome(job, call) == Some(Settled::Replied { failed: false })));
+}
+
+#[test]
+fn what_is_put_off_may_be_cancelled_or_lose_its_worker() {
+    let mut world = World::new(config(1));
+    world.deferring = true;
+    let (first, second) = (world.calls(1), world.calls(1));
+    world.boot_all();
+    world.engine.cancel(first);
+    world.pump();
+    let id = world.worker(0).unwrap();
+    world.send_deferred(id);
+    assert_eq!(world.workers[&id].unsent.map(|(_, job, _)| job), Some(second));
+    world.die(id);
+    assert_eq!(world.outcome(second, 0), None, "it had not begun");
+    world.run_to_end();
+    assert_eq!(world.outcome(first, 0), Some(Settled::Ended(Outcome::Aborted)));
+    assert_eq!(world.outcome(second, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
 fn what_does_not_fit_into_a_frame_waits_in_its_place() {
     let mut world = World::new(config(1));
     world.cost = MS / 1000;
@@ -753,6 +820,8 @@ enum Event {
     Submit { calls: u32, keys: Option<u32>, timeout: bool, retries: u32, stop: bool, chunk: Option<u32> },
     Cancel(usize),
     DropCalls(usize, u32),
+    Deferring(bool),
+    SendDeferred(usize),
     Fitting(u32),
     Boot(usize),
     LoadFailed(usize),
@@ -784,6 +853,8 @@ fn events() -> impl Strategy<Value = Event> {
         1 => any::<usize>().prop_map(Event::Cancel),
         1 => (any::<usize>(), 0u32..12).prop_map(|(nth, from)| Event::DropCalls(nth, from)),
         1 => (1u32..5).prop_map(Event::Fitting),
+        1 => any::<bool>().prop_map(Event::Deferring),
+        6 => any::<usize>().prop_map(Event::SendDeferred),
         6 => any::<usize>().prop_map(Event::Boot),
         1 => any::<usize>().prop_map(Event::LoadFailed),
         20 => any::<usize>().prop_map(Event::Begin),
@@ -848,6 +919,8 @@ fn apply(world: &mut World, event: Event) {
             }
         }
         Event::Fitting(calls) => world.fitting = calls,
+        Event::Deferring(deferring) => world.deferring = deferring,
+        Event::SendDeferred(nth) => with_worker(world, nth, World::send_deferred),
         Event::AwaitReady => world.engine.await_ready(),
         Event::Remove => world.engine.remove_workers(),
         Event::Close => world.engine.close(),
@@ -864,6 +937,7 @@ fn apply(world: &mut World, event: Event) {
             let fake = world.workers.get_mut(&id).unwrap();
             if !fake.booted {
                 fake.calls.clear();
+                fake.unsent = None;
                 world.engine.load_failed(id);
             }
         }),

@@ -31,6 +31,8 @@ pub(super) struct Worker {
     pub(super) retire: Option<Retire>,
     /// Oldest first. Empty while `Stopping`.
     pub(super) flights: VecDeque<Flight>,
+    /// The last flight, while its frame is still being made.
+    pub(super) unsent: Option<FrameId>,
     /// The number of the next call that it gets, in its own count. Starts at 1: 0 means "none begun".
     pub(super) next_seq: u32,
     /// Calls that it was given.
@@ -92,6 +94,7 @@ impl Worker {
             phase: Phase::Starting,
             retire: None,
             flights: VecDeque::new(),
+            unsent: None,
             next_seq: 1,
             given: 0,
             done: 0,
