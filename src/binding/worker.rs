@@ -227,7 +227,11 @@ impl WorkerState {
     }
 
     fn write_out(&self) {
-        let blocked = matches!(self.channel.borrow_mut().flush(), Ok(Flushed::Blocked));
+        let blocked = match self.channel.borrow_mut().flush() {
+            Ok(flushed) => matches!(flushed, Flushed::Blocked),
+            // The parent is gone, or somebody here has closed the channel: nobody would ever hear of this worker again.
+            Err(_) => exit_now(),
+        };
         if blocked != self.wants_writable.replace(blocked)
             && let Some(poll) = &*self.poll.borrow()
         {

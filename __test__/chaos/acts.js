@@ -1,0 +1,74 @@
+'use strict';
+// What chaos runs in the workers. Each run of an item is noted first, in one file for all workers, so that the ledger can
+// tell how often it ran.
+
+const fs = require('node:fs');
+const { isMainThread } = require('node:worker_threads');
+
+const CHANNEL = 3;
+const files = new Map();
+
+function note(file, id) {
+  let descriptor = files.get(file);
+  if (descriptor === undefined) files.set(file, (descriptor = fs.openSync(file, 'a')));
+  fs.writeSync(descriptor, `${id}\n`);
+}
+
+/** Whether this item does its worst now: with retries only the first time. */
+function isFirst({ file, id, once }) {
+  if (!once) return true;
+  try {
+    fs.closeSync(fs.openSync(`${file}.${id}`, 'wx'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const forEver = () => new Promise(() => setInterval(() => {}, 1000));
+const later = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, value));
+/** The worker ends soon after this, whatever it runs then. */
+const soon = (act) => void setTimeout(act, 2);
+
+const acts = {
+  value: () => {},
+  think: () => {
+    for (const end = performance.now() + 2; performance.now() < end; );
+  },
+  wait: () => later(3),
+  throw: ({ id }) => {
+    throw new RangeError(`item ${id}`);
+  },
+  reject: async ({ id }) => {
+    await null;
+    throw new RangeError(`item ${id}`);
+  },
+  exit: () => process.exit(3),
+  kill: () => (isMainThread ? process.kill(process.pid, 'SIGKILL') : process.exit(9)),
+  abort: () => (isMainThread ? process.abort() : process.exit(6)),
+  straySoon: () => soon(() => Promise.reject(new Error('nobody waits for this'))),
+  throwSoon: () => soon(() => { throw new Error('nobody catches this'); }),
+  exitSoon: () => soon(() => process.exit(4)),
+  loop: () => { for (;;); },
+  hang: forEver,
+  noise: () => process.stderr.write('x'.repeat(100_000)),
+  heap: () => {
+    const kept = [];
+    for (;;) kept.push(new Array(10_000).fill(kept.length));
+  },
+  // Only a process has a channel of its own that it could spoil.
+  rubbish: () => (isMainThread ? fs.writeSync(CHANNEL, Buffer.alloc(4096, 0xa5)) : process.exit(2)),
+  close: () => (isMainThread ? fs.closeSync(CHANNEL) : process.exit(2)),
+  large: () => {},
+};
+
+/** @param {{ id: number, act: string, file: string, once: boolean, payload: unknown }} item */
+function perform(item) {
+  note(item.file, item.id);
+  const answer = () => (item.act === 'large' ? { id: item.id, text: 'y'.repeat(1 << 20) } : { id: item.id });
+  if (!isFirst(item)) return answer();
+  const done = acts[item.act](item);
+  return done instanceof Promise ? done.then(answer) : answer();
+}
+
+module.exports = { perform, ACTS: Object.keys(acts) };

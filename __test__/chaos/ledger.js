@@ -1,0 +1,102 @@
+'use strict';
+// The ledger of chaos: what was accepted, what came of it, and what may come of it.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+
+/** Never end by themselves. */
+const ENDLESS = ['loop', 'hang'];
+const THROWING = ['throw', 'reject'];
+/** End their worker before they answer. */
+const DEADLY = ['exit', 'kill', 'abort', 'heap'];
+/** A worker that ends takes the item that it runs with it. */
+const FATE = ['ERR_PARALLELIZER_WORKER_EXITED', 'ERR_PARALLELIZER_PROTOCOL'];
+
+class Ledger {
+  /** @param {string} file where workers note what they run */
+  constructor(file) {
+    this.file = file;
+    fs.writeFileSync(file, '');
+    /** @type {Map<number, { act: string, retries: number, timed: boolean, aborted: boolean, outcome: any }>} */
+    this.items = new Map();
+    this.isEnded = false;
+  }
+
+  /** @returns {object} the item, as the worker gets it */
+  accept(act, { retries, timed }) {
+    const id = this.items.size;
+    this.items.set(id, { act, retries, timed, aborted: false, outcome: null });
+    return { id, act, file: this.file, once: retries > 0, payload: id % 3 === 0 ? { text: `é${id}`, at: new Date(id) } : id };
+  }
+
+  /** Its signal has fired: from now on it may end by that. @param {Iterable<number>} ids */
+  abort(ids) {
+    for (const id of ids) this.items.get(id).aborted = true;
+  }
+
+  succeed(id, value) {
+    this.#settle(id, { value });
+    assert.equal(value.id, id, 'each gets its own result');
+    assert.equal(value.text?.length, this.items.get(id).act === 'large' ? 1 << 20 : undefined);
+  }
+
+  fail(id, error) {
+    this.#settle(id, { error });
+  }
+
+  #settle(id, outcome) {
+    const item = this.items.get(id);
+    assert.ok(item !== undefined, `item ${id} was never accepted`);
+    assert.equal(item.outcome, null, `item ${id} settled twice`);
+    item.outcome = outcome;
+  }
+
+  /** All have settled, with what may come of them, and none has run more often than it may. */
+  check() {
+    const runs = new Map();
+    for (const line of fs.readFileSync(this.file, 'utf8').trim().split('\n').filter(Boolean)) {
+      runs.set(Number(line), (runs.get(Number(line)) ?? 0) + 1);
+    }
+    const counts = { fulfilled: 0, thrown: 0, exited: 0, timeout: 0, aborted: 0, closed: 0 };
+    for (const [id, item] of this.items) {
+      const what = `item ${id} (${item.act})`;
+      assert.notEqual(item.outcome, null, `${what} never settled`);
+      const ran = runs.get(id) ?? 0;
+      assert.ok(ran <= 1 + item.retries, `${what} ran ${ran} times`);
+      if ('value' in item.outcome) {
+        assert.ok(ran >= 1, `${what} has a result and never ran`);
+        if (item.retries === 0) assert.ok(!DEADLY.includes(item.act) && !ENDLESS.includes(item.act), `${what} has a result`);
+        counts.fulfilled++;
+      } else {
+        counts[this.#kindOf(item, what)]++;
+      }
+    }
+    return counts;
+  }
+
+  /** Which failure it is; throws when it may not have it. */
+  #kindOf({ act, retries, timed, aborted, outcome: { error } }, what) {
+    const told = `${what} failed with ${error?.stack ?? error}`;
+    if (error instanceof RangeError) {
+      assert.ok(THROWING.includes(act), told);
+      return 'thrown';
+    }
+    if (FATE.includes(error?.code)) {
+      assert.equal(retries, 0, told);
+      return 'exited';
+    }
+    if (error?.code === 'ERR_PARALLELIZER_TIMEOUT') {
+      assert.ok(timed, told);
+      return 'timeout';
+    }
+    if (error?.code === 'ERR_PARALLELIZER_ABORTED') {
+      assert.ok(aborted, told);
+      return 'aborted';
+    }
+    assert.equal(error?.code, 'ERR_PARALLELIZER_CLOSED', told);
+    assert.ok(this.isEnded, told);
+    return 'closed';
+  }
+}
+
+module.exports = { Ledger };
