@@ -10,7 +10,7 @@ use super::{JobSpec, WorkerId};
 
 /// A call at the head of so many chunks whose worker died before beginning anything is held to be the
 /// cause: its arguments may kill whoever decodes them.
-const MAX_STRIKES: u8 = 3;
+const MAX_STRIKES: u8 = 5;
 
 #[derive(Debug)]
 pub(super) struct Job {

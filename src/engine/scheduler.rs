@@ -470,7 +470,7 @@ impl Engine {
         let phase = worker.phase;
         self.release(id);
         // A worker that dies before it has begun anything of what it has says nothing about these calls,
-        // but three such deaths in a row do.
+        // but several such deaths do.
         let innocent = worker.flights.iter().any(Flight::begun_any);
         let mut suspect = !innocent && matches!(phase, Phase::Ready);
         let mut back = Vec::new();
@@ -483,7 +483,7 @@ impl Engine {
                 let Some(job) = self.jobs.get_mut(&call.job) else { continue };
                 let begun = matches!(call.state, CallState::Begun { .. });
                 let struck = std::mem::take(&mut suspect) && job.strike(call.index);
-                if struck || (begun && !job.use_retry(call.index)) {
+                if (struck || begun) && !job.use_retry(call.index) {
                     self.settle_ended(call.job, call.index, Outcome::Exited(id));
                 } else {
                     back.push((call.job, call.index));

@@ -398,18 +398,6 @@ fn retries_run_the_begun_call_again_as_often_as_allowed() {
 }
 
 #[test]
-fn a_call_that_kills_whoever_decodes_it_ends() {
-    let mut world = World::new(config(1));
-    let job = world.calls(1);
-    for _ in 0..3 {
-        world.boot_all();
-        let id = world.worker(0).unwrap();
-        world.die(id);
-    }
-    assert!(matches!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Exited(_)))));
-}
-
-#[test]
 fn a_timeout_counts_from_the_begin_and_settles_before_the_worker_is_killed() {
     let mut world = World::new(config(1));
     world.boot_all();
@@ -717,6 +705,23 @@ fn calls_before_the_place_from_which_a_job_is_dropped_go_on() {
     let outcomes: Vec<_> = (0..5).map(|call| world.outcome(job, call).unwrap()).collect();
     assert_eq!(outcomes[..3], [Settled::Replied { failed: false }; 3]);
     assert_eq!(outcomes[3..], [Settled::Ended(Outcome::Aborted); 2]);
+}
+
+#[test]
+fn a_call_whose_workers_die_before_it_begins_is_held_to_be_the_cause_in_the_end() {
+    for retries in [0, 3] {
+        let mut world = World::new(config(1));
+        let job = world.submit(JobSpec { calls: 1, retries, ..JobSpec::default() }).unwrap();
+        let mut deaths = 0;
+        while world.outcome(job, 0).is_none() {
+            world.boot_all();
+            world.die(world.worker(0).unwrap());
+            deaths += 1;
+            assert!(deaths < 100, "for ever");
+        }
+        assert!(matches!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Exited(_)))));
+        assert_eq!(deaths, 5 + retries, "a retry is used for each death that counts");
+    }
 }
 
 #[test]
