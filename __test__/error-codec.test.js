@@ -149,9 +149,8 @@ test('what cannot travel is left out, and harms nothing else', () => {
     call: () => {},
     symbol: Symbol('s'),
     [Symbol('key')]: 1,
-    map: new Map(),
-    set: new Set(),
-    bytes: Buffer.from('x'),
+    weak: new WeakMap(),
+    callback: new Map([[1, () => {}]]),
     promise: Promise.resolve(),
     list: [1, () => {}, 3],
     code: 'E_KEPT',
@@ -159,6 +158,13 @@ test('what cannot travel is left out, and harms nothing else', () => {
   Object.defineProperty(error, 'trap', { enumerable: true, get: fails });
   Object.defineProperty(error, 'hidden', { value: 1 });
   assert.deepEqual({ ...travel(error) }, { list: [1, undefined, 3], code: 'E_KEPT' });
+});
+
+test('what has no properties to tell of it', () => {
+  const properties = { map: new Map([[1, new Set([2n])]]), bytes: Buffer.from('x'), numbers: new Float32Array([1.5]), pattern: /a/g };
+  assert.deepEqual({ ...travel(Object.assign(new Error('x', { cause: properties.map }), properties)) }, properties);
+  assert.deepEqual(travel(new Error('x', { cause: properties.map })).cause, properties.map);
+  for (const thrown of Object.values(properties)) assert.deepEqual(travel(thrown), thrown);
 });
 
 test('causes: nested, no errors, explicitly undefined, none', () => {
@@ -206,7 +212,7 @@ test('what is no error arrives as thrown', () => {
 test('what cannot arrive as thrown is described', () => {
   assert.equal(travel(Symbol('thrown')), 'Symbol(thrown)');
   assert.match(travel(() => 'thrown'), /thrown/);
-  assert.equal(travel(new Map()), '[object Map]');
+  assert.equal(travel(new WeakMap()), '[object WeakMap]');
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
   assert.equal(travel(proxy), 'a value that cannot be shown');

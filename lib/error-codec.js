@@ -7,10 +7,12 @@
  * Runs in both. May not know how the tree travels. `flattenError` must not fail and must end, whatever it is given:
  * each look at the value can run the user's code (a getter, a Proxy's trap) and is guarded, objects are visited by a
  * work list and once each (cycles and shared references are kept, depth costs no stack), and a budget bounds the whole.
- * What cannot be carried (functions, symbols, what is over the budget) is left out.
+ * What has no properties to tell of it (a Map, a Buffer) goes in V8's format, by itself. What cannot be carried
+ * (functions, symbols, what is over the budget) is left out.
  */
 
 const { types } = require('node:util');
+const { deserialize, serialize } = require('node:v8');
 
 /** Room for an error with all its causes, yet read within milliseconds; some errors drag half a program along. */
 const MAX_CHARACTERS = 2 ** 23;
@@ -48,7 +50,7 @@ const OWN_CLASS = 'ParallelizerError';
 /**
  * A value of the tree: a primitive as it is, or a tag and what belongs to it.
  * @typedef {string | number | boolean | null | PackedTag} Packed
- * @typedef {readonly ['undefined'] | readonly ['number' | 'bigint', string] | readonly ['date', number | null] | readonly ['node', number]} PackedTag
+ * @typedef {readonly ['undefined'] | readonly ['number' | 'bigint' | 'v8', string] | readonly ['date', number | null] | readonly ['node', number]} PackedTag
  */
 
 /**
@@ -177,7 +179,10 @@ class Flattener {
       const time = Date.prototype.getTime.call(value);
       return ['date', Number.isNaN(time) ? null : time];
     }
-    if (isOpaque(value)) return undefined;
+    if (isOpaque(value)) {
+      const bytes = guarded(() => serialize(value).toString('base64'), '');
+      return bytes !== '' && this.#spend(bytes.length) ? ['v8', bytes] : undefined;
+    }
     let position = this.#positions.get(value);
     if (position === undefined) {
       const node = this.#entries > 0 ? this.#newNode(value) : undefined;
@@ -364,6 +369,8 @@ function unpack(packed, objects) {
       return Number(content);
     case 'bigint':
       return content[0] === '-' ? -BigInt(content.slice(1)) : BigInt(content);
+    case 'v8':
+      return guarded(() => deserialize(Buffer.from(content, 'base64')), undefined);
     case 'date':
       return new Date(content ?? NaN);
     case 'node':

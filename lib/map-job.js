@@ -102,8 +102,14 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
     failed: (index, error) => failed(index, index + 1, error),
     ended(first, end, ending, explainFate) {
       // Dropped for the sake of an earlier one: nobody will see it.
-      if (first > firstFailed) settled(end - first);
-      else failed(first, end, itemError({ ...request, signal }, ending, explainFate, first, end));
+      if (first > firstFailed) {
+        settled(end - first);
+      } else if (ending === 'timedOut' || ending === 'exited') {
+        for (let i = first; i < end; i++) failed(i, i + 1, itemError({ ...request, signal }, ending, explainFate, i));
+      } else {
+        // There may be a million, all for the same reason.
+        failed(first, end, itemError({ ...request, signal }, ending, explainFate, first, end));
+      }
     },
   });
   if (signal !== null && left > 0) {

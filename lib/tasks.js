@@ -9,6 +9,7 @@
  * May not know jobs or carriers.
  */
 
+const { types } = require('node:util');
 const vm = require('node:vm');
 const { SPREAD, TASK, TASK_SHIFT, pushText } = require('./codec');
 const { optionError } = require('./errors');
@@ -49,7 +50,7 @@ class TaskRegistry {
       if (known !== undefined) return known;
       const source = textOf(task, name);
       // A function that is written within a loop is another one each time, with the same text.
-      if (!this.#tasks.has(source)) judgeSource(source, name);
+      if (!this.#tasks.has(source)) judgeSource(source, name, types.isGeneratorFunction(task));
       const found = this.#find(source, { source });
       this.#byFunction.set(task, found);
       return found;
@@ -119,15 +120,15 @@ function textOf(fn, name) {
 
 /**
  * Refuses a text of which a worker cannot make the same function.
- * @param {string} source @param {string} name
+ * @param {string} source @param {string} name @param {boolean} isGenerator
  */
-function judgeSource(source, name) {
+function judgeSource(source, name, isGenerator) {
   const advice = `name a function of a module instead: { filePath, name }`;
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
     throw optionError(name, undefined, `is a function without a text of its own (a native or a bound one); ${advice}`);
   }
   if (/^class\b/.test(source)) throw optionError(name, undefined, 'is a class, and cannot be called without "new"');
-  if (/^(?:async\s*)?(?:function\s*)?\*/.test(source)) {
+  if (isGenerator) {
     throw optionError(name, undefined, 'is a generator function, whose result cannot travel: return an array');
   }
   try {

@@ -46,6 +46,8 @@ function boot(native, nodeRequire, load) {
   /** @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasPage */
   function start(init, initParts, hasPage) {
     removeScriptGlobals(nodeRequire);
+    // Node sets one of them again when the script has ended.
+    process.nextTick(removeScriptGlobals, nodeRequire);
     markAsWorker(init);
     imitateFork(init.filePath);
     // Without one its descriptor's number is another's.

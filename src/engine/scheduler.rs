@@ -53,7 +53,9 @@ pub struct Engine {
     running: u64,
     /// Somebody waits for all workers to be ready.
     ready_awaited: bool,
+    /// Rounds in a row in which no worker could be brought up, and workers of this one.
     boot_failures: u32,
+    boot_failures_of_round: u32,
     /// Running time until the next start of a worker is allowed.
     backoff: Duration,
     /// The interval that was last asked for, and when the last tick was.
@@ -88,6 +90,7 @@ impl Engine {
             running: 0,
             ready_awaited: false,
             boot_failures: 0,
+            boot_failures_of_round: 0,
             backoff: Duration::ZERO,
             tick: None,
             closed_told: false,
@@ -239,6 +242,7 @@ impl Engine {
         }
         worker.phase = Phase::Ready;
         self.boot_failures = 0;
+        self.boot_failures_of_round = 0;
         self.backoff = Duration::ZERO;
         // A replacement is up: one of those that waited for one can go.
         let replaced = |worker: &Worker| worker.retire == Some(Retire::WhenReplaced);
@@ -820,14 +824,21 @@ impl Engine {
         self.start_up_to(wanted);
     }
 
-    /// A worker could not be brought up. When that has left nobody to serve `allowed` times in a row, what
-    /// waits is told.
+    /// A worker could not be brought up. When all of them could not `allowed` times in a row, what waits is told.
     fn boot_failed(&mut self, id: WorkerId, allowed: u32) {
         let doublings = self.boot_failures.min(16);
         self.backoff = MAX_BACKOFF.min(FIRST_BACKOFF * 2u32.pow(doublings));
-        if self.workers.values().any(Worker::can_serve) {
+        let serving = |worker: &Worker| worker.can_serve() && worker.phase == Phase::Ready;
+        if self.workers.values().any(serving) {
             return;
         }
+        // Others may still come up; but where one after another fails, there is always one that is starting.
+        self.boot_failures_of_round += 1;
+        let starting = self.workers.values().any(Worker::can_serve);
+        if starting && (self.boot_failures_of_round as usize) < self.config.workers {
+            return;
+        }
+        self.boot_failures_of_round = 0;
         self.boot_failures += 1;
         if self.boot_failures < allowed {
             return;

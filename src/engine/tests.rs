@@ -725,6 +725,23 @@ fn a_call_whose_workers_die_before_it_begins_is_held_to_be_the_cause_in_the_end(
 }
 
 #[test]
+fn workers_that_fail_one_after_another_are_failures_too() {
+    let mut world = World::new(config(3));
+    let job = world.calls(5);
+    let mut failures = 0;
+    while world.outcome(job, 0).is_none() {
+        let id = *world.workers.keys().next().expect("one that starts");
+        world.engine.load_failed(id);
+        world.pump();
+        world.die(id);
+        failures += 1;
+        world.pass(100 * MS);
+        assert!(failures < 100, "for ever");
+    }
+    assert!(matches!(world.outcome(job, 4), Some(Settled::Ended(Outcome::BootFailed(_)))));
+}
+
+#[test]
 fn a_frame_that_takes_long_to_make_is_put_off_alone() {
     let mut world = World::new(config(1));
     world.deferring = true;

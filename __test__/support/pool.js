@@ -1,0 +1,44 @@
+'use strict';
+// What the tests of Pool share. The tasks are in fixtures/pool-tasks.js.
+
+const fs = require('node:fs');
+
+const { Pool } = require('@parallelizer/node');
+const { appeared, fixture, read, temporary } = require('./helpers');
+
+/** A pool of 2 workers (unless told otherwise) that ends with the test. */
+function makePool(t, mode, options) {
+  const pool = new Pool({ type: mode.type, processes: 2, ...options });
+  t.after(() => pool.terminate());
+  return pool;
+}
+
+/** A task of fixtures/pool-tasks.js. */
+const task = (name) => ({ filePath: fixture('pool-tasks.js'), name });
+
+const range = (count) => Array.from({ length: count }, (_, i) => i);
+
+async function list(iterable) {
+  const all = [];
+  for await (const value of iterable) all.push(value);
+  return all;
+}
+
+/** Settled results in short: the value, or [code or message, ...records] of the reason. */
+const brief = (outcomes) =>
+  outcomes.map(({ status, value, reason }) =>
+    status === 'fulfilled' ? value : [reason.code ?? reason.message, ...(reason.records ?? [])]);
+
+/** The gate of fixtures/pool-tasks.js; `dir`: further ones in the same directory. */
+function gateIn(t, dir = temporary(t), name = 'gate') {
+  const file = `${dir}/${name}`;
+  return {
+    dir,
+    file,
+    started: () => appeared(`${file}.started`),
+    pid: () => Number(read(`${file}.started`).split('\n')[0]),
+    open: () => fs.writeFileSync(`${file}.go`, ''),
+  };
+}
+
+module.exports = { brief, gateIn, list, makePool, range, task };
