@@ -9,7 +9,7 @@
  */
 
 const { AsyncResource, executionAsyncId } = require('node:async_hooks');
-const { itemError } = require('./item-error');
+const { aboutItem, itemError } = require('./item-error');
 
 /** @typedef {InstanceType<typeof import('./worker-pool').WorkerPool>} WorkerPool */
 
@@ -144,7 +144,7 @@ function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
         resolve(values[offset + i]);
       }
     },
-    failed: fail,
+    failed: (call, error) => fail(call, kind.isList ? aboutItem(error, firstItem + call) : error),
     ended(first, end, ending, explainFate) {
       for (let call = first; call < end; call++) {
         if (kind.owner?.isOver) forget(call);

@@ -36,6 +36,8 @@ const ERROR_TREE = 4; // a thrown value, see error-codec.js
 const RECORDS = 5; // one value with lists of records, see record-codec.js
 const CLONE = 6; // one value that only structured clone can carry, see ports.js
 const TASK = 7; // no value: what calls with a certain tag run, see lib/tasks.js
+const TEXT = 8; // one string
+const CARRYING = 9; // one value in V8's format, with the buffers that only structured clone can carry
 
 /** Flags of a part, as `src/wire` numbers them. */
 const FAILED = 1;
@@ -77,9 +79,18 @@ const BEYOND_LATIN1 = /[\u0100-\uffff]/;
  * @param {number} codec @param {number} flags @param {number} calls @param {number} tag @param {string} text
  */
 function pushText(parts, codec, flags, calls, tag, text) {
-  const encoding = !BEYOND_LATIN1.test(text) ? LATIN1 : text.length < LEAST_UTF16 ? UTF8 : UTF16;
-  parts.push(encoding, codec, flags, calls, tag, text);
+  parts.push(encodingOf(text), codec, flags, calls, tag, text);
 }
+
+/** @param {string} text */
+function encodingOf(text) {
+  if (!BEYOND_LATIN1.test(text)) return LATIN1;
+  // A lone surrogate has no UTF-8.
+  return text.length < LEAST_UTF16 && text.isWellFormed() ? UTF8 : UTF16;
+}
+
+/** A string of so many characters goes by itself, without quotes and escapes. */
+const LEAST_TEXT = 4096;
 
 /**
  * Appends parts for a list of values, each of which is one call's.
@@ -94,7 +105,8 @@ function pushText(parts, codec, flags, calls, tag, text) {
 function encodeValues(values, serialization, clones, parts, tag, failed) {
   let start = 0;
   while (start < values.length) {
-    if (serialization === 'auto' && pushRecords(values[start], parts, tag)) {
+    const first = values[start];
+    if (serialization === 'auto' && (pushLongText(first, parts, tag) || pushRecords(first, parts, tag))) {
       start++;
       continue;
     }
@@ -102,7 +114,10 @@ function encodeValues(values, serialization, clones, parts, tag, failed) {
     if (end > start) {
       if (!pushJson(values.slice(start, end), parts, tag)) {
         for (let i = start; i < end; i++) {
-          if (!pushJson([values[i]], parts, tag)) failed(i, unserializable(values[i], serialization));
+          if (pushJson([values[i]], parts, tag)) continue;
+          // Plain data whose text would be longer than any string may be.
+          if (serialization === 'auto') pushSingle(values[i], serialization, clones, parts, tag, (error) => failed(i, error));
+          else failed(i, unserializable(values[i], serialization));
         }
       }
       start = end;
@@ -120,10 +135,20 @@ function encodeValues(values, serialization, clones, parts, tag, failed) {
 
 /**
  * @param {unknown} value @param {Parts} parts @param {number} tag
+ * @returns {boolean} false if it is none
+ */
+function pushLongText(value, parts, tag) {
+  if (typeof value !== 'string' || value.length < LEAST_TEXT) return false;
+  pushText(parts, TEXT, 0, 1, tag, value);
+  return true;
+}
+
+/**
+ * @param {unknown} value @param {Parts} parts @param {number} tag
  * @returns {boolean} false if the value has no lists of records, or they would lose something
  */
 function pushRecords(value, parts, tag) {
-  if (!mayHoldRecords(value)) return false;
+  if (typeof value !== 'object' || value === null || !mayHoldRecords(value)) return false;
   const steps = pushRecordsInSteps(value, parts, tag);
   let step = steps.next();
   while (!step.done) step = steps.next();
@@ -168,6 +193,15 @@ const MAX_ARGUMENTS = 16;
  * @param {unknown} value
  */
 function mayHoldRecords(value) {
+  try {
+    return holdsRecordLists(value);
+  } catch {
+    return false; // A Proxy's trap, or a getter.
+  }
+}
+
+/** @param {unknown} value */
+function holdsRecordLists(value) {
   if (typeof value !== 'object' || value === null) return false;
   if (Array.isArray(value)) return isRecordList(value) || (value.length <= MAX_ARGUMENTS && value.some(isRecordList));
   const prototype = Object.getPrototypeOf(value);
@@ -183,9 +217,10 @@ const LEAST_IN_STEPS = 16 * 1024;
  * @param {unknown} value @param {Serialization} serialization
  */
 function isLong(value, serialization) {
-  if (serialization !== 'auto') return false;
-  const isLongList = (/** @type {unknown} */ child) => Array.isArray(child) && child.length >= LEAST_IN_STEPS;
-  if (isLongList(value)) return isRecordList(value);
+  if (serialization !== 'auto' || typeof value !== 'object' || value === null || isProxy(value)) return false;
+  const isLongList = (/** @type {unknown} */ child) =>
+    !isProxy(child) && Array.isArray(child) && child.length >= LEAST_IN_STEPS;
+  if (isLongList(value)) return mayHoldRecords(value);
   return Array.isArray(value) && value.length <= MAX_ARGUMENTS && value.some(isLongList) && mayHoldRecords(value);
 }
 
@@ -225,9 +260,14 @@ function endOfRun(values, start, serialization) {
     while (end < values.length && values[end] !== undefined && !isTransfer(values[end])) end++;
   } else if (serialization === 'auto') {
     // A value that may hold records has its turn first.
-    while (end < values.length && isPlain(values[end]) && !(end > start && mayHoldRecords(values[end]))) end++;
+    while (end < values.length && isPlain(values[end]) && !(end > start && hasOwnWay(values[end]))) end++;
   }
   return end;
+}
+
+/** @param {unknown} value one that is plain */
+function hasOwnWay(value) {
+  return typeof value === 'string' ? value.length >= LEAST_TEXT : mayHoldRecords(value);
 }
 
 /**
@@ -280,14 +320,14 @@ function pushBytes(parts, bytes) {
  * @param {Parts} parts @param {number} tag @param {(error: Error) => void} failed
  */
 function pushClone(value, list, serialization, clones, parts, tag, failed) {
-  let wrapped;
   try {
-    wrapped = clones.wrap(value, list);
+    // Structured clone would make a Uint8Array of a Buffer.
+    const carrying = v8Codec().encodeCarrying(value, list);
+    const [codec, carried, moved] = carrying === null ? [CLONE, value, list] : [CARRYING, carrying.message, carrying.moved];
+    parts.push(BYTES, codec, 0, 1, tag, clones.wrap(carried, moved));
   } catch (cause) {
     failed(unserializable(value, serialization, cause));
-    return;
   }
-  parts.push(BYTES, CLONE, 0, 1, tag, wrapped);
 }
 
 /**
@@ -298,6 +338,21 @@ function pushClone(value, list, serialization, clones, parts, tag, failed) {
  * @returns {unknown[]}
  */
 function decodeValues(codec, value, calls, extras, clones) {
+  try {
+    return decode(codec, value, calls, extras, clones);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    // What could be written with the stack that there was.
+    throw require('./errors').serializationError('the value', undefined, cause, 'nested too deeply to be read');
+  }
+}
+
+/**
+ * @param {number} codec @param {string | Buffer} value @param {number} calls @param {(string | Buffer)[]} extras
+ * @param {Clones | null} clones
+ * @returns {unknown[]}
+ */
+function decode(codec, value, calls, extras, clones) {
   switch (codec) {
     case JSON_LIST:
       return JSON.parse(/** @type {string} */ (value));
@@ -307,6 +362,10 @@ function decodeValues(codec, value, calls, extras, clones) {
       return [recordCodec().decodeRecords(/** @type {string} */ (value), extras)];
     case CLONE:
       return [clones?.unwrap(value)];
+    case CARRYING:
+      return [v8Codec().decodeCarrying(clones?.unwrap(value))];
+    case TEXT:
+      return [value];
     case UNDEFINED:
       return new Array(calls).fill(undefined);
     default:
@@ -384,6 +443,8 @@ function isPlainWithin(value, seen) {
   const met = seen.size;
   // One look-up instead of two.
   if (seen.add(value).size === met || isProxy(value)) return false;
+  // JSON would call it, wherever it comes from.
+  if (/** @type {{ toJSON?: unknown }} */ (value).toJSON !== undefined) return false;
   const prototype = Object.getPrototypeOf(value);
   if (Array.isArray(value)) {
     if (prototype !== Array.prototype) return false;
@@ -420,8 +481,12 @@ function isPlainNumber(value) {
 function unserializable(value, serialization, cause) {
   const found = findCulprit(value, serialization, '', new Set(), 0);
   const [path, culprit] = found ?? ['', value];
-  return require('./errors').serializationError(path === '' ? 'the value' : path, culprit, cause);
+  const where = path.length <= MAX_PATH ? path : `${path.slice(0, MAX_PATH / 2)}…${path.slice(-MAX_PATH / 2)}`;
+  return require('./errors').serializationError(where === '' ? 'the value' : where, culprit, cause);
 }
+
+/** Characters of a path that are told. */
+const MAX_PATH = 400;
 
 /**
  * @param {unknown} value @param {Serialization} serialization @param {string} path

@@ -288,11 +288,12 @@ function skippedError(key) {
  * @param {string} path where in the value, such as `batch[3].socket`
  * @param {unknown} value what cannot travel
  * @param {unknown} [cause] what the encoder threw
+ * @param {string} [what] what it is, if `value` does not say
  */
-function serializationError(path, value, cause) {
+function serializationError(path, value, cause, what = describe(value)) {
   return new ParallelizerError(
     'ERR_PARALLELIZER_SERIALIZATION',
-    `${path} cannot travel between the caller and a worker, it is ${describe(value)}` +
+    `${path} cannot travel between the caller and a worker, it is ${what}` +
       `${cause === undefined ? '' : ` (${reasonText(cause)})`}; send plain data, and make such things inside the worker`,
     cause === undefined ? undefined : { cause },
   );

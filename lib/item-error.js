@@ -7,6 +7,17 @@
 const { ParallelizerError, abortError, closedError, timeoutError } = require('./errors');
 
 /**
+ * Has an error say which item it is about, if it is ours and does not yet.
+ * @param {unknown} error @param {number} index
+ */
+function aboutItem(error, index) {
+  if (error instanceof ParallelizerError && error.code === 'ERR_PARALLELIZER_SERIALIZATION' && !('records' in error)) {
+    Object.defineProperty(error, 'records', { configurable: true, value: [index] });
+  }
+  return error;
+}
+
+/**
  * @param {{ what: string, isList: boolean, signal: AbortSignal | null, timeoutMs: number }} call
  * @param {import('./worker-pool').Ending} ending
  * @param {() => unknown} explainFate
@@ -29,4 +40,4 @@ function itemError({ what, isList, signal, timeoutMs }, ending, explainFate, ind
   return error;
 }
 
-module.exports = { itemError };
+module.exports = { aboutItem, itemError };

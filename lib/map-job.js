@@ -8,7 +8,7 @@
  */
 
 const { onAbort } = require('./abort');
-const { itemError } = require('./item-error');
+const { aboutItem, itemError } = require('./item-error');
 const { report } = require('./report');
 
 /** @typedef {InstanceType<typeof import('./worker-pool').WorkerPool>} WorkerPool */
@@ -99,7 +99,7 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
       progress(count, false);
       settled(count);
     },
-    failed: (index, error) => failed(index, index + 1, error),
+    failed: (index, error) => failed(index, index + 1, request.isList ? aboutItem(error, index) : error),
     ended(first, end, ending, explainFate) {
       // Dropped for the sake of an earlier one: nobody will see it.
       if (first > firstFailed) {

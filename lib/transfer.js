@@ -4,7 +4,19 @@
  * `transfer(value, list)`: what a worker function returns when parts of its result are to be moved instead of copied.
  */
 
+const { isProxy } = require('node:util').types;
+
 const MARK = Symbol.for('@parallelizer/node:transfer');
+
+/** Of a class, so that no codec takes it for plain data. */
+class Transfer {
+  /** @param {unknown} value @param {readonly object[]} list */
+  constructor(value, list) {
+    this.value = value;
+    this.list = list;
+    Object.defineProperty(this, MARK, { value: true });
+  }
+}
 
 /**
  * @template T
@@ -14,7 +26,7 @@ const MARK = Symbol.for('@parallelizer/node:transfer');
  */
 function transfer(value, list) {
   // The library unwraps it before anybody sees it.
-  return /** @type {any} */ ({ [MARK]: true, value, list });
+  return /** @type {any} */ (new Transfer(value, list));
 }
 
 /**
@@ -22,7 +34,8 @@ function transfer(value, list) {
  * @returns {value is { value: unknown, list: readonly object[] }}
  */
 function isTransfer(value) {
-  return typeof value === 'object' && value !== null && MARK in value;
+  // Another copy of this library may have made it. Its own property: to look further may meet a Proxy.
+  return typeof value === 'object' && value !== null && !isProxy(value) && Object.hasOwn(value, MARK);
 }
 
 module.exports = { transfer, isTransfer };

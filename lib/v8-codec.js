@@ -6,11 +6,13 @@
  *
  * A view (`Buffer`, typed array, `DataView`) is written as a mark, or as a mark and its place among the byte arrays. A large
  * `ArrayBuffer` is known to the format by a number; how many there are is written first. They come first among the byte
- * arrays.
+ * arrays. Between threads, buffers that are shared or moved have the numbers after these; views of them are written as a
+ * mark, which buffer, and where in it.
  *
  * May not know frames, or how the byte arrays travel.
  */
 
+const { isArrayBuffer } = require('node:util').types;
 const { DefaultDeserializer, DefaultSerializer } = require('node:v8');
 
 /** Smaller byte arrays are cheaper in the text, in bytes. */
@@ -22,6 +24,11 @@ const MAX_DEPTH = 4;
 /** How a view is written: as Node does it, or (from this number on) as bytes apart of a kind. */
 const WITHIN = 0;
 const APART = 1;
+const OVER = 64;
+const SHARED = 128;
+
+/** @type {WeakSet<object>} Views that stand for the shared memory itself. */
+const standIns = new WeakSet();
 
 /** @type {readonly string[]} Kinds of views, by number. */
 const KINDS = [
@@ -34,15 +41,49 @@ const kindOf = /** @type {() => string | undefined} */ (
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get
 );
 
+const SHARED_IS_REFUSED = 'shared memory cannot be copied without being torn from its other users';
+
 class Encoder extends DefaultSerializer {
   /** @type {Uint8Array[]} */
   apart = [];
+  /** @type {(ArrayBuffer | SharedArrayBuffer)[] | null} Buffers that are carried as they are; `null`: none can be. */
+  carried = null;
+  /** The number of the first of these. */
+  base = 0;
+
+  /** @param {ArrayBuffer | SharedArrayBuffer} buffer @returns {number} its place among those that are carried, or -1 */
+  #carry(buffer) {
+    const place = this.carried?.indexOf(buffer) ?? -1;
+    if (place >= 0 || !isShared(buffer)) return place;
+    if (this.carried === null) throw new TypeError(SHARED_IS_REFUSED);
+    return this.carried.push(buffer) - 1;
+  }
+
+  /** Whether shared memory was met that is no view's: the format has a tag for it that Node cannot read. */
+  hasMetShared = false;
+
+  _getSharedArrayBufferId() {
+    this.hasMetShared = true;
+    throw new TypeError(SHARED_IS_REFUSED);
+  }
 
   /** @param {any} value @returns {any} what Node's own method returns */
   _writeHostObject(value) {
     if (ArrayBuffer.isView(value)) {
-      if (isShared(value.buffer)) throw new TypeError('shared memory cannot be copied without being torn from its other users');
       const kind = KINDS.indexOf(Buffer.isBuffer(value) ? 'Buffer' : (kindOf.call(value) ?? 'DataView'));
+      const place = this.#carry(value.buffer);
+      if (place >= 0 && standIns.has(value)) {
+        this.writeUint32(SHARED);
+        this.writeUint32(place);
+        return undefined;
+      }
+      if (place >= 0 && kind >= 0) {
+        this.writeUint32(OVER + kind);
+        this.writeUint32(place);
+        this.writeDouble(value.byteOffset);
+        this.writeDouble(value.byteLength);
+        return undefined;
+      }
       if (value.byteLength >= LEAST_APART && kind >= 0) {
         this.writeUint32(APART + kind);
         this.writeUint32(this.apart.length);
@@ -58,10 +99,19 @@ class Encoder extends DefaultSerializer {
 class Decoder extends DefaultDeserializer {
   /** @type {readonly Uint8Array[]} */
   apart = [];
+  /** @type {readonly (ArrayBuffer | SharedArrayBuffer)[]} */
+  carried = [];
 
   _readHostObject() {
     const how = this.readUint32();
-    if (how === WITHIN) return Reflect.apply(Reflect.get(DefaultDeserializer.prototype, '_readHostObject'), this, []);
+    if (how === WITHIN) {
+      return detached(Reflect.apply(Reflect.get(DefaultDeserializer.prototype, '_readHostObject'), this, []));
+    }
+    if (how === SHARED) return this.carried[this.readUint32()];
+    if (how >= OVER) {
+      const buffer = this.carried[this.readUint32()];
+      return viewOver(KINDS[how - OVER], buffer, this.readDouble(), this.readDouble());
+    }
     return viewOf(KINDS[how - APART], this.apart[this.readUint32()]);
   }
 }
@@ -69,13 +119,22 @@ class Decoder extends DefaultDeserializer {
 /**
  * Throws what V8 throws for a value that cannot travel.
  * @param {unknown} value
+ * @param {(ArrayBuffer | SharedArrayBuffer)[] | null} [carried] buffers that are carried as they are; shared ones that are
+ *   met are added
  * @returns {{ bytes: Buffer, apart: Uint8Array[] }} `apart` is memory of the value's own
  */
-function encodeV8(value) {
-  const encoder = new Encoder();
-  const buffers = largeBuffersIn(value);
+function encodeV8(value, carried = null) {
+  return encodeWith(new Encoder(), value, carried);
+}
+
+/** @param {Encoder} encoder @param {unknown} value @param {(ArrayBuffer | SharedArrayBuffer)[] | null} carried */
+function encodeWith(encoder, value, carried) {
+  const buffers = largeBuffersIn(value).filter((buffer) => !carried?.includes(buffer));
+  encoder.carried = carried;
+  encoder.base = buffers.length;
   encoder.writeHeader();
   encoder.writeUint32(buffers.length);
+  carried?.forEach((buffer, i) => encoder.transferArrayBuffer(buffers.length + i, /** @type {ArrayBuffer} */ (buffer)));
   for (const [i, buffer] of buffers.entries()) {
     encoder.transferArrayBuffer(i, buffer);
     encoder.apart.push(new Uint8Array(buffer));
@@ -86,15 +145,94 @@ function encodeV8(value) {
 
 /**
  * @param {Uint8Array} bytes @param {readonly Uint8Array[]} apart becomes part of the value
+ * @param {readonly (ArrayBuffer | SharedArrayBuffer)[]} [carried]
  * @returns {unknown}
  */
-function decodeV8(bytes, apart) {
+function decodeV8(bytes, apart, carried = []) {
   const decoder = new Decoder(bytes);
   decoder.apart = apart;
+  decoder.carried = carried;
   decoder.readHeader();
   const buffers = decoder.readUint32();
+  carried.forEach((buffer, i) => decoder.transferArrayBuffer(buffers + i, /** @type {ArrayBuffer} */ (buffer)));
   for (let i = 0; i < buffers; i++) decoder.transferArrayBuffer(i, wholeBuffer(apart[i]));
   return decoder.readValue();
+}
+
+/**
+ * A message for structured clone, whose buffers are shared or moved by it.
+ * @typedef {{ bytes: Uint8Array, apart: Uint8Array[], carried: (ArrayBuffer | SharedArrayBuffer)[] }} Carrying
+ */
+
+/**
+ * Throws what V8 throws for a value that cannot travel.
+ * @param {unknown} value @param {readonly any[]} list what is to be moved
+ * @returns {{ message: Carrying, moved: ArrayBuffer[] } | null} `null` when something else than buffers is to be moved
+ */
+function encodeCarrying(value, list) {
+  if (!list.every(isArrayBuffer)) return null;
+  /** @type {(ArrayBuffer | SharedArrayBuffer)[]} */
+  const carried = [...list];
+  let encoded;
+  const encoder = new Encoder();
+  try {
+    encoded = encodeWith(encoder, value, carried);
+  } catch {
+    // Node has objects that only its own clone knows.
+    if (!encoder.hasMetShared) return null;
+    encoded = encodeV8(withStandIns(value, new Map()), carried);
+  }
+  const { bytes, apart } = encoded;
+  // A clone of a view takes all of its buffer along.
+  const message = { bytes: bytes.slice(), apart: apart.map((part) => part.slice()), carried };
+  return { message, moved: [...list, ...message.apart.map(({ buffer }) => /** @type {ArrayBuffer} */ (buffer))] };
+}
+
+/**
+ * A copy of lists, plain objects, Maps and Sets in which a view stands for each piece of shared memory.
+ * @param {unknown} value @param {Map<object, object>} copies
+ * @returns {unknown}
+ */
+function withStandIns(value, copies) {
+  if (typeof value !== 'object' || value === null) return value;
+  const known = copies.get(value);
+  if (known !== undefined) return known;
+  /** @template {object} C @param {C} copy */
+  const start = (copy) => {
+    copies.set(value, copy);
+    return copy;
+  };
+  if (isShared(value)) {
+    const standIn = start(new Uint8Array(/** @type {SharedArrayBuffer} */ (value)));
+    standIns.add(standIn);
+    return standIn;
+  }
+  if (value instanceof Map) {
+    const map = start(new Map());
+    for (const [key, item] of value) map.set(withStandIns(key, copies), withStandIns(item, copies));
+    return map;
+  }
+  if (value instanceof Set) {
+    const set = start(new Set());
+    for (const item of value) set.add(withStandIns(item, copies));
+    return set;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return value;
+  /** @type {any} */
+  const copy = start(Array.isArray(value) ? new Array(value.length) : {});
+  for (const key of Object.keys(value)) {
+    const item = withStandIns(/** @type {Record<string, unknown>} */ (value)[key], copies);
+    // Never by assignment: the key may be `__proto__`.
+    Object.defineProperty(copy, key, { value: item, enumerable: true, writable: true, configurable: true });
+  }
+  return copy;
+}
+
+/** @param {unknown} message @returns {unknown} */
+function decodeCarrying(message) {
+  const { bytes, apart, carried } = /** @type {Carrying} */ (message);
+  return decodeV8(bytes, apart, carried);
 }
 
 /** @param {unknown} buffer */
@@ -150,12 +288,30 @@ function wholeBuffer(bytes) {
  * @returns {ArrayBufferView}
  */
 function viewOf(kind, bytes) {
-  if (kind === 'Buffer') return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (kind === 'DataView') return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const View = Reflect.get(globalThis, kind);
-  const width = View.BYTES_PER_ELEMENT;
-  if (bytes.byteOffset % width === 0) return new View(bytes.buffer, bytes.byteOffset, bytes.byteLength / width);
-  return new View(bytes.slice().buffer);
+  const isAligned = bytes.byteOffset % (Reflect.get(globalThis, kind).BYTES_PER_ELEMENT ?? 1) === 0;
+  const { buffer, byteOffset, byteLength } = isAligned ? bytes : bytes.slice();
+  return viewOver(kind, buffer, byteOffset, byteLength);
 }
 
-module.exports = { encodeV8, decodeV8 };
+/**
+ * @param {string} kind @param {ArrayBuffer | SharedArrayBuffer} buffer @param {number} byteOffset aligned
+ * @param {number} byteLength
+ * @returns {ArrayBufferView}
+ */
+function viewOver(kind, buffer, byteOffset, byteLength) {
+  if (kind === 'Buffer') return Buffer.from(/** @type {ArrayBuffer} */ (buffer), byteOffset, byteLength);
+  const View = Reflect.get(globalThis, kind);
+  return new View(buffer, byteOffset, byteLength / (View.BYTES_PER_ELEMENT ?? 1));
+}
+
+/**
+ * The same view of memory of its own: Node's shows all of the message that it came in, and keeps it.
+ * @param {ArrayBufferView} view
+ */
+function detached(view) {
+  const { buffer, byteOffset, byteLength } = view;
+  const own = buffer.slice(byteOffset, byteOffset + byteLength);
+  return viewOver(Buffer.isBuffer(view) ? 'Buffer' : (kindOf.call(view) ?? 'DataView'), own, 0, byteLength);
+}
+
+module.exports = { encodeV8, decodeV8, encodeCarrying, decodeCarrying };

@@ -657,7 +657,8 @@ function thrown(tree) {
 
 /** @param {unknown} [cause] */
 function unreadable(cause) {
-  const error = protocolError('a result that cannot be decoded', cause);
+  const isTooDeep = cause instanceof ParallelizerError;
+  const error = isTooDeep ? cause : protocolError('a result that cannot be decoded', cause);
   return { error, text: String(error) };
 }
 
