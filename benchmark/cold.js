@@ -1,23 +1,35 @@
 'use strict';
 
 /**
- * How long a caller waits for a pool that did not exist: from the constructor to the first result
- * of one record, inside a process that has been running for a while. The measure is what nobody
- * can go below by much: `node -e 0`, spawned from the same process and waited for.
+ * How long a caller waits for a pool that did not exist, and what a worker costs that has nothing to do.
  *
- *   node benchmark/cold.js [--rounds 20]
+ * First inside a process that has been running for a while: from the constructor to the first result of one record. Then
+ * in a fresh process, loading of the package included. The measure is what nobody can go below by much: `node -e 0`,
+ * spawned in the same round and waited for. Then the private memory of an idle worker.
+ *
+ *   node benchmark/cold.js [--rounds 20] [--quick]
  */
 
 const assert = require('node:assert/strict');
-const { spawn } = require('node:child_process');
+const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
+const { existsSync } = require('node:fs');
 const os = require('node:os');
-const { Parallelizer, PARALLELIZER_CHILD } = require('@parallelizer/node');
+const { promisify } = require('node:util');
+const { Parallelizer, PARALLELIZER_CHILD, PARALLELIZER_THREADS } = require('@parallelizer/node');
+const { runSuite } = require('./support/contest.js');
 const { figure, spread } = require('./support/format.js');
-const { report, roundsFromArgv } = require('./support/report.js');
+const { optionsFromArgv } = require('./support/options.js');
+const { contenders } = require('./support/peers/index.js');
 const { alternate, summarize } = require('./support/rounds.js');
+const { rowWhere, Suite } = require('./support/suite.js');
+
+/** @typedef {import('./support/suite.js').Row} Row */
+/** @typedef {import('./support/rounds.js').Competitor} Competitor */
 
 const NODE = 'node -e 0';
+/** Idle workers, of whose memory that of a pool with one is taken away. */
+const MORE_WORKERS = 4;
 
 async function bareNode() {
   const child = spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' });
@@ -25,26 +37,43 @@ async function bareNode() {
   assert.equal(code, 0);
 }
 
-async function main() {
-  const rounds = roundsFromArgv(20);
+/** @type {Omit<Row, 'samples'> & { run: () => Promise<unknown> }} */
+const REFERENCE = { name: NODE, mode: 'bare', kind: 'base', run: bareNode };
+
+const againstNode = [{ head: `÷ ${NODE}`, other: rowWhere(({ mode }) => mode === REFERENCE.mode) }];
+
+/**
+ * @param {(Omit<Row, 'samples'> & Omit<Competitor, 'name'>)[]} players
+ * @param {{ rounds: number, warmups: number }} options
+ * @returns {Promise<Row[]>}
+ */
+async function take(players, options) {
+  const samples = await alternate(players.map((player, index) => ({ ...player, name: String(index) })), options);
+  return players.map(({ name, mode, kind }, index) => ({ name, mode, kind, samples: samples.get(String(index)) ?? [] }));
+}
+
+/** @param {InstanceType<typeof Suite>} suite @param {number} rounds */
+async function inThisProcess(suite, rounds) {
   const filePath = require.resolve('./support/echo.js');
   /** @type {number[]} how long each counted constructor held its caller */
   const constructors = [];
 
-  const coldPool = (/** @type {number} */ workers) => ({
+  const coldPool = (/** @type {'child' | 'threads'} */ mode, /** @type {number} */ workers) => ({
     name: `@parallelizer/node, ${workers} ${workers === 1 ? 'worker' : 'workers'}`,
+    mode,
+    kind: /** @type {const} */ ('own'),
     run: async (/** @type {number} */ round) => {
       const begin = performance.now();
       const parallelizer = new Parallelizer({
-        type: PARALLELIZER_CHILD,
+        type: mode === 'child' ? PARALLELIZER_CHILD : PARALLELIZER_THREADS,
         filePath,
         processBatchFunctionName: 'echo',
         parallelization: workers,
       });
-      if (round >= 0) constructors.push(performance.now() - begin);
+      if (round >= 0 && mode === 'child') constructors.push(performance.now() - begin);
       return { parallelizer, result: await parallelizer.run([1]) };
     },
-    after: async ({ parallelizer, result }) => {
+    after: async (/** @type {any} */ { parallelizer, result }) => {
       // Gone before the next one is timed.
       await parallelizer.terminate();
       assert.deepEqual(result.responses, [[1]]);
@@ -53,24 +82,63 @@ async function main() {
 
   // One worker is what one record needs; one per CPU is what a caller has by default.
   const counts = [...new Set([1, os.availableParallelism()])];
-  const samples = await alternate(
-    [{ name: NODE, run: bareNode }, ...counts.map(coldPool)],
-    { rounds, warmups: 2 },
-  );
-
-  report({
-    name: 'cold',
-    title: `From the constructor to the first result, against ${NODE}`,
-    samples,
-    unit: 'start',
-    bases: [NODE],
-    compare: 'time',
-  });
+  const rows = await take([
+    REFERENCE,
+    ...counts.map((count) => coldPool('child', count)),
+    ...counts.map((count) => coldPool('threads', count)),
+  ], { rounds, warmups: 2 });
+  suite.section({ id: 'first-result', title: 'From the constructor to the first result', unit: 'ms', rows, against: againstNode });
   const held = summarize(constructors);
-  console.log(`The constructor itself: ${figure(held.median)} ms (${spread(held)}).`);
+  console.log(`The constructor itself, child processes: ${figure(held.median)} ms (${spread(held)}).`);
 }
 
-main().catch((error) => {
-  console.error(error);
-  process.exitCode = 1;
-});
+/**
+ * @param {{ name: string, mode: string }} contender
+ * @param {'first-result' | 'memory'} what
+ * @param {number} workers
+ * @returns {Promise<number>}
+ */
+async function inFreshProcess({ name, mode }, what, workers) {
+  const script = require.resolve('./support/fresh.js');
+  const { stdout } = await promisify(execFile)(process.execPath, [script, name, mode, what, String(workers)]);
+  const value = Number(stdout);
+  assert.ok(value > 0, `${name}, ${mode}: ${stdout}`);
+  return value;
+}
+
+async function main() {
+  const { rounds, quick } = optionsFromArgv({ rounds: 20 });
+  const suite = new Suite('cold', {});
+  await inThisProcess(suite, rounds);
+
+  const pools = contenders().filter(({ kind }) => kind !== 'base');
+  const sample = (/** @type {number} */ _milliseconds, /** @type {number} */ value) => value;
+  const fresh = await take([
+    REFERENCE,
+    ...pools.map((pool) => ({ ...pool, run: () => inFreshProcess(pool, 'first-result', 1), sample })),
+  ], { rounds, warmups: 1 });
+  suite.section({
+    id: 'fresh',
+    title: 'In a fresh process: from loading the package to the first result of one worker',
+    unit: 'ms',
+    rows: fresh,
+    against: againstNode,
+  });
+
+  if (existsSync('/proc/self/smaps_rollup')) {
+    const idle = await take(pools.map((pool) => ({
+      ...pool,
+      run: async () => {
+        const more = await inFreshProcess(pool, 'memory', 1 + MORE_WORKERS);
+        return (more - await inFreshProcess(pool, 'memory', 1)) / MORE_WORKERS / 2 ** 20;
+      },
+      sample,
+    })), { rounds: quick ? 1 : Math.min(rounds, 5), warmups: 0 });
+    suite.section({ id: 'memory', title: 'Private memory of one more idle worker', unit: 'MiB', rows: idle });
+  } else {
+    console.log('\nMemory is not measured: it needs /proc/…/smaps_rollup.');
+  }
+  suite.save();
+}
+
+runSuite(main);

@@ -5,7 +5,9 @@
  * another's heap or what the compiler has learnt.
  *
  *   npm run bench
- *   npm run bench -- batch cold --rounds 5
+ *   npm run bench -- calls cold
+ *   npm run bench -- batch --rounds 5
+ *   npm run bench -- --quick
  */
 
 const { spawnSync } = require('node:child_process');
@@ -15,7 +17,7 @@ const { parseArgs } = require('node:util');
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string' } },
+  options: { rounds: { type: 'string' }, quick: { type: 'boolean', default: false } },
 });
 
 const known = readdirSync(__dirname)
@@ -29,9 +31,12 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const options = values.rounds === undefined ? [] : ['--rounds', values.rounds];
+const options = [
+  ...(values.rounds === undefined ? [] : ['--rounds', values.rounds]),
+  ...(values.quick ? ['--quick'] : []),
+];
 for (const name of positionals.length > 0 ? positionals : known) {
   const script = path.join(__dirname, `${name}.js`);
-  const { status } = spawnSync(process.execPath, [script, ...options], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, ['--expose-gc', script, ...options], { stdio: 'inherit' });
   if (status !== 0) process.exitCode = 1;
 }

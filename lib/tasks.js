@@ -9,6 +9,7 @@
  * May not know jobs or carriers.
  */
 
+const path = require('node:path');
 const { types } = require('node:util');
 const vm = require('node:vm');
 const { SPREAD, TASK, TASK_SHIFT, pushText } = require('./codec');
@@ -31,11 +32,17 @@ const EXPECTED = "a self-contained function, { filePath, name }, or a string 'pa
  * @property {number} bytes per call, of the argument or the result, as it was last
  */
 
+/** What a reference was when it was read. @typedef {{ filePath: string, name: string, task: Task }} Reference */
+
 class TaskRegistry {
   /** @type {Map<string, Task>} By source or by path and name; the one used last is the last. */
   #tasks = new Map();
   /** @type {WeakMap<Function, Task>} */
   #byFunction = new WeakMap();
+  /** @type {WeakMap<object, Reference>} References that mean the same whatever the current directory is. */
+  #byReference = new WeakMap();
+  /** @type {{ text: string, task: Task } | null} The same for the string that was met last. */
+  #lastText = null;
   #count = 0;
   /** @type {Map<number, Map<number, true>>} By worker: the tasks that it keeps, the one used last is the last. */
   #kept = new Map();
@@ -55,8 +62,23 @@ class TaskRegistry {
       this.#byFunction.set(task, found);
       return found;
     }
+    if (typeof task === 'string') {
+      if (task === this.#lastText?.text) return this.#lastText.task;
+    } else if (typeof task === 'object' && task !== null) {
+      const known = this.#byReference.get(task);
+      if (known !== undefined && isUnchanged(task, known)) return known.task;
+    }
     const { filePath, exportName } = referenceOf(task, name);
-    return this.#find(`${filePath}#${exportName}`, { filePath, name: exportName });
+    const found = this.#find(`${filePath}#${exportName}`, { filePath, name: exportName });
+    if (typeof task === 'string') {
+      if (path.isAbsolute(task)) this.#lastText = { text: task, task: found };
+    } else {
+      const reference = /** @type {Reference} */ ({ .../** @type {object} */ (task), task: found });
+      if (typeof reference.filePath === 'string' && path.isAbsolute(reference.filePath)) {
+        this.#byReference.set(/** @type {object} */ (task), reference);
+      }
+    }
+    return found;
   }
 
   /** @param {string} key @param {Task['definition']} definition */
@@ -94,6 +116,12 @@ class TaskRegistry {
   forget(worker) {
     this.#kept.delete(worker);
   }
+}
+
+/** @param {object} task @param {Reference} known */
+function isUnchanged(task, known) {
+  const { filePath, name } = /** @type {{ filePath?: unknown, name?: unknown }} */ (task);
+  return filePath === known.filePath && name === known.name;
 }
 
 /** @param {Task} task @param {number} [forget] */

@@ -2,7 +2,13 @@
 
 /** Where a figure was taken: without it a figure says nothing. */
 
+const { readFileSync } = require('node:fs');
 const os = require('node:os');
+const path = require('node:path');
+
+const ROOT = path.join(__dirname, '..', '..');
+
+const PEERS = ['piscina', 'tinypool', 'workerpool', 'poolifier', 'jest-worker'];
 
 function machine() {
   const cpus = os.cpus();
@@ -13,7 +19,21 @@ function machine() {
     availableParallelism: os.availableParallelism(),
     model: cpus[0]?.model.trim() ?? 'unknown',
     memory: os.totalmem(),
+    // What else ran meanwhile.
+    load: os.loadavg(),
+    versions: versions(),
   };
+}
+
+/** @param {string} folder */
+const versionIn = (folder) => JSON.parse(readFileSync(path.join(ROOT, folder, 'package.json'), 'utf8')).version;
+
+/** @returns {Record<string, string>} of this package and its peers */
+function versions() {
+  return Object.fromEntries([
+    ['@parallelizer/node', versionIn('.')],
+    ...PEERS.map((name) => [name, versionIn(path.join('node_modules', name))]),
+  ]);
 }
 
 /** @param {ReturnType<typeof machine>} found */
@@ -22,4 +42,7 @@ function describeMachine({ node, platform, cpus, availableParallelism, model, me
     + `${Math.round(memory / 2 ** 30)} GiB`;
 }
 
-module.exports = { machine, describeMachine };
+/** @param {ReturnType<typeof machine>} found */
+const describeVersions = (found) => Object.entries(found.versions).map(([name, version]) => `${name} ${version}`).join(', ');
+
+module.exports = { machine, describeMachine, describeVersions };

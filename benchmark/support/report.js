@@ -1,29 +1,20 @@
 'use strict';
 
-/** A benchmark's outcome: a table on stdout, and every sample as JSON under benchmark/results/. */
+/** The outcome of a benchmark with one table: on stdout, and with every sample as JSON and a chart under benchmark/results/. */
 
-const { mkdirSync, writeFileSync } = require('node:fs');
-const path = require('node:path');
-const { parseArgs } = require('node:util');
 const Table = require('cli-table3');
+const { barChart } = require('./chart.js');
 const { figure, spread, times } = require('./format.js');
 const { describeMachine, machine } = require('./machine.js');
+const { optionsFromArgv } = require('./options.js');
+const { writeResult } = require('./results.js');
 const { ratios, summarize } = require('./rounds.js');
-
-const RESULTS = path.join(__dirname, '..', 'results');
 
 /**
  * @param {number} fallback
- * @returns {number} `--rounds` from the command line
+ * @returns {number} `--rounds` from the command line, or fewer rounds with `--quick`
  */
-function roundsFromArgv(fallback) {
-  const { values } = parseArgs({ options: { rounds: { type: 'string' } } });
-  const rounds = Number(values.rounds ?? fallback);
-  if (!Number.isInteger(rounds) || rounds < 1) {
-    throw new RangeError(`--rounds must be a whole number of at least 1, not ${values.rounds}`);
-  }
-  return rounds;
-}
+const roundsFromArgv = (fallback) => optionsFromArgv({ rounds: fallback }).rounds;
 
 /**
  * @param {object} benchmark
@@ -70,8 +61,12 @@ function report({ name, title, samples, unit, bases, compare = 'speed', setting 
 
   const date = new Date().toISOString();
   const record = { name, title, date, machine: where, setting, rounds, compare, rows };
-  mkdirSync(RESULTS, { recursive: true });
-  writeFileSync(path.join(RESULTS, `${name}.json`), `${JSON.stringify(record, null, 2)}\n`);
+  writeResult(`${name}.json`, `${JSON.stringify(record, null, 2)}\n`);
+  writeResult(`${name}.svg`, barChart({
+    title,
+    unit: `ms per ${unit}`,
+    bars: rows.map((row) => ({ name: row.name, kind: bases.includes(row.name) ? 'base' : 'own', ...row.milliseconds })),
+  }));
 }
 
 module.exports = { report, roundsFromArgv };

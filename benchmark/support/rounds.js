@@ -13,6 +13,7 @@
  * @property {string} name
  * @property {(round: number) => Promise<unknown>} run what is timed; the round is negative while warming up
  * @property {(result: any, round: number) => unknown} [after] not timed: checks, tidying up
+ * @property {(milliseconds: number, result: any) => number} [sample] what counts, if not the time
  */
 
 /** @typedef {{ median: number, low: number, high: number }} Summary `low` and `high` are the quartiles */
@@ -25,7 +26,7 @@
  * @param {AbortSignal} [options.signal] stops before the next run
  * @param {(round: number) => unknown} [options.beforeRound] not timed
  * @param {(sample: { name: string, round: number, milliseconds: number }) => void} [options.onSample]
- * @returns {Promise<Map<string, number[]>>} milliseconds by name, indexed by round
+ * @returns {Promise<Map<string, number[]>>} milliseconds, or what `sample` made of them, by name, indexed by round
  */
 async function alternate(competitors, { rounds, warmups = 1, signal, beforeRound, onSample }) {
   /** @type {Map<string, number[]>} */
@@ -33,13 +34,13 @@ async function alternate(competitors, { rounds, warmups = 1, signal, beforeRound
 
   for (let round = -warmups; round < rounds; round += 1) {
     await beforeRound?.(round);
-    for (const { name, run, after } of rotate(competitors, round + warmups)) {
+    for (const { name, run, after, sample } of rotate(competitors, round + warmups)) {
       signal?.throwIfAborted();
       const begin = performance.now();
       const result = await run(round);
       const milliseconds = performance.now() - begin;
       await after?.(result, round);
-      if (round >= 0) samples.get(name)?.push(milliseconds);
+      if (round >= 0) samples.get(name)?.push(sample ? sample(milliseconds, result) : milliseconds);
       onSample?.({ name, round, milliseconds });
     }
   }

@@ -1,0 +1,85 @@
+'use strict';
+
+/**
+ * What a call costs that does nothing: the round trip of one call at a time, with the cores free and with everything on
+ * one core, and calls per second with 20,000 under way.
+ *
+ *   node benchmark/calls.js [--rounds 15] [--quick]
+ */
+
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const os = require('node:os');
+const { contest, runSuite, withStarted } = require('./support/contest.js');
+const { optionsFromArgv } = require('./support/options.js');
+const { contenders, own, OWN_NAME } = require('./support/peers/index.js');
+const { Suite } = require('./support/suite.js');
+
+const UNDER_WAY = 20_000;
+const TRIPS = 1000;
+/** Until the compiler has seen everybody's code: some thousand calls. */
+const WARMUPS = 8;
+const ONE_CORE = 'one-core';
+
+async function main() {
+  const { rounds, quick, workers, part } = optionsFromArgv({ rounds: 15 });
+  const task = { filePath: require.resolve('./support/work.js'), name: 'echo' };
+  const suite = new Suite(part === ONE_CORE ? 'calls-one-core' : 'calls', { workers, trips: TRIPS, 'under way': UNDER_WAY });
+  const everyone = contenders();
+  // What the spin before sleeping contributes.
+  const still = /** @type {const} */ (['child', 'threads'])
+    .map((mode) => own(mode, { name: `${OWN_NAME}, spin: false`, spin: false }));
+
+  await withStarted([...everyone, ...still], task, workers, async (started) => {
+    const rows = await contest(started, {
+      rounds,
+      warmups: WARMUPS,
+      run: async (peer) => {
+        let sum = 0;
+        for (let trip = 0; trip < TRIPS; trip += 1) sum += await peer.call(trip);
+        return sum;
+      },
+      after: (sum) => assert.equal(sum, (TRIPS * (TRIPS - 1)) / 2),
+      sample: (milliseconds) => (milliseconds * 1000) / TRIPS,
+    });
+    const where = part === ONE_CORE ? 'everything on one core' : `${os.availableParallelism()} cores`;
+    suite.section({ id: 'round-trip', title: `Round trip of a no-op call, ${where}`, unit: 'µs', rows: inOrder(rows) });
+  });
+
+  if (part !== ONE_CORE) {
+    const items = [...Array(UNDER_WAY).keys()];
+    await withStarted(everyone, task, workers, async (started) => {
+      const rows = await contest(started, {
+        rounds,
+        run: (peer) => Promise.all(items.map((item) => peer.call(item))),
+        after: (results) => assert.deepEqual(results, items),
+        sample: (milliseconds) => UNDER_WAY / milliseconds,
+      });
+      suite.section({
+        id: 'throughput',
+        title: `No-op calls, ${UNDER_WAY.toLocaleString('en')} under way`,
+        unit: '1,000 calls/s',
+        better: 'higher',
+        rows,
+      });
+    });
+    onOneCore(rounds, quick);
+  }
+  suite.save();
+}
+
+/** @template {{ mode: string }} T @param {T[]} rows @returns {T[]} grouped by mode */
+function inOrder(rows) {
+  const modes = [...new Set(rows.map(({ mode }) => mode))];
+  return modes.flatMap((mode) => rows.filter((row) => row.mode === mode));
+}
+
+/** The same again where nobody has a second core. @param {number} rounds @param {boolean} quick */
+function onOneCore(rounds, quick) {
+  const args = ['-c', '0', process.execPath, __filename, '--part', ONE_CORE, '--rounds', String(rounds), ...(quick ? ['--quick'] : [])];
+  const { status, error } = spawnSync('taskset', args, { stdio: 'inherit' });
+  if (error) console.log(`\nNot measured on one core: ${error.message}`);
+  else if (status !== 0) process.exitCode = 1;
+}
+
+runSuite(main);

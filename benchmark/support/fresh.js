@@ -1,0 +1,78 @@
+'use strict';
+
+/**
+ * A process that makes one pool, prints one number and ends: the milliseconds from loading the pool's package to the
+ * first result, or the bytes that this process and its descendants have to themselves once the workers are idle.
+ *
+ *   node benchmark/support/fresh.js <name> <mode> first-result|memory <workers>
+ */
+
+const { readdirSync, readFileSync } = require('node:fs');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { contenders } = require('./peers/index.js');
+
+/** After which a worker has done what it does after its first call. */
+const SETTLE = 500;
+
+/** @returns {Map<number, number[]>} */
+function childrenByParent() {
+  const children = new Map();
+  for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      // The name in brackets may hold anything.
+      const parent = Number(readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1]);
+      children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return children;
+}
+
+/** @param {number} pid */
+function privateBytes(pid) {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const kilobytes = [...text.matchAll(/^Private_\w+:\s+(\d+) kB/gm)].map(([, value]) => Number(value));
+  return kilobytes.reduce((sum, value) => sum + value, 0) * 1024;
+}
+
+/** @param {number} root */
+function privateBytesOfTree(root) {
+  const children = childrenByParent();
+  let sum = 0;
+  for (const pids = [root]; pids.length > 0;) {
+    const pid = /** @type {number} */ (pids.pop());
+    sum += privateBytes(pid);
+    pids.push(...(children.get(pid) ?? []));
+  }
+  return sum;
+}
+
+async function main() {
+  const [name, mode, what, workers] = process.argv.slice(2);
+  const contender = contenders().find((one) => one.name === name && one.mode === mode);
+  if (!contender) throw new Error(`no such contender: ${name}, ${mode}`);
+  const peer = contender.make({ filePath: require.resolve('./work.js'), name: 'echo' });
+
+  const begin = performance.now();
+  await peer.start(Number(workers));
+  const result = await peer.call(1);
+  const milliseconds = performance.now() - begin;
+  if (result !== 1) throw new Error(`not the result: ${result}`);
+
+  if (what === 'memory') {
+    // Every worker has run something.
+    await Promise.all(Array.from({ length: 50 * Number(workers) }, (_, item) => peer.call(item)));
+    await sleep(SETTLE);
+    console.log(privateBytesOfTree(process.pid));
+  } else {
+    console.log(milliseconds);
+  }
+  await peer.stop();
+  process.exit();
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

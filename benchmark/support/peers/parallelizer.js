@@ -1,0 +1,81 @@
+'use strict';
+
+/** This package: a `Pool`, and a `Parallelizer` whose sub-batches are the workers' shares of a list. */
+
+/** @typedef {import('./index.js').Task} Task */
+/** @typedef {'child-process' | 'worker-threads'} Type */
+
+class OwnPool {
+  /**
+   * @param {Task} task
+   * @param {{ type: Type, spin?: false }} options
+   */
+  constructor(task, options) {
+    this.task = { filePath: task.filePath, name: task.name };
+    this.options = options;
+    /** @type {any} */
+    this.pool = undefined;
+  }
+
+  /** @param {number} workers */
+  async start(workers) {
+    const { Pool } = require('@parallelizer/node');
+    this.pool = new Pool({ processes: workers, ...this.options });
+    await this.pool.ready();
+  }
+
+  /** @param {any} item @param {readonly object[]} [transferList] */
+  call(item, transferList) {
+    return transferList ? this.pool.apply(this.task, [item], { transferList }) : this.pool.apply(this.task, [item]);
+  }
+
+  /** @param {any[]} list */
+  run(list) {
+    return this.pool.map(this.task, list);
+  }
+
+  async stop() {
+    await this.pool.terminate();
+  }
+}
+
+class OwnParallelizer {
+  /**
+   * @param {Task} task its function takes `{ batch }`
+   * @param {{ type: Type }} options
+   */
+  constructor(task, options) {
+    this.task = task;
+    this.options = options;
+    /** @type {any} */
+    this.parallelizer = undefined;
+  }
+
+  /** @param {number} workers */
+  async start(workers) {
+    const { Parallelizer } = require('@parallelizer/node');
+    const { filePath, name } = this.task;
+    this.parallelizer = new Parallelizer({
+      ...this.options, filePath, processBatchFunctionName: name, parallelization: workers,
+    });
+    await this.parallelizer.ready();
+  }
+
+  /** @param {any} item */
+  async call(item) {
+    return (await this.run([item]))[0];
+  }
+
+  /** @param {any[]} list */
+  async run(list) {
+    const { responses, errors } = await this.parallelizer.run(list);
+    if (errors.length > 0) throw errors[0];
+    return responses.flat();
+  }
+
+  async stop() {
+    await this.parallelizer.terminate();
+  }
+}
+
+module.exports = { OwnPool, OwnParallelizer };

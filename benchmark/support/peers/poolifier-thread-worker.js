@@ -1,0 +1,8 @@
+'use strict';
+
+/** The thread's side of poolifier.js. */
+
+const { ThreadWorker } = require('poolifier');
+
+const [filePath, name] = process.argv.slice(2);
+module.exports = new ThreadWorker(require(filePath)[name]);
