@@ -24,7 +24,8 @@ const steps = [
   ['lint', 'npx', '--no-install', 'eslint', '.'],
   ['types', 'npx', '--no-install', 'tsc', '--noEmit'],
   ['rust', 'cargo', 'test', '--quiet'],
-  ['node', process.env.NODE_BINARY ?? process.execPath, '--test', ...tests],
+  // Most of them wait for processes and timers: two cores have time for more than one file.
+  ['node', process.env.NODE_BINARY ?? process.execPath, '--test', '--test-concurrency=3', ...tests],
 ];
 
 const wanted = process.argv.slice(2);
