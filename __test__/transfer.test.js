@@ -6,6 +6,7 @@ const { test } = require('node:test');
 
 const { fixture, make } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
+const { makePool, range } = require('./support/pool');
 
 forEachMode((mode) => {
   const on = (t, options) =>
@@ -40,6 +41,18 @@ forEachMode((mode) => {
     assert.equal(pixels.length, 3_000_000);
     assert.ok(pixels.every((pixel) => pixel === 7));
     assert.equal(nested[0], pixels, 'identity is kept within a result');
+  });
+
+  test('what was moved to a worker is not taken back from it', async (t) => {
+    const pool = makePool(t, mode);
+    await pool.ready();
+    const buffers = range(40).map((i) => new ArrayBuffer(i));
+    const items = buffers.map((buffer, i) => [buffer, i === 20 ? 200 : 0]);
+    const lengthAfter = async ([buffer, ms]) => {
+      if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+      return buffer.byteLength;
+    };
+    assert.deepEqual(await pool.map(lengthAfter, items, { chunkSize: 1, transferList: buffers }), range(40));
   });
 
   test('a transferList that cannot be transferred fails that sub-batch only', async (t) => {

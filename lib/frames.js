@@ -24,5 +24,11 @@ module.exports = {
   NOTICE_WORD: 1,
   /** Written by the parent: whether the worker may stay awake for a moment after its work. */
   SPIN_WORD: 2,
-  PAGE_WORDS: 3,
+  /**
+   * Written by the parent: calls with `from <= seq < until`, in a count that wraps, are not to be begun; 0 from: none.
+   * How both sides agree on them is told in `src/engine/mod.rs`.
+   */
+  RECALL_UNTIL_WORD: 3,
+  RECALL_FROM_WORD: 4,
+  PAGE_WORDS: 5,
 };

@@ -8,7 +8,7 @@
  */
 
 const { PART_FIELDS, CALLS_FIELD, SKIPPED, sizeOf } = require('./codec');
-const { BEGUN_WORD, NOTICE_WORD, SPIN_WORD } = require('./frames');
+const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD, SPIN_WORD } = require('./frames');
 
 /** @typedef {import('./codec').Parts} Parts */
 
@@ -48,6 +48,7 @@ class ScriptCarrier {
       startWorker: (/** @type {number} */ id) => this.start(id),
       sendCalls: this.#sendCalls.bind(this),
       cancelCalls: (/** @type {number} */ id, /** @type {number[]} */ seqs) => this.#cancelCalls(id, seqs),
+      recallCalls: this.#recallCalls.bind(this),
       stopWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.stop(id, worker)),
       killWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.kill(id, worker)),
       catchUp: (/** @type {number} */ id) => this.#with(id, (worker) => this.catchUp(id, worker)),
@@ -129,6 +130,21 @@ class ScriptCarrier {
       // After the message: whoever sees the count finds the message.
       Atomics.add(worker.page, NOTICE_WORD, 1);
     });
+  }
+
+  /**
+   * Tells a worker not to begin these calls.
+   * @param {number} id @param {number} from @param {number} until
+   * @returns {number | undefined} the number of the call that it had begun last
+   */
+  #recallCalls(id, from, until) {
+    const page = this.workers.get(id)?.page;
+    if (page === undefined) return undefined;
+    // Another range is over: its start must not be seen with this one's end.
+    if (page[RECALL_FROM_WORD] !== from) Atomics.store(page, RECALL_FROM_WORD, 0);
+    Atomics.store(page, RECALL_UNTIL_WORD, until);
+    Atomics.store(page, RECALL_FROM_WORD, from);
+    return Atomics.load(page, BEGUN_WORD);
   }
 
   /**

@@ -176,8 +176,9 @@ class WorkerPool {
     } = job;
     const number = task?.id ?? null;
     const [mostRetries, chunk] = [Math.min(retries, MAX_COUNT), Math.min(chunkSize, MAX_COUNT)];
+    const isMoved = job.transferList !== null && this.#carrier !== null;
     const id = this.#native.submit(
-      calls, keys, stopKeyOnError, timeoutMs, mostRetries, spread, number, chunk, unbounded,
+      calls, keys, stopKeyOnError, timeoutMs, mostRetries, spread, number, chunk, unbounded, isMoved,
     );
     if (id === -1) throw closedError(job.what);
     if (id < 0) throw queueFullError(-2 - id, this.#options.maxQueue ?? 0, calls);

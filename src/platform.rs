@@ -181,14 +181,14 @@ impl SharedPage {
         Ok(SharedPage { base: base.cast(), len })
     }
 
-    /// The word at `index`. Panics if it lies beyond the mapped length.
+    /// The word at `index`, in one order with all loads and stores of the page. Panics if it lies beyond the mapped length.
     pub fn load(&self, index: usize) -> u32 {
-        self.words()[index].load(Ordering::Acquire)
+        self.words()[index].load(Ordering::SeqCst)
     }
 
-    /// Stores a word at `index`. Panics if it lies beyond the mapped length.
+    /// Stores a word at `index`, in the same order. Panics if it lies beyond the mapped length.
     pub fn store(&self, index: usize, value: u32) {
-        self.words()[index].store(value, Ordering::Release);
+        self.words()[index].store(value, Ordering::SeqCst);
     }
 
     /// The first word, valid while `self` lives.

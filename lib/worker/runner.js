@@ -9,6 +9,10 @@
  * 2. Results are written out when nothing is left to run, at the first call boundary after a millisecond, before and
  *    after a call whose time is watched, and as soon as the event loop turns while a call waits for something.
  * 3. A call that was cancelled before it began is not run, and is answered as skipped before the next one begins.
+ * 4. So is one that the parent has taken back. `src/engine/mod.rs` has the protocol; the worker's part of it is:
+ *    1. It publishes a call as begun, then looks for it in the range of the page, and runs it if it is not within.
+ *    2. It reads the range's start, its end, and its start again: where that has changed, the whole range anew.
+ *    3. Of a call that is within it may skip the followers that are too, without publishing them. They are one answer.
  *
  * May not know processes or threads, nor what a call is for: it is given a port to its parent and what a part's calls run.
  */
@@ -17,7 +21,7 @@ const {
   ERROR_TREE, FAILED, SKIPPED, LATIN1, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, decodeValues, encodeValues, pushText,
   sizeOf, valuesOf,
 } = require('../codec');
-const { BEGUN_WORD, NOTICE_WORD } = require('../frames');
+const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD } = require('../frames');
 
 /** Results wait this long for company, in milliseconds. */
 const FLUSH_AFTER = 1;
@@ -177,8 +181,11 @@ class Runner {
   #runPart({ id, seq }, offset, { codec, value, calls, tag, extras }) {
     const watched = (tag & WATCHED) !== 0;
     if (watched) this.flush();
-    this.#begin((seq + offset) >>> 0);
+    const first = (seq + offset) >>> 0;
+    this.#begin(first);
     this.#now = 0;
+    const next = this.#isRecalled(first) ? this.#skipRecalled(id, offset, first, calls) : 0;
+    if (next === calls) return null;
     let callee;
     /** @type {unknown[]} */
     let values;
@@ -186,15 +193,15 @@ class Runner {
       callee = this.#callees.of(tag);
       values = decodeValues(codec, value, calls, extras, this.#clones);
     } catch (error) {
-      this.#failAll(id, offset, calls, error);
+      this.#failAll(id, offset, next, calls, error);
       return null;
     }
-    const part = { id, offset, first: (seq + offset) >>> 0, values, watched, next: 0 };
+    const part = { id, offset, first, values, watched, next };
     if (callee instanceof Promise) {
       this.#flushSoon();
       return callee.then(
         (found) => this.#runOn(this.#runSome(found, part), found, part),
-        (error) => this.#failAll(id, offset, calls, error),
+        (error) => this.#failAll(id, offset, next, calls, error),
       );
     }
     const waiting = this.#runSome(callee, part);
@@ -206,9 +213,9 @@ class Runner {
     for (let waitedFor = waiting; waitedFor !== null; waitedFor = this.#runSome(callee, part)) await waitedFor;
   }
 
-  /** @param {number} id @param {number} offset @param {number} calls @param {unknown} error */
-  #failAll(id, offset, calls, error) {
-    for (let i = 0; i < calls; i++) this.#answer(id, offset + i, 0).answers.push({ thrown: error });
+  /** @param {number} id @param {number} offset @param {number} next @param {number} calls @param {unknown} error */
+  #failAll(id, offset, next, calls, error) {
+    for (let i = next; i < calls; i++) this.#answer(id, offset + i, 0).answers.push({ thrown: error });
   }
 
   /**
@@ -232,6 +239,10 @@ class Runner {
         started = performance.now();
       }
       this.#begin(seq);
+      if (this.#isRecalled(seq)) {
+        i += this.#skipRecalled(id, offset + i, seq, values.length - i) - 1;
+        continue;
+      }
       const call = (this.#current = new RunningCall(seq, this));
       const value = values[i];
       // What has been handed over can be collected while the others run.
@@ -299,6 +310,39 @@ class Runner {
   #begin(seq) {
     if (this.#page !== null) Atomics.store(this.#page, BEGUN_WORD, seq);
     else this.#port.begun(seq);
+  }
+
+  /**
+   * Whether the parent takes this call back unless it has begun.
+   * @param {number} seq
+   */
+  #isRecalled(seq) {
+    if (this.#page === null) return false;
+    for (;;) {
+      const from = Atomics.load(this.#page, RECALL_FROM_WORD);
+      if (from === 0) return false;
+      const until = Atomics.load(this.#page, RECALL_UNTIL_WORD);
+      if (Atomics.load(this.#page, RECALL_FROM_WORD) === from) return (seq - from) >>> 0 < (until - from) >>> 0;
+    }
+  }
+
+  /**
+   * Answers a recalled call as skipped, and those that follow it as far as they are recalled.
+   * @param {number} id @param {number} offset @param {number} first @param {number} most
+   * @returns {number} how many
+   */
+  #skipRecalled(id, offset, first, most) {
+    let count = 0;
+    do {
+      const { answers } = this.#answer(id, offset + count, 0);
+      const last = answers[answers.length - 1];
+      if (last !== undefined && 'skipped' in last) last.skipped++;
+      else answers.push({ skipped: 1 });
+      count++;
+    } while (count < most && this.#isRecalled((first + count) >>> 0));
+    // The next call that runs has it written out before.
+    this.#lastFlush = 0;
+    return count;
   }
 
   /** @param {number} id @param {number} offset @param {number} started @param {unknown} outcome @param {boolean} [failed] */

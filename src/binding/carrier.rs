@@ -21,6 +21,9 @@ pub(super) trait Carrier {
     fn send(&self, worker: WorkerId, frame: FrameId, seq: u32, runs: &[Run]);
     /// Tells a worker that these calls are no longer wanted.
     fn cancel(&self, worker: WorkerId, seqs: &[u32]);
+    /// Tells a worker not to begin the calls `from <= seq < until`, and returns the number of the call that it had
+    /// begun last; `None` where it cannot be told.
+    fn recall(&self, worker: WorkerId, from: u32, until: u32) -> Option<u32>;
     /// Asks a worker to exit.
     fn stop(&self, worker: WorkerId);
     /// Ends a worker, whatever it does.

@@ -82,7 +82,7 @@ pub struct NativePool {
 impl NativePool {
     /// `config` is JSON; `initParts` are handed to each process when it starts; `hooks` has the methods `encode`, `answered`, `ended`, `ready`, `output`, `printed`,
     /// `event` and `closed`, and where workers are no processes `startWorker`, `sendCalls`, `cancelCalls`,
-    /// `stopWorker`, `killWorker`, `catchUp` and `markOf`.
+    /// `recallCalls`, `stopWorker`, `killWorker`, `catchUp` and `markOf`.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, config: String, hooks: Object, init_parts: Object) -> Result<NativePool> {
         let config: PoolConfig = serde_json::from_str(&config)
@@ -104,6 +104,7 @@ impl NativePool {
         task: Option<u32>,
         chunk: u32,
         unbounded: bool,
+        sent_once: bool,
     ) -> f64 {
         let spec = JobSpec {
             calls,
@@ -115,6 +116,7 @@ impl NativePool {
             task,
             chunk: (chunk > 0).then_some(chunk),
             unbounded,
+            sent_once,
         };
         let submitted = self.state.engine.borrow_mut().submit(spec, self.state.now());
         match submitted {
@@ -232,7 +234,9 @@ impl NativePool {
     ) -> Result<Vec<f64>> {
         self.state.woken();
         let parts: Vec<(u32, u16)> = parts.chunks_exact(2).map(|part| (part[0], part[1] as u16)).collect();
-        let total: u32 = parts.iter().fold(0u32, |sum, part| sum.saturating_add(part.0)).max(1);
+        // What was skipped took no time.
+        let ran = parts.iter().filter(|(_, flags)| flags & PART_SKIPPED == 0);
+        let total: u32 = ran.fold(0u32, |sum, part| sum.saturating_add(part.0)).max(1);
         let mut settled = Vec::new();
         let mut offset = offset;
         for (index, &(calls, flags)) in parts.iter().enumerate() {
@@ -241,7 +245,8 @@ impl NativePool {
                 frame: FrameId(frame),
                 offset,
                 calls,
-                failed: flags & (PART_FAILED | PART_SKIPPED) != 0,
+                failed: flags & PART_FAILED != 0,
+                skipped: flags & PART_SKIPPED != 0,
                 elapsed: Duration::try_from_secs_f64(micros * share / 1e6).unwrap_or_default(),
                 bytes: (bytes * share) as u64,
             };
@@ -437,6 +442,10 @@ impl PoolState {
             }
             Action::Send { worker, frame, seq, runs } => self.carrier().send(worker, frame, seq, &runs),
             Action::Cancel { worker, seqs } => self.carrier().cancel(worker, &seqs),
+            Action::Recall { worker, from, until } => {
+                let mark = self.carrier().recall(worker, from, until);
+                self.engine.borrow_mut().recalled(worker, mark, from, until);
+            }
             Action::Stop { worker } => self.carrier().stop(worker),
             Action::Kill { worker } => {
                 self.event(worker, "kill", &serde_json::Value::Null);

@@ -37,6 +37,10 @@ const BEGUN_WORD: usize = 0;
 const NOTICE_WORD: usize = 1;
 /// Word 2, written by the parent: whether the worker may stay awake for a moment after its work.
 pub(super) const SPIN_WORD: usize = 2;
+/// Words 3 and 4, written by the parent: calls with `from <= seq < until` are not to be begun; 0 from: none. See
+/// [`crate::engine`].
+const RECALL_UNTIL_WORD: usize = 3;
+const RECALL_FROM_WORD: usize = 4;
 
 pub(super) struct ProcessCarrier {
     pool: Weak<PoolState>,
@@ -268,7 +272,9 @@ impl ProcessCarrier {
     fn handle_reply(&self, pool: &PoolState, worker: WorkerId, frame: &Frame<'_>) -> Result<(), String> {
         let env = self.environment.env;
         let arrived = self.arrived(worker);
-        let total: u64 = frame.parts().map(|part| u64::from(part.header.calls)).sum();
+        // What was skipped took no time.
+        let ran = |part: &Part<'_>| part.header.flags & PART_SKIPPED == 0;
+        let total: u64 = frame.parts().filter(ran).map(|part| u64::from(part.header.calls)).sum();
         let elapsed = Duration::from_micros(frame.header.aux.into());
         let mut offset = frame.header.seq;
         let mut parts = frame.parts().peekable();
@@ -282,7 +288,8 @@ impl ProcessCarrier {
                 frame: FrameId(frame.header.id),
                 offset,
                 calls: header.calls,
-                failed: header.flags & (PART_FAILED | PART_SKIPPED) != 0,
+                failed: header.flags & PART_FAILED != 0,
+                skipped: header.flags & PART_SKIPPED != 0,
                 elapsed: elapsed.mul_f64(f64::from(header.calls) / (total.max(1) as f64)),
                 bytes: [part].iter().chain(&extras).fold(0u64, |sum, part| sum.saturating_add(part.size())),
             };
@@ -382,6 +389,20 @@ impl Carrier for ProcessCarrier {
                 page.store(NOTICE_WORD, link.notices);
             }
         });
+    }
+
+    fn recall(&self, worker: WorkerId, from: u32, until: u32) -> Option<u32> {
+        let recall = |link: &mut Link| {
+            let page = link.page.as_ref()?;
+            // Another range is over: its start must not be seen with this one's end.
+            if page.load(RECALL_FROM_WORD) != from {
+                page.store(RECALL_FROM_WORD, 0);
+            }
+            page.store(RECALL_UNTIL_WORD, until);
+            page.store(RECALL_FROM_WORD, from);
+            Some(page.load(BEGUN_WORD))
+        };
+        self.with(worker, recall).flatten()
     }
 
     fn stop(&self, worker: WorkerId) {

@@ -33,6 +33,8 @@ struct Hooks {
     send: Callback,
     /// `(worker, [call's number, …])`.
     cancel: Callback,
+    /// `(worker, from, until)` → the number of the call that it had begun last; nothing, where there is no worker.
+    recall: Callback,
     /// `(worker)`, each of them.
     stop: Callback,
     kill: Callback,
@@ -48,6 +50,7 @@ impl ScriptCarrier {
             start: hook("startWorker")?,
             send: hook("sendCalls")?,
             cancel: hook("cancelCalls")?,
+            recall: hook("recallCalls")?,
             stop: hook("stopWorker")?,
             kill: hook("killWorker")?,
             catch_up: hook("catchUp")?,
@@ -103,6 +106,12 @@ impl Carrier for ScriptCarrier {
         if let Ok(seqs) = number_list(self.env, seqs.iter().map(|&seq| seq.into())) {
             self.hooks.cancel.call(&[number(self.env, worker.0.into()), seqs]);
         }
+    }
+
+    fn recall(&self, worker: WorkerId, from: u32, until: u32) -> Option<u32> {
+        let fields = [worker.0, from, until].map(|field| number(self.env, field.into()));
+        let mark = self.hooks.recall.call(&fields)?;
+        as_number(self.env, mark).map(|mark| mark as u32)
     }
 
     fn stop(&self, worker: WorkerId) {

@@ -18,6 +18,8 @@ pub(super) struct Job {
     pub(super) stop_key_on_error: bool,
     pub(super) task: Option<u32>,
     pub(super) chunk: Option<u32>,
+    /// Whether its calls may be taken back from a worker that has not begun them.
+    pub(super) is_movable: bool,
     pub(super) pace: Pace,
     /// When it was submitted, for the statistics.
     pub(super) submitted: Duration,
@@ -41,6 +43,8 @@ enum Waiting {
 
 impl Job {
     pub(super) fn new(spec: JobSpec, now: Duration) -> Job {
+        // Calls of a key stay on its worker.
+        let is_movable = spec.keys.is_none() && !spec.sent_once;
         let waiting = match spec.keys {
             Some(keys) => Waiting::Keyed(Keyed::new(keys)),
             None => Waiting::Plain(std::iter::once(0..spec.calls).collect(), spec.calls.into()),
@@ -50,6 +54,7 @@ impl Job {
             stop_key_on_error: spec.stop_key_on_error,
             task: spec.task,
             chunk: spec.chunk,
+            is_movable,
             pace: Pace::new(),
             submitted: now,
             unsettled: spec.calls,

@@ -34,6 +34,27 @@
 //! 5. [`Engine::exited`]: answered calls keep their results; a call that had begun uses a retry or fails;
 //!    the others go back to the head of their queue, uncounted.
 //!
+//! # Recall
+//!
+//! A call that was sent ahead must not wait behind one that takes long while another worker has nothing to do.
+//! Parent and worker agree on which calls are taken back by words of the page that they share:
+//!
+//! 1. Once a worker has answered nothing for `RECALL_AFTER` while another is idle,
+//!    the calls `from <= seq < until` that it has not begun are recalled ([`Action::Recall`]). The parent stores
+//!    `until`, then `from` (0: none; stored first where an earlier range is over), then loads what was begun last,
+//!    all of it sequentially consistent.
+//! 2. The worker stores the number of a call as begun, then loads the range, and does not run a call within:
+//!    it answers it as skipped. So either the parent sees that the call has begun, or the worker that it is
+//!    recalled, or both.
+//! 3. A call that is not seen to have begun is taken back at once ([`Engine::recalled`]): it waits again at the
+//!    head of its queue, uncounted. That it is answered as skipped later is nothing new.
+//! 4. A call that is seen to have begun is not. Where it is answered as skipped nevertheless, it waits
+//!    again then.
+//! 5. A range that still holds calls not passed by the worker is only made longer.
+//!
+//! Calls with a key stay with its worker, those of a chunk that was asked for stay together once the first has
+//! begun, and those that can be sent only once stay where they are: no range holds one of these.
+//!
 //! # Time
 //!
 //! Limits count *running* time: the sum of the steps between ticks, each cut to twice the interval that was
@@ -112,6 +133,8 @@ pub struct JobSpec {
     pub chunk: Option<u32>,
     /// The caller holds back by itself: `max_queue` is not for this job.
     pub unbounded: bool,
+    /// What its calls are made of is gone once they were sent: they are not taken back.
+    pub sent_once: bool,
 }
 
 /// Why a submission is refused.
@@ -136,6 +159,8 @@ pub struct Reply {
     pub offset: u32,
     pub calls: u32,
     pub failed: bool,
+    /// They were not run.
+    pub skipped: bool,
     /// How long they ran, in all.
     pub elapsed: Duration,
     /// How large their results are, in all.
@@ -177,6 +202,8 @@ pub enum Action {
     Send { worker: WorkerId, frame: FrameId, seq: u32, runs: Vec<Run> },
     /// Tell the worker that these calls are no longer wanted: skip them, or fire their signal.
     Cancel { worker: WorkerId, seqs: Vec<u32> },
+    /// Tell the worker not to begin the calls `from <= seq < until`, and then [`Engine::recalled`] which it had.
+    Recall { worker: WorkerId, from: u32, until: u32 },
     /// Ask the worker to exit.
     Stop { worker: WorkerId },
     /// Kill the worker.

@@ -21,6 +21,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 const MIN_STOP_GRACE: Duration = Duration::from_secs(5);
 const MIN_TICK: Duration = Duration::from_millis(1);
 const MAX_TICK: Duration = Duration::from_millis(50);
+/// A worker that has answered nothing for so long may lose calls that it has not begun to an idle one.
+pub(super) const RECALL_AFTER: Duration = Duration::from_millis(10);
 /// Chunks that one worker has at the same time at most.
 const MAX_FLIGHTS: usize = 2;
 
@@ -60,6 +62,8 @@ pub struct Engine {
     backoff: Duration,
     /// The interval that was last asked for, and when the last tick was.
     tick: Option<(Duration, Duration)>,
+    /// A tick has passed, and whether it asks for a recall has not been looked at.
+    recall_due: bool,
     closed_told: bool,
     done: u64,
     failed: u64,
@@ -93,6 +97,7 @@ impl Engine {
             boot_failures_of_round: 0,
             backoff: Duration::ZERO,
             tick: None,
+            recall_due: false,
             closed_told: false,
             done: 0,
             failed: 0,
@@ -291,10 +296,39 @@ impl Engine {
         }
     }
 
+    /// A worker was told not to begin these calls; after that, `mark` was the last that it had begun. Without one it
+    /// cannot be told.
+    pub fn recalled(&mut self, id: WorkerId, mark: Option<u32>, from: u32, until: u32) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(mark) = mark else {
+            worker.hears_recalls = false;
+            return;
+        };
+        worker.recalled_from = Some(from);
+        self.begun(id, mark);
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let unsent = worker.unsent;
+        let mut back = Vec::new();
+        for flight in worker.flights.iter_mut().filter(|flight| unsent != Some(flight.frame)) {
+            // It takes longer than that, so nothing more is to be sent behind it.
+            flight.expected = None;
+            for offset in 0..flight.calls.len() {
+                let within = flight.seq(offset).wrapping_sub(from) < until.wrapping_sub(from);
+                let call = &mut flight.calls[offset];
+                // Also what should stay, but began to be skipped a moment ago.
+                if within && call.state == CallState::Sent {
+                    call.state = CallState::Recalled;
+                    back.push((call.job, call.index));
+                }
+            }
+        }
+        self.return_calls(id, &back);
+    }
+
     /// Calls of a frame were answered. Returns those that settle by it; the others had settled before, and their
-    /// results are dropped.
+    /// results are dropped, or were skipped and wait again.
     pub fn replied(&mut self, id: WorkerId, reply: Reply) -> Result<Vec<Answered>, Violation> {
-        let Reply { frame, offset, calls, failed, elapsed, bytes } = reply;
+        let Reply { frame, offset, calls, failed, skipped, elapsed, bytes } = reply;
         let worker = self.workers.get_mut(&id).ok_or(Violation("a reply of an unknown worker"))?;
         let place = worker.flights.iter().position(|flight| flight.frame == frame);
         let place = place.ok_or(Violation("a reply to a frame that it does not have"))?;
@@ -305,11 +339,20 @@ impl Engine {
         if answers.iter().any(|call| call.state == CallState::Answered) {
             return Err(Violation("a second reply to a call"));
         }
+        if skipped && worker.recalled_from.is_none() && answers.iter().any(|call| call.state.is_wanted()) {
+            return Err(Violation("it skipped a call that is wanted"));
+        }
+        let mut back = Vec::new();
+        let mut taken_back = 0;
         let mut answered: Vec<Answered> = Vec::new();
         for (at, call) in (offset..).zip(answers) {
-            let wanted = call.state.is_wanted();
-            call.state = CallState::Answered;
-            if !wanted {
+            let state = std::mem::replace(&mut call.state, CallState::Answered);
+            taken_back += u64::from(state == CallState::Recalled);
+            if !state.is_wanted() {
+                continue;
+            }
+            if skipped {
+                back.push((call.job, call.index));
                 continue;
             }
             match answered.last_mut() {
@@ -326,9 +369,15 @@ impl Engine {
         if is_over {
             worker.flights.remove(place);
         }
-        worker.done += u64::from(calls);
-        worker.failed += if failed { u64::from(calls) } else { 0 };
+        let done = u64::from(calls) - taken_back - back.len() as u64;
+        worker.done += done;
+        worker.failed += if failed || skipped { done } else { 0 };
         worker.idle = Duration::ZERO;
+        worker.quiet = None;
+        if skipped {
+            self.return_calls(id, &back);
+            return Ok(answered);
+        }
         self.run_time.record(elapsed / calls.max(1), calls.into());
         for run in &answered {
             if let Some(job) = self.jobs.get_mut(&run.job) {
@@ -521,6 +570,7 @@ impl Engine {
         for id in ids {
             self.tick_worker(id, step);
         }
+        self.recall_due = true;
     }
 
     /// How long until the next tick is wanted; `None` while there is nothing to watch. `now` starts the
@@ -592,6 +642,10 @@ impl Engine {
                 self.actions.push_back(Action::Closed);
             }
         }
+        // What was sent has its numbers only then.
+        if self.recall_due && self.actions.is_empty() {
+            self.recall_due = self.recall_for_idle();
+        }
     }
 
     /// Stops workers that are to be replaced and have nothing left to do.
@@ -655,6 +709,30 @@ impl Engine {
         for (_, id) in soon {
             self.send_chunk(id, 0, now);
         }
+    }
+
+    /// Where a worker has nothing to do, and there was nothing for it, takes back calls from one that others wait
+    /// behind. Whether there was such a one.
+    fn recall_for_idle(&mut self) -> bool {
+        if !self.workers.values().any(Worker::is_idle) {
+            return false;
+        }
+        let is_quiet = |worker: &Worker| worker.quiet.is_some_and(|quiet| quiet >= RECALL_AFTER);
+        let quiet: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, worker)| is_quiet(worker)).map(|(&id, _)| id).collect();
+        quiet.into_iter().any(|id| self.recall(id))
+    }
+
+    /// Takes back what can be taken back from a worker, if there is anything.
+    pub(super) fn recall(&mut self, id: WorkerId) -> bool {
+        let Some(worker) = self.workers.get_mut(&id) else { return false };
+        if !worker.is_recallable() {
+            return false;
+        }
+        let Some((from, until)) = worker.recall_range() else { return false };
+        worker.quiet = None;
+        self.actions.push_back(Action::Recall { worker: id, from, until });
+        true
     }
 
     /// Sends one chunk to a worker, if there is one for it. So many calls it could begin at once; where that
@@ -739,8 +817,12 @@ impl Engine {
         let calls: Vec<FlightCall> = runs
             .iter()
             .flat_map(|run| run.calls.clone().map(|index| (run.job, index)))
-            .map(|(job, index)| FlightCall { job, index, state: CallState::Sent })
+            .map(|(job, index)| {
+                let is_movable = self.jobs.get(&job).is_some_and(|job| job.is_movable);
+                FlightCall { job, index, state: CallState::Sent, is_movable }
+            })
             .collect();
+        let together = runs.iter().any(|run| self.jobs.get(&run.job).is_some_and(|job| job.chunk.is_some()));
         let count = calls.len() as u32;
         let frame = FrameId(self.next_frame);
         self.next_frame = self.next_frame.wrapping_add(1);
@@ -750,6 +832,9 @@ impl Engine {
         worker.idle = Duration::ZERO;
         self.uses += 1;
         worker.last_used = self.uses;
+        if !worker.is_busy() {
+            worker.quiet = None;
+        }
         worker.flights.push_back(Flight {
             frame,
             first_seq: seq,
@@ -757,6 +842,7 @@ impl Engine {
             unanswered: count,
             expected,
             watched,
+            together,
         });
         self.waiting -= u64::from(count);
         self.running += u64::from(count);
@@ -789,6 +875,17 @@ impl Engine {
             state.put_back(call);
             self.queue.insert(job);
             self.waiting += 1;
+        }
+    }
+
+    /// Calls that a worker has not run wait again, at the head, and do not count for it.
+    fn return_calls(&mut self, id: WorkerId, calls: &[(JobId, u32)]) {
+        self.running -= calls.len() as u64;
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.given -= calls.len() as u64;
+        }
+        for &(job, call) in calls.iter().rev() {
+            self.put_back(job, call);
         }
     }
 
@@ -915,7 +1012,7 @@ impl Engine {
                 }
                 return;
             }
-            Phase::Ready => {}
+            Phase::Ready => worker.quiet = Some(worker.quiet.map_or(Duration::ZERO, |quiet| quiet + step)),
             Phase::Starting | Phase::Dying => return,
         }
         let mut timed_out = Vec::new();
@@ -941,6 +1038,7 @@ impl Engine {
                     CallState::Sent
                     | CallState::Revoked
                     | CallState::Dropped { .. }
+                    | CallState::Recalled
                     | CallState::Answered => {}
                 }
             }
@@ -963,7 +1061,11 @@ impl Engine {
             let interval = (limit / 20).clamp(MIN_TICK, MAX_TICK).min(left.max(MIN_TICK));
             wanted = Some(wanted.map_or(interval, |other| other.min(interval)));
         };
+        let has_idle = self.workers.values().any(Worker::is_idle);
         for worker in self.workers.values() {
+            if has_idle && worker.is_recallable() {
+                want(RECALL_AFTER.saturating_sub(worker.quiet.unwrap_or_default()), RECALL_AFTER * 20);
+            }
             match worker.phase {
                 Phase::Stopping { .. } => want(MAX_TICK, MAX_TICK * 20),
                 Phase::Ready if worker.flights.is_empty() => {
@@ -990,7 +1092,7 @@ impl Engine {
                                 want(self.config.grace.saturating_sub(since), self.config.grace);
                             }
                             CallState::Revoked => want(self.config.grace, self.config.grace),
-                            CallState::Dropped { .. } | CallState::Answered => {}
+                            CallState::Dropped { .. } | CallState::Recalled | CallState::Answered => {}
                         }
                     }
                 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::scheduler::RECALL_AFTER;
+use super::worker::is_reached;
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -37,7 +39,10 @@ struct FakeWorker {
     running: Vec<Sent>,
     mark: u32,
     revoked: Vec<u32>,
-    given: u64,
+    /// Calls that it is not to begin: from, until.
+    recalled: (u32, u32),
+    /// Calls that it ran.
+    ran: u64,
     /// What is put off.
     unsent: Option<(FrameId, JobId, u32)>,
 }
@@ -45,6 +50,11 @@ struct FakeWorker {
 impl FakeWorker {
     fn is_free(&self) -> bool {
         self.calls.is_empty() && self.running.is_empty() && self.unsent.is_none()
+    }
+
+    fn is_recalled(&self, seq: u32) -> bool {
+        let (from, until) = self.recalled;
+        from != 0 && seq.wrapping_sub(from) < until.wrapping_sub(from)
     }
 }
 
@@ -67,6 +77,9 @@ struct World {
     fitting: u32,
     /// Whether frames take long to make.
     deferring: bool,
+    recalls: u32,
+    /// Calls that were skipped while their worker was held to have begun them.
+    missed: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +89,7 @@ enum Settled {
 }
 
 fn reply(frame: FrameId, offset: u32, calls: u32, failed: bool, elapsed: Duration) -> Reply {
-    Reply { frame, offset, calls, failed, elapsed, bytes: 0 }
+    Reply { frame, offset, calls, failed, skipped: false, elapsed, bytes: 0 }
 }
 
 impl World {
@@ -97,6 +110,8 @@ impl World {
             concurrency,
             fitting: u32::MAX,
             deferring: false,
+            recalls: 0,
+            missed: 0,
         };
         world.engine.start();
         world.pump();
@@ -141,8 +156,9 @@ impl World {
                     }
                     let kept = self.fitting.min(calls.len() as u32);
                     for (offset, &(job, call)) in (0..kept).zip(&calls) {
-                        fake.calls.push_back((frame, offset, seq.wrapping_add(offset), job, call));
-                        fake.given += 1;
+                        let seq = seq.wrapping_add(offset);
+                        assert!(!fake.is_recalled(seq), "sent under a number that is recalled");
+                        fake.calls.push_back((frame, offset, seq, job, call));
                     }
                     let mut frames: Vec<FrameId> =
                         fake.running.iter().chain(&fake.calls).map(|call| call.0).collect();
@@ -156,6 +172,25 @@ impl World {
                 }
                 Action::Cancel { worker, seqs } => {
                     self.workers.get_mut(&worker).unwrap().revoked.extend(seqs);
+                }
+                Action::Recall { worker, from, until } => {
+                    self.recalls += 1;
+                    let fake = self.workers.get_mut(&worker).unwrap();
+                    let (old_from, old_until) = fake.recalled;
+                    let waits =
+                        |seq: u32| !is_reached(fake.mark, seq) && fake.calls.iter().any(|call| call.2 == seq);
+                    let mut old = std::iter::successors(Some(old_from), |seq| Some(seq.wrapping_add(1)));
+                    let live = old_from != 0 && old.by_ref().take_while(|&seq| seq != old_until).any(waits);
+                    assert!(from != 0 && (!live || from == old_from), "a range of use is only made longer");
+                    fake.recalled = (from, until);
+                    assert!(!live || fake.is_recalled(old_until.wrapping_sub(1)));
+                    for call in fake.calls.iter().filter(|call| fake.is_recalled(call.2)) {
+                        let spec = &self.specs[&call.3];
+                        let may_go = spec.keys.is_none() && !spec.sent_once;
+                        let is_over = self.settled.contains_key(&(call.3, call.4));
+                        assert!(may_go || is_over, "one that must stay was recalled");
+                    }
+                    self.engine.recalled(worker, Some(fake.mark), from, until);
                 }
                 Action::Stop { worker } => {
                     let fake = self.workers.get_mut(&worker).unwrap();
@@ -184,8 +219,8 @@ impl World {
         assert!(!self.engine.is_deferred(id, frame));
         if let Some((seq, run)) = sent {
             assert_eq!(run, Run { job, calls: call..call + 1 });
+            assert!(!fake.is_recalled(seq), "sent under a number that is recalled");
             fake.calls.push_back((frame, 0, seq, job, call));
-            fake.given += 1;
         }
         self.pump();
     }
@@ -211,7 +246,16 @@ impl World {
         }
     }
 
-    /// The worker begins its next call.
+    /// The worker says that it begins its next call, and does not yet look whether it is recalled.
+    fn publish(&mut self, id: WorkerId) {
+        let concurrency = self.concurrency;
+        let fake = self.workers.get_mut(&id).unwrap();
+        if !fake.killed && fake.running.len() < concurrency && fake.booted {
+            fake.mark = fake.calls.front().map_or(fake.mark, |call| call.2);
+        }
+    }
+
+    /// The worker begins its next call, or skips those that are not wanted or recalled.
     fn begin(&mut self, id: WorkerId) {
         let concurrency = self.concurrency;
         let fake = self.workers.get_mut(&id).unwrap();
@@ -221,13 +265,25 @@ impl World {
         let Some(&(frame, offset, seq, job, call)) = fake.calls.front() else { return };
         if fake.revoked.contains(&seq) {
             fake.calls.pop_front();
-            let answered = self.engine.replied(id, reply(frame, offset, 1, true, Duration::ZERO)).unwrap();
-            assert!(answered.is_empty(), "a revoked call had been settled");
+            let skipped = Reply { skipped: true, ..reply(frame, offset, 1, false, Duration::ZERO) };
+            assert!(self.engine.replied(id, skipped).unwrap().is_empty(), "a revoked call had been settled");
+            self.pump();
+            return;
+        }
+        fake.mark = seq;
+        let count = fake.calls.iter().take_while(|call| call.0 == frame && fake.is_recalled(call.2)).count();
+        if count > 0 {
+            fake.calls.drain(..count);
+            let waiting = self.engine.stats().waiting;
+            let skipped =
+                Reply { skipped: true, ..reply(frame, offset, count as u32, false, Duration::ZERO) };
+            assert!(self.engine.replied(id, skipped).unwrap().is_empty(), "a skipped call settles");
+            self.missed += (self.engine.stats().waiting - waiting) as u32;
             self.pump();
             return;
         }
         fake.running.extend(fake.calls.pop_front());
-        fake.mark = seq;
+        fake.ran += 1;
         *self.executions.entry((job, call)).or_default() += 1;
         self.begun_order.push((job, call));
     }
@@ -835,11 +891,154 @@ fn a_job_that_holds_back_by_itself_is_never_refused() {
     world.run_to_end();
 }
 
+/// Two workers: the first has these calls, and runs none of them yet; the other is idle.
+fn world_with_calls_ahead(spec: JobSpec) -> (World, JobId, WorkerId, WorkerId) {
+    let mut world = World::new(Config { max_calls_per_worker: Some(100), ..config(2) });
+    world.cost = MS / 10;
+    let first = world.worker(0).unwrap();
+    let other = world.worker(1).unwrap();
+    world.boot(first);
+    // What is known to be cheap is sent together.
+    for calls in [1, 8] {
+        world.submit(JobSpec { calls, task: Some(7), ..JobSpec::default() }).unwrap();
+        while !world.workers[&first].is_free() {
+            world.begin(first);
+            world.finish(first, false);
+        }
+    }
+    let job = world.submit(JobSpec { task: Some(7), ..spec }).unwrap();
+    world.boot(other);
+    world.begin(other);
+    world.finish(other, false);
+    (world, job, first, other)
+}
+
+#[test]
+fn calls_behind_one_that_takes_long_go_to_an_idle_worker() {
+    let (mut world, job, first, other) = world_with_calls_ahead(JobSpec { calls: 6, ..JobSpec::default() });
+    world.begin(first);
+    while !world.workers[&other].is_free() {
+        world.begin(other);
+        world.finish(other, false);
+    }
+    let behind = world.workers[&first].calls.len();
+    assert!(behind > 0 && world.workers[&first].running.len() == 1);
+    world.pass(RECALL_AFTER / 2);
+    assert!(world.workers[&other].is_free(), "not at once");
+    world.pass(RECALL_AFTER * 3);
+    while !world.workers[&other].is_free() {
+        world.begin(other);
+        world.finish(other, false);
+    }
+    let settled = (0..6).filter(|&call| world.outcome(job, call).is_some()).count();
+    assert_eq!(settled, 5, "all but the one that runs");
+    assert_eq!(world.engine.next_tick(world.now), None, "nothing is left to take back");
+    assert_eq!(world.engine.stats().running, 1);
+    world.finish(first, false);
+    world.begin(first);
+    assert!(world.workers[&first].is_free(), "skipped");
+    world.run_to_end();
+    assert!((0..6).all(|call| world.executions[&(job, call)] == 1));
+    let done: u64 = world.engine.stats().workers.iter().map(|worker| worker.done).sum();
+    assert_eq!(done, 15, "who skips a call has not done it");
+}
+
+#[test]
+fn what_has_nothing_behind_it_is_not_watched() {
+    let mut world = World::new(config(2));
+    world.boot_all();
+    world.calls(1);
+    let id = *world.workers.iter().find(|(_, fake)| !fake.is_free()).unwrap().0;
+    assert_eq!(world.engine.next_tick(world.now), None);
+    world.begin(id);
+    assert_eq!(world.engine.next_tick(world.now), None);
+}
+
+#[test]
+fn what_must_stay_is_not_taken_back() {
+    let chunk = JobSpec { calls: 3, chunk: Some(3), ..JobSpec::default() };
+    let keys = JobSpec { calls: 3, keys: Some(vec![0, 1, 2]), ..JobSpec::default() };
+    for (spec, begun) in [(chunk.clone(), true), (keys, false), (JobSpec { sent_once: true, ..chunk }, false)]
+    {
+        let (mut world, job, first, _) = world_with_calls_ahead(spec);
+        assert!(world.workers[&first].calls.len() > 1 || begun);
+        if begun {
+            world.begin(first);
+            world.engine.begun(first, world.workers[&first].mark);
+        }
+        assert_eq!(world.engine.next_tick(world.now), None);
+        assert!(!world.engine.recall(first));
+        world.run_to_end();
+        assert!((0..3).all(|call| world.outcome(job, call).is_some()));
+    }
+}
+
+#[test]
+fn a_chunk_that_has_not_begun_goes_as_a_whole() {
+    let (mut world, job, first, other) =
+        world_with_calls_ahead(JobSpec { calls: 3, chunk: Some(3), ..JobSpec::default() });
+    world.pass(RECALL_AFTER * 3);
+    assert_eq!((world.recalls, world.workers[&other].calls.len()), (1, 3));
+    world.begin(first);
+    assert!(world.workers[&first].is_free(), "all skipped in one answer");
+    world.run_to_end();
+    assert!((0..3).all(|call| world.executions[&(job, call)] == 1));
+}
+
+#[test]
+fn a_call_that_was_skipped_after_all_waits_again() {
+    let (mut world, job, first, other) =
+        world_with_calls_ahead(JobSpec { calls: 3, chunk: Some(3), retries: 0, ..JobSpec::default() });
+    // It says so just before the page is written.
+    world.publish(first);
+    assert!(world.engine.recall(first));
+    world.pump();
+    assert_eq!(world.engine.stats().running, 3, "one that has begun, two that the other has");
+    assert_eq!(world.workers[&other].calls.len(), 2);
+    world.begin(first);
+    assert_eq!((world.missed, world.workers[&first].calls.len()), (1, 1), "and who is free gets it");
+    world.run_to_end();
+    assert!((0..3).all(|call| world.executions[&(job, call)] == 1));
+}
+
+#[test]
+fn a_worker_that_cannot_be_told_keeps_its_calls() {
+    let (mut world, job, first, _) =
+        world_with_calls_ahead(JobSpec { calls: 3, chunk: Some(3), ..JobSpec::default() });
+    assert!(world.engine.next_tick(world.now).is_some());
+    assert!(world.engine.recall(first));
+    let Some(Action::Recall { from, until, .. }) = world.engine.next_action(world.now) else { panic!() };
+    world.engine.recalled(first, None, from, until);
+    world.pump();
+    assert_eq!(world.engine.next_tick(world.now), None);
+    assert_eq!(world.workers[&first].calls.len(), 3);
+    world.run_to_end();
+    assert!((0..3).all(|call| world.outcome(job, call).is_some()));
+}
+
+#[test]
+fn who_was_told_nothing_must_not_skip() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    world.calls(1);
+    let id = world.worker(0).unwrap();
+    let frame = world.workers[&id].calls[0].0;
+    let skipped = Reply { skipped: true, ..reply(frame, 0, 1, false, MS) };
+    assert!(world.engine.replied(id, skipped).is_err());
+}
+
 // ---- Any order of events ---------------------------------------------------------------------------------
 
 #[derive(Clone, Debug)]
 enum Event {
-    Submit { calls: u32, keys: Option<u32>, timeout: bool, retries: u32, stop: bool, chunk: Option<u32> },
+    Submit {
+        calls: u32,
+        keys: Option<u32>,
+        timeout: bool,
+        retries: u32,
+        flags: (bool, bool),
+        chunk: Option<u32>,
+    },
     Cancel(usize),
     DropCalls(usize, u32),
     Deferring(bool),
@@ -847,6 +1046,8 @@ enum Event {
     Fitting(u32),
     Boot(usize),
     LoadFailed(usize),
+    Publish(usize),
+    Recall(usize),
     Begin(usize),
     Finish(usize, usize, bool),
     Die(usize),
@@ -865,12 +1066,12 @@ fn events() -> impl Strategy<Value = Event> {
         prop::option::of(1u32..4),
         any::<bool>(),
         0u32..3,
-        any::<bool>(),
+        (any::<bool>(), prop::bool::weighted(0.2)),
         prop::option::of(1u32..5),
     );
     prop_oneof![
-        4 => submit.prop_map(|(calls, keys, timeout, retries, stop, chunk)| {
-            Event::Submit { calls, keys, timeout, retries, stop, chunk }
+        4 => submit.prop_map(|(calls, keys, timeout, retries, flags, chunk)| {
+            Event::Submit { calls, keys, timeout, retries, flags, chunk }
         }),
         1 => any::<usize>().prop_map(Event::Cancel),
         1 => (any::<usize>(), 0u32..12).prop_map(|(nth, from)| Event::DropCalls(nth, from)),
@@ -879,6 +1080,8 @@ fn events() -> impl Strategy<Value = Event> {
         6 => any::<usize>().prop_map(Event::SendDeferred),
         6 => any::<usize>().prop_map(Event::Boot),
         1 => any::<usize>().prop_map(Event::LoadFailed),
+        5 => any::<usize>().prop_map(Event::Publish),
+        5 => any::<usize>().prop_map(Event::Recall),
         20 => any::<usize>().prop_map(Event::Begin),
         20 => (any::<usize>(), 0usize..3, any::<bool>())
             .prop_map(|(worker, nth, failed)| Event::Finish(worker, nth, failed)),
@@ -908,7 +1111,7 @@ fn configs() -> impl Strategy<Value = Config> {
 
 fn apply(world: &mut World, event: Event) {
     match event {
-        Event::Submit { calls, keys, timeout, retries, stop, chunk } => {
+        Event::Submit { calls, keys, timeout, retries, flags: (stop_key_on_error, sent_once), chunk } => {
             // Any order of keys, numbered by their first call.
             let keys = keys.map(|count| {
                 let mut names = Vec::new();
@@ -925,10 +1128,19 @@ fn apply(world: &mut World, event: Event) {
             });
             let timeout = timeout.then_some(50 * MS);
             let spread = retries == 1;
-            let (task, stop_key_on_error, unbounded) = (chunk.is_none().then_some(calls % 3), stop, false);
-            let spec =
-                JobSpec { calls, keys, timeout, retries, stop_key_on_error, spread, task, chunk, unbounded };
-            let _ = world.submit(spec);
+            let (task, unbounded) = (chunk.is_none().then_some(calls % 3), false);
+            let _ = world.submit(JobSpec {
+                calls,
+                keys,
+                timeout,
+                retries,
+                stop_key_on_error,
+                spread,
+                task,
+                chunk,
+                unbounded,
+                sent_once,
+            });
         }
         Event::Cancel(nth) => {
             if let Some(&job) = world.specs.keys().nth(nth % world.specs.len().max(1)) {
@@ -949,6 +1161,11 @@ fn apply(world: &mut World, event: Event) {
         Event::Terminate => world.engine.terminate(),
         Event::Tick(passed) => world.tick(passed as u32 * MS),
         Event::Boot(nth) => with_worker(world, nth, World::boot),
+        Event::Publish(nth) => with_worker(world, nth, World::publish),
+        // At any time, also while nobody is idle.
+        Event::Recall(nth) => with_worker(world, nth, |world, id| {
+            world.engine.recall(id);
+        }),
         Event::Begin(nth) => with_worker(world, nth, World::begin),
         Event::Finish(worker, nth, failed) => {
             with_worker(world, worker, |world, id| world.finish_nth(id, nth, failed));
@@ -967,9 +1184,9 @@ fn apply(world: &mut World, event: Event) {
             // The last call of what was sent turns out not to be encodable.
             let fake = world.workers.get_mut(&id).unwrap();
             if let Some((frame, offset, seq, job, call)) = fake.calls.pop_back() {
-                let revoked = fake.revoked.contains(&seq);
+                let unwanted = fake.revoked.contains(&seq) || fake.is_recalled(seq);
                 world.engine.encode_failed(id, frame, offset);
-                if !revoked && !world.settled.contains_key(&(job, call)) {
+                if !unwanted && !world.settled.contains_key(&(job, call)) {
                     world.settle(job, call, Settled::Replied { failed: true });
                 }
             }
@@ -997,50 +1214,97 @@ fn check_key_order(world: &World) {
     }
 }
 
+/// Events among which recalls, and what they race with, are frequent.
+fn events_with_recalls() -> impl Strategy<Value = Event> {
+    let submit = (2u32..12, prop::option::weighted(0.2, 1u32..4), any::<bool>(), 0u32..3, 2u32..5);
+    prop_oneof![
+        6 => (submit, prop::bool::weighted(0.5)).prop_map(|((calls, keys, timeout, retries, chunk), chunked)| {
+            let (flags, chunk) = ((false, calls == 7), chunked.then_some(chunk));
+            Event::Submit { calls, keys, timeout, retries, flags, chunk }
+        }),
+        10 => any::<usize>().prop_map(Event::Boot),
+        10 => any::<usize>().prop_map(Event::Publish),
+        10 => any::<usize>().prop_map(Event::Recall),
+        20 => any::<usize>().prop_map(Event::Begin),
+        10 => (any::<usize>(), 0usize..3, any::<bool>())
+            .prop_map(|(worker, nth, failed)| Event::Finish(worker, nth, failed)),
+        1 => any::<usize>().prop_map(Event::Die),
+        1 => any::<usize>().prop_map(Event::Cancel),
+        1 => (any::<usize>(), 0u32..12).prop_map(|(nth, from)| Event::DropCalls(nth, from)),
+        1 => (1u32..5).prop_map(Event::Fitting),
+        1 => prop::bool::weighted(0.3).prop_map(Event::Deferring),
+        5 => any::<usize>().prop_map(Event::SendDeferred),
+        3 => (0u64..40).prop_map(Event::Tick),
+    ]
+}
+
+/// Whatever happens, every call settles once, and runs no more often than it may.
+fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Event) {
+    let max_calls = config.max_calls_per_worker;
+    let has_no_limits = config.idle_timeout.is_none();
+    let mut world = World::new(config);
+    if cheap {
+        world.cost = MS / 10;
+    }
+    for event in events {
+        apply(&mut world, event);
+        if let Some(max) = max_calls {
+            assert!(world.workers.values().all(|fake| fake.ran <= max));
+        }
+    }
+    let finished = !matches!(end, Event::AwaitReady);
+    apply(&mut world, end);
+    world.run_to_end();
+    let accepted: usize = world.specs.values().map(|spec| spec.calls as usize).sum();
+    assert_eq!(world.settled.len(), accepted);
+    for (&(job, call), &count) in &world.executions {
+        let allowed = 1 + world.specs[&job].retries;
+        assert!(count <= allowed, "call {call} of {job:?} ran {count} times");
+    }
+    check_key_order(&world);
+    if finished {
+        while let Some(id) = world.worker(0) {
+            world.die(id);
+        }
+        assert_eq!(world.closed, 1);
+    } else {
+        // A back-off may have to pass before the last workers are up.
+        for _ in 0..100 {
+            world.tick(100 * MS);
+            world.boot_all();
+        }
+    }
+    assert!(!world.engine.is_held());
+    let stats = world.engine.stats();
+    assert_eq!((stats.waiting, stats.running), (0, 0));
+    assert_eq!(stats.done, accepted as u64);
+    let failed = |how: &&Settled| **how != Settled::Replied { failed: false };
+    assert_eq!(stats.failed, world.settled.values().filter(failed).count() as u64);
+    if finished || has_no_limits {
+        assert_eq!(world.engine.next_tick(world.now), None, "ticks with nothing to watch");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     #[test]
     fn every_call_settles_exactly_once(
         config in configs(),
+        cheap in any::<bool>(),
         events in vec(events(), 0..200),
         end in prop::sample::select(vec![Event::AwaitReady, Event::Close, Event::Terminate]),
     ) {
-        let max_calls = config.max_calls_per_worker;
-        let mut world = World::new(config);
-        for event in events {
-            apply(&mut world, event);
-            if let Some(max) = max_calls {
-                prop_assert!(world.workers.values().all(|fake| fake.given <= max));
-            }
-        }
-        let finished = !matches!(end, Event::AwaitReady);
-        apply(&mut world, end);
-        world.run_to_end();
-        let accepted: usize = world.specs.values().map(|spec| spec.calls as usize).sum();
-        prop_assert_eq!(world.settled.len(), accepted);
-        for (&(job, call), &count) in &world.executions {
-            let allowed = 1 + world.specs[&job].retries;
-            prop_assert!(count <= allowed, "call {} of {:?} ran {} times", call, job, count);
-        }
-        check_key_order(&world);
-        if finished {
-            while let Some(id) = world.worker(0) {
-                world.die(id);
-            }
-            prop_assert_eq!(world.closed, 1);
-        } else {
-            // A back-off may have to pass before the last workers are up.
-            for _ in 0..100 {
-                world.tick(100 * MS);
-                world.boot_all();
-            }
-        }
-        prop_assert!(!world.engine.is_held());
-        let stats = world.engine.stats();
-        prop_assert_eq!((stats.waiting, stats.running), (0, 0));
-        prop_assert_eq!(stats.done, accepted as u64);
-        let failed = |how: &&Settled| **how != Settled::Replied { failed: false };
-        prop_assert_eq!(stats.failed, world.settled.values().filter(failed).count() as u64);
+        check_run(config, cheap, events, end);
+    }
+
+    #[test]
+    fn every_call_settles_exactly_once_with_many_recalls(
+        config in configs(),
+        cheap in prop::bool::weighted(0.8),
+        events in vec(events_with_recalls(), 0..200),
+        end in prop::sample::select(vec![Event::AwaitReady, Event::Close]),
+    ) {
+        check_run(config, cheap, events, end);
     }
 }

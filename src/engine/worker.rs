@@ -43,6 +43,12 @@ pub(super) struct Worker {
     pub(super) idle: Duration,
     /// When it last got work, as a running number: the warmest is chosen first.
     pub(super) last_used: u64,
+    /// Running time since the first tick after its last answer, or after it last became busy.
+    pub(super) quiet: Option<Duration>,
+    /// Where the last range of calls that it was told not to begin starts; `None` before the first.
+    pub(super) recalled_from: Option<u32>,
+    /// Whether it can be told so.
+    pub(super) hears_recalls: bool,
 }
 
 /// A chunk that was sent and is not wholly answered.
@@ -56,6 +62,8 @@ pub(super) struct Flight {
     pub(super) expected: Option<Duration>,
     /// Whether time matters to any of its calls: it has a timeout, or was cancelled.
     pub(super) watched: bool,
+    /// Whether its calls were asked to go together.
+    pub(super) together: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +71,7 @@ pub(super) struct FlightCall {
     pub(super) job: JobId,
     pub(super) index: u32,
     pub(super) state: CallState,
+    pub(super) is_movable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +86,8 @@ pub(super) enum CallState {
     Abandoned { since: Duration },
     /// Settled without an answer; whether it is run or skipped does not matter.
     Dropped { begun: bool },
+    /// Taken back before it began; an answer is still to come.
+    Recalled,
     /// Answered: whether it settled by that or before does not matter any more.
     Answered,
 }
@@ -85,6 +96,12 @@ impl CallState {
     /// Whether its caller still waits.
     pub(super) fn is_wanted(self) -> bool {
         matches!(self, CallState::Sent | CallState::Begun { .. })
+    }
+
+    /// Whether it is known to have begun, and not to be answered.
+    pub(super) fn has_begun(self) -> bool {
+        let dropped = self == CallState::Dropped { begun: true };
+        dropped || matches!(self, CallState::Begun { .. } | CallState::Abandoned { .. })
     }
 }
 
@@ -101,6 +118,9 @@ impl Worker {
             failed: 0,
             idle: Duration::ZERO,
             last_used: 0,
+            quiet: None,
+            recalled_from: None,
+            hears_recalls: true,
         }
     }
 
@@ -118,6 +138,11 @@ impl Worker {
         !self.flights.is_empty()
     }
 
+    /// Whether it could begin a call at once, and has none.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase == Phase::Ready && self.retire != Some(Retire::Now) && !self.is_busy()
+    }
+
     /// How many calls it has and has not answered.
     pub(super) fn load(&self) -> u32 {
         self.flights.iter().map(|flight| flight.unanswered).sum()
@@ -128,6 +153,48 @@ impl Worker {
         let abandoned = |call: &FlightCall| matches!(call.state, CallState::Abandoned { .. });
         self.flights.iter().filter(|flight| flight.watched).any(|flight| flight.calls.iter().any(abandoned))
     }
+
+    /// Its flights that were sent.
+    fn sent(&self) -> impl DoubleEndedIterator<Item = &Flight> {
+        self.flights.iter().filter(|flight| self.unsent != Some(flight.frame))
+    }
+
+    /// Whether it has calls that could be taken back, behind another one.
+    pub(super) fn is_recallable(&self) -> bool {
+        self.phase == Phase::Ready
+            && self.hears_recalls
+            && self.load() > 1
+            && self.sent().rev().any(Flight::is_recallable)
+            && self.recall_range().is_some()
+    }
+
+    /// The first run of calls that can be taken back, as the numbers `from` and `until` that it is told. It holds
+    /// no call that must stay, and all of an earlier range that may still be of use.
+    pub(super) fn recall_range(&self) -> Option<(u32, u32)> {
+        let mut range: Option<(u32, u32)> = None;
+        let (mut is_new, mut is_over) = (false, false);
+        for flight in self.sent() {
+            for (offset, call) in flight.calls.iter().enumerate() {
+                let seq = flight.seq(offset);
+                let recalled = call.state == CallState::Recalled;
+                // 0 cannot be told as a start.
+                let may_lose = flight.may_lose(call) && seq != 0;
+                if call.state.has_begun() {
+                    // It has passed all that came before.
+                    (range, is_new, is_over) = (None, false, false);
+                } else if recalled && (is_over || is_new) {
+                    return None;
+                } else if recalled || (may_lose && !is_over) {
+                    let first = if recalled { self.recalled_from.unwrap_or(seq) } else { seq };
+                    range = Some((range.map_or(first, |(from, _)| from), seq.wrapping_add(1)));
+                    is_new |= may_lose;
+                } else if call.state == CallState::Sent {
+                    is_over = range.is_some();
+                }
+            }
+        }
+        range.filter(|_| is_new)
+    }
 }
 
 impl Flight {
@@ -137,10 +204,23 @@ impl Flight {
     }
 
     pub(super) fn begun_any(&self) -> bool {
-        let not_begun = |state| {
-            matches!(state, CallState::Sent | CallState::Revoked | CallState::Dropped { begun: false })
-        };
-        self.calls.iter().any(|call| !not_begun(call.state))
+        self.calls.iter().any(|call| call.state.has_begun() || call.state == CallState::Answered)
+    }
+
+    /// Whether all of its calls stay, whatever each of them is.
+    fn is_bound(&self) -> bool {
+        let has_begun = |state: CallState| state.has_begun() || state == CallState::Answered;
+        self.together && self.calls.first().is_some_and(|first| has_begun(first.state))
+    }
+
+    /// Whether this call of it may be taken back.
+    fn may_lose(&self, call: &FlightCall) -> bool {
+        call.is_movable && call.state == CallState::Sent && !self.is_bound()
+    }
+
+    /// Whether it has a call that may be taken back. The last begins last.
+    fn is_recallable(&self) -> bool {
+        !self.is_bound() && self.calls.iter().rev().any(|call| self.may_lose(call))
     }
 }
 
