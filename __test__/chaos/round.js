@@ -99,13 +99,12 @@ async function offer(pool, random, ledger, items) {
     }
     default: {
       const stream = pool.imapUnordered(task, items, { onError: 'collect', signal, chunkSize });
-      const failures = [];
-      await drain(stream, ledger, ids, (outcome) => {
-        if (outcome.reason === undefined) ledger.succeed(outcome.value.id, outcome.value);
-        else failures.push(outcome.reason);
+      await drain(stream, ledger, ids, ({ value, reason }) => {
+        if (reason === undefined) return ledger.succeed(value.id, value);
+        // A failure of ours names its item by its place, a thrown error by its text.
+        const id = reason.records ? ids[reason.records[0]] : Number(/\d+/.exec(reason.message));
+        return ledger.fail(id, reason);
       });
-      // A failure names its item where it is ours, by its place; a thrown error by its text.
-      for (const reason of failures) ledger.fail(reason.records ? ids[reason.records[0]] : Number(/\d+/.exec(reason.message)), reason);
     }
   }
 }
