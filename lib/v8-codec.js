@@ -9,6 +9,12 @@
  * arrays. Between threads, buffers that are shared or moved have the numbers after these; views of them are written as a
  * mark, which buffer, and where in it.
  *
+ * # The way of a large byte array, to another process and back into an array
+ *
+ * From 256 KiB on: copied into shared memory (1), which the receiver maps as the array itself; its pages are copied where
+ * they are written to. Smaller ones, and where there is no shared memory: copied into the frame (1), into the socket (2),
+ * out of it into the decoder's buffer (3), into the array (4). Between threads: copied (1), and moved.
+ *
  * May not know frames, or how the byte arrays travel.
  */
 
