@@ -30,5 +30,7 @@ module.exports = {
    */
   RECALL_UNTIL_WORD: 3,
   RECALL_FROM_WORD: 4,
-  PAGE_WORDS: 5,
+  /** Written by the parent of a thread: counts the frames with calls, after each is posted. */
+  SENT_WORD: 5,
+  PAGE_WORDS: 6,
 };

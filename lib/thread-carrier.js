@@ -12,7 +12,7 @@
 
 const { inspect } = require('node:util');
 const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('node:worker_threads');
-const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS } = require('./frames');
+const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS, SENT_WORD } = require('./frames');
 const { PART_FIELDS, BYTES } = require('./codec');
 const { post, wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
@@ -101,8 +101,10 @@ class ThreadCarrier extends ScriptCarrier {
   }
 
   /** @override @param {number} _id @param {Thread} worker @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
-  deliver(_id, { port }, frame, seq, parts) {
+  deliver(_id, { port, page }, frame, seq, parts) {
     post(port, CALLS, frame, seq, 0, parts);
+    // After the message: whoever sees the count finds it.
+    Atomics.add(page, SENT_WORD, 1);
   }
 
   /** @override @param {number} _id @param {Thread} worker @param {number[]} seqs */

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 /// A sleep shorter than this ended at once.
-const SHORT: Duration = Duration::from_micros(40);
+const SHORT: Duration = Duration::from_micros(25);
 /// One longer than this is of no use to us.
 const LONG: Duration = Duration::from_micros(250);
 const FREE_MISSES: u32 = 4;

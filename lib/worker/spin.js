@@ -20,7 +20,7 @@ const BUDGET = 0.1;
 /** Between two looks at the clock somebody else has run. */
 const PREEMPTED = 0.04;
 /** A sleep shorter than this ended at once, and one longer than that is of no use. */
-const SHORT = 0.04;
+const SHORT = 0.025;
 const LONG = 0.25;
 const FREE_MISSES = 4;
 const LONGEST_PAUSE = 256;

@@ -7,7 +7,7 @@
  */
 
 const { post, wrapClone, unwrapClone } = require('../ports');
-const { SPIN_WORD } = require('../frames');
+const { SENT_WORD, SPIN_WORD } = require('../frames');
 const { Spin } = require('./spin');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
@@ -31,7 +31,15 @@ function bootThread(nodeRequire, load) {
     for (; next; next = threads.receiveMessageOnPort(port)) receive(next.message);
     return true;
   };
-  const spin = new Spin(poll, () => page[SPIN_WORD] !== 0, () => server.isIdle());
+  let sent = 0;
+  // To ask the port each time would keep its lock from whoever posts: 50 microseconds instead of 20.
+  const pollSent = () => {
+    const count = Atomics.load(page, SENT_WORD);
+    if (count === sent) return false;
+    sent = count;
+    return poll();
+  };
+  const spin = new Spin(pollSent, () => page[SPIN_WORD] !== 0, () => server.isIdle());
   const server = serve(
     {
       send: (kind, id, seq, aux, parts) => post(port, kind, id, seq, aux, parts),
