@@ -1181,9 +1181,12 @@ fn apply(world: &mut World, event: Event) {
             }
         }),
         Event::EncodeFailed(nth) => with_worker(world, nth, |world, id| {
-            // The last call of what was sent turns out not to be encodable.
+            // The last call of what was sent turns out not to be encodable. No worker has heard of such a one.
             let fake = world.workers.get_mut(&id).unwrap();
-            if let Some((frame, offset, seq, job, call)) = fake.calls.pop_back() {
+            let mark = fake.mark;
+            let is_unheard = fake.calls.back().is_some_and(|call| !super::worker::is_reached(mark, call.2));
+            let unheard = if is_unheard { fake.calls.pop_back() } else { None };
+            if let Some((frame, offset, seq, job, call)) = unheard {
                 let unwanted = fake.revoked.contains(&seq) || fake.is_recalled(seq);
                 world.engine.encode_failed(id, frame, offset);
                 if !unwanted && !world.settled.contains_key(&(job, call)) {
