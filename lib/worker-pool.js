@@ -176,7 +176,7 @@ class WorkerPool {
     } = job;
     const number = task?.id ?? null;
     const [mostRetries, chunk] = [Math.min(retries, MAX_COUNT), Math.min(chunkSize, MAX_COUNT)];
-    const isMoved = job.transferList !== null && this.#carrier !== null;
+    const isMoved = this.#isMoved(job);
     const id = this.#native.submit(
       calls, keys, stopKeyOnError, timeoutMs, mostRetries, spread, number, chunk, unbounded, isMoved,
     );
@@ -389,6 +389,14 @@ class WorkerPool {
   // ---- What the native side asks and tells ------------------------------------------------------------------------
 
   /**
+   * Whether what a job transfers has left this side, so that its calls can be sent once only.
+   * @param {Job} job
+   */
+  #isMoved(job) {
+    return job.transferList !== null && this.#carrier !== null;
+  }
+
+  /**
    * Encodes calls, or the first of them: as many as fit into a frame.
    * @param {number} worker @param {number} id @param {number} start @param {number} end
    * @param {number} frame @param {number} before how many calls it has already
@@ -399,9 +407,11 @@ class WorkerPool {
     const { job, tag, sized } = /** @type {Entry} */ (this.#jobs.get(id));
     const made = this.#made.get(frame);
     const { serialization } = this.#options;
-    const isMoved = job.transferList !== null && this.#carrier !== null;
-    if (made === undefined && !isMoved && isLong(job.argument(start), serialization)) {
-      if (before === 0) this.#encodeInSteps({ worker, frame, value: job.argument(start), tag: tag | WATCHED });
+    const isMoved = this.#isMoved(job);
+    // Once: to make it may cut a batch.
+    const firstValue = isMoved || made ? undefined : job.argument(start);
+    if (made === undefined && isLong(firstValue, serialization)) {
+      if (before === 0) this.#encodeInSteps({ worker, frame, value: firstValue, tag: tag | WATCHED });
       return null;
     }
     /** @type {import('./codec').Parts} */
@@ -442,7 +452,7 @@ class WorkerPool {
       /** @type {unknown[]} */
       const values = [];
       for (const stop = at + count; at < stop; at++) {
-        const value = job.argument(at);
+        const value = at === start ? firstValue : job.argument(at);
         if (at > start && isLong(value, serialization)) {
           end = at;
           break;
@@ -454,8 +464,8 @@ class WorkerPool {
       encodeValues(values, serialization, clones, parts, flags, (index, error) => failed(first + index, error));
       const size = sizeOf(parts, place);
       bytes += size;
-      sized.calls = count;
-      sized.bytes = size / count;
+      sized.calls = values.length;
+      sized.bytes = size / values.length;
     }
     if (job.task) job.task.bytes = sized.bytes;
     return parts;
