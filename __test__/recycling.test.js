@@ -22,6 +22,18 @@ forEachMode(
       });
     }
 
+    test('maxBatchesPerWorker: the next worker is there before the last is gone', async (t) => {
+      const parallelizer = on(t, { maxBatchesPerWorker: 10 });
+      const who = () => within(parallelizer.run([{ do: 'who' }]), 'a run');
+      for (const turn of [1, 2, 3]) {
+        const first = (await who()).responses[0];
+        const isThere = () => parallelizer.stats().workers.filter(({ state }) => state === 'ready').length === 2;
+        await waitFor(isThere, `worker ${turn + 1} to be ready beside worker ${turn}`);
+        for (let i = 1; i < 10; i++) assert.deepEqual((await who()).responses, [first]);
+      }
+      assert.equal(parallelizer.stats().restarts, 3);
+    });
+
     test('maxBatchesPerWorker within one run, and across concurrent ones', async (t) => {
       const parallelizer = on(t, { maxBatchesPerWorker: 2, batchSize: 1, parallelization: 2 });
       const who = { do: 'who' };

@@ -34,6 +34,11 @@
 //! 5. [`Engine::exited`]: answered calls keep their results; a call that had begun uses a retry or fails;
 //!    the others go back to the head of their queue, uncounted.
 //!
+//! A worker that is to be replaced goes on until its successor is up. One that may take so few more calls that they
+//! will soon be done has its successor booted beforehand; that stands by, without calls, until it is needed.
+//! Where a worker runs several calls at the same time and one was given up, it gets no more; once all the others
+//! are settled, its successor takes over, and what was given up keeps its grace period.
+//!
 //! # Recall
 //!
 //! A call that was sent ahead must not wait behind one that takes long while another worker has nothing to do.

@@ -23,6 +23,11 @@ const MIN_TICK: Duration = Duration::from_millis(1);
 const MAX_TICK: Duration = Duration::from_millis(50);
 /// A worker that has answered nothing for so long may lose calls that it has not begun to an idle one.
 pub(super) const RECALL_AFTER: Duration = Duration::from_millis(10);
+/// A worker that may take only so few more calls that they will be done within this has its successor started.
+const BOOT_AHEAD: Duration = Duration::from_millis(500);
+/// A call that was given up has so long to return before another worker takes over from its, where several run at
+/// the same time.
+const MIN_PATIENCE: Duration = Duration::from_millis(50);
 /// Chunks that one worker has at the same time at most.
 const MAX_FLIGHTS: usize = 2;
 
@@ -58,6 +63,8 @@ pub struct Engine {
     /// Rounds in a row in which no worker could be brought up, and workers of this one.
     boot_failures: u32,
     boot_failures_of_round: u32,
+    /// Workers in a row that could not be brought up, whoever else serves.
+    failed_boots: u32,
     /// Running time until the next start of a worker is allowed.
     backoff: Duration,
     /// The interval that was last asked for, and when the last tick was.
@@ -95,6 +102,7 @@ impl Engine {
             ready_awaited: false,
             boot_failures: 0,
             boot_failures_of_round: 0,
+            failed_boots: 0,
             backoff: Duration::ZERO,
             tick: None,
             recall_due: false,
@@ -248,7 +256,11 @@ impl Engine {
         worker.phase = Phase::Ready;
         self.boot_failures = 0;
         self.boot_failures_of_round = 0;
+        self.failed_boots = 0;
         self.backoff = Duration::ZERO;
+        if worker.standby_for.is_some() {
+            return;
+        }
         // A replacement is up: one of those that waited for one can go.
         let replaced = |worker: &Worker| worker.retire == Some(Retire::WhenReplaced);
         let old = self.workers.iter().find(|(_, worker)| replaced(worker)).map(|(&id, _)| id);
@@ -264,6 +276,7 @@ impl Engine {
             && worker.phase == Phase::Starting
         {
             let flights = std::mem::take(&mut worker.flights);
+            let is_standby = worker.is_standby();
             self.release(id);
             for call in flights.into_iter().flat_map(|flight| flight.calls).rev() {
                 if call.state.is_wanted() {
@@ -272,7 +285,9 @@ impl Engine {
                 }
             }
             self.stop(id);
-            self.tell_ready(Err(Outcome::BootFailed(id)));
+            if !is_standby {
+                self.tell_ready(Err(Outcome::BootFailed(id)));
+            }
             self.boot_failed(id, 1);
         }
     }
@@ -371,6 +386,7 @@ impl Engine {
         }
         let done = u64::from(calls) - taken_back - back.len() as u64;
         worker.done += done;
+        worker.ran += elapsed;
         worker.failed += if failed || skipped { done } else { 0 };
         worker.idle = Duration::ZERO;
         worker.quiet = None;
@@ -553,7 +569,7 @@ impl Engine {
                 if worker.given > 0 && worker.retire.is_none() && self.mode == Mode::Open =>
             {
                 self.restarts += 1;
-                self.start_one();
+                self.succeed(id);
             }
             _ => {}
         }
@@ -628,6 +644,7 @@ impl Engine {
     /// Hands out calls, starts and stops workers: whatever the present state asks for.
     fn advance(&mut self, now: Duration) {
         self.retire_spent();
+        self.place_standbys();
         self.dispatch(now);
         self.start_needed();
         if self.mode != Mode::Open && self.jobs.is_empty() {
@@ -651,13 +668,13 @@ impl Engine {
     /// Stops workers that are to be replaced and have nothing left to do.
     fn retire_spent(&mut self) {
         if let Some(max) = self.config.max_calls_per_worker {
-            // Its successor boots while it works on the last that it may.
-            let spent = |worker: &Worker| worker.given >= max && worker.retire.is_none();
+            let spent = |worker: &Worker| worker.given >= max && worker.is_live();
             let ids: Vec<WorkerId> =
                 self.workers.iter().filter(|(_, worker)| spent(worker)).map(|(&id, _)| id).collect();
             for id in ids {
                 self.retire(id, Retire::Now);
             }
+            self.start_standbys(max);
         }
         let spent = |worker: &Worker| {
             worker.phase == Phase::Ready && worker.retire == Some(Retire::Now) && !worker.is_busy()
@@ -666,6 +683,49 @@ impl Engine {
             self.workers.iter().filter(|(_, worker)| spent(worker)).map(|(&id, _)| id).collect();
         for id in ids {
             self.stop(id);
+        }
+    }
+
+    /// Starts the successors of workers that will soon have had as many calls as they may.
+    fn start_standbys(&mut self, max: u64) {
+        if self.mode != Mode::Open || !self.backoff.is_zero() {
+            return;
+        }
+        let ends_soon = |worker: &Worker| {
+            worker.phase == Phase::Ready
+                && worker.is_live()
+                && worker.is_near(max.saturating_sub(worker.done), BOOT_AHEAD)
+        };
+        let ending: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, worker)| ends_soon(worker)).map(|(&id, _)| id).collect();
+        for id in ending {
+            if self.standby_of(id).is_none() {
+                let standby = self.start_one();
+                if let Some(worker) = self.workers.get_mut(&standby) {
+                    worker.standby_for = Some(id);
+                }
+            }
+        }
+    }
+
+    fn standby_of(&self, id: WorkerId) -> Option<WorkerId> {
+        let waits = |worker: &Worker| worker.is_standby() && worker.standby_for == Some(id);
+        self.workers.iter().find(|(_, worker)| waits(worker)).map(|(&standby, _)| standby)
+    }
+
+    /// Standbys whose worker has gone before it was spent, or was told to go, take its place, or go too.
+    fn place_standbys(&mut self) {
+        let live = |id: WorkerId| self.workers.get(&id).is_some_and(Worker::is_live);
+        let left = |worker: &Worker| worker.is_standby() && !worker.standby_for.is_some_and(live);
+        let ids: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, worker)| left(worker)).map(|(&id, _)| id).collect();
+        for id in ids {
+            let live = self.workers.values().filter(|worker| worker.is_live()).count();
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            worker.standby_for = None;
+            if live >= self.config.workers || self.waiting == 0 {
+                self.stop(id);
+            }
         }
     }
 
@@ -678,8 +738,8 @@ impl Engine {
             return;
         }
         let takes = |worker: &Worker| match worker.phase {
-            Phase::Starting => !worker.is_busy() && worker.retire.is_none(),
-            Phase::Ready => worker.retire != Some(Retire::Now),
+            Phase::Starting => !worker.is_busy() && worker.is_live(),
+            Phase::Ready => worker.can_serve() && !worker.is_condemned(),
             Phase::Stopping { .. } | Phase::Dying => false,
         };
         let mut idle: Vec<(bool, Reverse<u32>, u64, Reverse<WorkerId>)> = Vec::new();
@@ -690,10 +750,8 @@ impl Engine {
             }
             let load = worker.load();
             if load < self.config.concurrency {
-                if !worker.is_condemned() {
-                    // Of those that are starting, the one that was first will be ready first.
-                    idle.push((worker.phase == Phase::Ready, Reverse(load), worker.last_used, Reverse(id)));
-                }
+                // Of those that are starting, the one that was first will be ready first.
+                idle.push((worker.phase == Phase::Ready, Reverse(load), worker.last_used, Reverse(id)));
             } else if worker.flights.len() < MAX_FLIGHTS
                 && let Some(expected) = worker.flights.back().and_then(|flight| flight.expected)
                 && expected <= self.config.target * 2
@@ -858,7 +916,10 @@ impl Engine {
         }
         if first && self.mode == Mode::Open {
             self.restarts += 1;
-            self.start_one();
+            let successor = self.succeed(id);
+            if self.workers.get(&successor).is_some_and(|worker| worker.phase == Phase::Ready) {
+                self.retire(id, Retire::Now);
+            }
         }
     }
 
@@ -891,14 +952,25 @@ impl Engine {
 
     // ---- Workers ---------------------------------------------------------------------------------------
 
-    fn start_one(&mut self) {
+    fn start_one(&mut self) -> WorkerId {
         let id = WorkerId(self.next_worker);
         self.next_worker += 1;
         self.workers.insert(id, Worker::new());
         self.actions.push_back(Action::Spawn { worker: id });
+        id
+    }
+
+    /// Brings up the successor of a worker that goes: its standby, else a new one.
+    fn succeed(&mut self, id: WorkerId) -> WorkerId {
+        let Some(standby) = self.standby_of(id) else { return self.start_one() };
+        if let Some(worker) = self.workers.get_mut(&standby) {
+            worker.standby_for = None;
+        }
+        standby
     }
 
     fn start_up_to(&mut self, count: usize) {
+        self.place_standbys();
         let live = self.workers.values().filter(|worker| worker.is_live()).count();
         for _ in live..count.min(self.config.workers) {
             self.start_one();
@@ -923,7 +995,8 @@ impl Engine {
 
     /// A worker could not be brought up. When all of them could not `allowed` times in a row, what waits is told.
     fn boot_failed(&mut self, id: WorkerId, allowed: u32) {
-        let doublings = self.boot_failures.min(16);
+        let doublings = (self.failed_boots as usize / self.config.workers).min(16) as u32;
+        self.failed_boots = self.failed_boots.saturating_add(1);
         self.backoff = MAX_BACKOFF.min(FIRST_BACKOFF * 2u32.pow(doublings));
         let serving = |worker: &Worker| worker.can_serve() && worker.phase == Phase::Ready;
         if self.workers.values().any(serving) {
@@ -979,7 +1052,7 @@ impl Engine {
 
     fn check_ready_awaited(&mut self) {
         if self.ready_awaited {
-            let ready = |worker: &&Worker| worker.phase == Phase::Ready && worker.retire.is_none();
+            let ready = |worker: &&Worker| worker.phase == Phase::Ready && worker.is_live();
             if self.workers.values().filter(ready).count() >= self.config.workers {
                 self.tell_ready(Ok(()));
             }
@@ -997,12 +1070,15 @@ impl Engine {
     fn tick_worker(&mut self, id: WorkerId, step: Duration) {
         let (grace, stop_grace) = (self.config.grace, self.config.grace.max(MIN_STOP_GRACE));
         let Some(worker) = self.workers.get_mut(&id) else { return };
+        let is_standby = worker.is_standby();
         let mut overdue = false;
         match &mut worker.phase {
             Phase::Stopping { waited } => {
                 *waited += step;
                 overdue = *waited >= stop_grace;
             }
+            // It stays as long as the one that it waits for.
+            Phase::Ready if is_standby => return,
             Phase::Ready if worker.flights.is_empty() => {
                 worker.idle += step;
                 if self.config.idle_timeout.is_some_and(|limit| worker.idle >= limit)
@@ -1017,6 +1093,7 @@ impl Engine {
         }
         let mut timed_out = Vec::new();
         let mut seqs = Vec::new();
+        let mut given_up = Duration::ZERO;
         for flight in worker.flights.iter_mut().filter(|flight| flight.watched) {
             for offset in 0..flight.calls.len() {
                 let call = &mut flight.calls[offset];
@@ -1033,6 +1110,7 @@ impl Engine {
                     }
                     CallState::Abandoned { since } => {
                         *since += step;
+                        given_up = given_up.max(*since);
                         overdue |= *since >= grace;
                     }
                     CallState::Sent
@@ -1043,6 +1121,9 @@ impl Engine {
                 }
             }
         }
+        // What it runs beside is over: nobody need wait for the end of the grace period.
+        let is_left = self.config.concurrency > 1 && given_up >= grace.min(MIN_PATIENCE);
+        let is_left = is_left && worker.is_live() && !worker.is_wanted();
         if !seqs.is_empty() {
             self.actions.push_back(Action::Cancel { worker: id, seqs });
         }
@@ -1051,6 +1132,8 @@ impl Engine {
         }
         if overdue {
             self.kill(id);
+        } else if is_left {
+            self.retire(id, Retire::Now);
         }
     }
 
@@ -1068,6 +1151,7 @@ impl Engine {
             }
             match worker.phase {
                 Phase::Stopping { .. } => want(MAX_TICK, MAX_TICK * 20),
+                Phase::Ready if worker.is_standby() => {}
                 Phase::Ready if worker.flights.is_empty() => {
                     if let Some(limit) = self.config.idle_timeout {
                         want(limit.saturating_sub(worker.idle), limit);

@@ -580,6 +580,85 @@ fn a_spent_worker_gets_no_more_than_it_may_and_its_successor_starts_early() {
 }
 
 #[test]
+fn the_successor_of_a_worker_that_is_nearly_spent_stands_by() {
+    let mut world = World::new(Config { max_calls_per_worker: Some(20), ..config(1) });
+    world.boot_all();
+    let job = world.calls(21);
+    let old = world.worker(0).unwrap();
+    world.cost = 40 * MS;
+    for call in 0..20 {
+        assert_eq!(
+            world.workers.len() > 1,
+            call > 7,
+            "12 calls of 40 ms are the first that take less than 500"
+        );
+        world.boot_all();
+        world.begin(old);
+        world.finish(old, false);
+    }
+    let new = world.worker(1).unwrap();
+    assert!(world.workers[&old].stopping);
+    assert_eq!(world.workers[&new].calls.len(), 1, "the next call finds it ready");
+    world.run_to_end();
+    assert_eq!(world.workers.len(), 1, "and there is no other");
+    assert_eq!(world.outcome(job, 20), Some(Settled::Replied { failed: false }));
+    assert_eq!(world.engine.stats().restarts, 1);
+}
+
+#[test]
+fn who_stands_by_goes_with_a_worker_that_is_stopped_and_takes_the_place_of_one_that_dies() {
+    for dies in [false, true] {
+        let limits = Config { max_calls_per_worker: Some(20), idle_timeout: Some(100 * MS), ..config(1) };
+        let mut world = World::new(limits);
+        world.boot_all();
+        world.calls(1);
+        let old = world.worker(0).unwrap();
+        world.begin(old);
+        world.finish(old, false);
+        world.boot_all();
+        let new = world.worker(1).unwrap();
+        if dies {
+            world.die(old);
+            world.calls(1);
+            assert_eq!(world.workers.len(), 1);
+            assert_eq!(world.workers[&new].calls.len(), 1);
+        } else {
+            world.pass(150 * MS);
+            assert!(world.workers.values().all(|fake| fake.stopping));
+        }
+        world.run_to_end();
+    }
+}
+
+#[test]
+fn who_stands_by_and_cannot_be_brought_up_is_tried_again_ever_more_rarely() {
+    let mut world = World::new(Config { max_calls_per_worker: Some(200), ..config(1) });
+    world.boot_all();
+    let old = world.worker(0).unwrap();
+    world.cost = MS;
+    let mut failed = 0;
+    for _ in 0..150 {
+        world.calls(2);
+        let standby = world.workers.keys().find(|&&id| id != old).copied();
+        if let Some(standby) = standby {
+            world.die(standby);
+            failed += 1;
+        }
+        for _ in 0..2 {
+            world.tick(5 * MS);
+            world.begin(old);
+            world.finish(old, false);
+        }
+        if world.workers[&old].stopping {
+            break;
+        }
+    }
+    assert!((2..8).contains(&failed), "{failed} times in a second and a half");
+    assert!(world.workers[&old].stopping);
+    world.run_to_end();
+}
+
+#[test]
 fn a_worker_over_its_memory_serves_until_its_successor_is_ready() {
     let mut world = World::new(Config { max_worker_memory: Some(1000), ..config(1) });
     world.boot_all();
@@ -731,6 +810,36 @@ fn a_call_that_was_given_up_keeps_others_from_its_worker_where_several_run() {
     assert_eq!(world.outcome(neighbour, 0), Some(Settled::Ended(Outcome::Exited(id))));
     world.run_to_end();
     assert_eq!(world.outcome(later, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn once_a_call_that_was_given_up_is_alone_another_worker_takes_over() {
+    let long = Config { concurrency: 2, grace: 60_000 * MS, ..config(1) };
+    let mut world = World::new(long);
+    world.boot_all();
+    let id = world.worker(0).unwrap();
+    let slow = world.calls(1);
+    let neighbour = world.calls(1);
+    world.begin(id);
+    world.begin(id);
+    world.engine.begun(id, world.workers[&id].mark);
+    world.engine.cancel(slow);
+    world.pump();
+    let later = world.calls(1);
+    world.pass(1000 * MS);
+    assert_eq!(world.workers.len(), 1, "its neighbour is not left behind");
+    world.finish_nth(id, 1, false);
+    world.pass(100 * MS);
+    assert_eq!(world.outcome(neighbour, 0), Some(Settled::Replied { failed: false }));
+    let new = world.worker(1).unwrap();
+    world.boot(new);
+    assert_eq!(world.workers[&new].calls.len(), 1);
+    world.begin(new);
+    world.finish(new, false);
+    assert_eq!(world.outcome(later, 0), Some(Settled::Replied { failed: false }));
+    assert!(!world.workers[&id].killed, "it has its grace period");
+    world.finish(id, false);
+    assert!(world.workers[&id].stopping, "and goes when it is through");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{FrameId, JobId};
+use super::{FrameId, JobId, WorkerId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -29,6 +29,8 @@ pub(super) enum Retire {
 pub(super) struct Worker {
     pub(super) phase: Phase,
     pub(super) retire: Option<Retire>,
+    /// It boots, or waits, to take the place of this one, which may take only a few more calls.
+    pub(super) standby_for: Option<WorkerId>,
     /// Oldest first. Empty while `Stopping`.
     pub(super) flights: VecDeque<Flight>,
     /// The last flight, while its frame is still being made.
@@ -39,6 +41,8 @@ pub(super) struct Worker {
     pub(super) given: u64,
     pub(super) done: u64,
     pub(super) failed: u64,
+    /// How long what it answered ran, in all.
+    pub(super) ran: Duration,
     /// Running time since it last had something to do.
     pub(super) idle: Duration,
     /// When it last got work, as a running number: the warmest is chosen first.
@@ -110,12 +114,14 @@ impl Worker {
         Worker {
             phase: Phase::Starting,
             retire: None,
+            standby_for: None,
             flights: VecDeque::new(),
             unsent: None,
             next_seq: 1,
             given: 0,
             done: 0,
             failed: 0,
+            ran: Duration::ZERO,
             idle: Duration::ZERO,
             last_used: 0,
             quiet: None,
@@ -126,12 +132,22 @@ impl Worker {
 
     /// Whether it counts toward the number of workers that there should be.
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.phase, Phase::Starting | Phase::Ready) && self.retire.is_none()
+        self.is_up() && self.retire.is_none() && self.standby_for.is_none()
+    }
+
+    /// Whether it was not told to go.
+    fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Starting | Phase::Ready)
+    }
+
+    /// Whether it waits for another one's place.
+    pub(super) fn is_standby(&self) -> bool {
+        self.is_up() && self.retire.is_none() && self.standby_for.is_some()
     }
 
     /// Whether it runs calls now or will, unless it dies.
     pub(super) fn can_serve(&self) -> bool {
-        matches!(self.phase, Phase::Starting | Phase::Ready) && self.retire != Some(Retire::Now)
+        self.is_up() && self.retire != Some(Retire::Now) && self.standby_for.is_none()
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -140,7 +156,7 @@ impl Worker {
 
     /// Whether it could begin a call at once, and has none.
     pub(super) fn is_idle(&self) -> bool {
-        self.phase == Phase::Ready && self.retire != Some(Retire::Now) && !self.is_busy()
+        self.phase == Phase::Ready && self.can_serve() && !self.is_busy()
     }
 
     /// How many calls it has and has not answered.
@@ -152,6 +168,16 @@ impl Worker {
     pub(super) fn is_condemned(&self) -> bool {
         let abandoned = |call: &FlightCall| matches!(call.state, CallState::Abandoned { .. });
         self.flights.iter().filter(|flight| flight.watched).any(|flight| flight.calls.iter().any(abandoned))
+    }
+
+    /// Whether it has a call that somebody waits for.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.flights.iter().flat_map(|flight| &flight.calls).any(|call| call.state.is_wanted())
+    }
+
+    /// Whether what it has answered says that so many more calls will be done within `limit`.
+    pub(super) fn is_near(&self, calls: u64, limit: Duration) -> bool {
+        self.done > 0 && self.ran.as_secs_f64() / self.done as f64 * calls as f64 <= limit.as_secs_f64()
     }
 
     /// Its flights that were sent.
