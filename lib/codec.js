@@ -16,6 +16,7 @@
  */
 
 const { isProxy } = require('node:util').types;
+const { isPlain, isPlainWithin } = require('./plain');
 const { isTransfer } = require('./transfer');
 
 // Loaded at first need: this file is part of what starts in every worker.
@@ -178,7 +179,7 @@ function* pushRecordsInSteps(value, parts, tag) {
 
 /** What is less is not worth a codec of its own: records, and bytes that a list seems to have. */
 const LEAST_RECORDS = 16;
-const LEAST_BYTES = 16 * 1024;
+const LEAST_BYTES = 1024;
 /** What a cell that is no string is taken to have. */
 const CELL_BYTES = 8;
 /** What a list or an object within a record is taken to have: to see that JSON would keep it takes long. */
@@ -398,80 +399,6 @@ function sizeOf(parts, from = 0) {
     bytes += typeof value === 'string' ? value.length : (value.byteLength ?? 0);
   }
   return bytes;
-}
-
-/**
- * Whether JSON gives back the very same value: nothing that it would drop, change or copy twice.
- * @param {unknown} value
- */
-function isPlain(value) {
-  if (typeof value === 'string' || isPlainNumber(value)) return true;
-  // Items are many and small: one set serves them all. (A getter that comes back here gets another.)
-  const seen = scratch ?? new Set();
-  scratch = null;
-  try {
-    return isPlainWithin(value, seen);
-  } catch {
-    return false; // Deeper than the stack, or a getter that throws: the other way tells what is wrong.
-  } finally {
-    if (seen.size > 0) seen.clear();
-    scratch = seen;
-  }
-}
-
-/** @type {Set<object> | null} */
-let scratch = new Set();
-
-/**
- * @param {unknown} value
- * @param {Set<object>} seen objects met before: a second reference to one would become a copy
- * @returns {boolean}
- */
-function isPlainWithin(value, seen) {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return true;
-    case 'number':
-      return isPlainNumber(value);
-    case 'object':
-      break;
-    default:
-      return false;
-  }
-  if (value === null) return true;
-  const met = seen.size;
-  // One look-up instead of two.
-  if (seen.add(value).size === met || isProxy(value)) return false;
-  // JSON would call it, wherever it comes from.
-  if (/** @type {{ toJSON?: unknown }} */ (value).toJSON !== undefined) return false;
-  const prototype = Object.getPrototypeOf(value);
-  if (Array.isArray(value)) {
-    if (prototype !== Array.prototype) return false;
-    for (let i = 0; i < value.length; i++) {
-      const item = value[i];
-      if (typeof item === 'string' || isPlainNumber(item)) continue;
-      // A hole reads as undefined, which is not plain either.
-      if (!isPlainWithin(item, seen)) return false;
-    }
-    // Further properties would be lost. (`keys` would make a string of each index.)
-    return Object.values(value).length === value.length;
-  }
-  if (prototype !== Object.prototype && prototype !== null) return false;
-  for (const key of Object.keys(value)) {
-    const item = /** @type {Record<string, unknown>} */ (value)[key];
-    if (typeof item === 'string' || isPlainNumber(item)) continue;
-    if (!isPlainWithin(item, seen)) return false;
-  }
-  return true;
-}
-
-/**
- * Finite, and not -0.
- * @param {unknown} value
- */
-function isPlainNumber(value) {
-  return typeof value === 'number' && value - value === 0 && (value !== 0 || 1 / value > 0);
 }
 
 /**

@@ -30,6 +30,7 @@
  */
 
 const { isProxy } = require('node:util').types;
+const { isBare, isFirst } = require('./plain');
 
 /** A list with more elements than this holds values, not lists. */
 const MOST_ARGUMENTS = 16;
@@ -40,6 +41,9 @@ const NULL_STRING = 0xffffffff;
 /** Deeper values are for the other codecs, which can tell what is wrong with them. */
 const MAX_DEPTH = 100;
 const MAX_SHAPES = 200;
+
+/** Bytes of a column that are kept for the next list. */
+const MOST_KEPT = 64 * 1024;
 
 /** Records that are encoded without a pause. */
 const STEP = 1024;
@@ -109,8 +113,7 @@ function* encodeRecords(value, isRecordList, isPlain) {
     const child = /** @type {Record<string, unknown>} */ (value)[key];
     if (!isRecordList(child)) continue;
     // Assigning to that key would set the prototype of what is decoded.
-    if (seen.has(child) || key === '__proto__') return null;
-    seen.add(child);
+    if (!isFirst(child, seen) || key === '__proto__') return null;
     const encoded = yield* encodeTable(key, child, seen);
     if (encoded === null) return null;
     tables.push(encoded);
@@ -127,12 +130,14 @@ function* encodeRecords(value, isRecordList, isPlain) {
  */
 function* encodeTable(at, records, seen) {
   if (Object.getPrototypeOf(records) !== Array.prototype || isProxy(records)) return null;
-  const cells = new CellWriter(seen);
+  // One serves them all. (Another list may have its turn between two steps; it gets another.)
+  const cells = scratch ?? new CellWriter();
+  scratch = null;
+  cells.begin(seen);
   const shape = shapeOf(records);
   const { keys, kinds } = shape;
-  // Holes and further properties would be lost. (`keys` would make a string of each index.)
   const { length } = records;
-  if (Object.values(records).length !== length) return null;
+  if (!isBare(records)) return null;
   for (let from = 0; from < length; from += STEP) {
     if (from > 0) yield;
     const to = Math.min(from + STEP, length);
@@ -145,8 +150,16 @@ function* encodeTable(at, records, seen) {
   const segments = cells.segments();
   const { shapes, numberCount: numbers, wordCount: words, octetCount: octets } = cells;
   const table = { at, records: length, keys, kinds, shapes, numbers, words, octets, segments: segments.length };
-  return { table, bytes: cells.bytes(), segments };
+  const bytes = cells.bytes();
+  cells.begin(NONE);
+  if (cells.isSmall()) scratch = cells;
+  return { table, bytes, segments };
 }
+
+/** @type {CellWriter | null} */
+let scratch = null;
+/** @type {Set<object>} */
+const NONE = new Set();
 
 /**
  * What a list seems to consist of, by some of its elements.
@@ -200,8 +213,7 @@ function addRecords(cells, records, from, to, keys, kinds, seen) {
     const record = records[i];
     if (typeof record !== 'object' || record === null || Object.getPrototypeOf(record) !== Object.prototype) return false;
     const own = Object.keys(record);
-    if (own.length !== keys.length || seen.has(record) || isProxy(record)) return false;
-    seen.add(record);
+    if (own.length !== keys.length || !isFirst(record, seen) || isProxy(record)) return false;
     for (let column = 0; column < keys.length; column++) {
       const key = own[column];
       if (key !== keys[column]) return false;
@@ -236,16 +248,28 @@ class CellWriter {
   #numbers = new Float64Array(1024);
   #words = new Uint32Array(1024);
   #octets = new Uint8Array(1024);
-  #seen;
+  #seen = NONE;
   /** @type {string[]} */
   #done = [];
   /** @type {string[]} */
   #strings = [];
   #characters = 0;
 
-  /** @param {Set<object>} seen */
-  constructor(seen) {
+  /**
+   * Forgets what it had.
+   * @param {Set<object>} seen objects met before
+   */
+  begin(seen) {
     this.#seen = seen;
+    this.shapes = [];
+    this.numberCount = this.wordCount = this.octetCount = this.#characters = 0;
+    this.#strings = [];
+    this.#done = [];
+  }
+
+  /** Whether it is worth keeping, and no burden. */
+  isSmall() {
+    return Math.max(this.#numbers.byteLength, this.#words.byteLength, this.#octets.byteLength) <= MOST_KEPT;
   }
 
   /** @param {number} number */
@@ -305,8 +329,7 @@ class CellWriter {
       this.addWord((CONSTANTS.indexOf(value) << TAG_BITS) | TAG_CONSTANT);
       return true;
     }
-    if (typeof value !== 'object' || depth > MAX_DEPTH || this.#seen.has(value) || isProxy(value)) return false;
-    this.#seen.add(value);
+    if (typeof value !== 'object' || depth > MAX_DEPTH || !isFirst(value, this.#seen) || isProxy(value)) return false;
     return Array.isArray(value) ? this.#addList(value, depth) : this.#addObject(value, depth);
   }
 
@@ -314,8 +337,7 @@ class CellWriter {
   #addList(list, depth) {
     const { length } = list;
     if (Object.getPrototypeOf(list) !== Array.prototype || length > LONGEST) return false;
-    // Further properties would be lost.
-    if (Object.values(list).length !== length) return false;
+    if (!isBare(list)) return false;
     if (this.#addOctets(list)) return true;
     this.addWord((length << TAG_BITS) | TAG_ARRAY);
     for (let i = 0; i < length; i++) {
