@@ -765,7 +765,9 @@ export type ParallelizerErrorCode =
   /** A value cannot travel; the message says where it is. */
   | 'ERR_PARALLELIZER_SERIALIZATION'
   /** A worker sent something that is not of this library. */
-  | 'ERR_PARALLELIZER_PROTOCOL';
+  | 'ERR_PARALLELIZER_PROTOCOL'
+  /** Records of an event that has no partial response are not done, see `@parallelizer/node/lambda`. */
+  | 'ERR_PARALLELIZER_RECORDS_FAILED';
 
 /**
  * Every error that this library raises itself; errors of your own functions arrive as they were thrown.

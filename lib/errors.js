@@ -101,6 +101,31 @@ function optionError(name, value, expected, options) {
 }
 
 /**
+ * @param {string} place in the event, such as `event.Records[3].messageId`
+ * @param {unknown} value
+ * @param {string} problem a predicate
+ */
+function eventError(place, value, problem) {
+  const got = value === undefined ? '' : `, got ${describe(value)}`;
+  return new ParallelizerError('ERR_PARALLELIZER_OPTION', `"${place}" ${problem}${got}`);
+}
+
+/**
+ * @param {{ failed: number, total: number, source: string, identifiers: unknown[], errors: Error[] }} details
+ * @returns {ParallelizerError & { errors: Error[], identifiers: unknown[] }}
+ */
+function recordsFailedError({ failed, total, source, identifiers, errors }) {
+  const first = errors.length === 0 ? '' : `, the first one because of ${reasonText(errors[0])}`;
+  const error = new ParallelizerError(
+    'ERR_PARALLELIZER_RECORDS_FAILED',
+    `${failed} of ${total} records (${source}) are not done${first}; ` +
+      'Lambda is told so by this error, and sends all of them again',
+    errors.length === 0 ? undefined : { cause: errors[0] },
+  );
+  return Object.assign(error, { errors, identifiers });
+}
+
+/**
  * @param {string} filePath
  * @param {{ cause?: unknown, functionName?: string, exports?: readonly string[] }} [details] `cause`: what loading
  *   threw; without one the module lacks `functionName`, and `exports` names what it has
@@ -312,6 +337,8 @@ function protocolError(detail, cause) {
 module.exports = {
   ParallelizerError,
   optionError,
+  eventError,
+  recordsFailedError,
   moduleError,
   workerExited,
   spawnFailedError,

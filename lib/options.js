@@ -273,6 +273,7 @@ module.exports = {
   SINGLE_ID,
   MAX_WORKERS,
   WORKER_OPTIONS,
+  POOL_OPTIONS,
   parallelizerOptions,
   runOptions,
   workerNumber,

@@ -31,7 +31,26 @@ const { WorkerPool } = require('./worker-pool');
  * @property {(index: number) => unknown} keyOf what `groupBy` returned for sub-batch `i`
  */
 
+/**
+ * Runs the records of an event of AWS Lambda: the worker makes of them, and of the context, what its function is given.
+ * @typedef {(instance: unknown, id: unknown, records: unknown[], params: unknown, options: object, kind: EventKind) =>
+ *   Promise<RunResult>} RunEvent
+ * @typedef {import('./worker/invocation').EventKind} EventKind
+ */
+
+/** @type {RunEvent} */
+let runEvent;
+
 class Parallelizer {
+  static {
+    runEvent = (instance, id, records, params, options, kind) => {
+      if (typeof instance !== 'object' || instance === null || !(#pools in instance)) {
+        throw optionError('parallelizer', instance, 'an instance of Parallelizer, from this very package');
+      }
+      return instance.#runEvent(id, records, params, options, kind);
+    };
+  }
+
   /** @type {Map<string, { options: PoolOptions, pool: Pool }>} By id, as text: 1 and '1' are one. */
   #pools = new Map();
   #isList;
@@ -68,6 +87,15 @@ class Parallelizer {
       throw error;
     }
     return Promise.all(runs.map((run) => run.promise));
+  }
+
+  /** @type {(...args: [unknown, unknown[], unknown, object, EventKind]) => Promise<RunResult>} */
+  #runEvent(id, records, params, options, kind) {
+    const entry = this.#pools.get(this.#isList ? String(id) : SINGLE_ID);
+    if (entry === undefined) {
+      throw optionError('id', id, `one of ${[...this.#pools.keys()].map((each) => `'${each}'`).join(', ')}`);
+    }
+    return this.#start(entry, records, 'event', params, runOptions(options), kind).promise;
   }
 
   /** @returns {Promise<void>} */
@@ -124,14 +152,14 @@ class Parallelizer {
 
   /**
    * @param {{ options: PoolOptions, pool: Pool }} entry @param {unknown} batch @param {string} name
-   * @param {unknown} params @param {RunOptions} settings
+   * @param {unknown} params @param {RunOptions} settings @param {EventKind | null} [kind]
    * @returns {{ promise: Promise<RunResult>, cancel: () => void }}
    */
-  #start({ options, pool }, batch, name, params, settings) {
+  #start({ options, pool }, batch, name, params, settings, kind = null) {
     assertMayRun(options);
     const records = recordsOf(batch, name);
     const plan = settings.groupBy === null ? planEvenly(records, options) : planByKey(records, options, settings.groupBy);
-    return startRun(pool, options, plan, params, settings);
+    return startRun(pool, options, plan, params, settings, kind);
   }
 }
 
@@ -212,10 +240,10 @@ function planByKey(records, { batchSize }, groupBy) {
 /**
  * Runs a plan on a pool.
  * @param {Pool} pool @param {PoolOptions} options @param {Plan} plan @param {unknown} params
- * @param {RunOptions} settings
+ * @param {RunOptions} settings @param {EventKind | null} kind
  * @returns {{ promise: Promise<RunResult>, cancel: () => void }}
  */
-function startRun(pool, options, plan, params, settings) {
+function startRun(pool, options, plan, params, settings, kind) {
   const { signal, onProgress, context } = settings;
   const timeoutMs = settings.timeoutMs ?? options.timeoutMs;
   const total = plan.count;
@@ -258,6 +286,7 @@ function startRun(pool, options, plan, params, settings) {
     transferList: settings.transferList,
     argument: (index) => {
       const shared = [plan.slice(index), params === undefined ? null : params, index];
+      if (kind !== null) return [...shared, context, kind];
       // `undefined` has no JSON: most calls have no context.
       return context === undefined ? shared : [...shared, context];
     },
@@ -319,4 +348,4 @@ function annotated({ error, text }, batchIndex, records) {
   return own;
 }
 
-module.exports = { Parallelizer };
+module.exports = { Parallelizer, runEvent };

@@ -18,7 +18,10 @@ const { post, wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
 
 /** What runs in a thread, as the addon names it. */
-const MODULES = ['worker', 'thread', 'spin', 'ports', 'tasks', 'v8-codec', 'record-codec', 'error-codec', 'errors'];
+const MODULES = [
+  'worker', 'thread', 'spin', 'ports', 'tasks', 'v8-codec', 'record-codec', 'error-codec', 'errors', 'invocation', 'records',
+  'attribute-values',
+];
 
 /** What a thread is told to evaluate. Constant: no code is made of paths or data. */
 const BOOT_SCRIPT = `{

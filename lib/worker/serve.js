@@ -156,12 +156,14 @@ async function initialize(tasks, { tag, definition }, parts, clones) {
 /**
  * Calls the user's function with a sub-batch.
  * @param {Function} fn
- * @param {any} args what the parent sent: batch, params, index of the sub-batch, context
+ * @param {any} args what the parent sent: batch, params, index of the sub-batch, context, and what the records of an
+ *   event of AWS Lambda are
  * @param {{ readonly signal: AbortSignal, readonly seq: number }} call
  * @param {MakeLogger} makeLogger
  */
 function invoke(fn, args, call, makeLogger) {
-  const [batch, params, batchIndex, context] = args;
+  const [batch, params, batchIndex, context, event] = args;
+  if (event !== undefined) return require('./invocation').invokeForEvent(fn, args, call, makeLogger(args, call));
   return fn({
     batch,
     params,

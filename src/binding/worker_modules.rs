@@ -5,7 +5,7 @@ use napi_derive::napi;
 
 /// By the names that `require` asks for. `worker` is what a worker starts with: a loader, and the modules that
 /// build.rs has put together. The others are compiled when they are needed.
-const MODULES: [(&str, &str); 9] = [
+const MODULES: [(&str, &str); 12] = [
     ("worker", include_str!(concat!(env!("OUT_DIR"), "/worker.js"))),
     ("v8-codec", include_str!("../../lib/v8-codec.js")),
     ("record-codec", include_str!("../../lib/record-codec.js")),
@@ -15,6 +15,9 @@ const MODULES: [(&str, &str); 9] = [
     ("thread", include_str!("../../lib/worker/thread.js")),
     ("spin", include_str!("../../lib/worker/spin.js")),
     ("ports", include_str!("../../lib/ports.js")),
+    ("invocation", include_str!("../../lib/worker/invocation.js")),
+    ("records", include_str!("../../lib/lambda/records.js")),
+    ("attribute-values", include_str!("../../lib/lambda/attribute-values.js")),
 ];
 
 /// The source of one of the modules that workers run.

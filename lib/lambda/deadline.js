@@ -1,0 +1,61 @@
+'use strict';
+
+/**
+ * The end of an invocation: when Lambda will stop it, and a signal that fires a margin before.
+ *
+ * May not know what is stopped by the signal.
+ */
+
+/** What is left for the answer, unless the user says otherwise: this, or a fifth of the time that there is. */
+const DEFAULT_MARGIN = 1000;
+/** Node fires longer timers at once. */
+const MAX_MILLISECONDS = 2 ** 31 - 1;
+
+class DeadlineError extends Error {
+  /** @param {number} margin */
+  constructor(margin) {
+    super(
+      `the invocation's time ends within ${Math.round(margin)} ms ("deadlineMargin"); ` +
+        "raise the function's time-out, or have its source send smaller batches",
+    );
+  }
+}
+
+Object.defineProperty(DeadlineError.prototype, 'name', { value: 'DeadlineError', writable: true, configurable: true });
+
+/**
+ * What Lambda grants the invocation from now on, in milliseconds; Infinity where nobody says.
+ * @param {any} context
+ */
+function remainingTime(context) {
+  if (typeof context?.getRemainingTimeInMillis !== 'function') return Infinity;
+  const remaining = Number(context.getRemainingTimeInMillis());
+  return Number.isNaN(remaining) ? Infinity : remaining;
+}
+
+/**
+ * @param {unknown} context what Lambda gave the handler
+ * @param {number | null} ownMargin milliseconds before the end of the invocation; `null`: the default
+ */
+function watchDeadline(context, ownMargin) {
+  const remaining = remainingTime(context);
+  const margin = ownMargin ?? Math.max(0, Math.min(DEFAULT_MARGIN, remaining / 5));
+  const controller = new AbortController();
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const look = () => {
+    const left = remainingTime(context) - margin;
+    if (left <= 0) controller.abort(new DeadlineError(margin));
+    // A timer may be early by a millisecond, and the clock may have been set.
+    else timer = setTimeout(look, Math.min(Math.ceil(left), MAX_MILLISECONDS));
+  };
+  if (remaining !== Infinity) look();
+  return {
+    signal: controller.signal,
+    /** When Lambda will stop the invocation, in milliseconds since 1970; `null`: not known. */
+    endsAt: remaining === Infinity ? null : Math.round(Date.now() + remaining),
+    stop: () => clearTimeout(timer),
+  };
+}
+
+module.exports = { watchDeadline, remainingTime };
