@@ -89,21 +89,22 @@ class InlineCarrier extends ScriptCarrier {
     for (const act of worker.early.splice(0)) act(worker.runner);
   }
 
-  /** @param {Inline} worker @param {(runner: InstanceType<typeof Runner>) => void} act */
-  #whenLoaded({ runner, early }, act) {
-    if (runner === null) early.push(act);
-    else act(runner);
-  }
-
   /** @override @param {number} _id @param {Inline} worker @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
   deliver(_id, worker, frame, seq, parts) {
     // User code is not entered from within the scheduler.
-    setImmediate(() => this.#whenLoaded(worker, (runner) => runner.enqueue({ id: frame, seq, parts })));
+    setImmediate(() => {
+      const act = (/** @type {InstanceType<typeof Runner>} */ runner) => runner.enqueue({ id: frame, seq, parts });
+      if (worker.runner === null) worker.early.push(act);
+      else act(worker.runner);
+    });
   }
 
   /** @override @param {number} _id @param {Inline} worker @param {number[]} seqs */
   revoke(_id, worker, seqs) {
-    this.#whenLoaded(worker, (runner) => runner.cancel(seqs));
+    const act = (/** @type {InstanceType<typeof Runner>} */ runner) => runner.cancel(seqs);
+    // Before the calls that it is about, which must not begin then.
+    if (worker.runner === null) worker.early.unshift(act);
+    else act(worker.runner);
   }
 
   /** @override @param {number} id */

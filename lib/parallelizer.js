@@ -32,9 +32,15 @@ const { WorkerPool } = require('./worker-pool');
  */
 
 /**
+ * A run that has started. `cancel` settles what is unfinished as aborted; `whenQuiet`, after that, tells when no worker
+ * is at any of it any more, and kills those that are after so many milliseconds.
+ * @typedef {{ promise: Promise<RunResult>, cancel: () => void, whenQuiet: (limit: number) => Promise<void> }} Run
+ */
+
+/**
  * Runs the records of an event of AWS Lambda: the worker makes of them, and of the context, what its function is given.
  * @typedef {(instance: unknown, id: unknown, records: unknown[], params: unknown, options: object, kind: EventKind) =>
- *   Promise<RunResult>} RunEvent
+ *   Run} RunEvent
  * @typedef {import('./worker/invocation').EventKind} EventKind
  */
 
@@ -75,7 +81,7 @@ class Parallelizer {
       return this.#start(entry, batch, 'batch', params, settings).promise;
     }
     const items = this.#items(batch, params);
-    /** @type {{ promise: Promise<RunResult>, cancel: () => void }[]} */
+    /** @type {Run[]} */
     const runs = [];
     try {
       for (const { entry, batch: records, params: own, name } of items) {
@@ -89,13 +95,13 @@ class Parallelizer {
     return Promise.all(runs.map((run) => run.promise));
   }
 
-  /** @type {(...args: [unknown, unknown[], unknown, object, EventKind]) => Promise<RunResult>} */
+  /** @type {(...args: [unknown, unknown[], unknown, object, EventKind]) => Run} */
   #runEvent(id, records, params, options, kind) {
     const entry = this.#pools.get(this.#isList ? String(id) : SINGLE_ID);
     if (entry === undefined) {
       throw optionError('id', id, `one of ${[...this.#pools.keys()].map((each) => `'${each}'`).join(', ')}`);
     }
-    return this.#start(entry, records, 'event', params, runOptions(options), kind).promise;
+    return this.#start(entry, records, 'event', params, runOptions(options), kind);
   }
 
   /** @returns {Promise<void>} */
@@ -153,7 +159,7 @@ class Parallelizer {
   /**
    * @param {{ options: PoolOptions, pool: Pool }} entry @param {unknown} batch @param {string} name
    * @param {unknown} params @param {RunOptions} settings @param {EventKind | null} [kind]
-   * @returns {{ promise: Promise<RunResult>, cancel: () => void }}
+   * @returns {Run}
    */
   #start({ options, pool }, batch, name, params, settings, kind = null) {
     assertMayRun(options);
@@ -241,7 +247,7 @@ function planByKey(records, { batchSize }, groupBy) {
  * Runs a plan on a pool.
  * @param {Pool} pool @param {PoolOptions} options @param {Plan} plan @param {unknown} params
  * @param {RunOptions} settings @param {EventKind | null} kind
- * @returns {{ promise: Promise<RunResult>, cancel: () => void }}
+ * @returns {Run}
  */
 function startRun(pool, options, plan, params, settings, kind) {
   const { signal, onProgress, context } = settings;
@@ -258,7 +264,7 @@ function startRun(pool, options, plan, params, settings, kind) {
   if (pool.isClosed) throw closedError('run()');
   if (total === 0) {
     resolve(gather([], plan));
-    return { promise, cancel() {} };
+    return { promise, cancel() {}, whenQuiet: async () => {} };
   }
   /** @type {() => void} */
   let stopListening = () => {};
@@ -311,7 +317,7 @@ function startRun(pool, options, plan, params, settings, kind) {
     if (signal.aborted) cancel();
     else stopListening = onAbort(signal, cancel);
   }
-  return { promise, cancel };
+  return { promise, cancel, whenQuiet: (limit) => pool.whenQuiet(id, limit) };
 }
 
 /**

@@ -10,6 +10,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { StringDecoder } = require('node:string_decoder');
+const { setTimeout: sleep } = require('node:timers/promises');
 const {
   ERROR_TREE, FAILED, LATIN1, SKIPPED, WATCHED, decodeValues, encodeValues, isLong, pushClone, pushRecordsInSteps, sizeOf,
   valuesOf,
@@ -43,6 +44,9 @@ const FULL_FRAME = 512 * 1024;
 const MAX_SLICE = 1024;
 /** How long the event loop is held for encoding in steps, in milliseconds. */
 const STEPS_MS = 5;
+/** Between two looks at what workers are at, and for one to die, in milliseconds. */
+const LONGEST_LOOK = 10;
+const LONGEST_DEATH = 1000;
 /** A call that is one of so many in a frame takes microseconds, and may wait for company with its answer. */
 const CHEAP = 256;
 
@@ -224,6 +228,21 @@ class WorkerPool {
     this.#beforeFlush.push(act);
   }
 
+  /**
+   * Resolves when no worker is at a call any more of a job that has settled. Those that are after so many milliseconds
+   * are killed, as the end of the grace period would have it.
+   * @param {number} id @param {number} limit
+   */
+  async whenQuiet(id, limit) {
+    const start = performance.now();
+    for (let wait = 1; this.#native.remains(id, false) > 0 && performance.now() - start < limit; wait *= 2) {
+      await sleep(Math.min(wait, LONGEST_LOOK, Math.max(1, limit - (performance.now() - start))));
+    }
+    this.#native.killRemains(id);
+    const killed = performance.now();
+    while (this.#native.remains(id, true) > 0 && performance.now() - killed < LONGEST_DEATH) await sleep(1);
+  }
+
   get isClosed() {
     return this.#closed !== null;
   }
@@ -349,6 +368,8 @@ class WorkerPool {
       cancel: nothing,
       dropCalls: nothing,
       isDeferred: () => false,
+      remains: () => 0,
+      killRemains: nothing,
       sendDeferred: nothing,
       callsPerFrame: () => 1,
       close: nothing,

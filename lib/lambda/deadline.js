@@ -43,13 +43,19 @@ function watchDeadline(context, ownMargin) {
   const controller = new AbortController();
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
-  const look = () => {
-    const left = remainingTime(context) - margin;
-    if (left <= 0) controller.abort(new DeadlineError(margin));
-    // A timer may be early by a millisecond, and the clock may have been set.
-    else timer = setTimeout(look, Math.min(Math.ceil(left), MAX_MILLISECONDS));
+  const end = () => controller.abort(new DeadlineError(margin));
+  /** @param {number} left */
+  const wait = (left) => {
+    timer = setTimeout(() => {
+      // The timer may be early by a millisecond, and the clock may have been set.
+      const now = remainingTime(context) - margin;
+      if (now > 0) wait(now);
+      // After what has come from workers is read: it is done.
+      else setImmediate(end);
+    }, Math.min(Math.ceil(left), MAX_MILLISECONDS));
   };
-  if (remaining !== Infinity) look();
+  if (remaining - margin <= 0) end();
+  else if (remaining !== Infinity) wait(remaining - margin);
   return {
     signal: controller.signal,
     /** When Lambda will stop the invocation, in milliseconds since 1970; `null`: not known. */

@@ -7,6 +7,8 @@
  * 2. What failed, what a worker that died or was too slow took along, and what had not been done when the invocation's
  *    time was about to end, is reported; with it what follows in its group. Everything else is done.
  *
+ * 3. When the answer goes out, no function works on any of its records any more.
+ *
  * May not know how the worker is called.
  */
 
@@ -14,7 +16,7 @@ const { recordsFailedError } = require('../errors');
 const { Parallelizer, runEvent } = require('../parallelizer');
 const { report } = require('../report');
 const { failRestOfGroups, hasPartialResponse, partialResponse } = require('./answers');
-const { watchDeadline } = require('./deadline');
+const { remainingTime, watchDeadline } = require('./deadline');
 const { readEvent } = require('./events');
 const { handlerOptions, responseOptions } = require('./options');
 const { positionsOf } = require('./records');
@@ -70,13 +72,16 @@ async function respond(event, context, parallelizer, options, single) {
   let next = 0;
   let result;
   try {
-    result = await runEvent(parallelizer, options.id, raws, params, {
+    const { promise, whenQuiet } = runEvent(parallelizer, options.id, raws, params, {
       context: invocationOf(context, deadline.endsAt),
       signal: signal === null ? deadline.signal : AbortSignal.any([deadline.signal, signal]),
       timeout,
       // It is asked of each record in order.
       ...(keys === null ? {} : { groupBy: () => keys[next++], stopKeyOnError: true }),
     }, [source, single]);
+    result = await promise;
+    // Lambda may freeze what still runs, for minutes, while somebody else is given the same records.
+    if (result.errors.some(isCutOff)) await whenQuiet(remainingTime(context) / 2);
   } finally {
     deadline.stop();
   }
@@ -96,6 +101,11 @@ async function respond(event, context, parallelizer, options, single) {
     });
   }
   return partialResponse(records, isFailed);
+}
+
+/** Whether a function may still run. @param {any} error */
+function isCutOff({ code }) {
+  return code === 'ERR_PARALLELIZER_ABORTED' || code === 'ERR_PARALLELIZER_TIMEOUT';
 }
 
 /**

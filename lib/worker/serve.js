@@ -75,7 +75,10 @@ function serve(connection, init, initParts, nodeRequire, load) {
       tracker: trackerFor(init, nodeRequire),
     });
     send(READY, 0, 0, 0, []);
-    for (const frame of early.splice(0)) onFrame(...frame);
+    // What was cancelled meanwhile must not begin.
+    const [cancels, others] = [early.filter(([kind]) => kind === CANCEL), early.filter(([kind]) => kind !== CANCEL)];
+    for (const frame of [...cancels, ...others]) onFrame(...frame);
+    early.length = 0;
   };
   /** @param {unknown} error */
   const fail = (error) =>

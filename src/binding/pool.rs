@@ -146,6 +146,21 @@ impl NativePool {
         self.state.pump();
     }
 
+    /// How many calls of a job that has settled workers still run, or (unless only those count) have yet to skip.
+    #[napi(catch_unwind)]
+    pub fn remains(&self, job: f64, only_begun: bool) -> u32 {
+        self.state.read_marks();
+        self.state.engine.borrow().remains(JobId(job as u64), only_begun) as u32
+    }
+
+    /// Ends the workers that still run such calls.
+    #[napi(catch_unwind)]
+    pub fn kill_remains(&self, job: f64) {
+        self.state.read_marks();
+        self.state.engine.borrow_mut().kill_remains(JobId(job as u64));
+        self.state.pump();
+    }
+
     /// How many calls of this task a worker gets at once, by what is known of their cost.
     #[napi(catch_unwind)]
     pub fn calls_per_frame(&self, task: u32) -> u32 {
@@ -552,11 +567,17 @@ impl PoolState {
             self.carrier().catch_up(worker);
         }
         self.engine.borrow_mut().tick(self.now());
+        self.read_marks();
+        self.pump();
+    }
+
+    /// Has the engine know which calls have begun.
+    fn read_marks(&self) {
+        let workers = self.engine.borrow().workers();
         for worker in workers {
             let mark = self.carrier().mark(worker);
             self.engine.borrow_mut().begun(worker, mark);
         }
-        self.pump();
     }
 
     // ---- What the carrier says -------------------------------------------------------------------------

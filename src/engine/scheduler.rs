@@ -524,6 +524,32 @@ impl Engine {
         found.map(|call| (call.job, call.index))
     }
 
+    /// How many calls of a job that has settled workers still run, or (unless only those count) have yet to skip. One
+    /// that is being killed has them until it is gone.
+    pub fn remains(&self, job: JobId, only_begun: bool) -> usize {
+        let counts = |worker: &Worker, call: &FlightCall| {
+            let unskipped = call.state == CallState::Revoked && worker.phase == Phase::Ready;
+            call.job == job && (call.state.has_begun() || (unskipped && !only_begun))
+        };
+        let count = |worker: &Worker| {
+            worker.flights.iter().flat_map(|flight| &flight.calls).filter(|call| counts(worker, call)).count()
+        };
+        self.workers.values().map(count).sum()
+    }
+
+    /// Ends the workers that still run calls of a job that has settled, whatever is left of their grace period.
+    pub fn kill_remains(&mut self, job: JobId) {
+        let runs = |worker: &Worker| {
+            let mut calls = worker.flights.iter().flat_map(|flight| &flight.calls);
+            calls.any(|call| call.job == job && call.state.has_begun())
+        };
+        let ids: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, worker)| runs(worker)).map(|(&id, _)| id).collect();
+        for id in ids {
+            self.kill(id);
+        }
+    }
+
     /// The worker's resident set is this large.
     pub fn memory(&mut self, id: WorkerId, bytes: u64) {
         let Some(limit) = self.config.max_worker_memory else { return };

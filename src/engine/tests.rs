@@ -843,6 +843,32 @@ fn once_a_call_that_was_given_up_is_alone_another_worker_takes_over() {
 }
 
 #[test]
+fn what_remains_of_a_cancelled_job_can_be_asked_and_ended() {
+    let mut world = World::new(config(2));
+    world.boot_all();
+    let (running, spared) = (world.worker(0).unwrap(), world.worker(1).unwrap());
+    let job = world.calls(1);
+    let busy = if world.workers[&running].calls.is_empty() { spared } else { running };
+    let other = world.calls(1);
+    world.begin(busy);
+    world.engine.cancel(job);
+    world.pump();
+    assert_eq!(world.engine.remains(job, true), 0, "it is not known to have begun");
+    assert_eq!(world.engine.remains(job, false), 1);
+    world.engine.begun(busy, world.workers[&busy].mark);
+    assert_eq!((world.engine.remains(job, true), world.engine.remains(other, true)), (1, 0));
+    world.engine.kill_remains(job);
+    world.pump();
+    assert!(world.workers[&busy].killed, "without waiting for the grace period");
+    assert_eq!(world.workers.values().filter(|fake| fake.killed).count(), 1);
+    assert_eq!(world.engine.remains(job, true), 1, "it is not gone");
+    world.die(busy);
+    assert_eq!(world.engine.remains(job, false), 0);
+    world.run_to_end();
+    assert_eq!(world.outcome(other, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
 fn dropped_calls_settle_at_once_and_nobody_is_killed_for_them() {
     let mut world = World::new(Config { idle_timeout: None, ..config(1) });
     let job = world.calls(5);
