@@ -1,0 +1,243 @@
+'use strict';
+// Events as AWS Lambda gets them from its sources, made from a seed, and sources that deliver them: each keeps what it
+// was told is not done, as AWS documents it, and offers it again.
+
+/** The same numbers for the same seed (mulberry32). */
+function random(seed) {
+  let state = seed >>> 0;
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return {
+    next,
+    below: (n) => Math.floor(next() * n),
+    hex: (length) => Array.from({ length }, () => Math.floor(next() * 16).toString(16)).join(''),
+    of: (list) => list[Math.floor(next() * list.length)],
+  };
+}
+
+const ACCOUNT = '123456789012';
+const REGION = 'eu-central-1';
+const base64 = (value) => Buffer.from(JSON.stringify(value)).toString('base64');
+const uuid = (r) => [8, 4, 4, 4, 12].map((length) => r.hex(length)).join('-');
+
+/** One record of each source, with this payload. `group` is what its order is kept by. */
+const make = {
+  kafka: (r, { payload, group = 0, position = 0, topic = 'orders' }) => ({
+    topic,
+    partition: group,
+    offset: 1000 + position,
+    timestamp: 1_700_000_000_000 + position,
+    timestampType: 'CREATE_TIME',
+    key: Buffer.from(`key-${r.below(50)}`).toString('base64'),
+    value: base64(payload),
+    headers: [{ traceparent: [...Buffer.from(`00-${r.hex(32)}-01`)] }],
+  }),
+  sqs: (r, { payload, group, position = 0 }) => ({
+    messageId: uuid(r),
+    receiptHandle: `AQEB${r.hex(64)}`,
+    body: JSON.stringify(payload),
+    attributes: {
+      ApproximateReceiveCount: '1',
+      SentTimestamp: String(1_700_000_000_000 + position),
+      SenderId: 'AIDAIENQZJOLO23YVJ4VO',
+      ApproximateFirstReceiveTimestamp: String(1_700_000_000_500 + position),
+      ...(group === undefined ? {} : { SequenceNumber: String(18849496460467696128n + BigInt(position)), MessageGroupId: `group-${group}` }),
+    },
+    messageAttributes: {},
+    md5OfBody: r.hex(32),
+    eventSource: 'aws:sqs',
+    eventSourceARN: `arn:aws:sqs:${REGION}:${ACCOUNT}:orders${group === undefined ? '' : '.fifo'}`,
+    awsRegion: REGION,
+  }),
+  kinesis: (r, { payload, group = 0, position = 0, consumer = false }) => {
+    const sequenceNumber = String(49590338271490256608559692538361571095921575989136588898n + BigInt(position));
+    return {
+      kinesis: {
+        kinesisSchemaVersion: '1.0',
+        partitionKey: `customer-${r.below(8)}`,
+        sequenceNumber,
+        data: base64(payload),
+        approximateArrivalTimestamp: 1_700_000_000.123 + position,
+      },
+      eventSource: 'aws:kinesis',
+      eventVersion: '1.0',
+      eventID: `shardId-${String(group).padStart(12, '0')}:${sequenceNumber}`,
+      eventName: 'aws:kinesis:record',
+      invokeIdentityArn: `arn:aws:iam::${ACCOUNT}:role/lambda`,
+      awsRegion: REGION,
+      eventSourceARN: `arn:aws:kinesis:${REGION}:${ACCOUNT}:stream/orders${consumer ? '/consumer/fan-out:1700000000' : ''}`,
+    };
+  },
+  dynamodb: (r, { payload, position = 0 }) => ({
+    eventID: r.hex(32),
+    eventName: 'MODIFY',
+    eventVersion: '1.1',
+    eventSource: 'aws:dynamodb',
+    awsRegion: REGION,
+    dynamodb: {
+      ApproximateCreationDateTime: 1_700_000_000 + position,
+      Keys: { id: { S: String(payload.id) } },
+      NewImage: { id: { S: String(payload.id) }, payload: { S: JSON.stringify(payload) }, version: { N: String(position) } },
+      OldImage: { id: { S: String(payload.id) }, version: { N: String(position - 1) } },
+      SequenceNumber: String(111_000_000_000_000_000_000n + BigInt(position)),
+      SizeBytes: 59,
+      StreamViewType: 'NEW_AND_OLD_IMAGES',
+    },
+    eventSourceARN: `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/orders/stream/2024-01-01T00:00:00.000`,
+  }),
+  s3: (r, { payload }) => ({
+    eventVersion: '2.1',
+    eventSource: 'aws:s3',
+    awsRegion: REGION,
+    eventTime: '2024-01-01T12:00:00.000Z',
+    eventName: 'ObjectCreated:Put',
+    userIdentity: { principalId: 'EXAMPLE' },
+    requestParameters: { sourceIPAddress: '127.0.0.1' },
+    responseElements: { 'x-amz-request-id': r.hex(16), 'x-amz-id-2': r.hex(32) },
+    s3: {
+      s3SchemaVersion: '1.0',
+      configurationId: 'all',
+      bucket: { name: 'pictures', ownerIdentity: { principalId: 'EXAMPLE' }, arn: 'arn:aws:s3:::pictures' },
+      object: { key: encodeURIComponent(JSON.stringify(payload)).replaceAll('%20', '+'), size: 1024, eTag: r.hex(32), sequencer: r.hex(18) },
+    },
+  }),
+  sns: (r, { payload }) => ({
+    EventVersion: '1.0',
+    EventSubscriptionArn: `arn:aws:sns:${REGION}:${ACCOUNT}:orders:${uuid(r)}`,
+    EventSource: 'aws:sns',
+    Sns: {
+      SignatureVersion: '1',
+      Timestamp: '2024-01-01T12:00:00.000Z',
+      Signature: r.hex(64),
+      MessageId: uuid(r),
+      Message: JSON.stringify(payload),
+      MessageAttributes: {},
+      Type: 'Notification',
+      TopicArn: `arn:aws:sns:${REGION}:${ACCOUNT}:orders`,
+      Subject: 'an order',
+    },
+  }),
+};
+
+/** An event with these raw records. */
+const eventOf = (source, raws) => {
+  if (source !== 'kafka') return { Records: raws };
+  const records = {};
+  for (const raw of raws) (records[`${raw.topic}-${raw.partition}`] ??= []).push(raw);
+  return { eventSource: 'aws:kafka', eventSourceArn: `arn:aws:kafka:${REGION}:${ACCOUNT}:cluster/c/1`, bootstrapServers: 'b-1:9092', records };
+};
+
+// ---- sources that deliver until all is done
+
+/**
+ * A queue: what is not reported is deleted. In order of the groups where it is FIFO: Lambda gets messages of a group only
+ * in their order.
+ */
+class Queue {
+  constructor(raws) {
+    this.raws = [...raws];
+  }
+
+  poll(size) {
+    return this.raws.slice(0, size);
+  }
+
+  answered(batch, { batchItemFailures }) {
+    const known = new Set(batch.map(({ messageId }) => messageId));
+    const failed = new Set(batchItemFailures.map(({ itemIdentifier }) => itemIdentifier));
+    for (const id of failed) if (!known.has(id)) throw new Error(`the whole batch fails: ${id} is not in it`);
+    const done = batch.filter(({ messageId }) => !failed.has(messageId));
+    this.raws = this.raws.filter((raw) => !done.includes(raw));
+    return done;
+  }
+}
+
+/** A shard: the lowest sequence number reported is where it goes on. */
+class Shard {
+  constructor(raws, numberOf) {
+    this.raws = [...raws];
+    this.numberOf = numberOf;
+  }
+
+  poll(size) {
+    return this.raws.slice(0, size);
+  }
+
+  answered(batch, { batchItemFailures }) {
+    const numbers = batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
+    for (const number of numbers) {
+      if (!batch.some((raw) => this.numberOf(raw) === number)) throw new Error(`the whole batch fails: ${number} is not in it`);
+    }
+    const lowest = numbers.map(BigInt).reduce((least, number) => (least === null || number < least ? number : least), null);
+    const end = lowest === null ? batch.length : batch.findIndex((raw) => BigInt(this.numberOf(raw)) === lowest);
+    return this.raws.splice(0, end);
+  }
+}
+
+/** A topic: each partition goes on from the offset that is reported for it. */
+class Topic {
+  constructor(raws) {
+    this.raws = [...raws];
+  }
+
+  poll(size) {
+    return this.raws.slice(0, size);
+  }
+
+  answered(batch, { batchItemFailures }) {
+    const resume = new Map();
+    for (const { itemIdentifier: { partition, offset } } of batchItemFailures) {
+      if (resume.has(partition)) throw new Error(`the partition ${partition} is reported twice`);
+      if (!batch.some((raw) => `${raw.topic}-${raw.partition}` === partition && raw.offset === offset)) {
+        throw new Error(`the whole batch fails: ${partition}@${offset} is not in it`);
+      }
+      resume.set(partition, offset);
+    }
+    const done = batch.filter((raw) => raw.offset < (resume.get(`${raw.topic}-${raw.partition}`) ?? Infinity));
+    this.raws = this.raws.filter((raw) => !done.includes(raw));
+    return done;
+  }
+}
+
+/** By name: how records are made, in how many groups they are, and what delivers them. */
+const SOURCES = {
+  kafka: { source: 'kafka', groups: 5, deliver: (raws) => new Topic(raws) },
+  sqs: { source: 'sqs', groups: 0, deliver: (raws) => new Queue(raws) },
+  'sqs-fifo': { source: 'sqs', groups: 6, deliver: (raws) => new Queue(raws) },
+  kinesis: { source: 'kinesis', groups: 1, deliver: (raws) => new Shard(raws, (raw) => raw.kinesis.sequenceNumber) },
+  dynamodb: { source: 'dynamodb', groups: 1, deliver: (raws) => new Shard(raws, (raw) => raw.dynamodb.SequenceNumber) },
+};
+
+/**
+ * `count` records for payloads, in turn of the groups of the source.
+ * @returns {{ raws: any[], groupOf: (id: number) => string }}
+ */
+function recordsFor(name, r, payloads) {
+  const { source, groups } = SOURCES[name];
+  const group = payloads.map(() => (groups === 0 ? undefined : r.below(groups)));
+  const raws = payloads.map((payload, position) => make[source](r, { payload, group: group[position], position }));
+  return { raws, groupOf: (position) => (groups === 0 ? `record ${position}` : `group ${group[position]}`) };
+}
+
+/** What Lambda hands a handler, with so many milliseconds to go. */
+function contextOf(milliseconds = 60_000, more = {}) {
+  const end = Date.now() + milliseconds;
+  return {
+    awsRequestId: 'c6af9ac6-7b61-11e6-9a41-93e8deadbeef',
+    functionName: 'orders',
+    functionVersion: '$LATEST',
+    invokedFunctionArn: `arn:aws:lambda:${REGION}:${ACCOUNT}:function:orders`,
+    memoryLimitInMB: '3538',
+    logGroupName: '/aws/lambda/orders',
+    logStreamName: '2024/01/01/[$LATEST]abc',
+    getRemainingTimeInMillis: () => end - Date.now(),
+    ...more,
+  };
+}
+
+module.exports = { SOURCES, contextOf, eventOf, make, random, recordsFor };
