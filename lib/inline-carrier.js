@@ -59,8 +59,8 @@ class InlineCarrier extends ScriptCarrier {
       const nodeRequire = createRequire(filePath ?? path.resolve('task.js'));
       // Printed in the async context of the caller, as what comes from a worker is.
       const logger = (/** @type {any} */ args, /** @type {{ readonly seq: number }} */ call) =>
-        createMainLogger(args[2], (level, text) =>
-          this.pool.output(this.pool.native.jobOf(id, call.seq), [JSON.stringify([level, text])]),
+        createMainLogger(args[2], (...message) =>
+          this.pool.output(this.pool.native.jobOf(id, call.seq), [JSON.stringify(message)]),
         );
       const load = (/** @type {string} */ url) => import(url);
       callees = await prepare(this.#init, this.#initParts(), this.clones, nodeRequire, load, logger);

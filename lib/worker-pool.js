@@ -23,6 +23,7 @@ const {
 } = require('./errors');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('./exec-argv');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('./options');
+const { logsJson, print } = require('./print');
 const { surroundings } = require('./surroundings');
 const { TaskRegistry, definitionText, tagOf } = require('./tasks');
 
@@ -47,6 +48,8 @@ const STEPS_MS = 5;
 /** Between two looks at what workers are at, and for one to die, in milliseconds. */
 const LONGEST_LOOK = 10;
 const LONGEST_DEATH = 1000;
+/** Jobs that are remembered for what is still printed for them. */
+const MOST_CUT_OFF = 16;
 /** A call that is one of so many in a frame takes microseconds, and may wait for company with its answer. */
 const CHEAP = 256;
 
@@ -131,6 +134,8 @@ class WorkerPool {
   #moved = new Map();
   /** @type {Map<number, Entry>} */
   #jobs = new Map();
+  /** @type {Map<number, AsyncResource>} The contexts of jobs that settled while calls of theirs ran, the latest ones. */
+  #cutOff = new Map();
   #tasks = new TaskRegistry();
   /** @type {Long[]} What is being encoded in steps. */
   #long = [];
@@ -561,6 +566,8 @@ class WorkerPool {
   #ended(id, first, end, ending, detail) {
     const entry = this.#settled(id, end - first);
     if (entry === null) return;
+    // What they print before they stop is theirs.
+    if (ending === 'aborted' || ending === 'timedOut') this.#rememberCutOff(id, entry.resource);
     if (entry.job.transferList !== null) for (let call = first; call < end; call++) this.#moved.delete(`${id} ${call}`);
     const explainFate = () => (detail === null ? null : this.#explainFate(detail, ending));
     entry.resource.runInAsyncScope(entry.job.ended, entry.job, first, end, ending, explainFate);
@@ -572,6 +579,13 @@ class WorkerPool {
     if (entry === null) return;
     if (entry.job.transferList !== null) this.#moved.delete(`${id} ${call}`);
     entry.resource.runInAsyncScope(entry.job.failed, entry.job, call, error, text);
+  }
+
+  /** @param {number} id @param {AsyncResource} resource */
+  #rememberCutOff(id, resource) {
+    this.#cutOff.delete(id);
+    this.#cutOff.set(id, resource);
+    if (this.#cutOff.size > MOST_CUT_OFF) this.#cutOff.delete(/** @type {number} */ (this.#cutOff.keys().next().value));
   }
 
   /** @param {number} id @param {number} calls */
@@ -615,10 +629,11 @@ class WorkerPool {
 
   /** @param {number} id @param {import('./codec').Parts} parts */
   #output(id, parts) {
-    const [level, text] = JSON.parse(/** @type {string} */ (parts[parts.length - 1]));
-    const entry = this.#jobs.get(id);
-    if (entry === undefined) print(level, text);
-    else entry.resource.runInAsyncScope(print, null, level, text);
+    /** @type {[level: string, text: string, form?: import('./print').Form]} */
+    const message = JSON.parse(/** @type {string} */ (parts[parts.length - 1]));
+    const resource = this.#jobs.get(id)?.resource ?? this.#cutOff.get(id);
+    if (resource === undefined) print(...message);
+    else resource.runInAsyncScope(print, null, ...message);
   }
 
   /** @param {number} worker @param {'stdout' | 'stderr'} stream @param {Buffer} bytes */
@@ -630,7 +645,7 @@ class WorkerPool {
     // What came at once is one message, however many lines it has: a stack trace stays whole.
     const end = text.lastIndexOf('\n');
     lines.rest = text.slice(end + 1);
-    if (end >= 0) print(stream === 'stdout' ? 'log' : 'error', text.slice(0, end));
+    if (end >= 0) print(stream === 'stdout' ? 'log' : 'error', text.slice(0, end), 'written');
   }
 
   /** @param {string} json */
@@ -650,24 +665,8 @@ class WorkerPool {
       const key = `${worker} ${stream}`;
       const rest = this.#lines.get(key)?.rest ?? '';
       this.#lines.delete(key);
-      if (rest !== '') print(stream === 'stdout' ? 'log' : 'error', rest);
+      if (rest !== '') print(stream === 'stdout' ? 'log' : 'error', rest, 'written');
     }
-  }
-}
-
-/**
- * Prints on this process's console, whatever the worker calls the level.
- * @param {string} level @param {string} text
- */
-function print(level, text) {
-  const methods = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (console));
-  const method = Object.hasOwn(methods, level) ? methods[level] : undefined;
-  try {
-    if (typeof method === 'function') method.call(console, text);
-    else console.log(text);
-  } catch {
-    // `Console` is no method that prints, and a console may be patched; the message must come out all the same.
-    process.stdout.write(`${text}\n`);
   }
 }
 
@@ -757,6 +756,7 @@ function initOf(options) {
     concurrency: options.concurrency,
     serialization: options.serialization,
     forward: options.stdio === 'forward',
+    structured: logsJson(),
     reportMemory: options.maxWorkerMemory > 0,
     depth: depth + 1,
     ancestry: options.filePath === null ? [...ancestry] : [...ancestry, options.filePath],

@@ -11,6 +11,7 @@
  * @callback Print
  * @param {string} level the method of `console`
  * @param {string} text one whole message, without the newline at its end
+ * @param {import('../print').Form} [form]
  * @returns {void}
  */
 
@@ -29,18 +30,22 @@ function createMainLogger(childId, print) {
       // To log must not fail: the message is worth more than its details.
       line = JSON.stringify({ child_id: childId, message: String(message), unserializable: String(error) });
     }
-    print(String(logType), line);
+    print(String(logType), line, 'object');
   };
 }
 
 /** Methods of `console` that have a level of their own; the others print as `log`, or as `error` on stderr. */
 const LEVELS = /** @type {const} */ (['info', 'debug', 'warn']);
 
+/** Methods whose arguments can be sent as they are. */
+const PLAIN = ['log', 'error', ...LEVELS];
+
 /**
  * Sends what is printed to `print` from now on.
  * @param {Print} print
+ * @param {boolean} structured whether objects and errors are to arrive as such
  */
-function forwardOutput(print) {
+function forwardOutput(print, structured) {
   /** @type {string | null} */
   let level = null;
   let inConsole = false;
@@ -49,6 +54,10 @@ function forwardOutput(print) {
     if (typeof method !== 'function') continue;
     const own = LEVELS.find((each) => each === name);
     Reflect.set(console, name, (/** @type {unknown[]} */ ...args) => {
+      if (structured && !inConsole && PLAIN.includes(name) && hasStructure(args)) {
+        print(name, '', args.map((argument) => argumentOf(argument, args.length === 1)));
+        return;
+      }
       const outer = [level, inConsole];
       // `table` and the like print through `log`: the outermost method is the one that was called.
       level ??= own ?? null;
@@ -68,7 +77,7 @@ function forwardOutput(print) {
     let rest = '';
     const decoder = new (require('node:string_decoder').StringDecoder)('utf8');
     const flush = () => {
-      if (rest !== '') print(fallback, rest);
+      if (rest !== '') print(fallback, rest, 'written');
       rest = '';
     };
     Reflect.set(stream, 'write', (/** @type {unknown} */ chunk, /** @type {unknown[]} */ ...args) => {
@@ -82,7 +91,7 @@ function forwardOutput(print) {
         rest += text;
         const end = rest.lastIndexOf('\n');
         if (end >= 0) {
-          print(fallback, rest.slice(0, end));
+          print(fallback, rest.slice(0, end), 'written');
           rest = rest.slice(end + 1);
         }
       }
@@ -92,6 +101,40 @@ function forwardOutput(print) {
     });
     process.on('exit', flush);
   }
+}
+
+/**
+ * Whether a message is more than its text: an object alone, or an error beside it.
+ * @param {unknown[]} args
+ */
+function hasStructure(args) {
+  if (args.length === 1) return typeof args[0] === 'object' && args[0] !== null;
+  return args.some((argument) => argument instanceof Error);
+}
+
+/**
+ * @param {unknown} argument @param {boolean} isAlone
+ * @returns {{ value?: unknown, shown?: string, error?: unknown }}
+ */
+function argumentOf(argument, isAlone) {
+  if (argument instanceof Error) return { error: require('../error-codec').flattenError(argument) };
+  const isText = ['string', 'boolean'].includes(typeof argument) || argument === null || Number.isFinite(argument);
+  if (isText) return { value: argument };
+  if (isAlone) {
+    try {
+      return { value: JSON.parse(JSON.stringify(argument, errorAsObject)) };
+    } catch {
+      // A cycle, a BigInt.
+    }
+  }
+  return { shown: require('node:util').inspect(argument) };
+}
+
+/** As the runtime of AWS Lambda has it. @param {string} _key @param {unknown} value */
+function errorAsObject(_key, value) {
+  if (!(value instanceof Error)) return value;
+  const { stack } = value;
+  return { errorType: value.constructor?.name ?? 'UnknownError', errorMessage: value.message, stackTrace: stack?.split('\n'), ...value };
 }
 
 module.exports = { createMainLogger, forwardOutput };

@@ -22,6 +22,7 @@ const { findFunction, loadModule } = require('./module-loader');
  * @property {number} concurrency how many calls run at the same time
  * @property {import('../codec').Serialization} serialization
  * @property {boolean} forward whether output goes through the parent
+ * @property {boolean} structured whether objects and errors are printed as such
  * @property {boolean} reportMemory
  * @property {number} depth how many workers this one is nested in, itself included
  * @property {string[]} ancestry the modules that those run
@@ -51,9 +52,9 @@ function serve(connection, init, initParts, nodeRequire, load) {
   let runner = null;
   /** @type {[kind: number, id: number, seq: number, parts: import('../codec').Parts][]} What came before it was there. */
   const early = [];
-  /** @param {string} level @param {string} text */
-  const print = (level, text) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(JSON.stringify([level, text])));
-  if (init.forward) forwardOutput(print);
+  /** @type {import('./output').Print} */
+  const print = (...message) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(JSON.stringify(message)));
+  if (init.forward) forwardOutput(print, init.structured);
 
   /** @param {import('./runner').Callees} callees */
   const begin = (callees) => {
