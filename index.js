@@ -5,6 +5,7 @@ const { ParallelizerError } = require('./lib/errors');
 const { Parallelizer } = require('./lib/parallelizer');
 const { Pool } = require('./lib/pool');
 const { surroundings } = require('./lib/surroundings');
+const { task } = require('./lib/tasks');
 const { transfer } = require('./lib/transfer');
 
 const isWorker = surroundings().depth > 0;
@@ -18,5 +19,6 @@ module.exports = {
   PARALLELIZER_THREADS,
   PARALLELIZER_INLINE,
   isWorker,
+  task,
   transfer,
 };

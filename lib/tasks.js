@@ -14,7 +14,7 @@ const { types } = require('node:util');
 const vm = require('node:vm');
 const { SPREAD, TASK, TASK_SHIFT, pushText } = require('./codec');
 const { optionError } = require('./errors');
-const { modulePath } = require('./option-checks');
+const { functionName, modulePath } = require('./option-checks');
 
 /** Tasks that one worker keeps. */
 const MAX_KEPT = 256;
@@ -191,4 +191,16 @@ function referenceOf(task, name) {
   return { filePath: modulePath({ name: `${name}.filePath`, value: filePath }), exportName };
 }
 
-module.exports = { TaskRegistry, definitionText, tagOf };
+/**
+ * A reference that means the same wherever it is used: checked, absolute and frozen.
+ * @param {unknown} filePath @param {unknown} name
+ * @returns {Readonly<{ filePath: string, name: string }>}
+ */
+function task(filePath, name) {
+  return Object.freeze({
+    filePath: modulePath({ name: 'filePath', value: filePath }),
+    name: functionName({ name: 'name', value: name }),
+  });
+}
+
+module.exports = { TaskRegistry, definitionText, tagOf, task };
