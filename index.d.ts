@@ -2,6 +2,12 @@
 
 // The public types of `@parallelizer/node`, written by hand. Durations are milliseconds, sizes are bytes unless a name
 // says otherwise.
+//
+// What a worker module takes and returns is read off its own type, `typeof import('./worker')`; without it all of that is
+// `any`. A type here is for whoever writes code; the library checks each value itself, and names what is wrong.
+
+// Only what is marked so is exported.
+export {};
 
 /** Workers are child processes (the default): a crash harms nothing but the sub-batch or the item that it was at. */
 export declare const PARALLELIZER_CHILD: 'child-process';
@@ -50,10 +56,10 @@ export interface LogEntry {
  *   return batch.length;
  * }
  */
-export interface BatchArguments<TRecord = any, TParams = any> {
+export interface BatchArguments<TRecord = any, TParams = any, TContext = any> {
   /** The records of this sub-batch, in the order in which they were passed. */
   batch: TRecord[];
-  /** What `run` was given; `null` where that was `undefined`. */
+  /** What `run` was given; `null` where that was `undefined`, so a type without `null` makes `run` ask for it. */
   params: TParams;
   /** Prints on the parent's console. */
   mainLogger(entry: LogEntry): void;
@@ -64,14 +70,65 @@ export interface BatchArguments<TRecord = any, TParams = any> {
   signal: AbortSignal;
   /** The position of this sub-batch: that of its entry in `responses`, had all succeeded. */
   batchIndex: number;
-  /** What `runOptions.context` was given. */
-  context: any;
+  /** What `runOptions.context` was given; `undefined` without it. */
+  context: TContext;
 }
 
 /** A function that a worker can run. What it returns is an entry of `responses`; what it throws, one of `failures`. */
-export type BatchFunction<TRecord = any, TParams = any, TResponse = any> = (
-  work: BatchArguments<TRecord, TParams>,
+export type BatchFunction<TRecord = any, TParams = any, TResponse = any, TContext = any> = (
+  work: BatchArguments<TRecord, TParams, TContext>,
 ) => TResponse | PromiseLike<TResponse>;
+
+/**
+ * The names of a module's exports that can be a `processBatchFunctionName`: functions that one argument of type
+ * `BatchArguments` satisfies. Any string where the module's type is not known.
+ *
+ * @example
+ * const name: BatchFunctionName<typeof import('./child')> = 'batchProcessor';
+ */
+export type BatchFunctionName<TModule = any> = FunctionName<TModule, (work: BatchArguments) => any>;
+
+/** The names of a module's exports that can be a task of a `Pool`. Any string where the module's type is not known. */
+export type TaskName<TModule = any> = FunctionName<TModule, (this: TaskContext, ...args: any) => any>;
+
+type IsAny<T> = 0 extends 1 & T ? true : false;
+
+type FunctionName<TModule, TFunction> =
+  IsAny<TModule> extends true
+    ? string
+    : { [K in ExportName<TModule>]: Export<TModule, K> extends TFunction ? K : never }[ExportName<TModule>] & string;
+
+/** CommonJS and ES modules see each other's exports one level further in, under `default`; workers look there, too. */
+type ExportName<TModule> = keyof TModule | (TModule extends { default: infer TDefault extends object } ? keyof TDefault : 'default');
+
+type Export<TModule, TName> = TName extends keyof TModule
+  ? TModule[TName]
+  : TModule extends { default: infer TDefault extends object }
+    ? TName extends keyof TDefault
+      ? TDefault[TName]
+      : never
+    : TName extends 'default' // `export =` a function
+      ? TModule
+      : never;
+
+/** What the function of that name is called with; of several, what all of them can be called with. */
+type Work<TModule, TName> =
+  IsAny<TModule> extends true
+    ? BatchArguments
+    : [Export<TModule, TName>] extends [(work: infer TWork, ...rest: any) => any]
+      ? TWork
+      : never;
+
+type RecordOf<TModule, TName> =
+  Work<TModule, TName> extends infer TWork extends { batch: readonly unknown[] } ? TWork['batch'][number] : unknown;
+
+type ParamsOf<TModule, TName> = Given<Work<TModule, TName>, 'params'>;
+type ContextOf<TModule, TName> = Given<Work<TModule, TName>, 'context'>;
+
+/** `unknown` where the function does not say, so that anything may be passed. */
+type Given<TWork, TKey> = TKey extends keyof TWork ? TWork[TKey] : unknown;
+
+type Response<TModule, TName> = IsAny<TModule> extends true ? any : Awaited<Results<Export<TModule, TName>>>;
 
 /** What `this` is in a task of a `Pool` that is a `function`; an arrow function has none. */
 export interface TaskContext {
@@ -105,8 +162,10 @@ export type TaskFunction<TArguments extends readonly any[] = any[], TResult = an
 /** What `apply` and `starmap` take for one call; the `[]` has TypeScript infer a tuple from an array literal. */
 type ArgumentList = readonly any[] | [];
 
-/** A task as an export of a module. */
-export interface TaskExport {
+declare const signature: unique symbol;
+
+/** A task as an export of a module. `task` makes one whose type is known; written by hand, its result is `any`. */
+export interface TaskExport<TFunction = any> {
   /**
    * CommonJS or ES module: an absolute path, one relative to `process.cwd()`, or a `file:` URL. TypeScript where the
    * running Node strips types.
@@ -114,15 +173,46 @@ export interface TaskExport {
   filePath: string | URL;
   /** The name of one of the module's exports; `'default'` works. */
   name: string;
+  /** For the compiler only: there is no such property. */
+  readonly [signature]?: TFunction;
 }
 
+/**
+ * A reference to a function of a module, with its type: frozen, its path made absolute at the call. Of a module with
+ * several functions that differ, also name the one that is meant as a type, since TypeScript infers either all type
+ * arguments or none: without it arguments of any of them pass, and the result may be that of any of them.
+ *
+ * @param filePath as in `TaskExport`
+ * @param name the name of one of the module's exports; `'default'` works
+ * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` for what is no path and no name; whether there is such a module
+ *   and function is for the worker to find out
+ *
+ * @example
+ * const sizeOf = task<typeof import('./work')>(new URL('./work.js', import.meta.url), 'sizeOf');
+ * const sizes = await pool.map(sizeOf, ['a', 'bb']); // number[]
+ *
+ * @example
+ * const square = task<typeof import('./work'), 'square'>(`${__dirname}/work.js`, 'square');
+ */
+export declare function task<TModule = any, TName extends TaskName<TModule> = TaskName<TModule>>(
+  filePath: string | URL,
+  name: TName,
+): Readonly<TaskExport<TaskSignature<TModule, TName>>>;
+
+type TaskSignature<TModule, TName> =
+  IsAny<TModule> extends true ? any : TaskFunction<Arguments<Export<TModule, TName>>, Results<Export<TModule, TName>>>;
+
+type Arguments<TFunction> = TFunction extends (...args: infer TArguments) => any ? TArguments : never;
+
+type Results<TFunction> = TFunction extends (...args: any) => infer TResult ? TResult : never;
+
 /** A task by where it is: `{ filePath, name }`, or both in one string, `'path#name'`, which is cut at its last `#`. */
-export type TaskReference = TaskExport | string;
+export type TaskReference<TFunction = any> = TaskExport<TFunction> | string;
 
 /** What a `Pool` can run. A reference loads what the module imports and closes over; a function is only its source. */
 export type Task<TArguments extends readonly any[] = any[], TResult = any> =
   | TaskFunction<TArguments, TResult>
-  | TaskReference;
+  | TaskReference<TaskFunction<TArguments, TResult>>;
 
 // ----------------------------------------------------------------------------------------------------------- options
 
@@ -180,7 +270,7 @@ export interface WorkerOptions {
 }
 
 /** The options of one pool of a `Parallelizer`, where a call is a sub-batch. */
-export interface ParallelizerOptions extends WorkerOptions {
+export interface ParallelizerOptions<TName extends string = string> extends WorkerOptions {
   /** Names the pool in a list; without a list it has no effect. */
   id?: string | number | null | undefined;
   /**
@@ -189,7 +279,7 @@ export interface ParallelizerOptions extends WorkerOptions {
    */
   filePath: string | URL;
   /** The name of one of the module's exports; `'default'` works. */
-  processBatchFunctionName: string;
+  processBatchFunctionName: TName;
   /** How many workers, at most 1024; `0` runs inline; `false` (the default) follows `parallelizationPerCPU`. */
   parallelization?: number | false | null | undefined;
   /**
@@ -209,10 +299,13 @@ export interface ParallelizerOptions extends WorkerOptions {
   maxBatchesPerWorker?: number | undefined;
 }
 
-/** One pool of a list; `id` is required and unique. */
-export interface ParallelizerListOptions extends ParallelizerOptions {
-  id: string | number;
-}
+/** One pool of a list; `id` is required and unique. `TModules` has the type of each pool's module, by id. */
+export type ParallelizerListOptions<TModules = any> =
+  IsAny<TModules> extends true
+    ? ParallelizerOptions & { id: string | number }
+    : { [TId in PoolId<TModules>]: ParallelizerOptions<BatchFunctionName<TModules[TId]>> & { id: TId } }[PoolId<TModules>];
+
+type PoolId<TModules> = keyof TModules & (string | number);
 
 /** The options of a `Pool`, where a call is an item. */
 export interface PoolOptions extends WorkerOptions {
@@ -245,7 +338,7 @@ export interface Progress {
 }
 
 /** The options of one call of `run`. */
-export interface RunOptions<TRecord = any> {
+export interface RunOptions<TRecord = any, TContext = any> {
   /** Aborts the call: its unfinished sub-batches fail with `ERR_PARALLELIZER_ABORTED`, finished ones keep their responses. */
   signal?: AbortSignal | undefined;
   /** Takes the place of the pool's `timeout` for this call. */
@@ -263,7 +356,7 @@ export interface RunOptions<TRecord = any> {
   /** Called as sub-batches settle. */
   onProgress?: ((progress: Progress) => void) | undefined;
   /** Reaches the worker's function as `context`: a request id, a deadline. */
-  context?: unknown;
+  context?: TContext | undefined;
   /** Objects to move instead of copying them; such a call is never retried. Threads only. */
   transferList?: readonly object[] | undefined;
 }
@@ -339,16 +432,26 @@ export type Collecting<TOptions extends { onError?: 'reject' | undefined }> = Om
   onError: 'collect';
 };
 
-/** One call on one pool of an instance that was made from a list. */
-export interface RunItem<TRecord = any, TParams = any> {
-  /** The pool's. */
-  id: string | number;
-  batch: Batch<TRecord>;
-  params?: TParams | null | undefined;
-}
+/**
+ * One call on one pool of an instance that was made from a list. `params`: those of this call; without them it has those
+ * that `run` was given for all.
+ */
+export type RunItem<TModules = any> =
+  IsAny<TModules> extends true
+    ? { id: string | number; batch: Batch; params?: any }
+    : { [TId in PoolId<TModules>]: { id: TId } & ItemOf<TModules[TId], BatchFunctionName<TModules[TId]>> }[PoolId<TModules>];
 
-/** An array or a typed array. A record that is itself an array stays one record. */
-export type Batch<TRecord = any> = readonly TRecord[] | NodeJS.TypedArray;
+type ItemOf<TModule, TName> = { batch: Batch<RecordOf<TModule, TName>> } & (null extends ParamsOf<TModule, TName>
+  ? { params?: ParamsOf<TModule, TName> | undefined }
+  : { params: ParamsOf<TModule, TName> });
+
+/** An array, or a typed array where records are numbers. A record that is itself an array stays one record. */
+export type Batch<TRecord = any> =
+  | readonly TRecord[]
+  | (number extends TRecord ? Exclude<NodeJS.TypedArray, BigIntArray> : never)
+  | (bigint extends TRecord ? BigIntArray : never);
+
+type BigIntArray = BigInt64Array | BigUint64Array;
 
 // ----------------------------------------------------------------------------------------------------------- results
 
@@ -442,29 +545,36 @@ interface Pools {
 }
 
 /** An instance made from one options object. */
-export interface Parallelizer<TRecord = any, TParams = any, TResponse = any> extends Pools {
+export interface Parallelizer<TModule = any, TName extends BatchFunctionName<TModule> = BatchFunctionName<TModule>> extends Pools {
   /**
    * Cuts the batch into sub-batches, one per worker unless `batchSize` or `groupBy` says otherwise, and runs them
-   * side by side. Any number of calls may be under way at once.
+   * side by side. Any number of calls may be under way at once. An empty batch resolves at once.
    *
    * A sub-batch that fails never rejects the call: see `failures`. It rejects with `ERR_PARALLELIZER_OPTION` for bad
    * arguments, `ERR_PARALLELIZER_QUEUE_FULL` and `ERR_PARALLELIZER_CLOSED`.
+   *
+   * `params` may be left out where the function takes `null` for them.
    *
    * @example
    * const { responses, failures } = await parallelizer.run(event.Records, { table: 'orders' });
    */
   run(
-    batch: Batch<TRecord>,
-    params?: TParams | null,
-    runOptions?: RunOptions<TRecord>,
-  ): Promise<RunResult<TResponse>>;
+    batch: Batch<RecordOf<TModule, TName>>,
+    ...rest: null extends ParamsOf<TModule, TName>
+      ? [params?: ParamsOf<TModule, TName>, runOptions?: RunOptions<RecordOf<TModule, TName>, ContextOf<TModule, TName>>]
+      : [params: ParamsOf<TModule, TName>, runOptions?: RunOptions<RecordOf<TModule, TName>, ContextOf<TModule, TName>>]
+  ): Promise<RunResult<Response<TModule, TName>>>;
+  /** What the pool does and did: counts, milliseconds, bytes. A snapshot. */
   stats(): Stats;
 }
 
-/** An instance made from a list of options objects: one pool per `id`. */
-export interface ParallelizerList<TRecord = any, TParams = any, TResponse = any> extends Pools {
+/** An instance made from a list of options objects: one pool per `id`. `TModules` has the type of each one's module. */
+export interface ParallelizerList<TModules = any> extends Pools {
   /**
-   * Runs each item on the pool that it names, all at the same time. The results are in the order of the items.
+   * Runs each item on the pool that it names, all at the same time. The results are in the order of the items. Rejects as
+   * the other form does, for an unknown id too, and then has run none of them.
+   *
+   * @param params for the items that have none of their own
    *
    * @example
    * const [orders, images] = await parallelizer.run([
@@ -472,18 +582,29 @@ export interface ParallelizerList<TRecord = any, TParams = any, TResponse = any>
    *   { id: 'images', batch: event.images, params: { width: 640 } },
    * ]);
    */
-  run(
-    items: readonly RunItem<TRecord, TParams>[],
-    params?: null,
-    runOptions?: RunOptions<TRecord>,
-  ): Promise<RunResult<TResponse>[]>;
+  run<TItems extends readonly RunItem<TModules>[]>(
+    items: readonly [...TItems],
+    params?: unknown,
+    runOptions?: RunOptions,
+  ): Promise<{ -readonly [I in keyof TItems]: RunResult<ResponseById<TModules, TItems[I]['id']>> }>;
   /** By the pools' ids. */
-  stats(): { [id: string]: Stats };
+  stats(): IsAny<TModules> extends true ? { [id: string]: Stats } : { [TId in PoolId<TModules> as `${TId}`]: Stats };
 }
+
+type ResponseById<TModules, TId> =
+  IsAny<TModules> extends true
+    ? any
+    : TId extends keyof TModules
+      ? Response<TModules[TId], BatchFunctionName<TModules[TId]>>
+      : never;
 
 /**
  * Spreads batches over workers that start when the instance is made and are reused by every `run`. An instance with
  * nothing under way does not keep the process alive.
+ *
+ * With the type of the worker's module, what `run` takes and resolves to is that of its function, and the names of its
+ * functions are the only ones allowed. Where it has several, `run` takes what suits all of them; the second type
+ * argument names the one that is used: `Parallelizer<typeof import('./child'), 'batchProcessor'>`.
  *
  * @example
  * const { Parallelizer } = require('@parallelizer/node');
@@ -497,17 +618,37 @@ export interface ParallelizerList<TRecord = any, TParams = any, TResponse = any>
  *   const { responses, failures } = await parallelizer.run(event.Records);
  *   return { done: responses.length, failed: failures.length };
  * };
+ *
+ * @example
+ * // TypeScript: a wrong name, record or params does not compile.
+ * const parallelizer = new Parallelizer<typeof import('./child')>({
+ *   filePath: new URL('./child.js', import.meta.url),
+ *   processBatchFunctionName: 'batchProcessor',
+ * });
  */
 export declare const Parallelizer: {
   /** @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` */
-  new <TRecord = any, TParams = any, TResponse = any>(
-    options: ParallelizerOptions,
-  ): Parallelizer<TRecord, TParams, TResponse>;
+  new (options: readonly ParallelizerListOptions[]): ParallelizerList;
+  /**
+   * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION`
+   *
+   * @example
+   * type Modules = { orders: typeof import('./orders'); images: typeof import('./images') };
+   * const parallelizer = new Parallelizer<Modules>([
+   *   { id: 'orders', filePath: '/var/task/orders.js', processBatchFunctionName: 'store' },
+   *   { id: 'images', filePath: '/var/task/images.js', processBatchFunctionName: 'shrink', type: PARALLELIZER_THREADS },
+   * ]);
+   */
+  new <TModules extends ModuleTable<TModules>>(options: readonly ParallelizerListOptions<TModules>[]): ParallelizerList<TModules>;
+  // Last, since what compilers say of a mistake is what they say of the last one.
   /** @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` */
-  new <TRecord = any, TParams = any, TResponse = any>(
-    options: readonly ParallelizerListOptions[],
-  ): ParallelizerList<TRecord, TParams, TResponse>;
+  new <TModule = any, TName extends BatchFunctionName<TModule> = BatchFunctionName<TModule>>(
+    options: ParallelizerOptions<TName>,
+  ): Parallelizer<TModule, TName>;
 };
+
+/** Modules by id, and not a module, whose exports are functions. */
+type ModuleTable<TModules> = { [TId in keyof TModules]: TModules[TId] extends (...args: any) => any ? never : object };
 
 // -------------------------------------------------------------------------------------------------------------- Pool
 
@@ -740,6 +881,7 @@ export declare class Pool {
    * Resolves when all workers are gone.
    */
   terminate(): Promise<void>;
+  /** What the pool does and did: counts, milliseconds, bytes. A snapshot. */
   stats(): Stats;
   /** `close` and `join`, for `await using`. Python's `with` terminates instead. */
   [Symbol.asyncDispose](): Promise<void>;

@@ -1,0 +1,53 @@
+'use strict';
+// The package as it is published, judged by those who know what package managers, Node and TypeScript make of one:
+// publint, and "Are the types wrong?".
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { execFileSync } = require('node:child_process');
+const { before, test } = require('node:test');
+
+const { root } = require('./support/helpers');
+
+/** What `npm publish` would send. */
+let tarball;
+
+before(() => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-test-'));
+  try {
+    const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', directory];
+    execFileSync('npm', args, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+    const [name] = fs.readdirSync(directory);
+    tarball = fs.readFileSync(path.join(directory, name));
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test('publint has nothing to say', async () => {
+  const { publint } = await import('publint');
+  const { formatMessage } = await import('publint/utils');
+  const { messages, pkg } = await publint({ pack: { tarball: arrayBuffer(tarball) }, level: 'suggestion', strict: true });
+  assert.deepEqual(messages.map((message) => formatMessage(message, pkg)), []);
+  assert.equal(pkg.name, '@parallelizer/node');
+});
+
+test('TypeScript finds the types that belong to what Node finds, at each entry and in every way', async () => {
+  const { checkPackage, createPackageFromTarballData } = await import('@arethetypeswrong/core');
+  const { types, problems, entrypoints } = await checkPackage(createPackageFromTarballData(tarball));
+  assert.equal(types.kind, 'included');
+  assert.deepEqual(problems, []);
+  const { exports } = require('../package.json');
+  assert.deepEqual(Object.keys(entrypoints).sort(), Object.keys(exports).sort());
+  for (const [entry, { resolutions }] of Object.entries(entrypoints)) {
+    assert.deepEqual(Object.keys(resolutions).sort(), ['bundler', 'node10', 'node16-cjs', 'node16-esm']);
+    for (const { resolution, name } of Object.values(resolutions)) assert.ok(resolution, `${entry} for ${name}`);
+  }
+});
+
+/** @param {Buffer} buffer */
+function arrayBuffer({ buffer, byteOffset, byteLength }) {
+  return buffer.slice(byteOffset, byteOffset + byteLength);
+}

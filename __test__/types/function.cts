@@ -1,0 +1,6 @@
+// `module.exports = function`.
+
+function double({ batch }: { batch: number[] }) {
+  return batch.map((n) => n * 2);
+}
+export = double;
