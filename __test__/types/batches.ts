@@ -159,12 +159,12 @@ async function lists() {
     { id: 'orders', batch: orders, params: { dryRun: true } },
     { id: 3, batch: [new Date()] },
   ]);
-  expectTypeOf(first.responses).toEqualTypeOf<{ row: Uint8Array<ArrayBuffer> }[]>();
+  expectTypeOf(first.responses).toEqualTypeOf<ReturnType<Worker['pixels']>[]>();
   expectTypeOf(second.responses).toEqualTypeOf<string[][]>();
   expectTypeOf(third).toEqualTypeOf<RunResult<string[]>>();
 
   const many = await pools.run([1, 2].map((n) => ({ id: 'images' as const, batch: [n] })));
-  expectTypeOf(many).toEqualTypeOf<RunResult<{ row: Uint8Array<ArrayBuffer> }>[]>();
+  expectTypeOf(many).toEqualTypeOf<RunResult<ReturnType<Worker['pixels']>>[]>();
   expectTypeOf(await pools.run([])).toEqualTypeOf<[]>();
 }
 
