@@ -208,6 +208,20 @@ new Parallelizer({ filePath });
 // @ts-expect-error a spin is automatic or not
 new Parallelizer({ filePath, processBatchFunctionName: 'f', spin: true });
 
+// ---- As others hold and hand on an instance
+
+class Holder {
+  constructor(readonly parallelizer: Parallelizer<Worker, 'pixels'>) {}
+}
+new Holder(image).parallelizer.run([1], undefined, { timeout: 1_000 });
+const untyped: Parallelizer = image;
+function closing<TModule>(parallelizer: Parallelizer<TModule>, other: unknown) {
+  return other instanceof Parallelizer ? other.close() : parallelizer.close();
+}
+closing(single, untyped);
+const options = { filePath, processBatchFunctionName: 'batchProcessor', type: PARALLELIZER_CHILD };
+new Parallelizer(options);
+
 // ---- Everything else
 
 expectTypeOf(PARALLELIZER_INLINE).toEqualTypeOf<'inline'>();

@@ -160,6 +160,13 @@ async function later() {
   result.get('1s');
 }
 
+// ---- Within a generic function
+
+function each<TItem, TResult>(items: TItem[], fn: (item: TItem) => TResult) {
+  return pool.map(fn, items);
+}
+expectTypeOf(each([1], (n) => String(n))).resolves.toEqualTypeOf<string[]>();
+
 // ---- Constructors
 
 new Pool();
