@@ -1,0 +1,31 @@
+'use strict';
+// What the documentation links to is there: files of the repository, and headings in them.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { test } = require('node:test');
+
+const { root } = require('./support/helpers');
+
+const documents = ['.', 'docs', 'benchmark', 'examples']
+  .flatMap((folder) => fs.readdirSync(path.join(root, folder), { recursive: folder !== '.' }).map((name) => path.join(folder, String(name))))
+  .filter((name) => name.endsWith('.md') && !name.includes('node_modules'));
+
+/** What a heading is called in a link, as GitHub has it. @param {string} heading */
+const anchorOf = (heading) => heading.trim().toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');
+
+for (const document of documents) {
+  test(document, () => {
+    const text = fs.readFileSync(path.join(root, document), 'utf8').replace(/^ *(```+).*?^ *\1$/gms, '');
+    for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [file, anchor] = target.split('#');
+      const linked = file === '' ? path.join(root, document) : path.join(root, path.dirname(document), file);
+      assert.ok(fs.existsSync(linked), `${target} is not there`);
+      if (anchor === undefined) continue;
+      const headings = [...fs.readFileSync(linked, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading));
+      assert.ok(headings.includes(anchor), `${target}: there is no such heading among ${headings.join(', ')}`);
+    }
+  });
+}
