@@ -12,7 +12,7 @@
  * |-----------------|----------------------------------------------------------------------------------|
  * | `--quick`       | see above; writes no files unless `--out` is given                               |
  * | `--sizes LIST`  | memory sizes in MB, with commas                                                  |
- * | `--rounds N`    | how often each is measured (3; sizes below 512 MB once)                          |
+ * | `--rounds N`    | how often each is measured (3); writes twice as often, keys below 512 MB once    |
  * | `--out DIR`     | where the results go, and what an interrupted run has measured (`results`)       |
  * | `--fresh`       | does not go on with an interrupted run                                           |
  *

@@ -20,8 +20,16 @@ const FULL = { keys: 4, iterations: 1_000_000, writes: 100, latency: 5 };
 /** A fiftieth of the computing: enough to see that all of it works, not to tell ways apart. */
 const QUICK = { keys: 4, iterations: 20_000, writes: 20, latency: 5 };
 
-/** A small size takes long, and its quota evens out what else the machine does. @param {number} size @param {number} rounds */
-const roundsFor = (size, rounds) => (size < 512 ? 1 : rounds);
+/**
+ * To derive keys takes long at a small size, and its quota evens out what else the machine does. Writing is over soon,
+ * and depends on more.
+ *
+ * @param {{ work: string, size: number, rounds: number }} what
+ */
+function roundsFor({ work, size, rounds }) {
+  if (work === 'write') return 2 * rounds;
+  return size < 512 ? 1 : rounds;
+}
 
 /** @param {number} length @param {string} name */
 const names = (length, name) => Array.from({ length }, (_, index) => `${name}-${index}`);
@@ -93,7 +101,7 @@ function schedule(sizes, rounds) {
     for (const work of Object.keys(WORKS)) {
       // Where two workers are the default there is no need to ask for them.
       const ways = WAYS.filter((way) => way !== TWO || defaultWorkers(size) !== 2);
-      for (let round = 0; round < roundsFor(size, rounds); round += 1) {
+      for (let round = 0; round < roundsFor({ work, size, rounds }); round += 1) {
         for (let turn = 0; turn < ways.length; turn += 1) list.push({ size, work, way: ways[(turn + round) % ways.length], round });
       }
     }

@@ -186,7 +186,7 @@ function noise(samples) {
   const others = median(samples.filter(({ work }) => work === 'derive').map((sample) => sample.others));
   return others < NOISY
     ? undefined
-    : `Other processes kept ${others.toFixed(1)} of this machine's cores busy meanwhile: take the figures above 1 vCPU for what they are.`;
+    : `Other processes kept ${others.toFixed(1)} of this machine's cores busy meanwhile. They come second, but they share its caches.`;
 }
 
 module.exports = { makeRows, terminalTable, markdownTable, conclude, noise };

@@ -42,11 +42,12 @@ test('the number of workers is the one that the library chooses', async () => {
   }
 });
 
-test('a size is measured once for each way and round, and small ones less often', () => {
+test('every way is measured in each round, writes more often, and keys at small sizes once', () => {
   const plan = schedule([128, 1769, 3538], 3);
   const of = (size, work) => plan.filter((one) => one.size === size && one.work === work);
   assert.equal(of(128, 'derive').length, WAYS.length);
-  assert.equal(of(1769, 'write').length, 3 * WAYS.length);
+  assert.equal(of(1769, 'derive').length, 3 * WAYS.length);
+  assert.equal(of(1769, 'write').length, 2 * 3 * WAYS.length);
   assert.ok(of(3538, 'derive').every(({ way }) => way !== TWO), 'two workers are the default there');
   assert.equal(new Set(plan.map((one) => JSON.stringify(one))).size, plan.length);
 });
