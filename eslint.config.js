@@ -4,7 +4,7 @@ const js = require('@eslint/js');
 const globals = require('globals');
 
 module.exports = [
-  { ignores: ['native.js', 'native.d.ts', 'target/', '**/*.d.ts', 'benchmark/results/', '**/.setup/'] },
+  { ignores: ['target/', '**/*.d.ts', 'benchmark/results/', '**/.setup/'] },
   js.configs.recommended,
   {
     languageOptions: {

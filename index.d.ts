@@ -909,7 +909,9 @@ export type ParallelizerErrorCode =
   /** A worker sent something that is not of this library. */
   | 'ERR_PARALLELIZER_PROTOCOL'
   /** Records of an event that has no partial response are not done, see `@parallelizer/node/lambda`. */
-  | 'ERR_PARALLELIZER_RECORDS_FAILED';
+  | 'ERR_PARALLELIZER_RECORDS_FAILED'
+  /** There is no native part for this system, or it does not load; the message says what to install. */
+  | 'ERR_PARALLELIZER_PLATFORM';
 
 /**
  * Every error that this library raises itself; errors of your own functions arrive as they were thrown.

@@ -703,7 +703,7 @@ function withResolvers() {
 
 /** The addon; a thread that only asks where it runs must not load it. */
 function native() {
-  return require('../native.js');
+  return require('./native');
 }
 
 /**

@@ -49,7 +49,7 @@ if (installed < Math.max(changed('package.json'), changed('package-lock.json')))
 }
 
 const addons = fs.readdirSync(root).filter((name) => name.endsWith('.node'));
-const built = Math.min(changed('native.js'), ...addons.map(changed));
+const built = Math.min(changed('native.d.ts'), ...addons.map(changed));
 const sources = Math.max(
   ...['Cargo.toml', 'Cargo.lock', 'build.rs'].map(changed),
   newestIn('src'),

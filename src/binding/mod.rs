@@ -18,6 +18,12 @@ use napi_derive::napi;
 
 use crate::platform;
 
+/// The version of the package that this addon belongs to.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// Where this addon was loaded from: workers load the same file.
 #[napi(catch_unwind)]
 pub fn addon_path() -> Result<String> {

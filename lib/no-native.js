@@ -1,0 +1,111 @@
+'use strict';
+
+/**
+ * Says why there is no addon for this process, and what to do about it. Loaded only then.
+ *
+ * The errors are made here and not with the others, since workers, who carry those, have an addon.
+ */
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { ParallelizerError } = require('./errors');
+
+const CODE = 'ERR_PARALLELIZER_PLATFORM';
+const SUPPORTED = 'Linux (x64, arm64; glibc 2.17 or newer, or musl) and macOS (x64, arm64)';
+const PREFIX = '@parallelizer/node-';
+
+/** The C library that this Node runs on. @returns {'glibc' | 'musl'} */
+function libc() {
+  const report = /** @type {any} */ (process.report);
+  // Otherwise it looks up the names of all network peers.
+  report.excludeNetwork = true;
+  return report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
+}
+
+/** Whether an attempt found nothing at all, as opposed to an addon that does not load. @param {any} failure */
+function isAbsent(failure) {
+  return failure?.code === 'MODULE_NOT_FOUND' && /parallelizer/.test(String(failure.message).split('\n', 1)[0]);
+}
+
+/** The packages with an addon that stand beside this one. @returns {string[]} */
+function installed() {
+  try {
+    // In a bundle there may be no such place.
+    const names = fs.readdirSync(path.join(__dirname, '..', '..'));
+    return names.filter((name) => /^node-(?:linux|darwin)-/.test(name)).map((name) => `@parallelizer/${name}`);
+  } catch {
+    return [];
+  }
+}
+
+/** Whether this is a clone with the sources of the addon. */
+function isClone() {
+  try {
+    return fs.existsSync(path.join(__dirname, '..', 'Cargo.toml'));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {unknown[]} failures what each attempt to load it threw; none: there is none for this platform
+ */
+function noNativeError(failures) {
+  const { platform, arch } = process;
+  if (failures.length === 0) {
+    const name = platform === 'win32' ? 'Windows' : platform;
+    const where = platform === 'win32' ? 'WSL 2 or a Linux container' : 'a Linux container';
+    return new ParallelizerError(
+      CODE,
+      `@parallelizer/node does not run on ${name} (${arch}), only on ${SUPPORTED}. Run it in ${where}; ` +
+        'a deployment package for such a system can be built here',
+    );
+  }
+  const family = platform === 'linux' ? libc() : undefined;
+  const wanted = `${PREFIX}${platform}-${arch}${family === undefined ? '' : family === 'musl' ? '-musl' : '-gnu'}`;
+  const there = installed();
+  const broken = failures.filter((failure) => !isAbsent(failure));
+  if (broken.length > 0 && (there.length === 0 || there.includes(wanted))) {
+    const reasons = broken.map((failure) => String(/** @type {any} */ (failure)?.message ?? failure).split('\n', 1)[0]);
+    return new ParallelizerError(
+      CODE,
+      `the native part of @parallelizer/node is there, and does not load: ${reasons.join('; ')}. ` +
+        `It runs on ${SUPPORTED}; install it on, or for, the system that it is to run on (${target(family)})`,
+      { cause: broken[0] },
+    );
+  }
+  const others = there.filter((name) => name !== wanted);
+  let why = 'npm has left it out';
+  let remedy =
+    'install without --omit=optional (or --no-optional); if there is a package-lock.json from another platform, remove ' +
+    'it and node_modules, then run `npm install` again';
+  if (isClone()) {
+    why = 'it has not been built';
+    remedy = 'run `npm run build`';
+  } else if (others.length > 0) {
+    why = `the one installed is for another system (${others.join(', ')})`;
+    remedy = `install for the one that it is to run on: \`npm install ${target(family)} @parallelizer/node\``;
+  }
+  return new ParallelizerError(
+    CODE,
+    `the native part of @parallelizer/node for this system, the package ${wanted}, is not there: ${why}. To have it, ` +
+      `${remedy}. In a bundle, keep "@parallelizer/node" external, or give esbuild --loader:.node=copy`,
+    { cause: broken[0] ?? failures[failures.length - 1] },
+  );
+}
+
+/** What tells npm to install for this system. @param {string | undefined} family */
+function target(family) {
+  return `--os=${process.platform} --cpu=${process.arch}${family === undefined ? '' : ` --libc=${family}`}`;
+}
+
+/** @param {string} other the addon's @param {string} own */
+function otherVersionError(other, own) {
+  return new ParallelizerError(
+    CODE,
+    `@parallelizer/node is of version ${own}, its native part of ${other}: they have to be the same. ` +
+      (isClone() ? 'Run `npm run build`' : 'Remove node_modules and run `npm install` again, or build the bundle again'),
+  );
+}
+
+module.exports = { noNativeError, otherVersionError };
