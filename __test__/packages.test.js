@@ -1,0 +1,164 @@
+'use strict';
+// The packed tarballs in an empty project: what is in them, and that they work without network, scripts and Rust.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { after, before, describe, test } = require('node:test');
+
+const { buildSync } = require('esbuild');
+
+const { root } = require('./support/helpers');
+const { DRIVER, assertHandled, errorIn, handlerFiles, install, node, packHere, write } = require('./support/packages');
+
+/** Lenient: half as much again as they were when this was written. */
+const MAX_PACKED = { root: 160, addon: 1000 }; // KiB
+
+describe('packed and installed', { timeout: 300_000 }, () => {
+  /** @type {string} */
+  let base;
+  /** @type {Awaited<ReturnType<typeof packHere>>} */
+  let packages;
+  /** @type {string} */
+  let project;
+
+  before(async () => {
+    base = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-packages-'));
+    packages = await packHere(path.join(base, 'tarballs'));
+    project = path.join(base, 'project');
+    await install(project, packages.map(({ tarball }) => tarball));
+  });
+  after(() => fs.rmSync(base, { recursive: true, force: true }));
+
+  /** A further project with the same in it, to be spoilt. */
+  const copyOf = (name) => {
+    fs.cpSync(project, path.join(base, name), { recursive: true });
+    return path.join(base, name);
+  };
+  const platformFolder = (folder) => path.join(folder, 'node_modules', packages[1].name);
+  test('the root package has what can be loaded, its types, and nothing else', () => {
+    const { metafile } = buildSync({
+      absWorkingDir: root,
+      entryPoints: ['index.js'],
+      bundle: true,
+      platform: 'node',
+      loader: { '.node': 'copy' },
+      outdir: 'nowhere',
+      write: false,
+      metafile: true,
+      logLevel: 'error',
+    });
+    const reachable = Object.keys(metafile.inputs).filter((file) => !file.endsWith('.node'));
+    const texts = ['LICENSE', 'README.md', 'index.d.ts', 'package.json'];
+    assert.deepEqual(packages[0].files.toSorted(), [...new Set([...reachable, ...texts])].sort());
+  });
+
+  test('the package of a platform has the addon', () => {
+    assert.deepEqual(packages[1].files.filter((file) => !/^(LICENSE|README\.md|package\.json)$/.test(file)).length, 1);
+    assert.match(packages[1].files.join(), /parallelizer\.[\w-]+\.node/);
+  });
+
+  test('they are small', (t) => {
+    for (const [{ name, size }, limit] of [[packages[0], MAX_PACKED.root], [packages[1], MAX_PACKED.addon]]) {
+      t.diagnostic(`${name}: ${Math.ceil(size / 1024)} KiB packed`);
+      assert.ok(size < limit * 1024, `${name} has ${size} bytes`);
+    }
+  });
+
+  test('the root package asks for the platform packages, in its own version, and for nothing else', () => {
+    const installed = JSON.parse(fs.readFileSync(path.join(project, 'node_modules/@parallelizer/node/package.json'), 'utf8'));
+    assert.equal(installed.dependencies, undefined);
+    assert.equal(installed.scripts, undefined);
+    assert.equal(installed.devDependencies, undefined);
+    const platforms = ['darwin-arm64', 'darwin-x64', 'linux-arm64-gnu', 'linux-arm64-musl', 'linux-x64-gnu', 'linux-x64-musl'];
+    assert.deepEqual(
+      installed.optionalDependencies,
+      Object.fromEntries(platforms.map((platform) => [`@parallelizer/node-${platform}`, installed.version])),
+    );
+    const cargo = fs.readFileSync(path.join(root, 'Cargo.toml'), 'utf8');
+    assert.equal(cargo.match(/^version = "(.*)"$/m)?.[1], installed.version, 'Cargo.toml has the same version');
+  });
+
+  test('only these are installed', () => {
+    const names = fs.readdirSync(path.join(project, 'node_modules')).filter((name) => !name.startsWith('.'));
+    assert.deepEqual(names, ['@parallelizer']);
+    assert.equal(fs.readdirSync(path.join(project, 'node_modules/@parallelizer')).length, 2);
+  });
+
+  for (const format of /** @type {const} */ (['cjs', 'esm'])) {
+    test(`the README's handler runs (${format})`, async () => {
+      write(project, { ...handlerFiles(format), 'driver.mjs': DRIVER });
+      assertHandled(await node(project, ['driver.mjs', `./handler.${format === 'cjs' ? 'js' : 'mjs'}`]));
+    });
+  }
+
+  for (const type of ['child-process', 'worker-threads', 'inline']) {
+    test(`a pool runs (${type})`, async () => {
+      const script = `const { Pool } = require('@parallelizer/node');
+        const pool = new Pool({ type: '${type}', processes: 2 });
+        pool.map((n) => n * n, [1, 2, 3]).then((squares) => { console.log(squares.join()); return pool.terminate(); });`;
+      const { stdout, stderr } = await node(project, ['-e', script]);
+      assert.equal(stdout, '1,4,9\n', stderr);
+    });
+  }
+
+  test('TypeScript finds the types, and a mistake', async () => {
+    const body = (/** @type {string} */ result) => `
+      import { Parallelizer, Pool, PARALLELIZER_THREADS } from '@parallelizer/node';
+      export const parallelizer = new Parallelizer({
+        type: PARALLELIZER_THREADS, filePath: '/worker.js', processBatchFunctionName: 'work',
+      });
+      export const squares: Promise<${result}[]> = new Pool().map((n: number) => n * n, [1, 2]);
+    `;
+    write(project, { 'right.mts': body('number'), 'right.cts': body('number'), 'wrong.mts': body('string') });
+    const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
+    const args = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
+    const roots = ['--typeRoots', path.join(root, 'node_modules/@types')];
+    const right = await node(project, [tsc, ...args, ...roots, 'right.mts', 'right.cts']);
+    assert.equal(right.code, 0, right.stdout);
+    const wrong = await node(project, [tsc, ...args, ...roots, 'wrong.mts']);
+    assert.notEqual(wrong.code, 0);
+    assert.match(wrong.stdout, /^wrong\.mts\(6,.*error TS.*number/m);
+  });
+
+  test('without the platform package the module still loads, and an instance is refused', async () => {
+    const folder = path.join(base, 'alone');
+    await install(folder, [packages[0].tarball]);
+    const { stdout } = await node(folder, ['-p', `Object.keys(require('@parallelizer/node')).join()`]);
+    assert.match(stdout, /Parallelizer.*isWorker/);
+    const { code, name } = await errorIn(folder);
+    assert.deepEqual([name, code], ['ParallelizerError', 'ERR_PARALLELIZER_PLATFORM']);
+  });
+
+  test('an addon that does not load: the error has what the linker said', async () => {
+    const folder = copyOf('broken');
+    const addon = packages[1].files.find((file) => file.endsWith('.node'));
+    fs.writeFileSync(path.join(platformFolder(folder), String(addon)), 'no addon');
+    const { code, message } = await errorIn(folder);
+    assert.equal(code, 'ERR_PARALLELIZER_PLATFORM');
+    assert.match(message, /does not load: .*parallelizer\..*\.node/);
+    assert.ok(message.includes(`--os=${process.platform} --cpu=${process.arch}`), message);
+  });
+
+  test('an addon of another version is refused', async () => {
+    const folder = copyOf('versions');
+    const file = path.join(folder, 'node_modules/@parallelizer/node/package.json');
+    const manifest = JSON.parse(fs.readFileSync(file, 'utf8'));
+    fs.writeFileSync(file, JSON.stringify({ ...manifest, version: '99.0.0' }));
+    const { code, message } = await errorIn(folder);
+    assert.equal(code, 'ERR_PARALLELIZER_PLATFORM');
+    assert.ok(message.includes('99.0.0') && message.includes(manifest.version), message);
+  });
+
+  for (const [platform, arch] of [['win32', 'x64'], ['freebsd', 'x64'], ['linux', 's390x'], ['linux', 'ia32']]) {
+    test(`${platform} on ${arch} is refused by name`, async () => {
+      const prelude = `for (const [name, value] of [['platform', '${platform}'], ['arch', '${arch}']])
+        Object.defineProperty(process, name, { value })`;
+      const { code, message } = await errorIn(project, prelude);
+      assert.equal(code, 'ERR_PARALLELIZER_PLATFORM');
+      assert.match(message, new RegExp(`does not run on ${platform === 'win32' ? 'Windows' : platform} \\(${arch}\\)`));
+      assert.match(message, /Linux \(x64, arm64; .*macOS/);
+    });
+  }
+});

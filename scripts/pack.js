@@ -1,0 +1,114 @@
+'use strict';
+
+/**
+ * Makes the tarballs that are published: the root package, and one for each platform whose addon is there.
+ *
+ *   node scripts/pack.js [--addons DIRECTORY] [--out DIRECTORY] [--all]
+ *
+ * `--addons`: where `*.node` are (default: `dist/addons`); `--out`: where the tarballs go (default: `dist`);
+ * `--all`: fail unless there is an addon for every target of package.json. The working tree stays as it is: the root
+ * package is put together in a directory of its own, since the published package.json depends on the platform packages,
+ * which a clone cannot.
+ */
+
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+
+const { NapiCli } = require('@napi-rs/cli');
+
+const root = path.join(__dirname, '..');
+
+/** Fields of package.json that only a clone has use for. */
+const OF_A_CLONE = ['napi', 'scripts', 'devDependencies'];
+
+/**
+ * Runs npm and parses what it says.
+ * @param {string[]} args @returns {any}
+ */
+function npm(...args) {
+  // As it must be where it is published from: no script of ours has a part in it.
+  return JSON.parse(execFileSync('npm', [...args, '--json', '--ignore-scripts', '--loglevel=error'], { encoding: 'utf8' }));
+}
+
+/** What `npm pack --json` says of one package; older versions give a list, newer ones may give an object. @param {any} said */
+const only = (said) => Object.values(said)[0];
+
+/**
+ * @param {string} folder @param {string} out
+ * @returns {{ name: string, tarball: string, size: number, unpackedSize: number, files: string[] }}
+ */
+function packFolder(folder, out) {
+  const { name, filename, size, unpackedSize, files } = only(npm('pack', folder, '--pack-destination', out));
+  // Some versions of npm name a scoped package's file with its slash.
+  const tarball = path.join(out, filename.replace(/^@/, '').replace(/\//g, '-'));
+  return { name, tarball, size, unpackedSize, files: files.map((/** @type {any} */ file) => file.path) };
+}
+
+/**
+ * @param {{ addons: string, out: string }} where
+ * @returns {Promise<{ packages: ReturnType<typeof packFolder>[], missing: string[] }>} the root package is the first;
+ *   `missing` names the platform packages for which there is no addon
+ */
+async function pack({ addons, out }) {
+  const stage = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-pack-'));
+  try {
+    fs.mkdirSync(out, { recursive: true });
+    const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
+
+    const rootFolder = path.join(stage, 'root');
+    for (const { path: file } of only(npm('pack', root, '--dry-run')).files) {
+      fs.mkdirSync(path.dirname(path.join(rootFolder, file)), { recursive: true });
+      fs.copyFileSync(path.join(root, file), path.join(rootFolder, file));
+    }
+    fs.writeFileSync(path.join(stage, 'package.json'), JSON.stringify(manifest));
+    await new NapiCli().createNpmDirs({ cwd: stage, npmDir: 'npm' });
+
+    /** @type {Record<string, string>} */
+    const optionalDependencies = {};
+    const folders = [rootFolder];
+    const missing = [];
+    for (const platform of fs.readdirSync(path.join(stage, 'npm')).sort()) {
+      const folder = path.join(stage, 'npm', platform);
+      const { name, version, main } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
+      optionalDependencies[name] = version;
+      if (!fs.existsSync(path.join(addons, main))) {
+        missing.push(name);
+        continue;
+      }
+      fs.copyFileSync(path.join(addons, main), path.join(folder, main));
+      fs.copyFileSync(path.join(root, 'LICENSE'), path.join(folder, 'LICENSE'));
+      folders.push(folder);
+    }
+    for (const field of OF_A_CLONE) delete manifest[field];
+    const published = { ...manifest, optionalDependencies };
+    fs.writeFileSync(path.join(rootFolder, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
+    return { packages: folders.map((folder) => packFolder(folder, out)), missing };
+  } finally {
+    fs.rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      addons: { type: 'string', default: path.join(root, 'dist', 'addons') },
+      out: { type: 'string', default: path.join(root, 'dist') },
+      all: { type: 'boolean', default: false },
+    },
+  });
+  const { packages, missing } = await pack({ addons: path.resolve(values.addons), out: path.resolve(values.out) });
+  for (const { tarball, size, unpackedSize } of packages) {
+    console.log(`${tarball}: ${Math.ceil(size / 1024)} KiB packed, ${Math.ceil(unpackedSize / 1024)} KiB unpacked`);
+  }
+  for (const name of missing) console.log(`${name}: left out, there is no addon for it in ${values.addons}`);
+  if (values.all && missing.length > 0) {
+    console.error(`--all: ${missing.length} of the platform packages have no addon`);
+    process.exitCode = 1;
+  }
+}
+
+module.exports = { pack };
+if (require.main === module) main();
