@@ -38,9 +38,11 @@ describe('packed and installed', { timeout: 300_000 }, () => {
   };
   const platformFolder = (folder) => path.join(folder, 'node_modules', packages[1].name);
   test('the root package has what can be loaded, its types, and nothing else', () => {
+    const { exports } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
+    const entries = Object.values(exports).filter((entry) => typeof entry === 'object');
     const { metafile } = buildSync({
       absWorkingDir: root,
-      entryPoints: ['index.js'],
+      entryPoints: entries.map((entry) => entry.default),
       bundle: true,
       platform: 'node',
       loader: { '.node': 'copy' },
@@ -50,7 +52,8 @@ describe('packed and installed', { timeout: 300_000 }, () => {
       logLevel: 'error',
     });
     const reachable = Object.keys(metafile.inputs).filter((file) => !file.endsWith('.node'));
-    const texts = ['LICENSE', 'README.md', 'index.d.ts', 'package.json'];
+    const types = entries.map((entry) => entry.types.replace('./', ''));
+    const texts = ['LICENSE', 'README.md', 'package.json', ...types];
     assert.deepEqual(packages[0].files.toSorted(), [...new Set([...reachable, ...texts])].sort());
   });
 
