@@ -339,14 +339,20 @@ function pushClone(value, list, serialization, clones, parts, tag, failed) {
  * @returns {unknown[]}
  */
 function decodeValues(codec, value, calls, extras, clones) {
+  let values;
   try {
-    return decode(codec, value, calls, extras, clones);
+    values = decode(codec, value, calls, extras, clones);
   } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
+    if (!(cause instanceof RangeError && cause.message === STACK_IS_FULL)) throw cause;
     // What could be written with the stack that there was.
     throw require('./errors').serializationError('the value', undefined, cause, 'nested too deeply to be read');
   }
+  if (!Array.isArray(values) || values.length < calls) throw new TypeError(`a part that has not the values of ${calls} calls`);
+  return values;
 }
+
+/** V8's words. */
+const STACK_IS_FULL = 'Maximum call stack size exceeded';
 
 /**
  * @param {number} codec @param {string | Buffer} value @param {number} calls @param {(string | Buffer)[]} extras
@@ -362,9 +368,9 @@ function decode(codec, value, calls, extras, clones) {
     case RECORDS:
       return [recordCodec().decodeRecords(/** @type {string} */ (value), extras)];
     case CLONE:
-      return [clones?.unwrap(value)];
+      return [clonesOf(clones).unwrap(value)];
     case CARRYING:
-      return [v8Codec().decodeCarrying(clones?.unwrap(value))];
+      return [v8Codec().decodeCarrying(clonesOf(clones).unwrap(value))];
     case TEXT:
       return [value];
     case UNDEFINED:
@@ -372,6 +378,12 @@ function decode(codec, value, calls, extras, clones) {
     default:
       throw new TypeError(`unknown codec ${codec}`);
   }
+}
+
+/** @param {Clones | null} clones */
+function clonesOf(clones) {
+  if (clones === null) throw new TypeError('a clone, which no process can send');
+  return clones;
 }
 
 /**

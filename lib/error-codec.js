@@ -374,7 +374,8 @@ function unpack(packed, objects) {
     case 'date':
       return new Date(content ?? NaN);
     case 'node':
-      return objects[content];
+      // By number alone: `__proto__` is in every list.
+      return Number.isInteger(content) ? objects[content] : undefined;
     default:
       return undefined;
   }

@@ -29,7 +29,19 @@ function print(level, text, form) {
   if (form === undefined || !logsJson()) call(level, text);
   else if (form === 'object') call(level, parsed(text) ?? text);
   else if (form === 'written') printLines(level, text);
-  else call(level, ...form.map(restored));
+  else call(level, ...(argumentsIn(form) ?? [text]));
+}
+
+/**
+ * @param {unknown} form
+ * @returns {unknown[] | null} `null`: it is nothing that this library has sent
+ */
+function argumentsIn(form) {
+  try {
+    return Array.isArray(form) ? form.map(restored) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** @param {string} level @param {unknown[]} args */

@@ -443,13 +443,40 @@ function decodeRecords(text, extras) {
   const [envelope, tables] = JSON.parse(text);
   let next = 0;
   for (const table of tables) {
+    check(isTable(table));
     const bytes = /** @type {Buffer} */ (extras[next++]);
     const segments = /** @type {string[]} */ (extras.slice(next, (next += table.segments)));
+    check(ArrayBuffer.isView(bytes) && segments.length === table.segments && segments.every((segment) => typeof segment === 'string'));
     const records = decodeTable(table, bytes, segments);
     if (table.at === null) return records;
+    // In the place of a 0 of its own: what is assigned reaches no prototype and no length.
+    check(typeof envelope === 'object' && envelope !== null && Object.hasOwn(envelope, table.at) && envelope[table.at] === 0);
     envelope[table.at] = records;
   }
   return envelope;
+}
+
+/**
+ * What is decoded is not taken for what this library has encoded: a worker's own code can write to its channel, too.
+ * @param {boolean} isSound @returns {asserts isSound}
+ */
+function check(isSound) {
+  if (!isSound) throw new TypeError('records that do not match their description');
+}
+
+/** @param {any} table */
+function isTable(table) {
+  const { at, keys, kinds, shapes, ...counts } = table;
+  const isKeys = (/** @type {unknown} */ list) =>
+    // Assigning to that key would set the prototype of what is decoded.
+    Array.isArray(list) && list.every((key) => typeof key === 'string' && key !== '__proto__');
+  return (
+    (at === null || typeof at === 'string') &&
+    (keys === null || (isKeys(keys) && keys.length > 0)) &&
+    Array.isArray(kinds) && kinds.length === (keys === null ? 1 : keys.length) &&
+    Array.isArray(shapes) && shapes.length <= MAX_SHAPES && shapes.every(isKeys) &&
+    ['records', 'numbers', 'words', 'octets', 'segments'].every((name) => Number.isSafeInteger(counts[name]) && counts[name] >= 0)
+  );
 }
 
 /**
@@ -459,6 +486,8 @@ function decodeRecords(text, extras) {
 function decodeTable(table, bytes, segments) {
   const { records: count, keys, kinds } = table;
   const cells = new CellReader(table, bytes, segments);
+  // Before anything is made of that size: each cell has a number, or a word.
+  check(count * kinds.length <= table.numbers + table.words);
   if (keys === null) return /** @type {any} */ (decodeElements(cells, count, kinds[0]));
   const records = new Array(count);
   for (let i = 0; i < count; i++) {
@@ -471,15 +500,17 @@ function decodeTable(table, bytes, segments) {
     }
     records[i] = record;
   }
+  cells.checkEnd();
   return records;
 }
 
 /** @param {CellReader} cells @param {number} count @param {number} kind */
 function decodeElements(cells, count, kind) {
-  if (kind === NUMBER) return cells.allNumbers();
+  if (kind === NUMBER) return cells.allNumbers(count);
   const list = new Array(count);
   if (kind === STRING) for (let i = 0; i < count; i++) list[i] = cells.nextStringOrNull();
   else for (let i = 0; i < count; i++) list[i] = cells.nextOther();
+  cells.checkEnd();
   return list;
 }
 
@@ -499,6 +530,7 @@ class CellReader {
 
   /** @param {Table} table @param {Uint8Array} bytes @param {string[]} segments */
   constructor({ shapes, numbers, words, octets }, bytes, segments) {
+    check(numbers * 8 + words * 4 + octets === bytes.byteLength);
     // The system aligns what it allocates; if not, a copy is.
     const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
     const { buffer, byteOffset } = aligned;
@@ -510,13 +542,22 @@ class CellReader {
     this.#text = segments.length > 0 ? segments[0] : '';
   }
 
-  allNumbers() {
+  /** @param {number} length */
+  allNumbers(length) {
     const numbers = this.#numbers;
-    const { length } = numbers;
+    check(length === numbers.length);
     // `Array.from` takes five times as long.
     const list = new Array(length);
     for (let i = 0; i < length; i++) list[i] = numbers[i];
     return list;
+  }
+
+  /** Everything was read, and nothing beyond it: what lies beyond reads as `undefined`, which is checked here alone. */
+  checkEnd() {
+    check(
+      this.#number === this.#numbers.length && this.#word === this.#words.length && this.#octet === this.#octets.length &&
+      this.#segment === Math.max(0, this.#segments.length - 1) && this.#position === this.#text.length,
+    );
   }
 
   nextNumber() {
@@ -536,15 +577,19 @@ class CellReader {
     }
     const start = this.#position;
     this.#position = start + length;
+    if (this.#position > this.#text.length) check(false);
     return this.#text.slice(start, this.#position);
   }
 
   /** @returns {unknown} */
   nextOther() {
+    // What says how much follows is looked at before that is read.
+    check(this.#word < this.#words.length);
     const word = this.#words[this.#word++];
     const size = word >>> TAG_BITS;
     switch (word & ((1 << TAG_BITS) - 1)) {
       case TAG_CONSTANT:
+        check(size < CONSTANTS.length);
         return CONSTANTS[size];
       case TAG_STRING:
         return this.#nextText(size);
@@ -553,6 +598,7 @@ class CellReader {
       case TAG_OCTETS:
         return this.#nextOctets(size);
       case TAG_ARRAY: {
+        check(size <= this.#words.length - this.#word);
         const list = [];
         for (let i = 0; i < size; i++) list.push(this.nextOther());
         return list;
@@ -569,6 +615,7 @@ class CellReader {
   /** @param {number} size */
   #nextOctets(size) {
     const octets = this.#octets;
+    check(size <= octets.length - this.#octet);
     const list = [];
     for (let at = this.#octet, end = at + size; at < end; at++) list.push(octets[at]);
     this.#octet += size;

@@ -538,8 +538,10 @@ class WorkerPool {
    */
   #answered(id, first, count, offset, flags, codec, _tag, value, extras) {
     if ((flags & FAILED) !== 0) {
-      const { error, text } = codec === ERROR_TREE ? thrown(/** @type {string} */ (value)) : unreadable();
-      this.#fail(id, first, error, text);
+      for (let i = 0; i < count; i++) {
+        const { error, text } = codec === ERROR_TREE ? thrown(/** @type {string} */ (value)) : unreadable(reasonIn(value));
+        this.#fail(id, first + i, error, text);
+      }
       return;
     }
     let values;
@@ -614,7 +616,7 @@ class WorkerPool {
     /** @type {Fate} */
     const fate = JSON.parse(detail);
     if (typeof fate.loadError === 'string') {
-      const { value } = /** @type {{ value: unknown }} */ (restored(fate.loadError));
+      const { error: value } = thrown(fate.loadError);
       const { filePath } = this.#options;
       const isWhole = value instanceof ParallelizerError || filePath === null;
       return isWhole ? value : moduleError(filePath, { cause: value });
@@ -629,8 +631,8 @@ class WorkerPool {
 
   /** @param {number} id @param {import('./codec').Parts} parts */
   #output(id, parts) {
-    /** @type {[level: string, text: string, form?: import('./print').Form]} */
-    const message = JSON.parse(/** @type {string} */ (parts[parts.length - 1]));
+    const message = printedBy(parts);
+    if (message === null) return;
     const resource = this.#jobs.get(id)?.resource ?? this.#cutOff.get(id);
     if (resource === undefined) print(...message);
     else resource.runInAsyncScope(print, null, ...message);
@@ -670,20 +672,37 @@ class WorkerPool {
   }
 }
 
-/** @param {string} tree */
-function restored(tree) {
-  const parsed = JSON.parse(tree);
-  return { value: restoreError(parsed), text: String(parsed.text) };
+/**
+ * What a worker has to print, see print.js.
+ * @param {import('./codec').Parts} parts
+ * @returns {[level: string, text: string, form?: import('./print').Form] | null} `null`: it is nothing that this library
+ *   has sent
+ */
+function printedBy(parts) {
+  try {
+    const [level, text, form] = JSON.parse(/** @type {string} */ (parts[parts.length - 1]));
+    return typeof level === 'string' && typeof text === 'string' ? [level, text, form] : null;
+  } catch {
+    return null;
+  }
 }
 
 /** @param {string} tree */
 function thrown(tree) {
   try {
-    const { value, text } = restored(tree);
-    return { error: value, text };
+    const parsed = JSON.parse(tree);
+    return { error: restoreError(parsed), text: String(parsed.text) };
   } catch (cause) {
     return unreadable(cause);
   }
+}
+
+/**
+ * Why the native side could not read a value: it has put a text in its place.
+ * @param {unknown} value
+ */
+function reasonIn(value) {
+  return typeof value === 'string' ? new Error(value) : undefined;
 }
 
 /** @param {unknown} [cause] */
