@@ -10,19 +10,22 @@
 //! 2. Every read is a `recvmsg` that marks received descriptors close-on-exec: a plain `read` would drop them
 //!    silently, and a leaked one would be inherited by every process started later.
 //! 3. They arrive before the frame is whole, and in order: whoever handles a frame takes as many as it needs.
-//! 4. One that nobody takes is closed with the channel; beyond a number, at once.
+//! 4. One that nobody takes is closed with the channel; beyond a number, at once. When one is lost, the channel is of
+//!    no more use.
 
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+pub mod trial;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::wire::Decoder;
 
@@ -30,6 +33,8 @@ use crate::wire::Decoder;
 const GATHER: usize = 16;
 /// Descriptors that may be on their way to the other end, and in one frame.
 pub const MAX_DESCRIPTORS: usize = 16;
+/// Room for the control message with that many, and its header.
+const CONTROL_WORDS: usize = 4 + MAX_DESCRIPTORS / 2;
 /// Received descriptors that wait to be taken; two frames' worth for each chunk that may be under way.
 const MAX_WAITING: usize = 64;
 
@@ -229,21 +234,44 @@ impl AsFd for Channel {
 }
 
 /// One `recvmsg`. Descriptors that come with it are kept, as long as there are not too many.
+///
+/// Fails with ENOBUFS when some of them are lost: more than an honest peer sends, or no number left for them in this
+/// process. Nobody could tell which frames they belonged to.
 fn receive(fd: RawFd, room: &mut [u8], arrived: &Arrived) -> Result<usize, Errno> {
-    let mut control = nix::cmsg_space!([RawFd; MAX_DESCRIPTORS]);
-    let mut slices = [IoSliceMut::new(room)];
-    let message = recvmsg::<()>(fd, &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
-    for part in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(descriptors) = part {
-            for descriptor in descriptors {
-                // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-                let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    // Words, for the alignment that the headers in it need.
+    let mut control = [0u64; CONTROL_WORDS];
+    let mut slice = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+    // SAFETY: all zeroes are a valid `msghdr`: no address, no buffers.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut slice;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    // SAFETY: both buffers are live, and as long as the message says.
+    let count = Errno::result(unsafe { libc::recvmsg(fd, &mut message, libc::MSG_CMSG_CLOEXEC) })?;
+    // nix gives no control message where one was cut, and the descriptors before the cut would stay open for ever.
+    // SAFETY: the kernel has filled the control buffer, and says in the message how far.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+    // SAFETY: `CMSG_FIRSTHDR` and `CMSG_NXTHDR` give null or a header within the buffer.
+    while let Some(part) = unsafe { header.as_ref() } {
+        if part.cmsg_level == libc::SOL_SOCKET && part.cmsg_type == libc::SCM_RIGHTS {
+            // SAFETY: the data follow the header, and end where it says.
+            let (data, start) = unsafe { (libc::CMSG_DATA(header), libc::CMSG_LEN(0) as usize) };
+            // Not of the same type everywhere.
+            let length: usize = part.cmsg_len as _;
+            let count = length.saturating_sub(start) / size_of::<RawFd>();
+            for index in 0..count {
+                // SAFETY: within the data; the kernel has just made this descriptor for us, and nobody else knows it.
+                let descriptor =
+                    unsafe { OwnedFd::from_raw_fd(data.cast::<RawFd>().add(index).read_unaligned()) };
                 let mut waiting = arrived.0.borrow_mut();
                 if waiting.len() < MAX_WAITING {
                     waiting.push_back(descriptor);
                 }
             }
         }
+        // SAFETY: as above.
+        header = unsafe { libc::CMSG_NXTHDR(&message, header) };
     }
-    Ok(message.bytes)
+    if message.msg_flags & libc::MSG_CTRUNC != 0 { Err(Errno::ENOBUFS) } else { Ok(count as usize) }
 }

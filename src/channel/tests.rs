@@ -134,3 +134,43 @@ fn descriptors_that_nobody_takes_do_not_pile_up() {
     let kept = std::iter::from_fn(|| two.arrived().take()).count();
     assert_eq!(kept, MAX_WAITING);
 }
+
+#[test]
+fn more_descriptors_than_fit_are_an_error_and_none_stays_open() {
+    use std::io::Read;
+    let (one, two) = UnixStream::pair().unwrap();
+    two.set_nonblocking(true).unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let numbers = [writer.as_raw_fd(); 40];
+    let bytes = frame(1, b"x");
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    sendmsg::<()>(one.as_raw_fd(), &[IoSlice::new(&bytes)], &rights, MsgFlags::empty(), None).unwrap();
+    drop(writer);
+    let mut channel = Channel::new(OwnedFd::from(two));
+    assert_eq!(channel.fill(1000).unwrap_err().raw_os_error(), Some(Errno::ENOBUFS as i32));
+    drop(channel);
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the other end any more");
+}
+
+#[test]
+fn as_many_descriptors_as_a_frame_may_bring_all_arrive() {
+    let (mut one, mut two) = pair();
+    let descriptors = (0..MAX_DESCRIPTORS).map(|_| std::io::pipe().unwrap().0.into()).collect();
+    one.queue_with(frame(1, b"x"), descriptors);
+    one.flush().unwrap();
+    two.fill(1000).unwrap();
+    let arrived = two.arrived();
+    assert_eq!(std::iter::from_fn(|| arrived.take()).count(), MAX_DESCRIPTORS);
+}
+
+/// What the fuzzer starts from.
+#[test]
+fn the_stored_corpus_is_read_as_it_must_be() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/channel");
+    let entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(entries.len() >= 20, "{} files", entries.len());
+    for path in entries {
+        println!("{}", path.display());
+        trial::converse(&std::fs::read(&path).unwrap());
+    }
+}

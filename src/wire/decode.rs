@@ -41,6 +41,23 @@ impl Part<'_> {
             _ => self.bytes.len() as u64,
         }
     }
+
+    /// The text that it carries; `None` where it carries bytes. What is no character is replaced.
+    pub fn text(&self) -> Option<String> {
+        match self.header.encoding {
+            Encoding::Latin1 => Some(self.bytes.iter().copied().map(char::from).collect()),
+            Encoding::Utf8 => Some(String::from_utf8_lossy(self.bytes).into_owned()),
+            Encoding::Utf16 => {
+                let units = self.bytes.as_chunks::<2>().0.iter().map(|&unit| u16::from_le_bytes(unit));
+                Some(
+                    char::decode_utf16(units)
+                        .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+                        .collect(),
+                )
+            }
+            Encoding::Bytes | Encoding::Shared => None,
+        }
+    }
 }
 
 impl Decoder {

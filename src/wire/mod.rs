@@ -32,6 +32,8 @@ mod decode;
 mod encode;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+pub mod trial;
 
 pub use decode::{Decoder, Frame, Part};
 pub use encode::{FrameWriter, with_seq};

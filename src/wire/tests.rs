@@ -180,3 +180,29 @@ fn the_sequence_number_of_a_finished_frame_can_be_changed() {
     assert_eq!(changed, FrameHeader { seq: 99, ..header });
     assert_eq!(parts, [(part, b"anything".to_vec())]);
 }
+
+#[test]
+fn a_text_is_read_by_its_encoding() {
+    let text = |encoding, bytes: &[u8]| {
+        let header = PartHeader { encoding, codec: 0, flags: 0, calls: 1, tag: 0 };
+        Part { header, bytes }.text()
+    };
+    assert_eq!(text(Encoding::Latin1, b"\xe9"), Some("é".into()));
+    assert_eq!(text(Encoding::Utf8, "é漢".as_bytes()), Some("é漢".into()));
+    assert_eq!(text(Encoding::Utf8, b"\xe9"), Some("\u{fffd}".into()));
+    // A pair, half a pair, and half a unit.
+    assert_eq!(text(Encoding::Utf16, b"\x3d\xd8\x00\xde\x3d\xd8a"), Some("😀\u{fffd}".into()));
+    assert_eq!(text(Encoding::Bytes, b"a"), None);
+}
+
+/// What the fuzzer starts from.
+#[test]
+fn the_stored_corpus_is_decoded_as_it_must_be() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/frames");
+    let entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(entries.len() >= 30, "{} files", entries.len());
+    for path in entries {
+        println!("{}", path.display());
+        trial::decode(&std::fs::read(&path).unwrap());
+    }
+}

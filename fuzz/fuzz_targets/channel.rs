@@ -1,0 +1,12 @@
+//! A peer that sends any bytes, with any number of descriptors: `cargo +nightly fuzz run channel`.
+
+#![no_main]
+
+#[expect(dead_code, reason = "not all of it is tried here")]
+#[path = "../../src/channel/mod.rs"]
+mod channel;
+#[expect(dead_code, unused_imports, reason = "not all of it is tried here")]
+#[path = "../../src/wire/mod.rs"]
+mod wire;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| channel::trial::converse(data));

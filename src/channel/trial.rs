@@ -1,0 +1,83 @@
+//! What must hold of a channel whatever its peer does. Tried by the fuzzer (`fuzz/`), and by the tests with what that has
+//! found worth keeping.
+
+use std::io::{self, IoSlice, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+
+use super::{Channel, Filled, MAX_DESCRIPTORS, MAX_WAITING};
+
+/// Plays a peer that does what the bytes say: sends some of them, with descriptors or without, or waits until what has
+/// come is read. Panics if anything is wrong.
+pub fn converse(data: &[u8]) {
+    let (peer, ours) = UnixStream::pair().expect("a socket");
+    ours.set_nonblocking(true).expect("a flag");
+    peer.set_nonblocking(true).expect("a flag");
+    let (mut witness, sent) = io::pipe().expect("a pipe");
+    let mut channel = Channel::new(OwnedFd::from(ours));
+    let arrived = channel.arrived();
+    let (mut rest, mut total, mut frames, mut taken) = (data, 0, 0u64, 0);
+    let mut is_sound = true;
+    while let (true, Some((&order, tail))) = (is_sound, rest.split_first()) {
+        let wanted = usize::from(order >> 2) * usize::from(order >> 2);
+        let (bytes, tail) = tail.split_at(wanted.min(tail.len()));
+        rest = tail;
+        match order & 3 {
+            // A stream socket carries descriptors with bytes only.
+            1 if !bytes.is_empty() => {
+                let numbers = vec![sent.as_raw_fd(); usize::from(bytes[0] % 40)];
+                let rights = [ControlMessage::ScmRights(&numbers)];
+                let sent = sendmsg::<()>(
+                    peer.as_raw_fd(),
+                    &[IoSlice::new(bytes)],
+                    &rights,
+                    MsgFlags::MSG_NOSIGNAL,
+                    None,
+                );
+                total += sent.unwrap_or(0);
+            }
+            2 => is_sound = read(&mut channel, 1 + wanted, &mut frames),
+            3 => taken += usize::from(arrived.take().is_some()),
+            _ => {
+                let sent = sendmsg::<()>(
+                    peer.as_raw_fd(),
+                    &[IoSlice::new(bytes)],
+                    &[],
+                    MsgFlags::MSG_NOSIGNAL,
+                    None,
+                );
+                total += sent.unwrap_or(0);
+            }
+        }
+    }
+    drop(peer);
+    while is_sound && channel.fill(1 << 16).is_ok_and(|filled| filled != Filled::Ended) {}
+    let (_, received) = channel.traffic();
+    assert!(received <= total as u64, "no more than was sent");
+    assert!(frames * 24 <= received, "each frame has a header");
+    let waiting = std::iter::from_fn(|| arrived.take()).count();
+    assert!(waiting <= MAX_WAITING && taken + waiting <= data.len() * MAX_DESCRIPTORS, "not without end");
+    drop((channel, sent));
+    // Neither what was taken, nor what was lost, nor what nobody took is open still.
+    assert_eq!(witness.read(&mut [0]).expect("a pipe"), 0);
+}
+
+/// Reads and handles what has come; false once the channel is of no more use.
+fn read(channel: &mut Channel, budget: usize, frames: &mut u64) -> bool {
+    let filled = channel.fill(budget);
+    let mut decoder = channel.take_decoder();
+    let is_sound = loop {
+        match decoder.next_frame() {
+            Ok(Some(frame)) => {
+                *frames += 1;
+                assert!(frame.parts().all(|part| part.bytes.len() as u64 <= channel.traffic().1));
+            }
+            Ok(None) => break filled.is_ok_and(|filled| filled != Filled::Ended),
+            Err(_) => break false,
+        }
+    };
+    channel.return_decoder(decoder);
+    is_sound
+}

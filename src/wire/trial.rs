@@ -1,0 +1,63 @@
+//! What must hold of the decoder whatever it is given. Tried by the fuzzer (`fuzz/`), and by the tests with what that has
+//! found worth keeping.
+
+use super::{Decoder, Frame, FrameHeader, FrameWriter, PartHeader, WireError};
+
+type Owned = (FrameHeader, Vec<(PartHeader, Vec<u8>)>);
+
+/// Decodes the bytes, in pieces whose sizes the first of them say. Panics if anything is wrong.
+pub fn decode(data: &[u8]) {
+    let Some((&count, data)) = data.split_first() else { return };
+    let Some((sizes, stream)) = data.split_at_checked(usize::from(count % 8)) else { return };
+    let whole = feed(stream, &[]);
+    assert_eq!(feed(stream, sizes), whole, "how it was cut must not matter");
+    let (frames, _) = whole;
+    for frame in &frames {
+        let mut writer = FrameWriter::new(frame.0);
+        frame.1.iter().for_each(|(header, bytes)| writer.part(*header, bytes));
+        let written = writer.finish().expect("it was short enough when it came");
+        assert_eq!(feed(&written, &[]), (vec![frame.clone()], None), "what is written again is the same");
+    }
+}
+
+/// All frames, and the error that ended them.
+fn feed(stream: &[u8], sizes: &[u8]) -> (Vec<Owned>, Option<WireError>) {
+    let mut decoder = Decoder::default();
+    let mut frames = Vec::new();
+    let mut rest = stream;
+    let mut sizes = sizes.iter().cycle();
+    loop {
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => frames.push(owned(&frame)),
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(decoder.next_frame().err(), Some(error), "an error stays");
+                    return (frames, Some(error));
+                }
+            }
+        }
+        let room = decoder.room();
+        assert!(!room.is_empty());
+        assert!(
+            room.len() <= (1 << 20) + 2 * stream.len(),
+            "memory follows what has come, not what is announced"
+        );
+        if rest.is_empty() {
+            return (frames, None);
+        }
+        let wanted = sizes.next().map_or(usize::MAX, |&size| usize::from(size).max(1));
+        let (piece, tail) = rest.split_at(wanted.min(rest.len()).min(room.len()));
+        room[..piece.len()].copy_from_slice(piece);
+        decoder.received(piece.len());
+        rest = tail;
+    }
+}
+
+fn owned(frame: &Frame<'_>) -> Owned {
+    let parts = frame.parts().map(|part| {
+        let _ = (part.size(), part.text());
+        (part.header, part.bytes.to_vec())
+    });
+    (frame.header, parts.collect())
+}
