@@ -675,6 +675,12 @@ impl PoolState {
         }
     }
 
+    /// Has calls settled that were answered with what cannot be read here.
+    pub(super) fn settle_unreadable(&self, answered: &[Answered], part: PartHeader, why: &str) {
+        let part = PartHeader { codec: 0, flags: part.flags | PART_FAILED, ..part };
+        self.settle_answered(answered, part, optional_text(self.environment.env, Some(why)), None);
+    }
+
     /// A worker has something to print, said during call `seq`.
     pub(super) fn output(&self, worker: WorkerId, seq: u32, parts: Value) {
         let call = self.engine.borrow().call_of(worker, seq);

@@ -202,6 +202,11 @@ impl ProcessCarrier {
         let filled = self.with(worker, |link| link.poll.is_some().then(|| link.channel.fill(budget)));
         let Some(Some(filled)) = filled else { return };
         self.handle_frames(worker);
+        if let Err(error) = &filled {
+            self.with(worker, |link| {
+                link.fate.protocol.get_or_insert_with(|| format!("its channel cannot be read: {error}"));
+            });
+        }
         if !matches!(filled, Ok(Filled::Drained | Filled::More)) {
             // Polling on would report the hang-up for ever.
             let ticket = self.with(worker, |link| {
@@ -247,7 +252,7 @@ impl ProcessCarrier {
         match header.kind {
             Kind::Ready => pool.worker_ready(worker),
             Kind::LoadFailed => {
-                let text = frame.parts().next().map(|part| String::from_utf8_lossy(part.bytes).into_owned());
+                let text = frame.parts().next().and_then(|part| part.text());
                 self.with(worker, |link| link.fate.load_error = text);
                 pool.load_failed(worker);
             }
@@ -299,14 +304,18 @@ impl ProcessCarrier {
                 [part].iter().chain(&extras).for_each(|part| discard(part, &arrived));
                 continue;
             }
-            let value = part_value(env, &part, &arrived).map_err(|error| error.to_string())?;
-            let extras = match extras.is_empty() {
-                true => None,
-                false => {
-                    Some(part_list(env, extras.into_iter(), &arrived).map_err(|error| error.to_string())?)
+            let read = part_value(env, &part, &arrived).and_then(|value| match extras.is_empty() {
+                true => Ok((value, None)),
+                false => Ok((value, Some(part_list(env, extras.into_iter(), &arrived)?))),
+            });
+            match read {
+                Ok((value, extras)) => pool.settle_answered(&answered, header, value, extras),
+                // They are booked as answered: nothing else will tell their callers.
+                Err(error) => {
+                    pool.settle_unreadable(&answered, header, &error.to_string());
+                    return Err(error.to_string());
                 }
-            };
-            pool.settle_answered(&answered, header, value, extras);
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! 3. The thread then ends the process by `_exit`, even when JavaScript is in an endless loop.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::rc::{Rc, Weak};
@@ -197,33 +197,40 @@ impl WorkerState {
             channel.fill(READ_BUDGET)
         };
         // Frame by frame: a handler may read on by itself, and must find what comes next.
-        let broken = loop {
+        let trouble = loop {
             let mut decoder = self.channel.borrow_mut().take_decoder();
             let next = decoder.next_frame().map(|frame| frame.map(|frame| self.arguments(&frame)));
             self.channel.borrow_mut().return_decoder(decoder);
             match next {
-                Ok(Some(Some(arguments))) => {
+                Ok(Some(Ok(arguments))) => {
                     self.on_frame.call(&arguments);
                 }
-                Ok(Some(None)) => {}
-                Ok(None) => break false,
-                Err(_) => break true,
+                // Its calls would never be answered.
+                Ok(Some(Err(error))) => break Some(error.to_string()),
+                Ok(None) => break None,
+                Err(error) => break Some(error.to_string()),
             }
         };
-        if broken || !matches!(filled, Ok(Filled::Drained | Filled::More)) {
+        let trouble = trouble.or_else(|| filled.as_ref().err().map(io::Error::to_string));
+        if let Some(trouble) = &trouble {
+            // For the end of stderr that the parent tells with this worker's death.
+            let _ =
+                writeln!(io::stderr(), "parallelizer: what the parent has sent cannot be read: {trouble}");
+        }
+        if trouble.is_some() || matches!(filled, Ok(Filled::Ended)) {
             // The parent is gone or mad. Nothing more can be told, and nobody wants it.
             exit_now();
         }
     }
 
     /// What the handler of frames is called with.
-    fn arguments(&self, frame: &Frame<'_>) -> Option<[Value; 4]> {
+    fn arguments(&self, frame: &Frame<'_>) -> Result<[Value; 4]> {
         let header = frame.header;
         self.had_calls.set(header.kind == Kind::Calls);
-        let parts = part_list(self.env, frame.parts(), &self.arrived).ok()?;
+        let parts = part_list(self.env, frame.parts(), &self.arrived)?;
         let [kind, id, seq] =
             [header.kind as u32, header.id, header.seq].map(|field| number(self.env, field.into()));
-        Some([kind, id, seq, parts])
+        Ok([kind, id, seq, parts])
     }
 
     fn write_out(&self) {
