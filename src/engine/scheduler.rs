@@ -1040,6 +1040,8 @@ impl Engine {
             return;
         }
         self.boot_failures = 0;
+        // Whoever is told and tries again starts anew: the cause may be gone, and should not be long in coming.
+        self.failed_boots = 0;
         self.backoff = Duration::ZERO;
         self.tell_ready(Err(Outcome::BootFailed(id)));
         let jobs: Vec<JobId> = self.queue.iter().copied().collect();

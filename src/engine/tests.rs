@@ -549,6 +549,53 @@ fn deaths_at_boot_are_retried_with_a_back_off_and_then_told() {
 }
 
 #[test]
+fn whoever_was_told_of_deaths_at_boot_is_told_as_soon_the_next_time() {
+    let mut world = World::new(config(2));
+    let mut took = Vec::new();
+    for _ in 0..4 {
+        let began = world.now;
+        let job = world.calls(1);
+        while world.outcome(job, 0).is_none() {
+            while let Some(id) = world.worker(0) {
+                world.die(id);
+            }
+            world.pass(10 * MS);
+        }
+        took.push(world.now - began);
+    }
+    assert!(took.iter().all(|took| *took < 1000 * MS), "{took:?}");
+}
+
+#[test]
+fn where_others_work_boots_that_fail_come_ever_more_seldom() {
+    let mut world = World::new(config(2));
+    let one = world.worker(0).unwrap();
+    world.boot(one);
+    let other = world.worker(1).unwrap();
+    world.die(other);
+    let job = world.calls(2);
+    world.begin(one);
+    let mut starts = 0;
+    for _ in 0..6000 {
+        for id in world.workers.keys().copied().filter(|&id| id != one).collect::<Vec<_>>() {
+            starts += 1;
+            world.die(id);
+        }
+        world.pass(10 * MS);
+    }
+    assert_eq!(world.outcome(job, 0), None, "it still runs");
+    assert!((10..30).contains(&starts), "{starts} starts in a minute");
+    // Once one is up again, all is well.
+    let waits = |world: &World| world.workers.keys().copied().find(|&id| id != one);
+    while waits(&world).is_none() {
+        world.pass(10 * MS);
+    }
+    world.boot_all();
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 1), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
 fn a_full_queue_refuses_all_or_nothing() {
     let mut world = World::new(Config { max_queue: Some(1), ..config(2) });
     world.boot_all();
