@@ -18,16 +18,21 @@ const make = (options) => new Parallelizer({
 `;
 
 /**
- * Starts `source` as a program (CommonJS, the prelude's names are there). The answer has its output so far
+ * Starts `source` as a program (CommonJS, the prelude's names are there), as user `uid`, by a command that is given it
+ * (`by`) if any. The answer has its output so far
  * (`stdout`, `stderr`), `exited` (a promise of { code, signal, stdout, stderr }), and `says(text)`, which
  * waits for a text on stdout.
  */
-function start(t, source, { mode, args = [], execArgv = [], env = {}, cwd = root, detached = false } = {}) {
+function start(t, source, { mode, args = [], execArgv = [], env = {}, cwd = root, detached = false, uid, by = [] } = {}) {
   const file = path.join(temporary(t), 'program.js');
   fs.writeFileSync(file, prelude + source);
-  const child = spawn(process.execPath, [...execArgv, file, ...args], {
+  // Another user is to read it.
+  if (uid !== undefined) fs.chmodSync(path.dirname(file), 0o755);
+  const [command, ...first] = [...by, process.execPath];
+  const child = spawn(command, [...first, ...execArgv, file, ...args], {
     cwd,
     detached,
+    ...(uid === undefined ? {} : { uid, gid: uid }),
     env: { ...clean(process.env), TEST_MODE_TYPE: mode?.type ?? 'child-process', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

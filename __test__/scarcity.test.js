@@ -1,0 +1,215 @@
+'use strict';
+// No descriptor, process or memory for another worker: work goes on with those that there are, or is rejected with the
+// cause; it is tried again ever more seldom, and once there is room all workers are back.
+
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { test } = require('node:test');
+
+const { childrenOf, fixture, isRunning, root, temporary, waitFor, within } = require('./support/helpers');
+const { forEachMode } = require('./support/modes');
+const { asynchronous, start } = require('./support/scripts');
+
+const NOBODY = 65_534;
+const lacksPrlimit = spawnSync('prlimit', ['--version']).status !== 0 && 'there is no prlimit (util-linux) here';
+const isNotRoot = process.getuid() !== 0 && 'only root can run a program as somebody else, whose processes are counted';
+const isHidden = !isNotRoot
+  && spawnSync(process.execPath, ['-e', `require(${JSON.stringify(root)})`], { uid: NOBODY, gid: NOBODY }).status !== 0
+  && 'nobody else can read this directory';
+
+/** How the limits of a running process are changed. Only the soft one, which needs no right. */
+const limits = {
+  descriptors: {
+    option: '--nofile', few: 3, errno: /EMFILE|ERR_WORKER_INIT_FAILED|too many open files/i,
+  },
+  processes: {
+    option: '--nproc', few: 1, errno: /EAGAIN|ERR_WORKER_INIT_FAILED/, uid: NOBODY, skip: isNotRoot || isHidden,
+  },
+};
+
+/** As the user whose process it is: root may have lost the right to do it for others. */
+function prlimit(pid, { uid }, ...args) {
+  const user = uid === undefined ? {} : { uid, gid: uid };
+  const { status, stderr, stdout } = spawnSync('prlimit', ['--pid', String(pid), ...args], { encoding: 'utf8', ...user });
+  assert.equal(status, 0, stderr);
+  return stdout.trim();
+}
+const setLimit = (pid, limit, value) => prlimit(pid, limit, `${limit.option}=${value}:`);
+const softLimit = (pid, limit) => prlimit(pid, limit, limit.option, '--output=SOFT', '--noheadings');
+
+/** A program that goes on from step to step when it is told; it answers each with a line of JSON. */
+function stepwise(t, mode, limit, body) {
+  const dir = temporary(t);
+  fs.chmodSync(dir, 0o777);
+  const program = start(
+    t,
+    `const { existsSync } = require('node:fs');
+     const until = async (step) => { while (!existsSync(${JSON.stringify(dir)} + '/' + step)) await sleep(10); };
+     const say = (what) => console.log(JSON.stringify([what]));
+     const brief = ({ responses, errors }) => [responses, errors.map(({ code, message, cause }) => [code, message + ' ' + (cause?.code ?? '')])];
+     ${asynchronous(body)}`,
+    { mode, uid: limit.uid, env: { MEET: dir } },
+  );
+  let told = 0;
+  return {
+    program,
+    dir,
+    answer: async () => {
+      await waitFor(() => program.messages().length > told || program.child.exitCode !== null || program.child.signalCode !== null, 'an answer', 60_000);
+      assert.ok(program.messages().length > told, `it has ended (${program.child.exitCode}, ${program.child.signalCode}): ${program.stderr}`);
+      return program.messages()[told++][0];
+    },
+    go: (step) => fs.writeFileSync(path.join(dir, step), ''),
+  };
+}
+
+const starts = (program) => program.stderr.split('\n').filter((line) => line.includes('"event":"spawn"')).length;
+
+forEachMode(
+  (mode) => {
+    for (const [what, limit] of Object.entries(limits)) {
+      const skip = lacksPrlimit || limit.skip || false;
+
+      test(`no ${what} for a new worker: the other does the work; with room again both do`, { skip }, async (t) => {
+        const { program, answer, go, dir } = stepwise(t, mode, limit, `
+          const parallelizer = make({ debug: true });
+          // As much as can be is loaded before there is a lack.
+          await parallelizer.run([{ do: 'throws' }, { do: 'echo' }]);
+          await parallelizer.ready();
+          say('ready');
+          await until('limited');
+          say(brief(await parallelizer.run([{ do: 'exit', code: 1 }])));
+          const many = Array.from({ length: 6 }, (_, value) => ({ do: 'sleep', ms: 100, value }));
+          say(brief(await parallelizer.run(many, null, { onProgress() {} })));
+          for (let i = 0; i < 20; i++) await parallelizer.run([{ do: 'sleep', ms: 100 }, { do: 'sleep', ms: 50 }]);
+          say('worked');
+          await until('room');
+          const met = [{ do: 'meet', dir: process.env.MEET + '/met', count: 2 }, { do: 'meet', dir: process.env.MEET + '/met', count: 2 }];
+          say(brief(await parallelizer.run(met))[1]);
+          await parallelizer.close();`);
+        assert.equal(await answer(), 'ready');
+        const before = softLimit(program.pid, limit);
+        setLimit(program.pid, limit, limit.few);
+        go('limited');
+        assert.equal((await answer())[1][0][0], 'ERR_PARALLELIZER_WORKER_EXITED');
+        const [responses, errors] = await answer();
+        assert.deepEqual(errors, []);
+        assert.deepEqual(responses, [2, 5]);
+        assert.equal(await answer(), 'worked');
+        t.diagnostic(`${starts(program)} starts`);
+        assert.ok(starts(program) <= 20, `${starts(program)} starts in some seconds`);
+        setLimit(program.pid, limit, before);
+        fs.mkdirSync(path.join(dir, 'met'));
+        fs.chmodSync(path.join(dir, 'met'), 0o777);
+        go('room');
+        assert.deepEqual(await answer(), [], 'two workers at the same time');
+        assert.equal((await within(program.exited, 'the program')).code, 0);
+      });
+
+      test(`no ${what} for any worker: rejected with the cause; with room again it works`, { skip }, async (t) => {
+        const { program, answer, go } = stepwise(t, mode, limit, `
+          const parallelizer = make({ debug: true });
+          await parallelizer.run([{ do: 'throws' }, { do: 'echo' }]);
+          await parallelizer.ready();
+          say('ready');
+          await until('limited');
+          say(brief(await parallelizer.run([{ do: 'exit', code: 1 }, { do: 'exit', code: 1 }]))[1].length);
+          say(brief(await parallelizer.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }])));
+          say(await parallelizer.ready().catch(({ code }) => code));
+          await until('room');
+          say(brief(await parallelizer.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }])));
+          await parallelizer.close();`);
+        assert.equal(await answer(), 'ready');
+        const before = softLimit(program.pid, limit);
+        setLimit(program.pid, limit, limit.few);
+        go('limited');
+        assert.equal(await answer(), 2);
+        const [responses, errors] = await answer();
+        assert.deepEqual(responses, []);
+        assert.equal(errors.length, 2);
+        for (const [code, message] of errors) {
+          assert.equal(code, 'ERR_PARALLELIZER_WORKER_EXITED');
+          assert.match(message, limit.errno);
+        }
+        assert.equal(await answer(), 'ERR_PARALLELIZER_WORKER_EXITED');
+        assert.ok(starts(program) <= 20, `${starts(program)} starts`);
+        setLimit(program.pid, limit, before);
+        go('room');
+        assert.deepEqual(await answer(), [[1, 2], []]);
+        assert.equal((await within(program.exited, 'the program')).code, 0);
+      });
+    }
+  },
+  { needs: 'hasWorkers' },
+);
+
+forEachMode(
+  (mode) => {
+    let deny = null;
+    let skip = false;
+    test('a program that denies system calls can be made', (t) => {
+      const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-deny-'));
+      process.on('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
+      const file = path.join(dir, 'deny');
+      const { error, status, stderr } = spawnSync('cc', ['-o', file, fixture('deny.c')], { encoding: 'utf8' });
+      if (error || status !== 0) skip = `no C compiler: ${error ?? stderr}`;
+      else if (spawnSync(file, ['process=11', 'true']).status === 77) skip = 'no seccomp filters here';
+      else deny = file;
+      if (skip) t.skip(skip);
+    });
+
+    for (const [call, errno, name] of [
+      ['process', os.constants.errno.EAGAIN, 'EAGAIN'],
+      ['process', os.constants.errno.ENOMEM, 'ENOMEM'],
+      ['socketpair', os.constants.errno.EMFILE, 'EMFILE'],
+      ['socketpair', 23, 'ENFILE'],
+    ]) {
+      test(`${name} from the start (${call}): ready() and run() name it, and the program ends by itself`, async (t) => {
+        if (deny === null) return t.skip(skip || 'the case before was left out');
+        const program = start(
+          t,
+          asynchronous(`
+            const parallelizer = make({ debug: true });
+            const told = ({ code, message }) => [code, message];
+            console.log(JSON.stringify(await parallelizer.ready().then(() => null, told)));
+            console.log(JSON.stringify((await parallelizer.run([{ do: 'echo' }, { do: 'echo' }])).errors.map(told)));`),
+          { mode, by: [deny, `${call}=${errno}`] },
+        );
+        const { code, stderr } = await within(program.exited, 'the program');
+        assert.equal(code, 0, stderr);
+        const [ready, errors] = program.messages();
+        assert.equal(errors.length, 2);
+        for (const [code, message] of [ready, ...errors]) {
+          assert.equal(code, 'ERR_PARALLELIZER_WORKER_EXITED');
+          assert.match(message, new RegExp(`\\b${name}\\b`));
+        }
+        assert.ok(starts(program) <= 16, `${starts(program)} starts`);
+      });
+    }
+
+    test('without pidfds workers are reaped all the same', async (t) => {
+      if (deny === null) return t.skip(skip || 'the case before was left out');
+      const program = start(
+        t,
+        asynchronous(`
+          const parallelizer = make();
+          await parallelizer.ready();
+          const pids = parallelizer.stats().workers.map(({ pid }) => pid);
+          console.log(JSON.stringify((await parallelizer.run([{ do: 'exit', code: 7 }, { do: 'kill', signal: 'SIGKILL' }])).errors.map(({ exitCode, signal }) => [exitCode, signal])));
+          console.log(JSON.stringify((await parallelizer.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }])).responses));
+          await parallelizer.close();
+          console.log(JSON.stringify(pids));
+          await sleep(60000);`),
+        { mode, by: [deny, `pidfd_open=${os.constants.errno.EPERM}`] },
+      );
+      const pids = await waitFor(() => program.messages()[2], 'the answers');
+      assert.deepEqual(program.messages().slice(0, 2), [[[7, null], [null, 'SIGKILL']], [1, 2]]);
+      await waitFor(() => childrenOf(program.pid).length === 0, 'no zombie');
+      for (const pid of pids) assert.ok(!isRunning(pid));
+    });
+  },
+  { needs: 'hasProcess' },
+);
