@@ -599,8 +599,8 @@ class CellReader {
         return this.#nextOctets(size);
       case TAG_ARRAY: {
         check(size <= this.#words.length - this.#word);
-        const list = [];
-        for (let i = 0; i < size; i++) list.push(this.nextOther());
+        const list = new Array(size);
+        for (let i = 0; i < size; i++) list[i] = this.nextOther();
         return list;
       }
       default: {
@@ -616,8 +616,9 @@ class CellReader {
   #nextOctets(size) {
     const octets = this.#octets;
     check(size <= octets.length - this.#octet);
-    const list = [];
-    for (let at = this.#octet, end = at + size; at < end; at++) list.push(octets[at]);
+    const start = this.#octet;
+    const list = new Array(size);
+    for (let i = 0; i < size; i++) list[i] = octets[start + i];
     this.#octet += size;
     return list;
   }
