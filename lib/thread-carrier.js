@@ -14,6 +14,7 @@ const { inspect } = require('node:util');
 const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('node:worker_threads');
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS, SENT_WORD } = require('./frames');
 const { PART_FIELDS, BYTES } = require('./codec');
+const { suspendHeapFlag } = require('./heap-flag');
 const { post, wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
 
@@ -74,6 +75,7 @@ class ThreadCarrier extends ScriptCarrier {
     const sources = {};
     for (const name of MODULES) sources[name] = this.#workerModule(name);
     const initParts = this.#initParts();
+    const hasHeap = resourceLimits.maxOldGenerationSizeMb === undefined ? () => {} : suspendHeapFlag();
     let thread;
     try {
       thread = new Worker(BOOT_SCRIPT, {
@@ -85,6 +87,7 @@ class ThreadCarrier extends ScriptCarrier {
         ...(execArgv === null ? {} : { execArgv: [...execArgv] }),
       });
     } catch (error) {
+      hasHeap();
       port.close();
       this.#startFailed(id, error);
       return;
@@ -93,7 +96,11 @@ class ThreadCarrier extends ScriptCarrier {
     this.workers.set(id, worker);
     port.on('message', (frame) => this.#receive(id, worker, frame));
     thread.on('error', (error) => this.#failed(id, worker, error));
-    thread.on('exit', (code) => this.#exited(id, worker, code));
+    thread.on('online', hasHeap);
+    thread.on('exit', (code) => {
+      hasHeap();
+      this.#exited(id, worker, code);
+    });
     // Node pipes both to the process's own by itself. (Asking it not to, and reading them, would hold the process.)
     if (stdio !== 'inherit') thread.stderr.unpipe(process.stderr);
     if (stdio === 'ignore') thread.stdout.unpipe(process.stdout).resume();
