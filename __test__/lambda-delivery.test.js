@@ -130,8 +130,12 @@ forEachMode(
         const killer = setInterval(() => {
           const pids = handler.parallelizer.stats().workers.filter(({ state }) => state === 'busy').map(({ pid }) => pid);
           if (pids.length === 0 || kills === 12) return;
-          kills++;
-          process.kill(r.of(pids), 'SIGKILL');
+          try {
+            process.kill(r.of(pids), 'SIGKILL');
+            kills++;
+          } catch {
+            // It was faster.
+          }
         }, 15);
         t.after(() => clearInterval(killer));
         await deliver(name, handler, raws, r, ({ done }) => {
