@@ -3,6 +3,9 @@
 // The public types of `@parallelizer/node/lambda`, written by hand. Durations are milliseconds unless a name says
 // otherwise.
 
+// Only what is marked so is exported.
+export {};
+
 import type { LogEntry, Parallelizer, ParallelizerError, ParallelizerList, ParallelizerOptions } from './index';
 
 // ----------------------------------------------------------------------------------------------------------- records
@@ -245,7 +248,8 @@ export interface PartialResponse {
 
 interface EventOptions<TRecord = LambdaRecord> {
   /** Reaches the function as `params`; a function makes them for each event. Default: `null`. */
-  params?: unknown | ((event: any, context: any) => unknown);
+  // Not `unknown`, which would swallow the function and leave its parameters without types.
+  params?: {} | null | undefined | ((event: any, context: any) => unknown);
   /**
    * Keeps this order instead of the source's: records of one key are done one after another, and none after one that
    * failed; different keys run in parallel. For sources whose order is coarser than it has to be: an event of Kinesis or
@@ -306,6 +310,8 @@ export interface Handler {
    *   `ERR_PARALLELIZER_RECORDS_FAILED` where Lambda has no partial response (S3, SNS, `reportBatchItemFailures: false`)
    */
   (event: any, context?: HandlerContext): Promise<PartialResponse>;
+  /** The same, as `@types/aws-lambda` has handlers of sources whose partial response it does not know (MSK, S3, SNS). */
+  (event: any, context: HandlerContext, callback: unknown): Promise<any>;
   /** For `ready`, `stats` and `close`. */
   readonly parallelizer: Parallelizer;
 }

@@ -71,7 +71,7 @@ test('a document that says too little or too much is refused', () => {
  */
 function layOut(t, { blocks, checks }, document) {
   const directory = temporary(t);
-  for (const name of ['@parallelizer/node', '@types/node', ...typesBesides()]) {
+  for (const name of ['@parallelizer/node', '@types/node', '@types/aws-lambda']) {
     const link = path.join(directory, 'node_modules', name);
     fs.mkdirSync(path.dirname(link), { recursive: true });
     fs.symlinkSync(name === '@parallelizer/node' ? root : path.join(root, 'node_modules', name), link);
@@ -115,11 +115,6 @@ function layOut(t, { blocks, checks }, document) {
     project.programs.push({ file: add(name ?? `check-${i + 1}.js`, text, place), place });
   }
   return project;
-}
-
-/** Types that a document's programs may use, as users install them. */
-function typesBesides() {
-  return fs.existsSync(path.join(root, 'node_modules', '@types', 'aws-lambda')) ? ['@types/aws-lambda'] : [];
 }
 
 /** A file that notes that it was loaded, in whatever process; the lines keep their numbers. */

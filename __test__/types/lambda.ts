@@ -1,0 +1,102 @@
+// Handlers of Lambda, and the records of their events.
+
+import type { DynamoDBStreamHandler, Handler, KinesisStreamHandler, MSKHandler, S3Handler, SQSBatchResponse, SQSEvent, SQSHandler } from 'aws-lambda';
+import { expectTypeOf } from 'expect-type';
+import { Parallelizer, PARALLELIZER_THREADS, type Stats } from '@parallelizer/node';
+import {
+  createHandler,
+  processPartialResponse,
+  records,
+  type KafkaRecord,
+  type LambdaRecord,
+  type PartialResponse,
+  type SqsRecord,
+} from '@parallelizer/node/lambda';
+import type { Order } from './worker.js';
+
+const filePath = '/var/task/orders.js';
+
+// ---- Handlers are what @types/aws-lambda calls one
+
+export const sqs: SQSHandler = createHandler({ filePath, recordFunctionName: 'store' });
+export const kinesis: KinesisStreamHandler = createHandler({ filePath, processBatchFunctionName: 'storeAll', batchSize: 100 });
+export const dynamodb: DynamoDBStreamHandler = createHandler({ filePath, recordFunctionName: 'store', groupBy: (record) => record.identifier });
+export const msk: MSKHandler = createHandler({ filePath, recordFunctionName: 'store' });
+export const s3: S3Handler = createHandler({ filePath, recordFunctionName: 'store' });
+export const sqsResponse: Handler<SQSEvent, SQSBatchResponse> = createHandler({ filePath, recordFunctionName: 'store' });
+
+// ---- Options
+
+const handler = createHandler<KafkaRecord<Order>>({
+  filePath: new URL('file:///var/task/orders.js'),
+  recordFunctionName: 'store',
+  type: PARALLELIZER_THREADS,
+  timeout: 5_000,
+  retries: 1,
+  params: (event, context) => ({ table: event.table, request: context.awsRequestId }),
+  groupBy: (record) => {
+    expectTypeOf(record).toEqualTypeOf<KafkaRecord<Order>>();
+    return record.key;
+  },
+  deadlineMargin: 2_000,
+  reportBatchItemFailures: true,
+  onError: (error, failed) => {
+    expectTypeOf(error.code).toEqualTypeOf<string | number | undefined>();
+    expectTypeOf(failed).toEqualTypeOf<KafkaRecord<Order>[]>();
+  },
+});
+expectTypeOf(handler({})).resolves.toEqualTypeOf<PartialResponse>();
+expectTypeOf(handler.parallelizer.stats()).toEqualTypeOf<Stats>();
+expectTypeOf(handler.parallelizer.ready()).resolves.toEqualTypeOf<void>();
+
+// @ts-expect-error the module is missing
+createHandler({ recordFunctionName: 'store' });
+// @ts-expect-error no such option
+createHandler({ filePath, recordFunction: 'store' });
+// @ts-expect-error one handler, one pool
+createHandler({ id: 'a', filePath, recordFunctionName: 'store' });
+// @ts-expect-error milliseconds
+createHandler({ filePath, recordFunctionName: 'store', deadlineMargin: '1s' });
+
+// ---- With instances of one's own, typed or not
+
+const untyped = new Parallelizer({ filePath, processBatchFunctionName: 'storeAll' });
+const typed = new Parallelizer<typeof import('./lambda-worker.js'), 'storeAll'>({ filePath, processBatchFunctionName: 'storeAll' });
+const list = new Parallelizer([{ id: 'orders', filePath, processBatchFunctionName: 'storeAll' }]);
+export const own: SQSHandler = async (event, context) => {
+  await processPartialResponse(event, context, untyped);
+  await processPartialResponse(event, null, typed, { params: { table: 'orders' }, timeout: 1_000 });
+  return processPartialResponse<SqsRecord>(event, context, list, { id: 'orders', groupBy: (record) => record.groupKey });
+};
+// @ts-expect-error an instance is needed
+processPartialResponse({}, null, filePath);
+
+// ---- Records
+
+for (const record of records({})) {
+  expectTypeOf(record).toEqualTypeOf<LambdaRecord>();
+  expectTypeOf(record.groupKey).toEqualTypeOf<string | null>();
+  switch (record.source) {
+    case 'kafka':
+      expectTypeOf(record.identifier).toEqualTypeOf<{ partition: string; offset: number }>();
+      expectTypeOf(record.bytes).toEqualTypeOf<Buffer | null>();
+      expectTypeOf(record.headers['traceparent']).toEqualTypeOf<string | undefined>();
+      break;
+    case 'sqs':
+      expectTypeOf(record.identifier).toEqualTypeOf<string>();
+      expectTypeOf(record.value).toEqualTypeOf<string>();
+      expectTypeOf(record.json).toEqualTypeOf<any>();
+      break;
+    case 'dynamodb':
+      expectTypeOf(record.eventName).toEqualTypeOf<'INSERT' | 'MODIFY' | 'REMOVE'>();
+      // @ts-expect-error it has images, not bytes
+      record.bytes;
+      break;
+    case 's3':
+      expectTypeOf(record.value.size).toEqualTypeOf<number | null>();
+      break;
+  }
+  // @ts-expect-error as it was delivered
+  record.identifier = 'other';
+}
+expectTypeOf(records<SqsRecord<Order>>({})[0]?.json).toEqualTypeOf<Order | undefined>();
