@@ -20,7 +20,7 @@ const path = require('node:path');
 
 const directory = path.resolve(process.argv[2] ?? '.');
 const prepared = path.join(directory, '.setup');
-const python = path.join(prepared, 'venv', 'bin', 'python');
+const environment = path.join(prepared, 'venv');
 const name = path.basename(directory);
 
 /** @param {string} file @returns {string | null} its text, without what a `#` begins; `null` if there is no such file */
@@ -66,16 +66,24 @@ function installNodePackages() {
   run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund']);
 }
 
+/** An environment that lacks something is none: the example looks whether it is there. */
 function installPythonPackages() {
-  fs.rmSync(path.join(prepared, 'venv'), { recursive: true, force: true });
-  const makeEnvironment = () => succeeds('python3', '-m', 'venv', path.join(prepared, 'venv'));
+  fs.rmSync(environment, { recursive: true, force: true });
+  const obstacle = makePythonEnvironment();
+  if (obstacle) fs.rmSync(environment, { recursive: true, force: true });
+  return obstacle;
+}
+
+/** @returns {string | void} */
+function makePythonEnvironment() {
+  const makeEnvironment = () => succeeds('python3', '-m', 'venv', environment);
   if (!makeEnvironment()) {
     const obstacle = installDebianPackages(['python3', 'python3-venv']);
     if (obstacle) return `what it runs in Python needs python3 with its module venv. ${obstacle}`;
-    if (!makeEnvironment()) return `'python3 -m venv ${path.join(prepared, 'venv')}' fails; run it to see why`;
+    if (!makeEnvironment()) return `'python3 -m venv ${environment}' fails; run it to see why`;
   }
   try {
-    run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']);
+    run(path.join(environment, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']);
   } catch (error) {
     return `pip could not install the packages of requirements.txt: ${error.message}`;
   }
@@ -84,7 +92,7 @@ function installPythonPackages() {
 /** @param {string[]} packages @returns {string | void} */
 function installDebianPackages(packages) {
   const list = packages.join(' ');
-  if (!succeeds('dpkg-query', '--version')) return `Not Debian: install what its packages ${list} contain.`;
+  if (!succeeds('dpkg-query', '--version')) return `This is not Debian: install what Debian's packages ${list} hold.`;
 
   const missing = packages.filter((one) => !isInstalled(one));
   if (missing.length === 0) return;
