@@ -19,12 +19,14 @@ const { produce, TOPIC } = require('./topic.js');
 
 /** What the functions' time limit is set to. */
 const TIMEOUT = 60_000;
+/** Lambda's setting of this name, which it does not have unless one sets it. */
+const MAXIMUM_RETRY_ATTEMPTS = 10;
 
 /**
  * @typedef {object} Contender
  * @property {string} name
  * @property {string} store its URL
- * @property {EventSourceMapping} mapping
+ * @property {InstanceType<typeof EventSourceMapping>} mapping
  * @property {(Delivery & { killed: boolean })[]} deliveries
  */
 
@@ -50,15 +52,13 @@ async function ingest({ records, batchSize, workers, kill, storeUrl, signal, log
     const end = await produce(broker.kafka, records);
     log(`${records} records in the topic`);
 
-    const stores = { oneThread: storeUrl('one-thread'), workers: storeUrl('workers') };
-    const ownHandler = loadHandler(stores.workers, workers);
-    handler = ownHandler;
-    const size = handler.parallelizer.stats().workers.length;
-    const pidsOf = () => ownHandler.parallelizer.stats().workers.map(({ pid }) => pid);
-    await handler.parallelizer.ready();
-    const pidsBefore = pidsOf();
+    const [base, own] = [storeUrl('one-thread'), storeUrl('workers')];
+    const { parallelizer } = (handler = loadHandler(own, workers));
+    await parallelizer.ready();
+    const pidsBefore = pidsOf(parallelizer);
+    const size = pidsBefore.length;
 
-    const start = async (/** @type {string} */ name, /** @type {string} */ store, /** @type {Function} */ invoke) => {
+    const contend = (/** @type {string} */ name, /** @type {string} */ store, /** @type {Function} */ invoke) => {
       const mapping = new EventSourceMapping({
         kafka: broker.kafka,
         bootstrapServers: broker.address,
@@ -68,39 +68,15 @@ async function ingest({ records, batchSize, workers, kill, storeUrl, signal, log
         invoke: (event) => invoke(event, makeContext()),
       });
       contenders.push({ name, store, mapping, deliveries: [] });
-      await mapping.start();
     };
-    await Promise.all([
-      start('one thread', stores.oneThread, oneThread.makeHandler(stores.oneThread)),
-      start(`${size} ${size === 1 ? 'worker' : 'workers'}`, stores.workers, handler),
-    ]);
+    contend('one thread', base, oneThread.makeHandler(base));
+    contend(`${size} ${size === 1 ? 'worker' : 'workers'}`, own, handler);
+    await Promise.all(contenders.map(({ mapping }) => mapping.start()));
 
-    let killsLeft = kill;
-    const left = ({ deliveries }) => records - deliveries.reduce((sum, { completed }) => sum + completed, 0);
-    for (let round = 0; contenders.some((one) => left(one) > 0); round += 1) {
-      // Nobody always goes first.
-      for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
-        if (left(contender) === 0) continue;
-        signal?.throwIfAborted();
-        const delivering = contender.mapping.poll();
-        // Half way through, as far as the event before tells; the first one tells nothing.
-        const before = contender.deliveries.at(-1)?.milliseconds;
-        const victim = contender.store === stores.workers && before !== undefined && killsLeft > 0
-          ? await killBusyWorker(handler.parallelizer, delivering, before / 2)
-          : undefined;
-        const delivery = /** @type {Delivery} */ (await delivering);
-        if (victim !== undefined) {
-          killsLeft -= 1;
-          log(`killed process ${victim}: ${delivery.records - delivery.completed} of ${delivery.records} records come again`);
-        }
-        contender.deliveries.push({ ...delivery, killed: victim !== undefined });
-        const rate = Math.round((delivery.completed / delivery.milliseconds) * 1000);
-        log(`event ${contender.deliveries.length}, ${contender.name}: ${delivery.completed} records done, ${rate}/s`);
-      }
-    }
+    await deliverAll(contenders, { records, kill, parallelizer, signal, log });
 
-    const { restarts } = handler.parallelizer.stats();
-    const pidsAfter = pidsOf();
+    const { restarts } = parallelizer.stats();
+    const pidsAfter = pidsOf(parallelizer);
     await stopAll(contenders, handler);
     return {
       contenders: await Promise.all(contenders.map(async ({ name, store, deliveries }) => ({
@@ -108,11 +84,64 @@ async function ingest({ records, batchSize, workers, kill, storeUrl, signal, log
         deliveries,
         stored: await inspect(store, end),
       }))),
-      workers: { size, restarts, pidsBefore, pidsAfter },
+      workers: { restarts, pidsBefore, pidsAfter },
     };
   } finally {
     await stopAll(contenders, handler);
     await broker.stop();
+  }
+}
+
+/** @param {import('@parallelizer/node').Parallelizer} parallelizer */
+const pidsOf = (parallelizer) => parallelizer.stats().workers.map(({ pid }) => pid);
+
+/**
+ * Event by event in turn, until both functions have done with all records.
+ *
+ * @param {Contender[]} contenders the one with workers last
+ * @param {object} options
+ * @param {number} options.records
+ * @param {number} options.kill
+ * @param {import('@parallelizer/node').Parallelizer} options.parallelizer
+ * @param {AbortSignal} [options.signal]
+ * @param {(message: string) => void} options.log
+ */
+async function deliverAll(contenders, { records, kill, parallelizer, signal, log }) {
+  const withWorkers = contenders[contenders.length - 1];
+  const left = new Map(contenders.map((contender) => [contender, records]));
+  const attempts = new Map(contenders.map((contender) => [contender, 0]));
+  let kills = 0;
+
+  for (let round = 0; left.size > 0; round += 1) {
+    // Nobody always goes first.
+    for (const contender of round % 2 === 0 ? [...left.keys()] : [...left.keys()].reverse()) {
+      signal?.throwIfAborted();
+      const { name, mapping, deliveries } = contender;
+      const delivering = mapping.poll();
+      // Half way through, as far as the event before tells; the first one tells nothing.
+      const before = deliveries.at(-1)?.milliseconds;
+      const victim = contender === withWorkers && before !== undefined && kills < kill
+        ? await killBusyWorker(parallelizer, delivering, before / 2)
+        : undefined;
+      const delivery = /** @type {Delivery} */ (await delivering);
+      deliveries.push({ ...delivery, killed: victim !== undefined });
+
+      const again = delivery.records - delivery.completed;
+      const rate = Math.round((delivery.completed / delivery.milliseconds) * 1000);
+      log(`event ${deliveries.length}, ${name}: ${delivery.completed} records done, ${rate}/s`);
+      if (victim !== undefined) {
+        kills += 1;
+        log(`killed process ${victim} at it: ${again} of ${delivery.records} records come again`);
+      }
+
+      attempts.set(contender, delivery.completed > 0 ? 0 : (attempts.get(contender) ?? 0) + 1);
+      if (Number(attempts.get(contender)) > MAXIMUM_RETRY_ATTEMPTS) {
+        throw new Error(`${name}: has done nothing of an event, ${attempts.get(contender)} times`, { cause: delivery.error });
+      }
+      const rest = Number(left.get(contender)) - delivery.completed;
+      if (rest > 0) left.set(contender, rest);
+      else left.delete(contender);
+    }
   }
 }
 

@@ -116,7 +116,7 @@ function compare({ contenders, workers }, records) {
   for (const { name, deliveries, stored } of contenders) {
     const again = deliveries.reduce((sum, { redelivered }) => sum + redelivered, 0);
     const killed = deliveries.filter((delivery) => delivery.killed).length;
-    if (again > 0) console.log(`${name}: ${count(killed)} killed, ${count(again)} records delivered again`);
+    if (killed > 0) console.log(`${name}: ${count(killed)} killed, ${count(again)} records delivered again`);
     if (stored.complete && stored.rows === records) continue;
     console.error(`${name}: ${stored.rows} rows, which are not the ${records} records of the topic`);
     return false;
