@@ -4,7 +4,7 @@ const js = require('@eslint/js');
 const globals = require('globals');
 
 module.exports = [
-  { ignores: ['target/', '**/*.d.ts', 'benchmark/results/', '**/.setup/'] },
+  { ignores: ['dist/', '.tools/', 'target/', '**/*.d.ts', 'benchmark/results/', '**/.setup/'] },
   js.configs.recommended,
   {
     languageOptions: {
