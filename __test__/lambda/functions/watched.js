@@ -1,0 +1,3 @@
+'use strict';
+// A worker module that tells whether agent.js watches it.
+exports.isWatched = () => globalThis.agentIsThere === true;

@@ -1,0 +1,31 @@
+'use strict';
+// `npm run test:lambda [-- FILE…]`: the library inside of AWS's own runtime client, in a box with Lambda's limits.
+// Brings what that needs (see support/runtime-clients.js), then runs the test files here. What this machine cannot
+// have is said first, and the tests that need it are skipped.
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { root } = require('../support/helpers');
+const { CLIENTS, install } = require('./support/runtime-clients');
+
+async function main() {
+  const missing = await install();
+  for (const [name, reason] of Object.entries(missing)) {
+    console.log(`missing: ${CLIENTS[name] ? `AWS's runtime client ${CLIENTS[name].version}` : name}: ${reason}`);
+  }
+  const wanted = process.argv.slice(2);
+  const files = fs
+    .readdirSync(__dirname)
+    .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix))))
+    .map((name) => path.join(__dirname, name));
+  // One at a time: they measure shares of the machine, and most of it is theirs.
+  const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  process.exitCode = status ?? 1;
+}
+
+main();

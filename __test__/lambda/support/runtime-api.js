@@ -1,0 +1,136 @@
+'use strict';
+// The Lambda service as a function sees it: the Runtime API, on 127.0.0.1. The runtime client asks it for invocations
+// (GET …/invocation/next, answered when there is one) and posts what the handler returned. Knows nothing of processes.
+
+const http = require('node:http');
+const { randomUUID } = require('node:crypto');
+
+const VERSION = '2018-06-01';
+
+/**
+ * How an invocation ended: 'response', 'error' (the handler's, in `body`), 'timeout', or 'gone' (the environment ended
+ * before it answered).
+ * @typedef {{ status: string, body: any, requestId: string, milliseconds: number }} Outcome
+ */
+
+class RuntimeApi {
+  #server = http.createServer((request, response) => this.#receive(request, response));
+  /** Invocations that no runtime has asked for yet. */
+  #queue = [];
+  /** Requests of runtimes that wait for one. */
+  #waiting = new Set();
+  /** Invocations that a runtime works at, by request id. */
+  #running = new Map();
+  #whenAsked = [];
+  #timedOut = () => {};
+  /** What runtimes reported that could not even initialise. */
+  initErrors = [];
+
+  /** @param {() => void} timedOut called when an invocation has passed its deadline: Lambda would end the environment */
+  static async start(timedOut) {
+    const api = new RuntimeApi();
+    api.#timedOut = timedOut;
+    api.#server.keepAliveTimeout = 0;
+    await new Promise((resolve) => api.#server.listen(0, '127.0.0.1', resolve));
+    return api;
+  }
+
+  get address() {
+    return `127.0.0.1:${this.#server.address().port}`;
+  }
+
+  /** How many invocations could begin at once. */
+  get idle() {
+    return this.#waiting.size;
+  }
+
+  /** Resolves when a runtime is waiting: it has initialised, or answered. */
+  asked() {
+    return this.#waiting.size > 0 ? Promise.resolve() : new Promise((resolve) => this.#whenAsked.push(resolve));
+  }
+
+  /**
+   * @param {unknown} event
+   * @param {{ timeout?: number }} [options] of the function, in milliseconds
+   * @returns {Promise<Outcome>}
+   */
+  invoke(event, { timeout = 60_000 } = {}) {
+    return new Promise((settle) => {
+      this.#queue.push({ requestId: randomUUID(), payload: JSON.stringify(event), timeout, settle });
+      this.#handOut();
+    });
+  }
+
+  /** Ends what is under way: whoever worked at it is no more. */
+  environmentEnded() {
+    for (const request of this.#waiting) request.destroy();
+    this.#waiting.clear();
+    for (const requestId of [...this.#running.keys()]) this.#settle(requestId, 'gone', null);
+  }
+
+  close() {
+    this.environmentEnded();
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #handOut() {
+    for (const response of this.#waiting) {
+      const invocation = this.#queue.shift();
+      if (invocation === undefined) return;
+      this.#waiting.delete(response);
+      const { requestId, payload, timeout } = invocation;
+      const began = Date.now();
+      const timer = setTimeout(() => {
+        this.#settle(requestId, 'timeout', null);
+        this.#timedOut();
+      }, timeout);
+      this.#running.set(requestId, { ...invocation, began, timer });
+      response.writeHead(200, {
+        'Content-Type': 'application/json',
+        'Lambda-Runtime-Aws-Request-Id': requestId,
+        'Lambda-Runtime-Deadline-Ms': String(began + timeout),
+        'Lambda-Runtime-Invoked-Function-Arn': 'arn:aws:lambda:eu-central-1:123456789012:function:tested',
+        'Lambda-Runtime-Trace-Id': `Root=1-${requestId.slice(0, 8)}-${requestId.replaceAll('-', '').slice(-24)};Sampled=0`,
+      });
+      response.end(payload);
+    }
+  }
+
+  #settle(requestId, status, body) {
+    const invocation = this.#running.get(requestId);
+    if (invocation === undefined) return false;
+    this.#running.delete(requestId);
+    clearTimeout(invocation.timer);
+    invocation.settle({ status, body, requestId, milliseconds: Date.now() - invocation.began });
+    return true;
+  }
+
+  async #receive(request, response) {
+    if (request.url === `/${VERSION}/runtime/invocation/next`) {
+      response.once('close', () => this.#waiting.delete(response));
+      this.#waiting.add(response);
+      for (const resolve of this.#whenAsked.splice(0)) resolve();
+      this.#handOut();
+      return;
+    }
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = parsed(Buffer.concat(chunks).toString());
+    const [, requestId, status] = /\/invocation\/([^/]+)\/(response|error)$/.exec(request.url) ?? [];
+    if (request.url.endsWith('/init/error')) this.initErrors.push(body);
+    const isKnown = requestId === undefined || this.#settle(requestId, status, body);
+    response.writeHead(isKnown ? 202 : 400, { 'Content-Type': 'application/json' });
+    response.end('{"status":"OK"}');
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+module.exports = { RuntimeApi };
