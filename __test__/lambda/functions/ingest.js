@@ -1,0 +1,9 @@
+'use strict';
+// A complete handler: createHandler with the functions of store.js, as TEST_OPTIONS says.
+
+const { createHandler } = require('@parallelizer/node/lambda');
+
+exports.handler = createHandler({
+  filePath: `${__dirname}/store.js`,
+  ...JSON.parse(process.env.TEST_OPTIONS ?? '{ "recordFunctionName": "storeOne" }'),
+});
