@@ -23,6 +23,12 @@ const { isTransfer } = require('./transfer');
 const recordCodec = () => require('./record-codec');
 const v8Codec = () => require('./v8-codec');
 
+/** Loads the rest, while there are descriptors to open files with; a long-lived process may use them all up later. */
+function loadAll() {
+  recordCodec();
+  v8Codec();
+}
+
 /** Encodings, as `src/wire` numbers them. */
 const LATIN1 = 0;
 const UTF8 = 1;
@@ -496,4 +502,5 @@ module.exports = {
   isLong,
   pushRecordsInSteps,
   sizeOf,
+  loadAll,
 };

@@ -12,7 +12,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { StringDecoder } = require('node:string_decoder');
 const { setTimeout: sleep } = require('node:timers/promises');
 const {
-  ERROR_TREE, FAILED, LATIN1, SKIPPED, WATCHED, decodeValues, encodeValues, isLong, pushClone, pushRecordsInSteps, sizeOf,
+  ERROR_TREE, FAILED, LATIN1, SKIPPED, WATCHED, decodeValues, encodeValues, isLong, loadAll, pushClone, pushRecordsInSteps, sizeOf,
   valuesOf,
 } = require('./codec');
 const { spareableCpus, workerHeapMegabytes } = require('./cpus');
@@ -171,6 +171,8 @@ class WorkerPool {
         this.#closed?.resolve();
       },
     }, this.#initParts());
+    // While workers start there is time, and an unused instance keeps no process alive.
+    setImmediate(loadAll).unref();
   }
 
   /**
