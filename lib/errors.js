@@ -167,6 +167,11 @@ function lastLines(stderr) {
   return lines.join('\n').slice(-STDERR_CHARACTERS_IN_MESSAGE);
 }
 
+/** Of a worker whose Node did not get as far as to run anything. */
+const SILENCE =
+  'its Node had not begun to run, as when the system refuses it threads: use fewer workers, or raise the limit of ' +
+  'processes and threads (ulimit -u)';
+
 /**
  * Why a worker may have ended so, and what helps.
  * @param {number | null} exitCode @param {string | null} signal @param {boolean} duringBoot
@@ -202,15 +207,17 @@ function exitAdvice(exitCode, signal, duringBoot) {
  * @param {string | null} [details.signal]
  * @param {string} [details.stderr] the last lines that it wrote
  * @param {boolean} [details.duringBoot] it never became ready
+ * @param {boolean} [details.silent] it was killed since it never began to run
  * @param {string} [details.what] the work that it took along, such as `sub-batch 3`
  * @returns {ParallelizerError & ExitDetails}
  */
-function workerExited({ pid = null, exitCode = null, signal = null, stderr = '', duringBoot = false, what }) {
+function workerExited({ pid = null, exitCode = null, signal = null, stderr = '', duringBoot = false, silent = false, what }) {
   const how =
     signal !== null ? `was ended by ${signal}` : exitCode !== null ? `exited with code ${exitCode}` : 'ended';
   let when = duringBoot ? ' before it was ready' : '';
   if (what !== undefined) when += duringBoot ? ` to run ${what}` : ` while it ran ${what}`;
-  let message = `a worker${pid === null ? '' : ` (pid ${pid})`} ${how}${when}; ${exitAdvice(exitCode, signal, duringBoot)}`;
+  const advice = silent ? SILENCE : exitAdvice(exitCode, signal, duringBoot);
+  let message = `a worker${pid === null ? '' : ` (pid ${pid})`} ${how}${when}; ${advice}`;
   const tail = lastLines(stderr);
   if (tail !== '') message += `\nThe last lines of its stderr:\n${tail}`;
   return Object.assign(new ParallelizerError('ERR_PARALLELIZER_WORKER_EXITED', message), {

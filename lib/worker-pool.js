@@ -80,6 +80,7 @@ const CHEAP = 256;
  * @property {string} [message]
  * @property {string | null} [loadError] a flattened error: the user's module did not load
  * @property {string | null} [protocol] what it sent that is no frame
+ * @property {boolean} [silent] it was killed since it never began to run
  */
 
 /**

@@ -4,8 +4,8 @@
  * The first thing that runs in a worker process: connects to the parent, then serves.
  *
  * 1. The parent starts `node -e` with a constant script that loads the addon and compiles this source out of it.
- * 2. The channel is taken over; from then on this process ends when its parent does. The parent's `Init` frame is in
- *    the socket already and is read without a turn of the event loop.
+ * 2. The channel is taken over; from then on this process ends when its parent does. A first frame says that it runs.
+ *    The parent's `Init` frame is in the socket already and is read without a turn of the event loop.
  * 3. What `-e` leaves behind is removed, so that the user's module finds what any module finds.
  * 4. The module is loaded; `Ready` or `LoadFailed` is sent.
  * 5. `Stop` ends the process, `exit` handlers included. Whatever ends it, results that are there are written out.
@@ -13,7 +13,7 @@
  * Starts in every worker, so it loads nothing before it is needed.
  */
 
-const { INIT } = require('../frames');
+const { BEGUN, INIT } = require('../frames');
 const { PART_FIELDS } = require('../codec');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
@@ -41,6 +41,8 @@ function boot(native, nodeRequire, load) {
     served?.flush();
     channel.drain(DRAIN);
   });
+  // That this process runs: whoever is left without threads by the system never gets here.
+  channel.send(BEGUN, 0, 0, 0, []);
   channel.poll();
 
   /** @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasPage */

@@ -1,7 +1,7 @@
 //! What carries calls to workers and results back: the one contract that every kind of worker fulfils.
 //!
-//! A carrier moves things; it decides nothing. It reports what happens to its pool: `worker_ready`,
-//! `load_failed`, `answered`, `begun`, `worker_memory`, `worker_gone`.
+//! A carrier moves things; it decides nothing. It reports what happens to its pool: `worker_alive`,
+//! `worker_ready`, `load_failed`, `answered`, `begun`, `worker_memory`, `worker_gone`.
 
 use std::io;
 
@@ -28,6 +28,10 @@ pub(super) trait Carrier {
     fn stop(&self, worker: WorkerId);
     /// Ends a worker, whatever it does.
     fn kill(&self, worker: WorkerId);
+    /// The same to one that has given no sign of life. For carriers whose workers give one.
+    fn kill_silent(&self, worker: WorkerId) {
+        self.kill(worker);
+    }
     /// Hands in what has come from this worker and was not looked at.
     fn catch_up(&self, worker: WorkerId);
     /// The number of the call that this worker began last; 0 before the first.

@@ -35,6 +35,12 @@ use crate::wire::{PART_FAILED, PART_SKIPPED, PartHeader};
 /// How long the work of one frame should take, where its cost is known.
 const TARGET: Duration = Duration::from_millis(1);
 
+/// How long a process may run before its first line of JavaScript has. That takes some tens of milliseconds of one CPU:
+/// of which there may be a few hundredths, that other workers and what users preload want too.
+fn boot_limit(workers: usize) -> Duration {
+    Duration::from_secs(30) + Duration::from_millis(250) * workers as u32
+}
+
 /// Everything that a pool is told when it is made. Durations are milliseconds, sizes bytes; 0 is "none".
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -373,6 +379,7 @@ impl PoolState {
             target: TARGET,
             concurrency: config.concurrency,
             lazy: config.lazy,
+            boot_limit: config.process.is_some().then(|| boot_limit(config.workers)),
         });
         let state = Rc::new(PoolState {
             environment: environment.clone(),
@@ -465,6 +472,10 @@ impl PoolState {
             Action::Kill { worker } => {
                 self.event(worker, "kill", &serde_json::Value::Null);
                 self.carrier().kill(worker);
+            }
+            Action::KillSilent { worker } => {
+                self.event(worker, "silent", &serde_json::Value::Null);
+                self.carrier().kill_silent(worker);
             }
             Action::Settle { job, calls, outcome } => {
                 let (name, detail) = self.describe(outcome);
@@ -590,6 +601,10 @@ impl PoolState {
     pub(super) fn load_failed(&self, worker: WorkerId) {
         self.event(worker, "loadFailed", &serde_json::Value::Null);
         self.engine.borrow_mut().load_failed(worker);
+    }
+
+    pub(super) fn worker_alive(&self, worker: WorkerId) {
+        self.engine.borrow_mut().alive(worker);
     }
 
     pub(super) fn begun(&self, worker: WorkerId, mark: u32) {

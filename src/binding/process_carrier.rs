@@ -77,6 +77,8 @@ struct Fate {
     exit: Option<Json>,
     load_error: Option<String>,
     protocol: Option<String>,
+    /// It was killed since it gave no sign of life.
+    silent: bool,
 }
 
 impl ProcessCarrier {
@@ -258,6 +260,8 @@ impl ProcessCarrier {
             }
             Kind::Reply => self.handle_reply(pool, worker, frame)?,
             Kind::Begun => {
+                // Its first one has 0: it has begun no call, and runs.
+                pool.worker_alive(worker);
                 self.with(worker, |link| link.mark = header.seq);
                 pool.begun(worker, header.seq);
             }
@@ -425,6 +429,11 @@ impl Carrier for ProcessCarrier {
         }
     }
 
+    fn kill_silent(&self, worker: WorkerId) {
+        self.with(worker, |link| link.fate.silent = true);
+        self.kill(worker);
+    }
+
     fn catch_up(&self, worker: WorkerId) {
         self.read(worker, usize::MAX);
     }
@@ -443,6 +452,7 @@ impl Carrier for ProcessCarrier {
             let mut fate = link.fate.exit.clone().unwrap_or_else(|| json!({}));
             fate["loadError"] = link.fate.load_error.clone().into();
             fate["protocol"] = link.fate.protocol.clone().into();
+            fate["silent"] = link.fate.silent.into();
             fate
         });
         fate.or_else(|| self.unborn.borrow().get(&worker).cloned())

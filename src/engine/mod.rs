@@ -26,8 +26,9 @@
 //!
 //! # The life of a worker
 //!
-//! 1. `Starting`: spawned, loading the user's module. It gets at most one call ahead, of a job that has one for
-//!    each worker.
+//! 1. `Starting`: spawned, loading the user's module, which may take as long as it likes. It gets at most one call
+//!    ahead, of a job that has one for each worker. It is killed when nothing shows in time that it runs at all: Node
+//!    waits for ever for threads that the system has refused it.
 //! 2. `Ready`: it gets chunks. Out of it leads one of three ways:
 //! 3. `Stopping`: asked to exit, nothing in flight. It is killed when it has not gone in time.
 //! 4. `Dying`: killed. What its channel still holds counts, until
@@ -112,6 +113,8 @@ pub struct Config {
     pub concurrency: u32,
     /// Whether workers start at the first submission instead of at [`Engine::start`].
     pub lazy: bool,
+    /// How long one may take to its first sign of life ([`Engine::alive`]). `None`: they give none.
+    pub boot_limit: Option<Duration>,
 }
 
 /// What is submitted.
@@ -213,6 +216,8 @@ pub enum Action {
     Stop { worker: WorkerId },
     /// Kill the worker.
     Kill { worker: WorkerId },
+    /// Kill the worker, which has not given any sign of life.
+    KillSilent { worker: WorkerId },
     /// Tell the callers.
     Settle { job: JobId, calls: Range<u32>, outcome: Outcome },
     /// What [`Engine::await_ready`] waited for has come, or cannot.

@@ -247,6 +247,13 @@ impl Engine {
 
     // ---- What happened ---------------------------------------------------------------------------------
 
+    /// The worker runs, and is about to load the user's module.
+    pub fn alive(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.silent = None;
+        }
+    }
+
     /// The worker has loaded the user's module.
     pub fn ready(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
@@ -1117,7 +1124,18 @@ impl Engine {
                 return;
             }
             Phase::Ready => worker.quiet = Some(worker.quiet.map_or(Duration::ZERO, |quiet| quiet + step)),
-            Phase::Starting | Phase::Dying => return,
+            Phase::Starting => {
+                if let (Some(silent), Some(limit)) = (&mut worker.silent, self.config.boot_limit) {
+                    *silent += step;
+                    if *silent >= limit {
+                        worker.silent = None;
+                        // It goes on as one that starts, so that its end counts as a failed boot.
+                        self.actions.push_back(Action::KillSilent { worker: id });
+                    }
+                }
+                return;
+            }
+            Phase::Dying => return,
         }
         let mut timed_out = Vec::new();
         let mut seqs = Vec::new();
@@ -1208,7 +1226,12 @@ impl Engine {
                         }
                     }
                 }
-                Phase::Starting | Phase::Dying => {}
+                Phase::Starting => {
+                    if let (Some(silent), Some(limit)) = (worker.silent, self.config.boot_limit) {
+                        want(limit.saturating_sub(silent), limit);
+                    }
+                }
+                Phase::Dying => {}
             }
         }
         if !self.backoff.is_zero() && (self.waiting > 0 || self.ready_awaited) {

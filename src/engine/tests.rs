@@ -22,6 +22,7 @@ fn config(workers: usize) -> Config {
         target: MS,
         concurrency: 1,
         lazy: false,
+        boot_limit: None,
     }
 }
 
@@ -198,6 +199,11 @@ impl World {
                     fake.stopping = true;
                 }
                 Action::Kill { worker } => self.workers.get_mut(&worker).unwrap().killed = true,
+                Action::KillSilent { worker } => {
+                    let fake = self.workers.get_mut(&worker).unwrap();
+                    assert!(!fake.booted, "it had shown that it runs");
+                    fake.killed = true;
+                }
                 Action::Settle { job, calls, outcome } => {
                     for call in calls {
                         self.settle(job, call, Settled::Ended(outcome));
@@ -593,6 +599,27 @@ fn where_others_work_boots_that_fail_come_ever_more_seldom() {
     world.boot_all();
     world.run_to_end();
     assert_eq!(world.outcome(job, 1), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn a_worker_without_a_sign_of_life_is_killed_as_one_that_does_not_boot() {
+    let mut world = World::new(Config { boot_limit: Some(1000 * MS), ..config(1) });
+    let job = world.calls(1);
+    let first = world.worker(0).unwrap();
+    world.pass(950 * MS);
+    assert!(!world.workers[&first].killed);
+    world.pass(100 * MS);
+    assert!(world.workers[&first].killed);
+    world.die(first);
+    world.pass(500 * MS);
+    // The next one runs, and takes long to load.
+    let second = world.worker(0).unwrap();
+    world.engine.alive(second);
+    world.pass(5000 * MS);
+    assert!(!world.workers[&second].killed);
+    world.boot(second);
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
 }
 
 #[test]
@@ -1277,14 +1304,15 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 fn configs() -> impl Strategy<Value = Config> {
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     (1usize..4, prop::option::of(1u64..5), flags, 0u64..300, 1u32..4).prop_map(
-        |(workers, max_calls, (memory, idle, lazy), grace, concurrency)| Config {
+        |(workers, max_calls, (memory, idle, lazy, boot), grace, concurrency)| Config {
             max_calls_per_worker: max_calls,
             max_worker_memory: memory.then_some(1000),
             idle_timeout: idle.then_some(200 * MS),
             grace: grace as u32 * MS,
             lazy,
+            boot_limit: boot.then_some(500 * MS),
             concurrency,
             ..config(workers)
         },

@@ -53,6 +53,8 @@ pub(super) struct Worker {
     pub(super) recalled_from: Option<u32>,
     /// Whether it can be told so.
     pub(super) hears_recalls: bool,
+    /// How long it has given no sign of life; `None` once it has, or has been killed for it.
+    pub(super) silent: Option<Duration>,
 }
 
 /// A chunk that was sent and is not wholly answered.
@@ -127,6 +129,7 @@ impl Worker {
             quiet: None,
             recalled_from: None,
             hears_recalls: true,
+            silent: Some(Duration::ZERO),
         }
     }
 
