@@ -9,6 +9,13 @@ const { lambdaTest, startEnvironment } = require('./support/environment');
 const LARGE = 2 ** 20;
 const fine = (...responses) => ({ responses, errors: [] });
 
+lambdaTest('a worker that was left without threads as it started is replaced once nothing is heard of it', { boxed: true }, async (t) => {
+  const lambda = await startEnvironment(t, { handler: 'limits.threads', boxed: true, megabytes: 3538 });
+  const { wasStuck, answer } = await lambda.respond({}, { timeout: 100_000 });
+  assert.ok(wasStuck, 'the case is set up');
+  assert.deepEqual(answer, fine(1));
+});
+
 for (const type of ['child-process', 'worker-threads']) {
   const start = (t, handler, options = {}) =>
     startEnvironment(t, { handler: `limits.${handler}`, megabytes: 3538, env: { TEST_OPTIONS: JSON.stringify({ type }) }, ...options });

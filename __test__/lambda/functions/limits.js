@@ -66,8 +66,8 @@ exports.descriptors = async () => {
   return { held: held.length, large, ...said };
 };
 
-exports.processes = async () => {
-  await warm.ready();
+/** Starts processes until the system refuses one more. */
+async function holdProcesses() {
   // A shell is quick at it, and its children outlive it; the last few are started one by one.
   const shell = spawn('sh', ['-c', 'for i in $(seq 900); do sleep 1000 > /dev/null & echo $!; done'], { stdio: ['ignore', 'pipe', 'ignore'] });
   let output = '';
@@ -80,13 +80,13 @@ exports.processes = async () => {
     if (child.pid === undefined) [refused] = await once(child, 'error');
     else held.push(child.pid);
   }
-  const large = await attempt(warm, [echo(LARGE), echo(LARGE)]);
-  const said = await trials(async () => {
-    for (const pid of held) process.kill(pid, 'SIGKILL');
-    while (held.some(isThere)) await sleep(5);
-  });
-  return { held: held.length, refused: refused.code, large, ...said };
-};
+  return { held, refused: refused.code };
+}
+
+async function end(pids) {
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+  while (pids.some(isThere)) await sleep(5);
+}
 
 function isThere(pid) {
   try {
@@ -95,6 +95,28 @@ function isThere(pid) {
     return false;
   }
 }
+
+exports.processes = async () => {
+  await warm.ready();
+  const { held, refused } = await holdProcesses();
+  const large = await attempt(warm, [echo(LARGE), echo(LARGE)]);
+  const said = await trials(() => end(held));
+  return { held: held.length, refused, large, ...said };
+};
+
+// Room for a process and some of its threads: Node then waits for ever for the others, before it runs anything.
+exports.threads = async () => {
+  const { held } = await holdProcesses();
+  await end(held.splice(-4));
+  const cold = new Parallelizer({ ...options, parallelization: 1 });
+  const pending = attempt(cold, [echo(1)]);
+  while (cold.stats().workers.every(({ pid }) => pid === null)) await sleep(5);
+  const [{ pid }] = cold.stats().workers;
+  await sleep(1000);
+  const wasStuck = cold.stats().workers.some((worker) => worker.pid === pid && worker.state === 'starting');
+  await end(held);
+  return { wasStuck, answer: await pending };
+};
 
 exports.libuv = async () => {
   const fifo = `${process.env.TEST_TMP}/fifo`;

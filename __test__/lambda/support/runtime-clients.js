@@ -68,7 +68,7 @@ async function build(client) {
     cwd: prefix,
     env: { ...process.env, ...headers(), MAKEFLAGS: '-j2' },
     maxBuffer: 2 ** 26,
-    timeout: 15 * 60_000,
+    timeout: 30 * 60_000,
   });
   if (!isBuilt(client)) throw new Error(`npm installed aws-lambda-ric ${client.version} without building it: its install scripts are disabled`);
 }
