@@ -12,7 +12,12 @@ import type { LogEntry, Parallelizer, ParallelizerError, ParallelizerList, Paral
 
 export type RecordSource = 'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns';
 
-/** What every record has. Everything but `raw` is decoded when it is asked for, and kept. */
+/**
+ * What every record has. Everything but `raw` is decoded when it is asked for, and kept.
+ *
+ * A record also has the fields that it has in the event (`messageId`, `body`, `kinesis`, `dynamodb`, `Sns`, `s3`, …), so
+ * that functions written for these go on working; but for `key`, `value` and `headers` of Kafka, which are decoded.
+ */
 interface AnyRecord<TSource extends RecordSource, TIdentifier, TRaw> {
   readonly source: TSource;
   /** What a partial batch response calls this record (`itemIdentifier`). */
@@ -27,6 +32,9 @@ interface AnyRecord<TSource extends RecordSource, TIdentifier, TRaw> {
   /** The record as it stood in the event: all that travels to a worker. */
   readonly raw: TRaw;
 }
+
+/** Fields of the record in the event, under their names. */
+type OwnFields<TRaw, TNames extends keyof TRaw> = { readonly [TName in TNames]: TRaw[TName] };
 
 /** A record whose payload is bytes or text. */
 interface PayloadRecord<TValue> {
@@ -44,7 +52,8 @@ interface PayloadRecord<TValue> {
 
 /** Amazon MSK and self-managed Apache Kafka. */
 export interface KafkaRecord<TValue = any>
-  extends AnyRecord<'kafka', { partition: string; offset: number }, RawKafkaRecord>, PayloadRecord<TValue> {
+  extends AnyRecord<'kafka', { partition: string; offset: number }, RawKafkaRecord>, PayloadRecord<TValue>,
+    OwnFields<RawKafkaRecord, 'timestampType'> {
   /** Topic and partition: `'orders-0'`. */
   readonly groupKey: string;
   readonly topic: string;
@@ -58,14 +67,17 @@ export interface KafkaRecord<TValue = any>
 }
 
 /** Amazon SQS. `groupKey` is the message group in a FIFO queue, else `null`. */
-export interface SqsRecord<TValue = any> extends AnyRecord<'sqs', string, RawSqsRecord>, PayloadRecord<TValue> {
+export interface SqsRecord<TValue = any>
+  extends AnyRecord<'sqs', string, RawSqsRecord>, PayloadRecord<TValue>,
+    OwnFields<RawSqsRecord, 'messageId' | 'body' | 'attributes' | 'eventSourceARN'> {
   readonly bytes: Buffer;
   readonly value: string;
 }
 
 /** Amazon Kinesis Data Streams, with and without enhanced fan-out; aggregates of the Kinesis Producer Library stay whole. */
 export interface KinesisRecord<TValue = any>
-  extends AnyRecord<'kinesis', string, RawKinesisRecord>, PayloadRecord<TValue> {
+  extends AnyRecord<'kinesis', string, RawKinesisRecord>, PayloadRecord<TValue>,
+    OwnFields<RawKinesisRecord, 'kinesis' | 'eventID' | 'eventSourceARN'> {
   /** The shard: `'shardId-000000000006'`. */
   readonly groupKey: string;
   readonly partitionKey: string;
@@ -74,7 +86,8 @@ export interface KinesisRecord<TValue = any>
 }
 
 /** Amazon SNS. */
-export interface SnsRecord<TValue = any> extends AnyRecord<'sns', string, RawSnsRecord>, PayloadRecord<TValue> {
+export interface SnsRecord<TValue = any>
+  extends AnyRecord<'sns', string, RawSnsRecord>, PayloadRecord<TValue>, OwnFields<RawSnsRecord, 'Sns'> {
   readonly groupKey: null;
   readonly subject: string | null;
   readonly bytes: Buffer;
@@ -88,7 +101,8 @@ export interface SnsRecord<TValue = any> extends AnyRecord<'sns', string, RawSns
 export type DynamoDbItem = { [attribute: string]: any };
 
 /** Amazon DynamoDB streams. */
-export interface DynamoDbRecord<TItem = DynamoDbItem> extends AnyRecord<'dynamodb', string, RawDynamoDbRecord> {
+export interface DynamoDbRecord<TItem = DynamoDbItem>
+  extends AnyRecord<'dynamodb', string, RawDynamoDbRecord>, OwnFields<RawDynamoDbRecord, 'dynamodb' | 'eventSourceARN'> {
   /** The stream: an event has records of one shard only, and they do not name it. */
   readonly groupKey: string;
   readonly eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
@@ -106,7 +120,7 @@ export interface DynamoDbRecord<TItem = DynamoDbItem> extends AnyRecord<'dynamod
 }
 
 /** Amazon S3 notifications. `identifier` is `'bucket/key'`, with `?versionId=…` where there is one. */
-export interface S3Record extends AnyRecord<'s3', string, RawS3Record> {
+export interface S3Record extends AnyRecord<'s3', string, RawS3Record>, OwnFields<RawS3Record, 's3' | 'eventTime'> {
   readonly groupKey: null;
   readonly eventName: string;
   readonly value: {

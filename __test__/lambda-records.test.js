@@ -52,6 +52,16 @@ test('Kafka: a record without a value (a tombstone)', () => {
   }
 });
 
+for (const source of ['kafka', 'sqs', 'kinesis', 'dynamodb', 's3', 'sns']) {
+  test(`${source}: what a record has in the event it has here, unless that is decoded`, () => {
+    const raw = make[source](r, { payload: { n: 1 } });
+    const [record] = records(eventOf(source, [raw]));
+    for (const name of Object.keys(raw).filter((name) => !(source === 'kafka' && ['key', 'value', 'headers'].includes(name)))) {
+      assert.equal(record[name], raw[name], name);
+    }
+  });
+}
+
 test('SQS: no order in a standard queue, not even where messages have a group', () => {
   const raws = [make.sqs(r, { payload: { n: 1 } }), make.sqs(r, { payload: [2] })];
   raws[1].attributes.MessageGroupId = 'tenant-7';

@@ -391,6 +391,29 @@ const CLASSES = {
   sns: SnsRecord,
 };
 
+/** Fields that records have in events, besides those above: functions that were written for these find them. */
+const OWN_FIELDS = {
+  kafka: ['timestampType'],
+  sqs: ['messageId', 'receiptHandle', 'body', 'attributes', 'messageAttributes', 'md5OfBody', 'md5OfMessageAttributes'],
+  kinesis: ['kinesis', 'eventID', 'eventName', 'eventVersion', 'invokeIdentityArn'],
+  dynamodb: ['dynamodb', 'eventID', 'eventVersion', 'userIdentity'],
+  s3: ['s3', 'eventTime', 'eventVersion', 'userIdentity', 'requestParameters', 'responseElements', 'glacierEventData'],
+  sns: ['Sns', 'EventSource', 'EventVersion', 'EventSubscriptionArn'],
+};
+const COMMON_FIELDS = ['eventSource', 'eventSourceARN', 'awsRegion'];
+
+for (const [source, fields] of Object.entries(OWN_FIELDS)) {
+  for (const name of [...fields, ...COMMON_FIELDS]) {
+    Object.defineProperty(CLASSES[/** @type {Source} */ (source)].prototype, name, {
+      /** @this {LambdaRecord} */
+      get() {
+        return this.raw[name];
+      },
+      configurable: true,
+    });
+  }
+}
+
 /**
  * @param {Source} source @param {readonly unknown[]} raws
  * @returns {LambdaRecord[]}
