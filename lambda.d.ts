@@ -339,8 +339,12 @@ export interface Handler {
  *   took along, and what had not been done when the invocation was about to end; with it the rest of its group. Nothing
  *   else: with `recordFunctionName` a death costs one record, with `processBatchFunctionName` one sub-batch.
  * - S3 and SNS have no such answer: if anything is not done, the handler throws, and Lambda sends the event again.
+ * - When the answer is given, no function works on the event any more: what had not stopped by itself within half of the
+ *   time that was left is killed with its worker: it cannot go on after a freeze.
  *
  * Lambda heeds the answer only if the event source mapping has `ReportBatchItemFailures` in its `FunctionResponseTypes`.
+ * A tumbling window wants a `state` beside it: use `processPartialResponse`, and add that to what it gives. `maxQueue` has
+ * to have room for an event: with `recordFunctionName` each of its records waits by itself.
  *
  * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION`
  *
