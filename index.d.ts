@@ -627,6 +627,9 @@ type ResponseById<TModules, TId> =
  * });
  */
 export declare const Parallelizer: {
+  // First and last: after a mistake, compilers tell of the last signature, and go on with what the first one makes.
+  /** @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` */
+  new (options: ParallelizerOptions): Parallelizer;
   /** @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` */
   new (options: readonly ParallelizerListOptions[]): ParallelizerList;
   /**
@@ -640,7 +643,6 @@ export declare const Parallelizer: {
    * ]);
    */
   new <TModules extends ModuleTable<TModules>>(options: readonly ParallelizerListOptions<TModules>[]): ParallelizerList<TModules>;
-  // Last, since what compilers say of a mistake is what they say of the last one.
   /** @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` */
   new <TModule = any, TName extends BatchFunctionName<TModule> = BatchFunctionName<TModule>>(
     options: ParallelizerOptions<TName>,

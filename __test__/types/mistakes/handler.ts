@@ -6,7 +6,7 @@ type Worker = typeof import('../single.js');
 const filePath = '/var/task/single.js';
 const parallelizer = new Parallelizer<Worker>({ filePath, processBatchFunctionName: 'batchProcessor' });
 
-new Parallelizer<Worker>({ filePath, processBatchFunctionName: 'batchProcesor' });
+new Parallelizer<Worker>({ filePath, processBatchFunctionName: 'batchProcesor' }).run([1]);
 
 parallelizer.run([{ id: 1, amount: 1 }], { dryRun: false });
 
