@@ -76,8 +76,8 @@ async function errorIn(folder, prelude = '') {
 /** The code block of the README whose first line is `// name`. @param {string} name */
 function fromReadme(name) {
   const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8');
-  const found = readme.match(/^```js\n[^]*?^```$/gm)?.find((block) => block.startsWith(`\`\`\`js\n// ${name}\n`));
-  assert.ok(found, `README.md has a block of JavaScript that begins with "// ${name}"`);
+  const found = readme.match(/^```[jt]s\n[^]*?^```$/gm)?.find((block) => block.slice(6).startsWith(`// ${name}\n`));
+  assert.ok(found, `README.md has a block of code that begins with "// ${name}"`);
   return found.split('\n').slice(1, -1).join('\n') + '\n';
 }
 
