@@ -6,21 +6,18 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { execFileSync } = require('node:child_process');
 const { before, test } = require('node:test');
 
-const { root } = require('./support/helpers');
+const { packHere } = require('./support/packages');
 
-/** What `npm publish` would send. */
+/** What is published: the root package, without the addons. */
 let tarball;
 
-before(() => {
+before(async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-test-'));
   try {
-    const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', directory];
-    execFileSync('npm', args, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
-    const [name] = fs.readdirSync(directory);
-    tarball = fs.readFileSync(path.join(directory, name));
+    const [rootPackage] = await packHere(directory);
+    tarball = fs.readFileSync(rootPackage.tarball);
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });
   }
