@@ -8,9 +8,19 @@ const { test } = require('node:test');
 
 const { root } = require('./support/helpers');
 
-const documents = ['.', 'docs', 'benchmark', 'examples']
-  .flatMap((folder) => fs.readdirSync(path.join(root, folder), { recursive: folder !== '.' }).map((name) => path.join(folder, String(name))))
-  .filter((name) => name.endsWith('.md') && !name.includes('node_modules'));
+/** What is installed has documents of its own, and links that lead in circles. */
+const INSTALLED = ['node_modules', '.setup'];
+
+/** @param {string} folder @param {boolean} deep @returns {string[]} */
+function documentsIn(folder, deep) {
+  return fs.readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const name = path.join(folder, entry.name);
+    if (entry.isDirectory()) return deep && !INSTALLED.includes(entry.name) ? documentsIn(name, deep) : [];
+    return name.endsWith('.md') ? [name] : [];
+  });
+}
+
+const documents = [...documentsIn('.', false), ...['docs', 'benchmark', 'examples'].flatMap((folder) => documentsIn(folder, true))];
 
 /** What a heading is called in a link, as GitHub has it. @param {string} heading */
 const anchorOf = (heading) => heading.trim().toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');
