@@ -33,7 +33,14 @@ async function startBroker({ topic }) {
 
   return {
     address,
-    kafka: new Kafka({ clientId: 'kafka-ingest', brokers: address.split(','), logLevel: logLevel.WARN, logCreator }),
+    kafka: new Kafka({
+      clientId: 'kafka-ingest',
+      brokers: address.split(','),
+      // A broker on loopback that takes longer is on a busy machine.
+      connectionTimeout: 10_000,
+      logLevel: logLevel.WARN,
+      logCreator,
+    }),
     stop: async () => {
       child.stdin.end();
       await exited;
