@@ -43,10 +43,12 @@ const ENVIRONMENT = {
   AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
 };
 
-/** @param {string} option @param {string} text @param {number} least */
-function wholeNumber(option, text, least) {
+/** @param {string} option @param {string} text @param {number} least @param {number} most */
+function wholeNumber(option, text, least, most) {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < least) throw new RangeError(`--${option}: ${text} is no whole number of at least ${least}`);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`--${option}: ${text} is no whole number from ${least} to ${most}`);
+  }
   return value;
 }
 
@@ -60,10 +62,10 @@ function readOptions() {
       out: { type: 'string' },
     },
   });
-  const sizes = values.sizes?.split(',').map((text) => wholeNumber('sizes', text, 128)) ?? (values.quick ? QUICK_SIZES : SIZES);
+  const sizes = values.sizes?.split(',').map((text) => wholeNumber('sizes', text, SIZES[0], SIZES[SIZES.length - 1])) ?? (values.quick ? QUICK_SIZES : SIZES);
   return {
     sizes: [...new Set(sizes)].sort((left, right) => left - right),
-    rounds: values.rounds === undefined ? (values.quick ? 1 : 3) : wholeNumber('rounds', values.rounds, 1),
+    rounds: values.rounds === undefined ? (values.quick ? 1 : 3) : wholeNumber('rounds', values.rounds, 1, 100),
     settings: values.quick ? QUICK : FULL,
     out: values.out ?? (values.quick ? undefined : path.join(__dirname, 'results')),
     fresh: values.fresh,
@@ -127,7 +129,7 @@ function writeResults(directory, { machine: where, settings, rows, warning, ...m
     const name = title(settings);
     fs.writeFileSync(path.join(directory, svg), sizeChart({ title: name, rows: rows.filter((row) => row.work === work) }));
     text.push('', `## ${name}`, '', `![duration and cost by memory size](${svg})`, '', markdownTable(rows, work), '');
-    if (settings === FULL) text.push(...conclude(rows, work).map((sentence) => `- ${sentence}`));
+    if (settings === FULL) text.push(...conclude(rows, work, where.availableParallelism).map((sentence) => `- ${sentence}`));
   }
   fs.writeFileSync(path.join(directory, 'README.md'), `${text.join('\n')}\n`);
   const json = { taken: new Date().toISOString(), machine: rest, versions: versions(), settings, warning, ...more, rows };
@@ -144,6 +146,9 @@ async function main() {
 
   const where = machine();
   const { measured, modelled } = divide(sizes, where.availableParallelism);
+  if (measured.length === 0) {
+    throw new RangeError(`--sizes: this machine's ${where.availableParallelism} cores cannot play any of ${sizes.join(', ')} MB; add a smaller one`);
+  }
   console.log(describeMachine(where));
   if (modelled.length > 0) console.log(`Modelled, as they have more vCPUs than this machine has cores: ${modelled.join(', ')} MB`);
 
@@ -175,7 +180,7 @@ async function main() {
     for (const [work, { title }] of Object.entries(WORKS)) {
       console.log(`\n${title(settings)}: median duration of a warm invocation, US dollars per million of them`);
       console.log(terminalTable(rows, work));
-      if (settings === FULL) for (const sentence of conclude(rows, work)) console.log(`- ${sentence}`);
+      if (settings === FULL) for (const sentence of conclude(rows, work, where.availableParallelism)) console.log(`- ${sentence}`);
     }
     if (settings !== FULL) console.log('\nThis was too little work to tell ways apart: less than a period of the CPU quota has.');
     if (warning) console.log(`\n${warning}`);

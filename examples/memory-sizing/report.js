@@ -129,30 +129,39 @@ function markdownTable(rows, work) {
 const list = (gains) => gains.map(({ size, gain }) => `${count(size)} MB (${gain.toFixed(2)} ×)`).join(', ');
 
 /**
- * How many times as fast as `base` the addon is, where both were measured.
+ * How many times as fast as `base` the addon is, where both were measured, and whether that is more than noise.
  *
  * @param {Row[]} rows
- * @param {string} work
  * @param {string} base
  */
-function gains(rows, work, base) {
-  return rows.flatMap((row) => {
-    const other = find(rows, work, base, row.size);
-    if (row.work !== work || row.way !== ADDON || row.modelled || !row.duration || !other?.duration) return [];
-    return [{ size: row.size, gain: other.duration.median / row.duration.median }];
+function gains(rows, base) {
+  return rows.filter((row) => row.way === ADDON).flatMap(({ work, size, duration }) => {
+    const other = find(rows, work, base, size)?.duration;
+    if (!duration || !other) return [];
+    const gain = other.median / duration.median;
+    return [{
+      size,
+      gain,
+      faster: gain >= NOTICEABLE && other.low > duration.high,
+      slower: gain <= 1 / NOTICEABLE && other.high < duration.low,
+    }];
   });
 }
 
 /**
  * What the figures come to, for someone who has to choose a size: sentences.
  *
- * @param {Row[]} rows
+ * @param {Row[]} all
  * @param {string} work
+ * @param {number} cores of this machine
  */
-function conclude(rows, work) {
-  const sentences = [];
+function conclude(all, work, cores) {
+  // The database needs a core too.
+  const most = work === 'write' ? cores - 1 : cores;
+  const rows = all.filter((row) => row.work === work && !row.modelled && vcpus(row.size) <= most);
+  const sentences = work === 'write' && rows.length > 0 ? [`Up to ${most} ${most === 1 ? 'vCPU' : 'vCPUs'}, where a core is left for the database:`] : [];
   for (const way of [ONE, ALL, ADDON]) {
-    const own = rows.filter((row) => row.work === work && row.way === way && !row.modelled && row.cost !== null);
+    const own = rows.filter((row) => row.way === way && row.cost !== null);
     if (own.length === 0) continue;
     const least = Math.min(...own.map((row) => row.cost ?? Infinity));
     // Of what costs as good as the same, the fastest.
@@ -164,12 +173,12 @@ function conclude(rows, work) {
   }
   // One write after another is slow whatever else one does: what the addon adds shows against Promise.all.
   for (const base of work === 'derive' ? [ONE, ALL] : [ALL]) {
-    const all = gains(rows, work, base);
-    const faster = all.filter(({ gain }) => gain >= NOTICEABLE);
-    const slower = all.filter(({ gain }) => gain <= 1 / NOTICEABLE);
-    if (all.length === 0) continue;
+    const compared = gains(rows, base);
+    if (compared.length === 0) continue;
+    const faster = compared.filter((one) => one.faster);
+    const slower = compared.filter((one) => one.slower);
     const parts = [
-      ...(faster.length > 0 ? [`faster at ${list(faster)}`] : ['not faster at any size']),
+      faster.length > 0 ? `faster at ${list(faster)}` : 'not faster at any size',
       ...(slower.length > 0 ? [`slower at ${list(slower)}`] : []),
     ];
     sentences.push(`${ADDON} against ${base}: ${parts.join(', ')}.`);

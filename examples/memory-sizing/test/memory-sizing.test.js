@@ -67,8 +67,8 @@ test('the model divides keys among cores, and lets writes wait', () => {
 
 test('a bad option is refused by name', async () => {
   for (const [args, message] of [
-    [['--sizes', '1769,12'], /--sizes: 12 is no whole number of at least 128/],
-    [['--rounds', 'many'], /--rounds: many is no whole number of at least 1/],
+    [['--sizes', '1769,12'], /--sizes: 12 is no whole number from 128 to 10240/],
+    [['--rounds', 'many'], /--rounds: many is no whole number from 1 to 100/],
   ]) {
     await assert.rejects(run(process.execPath, [MAIN, ...args]), ({ code, stderr }) => code === 1 && message.test(stderr));
   }
@@ -85,10 +85,10 @@ describe('in the box', () => {
   });
   after(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-  /** @param {string} name @param {() => Promise<void>} body */
+  /** @param {string} name @param {(t: import('node:test').TestContext) => Promise<void>} body */
   const boxed = (name, body) => test(name, async (t) => {
     if (missing) t.skip(missing);
-    else await body();
+    else await body(t);
   });
 
   boxed('a program gets the CPU of its size, from when it is throttled', async () => {
@@ -141,6 +141,16 @@ describe('in the box', () => {
     await box.remove();
     assert.deepEqual(await exited, [null, 'SIGKILL']);
     assert.deepEqual(directories.filter((directory) => fs.existsSync(directory)), []);
+  });
+
+  boxed('sizes of which none can be played are refused', async (t) => {
+    if (vcpus(10240) <= os.availableParallelism()) {
+      t.skip('this machine can play all sizes');
+      return;
+    }
+    await assert.rejects(run(process.execPath, [MAIN, '--sizes', '10240']), ({ code, stderr }) => (
+      code === 1 && /--sizes: this machine's \d+ cores cannot play any of 10240 MB/.test(stderr)
+    ));
   });
 
   boxed('a quick run goes on where it was interrupted, and measures every way', async () => {
