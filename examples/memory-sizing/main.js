@@ -115,7 +115,7 @@ const versions = () => Object.fromEntries(
  * @param {import('./report.js').Row[]} results.rows
  * @param {string | undefined} results.warning
  */
-function writeResults(directory, { machine: where, settings, rows, warning, ...more }) {
+function writeResults(directory, { machine: where, settings, rows, warning }) {
   const { versions: _, ...rest } = where;
   const text = [
     '# Results',
@@ -132,7 +132,7 @@ function writeResults(directory, { machine: where, settings, rows, warning, ...m
     if (settings === FULL) text.push(...conclude(rows, work, where.availableParallelism).map((sentence) => `- ${sentence}`));
   }
   fs.writeFileSync(path.join(directory, 'README.md'), `${text.join('\n')}\n`);
-  const json = { taken: new Date().toISOString(), machine: rest, versions: versions(), settings, warning, ...more, rows };
+  const json = { taken: new Date().toISOString(), machine: rest, versions: versions(), settings, warning, rows };
   fs.writeFileSync(path.join(directory, 'results.json'), `${JSON.stringify(json, null, 2)}\n`);
 }
 
@@ -185,9 +185,9 @@ async function main() {
     if (settings !== FULL) console.log('\nThis was too little work to tell ways apart: less than a period of the CPU quota has.');
     if (warning) console.log(`\n${warning}`);
     if (out) {
-      writeResults(out, { machine: where, settings, rows, warning, rounds, samples });
+      writeResults(out, { machine: where, settings, rows, warning });
       kept.close();
-      console.log(`\nTables, charts and all samples: ${path.join(out, 'README.md')}`);
+      console.log(`\nTables and charts: ${path.join(out, 'README.md')}`);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
