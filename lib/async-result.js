@@ -115,11 +115,36 @@ class AsyncResult {
     // What has come in this turn is told first.
     await null;
     if (this.ready()) return this.#promise;
-    /** @type {NodeJS.Timeout | undefined} */
-    let timer;
-    const elapsed = new Promise((resolve) => (timer = setTimeout(resolve, limit)));
-    return Promise.race([this.#promise, elapsed.then(() => late(limit))]).finally(() => clearTimeout(timer));
+    const { elapsed, stop } = runningTime(limit);
+    return Promise.race([this.#promise, elapsed.then(() => late(limit))]).finally(stop);
   }
+}
+
+/** The longest that a limit goes without a look at the clock, in milliseconds. */
+const MAX_STEP = 50;
+
+/**
+ * A limit that counts running time, as all limits do: of a step that took long, because the process was frozen, no more
+ * counts than of two.
+ * @param {number} limit milliseconds
+ */
+function runningTime(limit) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const elapsed = new Promise((resolve) => {
+    let left = limit;
+    const wait = () => {
+      const step = Math.min(left, MAX_STEP);
+      const began = performance.now();
+      timer = setTimeout(() => {
+        left -= Math.min(Math.max(performance.now() - began, step), 2 * step);
+        if (left > 0) wait();
+        else resolve(undefined);
+      }, step);
+    };
+    wait();
+  });
+  return { elapsed, stop: () => clearTimeout(timer) };
 }
 
 module.exports = { AsyncResult };
