@@ -5,7 +5,13 @@
 const fs = require('node:fs');
 const { isMainThread } = require('node:worker_threads');
 
+const { frame, part } = require('../fixtures/rubbish');
+
 const CHANNEL = 3;
+const REPLY = 18;
+/** Sizes of answers: through the socket, and through shared memory. */
+const LARGE = 1 << 20;
+const HUGE = 12 << 20;
 const files = new Map();
 
 function note(file, id) {
@@ -58,17 +64,28 @@ const acts = {
   },
   // Only a process has a channel of its own that it could spoil.
   rubbish: () => (isMainThread ? fs.writeSync(CHANNEL, Buffer.alloc(4096, 0xa5)) : process.exit(2)),
+  // An answer to what it was never asked.
+  forge: ({ id }) =>
+    isMainThread
+      ? fs.writeSync(CHANNEL, frame({ kind: REPLY, id: 2 ** 31 + id, seq: id % 3, parts: [part({ calls: 1 + (id % 5), bytes: '[]' })] }))
+      : process.exit(2),
   close: () => (isMainThread ? fs.closeSync(CHANNEL) : process.exit(2)),
+  // Reads nothing for a while, whatever comes.
+  deaf: () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 40),
   large: () => {},
+  huge: () => {},
 };
 
 /** @param {{ id: number, act: string, file: string, once: boolean, payload: unknown }} item */
 function perform(item) {
   note(item.file, item.id);
-  const answer = () => (item.act === 'large' ? { id: item.id, text: 'y'.repeat(1 << 20) } : { id: item.id });
+  const answer = () => {
+    if (item.act === 'large') return { id: item.id, text: 'y'.repeat(LARGE) };
+    return item.act === 'huge' ? { id: item.id, bytes: Buffer.alloc(HUGE, 7) } : { id: item.id };
+  };
   if (!isFirst(item)) return answer();
   const done = acts[item.act](item);
   return done instanceof Promise ? done.then(answer) : answer();
 }
 
-module.exports = { perform, ACTS: Object.keys(acts) };
+module.exports = { perform, LARGE, HUGE };

@@ -4,6 +4,8 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 
+const { LARGE, HUGE } = require('./acts');
+
 /** Never end by themselves. */
 const ENDLESS = ['loop', 'hang'];
 const THROWING = ['throw', 'reject'];
@@ -11,6 +13,12 @@ const THROWING = ['throw', 'reject'];
 const DEADLY = ['exit', 'kill', 'abort', 'heap'];
 /** A worker that ends takes the item that it runs with it. */
 const FATE = ['ERR_PARALLELIZER_WORKER_EXITED', 'ERR_PARALLELIZER_PROTOCOL'];
+
+/** What an item brings along: seldom so much that a worker that does not read holds it up. */
+function payloadOf(id) {
+  if (id % 50 === 7) return 'z'.repeat(300_000);
+  return id % 3 === 0 ? { text: `é${id}`, at: new Date(id) } : id;
+}
 
 class Ledger {
   /** @param {string} file where workers note what they run */
@@ -26,7 +34,7 @@ class Ledger {
   accept(act, { retries, timed }) {
     const id = this.items.size;
     this.items.set(id, { act, retries, timed, aborted: false, outcome: null });
-    return { id, act, file: this.file, once: retries > 0, payload: id % 3 === 0 ? { text: `é${id}`, at: new Date(id) } : id };
+    return { id, act, file: this.file, once: retries > 0, payload: payloadOf(id) };
   }
 
   /** Its signal has fired: from now on it may end by that. @param {Iterable<number>} ids */
@@ -37,7 +45,10 @@ class Ledger {
   succeed(id, value) {
     this.#settle(id, { value });
     assert.equal(value.id, id, 'each gets its own result');
-    assert.equal(value.text?.length, this.items.get(id).act === 'large' ? 1 << 20 : undefined);
+    const { act } = this.items.get(id);
+    assert.equal(value.text?.length, act === 'large' ? LARGE : undefined);
+    assert.equal(value.bytes?.length, act === 'huge' ? HUGE : undefined);
+    assert.ok(value.bytes === undefined || (value.bytes[0] === 7 && value.bytes[HUGE - 1] === 7));
   }
 
   fail(id, error) {

@@ -14,7 +14,7 @@ const { Random } = require('./random');
 
 const task = { filePath: path.join(__dirname, 'acts.js'), name: 'perform' };
 const HARMLESS = ['value', 'value', 'value', 'value', 'value', 'value', 'think', 'wait', 'throw', 'reject'];
-const HARMFUL = ['exit', 'kill', 'abort', 'straySoon', 'throwSoon', 'exitSoon', 'noise', 'rubbish', 'close', 'large'];
+const HARMFUL = ['exit', 'kill', 'abort', 'straySoon', 'throwSoon', 'exitSoon', 'noise', 'rubbish', 'forge', 'close', 'deaf', 'large', 'huge'];
 /** All is settled by then, on the slowest machine. */
 const DEADLINE = 120_000;
 
@@ -52,7 +52,7 @@ async function round(seed, type, size) {
       work.push(offer(pool, random, ledger, items));
       if (random.chance(0.3)) await sleep(random.between(0, 20));
     }
-    const ending = random.pick(['join', 'join', 'join', 'terminate']);
+    const ending = random.pick(['join', 'join', 'close', 'terminate']);
     await Promise.race([end(pool, ending, random, ledger, work), expire(seed, pool, ledger)]);
     const counts = ledger.check();
     assert.deepEqual(pool.stats().workers, [], 'no worker is left');
@@ -125,9 +125,12 @@ async function end(pool, ending, random, ledger, work) {
     await pool.terminate();
     await Promise.all(work);
   } else {
-    await Promise.all(work);
+    if (ending === 'join') await Promise.all(work);
+    // In the middle of it, else: what was accepted is finished all the same.
+    else await sleep(random.between(0, 30));
     pool.close();
     await pool.join();
+    await Promise.all(work);
   }
 }
 
@@ -137,9 +140,13 @@ async function expire(seed, pool, ledger) {
   throw new Error(`seed ${seed}: not settled: ${open.slice(0, 20).join(', ')}; ${JSON.stringify(pool.stats())}`);
 }
 
-/** Kills, stops and continues workers, where they are processes. */
+/** Kills, stops and continues workers, where they are processes; reads nothing for a while, where they are threads, too. */
 function attack(pool, random, type) {
-  if (type !== 'child-process' || random.chance(0.2)) return { stop() {} };
+  if (random.chance(0.2)) return { stop() {} };
+  if (type !== 'child-process') {
+    const timer = setInterval(() => stall(random.between(1, 60)), 100);
+    return { stop: () => clearInterval(timer) };
+  }
   const pace = random.pick([10, 30, 60]);
   const stopped = new Set();
   const signal = (pid, name) => {
@@ -153,6 +160,7 @@ function attack(pool, random, type) {
   let left = 40;
   const timer = setInterval(() => {
     if (left-- <= 0) return;
+    if (random.chance(0.1)) return stall(random.between(1, 60));
     // One that is always killed before it is up gets nothing done.
     const isHit = ({ pid, state }) => pid !== null && (state !== 'starting' || random.chance(0.02));
     const targets = pool.stats().workers.filter(isHit);
@@ -175,6 +183,11 @@ function attack(pool, random, type) {
       for (const pid of stopped) signal(pid, 'SIGCONT');
     },
   };
+}
+
+/** Keeps the event loop from reading what the workers send. */
+function stall(ms) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 module.exports = { round };
