@@ -58,6 +58,7 @@ let count = 0;
  * @param {import('node:test').TestContext} t
  * @param {object} options
  * @param {string} options.handler as in Lambda's settings: 'file.export'
+ * @param {string} [options.task] the deployment package, where it is not that of ../functions
  * @param {3 | 4} [options.client]
  * @param {number} [options.megabytes]
  * @param {boolean} [options.boxed]
@@ -76,7 +77,7 @@ async function startEnvironment(t, options) {
   fs.mkdirSync(tmp);
   fs.chmodSync(tmp, 0o1777);
   fs.mkdirSync(path.join(scratch, 'root'));
-  const task = deployment();
+  const task = options.task ?? deployment();
 
   const places = boxed ? { runtime: '/var/runtime', task: '/var/task', node: '/var/lang/bin/node', tools: '/opt/tools', tmp: '/tmp' }
     : { runtime, task, node, tools: path.dirname(denyTool().path ?? '/'), tmp };
