@@ -47,7 +47,8 @@ async function startCloud({ latency }) {
 /** @returns {Promise<string>} its address */
 async function startMoto() {
   const moto = spawn(MOTO, ['-H', '127.0.0.1', '-p', '0'], { stdio: ['ignore', 'ignore', 'pipe'] });
-  process.once('exit', () => moto.kill());
+  // It holds nothing that is to be kept, and takes its time when asked.
+  process.once('exit', () => moto.kill('SIGKILL'));
   moto.once('error', (error) => { throw error; });
   moto.once('exit', (code) => process.exit(code ?? 1));
 
