@@ -63,6 +63,15 @@ forEachMode((mode) => {
     assert.match(error.message, /throws-at-load\.js/);
   });
 
+  test('what it says of itself arrives, whatever characters it has', async (t) => {
+    const dir = temporary(t);
+    for (const [i, text] of ['größer', '漢字', '😀 é'].entries()) {
+      const file = path.join(dir, `says-${i}.js`);
+      fs.writeFileSync(file, `throw new Error(${JSON.stringify(text)});`);
+      assert.equal((await outcome(t, { filePath: file })).cause.message, text);
+    }
+  });
+
   test('a module that throws what is no error', async (t) => {
     assert.equal((await outcome(t, { filePath: named('throws-text.js') })).cause, 'text thrown at load');
     assert.equal((await outcome(t, { filePath: named('throws-undefined.js') })).cause, undefined);
