@@ -7,14 +7,14 @@ const fs = require('node:fs');
 
 const { lambdaTest, startEnvironment } = require('./support/environment');
 
-const CALLS = 'memfd_create,pidfd_open,close_range,fallocate';
+const CALLS = ['memfd_create', 'pidfd_open', 'close_range', 'fallocate'];
 const LARGE = 2 * 2 ** 20;
 
 for (const boxed of [false, true]) {
   for (const errno of ['EPERM', 'ENOSYS']) {
     for (const type of ['child-process', 'worker-threads']) {
       const deny = { errno, calls: CALLS };
-      lambdaTest(`${type}${boxed ? ', boxed' : ''}: ${CALLS} give ${errno}`, { boxed, deny }, async (t) => {
+      lambdaTest(`${type}${boxed ? ', boxed' : ''}: ${CALLS.join(', ')} give ${errno}`, { boxed, deny }, async (t) => {
         const lambda = await startEnvironment(t, {
           handler: 'bytes.handler',
           boxed,

@@ -71,7 +71,7 @@ for (const type of ['child-process', 'worker-threads']) {
   const surroundings = { uid: 993, user: 'ERR_SYSTEM_ERROR', home: 'ERR_SYSTEM_ERROR', code: 'EROFS', shm: false };
   for (const writableTmp of [true, false]) {
     // Without memfd_create, memory to share would be a file in /tmp.
-    const deny = writableTmp ? undefined : { calls: 'memfd_create', errno: 'EPERM' };
+    const deny = writableTmp ? undefined : { calls: ['memfd_create'], errno: 'EPERM' };
     const what = writableTmp ? '' : ' but a read-only /tmp, no memfd_create';
     lambdaTest(`${type}: a user without a name, read-only code, no /dev/shm${what}`, { boxed: true, deny }, async (t) => {
       const lambda = await start(t, 'surroundings', { boxed: true, deny, writableTmp });

@@ -15,30 +15,28 @@ const RECORDS = 100;
 const LIMITS = { timeout: 1000, gracePeriod: 200 };
 const FROZEN = 1600;
 
-for (const [megabytes, workers] of [[512, 1], [3538, 2]]) {
-  for (const boxed of [true, false]) {
-    lambdaTest(`${megabytes} MB${boxed ? '' : ', no box'}: ${INVOCATIONS} invocations and some freezes, one set of workers`, { boxed }, async (t) => {
-      const lambda = await startEnvironment(t, {
-        handler: 'ingest.handler',
-        megabytes,
-        boxed,
-        env: { TEST_OPTIONS: JSON.stringify({ recordFunctionName: 'storeOne', ...LIMITS }) },
-      });
-      await lambda.initialised();
-      const pids = await waitFor(() => lambda.workers().length === workers && lambda.workers().sort(), 'the workers');
-      for (let i = 0; i < INVOCATIONS; i++) {
-        if (i % 15 === 10) {
-          await lambda.freeze();
-          await sleep(FROZEN);
-          await lambda.thaw();
-        }
-        const { status, body, requestId } = await lambda.invoke(kafkaEvent(spread(RECORDS, 4, i * RECORDS)));
-        assert.deepEqual([status, body], ['response', { batchItemFailures: [] }]);
-        assert.equal(stored(lambda, requestId).length, RECORDS);
-        assert.deepEqual(lambda.workers().sort(), pids, `after invocation ${i}`);
-      }
+for (const [megabytes, workers, boxed] of [[512, 1, true], [3538, 2, true], [3538, 2, false]]) {
+  lambdaTest(`${megabytes} MB${boxed ? '' : ', no box'}: ${INVOCATIONS} invocations and some freezes, one set of workers`, { boxed }, async (t) => {
+    const lambda = await startEnvironment(t, {
+      handler: 'ingest.handler',
+      megabytes,
+      boxed,
+      env: { TEST_OPTIONS: JSON.stringify({ recordFunctionName: 'storeOne', ...LIMITS }) },
     });
-  }
+    await lambda.initialised();
+    const pids = await waitFor(() => lambda.workers().length === workers && lambda.workers().sort(), 'the workers');
+    for (let i = 0; i < INVOCATIONS; i++) {
+      if (i % 15 === 10) {
+        await lambda.freeze();
+        await sleep(FROZEN);
+        await lambda.thaw();
+      }
+      const { status, body, requestId } = await lambda.invoke(kafkaEvent(spread(RECORDS, 4, i * RECORDS)));
+      assert.deepEqual([status, body], ['response', { batchItemFailures: [] }]);
+      assert.equal(stored(lambda, requestId).length, RECORDS);
+      assert.deepEqual(lambda.workers().sort(), pids, `after invocation ${i}`);
+    }
+  });
 }
 
 for (const boxed of [true, false]) {

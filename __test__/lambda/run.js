@@ -1,9 +1,10 @@
 'use strict';
 // `npm run test:lambda [-- FILE…]`: the library inside of AWS's own runtime client, in a box with Lambda's limits.
 // Brings what that needs (see support/runtime-clients.js), then runs the test files here. What this machine cannot
-// have is said first, and the tests that need it are skipped.
+// have is said first, and the tests that need it are skipped. The last line counts.
 
-const { spawnSync } = require('node:child_process');
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
 
@@ -21,11 +22,19 @@ async function main() {
     .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix))))
     .map((name) => path.join(__dirname, name));
   // One at a time: they measure shares of the machine, and most of it is theirs.
-  const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], {
+  const tests = spawn(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], {
     cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
-  process.exitCode = status ?? 1;
+  let output = '';
+  tests.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text;
+    process.stdout.write(text);
+  });
+  const [code] = await once(tests, 'close');
+  const count = (what) => Number(new RegExp(`^ℹ ${what} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
+  console.log(`\nlambda: ${count('pass')} passed, ${count('fail') + count('cancelled')} failed, ${count('skipped')} skipped`);
+  process.exitCode = code ?? 1;
 }
 
 main();

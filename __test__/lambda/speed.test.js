@@ -11,7 +11,7 @@ const { kafkaEvent, spread, stored } = require('./support/events');
 
 const RECORDS = 400;
 /** Some milliseconds of hashing per record. */
-const ROUNDS = 1500;
+const ROUNDS = 1000;
 const MOST_ROUNDS = 6;
 const GOAL = 1.5;
 const BOUND = 1.15;

@@ -4,6 +4,7 @@
 // limits where that can be had (`boxed`), else as a plain process.
 
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const { test } = require('node:test');
@@ -64,7 +65,7 @@ let count = 0;
  * @param {boolean} [options.boxed]
  * @param {Record<string, string>} [options.env]
  * @param {string[]} [options.nodeFlags] in place of Lambda's own
- * @param {{ calls: string, errno: 'ENOSYS' | 'EPERM' }} [options.deny]
+ * @param {{ calls: string[], errno: 'ENOSYS' | 'EPERM' }} [options.deny]
  * @param {boolean} [options.writableTmp]
  */
 async function startEnvironment(t, options) {
@@ -83,7 +84,7 @@ async function startEnvironment(t, options) {
     : { runtime, task, node, tools: path.dirname(denyTool().path ?? '/'), tmp };
   // As Lambda does it.
   const nodeFlags = options.nodeFlags ?? [`--max-old-space-size=${Math.floor(megabytes * 0.9)}`, `--max-semi-space-size=${Math.ceil(megabytes / 40)}`];
-  const denied = deny === undefined ? [] : [path.join(places.tools, 'deny'), deny.errno, deny.calls];
+  const denied = deny === undefined ? [] : [path.join(places.tools, 'deny'), ...deny.calls.map((call) => `${call}=${os.constants.errno[deny.errno]}`)];
   const command = [...denied, places.node, ...nodeFlags, path.join(places.runtime, main), handler];
 
   const groups = boxed ? makeGroups(name, { megabytes, processes: PROCESSES }) : null;
@@ -183,7 +184,7 @@ async function startEnvironment(t, options) {
  */
 function lambdaTest(name, { client = 3, boxed = false, deny }, body) {
   const reason = clientFor(client).missing ?? (boxed ? whyNoBox() : null) ?? (deny ? denyTool().missing : null);
-  test(name, { skip: reason ?? false, timeout: 120_000 }, body);
+  test(name, { skip: reason ?? false, timeout: 300_000 }, body);
 }
 
 /** The running processes of a group. */
