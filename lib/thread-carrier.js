@@ -14,7 +14,7 @@ const { inspect } = require('node:util');
 const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('node:worker_threads');
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS, SENT_WORD } = require('./frames');
 const { PART_FIELDS, BYTES } = require('./codec');
-const { suspendHeapFlag } = require('./heap-flag');
+const { suspendHeapFlags } = require('./heap-flags');
 const { post, wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
 
@@ -75,7 +75,7 @@ class ThreadCarrier extends ScriptCarrier {
     const sources = {};
     for (const name of MODULES) sources[name] = this.#workerModule(name);
     const initParts = this.#initParts();
-    const hasHeap = resourceLimits.maxOldGenerationSizeMb === undefined ? () => {} : suspendHeapFlag();
+    const hasHeap = resourceLimits.maxOldGenerationSizeMb === undefined ? () => {} : suspendHeapFlags();
     let thread;
     try {
       thread = new Worker(BOOT_SCRIPT, {
