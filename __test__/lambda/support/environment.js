@@ -83,7 +83,7 @@ async function startEnvironment(t, options) {
   const places = boxed ? { runtime: '/var/runtime', task: '/var/task', node: '/var/lang/bin/node', tools: '/opt/tools', tmp: '/tmp' }
     : { runtime, task, node, tools: path.dirname(denyTool().path ?? '/'), tmp };
   // As Lambda does it.
-  const nodeFlags = options.nodeFlags ?? [`--max-old-space-size=${Math.floor(megabytes * 0.9)}`, `--max-semi-space-size=${Math.ceil(megabytes / 40)}`];
+  const nodeFlags = options.nodeFlags ?? [`--max-old-space-size=${Math.floor(megabytes * 0.9)}`, `--max-semi-space-size=${Math.floor(megabytes * 0.05)}`];
   const denied = deny === undefined ? [] : [path.join(places.tools, 'deny'), ...deny.calls.map((call) => `${call}=${os.constants.errno[deny.errno]}`)];
   const command = [...denied, places.node, ...nodeFlags, path.join(places.runtime, main), handler];
 
