@@ -24,6 +24,7 @@ const COMMANDS = new Map([
   ['npm run build', 'is what the tests begin with'],
   ['npm run bench', 'takes minutes, and its result is for people'],
   ['npm run chaos', 'takes minutes; chaos.test.js runs the same for a shorter time'],
+  ['npx esbuild', 'bundles.test.js bundles so, and more'],
   ['npx eslint', 'a step of npm test'],
   ['cargo ', 'a step of npm test'],
   ['node --test', 'runs this'],
