@@ -148,6 +148,32 @@ forEachMode(
 
 forEachMode(
   (mode) => {
+    test('no descriptor for memory that an answer is in: its call fails and says so; with room again it arrives', { skip: lacksPrlimit }, async (t) => {
+      const limit = limits.descriptors;
+      const { program, answer, go } = stepwise(t, mode, limit, `
+        const { Pool } = require(${JSON.stringify(root)});
+        const pool = new Pool(1, { stdio: 'ignore' });
+        const bytes = (length) => pool.apply((n) => Buffer.alloc(n, 7), [length]).then((b) => b.length, ({ code, cause }) => [code, cause?.code, cause?.message]);
+        await pool.apply(() => { throw new Error('no'); }).catch(() => {});
+        say(await bytes(1_000_000));
+        await until('limited');
+        say(await bytes(1_000_000));
+        await until('room');
+        say(await bytes(1_000_000));
+        await pool.terminate();`);
+      assert.equal(await answer(), 1_000_000);
+      const before = softLimit(program.pid, limit);
+      setLimit(program.pid, limit, limit.few);
+      go('limited');
+      const [code, cause, message] = await answer();
+      assert.deepEqual([code, cause], ['ERR_PARALLELIZER_WORKER_EXITED', 'ERR_PARALLELIZER_PROTOCOL']);
+      assert.match(message, /file descriptor/);
+      setLimit(program.pid, limit, before);
+      go('room');
+      assert.equal(await answer(), 1_000_000);
+      assert.equal((await within(program.exited, 'the program')).code, 0);
+    });
+
     let deny = null;
     let skip = false;
     test('a program that denies system calls can be made', (t) => {

@@ -38,6 +38,10 @@ const CONTROL_WORDS: usize = 4 + MAX_DESCRIPTORS / 2;
 /// Received descriptors that wait to be taken; two frames' worth for each chunk that may be under way.
 const MAX_WAITING: usize = 64;
 
+/// What an error says where descriptors were lost.
+const LOST: &str = "memory that came with it cannot be taken over: no file descriptor is left (ulimit -n), \
+                    or too many came at once";
+
 /// Descriptors that have come and belong to frames that are not handled yet.
 #[derive(Clone, Debug, Default)]
 pub struct Arrived(Rc<RefCell<VecDeque<OwnedFd>>>);
@@ -198,6 +202,7 @@ impl Channel {
                 }
                 Err(Errno::EAGAIN) => return Ok(Filled::Drained),
                 Err(Errno::EINTR) => {}
+                Err(Errno::ENOBUFS) => return Err(io::Error::other(LOST)),
                 Err(error) => return Err(error.into()),
             }
         }

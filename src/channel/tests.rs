@@ -147,7 +147,7 @@ fn more_descriptors_than_fit_are_an_error_and_none_stays_open() {
     sendmsg::<()>(one.as_raw_fd(), &[IoSlice::new(&bytes)], &rights, MsgFlags::empty(), None).unwrap();
     drop(writer);
     let mut channel = Channel::new(OwnedFd::from(two));
-    assert_eq!(channel.fill(1000).unwrap_err().raw_os_error(), Some(Errno::ENOBUFS as i32));
+    assert_eq!(channel.fill(1000).unwrap_err().to_string(), LOST);
     drop(channel);
     assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the other end any more");
 }
