@@ -21,12 +21,13 @@ const COMMANDS = new Map([
   ['npm install', 'a registry would be asked; the tests of the package install its tarball'],
   ['npm start', 'takes a minute; what it runs is tested with the example'],
   ['npm test', 'runs this'],
+  ['npm run test:', 'tests of their own'],
   ['npm run build', 'is what the tests begin with'],
   ['npm run bench', 'takes minutes, and its result is for people'],
   ['npm run chaos', 'takes minutes; chaos.test.js runs the same for a shorter time'],
   ['npx esbuild', 'bundles.test.js bundles so, and more'],
   ['npx eslint', 'a step of npm test'],
-  ['cargo ', 'a step of npm test'],
+  ['cargo ', 'a step of npm test; its corpus is replayed there'],
   ['node --test', 'runs this'],
 ]);
 
