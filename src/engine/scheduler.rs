@@ -602,7 +602,10 @@ impl Engine {
                 if worker.given > 0 && worker.retire.is_none() && self.mode == Mode::Open =>
             {
                 self.restarts += 1;
-                self.succeed(id);
+                // What waits may have had another one started already.
+                if self.live() < self.config.workers {
+                    self.succeed(id);
+                }
             }
             _ => {}
         }
@@ -753,7 +756,7 @@ impl Engine {
         let ids: Vec<WorkerId> =
             self.workers.iter().filter(|(_, worker)| left(worker)).map(|(&id, _)| id).collect();
         for id in ids {
-            let live = self.workers.values().filter(|worker| worker.is_live()).count();
+            let live = self.live();
             let Some(worker) = self.workers.get_mut(&id) else { continue };
             worker.standby_for = None;
             if live >= self.config.workers || self.waiting == 0 {
@@ -1002,10 +1005,14 @@ impl Engine {
         standby
     }
 
+    /// How many workers there are that count.
+    pub(super) fn live(&self) -> usize {
+        self.workers.values().filter(|worker| worker.is_live()).count()
+    }
+
     fn start_up_to(&mut self, count: usize) {
         self.place_standbys();
-        let live = self.workers.values().filter(|worker| worker.is_live()).count();
-        for _ in live..count.min(self.config.workers) {
+        for _ in self.live()..count.min(self.config.workers) {
             self.start_one();
         }
     }

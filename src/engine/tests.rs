@@ -446,6 +446,24 @@ fn a_death_costs_the_begun_call_only() {
 }
 
 #[test]
+fn a_worker_that_is_killed_has_one_successor() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    let id = world.worker(0).unwrap();
+    let slow = world.calls(1);
+    world.begin(id);
+    world.engine.begun(id, world.workers[&id].mark);
+    world.engine.cancel(slow);
+    world.pass(600 * MS);
+    assert!(world.workers[&id].killed);
+    // What waits has one started before the old one is gone.
+    world.calls(1);
+    world.die(id);
+    assert_eq!(world.workers.len(), 1);
+    world.run_to_end();
+}
+
+#[test]
 fn retries_run_the_begun_call_again_as_often_as_allowed() {
     let mut world = World::new(config(1));
     let job = world.submit(JobSpec { calls: 1, retries: 2, ..JobSpec::default() }).unwrap();
@@ -1453,7 +1471,7 @@ fn events_with_recalls() -> impl Strategy<Value = Event> {
 
 /// Whatever happens, every call settles once, and runs no more often than it may.
 fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Event) {
-    let max_calls = config.max_calls_per_worker;
+    let (workers, max_calls) = (config.workers, config.max_calls_per_worker);
     let has_no_limits = config.idle_timeout.is_none();
     let mut world = World::new(config);
     if cheap {
@@ -1461,6 +1479,7 @@ fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Event) {
     }
     for event in events {
         apply(&mut world, event);
+        assert!(world.engine.live() <= workers, "more workers than there may be");
         if let Some(max) = max_calls {
             assert!(world.workers.values().all(|fake| fake.ran <= max));
         }
