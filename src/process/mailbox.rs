@@ -13,14 +13,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{ProcessEvent, output::Receipt};
+use super::{ProcessEvent, Ticket, output::Receipt};
 use crate::platform::Waker;
+
+/// An event, and what its sender is told by when it is taken.
+pub(super) type Posted = (ProcessEvent, Option<Receipt>);
 
 #[derive(Debug)]
 pub struct Mailbox {
     waker: Waker,
     /// In the order posted. A receipt is dropped when its event is taken: the output's reader waits for it.
-    events: Mutex<Vec<(ProcessEvent, Option<Receipt>)>>,
+    events: Mutex<Vec<Posted>>,
 }
 
 impl Mailbox {
@@ -40,8 +43,10 @@ impl Mailbox {
         events.into_iter().map(|(event, _receipt)| event).collect()
     }
 
-    pub fn post(&self, event: ProcessEvent) {
-        self.push(event, None);
+    /// Takes the events of one process only, in the order posted. None of them is held to be taken by that.
+    pub(super) fn take_of(&self, ticket: Ticket) -> Vec<Posted> {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.extract_if(.., |(event, _)| event.ticket() == ticket).collect()
     }
 
     pub(super) fn push(&self, event: ProcessEvent, receipt: Option<Receipt>) {

@@ -2,11 +2,13 @@
 //!
 //! All of it happens on one thread per process, the [`Supervisor`]'s, so that the event loops are never
 //! held and a process id is never signalled after it was reaped. A loop hands over a [`SpawnSpec`] under
-//! a [`Ticket`] and gets [`ProcessEvent`]s back through its [`Mailbox`].
+//! a [`Ticket`] and gets [`ProcessEvent`]s back through its [`Mailbox`]. A process may be handed from one loop to
+//! another: its [`Route`] says whose mailbox it is.
 //!
 //! The life of a worker:
 //!
-//! 1. `spawn` gives the ticket, the specification and the child's [`Descriptors`] to the thread.
+//! 1. `spawn` gives the route, the specification and the child's [`Descriptors`] to the thread, and something
+//!    that is to live exactly as long as the process: it is dropped before the last event is posted.
 //! 2. The thread opens the pipes for the output and spawns. Either way the child's descriptors are then
 //!    closed on this side, so that the channel ends when the worker does. If any of it fails,
 //!    `SpawnFailed` is the first and last event of the ticket; else `Spawned` is the first.
@@ -27,6 +29,7 @@
 
 mod mailbox;
 mod output;
+mod route;
 mod spawn;
 mod supervisor;
 
@@ -40,6 +43,7 @@ use std::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 pub use mailbox::Mailbox;
+pub use route::Route;
 pub use supervisor::Supervisor;
 
 /// Where the channel is placed in the child.
@@ -136,6 +140,17 @@ pub enum ProcessEvent {
         stream: Stream,
         bytes: Vec<u8>,
     },
+}
+
+impl ProcessEvent {
+    pub fn ticket(&self) -> Ticket {
+        match self {
+            ProcessEvent::Spawned { ticket, .. }
+            | ProcessEvent::SpawnFailed { ticket, .. }
+            | ProcessEvent::Exited { ticket, .. }
+            | ProcessEvent::Output { ticket, .. } => *ticket,
+        }
+    }
 }
 
 /// Has the runtime that this is called in watch `fd` for being readable.

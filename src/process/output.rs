@@ -29,7 +29,7 @@ use nix::{
 };
 use tokio::{io::unix::AsyncFd, sync::oneshot};
 
-use super::{Mailbox, ProcessEvent, Stream, Ticket, watch};
+use super::{ProcessEvent, Route, Stream, watch};
 
 /// Read at once at most: the usual capacity of a pipe.
 const PIECE: usize = 64 * 1024;
@@ -57,7 +57,7 @@ fn receipt() -> (Receipt, Taken) {
 /// Where the pieces go.
 pub(super) enum Sink {
     Relay(Rc<Relay>),
-    Forward { mailbox: Arc<Mailbox>, ticket: Ticket, stream: Stream },
+    Forward { route: Arc<Route>, stream: Stream },
     Discard,
 }
 
@@ -66,9 +66,9 @@ impl Sink {
         let (receipt, taken) = receipt();
         match self {
             Sink::Relay(relay) => relay.send(Piece { bytes: bytes.to_vec(), _receipt: receipt }),
-            Sink::Forward { mailbox, ticket, stream } => {
-                let event = ProcessEvent::Output { ticket: *ticket, stream: *stream, bytes: bytes.to_vec() };
-                mailbox.push(event, Some(receipt));
+            Sink::Forward { route, stream } => {
+                let (ticket, bytes) = (route.ticket(), bytes.to_vec());
+                route.push(ProcessEvent::Output { ticket, stream: *stream, bytes }, Some(receipt));
             }
             Sink::Discard => return None,
         }

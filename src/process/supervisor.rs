@@ -8,6 +8,7 @@
 //! for it: at exit the system takes it away in whatever it does.
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
     collections::HashMap,
     io,
@@ -35,7 +36,7 @@ use tokio::{
 };
 
 use super::{
-    Descriptors, ExitStatus, Mailbox, ProcessEvent, SpawnSpec, Stderr, Stdout, Stream, Ticket,
+    Descriptors, ExitStatus, ProcessEvent, Route, SpawnSpec, Stderr, Stdout, Stream, Ticket,
     output::{Output, Relay, Sink, Tail},
     spawn::{Failure, null, own_stdout, spawn},
     watch,
@@ -80,9 +81,12 @@ pub struct Supervisor {
     commands: mpsc::UnboundedSender<Command>,
 }
 
+/// What lives as long as a process.
+pub type Kept = Option<Box<dyn Any + Send>>;
+
 #[derive(Debug)]
 enum Command {
-    Spawn { ticket: Ticket, spec: Arc<SpawnSpec>, descriptors: Descriptors, mailbox: Arc<Mailbox> },
+    Spawn { route: Arc<Route>, spec: Arc<SpawnSpec>, descriptors: Descriptors, kept: Kept },
     Kill { ticket: Ticket, signal: Signal },
     ChannelEnded { ticket: Ticket },
 }
@@ -114,15 +118,9 @@ impl Supervisor {
         Ok(Supervisor { commands })
     }
 
-    /// Starts a worker, soon. `mailbox` gets all its events.
-    pub fn spawn(
-        &self,
-        ticket: Ticket,
-        spec: Arc<SpawnSpec>,
-        descriptors: Descriptors,
-        mailbox: Arc<Mailbox>,
-    ) {
-        self.send(Command::Spawn { ticket, spec, descriptors, mailbox });
+    /// Starts a worker, soon. `route` gets all its events; `kept` is dropped when there is no process (any more).
+    pub fn spawn(&self, route: Arc<Route>, spec: Arc<SpawnSpec>, descriptors: Descriptors, kept: Kept) {
+        self.send(Command::Spawn { route, spec, descriptors, kept });
     }
 
     /// Sends a signal that is meant to end the worker. Ignored if it was reaped already, or never lived.
@@ -138,11 +136,11 @@ impl Supervisor {
 
     fn send(&self, command: Command) {
         // There is no thread to take it only if that has panicked. Nobody must wait for a worker then.
-        if let Err(mpsc::error::SendError(Command::Spawn { ticket, mailbox, .. })) =
-            self.commands.send(command)
-        {
+        if let Err(mpsc::error::SendError(Command::Spawn { route, kept, .. })) = self.commands.send(command) {
+            drop(kept);
             let message = "the supervisor's thread has ended".into();
-            mailbox.post(ProcessEvent::SpawnFailed { ticket, errno: Errno::ESRCH as i32, message });
+            let (ticket, errno) = (route.ticket(), Errno::ESRCH as i32);
+            route.post(ProcessEvent::SpawnFailed { ticket, errno, message });
         }
     }
 }
@@ -186,15 +184,17 @@ struct Outputs {
 impl Nursery {
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
-            Command::Spawn { ticket, spec, descriptors, mailbox } => {
-                match self.launch(ticket, &spec, descriptors, &mailbox) {
+            Command::Spawn { route, spec, descriptors, kept } => {
+                let ticket = route.ticket();
+                match self.launch(&spec, descriptors, &route) {
                     Ok((child, outputs)) => {
-                        mailbox.post(ProcessEvent::Spawned { ticket, pid: child.pid.as_raw() });
+                        route.post(ProcessEvent::Spawned { ticket, pid: child.pid.as_raw() });
                         self.children.borrow_mut().insert(ticket, Rc::clone(&child));
-                        spawn_local(Rc::clone(self).attend(ticket, child, outputs, mailbox));
+                        spawn_local(Rc::clone(self).attend(child, outputs, route, kept));
                     }
                     Err(Failure { errno, message }) => {
-                        mailbox.post(ProcessEvent::SpawnFailed { ticket, errno, message });
+                        drop(kept);
+                        route.post(ProcessEvent::SpawnFailed { ticket, errno, message });
                     }
                 }
             }
@@ -223,12 +223,11 @@ impl Nursery {
     /// Whatever can fail comes before the spawn: a process that runs is always attended.
     fn launch(
         &self,
-        ticket: Ticket,
         spec: &SpawnSpec,
         descriptors: Descriptors,
-        mailbox: &Arc<Mailbox>,
+        route: &Arc<Route>,
     ) -> Result<(Rc<Child>, Outputs), Failure> {
-        let forward = |stream| Sink::Forward { mailbox: Arc::clone(mailbox), ticket, stream };
+        let forward = |stream| Sink::Forward { route: Arc::clone(route), stream };
         let (stdout, stdout_end) = match spec.stdout {
             Stdout::Inherit => (None, own_stdout()?),
             Stdout::Ignore => (None, null()?),
@@ -253,13 +252,8 @@ impl Nursery {
     }
 
     /// From the spawn to the exit event.
-    async fn attend(
-        self: Rc<Self>,
-        ticket: Ticket,
-        child: Rc<Child>,
-        mut outputs: Outputs,
-        mailbox: Arc<Mailbox>,
-    ) {
+    async fn attend(self: Rc<Self>, child: Rc<Child>, mut outputs: Outputs, route: Arc<Route>, kept: Kept) {
+        let ticket = route.ticket();
         let pidfd = if self.settings.pidfd { child.pidfd() } else { None };
         let status = child.exited(pidfd).await;
         self.children.borrow_mut().remove(&ticket);
@@ -269,7 +263,8 @@ impl Nursery {
         // The pumps may be stuck behind a slow reader with a pipe that has filled up again.
         outputs.drain();
         let stderr_tail = outputs.detach();
-        mailbox.post(ProcessEvent::Exited { ticket, status, stderr_tail });
+        drop(kept);
+        route.post(ProcessEvent::Exited { ticket, status, stderr_tail });
     }
 }
 

@@ -73,7 +73,7 @@ impl Worker<'_> {
         descriptors: Descriptors,
     ) -> Worker<'_> {
         let (ticket, mailbox) = (Ticket::next(), Mailbox::new().unwrap());
-        supervisor.spawn(ticket, Arc::new(spec), descriptors, Arc::clone(&mailbox));
+        supervisor.spawn(Route::new(ticket, Arc::clone(&mailbox)), Arc::new(spec), descriptors, None);
         Worker { supervisor, ticket, mailbox, channel, told: false, events: Vec::new() }
     }
 
@@ -470,7 +470,7 @@ fn the_parents_standard_descriptors_may_be_closed() {
         }
         let spec = Arc::new(spec(LIST, Stdout::Inherit, Stderr::Forward));
         let descriptors = Descriptors { channel: end.into(), page: None };
-        supervisor.spawn(Ticket::next(), spec, descriptors, mailbox);
+        supervisor.spawn(Route::new(Ticket::next(), mailbox), spec, descriptors, None);
         let said = io::read_to_string(&channel).unwrap();
         let starts = ["0 /dev/null", "1 /dev/null", "2 pipe:", "3 socket:"];
         assert!(said.lines().zip(starts).all(|(line, start)| line.starts_with(start)), "{said}");
@@ -555,4 +555,50 @@ fn two_hundred_workers_leave_no_descriptor_behind() {
         assert!(Instant::now() < deadline, "{before} became {}", open_descriptors());
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn a_process_may_change_hands_and_no_event_is_lost() {
+    let supervisor = Supervisor::start(Settings::default()).unwrap();
+    let (ticket, first, second) = (Ticket::next(), Mailbox::new().unwrap(), Mailbox::new().unwrap());
+    let route = Route::new(ticket, Arc::clone(&first));
+    let (mut channel, end) = UnixStream::pair().unwrap();
+    let descriptors = Descriptors { channel: end.into(), page: None };
+    let spec = spec("echo one; read go <&3; echo two; exit 4", Stdout::Forward, Stderr::Ignore);
+    let kept = Arc::new(());
+    let lives = Arc::clone(&kept);
+    supervisor.spawn(Arc::clone(&route), Arc::new(spec), descriptors, Some(Box::new(lives)));
+    // What has come is not taken, and must be found again by whoever gets the process next.
+    let mut ready = [PollFd::new(first.fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut ready, PollTimeout::from(60_000u16)), Ok(1));
+    route.detach();
+    assert!(first.drain().is_empty());
+    channel.write_all(b"go\n").unwrap();
+    assert_eq!(Arc::strong_count(&kept), 2, "it lives");
+    route.attach(Arc::clone(&second));
+    let mut worker =
+        Worker { supervisor: &supervisor, ticket, mailbox: second, channel, told: false, events: Vec::new() };
+    drop(route);
+    assert_eq!(worker.code(), Some(4));
+    assert!(matches!(worker.events[0], ProcessEvent::Spawned { .. }), "{:?}", worker.events);
+    assert_eq!(worker.output(Stream::Stdout), b"one\ntwo\n");
+    assert!(first.drain().is_empty());
+    assert_eq!(Arc::strong_count(&kept), 1, "dropped before the last event");
+    worker.forgotten();
+}
+
+#[test]
+fn what_is_kept_for_a_process_that_cannot_start_is_dropped() {
+    let supervisor = Supervisor::start(Settings::default()).unwrap();
+    let mailbox = Mailbox::new().unwrap();
+    let (_channel, end) = UnixStream::pair().unwrap();
+    let nowhere = SpawnSpec { program: c"/nonexistent".into(), ..spec("", Stdout::Ignore, Stderr::Ignore) };
+    let kept = Arc::new(());
+    let route = Route::new(Ticket::next(), Arc::clone(&mailbox));
+    let descriptors = Descriptors { channel: end.into(), page: None };
+    supervisor.spawn(route, Arc::new(nowhere), descriptors, Some(Box::new(Arc::clone(&kept))));
+    let mut ready = [PollFd::new(mailbox.fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut ready, PollTimeout::from(60_000u16)), Ok(1));
+    assert!(matches!(mailbox.drain()[..], [ProcessEvent::SpawnFailed { .. }]));
+    assert_eq!(Arc::strong_count(&kept), 1);
 }
