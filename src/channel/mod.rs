@@ -1,7 +1,8 @@
 //! A non-blocking, full-duplex channel of frames over one Unix stream socket.
 //!
 //! Knows a descriptor and the frame codec: not who polls it, nor what frames mean. It never blocks and
-//! never waits; its owner calls [`Channel::fill`] and [`Channel::flush`] when the descriptor is ready.
+//! never waits; its owner calls [`Channel::fill`] and [`Channel::flush`] when the descriptor is ready. A channel may
+//! move to another thread, with all that it holds.
 //!
 //! # Descriptors
 //!
@@ -18,14 +19,13 @@ mod tests;
 #[cfg(any(test, fuzzing))]
 pub mod trial;
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 
 use crate::wire::Decoder;
 
@@ -44,12 +44,20 @@ const LOST: &str = "memory that came with it cannot be taken over: no file descr
 
 /// Descriptors that have come and belong to frames that are not handled yet.
 #[derive(Clone, Debug, Default)]
-pub struct Arrived(Rc<RefCell<VecDeque<OwnedFd>>>);
+pub struct Arrived(Arc<Mutex<VecDeque<OwnedFd>>>);
 
 impl Arrived {
     /// The next one.
     pub fn take(&self) -> Option<OwnedFd> {
-        self.0.borrow_mut().pop_front()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Keeps one, as long as there are not too many.
+    fn keep(&self, descriptor: OwnedFd) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < MAX_WAITING {
+            waiting.push_back(descriptor);
+        }
     }
 }
 
@@ -62,7 +70,7 @@ struct Outgoing {
 
 /// One end of a channel to another process.
 pub struct Channel {
-    fd: Rc<OwnedFd>,
+    fd: Arc<OwnedFd>,
     decoder: Decoder,
     arrived: Arrived,
     /// Encoded frames that are not wholly written.
@@ -97,7 +105,7 @@ impl Channel {
     /// Takes a connected, non-blocking stream socket.
     pub fn new(fd: OwnedFd) -> Channel {
         Channel {
-            fd: Rc::new(fd),
+            fd: Arc::new(fd),
             decoder: Decoder::default(),
             arrived: Arrived::default(),
             outgoing: VecDeque::new(),
@@ -129,8 +137,15 @@ impl Channel {
     }
 
     /// The socket itself, for whoever polls it: it is closed when both have let go of it.
-    pub fn descriptor(&self) -> Rc<OwnedFd> {
+    pub fn descriptor(&self) -> Arc<OwnedFd> {
         self.fd.clone()
+    }
+
+    /// Whether the other end is closed and there is nothing left to read.
+    pub fn is_ended(&self) -> bool {
+        let mut byte = [0];
+        let peeked = recv(self.fd.as_raw_fd(), &mut byte, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT);
+        !matches!(peeked, Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
     }
 
     /// Bytes written and bytes read so far.
@@ -269,10 +284,7 @@ fn receive(fd: RawFd, room: &mut [u8], arrived: &Arrived) -> Result<usize, Errno
                 // SAFETY: within the data; the kernel has just made this descriptor for us, and nobody else knows it.
                 let descriptor =
                     unsafe { OwnedFd::from_raw_fd(data.cast::<RawFd>().add(index).read_unaligned()) };
-                let mut waiting = arrived.0.borrow_mut();
-                if waiting.len() < MAX_WAITING {
-                    waiting.push_back(descriptor);
-                }
+                arrived.keep(descriptor);
             }
         }
         // SAFETY: as above.

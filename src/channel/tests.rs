@@ -174,3 +174,21 @@ fn the_stored_corpus_is_read_as_it_must_be() {
         trial::converse(&std::fs::read(&path).unwrap());
     }
 }
+
+#[test]
+fn a_channel_is_ended_once_nothing_is_left_to_read() {
+    let (mut one, mut other) = pair();
+    assert!(!one.is_ended());
+    other.queue(frame(1, b"last words"));
+    assert_eq!(other.flush().unwrap(), Flushed::All);
+    drop(other);
+    assert!(!one.is_ended(), "it may say something still");
+    assert_eq!(one.fill_all().unwrap(), Filled::Ended);
+    assert!(one.is_ended());
+}
+
+#[test]
+fn a_channel_may_move_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Channel>();
+}
