@@ -6,6 +6,7 @@
 //! | [`wire`] | the frame codec | who sends |
 //! | [`channel`] | a non-blocking channel of frames over a socket | what the frames mean |
 //! | [`process`] | spawning, reaping, output | V8 |
+//! | [`registry`] | who may have a worker, where environments share them | what a worker is |
 //! | [`pace`] | when a poll before sleep pays | what is polled |
 //! | [`platform`] | what differs between operating systems | everything else |
 //! | `binding` | the napi layer | policy |
@@ -21,7 +22,8 @@ mod engine;
 mod pace;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod platform;
-#[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod process;
+#[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
+mod registry;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod wire;
