@@ -8,13 +8,15 @@ use std::io;
 use serde_json::Value;
 
 use super::event_loop::Readiness;
+use super::idle_process::IdleProcess;
 use super::pool::PoolState;
-use crate::engine::{FrameId, Run, WorkerId};
+use crate::engine::{FrameId, History, Run, WorkerId};
 use crate::process::ProcessEvent;
+use crate::registry::{Place, PlaceId};
 
 pub(super) trait Carrier {
-    /// Starts a worker.
-    fn start(&self, worker: WorkerId) -> io::Result<()>;
+    /// Starts a worker. Its place, if it has one, is kept until it is gone.
+    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()>;
     /// What is known of a worker's end, or of why it did not start.
     fn set_fate(&self, worker: WorkerId, fate: Value);
     /// Has these calls encoded, numbered on from `seq`, and sends them as one chunk.
@@ -44,6 +46,24 @@ pub(super) trait Carrier {
     fn forget(&self, worker: WorkerId);
     /// Bytes sent and received so far, by all workers.
     fn traffic(&self) -> (u64, u64);
+    /// The worker is gone; its place is free.
+    fn ended(&self, _worker: WorkerId) {}
+    /// The place of a worker that may go on elsewhere. For carriers whose workers are processes.
+    fn place(&self, _worker: WorkerId) -> Option<PlaceId> {
+        None
+    }
+    /// Whether something of this worker is being handled, so that it must stay for the moment.
+    fn is_lent(&self, _worker: WorkerId) -> bool {
+        false
+    }
+    /// Gives up an idle worker that has a place. No JavaScript runs meanwhile.
+    fn detach(&self, _worker: WorkerId, _history: History) -> Option<IdleProcess> {
+        None
+    }
+    /// Goes on with a worker that was given up elsewhere.
+    fn adopt(&self, _worker: WorkerId, _place: PlaceId, _idle: IdleProcess) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// The environment ends: closes every handle. JavaScript must not be called any more.
     fn abandon(&self);
     /// The descriptor of a worker can be read or written. For carriers that have descriptors.

@@ -1,7 +1,8 @@
 //! What one JavaScript environment (the main thread, or one worker thread of Node) has of its own: its loop,
 //! its mailbox for what happens to processes, and the pools that it owns.
 //!
-//! Nothing of it is shared between environments; the supervisor behind the mailbox is, and holds plain data.
+//! Nothing of it is shared between environments; the supervisor behind the mailbox is, and holds plain data. (So does
+//! the registry of workers that may change hands, see [`crate::registry`].)
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -85,6 +86,11 @@ impl Environment {
         self.owners.borrow_mut().insert(ticket, (pool, worker));
     }
 
+    /// The process is no longer this environment's.
+    pub fn disown(&self, ticket: Ticket) {
+        self.owners.borrow_mut().remove(&ticket);
+    }
+
     /// One pool more, or one less, has something under way: the loop stays alive while any has.
     pub fn hold(&self, held: bool) {
         let before = self.holds.get();
@@ -99,7 +105,7 @@ impl Environment {
 
     fn deliver(&self) {
         for event in self.mailbox.drain() {
-            let ticket = ticket_of(&event);
+            let ticket = event.ticket();
             let is_last = matches!(event, ProcessEvent::Exited { .. } | ProcessEvent::SpawnFailed { .. });
             let owner = match is_last {
                 true => self.owners.borrow_mut().remove(&ticket),
@@ -122,14 +128,5 @@ impl Environment {
         }
         self.owners.take();
         self.mailbox_poll.take();
-    }
-}
-
-fn ticket_of(event: &ProcessEvent) -> Ticket {
-    match event {
-        ProcessEvent::Spawned { ticket, .. }
-        | ProcessEvent::SpawnFailed { ticket, .. }
-        | ProcessEvent::Exited { ticket, .. }
-        | ProcessEvent::Output { ticket, .. } => *ticket,
     }
 }

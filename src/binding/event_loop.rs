@@ -152,10 +152,12 @@ struct Opened {
     data: Data,
 }
 
+type OnTurn = dyn Fn(Option<&Sleep>);
+
 enum Data {
     Poll { callback: Box<dyn Fn(Readiness)>, _keep: Box<dyn Any> },
     Timer { callback: Box<dyn Fn()> },
-    Prepare { callback: Box<dyn Fn(&Sleep)> },
+    Prepare { callback: Box<OnTurn> },
 }
 
 extern "C" fn on_environment_end(hook: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
@@ -316,11 +318,12 @@ impl Sleep {
     }
 }
 
-/// Calls back right before the loop would sleep, once per turn, while it is started. Does not hold the loop.
+/// Calls back once per turn, before the loop looks for what has come, while it is started: with the sleep that it would
+/// begin, or nothing where it will not sleep. Does not hold the loop.
 pub struct Prepare(NonNull<UvHandle>);
 
 impl Prepare {
-    pub fn new(event_loop: &EventLoop, callback: impl Fn(&Sleep) + 'static) -> Result<Prepare> {
+    pub fn new(event_loop: &EventLoop, callback: impl Fn(Option<&Sleep>) + 'static) -> Result<Prepare> {
         let data = Data::Prepare { callback: Box::new(callback) };
         // SAFETY: the loop is alive and the handle large enough.
         let handle = event_loop
@@ -355,12 +358,10 @@ extern "C" fn on_prepare(handle: *mut UvHandle) {
     let (timeout, descriptor) =
         unsafe { (uv_backend_timeout(opened.state.raw), uv_backend_fd(opened.state.raw)) };
     // 0: it will not sleep; negative: until something comes.
-    if let Data::Prepare { callback } = &opened.data
-        && timeout != 0
-        && descriptor >= 0
-    {
+    if let Data::Prepare { callback } = &opened.data {
         let for_at_most = u64::try_from(timeout).map_or(Duration::MAX, Duration::from_millis);
-        callback(&Sleep { for_at_most, descriptor });
+        let sleeps = timeout != 0 && descriptor >= 0;
+        callback(sleeps.then_some(Sleep { for_at_most, descriptor }).as_ref());
     }
 }
 

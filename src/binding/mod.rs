@@ -5,6 +5,7 @@
 mod carrier;
 mod environment;
 mod event_loop;
+mod idle_process;
 mod javascript;
 mod pool;
 mod process_carrier;

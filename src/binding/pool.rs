@@ -7,6 +7,8 @@
 
 #![expect(clippy::too_many_arguments, reason = "one flat call is what crosses to Rust fastest")]
 
+mod sharing;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::CString;
 use std::ops::Range;
@@ -30,10 +32,16 @@ use crate::engine::{
     Action, Answered, Config, Engine, FrameId, JobId, JobSpec, Outcome, Refused, Reply, Run, WorkerId,
 };
 use crate::process::{ProcessEvent, SpawnSpec, Stderr, Stdout, Stream};
+use crate::registry::Lessee;
 use crate::wire::{PART_FAILED, PART_SKIPPED, PartHeader};
+use sharing::Sharing;
 
 /// How long the work of one frame should take, where its cost is known.
 const TARGET: Duration = Duration::from_millis(1);
+/// How long a process that others wait for may be used before it goes to them, which takes a fraction of a millisecond;
+/// and a thread, whose successor has to start.
+const PROCESS_LEASE: Duration = Duration::from_millis(10);
+const THREAD_LEASE: Duration = Duration::from_secs(1);
 
 /// How long a process may run before its first line of JavaScript has. That takes some tens of milliseconds of one CPU:
 /// of which there may be a few hundredths, that other workers and what users preload want too.
@@ -55,6 +63,8 @@ struct PoolConfig {
     concurrency: u32,
     /// CPUs that may be kept awake; 0: none.
     spin_cpus: usize,
+    /// Pools of one key share their workers, in all environments.
+    share_key: Option<String>,
     /// How to start processes; without it `hooks` looks after the workers.
     process: Option<ProcessConfig>,
 }
@@ -200,6 +210,7 @@ impl NativePool {
     /// Finishes what was accepted, then stops the workers; the hook `closed` is called after the last.
     #[napi(catch_unwind)]
     pub fn close(&self) {
+        self.state.adopt_all(Lessee::close);
         self.state.engine.borrow_mut().close();
         self.state.pump();
     }
@@ -207,6 +218,7 @@ impl NativePool {
     /// Settles everything as closed and kills the workers.
     #[napi(catch_unwind)]
     pub fn terminate(&self) {
+        self.state.adopt_all(Lessee::close);
         self.state.engine.borrow_mut().terminate();
         self.state.pump();
     }
@@ -214,6 +226,7 @@ impl NativePool {
     /// Settles everything as closed and lets the workers go; the next job starts new ones.
     #[napi(catch_unwind)]
     pub fn remove_workers(&self) {
+        self.state.adopt_all(Lessee::take_all);
         self.state.engine.borrow_mut().remove_workers();
         self.state.pump();
     }
@@ -343,6 +356,8 @@ pub(super) struct PoolState {
     engine: RefCell<Engine>,
     /// Set before anything is done; it refers back to the pool.
     carrier: OnceCell<Box<dyn Carrier>>,
+    /// Set with it where workers are shared.
+    sharing: OnceCell<Sharing>,
     /// Workers whose end is being told; their fate is needed until that is done.
     gone: RefCell<Vec<WorkerId>>,
     timer: RefCell<Option<Timer>>,
@@ -369,6 +384,10 @@ impl PoolState {
             event: hook("event")?,
             closed: hook("closed")?,
         };
+        let lease = if config.process.is_some() { PROCESS_LEASE } else { THREAD_LEASE };
+        // Of threads none can go elsewhere, and who stops idle ones after a time wants them until then.
+        let keeps_idle = config.process.is_none() || config.idle_timeout > 0.0;
+        let mut key = config.share_key.map(String::into_bytes);
         let engine = Engine::new(Config {
             workers: config.workers,
             max_queue: config.max_queue,
@@ -380,12 +399,14 @@ impl PoolState {
             concurrency: config.concurrency,
             lazy: config.lazy,
             boot_limit: config.process.is_some().then(|| boot_limit(config.workers)),
+            lease: key.as_ref().map(|_| lease),
         });
         let state = Rc::new(PoolState {
             environment: environment.clone(),
             hooks,
             engine: RefCell::new(engine),
             carrier: OnceCell::new(),
+            sharing: OnceCell::new(),
             gone: RefCell::default(),
             timer: RefCell::default(),
             spin: RefCell::default(),
@@ -400,6 +421,8 @@ impl PoolState {
             Some(process) => {
                 let spec = spawn_spec(&process)?;
                 let init = ProcessCarrier::init_frame(env.raw(), &process.init, init_parts)?;
+                // Who was told something else at the start is not the same.
+                key.iter_mut().for_each(|key| key.extend_from_slice(&init));
                 Box::new(ProcessCarrier::new(weak, environment.clone(), spec, init))
             }
             None => Box::new(ScriptCarrier::new(env.raw(), weak, hooks_object)?),
@@ -407,6 +430,10 @@ impl PoolState {
         // Set once, here.
         let _ = state.carrier.set(carrier);
         let weak = Rc::downgrade(&state);
+        if let Some(key) = key {
+            let sharing = Sharing::join(&environment, key, config.workers, keeps_idle, &weak)?;
+            let _ = state.sharing.set(sharing);
+        }
         let timer = Timer::new(&environment.event_loop, move || {
             if let Some(state) = weak.upgrade() {
                 state.environment.context.enter(|| state.on_timer());
@@ -419,13 +446,21 @@ impl PoolState {
             *state.spin.borrow_mut() = Some(Spin::new(&environment.event_loop, wanted)?);
         }
         environment.add_pool(&state);
-        state.engine.borrow_mut().start();
+        match state.sharing().map(Sharing::unstarted) {
+            None => state.engine.borrow_mut().start(),
+            // Others may have started them.
+            Some(unstarted) => state.engine.borrow_mut().start_some(unstarted),
+        }
         state.pump();
         Ok(state)
     }
 
     fn carrier(&self) -> &dyn Carrier {
         self.carrier.get().expect("set by the constructor").as_ref()
+    }
+
+    fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.get()
     }
 
     fn now(&self) -> Duration {
@@ -439,9 +474,12 @@ impl PoolState {
             return;
         }
         loop {
-            let action = self.engine.borrow_mut().next_action(self.now());
-            let Some(action) = action else { break };
-            self.perform(action);
+            while let Some(action) = self.next_action() {
+                self.perform(action);
+            }
+            if !self.hand_back_spare(false) && !self.settle_lease() {
+                break;
+            }
         }
         self.pumping.set(false);
         for worker in self.gone.take() {
@@ -451,17 +489,14 @@ impl PoolState {
         self.update_hold();
     }
 
+    fn next_action(&self) -> Option<Action> {
+        self.engine.borrow_mut().next_action(self.now())
+    }
+
     fn perform(&self, action: Action) {
         let env = self.environment.env;
         match action {
-            Action::Spawn { worker } => {
-                self.event(worker, "spawn", &serde_json::Value::Null);
-                if let Err(error) = self.carrier().start(worker) {
-                    let fate = json!({ "errno": error.raw_os_error(), "message": error.to_string() });
-                    self.carrier().set_fate(worker, fate);
-                    self.worker_gone(worker);
-                }
-            }
+            Action::Spawn { worker } => self.start_worker(worker),
             Action::Send { worker, frame, seq, runs } => self.carrier().send(worker, frame, seq, &runs),
             Action::Cancel { worker, seqs } => self.carrier().cancel(worker, &seqs),
             Action::Recall { worker, from, until } => {
@@ -621,6 +656,7 @@ impl PoolState {
 
     /// The worker is gone, and all that it had sent has been handed in.
     pub(super) fn worker_gone(&self, worker: WorkerId) {
+        self.carrier().ended(worker);
         let mark = self.carrier().mark(worker);
         self.engine.borrow_mut().exited(worker, mark);
         self.gone.borrow_mut().push(worker);
@@ -737,7 +773,8 @@ impl PoolState {
     }
 
     /// The environment ends: closes the handles. JavaScript must not be called any more.
-    pub(super) fn abandon(&self) {
+    pub(super) fn abandon(self: &Rc<Self>) {
+        self.leave();
         self.carrier().abandon();
         self.timer.take();
         self.spin.take();

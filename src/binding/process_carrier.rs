@@ -1,5 +1,6 @@
 //! Workers that are processes: a channel to each, polled on the event loop, and the supervisor's events.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
@@ -15,12 +16,14 @@ use serde_json::{Value as Json, json};
 use super::carrier::Carrier;
 use super::environment::Environment;
 use super::event_loop::{Poll, Readiness};
+use super::idle_process::{IdleProcess, Parts};
 use super::javascript::{Value, discard, is_null, part_list, part_value, write_parts};
 use super::pool::PoolState;
 use crate::channel::{Arrived, Channel, Filled, Flushed};
-use crate::engine::{FrameId, Reply, Run, WorkerId};
+use crate::engine::{FrameId, History, Reply, Run, WorkerId};
 use crate::platform::{self, SharedPage};
-use crate::process::{Descriptors, ProcessEvent, SpawnSpec, Supervisor, Ticket};
+use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
+use crate::registry::{Place, PlaceId};
 use crate::wire::{
     Encoding, Frame, FrameHeader, FrameWriter, Kind, PART_FAILED, PART_SKIPPED, Part, PartHeader, with_seq,
 };
@@ -57,8 +60,14 @@ pub(super) struct ProcessCarrier {
 
 /// What belongs to one worker process.
 struct Link {
-    ticket: Ticket,
+    route: Arc<Route>,
+    /// Where it may change hands: its place in the registry.
+    place: Option<PlaceId>,
     channel: Channel,
+    /// What had passed through the channel before it came here.
+    past_traffic: (u64, u64),
+    /// Frames of it are being handled, and the decoder is with those who do.
+    is_lent: bool,
     /// `None` once the channel has ended or is not to be believed.
     poll: Option<Poll>,
     page: Option<SharedPage>,
@@ -79,6 +88,18 @@ struct Fate {
     protocol: Option<String>,
     /// It was killed since it gave no sign of life.
     silent: bool,
+}
+
+impl Link {
+    fn ticket(&self) -> Ticket {
+        self.route.ticket()
+    }
+
+    /// Bytes sent and received here.
+    fn traffic(&self) -> (u64, u64) {
+        let (sent, received) = self.channel.traffic();
+        (sent - self.past_traffic.0, received - self.past_traffic.1)
+    }
 }
 
 impl ProcessCarrier {
@@ -126,8 +147,11 @@ impl ProcessCarrier {
         // Without a page its descriptor's number is another's in the child.
         channel.queue(with_seq(self.init.clone(), page.is_some().into()));
         let link = Link {
-            ticket: Ticket::next(),
+            route: Route::new(Ticket::next(), self.environment.mailbox.clone()),
+            place: None,
             channel,
+            past_traffic: (0, 0),
+            is_lent: false,
             poll: None,
             page,
             wants_writable: false,
@@ -175,6 +199,12 @@ impl ProcessCarrier {
         });
     }
 
+    /// Books what has passed through a channel that is no longer here.
+    fn count_traffic(&self, (sent, received): (u64, u64)) {
+        let (past_sent, past_received) = self.past_traffic.get();
+        self.past_traffic.set((past_sent + sent, past_received + received));
+    }
+
     /// The worker cannot be worked with any more.
     fn give_up(&self, worker: WorkerId, why: &str) {
         self.with(worker, |link| {
@@ -213,7 +243,7 @@ impl ProcessCarrier {
             // Polling on would report the hang-up for ever.
             let ticket = self.with(worker, |link| {
                 link.poll = None;
-                link.ticket
+                link.ticket()
             });
             if let (Some(ticket), Ok(supervisor)) = (ticket, Supervisor::get()) {
                 supervisor.channel_ended(ticket);
@@ -223,8 +253,12 @@ impl ProcessCarrier {
 
     fn handle_frames(&self, worker: WorkerId) {
         // The decoder is lent out: frames borrow from it while JavaScript runs.
-        let lent =
-            self.with(worker, |link| link.fate.protocol.is_none().then(|| link.channel.take_decoder()));
+        let lent = self.with(worker, |link| {
+            // Whoever handles its frames already comes to these as well.
+            let is_free = link.fate.protocol.is_none() && !link.is_lent;
+            link.is_lent |= is_free;
+            is_free.then(|| link.channel.take_decoder())
+        });
         let (Some(Some(mut decoder)), Some(pool)) = (lent, self.pool.upgrade()) else { return };
         let violation = loop {
             match decoder.next_frame() {
@@ -237,7 +271,10 @@ impl ProcessCarrier {
                 Err(error) => break Some(error.to_string()),
             }
         };
-        self.with(worker, |link| link.channel.return_decoder(decoder));
+        self.with(worker, |link| {
+            link.channel.return_decoder(decoder);
+            link.is_lent = false;
+        });
         if let Some(violation) = violation {
             pool.event(worker, "protocol", &json!({ "detail": violation }));
             self.give_up(worker, &violation);
@@ -326,15 +363,68 @@ impl ProcessCarrier {
 }
 
 impl Carrier for ProcessCarrier {
-    fn start(&self, worker: WorkerId) -> io::Result<()> {
+    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
         let supervisor = Supervisor::get()?;
         let (mut link, descriptors) = self.connect()?;
         link.poll = Some(self.poll(worker, &link.channel)?);
-        let ticket = link.ticket;
+        link.place = place.as_ref().map(Place::id);
+        let route = link.route.clone();
         self.links.borrow_mut().insert(worker, link);
         self.write_out(worker);
-        self.environment.own(ticket, self.pool.clone(), worker);
-        supervisor.spawn(ticket, self.spec.clone(), descriptors, self.environment.mailbox.clone());
+        self.environment.own(route.ticket(), self.pool.clone(), worker);
+        let kept = place.map(|place| Box::new(place) as Box<dyn Any + Send>);
+        supervisor.spawn(route, self.spec.clone(), descriptors, kept);
+        Ok(())
+    }
+
+    fn place(&self, worker: WorkerId) -> Option<PlaceId> {
+        self.with(worker, |link| link.place).flatten()
+    }
+
+    fn is_lent(&self, worker: WorkerId) -> bool {
+        self.with(worker, |link| link.is_lent).unwrap_or(false)
+    }
+
+    fn detach(&self, worker: WorkerId, history: History) -> Option<IdleProcess> {
+        let link = self.links.borrow_mut().remove(&worker)?;
+        self.count_traffic(link.traffic());
+        self.environment.disown(link.ticket());
+        link.route.detach();
+        let Link { route, channel, poll, page, mark, notices, pid, .. } = link;
+        // Its new owner polls it from now on.
+        drop(poll);
+        Some(IdleProcess::new(Parts { route, channel, page, mark, notices, pid, history }))
+    }
+
+    fn adopt(&self, worker: WorkerId, place: PlaceId, idle: IdleProcess) -> io::Result<()> {
+        let parts = idle.take().ok_or(io::ErrorKind::NotFound)?;
+        let poll = match self.poll(worker, &parts.channel) {
+            Ok(poll) => poll,
+            Err(error) => {
+                drop(IdleProcess::new(parts));
+                return Err(error);
+            }
+        };
+        let Parts { route, channel, page, mark, notices, pid, .. } = parts;
+        self.environment.own(route.ticket(), self.pool.clone(), worker);
+        let link = Link {
+            place: Some(place),
+            past_traffic: channel.traffic(),
+            is_lent: false,
+            poll: Some(poll),
+            wants_writable: false,
+            fate: Fate::default(),
+            route: route.clone(),
+            channel,
+            page,
+            mark,
+            notices,
+            pid,
+        };
+        self.links.borrow_mut().insert(worker, link);
+        route.attach(self.environment.mailbox.clone());
+        // What the last owner could not write.
+        self.write_out(worker);
         Ok(())
     }
 
@@ -423,7 +513,7 @@ impl Carrier for ProcessCarrier {
     }
 
     fn kill(&self, worker: WorkerId) {
-        let ticket = self.with(worker, |link| link.ticket);
+        let ticket = self.with(worker, |link| link.ticket());
         if let (Some(ticket), Ok(supervisor)) = (ticket, Supervisor::get()) {
             supervisor.kill(ticket, Signal::SIGKILL);
         }
@@ -461,9 +551,7 @@ impl Carrier for ProcessCarrier {
     fn forget(&self, worker: WorkerId) {
         self.unborn.borrow_mut().remove(&worker);
         if let Some(link) = self.links.borrow_mut().remove(&worker) {
-            let (sent, received) = link.channel.traffic();
-            let (past_sent, past_received) = self.past_traffic.get();
-            self.past_traffic.set((past_sent + sent, past_received + received));
+            self.count_traffic(link.traffic());
         }
     }
 
@@ -471,13 +559,19 @@ impl Carrier for ProcessCarrier {
         let links = self.links.borrow();
         links
             .values()
-            .map(|link| link.channel.traffic())
+            .map(Link::traffic)
             .fold(self.past_traffic.get(), |sum, link| (sum.0 + link.0, sum.1 + link.1))
     }
 
     fn abandon(&self) {
         // Closing the channels ends the workers.
-        self.links.take();
+        for link in self.links.take().into_values() {
+            let ticket = link.ticket();
+            drop(link);
+            if let Ok(supervisor) = Supervisor::get() {
+                supervisor.channel_ended(ticket);
+            }
+        }
     }
 
     fn on_readiness(&self, worker: WorkerId, ready: Readiness) {

@@ -12,15 +12,19 @@ use napi::{Result, sys};
 use serde_json::Value as Json;
 
 use super::carrier::Carrier;
+use super::idle_process::IdleProcess;
 use super::javascript::{Callback, Value, as_number, number, number_list, read_numbers};
 use super::pool::PoolState;
 use crate::engine::{FrameId, Run, WorkerId};
+use crate::registry::Place;
 
 pub(super) struct ScriptCarrier {
     env: sys::napi_env,
     pool: Weak<PoolState>,
     hooks: Hooks,
     fates: RefCell<BTreeMap<WorkerId, Json>>,
+    /// Of workers that are there, where their number is shared.
+    places: RefCell<BTreeMap<WorkerId, Place<IdleProcess>>>,
 }
 
 /// The functions of `lib/` that look after the workers.
@@ -56,7 +60,7 @@ impl ScriptCarrier {
             catch_up: hook("catchUp")?,
             mark: hook("markOf")?,
         };
-        Ok(ScriptCarrier { env, pool, hooks, fates: RefCell::default() })
+        Ok(ScriptCarrier { env, pool, hooks, fates: RefCell::default(), places: RefCell::default() })
     }
 
     fn tell(&self, hook: &Callback, worker: WorkerId) -> Option<Value> {
@@ -65,7 +69,8 @@ impl ScriptCarrier {
 }
 
 impl Carrier for ScriptCarrier {
-    fn start(&self, worker: WorkerId) -> io::Result<()> {
+    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
+        self.places.borrow_mut().extend(place.map(|place| (worker, place)));
         // What goes wrong is told as the end of the worker.
         self.tell(&self.hooks.start, worker);
         Ok(())
@@ -147,5 +152,12 @@ impl Carrier for ScriptCarrier {
         (0, 0)
     }
 
-    fn abandon(&self) {}
+    fn ended(&self, worker: WorkerId) {
+        self.places.borrow_mut().remove(&worker);
+    }
+
+    fn abandon(&self) {
+        // Node ends the threads of an environment with it.
+        self.places.take();
+    }
 }

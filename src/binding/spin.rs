@@ -40,7 +40,9 @@ impl Spin {
         let epoch = Instant::now();
         let learning = pace.clone();
         let prepare = Prepare::new(event_loop, move |sleep| {
-            if wanted() {
+            if let Some(sleep) = sleep
+                && wanted()
+            {
                 let mut pace = learning.borrow_mut();
                 let now = epoch.elapsed();
                 if pace.allows(now) {

@@ -115,6 +115,22 @@ pub struct Config {
     pub lazy: bool,
     /// How long one may take to its first sign of life ([`Engine::alive`]). `None`: they give none.
     pub boot_limit: Option<Duration>,
+    /// Workers are on lease, and others may wait for them: one is given up once it was used for so long. `None`: they
+    /// are all its own.
+    pub lease: Option<Duration>,
+}
+
+/// What is to be known of a worker that has run calls before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// The number that its next call gets: it may remember earlier ones.
+    pub next_seq: u32,
+    /// Calls that it was given, and that it has answered.
+    pub given: u64,
+    pub done: u64,
+    pub failed: u64,
+    /// How long these ran, in all.
+    pub ran: Duration,
 }
 
 /// What is submitted.

@@ -1,5 +1,7 @@
 //! The state machine itself: events in, actions out.
 
+mod lease;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -72,6 +74,11 @@ pub struct Engine {
     /// A tick has passed, and whether it asks for a recall has not been looked at.
     recall_due: bool,
     closed_told: bool,
+    /// No more workers are to be had for now.
+    is_denied: bool,
+    /// Others wait for so many of its workers, and whether some get no more calls for that.
+    asked: usize,
+    is_yielding: bool,
     done: u64,
     failed: u64,
     restarts: u64,
@@ -107,6 +114,9 @@ impl Engine {
             tick: None,
             recall_due: false,
             closed_told: false,
+            is_denied: false,
+            asked: 0,
+            is_yielding: false,
             done: 0,
             failed: 0,
             restarts: 0,
@@ -119,8 +129,13 @@ impl Engine {
 
     /// Starts the workers, unless they are to start with the first job.
     pub fn start(&mut self) {
+        self.start_some(self.config.workers);
+    }
+
+    /// Starts so many workers at most, unless they are to start with the first job.
+    pub fn start_some(&mut self, most: usize) {
         if !self.config.lazy {
-            self.start_up_to(self.config.workers);
+            self.start_up_to(most);
         }
     }
 
@@ -223,7 +238,11 @@ impl Engine {
         self.settle_everything(Outcome::Closed);
         let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
         for id in ids {
-            self.kill(id);
+            // What is on lease and idle others can go on with.
+            let is_spare = self.workers.get(&id).is_some_and(Worker::is_spare);
+            if self.config.lease.is_none() || !is_spare {
+                self.kill(id);
+            }
         }
     }
 
@@ -561,7 +580,9 @@ impl Engine {
     pub fn memory(&mut self, id: WorkerId, bytes: u64) {
         let Some(limit) = self.config.max_worker_memory else { return };
         if bytes > limit && self.workers.get(&id).is_some_and(|worker| worker.is_live()) {
-            self.retire(id, Retire::WhenReplaced);
+            // On lease there may be no place for both.
+            let on_lease = self.config.lease.is_some();
+            self.retire(id, if on_lease { Retire::Now } else { Retire::WhenReplaced });
         }
     }
 
@@ -606,6 +627,9 @@ impl Engine {
                 if self.live() < self.config.workers {
                     self.succeed(id);
                 }
+            }
+            _ if worker.succeeded_at_exit && self.mode == Mode::Open => {
+                self.start_one();
             }
             _ => {}
         }
@@ -685,8 +709,10 @@ impl Engine {
         self.start_needed();
         if self.mode != Mode::Open && self.jobs.is_empty() {
             // One that still runs a call that nobody wants has its grace period first.
-            let idle = self.workers.iter().filter(|(_, worker)| !worker.is_busy());
-            let ids: Vec<WorkerId> = idle.map(|(&id, _)| id).collect();
+            let on_lease = self.config.lease.is_some();
+            let idle = |worker: &Worker| !(worker.is_busy() || (on_lease && worker.is_spare()));
+            let ids: Vec<WorkerId> =
+                self.workers.iter().filter(|(_, worker)| idle(worker)).map(|(&id, _)| id).collect();
             for id in ids {
                 self.stop(id);
             }
@@ -724,7 +750,8 @@ impl Engine {
 
     /// Starts the successors of workers that will soon have had as many calls as they may.
     fn start_standbys(&mut self, max: u64) {
-        if self.mode != Mode::Open || !self.backoff.is_zero() {
+        // On lease there may be no place for them.
+        if self.mode != Mode::Open || !self.backoff.is_zero() || self.config.lease.is_some() {
             return;
         }
         let ends_soon = |worker: &Worker| {
@@ -773,6 +800,7 @@ impl Engine {
         if self.waiting == 0 {
             return;
         }
+        self.choose_yielding(now);
         let takes = |worker: &Worker| match worker.phase {
             Phase::Starting => !worker.is_busy() && worker.is_live(),
             Phase::Ready => worker.can_serve() && !worker.is_condemned(),
@@ -781,7 +809,7 @@ impl Engine {
         let mut idle: Vec<(bool, Reverse<u32>, u64, Reverse<WorkerId>)> = Vec::new();
         let mut soon: Vec<(Duration, WorkerId)> = Vec::new();
         for (&id, worker) in self.workers.iter().filter(|(_, worker)| takes(worker)) {
-            if worker.unsent.is_some() {
+            if worker.unsent.is_some() || worker.yields {
                 continue;
             }
             let load = worker.load();
@@ -902,11 +930,18 @@ impl Engine {
         if runs.is_empty() {
             return;
         }
-        self.launch(id, runs, expected, watched);
+        self.launch(id, runs, expected, watched, now);
     }
 
     /// Books a chunk as in flight and has it sent.
-    fn launch(&mut self, id: WorkerId, runs: Vec<Run>, expected: Option<Duration>, watched: bool) {
+    fn launch(
+        &mut self,
+        id: WorkerId,
+        runs: Vec<Run>,
+        expected: Option<Duration>,
+        watched: bool,
+        now: Duration,
+    ) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let calls: Vec<FlightCall> = runs
             .iter()
@@ -925,6 +960,7 @@ impl Engine {
         worker.given += u64::from(count);
         worker.idle = Duration::ZERO;
         self.uses += 1;
+        worker.used_since.get_or_insert(now);
         worker.last_used = self.uses;
         if !worker.is_busy() {
             worker.quiet = None;
@@ -952,6 +988,13 @@ impl Engine {
         }
         if first && self.mode == Mode::Open {
             self.restarts += 1;
+            if self.config.lease.is_some() {
+                // Not before it is gone: there may be no place for both.
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.succeeded_at_exit = true;
+                }
+                return;
+            }
             let successor = self.succeed(id);
             if self.workers.get(&successor).is_some_and(|worker| worker.phase == Phase::Ready) {
                 self.retire(id, Retire::Now);
@@ -989,10 +1032,15 @@ impl Engine {
     // ---- Workers ---------------------------------------------------------------------------------------
 
     fn start_one(&mut self) -> WorkerId {
+        let id = self.add_worker();
+        self.actions.push_back(Action::Spawn { worker: id });
+        id
+    }
+
+    fn add_worker(&mut self) -> WorkerId {
         let id = WorkerId(self.next_worker);
         self.next_worker += 1;
         self.workers.insert(id, Worker::new());
-        self.actions.push_back(Action::Spawn { worker: id });
         id
     }
 
@@ -1019,18 +1067,26 @@ impl Engine {
 
     /// Starts workers for what waits, as far as they are missing.
     fn start_needed(&mut self) {
-        if self.mode == Mode::Terminated || !self.backoff.is_zero() {
+        if !self.backoff.is_zero() || self.is_denied {
             return;
         }
-        let wanted = if self.ready_awaited {
-            self.config.workers
+        if let Some(wanted) = self.wanted_workers() {
+            self.start_up_to(wanted);
+        }
+    }
+
+    /// How many workers there is something to do for, if that may be more than there are.
+    fn wanted_workers(&self) -> Option<usize> {
+        if self.mode == Mode::Terminated {
+            None
+        } else if self.ready_awaited {
+            Some(self.config.workers)
         } else if self.waiting > 0 {
             let busy = self.workers.values().filter(|worker| worker.is_live() && worker.is_busy()).count();
-            busy.saturating_add(usize::try_from(self.waiting).unwrap_or(usize::MAX))
+            Some(busy.saturating_add(usize::try_from(self.waiting).unwrap_or(usize::MAX)))
         } else {
-            return;
-        };
-        self.start_up_to(wanted);
+            None
+        }
     }
 
     /// A worker could not be brought up. When all of them could not `allowed` times in a row, what waits is told.
@@ -1095,7 +1151,9 @@ impl Engine {
     fn check_ready_awaited(&mut self) {
         if self.ready_awaited {
             let ready = |worker: &&Worker| worker.phase == Phase::Ready && worker.is_live();
-            if self.workers.values().filter(ready).count() >= self.config.workers {
+            let count = self.workers.values().filter(ready).count();
+            // Where others have the rest, one is what can be had.
+            if count >= self.config.workers || (self.is_denied && count > 0) {
                 self.tell_ready(Ok(()));
             }
         }

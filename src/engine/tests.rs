@@ -1,5 +1,7 @@
 //! Drives the engine with workers that exist only here.
 
+mod lease;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use proptest::collection::vec;
@@ -23,6 +25,7 @@ fn config(workers: usize) -> Config {
         concurrency: 1,
         lazy: false,
         boot_limit: None,
+        lease: None,
     }
 }
 
@@ -81,6 +84,8 @@ struct World {
     recalls: u32,
     /// Calls that were skipped while their worker was held to have begun them.
     missed: u32,
+    /// Where its workers come from, if they are on lease.
+    share: Option<lease::Share>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +100,10 @@ fn reply(frame: FrameId, offset: u32, calls: u32, failed: bool, elapsed: Duratio
 
 impl World {
     fn new(config: Config) -> World {
+        World::with(config, None)
+    }
+
+    fn with(config: Config, share: Option<lease::Share>) -> World {
         let concurrency = config.concurrency as usize;
         let mut world = World {
             engine: Engine::new(config),
@@ -113,6 +122,7 @@ impl World {
             deferring: false,
             recalls: 0,
             missed: 0,
+            share,
         };
         world.engine.start();
         world.pump();
@@ -137,8 +147,18 @@ impl World {
 
     /// Does what the engine wants done.
     fn pump(&mut self) {
+        loop {
+            self.perform();
+            if !self.hand_back(false) && !self.is_offered() {
+                break;
+            }
+        }
+    }
+
+    fn perform(&mut self) {
         while let Some(action) = self.engine.next_action(self.now) {
             match action {
+                Action::Spawn { worker } if self.share.is_some() => self.lease(worker),
                 Action::Spawn { worker } => {
                     assert!(self.workers.insert(worker, FakeWorker::default()).is_none());
                 }
@@ -349,15 +369,22 @@ impl World {
         for _ in 0..100_000 {
             let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
             for id in ids {
-                let fake = &self.workers[&id];
+                // It may have gone elsewhere.
+                let Some(fake) = self.workers.get(&id) else { continue };
                 if fake.killed || fake.stopping {
                     self.die(id);
-                } else if !fake.booted {
+                    continue;
+                }
+                if !fake.booted {
                     self.boot(id);
-                } else {
-                    self.send_deferred(id);
-                    self.begin(id);
-                    self.finish(id, false);
+                    continue;
+                }
+                for act in
+                    [World::send_deferred, World::begin, |world: &mut World, id| world.finish(id, false)]
+                {
+                    if self.workers.contains_key(&id) {
+                        act(self, id);
+                    }
                 }
             }
             let settled = self.specs.values().map(|spec| spec.calls as usize).sum::<usize>();
@@ -1282,6 +1309,7 @@ enum Event {
     Memory(usize),
     EncodeFailed(usize),
     AwaitReady,
+    Lease(lease::Event),
     Remove,
     Close,
     Terminate,
@@ -1384,6 +1412,7 @@ fn apply(world: &mut World, event: Event) {
         Event::Deferring(deferring) => world.deferring = deferring,
         Event::SendDeferred(nth) => with_worker(world, nth, World::send_deferred),
         Event::AwaitReady => world.engine.await_ready(),
+        Event::Lease(event) => world.apply(event),
         Event::Remove => world.engine.remove_workers(),
         Event::Close => world.engine.close(),
         Event::Terminate => world.engine.terminate(),
@@ -1471,9 +1500,10 @@ fn events_with_recalls() -> impl Strategy<Value = Event> {
 
 /// Whatever happens, every call settles once, and runs no more often than it may.
 fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Event) {
+    let share = config.lease.map(|_| lease::Share::new(config.workers));
     let (workers, max_calls) = (config.workers, config.max_calls_per_worker);
     let has_no_limits = config.idle_timeout.is_none();
-    let mut world = World::new(config);
+    let mut world = World::with(config, share);
     if cheap {
         world.cost = MS / 10;
     }
@@ -1486,6 +1516,7 @@ fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Event) {
     }
     let finished = !matches!(end, Event::AwaitReady);
     apply(&mut world, end);
+    apply(&mut world, Event::Lease(lease::Event::Places(usize::MAX)));
     world.run_to_end();
     let accepted: usize = world.specs.values().map(|spec| spec.calls as usize).sum();
     assert_eq!(world.settled.len(), accepted);
@@ -1504,6 +1535,7 @@ fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Event) {
         for _ in 0..100 {
             world.tick(100 * MS);
             world.boot_all();
+            apply(&mut world, Event::Lease(lease::Event::TurnOver));
         }
     }
     assert!(!world.engine.is_held());

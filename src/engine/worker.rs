@@ -55,6 +55,12 @@ pub(super) struct Worker {
     pub(super) hears_recalls: bool,
     /// How long it has given no sign of life; `None` once it has, or has been killed for it.
     pub(super) silent: Option<Duration>,
+    /// When it got its first calls here.
+    pub(super) used_since: Option<Duration>,
+    /// Others wait for it: it gets no more calls.
+    pub(super) yields: bool,
+    /// Its successor starts when it is gone.
+    pub(super) succeeded_at_exit: bool,
 }
 
 /// A chunk that was sent and is not wholly answered.
@@ -130,6 +136,9 @@ impl Worker {
             recalled_from: None,
             hears_recalls: true,
             silent: Some(Duration::ZERO),
+            used_since: None,
+            yields: false,
+            succeeded_at_exit: false,
         }
     }
 
@@ -160,6 +169,11 @@ impl Worker {
     /// Whether it could begin a call at once, and has none.
     pub(super) fn is_idle(&self) -> bool {
         self.phase == Phase::Ready && self.can_serve() && !self.is_busy()
+    }
+
+    /// Whether it is idle and somebody else could go on with it.
+    pub(super) fn is_spare(&self) -> bool {
+        self.phase == Phase::Ready && self.is_live() && !self.is_busy()
     }
 
     /// How many calls it has and has not answered.
