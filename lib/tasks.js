@@ -4,7 +4,8 @@
  * What a pool's items are run by: a self-contained function, which travels by its source, or one of a module.
  *
  * A task has a number, which is all that a call bears of it. A worker is told what is behind a number before its first
- * call, and keeps that; when it would keep too many, it is told which one to forget. (Its side: lib/worker/tasks.js.)
+ * call, and keeps that; when it would keep too many, it is told which one to forget. (Its side: lib/worker/tasks.js.) A
+ * worker may have run another pool's tasks before: with the first definition it is told to forget the numbers of these.
  *
  * May not know jobs or carriers.
  */
@@ -100,6 +101,7 @@ class TaskRegistry {
    */
   teach(worker, task, parts) {
     let kept = this.#kept.get(worker);
+    const isFirst = kept === undefined;
     if (kept === undefined) this.#kept.set(worker, (kept = new Map()));
     const isKnown = kept.delete(task.id);
     kept.set(task.id, true);
@@ -109,10 +111,10 @@ class TaskRegistry {
       forget = /** @type {number} */ (kept.keys().next().value);
       kept.delete(forget);
     }
-    pushText(parts, TASK, 0, 0, 0, definitionText(task, forget));
+    pushText(parts, TASK, 0, 0, 0, definitionText(task, forget, isFirst));
   }
 
-  /** @param {number} worker one that is gone */
+  /** @param {number} worker one that is gone, or somebody else's */
   forget(worker) {
     this.#kept.delete(worker);
   }
@@ -124,9 +126,9 @@ function isUnchanged(task, known) {
   return filePath === known.filePath && name === known.name;
 }
 
-/** @param {Task} task @param {number} [forget] */
-function definitionText({ id, definition }, forget) {
-  return JSON.stringify({ id, forget, ...definition });
+/** @param {Task} task @param {number} [forget] @param {boolean} [isFirst] */
+function definitionText({ id, definition }, forget, isFirst) {
+  return JSON.stringify({ id, forget, isFirst, ...definition });
 }
 
 /**

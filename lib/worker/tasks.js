@@ -2,7 +2,8 @@
 
 /**
  * The functions that a pool's items are run by, as a worker has them: from a module, or from their own source. The parent
- * says what a task is before its first call, and which one to forget for it (lib/tasks.js counts for both).
+ * says what a task is before its first call, and which one to forget for it (lib/tasks.js counts for both). Another pool
+ * that goes on with this worker numbers anew; a function that both run is made once, and stays warm.
  *
  * A function by source is evaluated in strict mode, and sees what a module at the working directory would: globals and a
  * `require`, but none of the variables around it.
@@ -20,6 +21,7 @@ const SCRIPT = 'parallelizer:task';
  * @typedef {object} Definition
  * @property {number} id
  * @property {number} [forget] the number of another one
+ * @property {boolean} [isFirst] whether the numbers of all others are somebody else's
  * @property {string} [source]
  * @property {string} [filePath]
  * @property {string} [name]
@@ -27,11 +29,16 @@ const SCRIPT = 'parallelizer:task';
 
 /** @typedef {{ spread: Callee, single: Callee }} Task */
 
+/** Functions that are kept, by what they were made of. */
+const MAX_MADE = 256;
+
 class Tasks {
   /** @type {Map<number, Definition>} */
   #definitions = new Map();
   /** @type {Map<number, Task>} */
   #tasks = new Map();
+  /** @type {Map<string, Task>} By source, or by path and name, in the order made. */
+  #made = new Map();
   #require;
   #load;
 
@@ -48,7 +55,13 @@ class Tasks {
   define(text) {
     /** @type {Definition} */
     const definition = JSON.parse(text);
+    if (definition.isFirst) {
+      this.#definitions.clear();
+      this.#tasks.clear();
+    }
     if (definition.forget !== undefined) {
+      const forgotten = this.#definitions.get(definition.forget);
+      if (forgotten !== undefined) this.#made.delete(keyOf(forgotten));
       this.#definitions.delete(definition.forget);
       this.#tasks.delete(definition.forget);
     }
@@ -64,15 +77,20 @@ class Tasks {
     const known = this.#tasks.get(id);
     const how = (tag & SPREAD) !== 0 ? 'spread' : 'single';
     if (known !== undefined) return known[how];
-    const task = this.#make(/** @type {Definition} */ (this.#definitions.get(id)));
-    if (task instanceof Promise) return task.then((made) => this.#keep(id, made)[how]);
-    return this.#keep(id, task)[how];
+    const definition = /** @type {Definition} */ (this.#definitions.get(id));
+    const task = this.#made.get(keyOf(definition)) ?? this.#make(definition);
+    if (task instanceof Promise) return task.then((made) => this.#keep(definition, made)[how]);
+    return this.#keep(definition, task)[how];
   }
 
-  /** @param {number} id @param {Task} task */
-  #keep(id, task) {
+  /** @param {Definition} definition @param {Task} task */
+  #keep(definition, task) {
     // A module that does not load is tried again by the next call.
-    if (this.#definitions.has(id)) this.#tasks.set(id, task);
+    if (this.#definitions.get(definition.id) === definition) {
+      this.#tasks.set(definition.id, task);
+      this.#made.set(keyOf(definition), task);
+      if (this.#made.size > MAX_MADE) this.#made.delete(/** @type {string} */ (this.#made.keys().next().value));
+    }
     return task;
   }
 
@@ -105,6 +123,11 @@ class Tasks {
     });
     return factory(this.#require('node:module').createRequire(join(process.cwd(), 'task.js')), named);
   }
+}
+
+/** @param {Definition} definition */
+function keyOf({ source, filePath, name }) {
+  return source ?? `${filePath}#${name}`;
 }
 
 /**
