@@ -40,6 +40,7 @@ describe('new Parallelizer', () => {
     stdio: ['pipe', 5, ['inherit']],
     spin: ['yes', 5, 'always'],
     gracePeriod: [-1, '1', Number.NaN],
+    shared: ['yes', 1, null],
   };
   for (const [name, values] of Object.entries(bad)) {
     test(`${name}`, () => {

@@ -58,6 +58,7 @@ test('the defaults', () => {
     stdio: 'inherit',
     spin: 'auto',
     gracePeriodMs: 500,
+    shared: false,
   });
 });
 
@@ -65,7 +66,7 @@ test('an option that is undefined takes its default', () => {
   const names = [
     'id', 'type', 'parallelization', 'parallelizationPerCPU', 'tmpPath', 'debug', 'batchSize', 'serialization',
     'timeout', 'retries', 'maxBatchesPerWorker', 'maxWorkerMemory', 'idleTimeout', 'maxQueue', 'env', 'execArgv',
-    'resourceLimits', 'stdio', 'spin', 'gracePeriod',
+    'resourceLimits', 'stdio', 'spin', 'gracePeriod', 'shared',
   ];
   assert.deepEqual(pool(Object.fromEntries(names.map((name) => [name, undefined]))), pool());
 });
@@ -100,6 +101,7 @@ test('every option arrives', () => {
       stdio: 'ignore',
       spin: false,
       gracePeriod: 0,
+      shared: true,
     }),
     {
       id: 'single-process',
@@ -122,6 +124,7 @@ test('every option arrives', () => {
       stdio: 'ignore',
       spin: false,
       gracePeriodMs: 0,
+      shared: true,
     },
   );
 });
@@ -267,6 +270,7 @@ test('choices name what there is to choose', () => {
   refused(() => pool({ serialization: 'xml' }), 'serialization', "'auto', 'json' or 'advanced'", "'xml'");
   refused(() => pool({ stdio: 'pipe' }), 'stdio', "'inherit', 'forward' or 'ignore'");
   refused(() => pool({ spin: true }), 'spin', "'auto' or false");
+  refused(() => pool({ shared: 'yes' }), 'shared', "'auto', true or false");
   refused(() => pool({ debug: 1 }), 'debug', 'true or false');
   refused(() => pool({ tmpPath: 1 }), 'tmpPath', 'a string');
 });
@@ -277,6 +281,15 @@ test('stdio is forwarded on Lambda unless told otherwise', () => {
     assert.equal(pool({ stdio: 'inherit' }).stdio, 'inherit');
   });
   assert.equal(pool().stdio, 'inherit');
+});
+
+test("workers are shared where Lambda runs many environments in one process, unless told otherwise", () => {
+  withEnvironment({ AWS_LAMBDA_MAX_CONCURRENCY: '16' }, () => {
+    assert.equal(pool().shared, true);
+    assert.equal(pool({ shared: 'auto' }).shared, true);
+    assert.equal(pool({ shared: false }).shared, false);
+  });
+  assert.equal(pool({ shared: 'auto' }).shared, false);
 });
 
 test('env: strings, as in fork', () => {

@@ -55,6 +55,7 @@ describe('new Pool', () => {
     stdio: 'inherit',
     spin: 'auto',
     gracePeriodMs: 500,
+    shared: false,
     concurrency: 1,
     initializer: null,
     initArgs: [],
@@ -87,6 +88,7 @@ describe('new Pool', () => {
       stdio: 'ignore',
       spin: false,
       gracePeriod: 0,
+      shared: true,
     };
     const expected = {
       id: 'pool',
@@ -109,6 +111,7 @@ describe('new Pool', () => {
       stdio: 'ignore',
       spin: false,
       gracePeriodMs: 0,
+      shared: true,
       concurrency: 8,
       initializer,
       initArgs: ['a', { b: 1 }],

@@ -138,6 +138,14 @@ function lambdaMegabytes(env) {
 }
 
 /**
+ * Whether the host loads the same code into several threads of this process, as Lambda's Managed Instances do.
+ * @param {Environment} env
+ */
+function hasManyEnvironments(env = process.env) {
+  return Boolean(env.AWS_LAMBDA_MAX_CONCURRENCY);
+}
+
+/**
  * @param {{ available: number, quota: number, env: Environment }} facts `quota` in CPUs, Infinity for none
  */
 function countCpus({ available, quota, env }) {
@@ -195,6 +203,7 @@ module.exports = {
   spareableCpus,
   workerHeapMegabytes,
   onLambda,
+  hasManyEnvironments,
   countCpus,
   cgroupCpuQuota,
 };

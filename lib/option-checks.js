@@ -131,7 +131,7 @@ function boolean({ name, value }, fallback) {
 }
 
 /**
- * @template {string | false} T
+ * @template {string | boolean} T
  * @param {Option} option @param {readonly T[]} choices @param {NoInfer<T>} fallback
  * @returns {T}
  */

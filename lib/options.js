@@ -8,7 +8,7 @@
  * May not know workers, queues or what the options do. `undefined` always stands for "not given".
  */
 
-const { onLambda, usableCpus } = require('./cpus');
+const { hasManyEnvironments, onLambda, usableCpus } = require('./cpus');
 const { optionError } = require('./errors');
 const {
   abortSignal, accessing, boolean, callback, duration, environment, execArguments, functionName, integer, isList,
@@ -40,6 +40,7 @@ const WORKER_OPTIONS = [
   'stdio',
   'spin',
   'gracePeriod',
+  'shared',
 ];
 
 const POOL_OPTIONS = [
@@ -76,6 +77,7 @@ const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgre
  * @property {'inherit' | 'forward' | 'ignore'} stdio
  * @property {'auto' | false} spin
  * @property {number} gracePeriodMs
+ * @property {boolean} shared whether all pools of these options in this process have the same workers
  */
 
 /**
@@ -169,6 +171,7 @@ function workerOptions(option, workers) {
   const serializations = /** @type {const} */ (['auto', 'json', 'advanced']);
   const outputs = /** @type {const} */ (['inherit', 'forward', 'ignore']);
   const spins = /** @type {const} */ (['auto', false]);
+  const sharings = /** @type {const} */ (['auto', true, false]);
 
   const type = oneOf(option('type'), types, PARALLELIZER_CHILD);
   return {
@@ -187,7 +190,13 @@ function workerOptions(option, workers) {
     stdio: oneOf(option('stdio'), outputs, onLambda() ? 'forward' : 'inherit'),
     spin: oneOf(option('spin'), spins, 'auto'),
     gracePeriodMs: milliseconds(option('gracePeriod'), DEFAULT_GRACE_PERIOD),
+    shared: isShared(oneOf(option('shared'), sharings, 'auto')),
   };
+}
+
+/** @param {'auto' | boolean} choice */
+function isShared(choice) {
+  return choice === 'auto' ? hasManyEnvironments() : choice;
 }
 
 /**

@@ -657,7 +657,7 @@ class WorkerPool {
   #event(json) {
     const { debug } = this.#options;
     const event = JSON.parse(json);
-    if (event.event === 'exited') {
+    if (event.event === 'exited' || event.event === 'handedBack') {
       this.#finishLines(event.worker);
       this.#tasks.forget(event.worker);
     }
@@ -806,12 +806,30 @@ function nativeConfig(options) {
     maxWorkerMemory: options.maxWorkerMemory,
     idleTimeout: options.idleTimeoutMs,
     gracePeriod: options.gracePeriodMs,
+    shareKey: options.shared && options.type !== PARALLELIZER_INLINE ? shareKey(options) : null,
     // A worker's module may build an instance as it loads; only one that is used may start more workers.
     lazy: surroundings().depth > 0,
     concurrency: Math.min(options.concurrency, MAX_COUNT),
     spinCpus: options.spin === 'auto' && options.type !== PARALLELIZER_INLINE ? spareableCpus() : 0,
     ...(isProcess ? { process: processConfig(options) } : {}),
   };
+}
+
+/**
+ * Says which pools have the same workers: those that would start and replace them in the same way.
+ * @param {Readonly<Required<OptionsOfPool>>} options
+ */
+function shareKey(options) {
+  const { id, type, workers, maxBatchesPerWorker, maxWorkerMemory, idleTimeoutMs, stdio } = options;
+  const env = options.env ?? inheritedEnv();
+  return JSON.stringify([
+    id, type, workers, maxBatchesPerWorker, maxWorkerMemory, idleTimeoutMs, stdio,
+    options.execArgv ?? inheritedExecArgv(),
+    heapLimits(options),
+    // Threads of one host may list it in different orders.
+    Object.keys(env).sort().map((name) => [name, env[name]]),
+    initOf(options),
+  ]);
 }
 
 /** @param {Readonly<Required<OptionsOfPool>>} options */
