@@ -267,6 +267,15 @@ export interface WorkerOptions {
    * aborted. Default: `500`.
    */
   gracePeriod?: number | undefined;
+  /**
+   * Whether all pools of equal options in this process, in whichever of its threads, have one set of workers together:
+   * as many as one of them would have, lent to whoever has work, in turn where there is more than they can do. `'auto'`
+   * (the default): on AWS Lambda's Managed Instances, where each of many threads loads the same handler
+   * (`AWS_LAMBDA_MAX_CONCURRENCY` is set). Options of calls, and `debug`, `maxQueue`, `gracePeriod` and `spin`, may
+   * differ. Threads stay with who started them; only their number is shared. `ready()` then waits for what can be had,
+   * at least one worker, and `stats().workers` has those that are lent to this pool at the moment.
+   */
+  shared?: 'auto' | boolean | undefined;
 }
 
 /** The options of one pool of a `Parallelizer`, where a call is a sub-batch. */
