@@ -109,7 +109,12 @@ impl Sharing {
 impl PoolState {
     /// Starts a worker, or whatever takes its place.
     pub(super) fn start_worker(&self, worker: WorkerId) {
-        let started = match self.sharing().map(Sharing::ask) {
+        let answer = self.sharing().map(Sharing::ask);
+        if !matches!(answer, Some(Answer::Denied)) {
+            // It waits no more, whatever it was denied before.
+            self.engine.borrow_mut().offered();
+        }
+        let started = match answer {
             None => self.start_new(worker, None),
             Some(Answer::New(place)) => self.start_new(worker, Some(place)),
             Some(Answer::Idle(place, idle)) => self.adopt(worker, place, idle),
@@ -157,6 +162,8 @@ impl PoolState {
     /// Hands back what the engine can spare; whether anything was.
     pub(super) fn hand_back_spare(&self, unused: bool) -> bool {
         let Some(sharing) = self.sharing() else { return false };
+        // What it was told last may have been met in another way, or may hold again.
+        self.see_asked(sharing);
         let spare = self.engine.borrow().spare(unused);
         if spare.is_empty() {
             return false;
@@ -183,6 +190,11 @@ impl PoolState {
         let (Some(place), Some(history)) = (self.carrier().place(worker), history) else { return false };
         let detach = || self.carrier().detach(worker, history);
         sharing.with(|lessee| lessee.hand_back(place, detach)).unwrap_or(false)
+    }
+
+    fn see_asked(&self, sharing: &Sharing) {
+        let situation = sharing.with(Lessee::situation).unwrap_or_default();
+        self.engine.borrow_mut().asked(situation.asked);
     }
 
     fn see_situation(&self, sharing: &Sharing) {
