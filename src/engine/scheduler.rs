@@ -628,7 +628,7 @@ impl Engine {
                     self.succeed(id);
                 }
             }
-            _ if worker.succeeded_at_exit && self.mode == Mode::Open => {
+            _ if worker.succeeded_at_exit && self.mode == Mode::Open && self.live() < self.config.workers => {
                 self.start_one();
             }
             _ => {}

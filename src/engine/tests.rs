@@ -1535,6 +1535,10 @@ fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Event) {
         for _ in 0..100 {
             world.tick(100 * MS);
             world.boot_all();
+            // On lease, a successor starts once its predecessor is gone.
+            let gone = |(_, fake): &(&WorkerId, &FakeWorker)| fake.killed || fake.stopping;
+            let gone: Vec<WorkerId> = world.workers.iter().filter(gone).map(|(&id, _)| id).collect();
+            gone.into_iter().for_each(|id| world.die(id));
             apply(&mut world, Event::Lease(lease::Event::TurnOver));
         }
     }
