@@ -195,6 +195,12 @@ forEachMode(
       assert.equal(errors[0].batchIndex, 1);
     });
 
+    test('what goes through the console of the parent is among the last lines, too', async (t) => {
+      const parallelizer = make(t, { type: mode.type, parallelization: 1, stdio: 'forward' });
+      const { errors } = await parallelizer.run([{ do: 'sayAndExit', text: 'famous last words\n', code: 9 }]);
+      assert.match(text(errors[0]), /famous last words/);
+    });
+
     test('the last lines of stderr are those of the dead worker alone, and bounded', async (t) => {
       const parallelizer = on(t, { stdio: 'ignore' });
       const long = `${'noise '.repeat(20_000)}\nthe end\n`;

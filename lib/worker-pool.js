@@ -50,6 +50,10 @@ const LONGEST_LOOK = 10;
 const LONGEST_DEATH = 1000;
 /** Jobs that are remembered for what is still printed for them. */
 const MOST_CUT_OFF = 16;
+/** Characters that are kept of what a worker printed last. */
+const MOST_WORDS = 4096;
+/** Levels that would have gone to its stderr. */
+const ON_STDERR = ['error', 'warn'];
 /** A call that is one of so many in a frame takes microseconds, and may wait for company with its answer. */
 const CHEAP = 256;
 
@@ -137,6 +141,8 @@ class WorkerPool {
   #jobs = new Map();
   /** @type {Map<number, AsyncResource>} The contexts of jobs that settled while calls of theirs ran, the latest ones. */
   #cutOff = new Map();
+  /** @type {Map<number, string>} The end of what workers printed as errors through here. */
+  #lastWords = new Map();
   #tasks = new TaskRegistry();
   /** @type {Long[]} What is being encoded in steps. */
   #long = [];
@@ -624,6 +630,8 @@ class WorkerPool {
       const isWhole = value instanceof ParallelizerError || filePath === null;
       return isWhole ? value : moduleError(filePath, { cause: value });
     }
+    const words = this.#lastWords.get(fate.worker);
+    if (words !== undefined) fate.stderr = words + (fate.stderr ?? '');
     const cause = this.#carrier?.lastErrors.get(fate.worker);
     const error = fate.errno !== undefined ? spawnFailedError(fate)
       : workerExited({ ...fate, duringBoot: ending === 'bootFailed' });
@@ -632,13 +640,25 @@ class WorkerPool {
     return error;
   }
 
-  /** @param {number} id @param {import('./codec').Parts} parts */
-  #output(id, parts) {
+  /** @param {number} id @param {import('./codec').Parts} parts @param {number} [worker] */
+  #output(id, parts, worker) {
     const message = printedBy(parts);
     if (message === null) return;
+    if (worker !== undefined && ON_STDERR.includes(message[0])) this.#rememberWords(worker, message[1]);
     const resource = this.#jobs.get(id)?.resource ?? this.#cutOff.get(id);
     if (resource === undefined) print(...message);
     else resource.runInAsyncScope(print, null, ...message);
+  }
+
+  /**
+   * What a worker prints through here never reaches its stderr, whose end is told with its death.
+   * @param {number} worker @param {string} text
+   */
+  #rememberWords(worker, text) {
+    const words = `${this.#lastWords.get(worker) ?? ''}${text}\n`.slice(-MOST_WORDS);
+    this.#lastWords.delete(worker);
+    this.#lastWords.set(worker, words);
+    if (this.#lastWords.size > MOST_CUT_OFF) this.#lastWords.delete(/** @type {number} */ (this.#lastWords.keys().next().value));
   }
 
   /** @param {number} worker @param {'stdout' | 'stderr'} stream @param {Buffer} bytes */

@@ -736,7 +736,8 @@ impl PoolState {
     pub(super) fn output(&self, worker: WorkerId, seq: u32, parts: Value) {
         let call = self.engine.borrow().call_of(worker, seq);
         let job = call.map_or(-1.0, |(job, _)| job.0 as f64);
-        self.hooks.output.call(&[number(self.environment.env, job), parts]);
+        let env = self.environment.env;
+        self.hooks.output.call(&[number(env, job), parts, number(env, worker.0.into())]);
     }
 
     /// A worker has written to one of its descriptors.
