@@ -186,6 +186,8 @@ function* pushRecordsInSteps(value, parts, tag) {
 /** What is less is not worth a codec of its own: records, and bytes that a list seems to have. */
 const LEAST_RECORDS = 16;
 const LEAST_BYTES = 1024;
+/** Of fewer records: long strings are worth it, which JSON would look at for escapes. */
+const LEAST_BYTES_OF_FEW = 16 * 1024;
 /** What a cell that is no string is taken to have. */
 const CELL_BYTES = 8;
 /** What a list or an object within a record is taken to have: to see that JSON would keep it takes long. */
@@ -237,8 +239,8 @@ function isLong(value, serialization) {
  * @returns {value is Record<string, unknown>[]}
  */
 function isRecordList(value) {
-  if (!Array.isArray(value) || value.length < LEAST_RECORDS) return false;
-  return value.length * sizeOfElement(value[0]) >= LEAST_BYTES;
+  if (!Array.isArray(value) || value.length === 0) return false;
+  return value.length * sizeOfElement(value[0]) >= (value.length < LEAST_RECORDS ? LEAST_BYTES_OF_FEW : LEAST_BYTES);
 }
 
 /**
