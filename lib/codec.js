@@ -248,7 +248,7 @@ function isRecordList(value) {
  * @param {unknown} element
  */
 function sizeOfElement(element) {
-  if (typeof element === 'number') return NUMBER_BYTES;
+  if (typeof element === 'number' || typeof element === 'boolean' || element === null) return NUMBER_BYTES;
   if (typeof element === 'string') return CELL_BYTES + element.length;
   if (typeof element !== 'object' || element === null || Object.getPrototypeOf(element) !== Object.prototype) return 0;
   let bytes = 0;

@@ -168,11 +168,14 @@ const NONE = new Set();
  */
 function shapeOf(list) {
   const first = list[0];
-  if (typeof first !== 'object' || first === null) return { keys: null, kinds: [kindOf(first)] };
+  const sample = Array.from({ length: SAMPLE }, (_, i) => list[Math.floor((i * (list.length - 1)) / (SAMPLE - 1))]);
+  if (typeof first !== 'object' || first === null) {
+    const kind = kindOf(first);
+    return { keys: null, kinds: [sample.every((other) => kindOf(other) === kind) ? kind : OTHER] };
+  }
   const keys = Object.keys(first);
   const kinds = keys.map((key) => kindOf(Reflect.get(first, key)));
-  for (let i = 1; i < SAMPLE; i++) {
-    const other = list[Math.floor((i * (list.length - 1)) / (SAMPLE - 1))];
+  for (const other of sample) {
     if (typeof other !== 'object' || other === null || !isSame(Object.keys(other), keys)) return { keys: null, kinds: [OTHER] };
     for (const [column, key] of keys.entries()) {
       const cell = Reflect.get(other, key);
