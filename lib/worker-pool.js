@@ -48,8 +48,8 @@ const STEPS_MS = 5;
 /** Between two looks at what workers are at, and for one to die, in milliseconds. */
 const LONGEST_LOOK = 10;
 const LONGEST_DEATH = 1000;
-/** Jobs that are remembered for what is still printed for them. */
-const MOST_CUT_OFF = 16;
+/** Jobs that are remembered for what is still printed for them, and workers for what they have printed. */
+const MOST_REMEMBERED = 16;
 /** Characters that are kept of what a worker printed last. */
 const MOST_WORDS = 4096;
 /** Levels that would have gone to its stderr. */
@@ -578,7 +578,7 @@ class WorkerPool {
     const entry = this.#settled(id, end - first);
     if (entry === null) return;
     // What they print before they stop is theirs.
-    if (ending === 'aborted' || ending === 'timedOut') this.#rememberCutOff(id, entry.resource);
+    if (ending === 'aborted' || ending === 'timedOut') keepLatest(this.#cutOff, id, entry.resource);
     if (entry.job.transferList !== null) for (let call = first; call < end; call++) this.#moved.delete(`${id} ${call}`);
     const explainFate = () => (detail === null ? null : this.#explainFate(detail, ending));
     entry.resource.runInAsyncScope(entry.job.ended, entry.job, first, end, ending, explainFate);
@@ -590,13 +590,6 @@ class WorkerPool {
     if (entry === null) return;
     if (entry.job.transferList !== null) this.#moved.delete(`${id} ${call}`);
     entry.resource.runInAsyncScope(entry.job.failed, entry.job, call, error, text);
-  }
-
-  /** @param {number} id @param {AsyncResource} resource */
-  #rememberCutOff(id, resource) {
-    this.#cutOff.delete(id);
-    this.#cutOff.set(id, resource);
-    if (this.#cutOff.size > MOST_CUT_OFF) this.#cutOff.delete(/** @type {number} */ (this.#cutOff.keys().next().value));
   }
 
   /** @param {number} id @param {number} calls */
@@ -655,10 +648,7 @@ class WorkerPool {
    * @param {number} worker @param {string} text
    */
   #rememberWords(worker, text) {
-    const words = `${this.#lastWords.get(worker) ?? ''}${text}\n`.slice(-MOST_WORDS);
-    this.#lastWords.delete(worker);
-    this.#lastWords.set(worker, words);
-    if (this.#lastWords.size > MOST_CUT_OFF) this.#lastWords.delete(/** @type {number} */ (this.#lastWords.keys().next().value));
+    keepLatest(this.#lastWords, worker, `${this.#lastWords.get(worker) ?? ''}${text}\n`.slice(-MOST_WORDS));
   }
 
   /** @param {number} worker @param {'stdout' | 'stderr'} stream @param {Buffer} bytes */
@@ -693,6 +683,17 @@ class WorkerPool {
       if (rest !== '') print(stream === 'stdout' ? 'log' : 'error', rest, 'written');
     }
   }
+}
+
+/**
+ * Notes something, and forgets what was noted longest ago.
+ * @template V
+ * @param {Map<number, V>} map @param {number} key @param {V} value
+ */
+function keepLatest(map, key, value) {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > MOST_REMEMBERED) map.delete(/** @type {number} */ (map.keys().next().value));
 }
 
 /**

@@ -908,9 +908,9 @@ fn a_worker_runs_as_many_calls_at_the_same_time_as_it_may() {
     assert!((0..8).all(|call| world.outcome(job, call) == Some(Settled::Replied { failed: false })));
 }
 
-#[test]
-fn a_call_that_was_given_up_keeps_others_from_its_worker_where_several_run() {
-    let mut world = World::new(Config { concurrency: 2, ..config(1) });
+/// A worker that runs two calls, the first of which was given up, and these two jobs.
+fn world_with_a_call_given_up(grace: Duration) -> (World, WorkerId, JobId, JobId) {
+    let mut world = World::new(Config { concurrency: 2, grace, ..config(1) });
     world.boot_all();
     let id = world.worker(0).unwrap();
     let slow = world.calls(1);
@@ -920,6 +920,12 @@ fn a_call_that_was_given_up_keeps_others_from_its_worker_where_several_run() {
     world.engine.begun(id, world.workers[&id].mark);
     world.engine.cancel(slow);
     world.pump();
+    (world, id, slow, neighbour)
+}
+
+#[test]
+fn a_call_that_was_given_up_keeps_others_from_its_worker_where_several_run() {
+    let (mut world, id, slow, neighbour) = world_with_a_call_given_up(500 * MS);
     let later = world.calls(1);
     assert!(world.workers[&id].calls.is_empty(), "nothing new for it");
     world.pass(600 * MS);
@@ -933,17 +939,7 @@ fn a_call_that_was_given_up_keeps_others_from_its_worker_where_several_run() {
 
 #[test]
 fn once_a_call_that_was_given_up_is_alone_another_worker_takes_over() {
-    let long = Config { concurrency: 2, grace: 60_000 * MS, ..config(1) };
-    let mut world = World::new(long);
-    world.boot_all();
-    let id = world.worker(0).unwrap();
-    let slow = world.calls(1);
-    let neighbour = world.calls(1);
-    world.begin(id);
-    world.begin(id);
-    world.engine.begun(id, world.workers[&id].mark);
-    world.engine.cancel(slow);
-    world.pump();
+    let (mut world, id, _, neighbour) = world_with_a_call_given_up(60_000 * MS);
     let later = world.calls(1);
     world.pass(1000 * MS);
     assert_eq!(world.workers.len(), 1, "its neighbour is not left behind");

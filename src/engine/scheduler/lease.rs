@@ -30,10 +30,8 @@ impl Engine {
 
     /// Whether a worker was denied that is still wanted.
     pub fn wants_more(&self) -> bool {
-        self.is_denied && self.backoff.is_zero() && {
-            let live = self.workers.values().filter(|worker| worker.is_live()).count();
-            self.wanted_workers().is_some_and(|wanted| live < wanted.min(self.config.workers))
-        }
+        let lacks = |wanted: usize| self.live() < wanted.min(self.config.workers);
+        self.is_denied && self.backoff.is_zero() && self.wanted_workers().is_some_and(lacks)
     }
 
     /// Instead of a worker that starts, this is one that has run calls before.
