@@ -5,11 +5,12 @@ use std::path::Path;
 use std::{env, fs};
 
 /// What every worker needs to start. (Others are embedded one by one, see `src/binding/worker_modules.rs`.)
-const BUNDLED: [&str; 9] = [
+const BUNDLED: [&str; 10] = [
     "lib/frames.js",
     "lib/transfer.js",
     "lib/plain.js",
     "lib/codec.js",
+    "lib/registers.js",
     "lib/worker/output.js",
     "lib/worker/runner.js",
     "lib/worker/module-loader.js",

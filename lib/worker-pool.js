@@ -24,6 +24,7 @@ const {
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('./exec-argv');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('./options');
 const { logsJson, print } = require('./print');
+const { ARGUMENT_WORD, createRegisters, longAt, passParts } = require('./registers');
 const { surroundings } = require('./surroundings');
 const { TaskRegistry, definitionText, tagOf } = require('./tasks');
 
@@ -135,6 +136,7 @@ class WorkerPool {
   #carrier;
   /** @type {any} */
   #native;
+  #registers = createRegisters();
   /** @type {Map<string, any>} Clones that were made at the submission, by job and call. */
   #moved = new Map();
   /** @type {Map<number, Entry>} */
@@ -166,8 +168,8 @@ class WorkerPool {
     this.#carrier = this.#makeCarrier();
     this.#native = new (native().NativePool)(JSON.stringify(nativeConfig(this.#options)), {
       ...this.#carrier?.hooks,
-      encode: this.#encode.bind(this),
-      answered: this.#answered.bind(this),
+      encode: () => this.#passEncoded(),
+      answered: this.#passAnswered.bind(this),
       ended: this.#ended.bind(this),
       ready: this.#becameReady.bind(this),
       output: this.#output.bind(this),
@@ -177,7 +179,7 @@ class WorkerPool {
         this.#letGo();
         this.#closed?.resolve();
       },
-    }, this.#initParts());
+    }, this.#initParts(), this.#registers);
     // While workers start there is time, and an unused instance keeps no process alive.
     setImmediate(loadAll).unref();
   }
@@ -429,6 +431,27 @@ class WorkerPool {
    */
   #isMoved(job) {
     return job.transferList !== null && this.#carrier !== null;
+  }
+
+  /** `#encode`, as the native side asks for it. */
+  #passEncoded() {
+    const registers = this.#registers;
+    const at = ARGUMENT_WORD;
+    const [start, end, frame, before] = [registers[at + 3], registers[at + 4], registers[at + 5], registers[at + 6]];
+    const parts = this.#encode(registers[at], longAt(registers, at + 1), start, end, frame, before);
+    return passParts(registers, parts);
+  }
+
+  /**
+   * `#answered`, as the native side tells it.
+   * @param {string | Buffer} value @param {import('./codec').Parts | null} extras
+   */
+  #passAnswered(value, extras) {
+    const registers = this.#registers;
+    const [codec, flags, tag] = [registers[1], registers[2], registers[4]];
+    const at = ARGUMENT_WORD;
+    const [first, count, offset] = [registers[at + 2], registers[at + 3], registers[at + 4]];
+    this.#answered(longAt(registers, at), first, count, offset, flags, codec, tag, value, extras);
   }
 
   /**

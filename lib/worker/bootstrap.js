@@ -15,6 +15,7 @@
 
 const { BEGUN, INIT } = require('../frames');
 const { PART_FIELDS } = require('../codec');
+const { ARGUMENT_WORD, createRegisters, passParts, receiveParts } = require('../registers');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
 /** The `seq` of an `Init` frame that comes with a shared page. */
@@ -31,18 +32,29 @@ const DRAIN = 2000;
 function boot(native, nodeRequire, load) {
   /** @type {ReturnType<typeof serve> | null} */
   let served = null;
-  const channel = new native.WorkerChannel(
-    (/** @type {number} */ kind, /** @type {number} */ id, /** @type {number} */ seq, /** @type {any[]} */ parts) => {
-      if (kind === INIT) start(JSON.parse(parts[PART_FIELDS - 1]), parts.slice(PART_FIELDS), seq === WITH_PAGE);
-      else served?.onFrame(kind, id, seq, parts);
-    },
-  );
+  const registers = createRegisters();
+  /** @param {any} passed */
+  const onFrame = (passed) => {
+    const [kind, id, seq] = [registers[ARGUMENT_WORD], registers[ARGUMENT_WORD + 1], registers[ARGUMENT_WORD + 2]];
+    const parts = receiveParts(registers, passed);
+    if (kind === INIT) start(JSON.parse(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === WITH_PAGE);
+    else served?.onFrame(kind, id, seq, parts);
+  };
+  const channel = new native.WorkerChannel(onFrame, registers);
+  /** @type {import('./serve').Connection['send']} */
+  const send = (kind, id, seq, aux, parts) => {
+    registers[ARGUMENT_WORD] = kind;
+    registers[ARGUMENT_WORD + 1] = id;
+    registers[ARGUMENT_WORD + 2] = seq;
+    registers[ARGUMENT_WORD + 3] = aux;
+    channel.send(passParts(registers, parts));
+  };
   process.on('exit', () => {
     served?.flush();
     channel.drain(DRAIN);
   });
   // That this process runs: whoever is left without threads by the system never gets here.
-  channel.send(BEGUN, 0, 0, 0, []);
+  send(BEGUN, 0, 0, 0, []);
   channel.poll();
 
   /** @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasPage */
@@ -55,7 +67,7 @@ function boot(native, nodeRequire, load) {
     // Without one its descriptor's number is another's.
     const shared = hasPage ? channel.sharedPage() : null;
     const connection = {
-      send: channel.send.bind(channel),
+      send,
       poll: channel.poll.bind(channel),
       page: shared instanceof ArrayBuffer ? new Uint32Array(shared) : null,
       memory: process.memoryUsage.rss,

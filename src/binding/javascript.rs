@@ -11,6 +11,7 @@ use std::ptr;
 use napi::{Result, Status, sys};
 
 use super::event_loop::check;
+use super::registers::Passed;
 use crate::channel::Arrived;
 use crate::platform::{MappedBytes, memory_with};
 use crate::wire::{Encoding, FrameWriter, PART_SKIPPED, Part, PartHeader};
@@ -158,14 +159,6 @@ pub fn number(env: sys::napi_env, number: f64) -> Value {
     // SAFETY: cannot fail for a live environment.
     unsafe { sys::napi_create_double(env, number, &mut value) };
     value
-}
-
-/// Whether a value is `null`.
-pub fn is_null(env: sys::napi_env, value: Value) -> bool {
-    let mut kind = sys::ValueType::napi_undefined;
-    // SAFETY: `value` is a live value of this environment.
-    let status = unsafe { sys::napi_typeof(env, value, &mut kind) };
-    status == sys::Status::napi_ok && kind == sys::ValueType::napi_null
 }
 
 /// JavaScript's `null`.
@@ -345,51 +338,64 @@ pub struct WrittenParts {
 /// From here on bytes cost less through shared memory than through the socket.
 const LEAST_SHARED: usize = 256 * 1024;
 
-/// Appends a flat list of parts, as `lib/codec.js` makes them, to a frame. `room`: how many of them may be put
-/// into shared memory.
+/// Appends parts, as `lib/codec.js` makes them, to a frame. `room`: how many of them may be put into shared memory.
 pub fn write_parts(
     env: sys::napi_env,
-    list: Value,
+    parts: &Passed,
     frame: &mut FrameWriter,
     room: usize,
 ) -> Result<WrittenParts> {
+    let mut written = WrittenParts::default();
+    let list = match *parts {
+        Passed::List(list) => list,
+        Passed::Single(header, value) => {
+            write_part(env, header, value, frame, room, &mut written)?;
+            return Ok(written);
+        }
+        Passed::Nothing => return Ok(written),
+    };
     let mut length = 0;
     // SAFETY: `list` is a live value; what is not an array is refused.
     check(unsafe { sys::napi_get_array_length(env, list, &mut length) }, "parts are no list")?;
-    let mut written = WrittenParts::default();
     for start in (0..length).step_by(PART_FIELDS as usize) {
         let field = |index: u32| -> Result<u32> { unsigned(env, element(env, list, start + index)?) };
         let header = PartHeader {
-            encoding: match field(0)? {
-                0 => Encoding::Latin1,
-                1 => Encoding::Utf8,
-                4 => Encoding::Utf16,
-                _ => Encoding::Bytes,
-            },
+            encoding: Encoding::from_script(field(0)?),
             codec: field(1)? as u8,
             flags: field(2)? as u16,
             calls: field(3)?,
             tag: field(4)?,
         };
-        let value = element(env, list, start + 5)?;
-        let shared = (header.encoding == Encoding::Bytes && written.shared.len() < room)
-            .then(|| share(env, value))
-            .transpose()?
-            .flatten();
-        match shared {
-            Some((memory, length)) => {
-                let header = PartHeader { encoding: Encoding::Shared, ..header };
-                frame.part(header, &(length as u64).to_le_bytes());
-                written.shared.push(memory);
-            }
-            None => frame.part_with(header, |buffer| append_value(env, header.encoding, value, buffer))?,
-        }
-        if header.flags & PART_SKIPPED != 0 {
-            written.skipped.extend(written.calls..written.calls + header.calls);
-        }
-        written.calls += header.calls;
+        write_part(env, header, element(env, list, start + 5)?, frame, room, &mut written)?;
     }
     Ok(written)
+}
+
+fn write_part(
+    env: sys::napi_env,
+    header: PartHeader,
+    value: Value,
+    frame: &mut FrameWriter,
+    room: usize,
+    written: &mut WrittenParts,
+) -> Result<()> {
+    let shared = (header.encoding == Encoding::Bytes && written.shared.len() < room)
+        .then(|| share(env, value))
+        .transpose()?
+        .flatten();
+    match shared {
+        Some((memory, length)) => {
+            let header = PartHeader { encoding: Encoding::Shared, ..header };
+            frame.part(header, &(length as u64).to_le_bytes());
+            written.shared.push(memory);
+        }
+        None => frame.part_with(header, |buffer| append_value(env, header.encoding, value, buffer))?,
+    }
+    if header.flags & PART_SKIPPED != 0 {
+        written.skipped.extend(written.calls..written.calls.saturating_add(header.calls));
+    }
+    written.calls = written.calls.saturating_add(header.calls);
+    Ok(())
 }
 
 fn element(env: sys::napi_env, list: Value, index: u32) -> Result<Value> {

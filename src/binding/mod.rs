@@ -9,6 +9,7 @@ mod idle_process;
 mod javascript;
 mod pool;
 mod process_carrier;
+mod registers;
 mod script_carrier;
 mod spin;
 mod worker;

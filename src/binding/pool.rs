@@ -26,6 +26,7 @@ use super::environment::Environment;
 use super::event_loop::{Readiness, Timer};
 use super::javascript::{Callback, Value, buffer, null, number, optional_text, text};
 use super::process_carrier::ProcessCarrier;
+use super::registers::{Passed, Registers};
 use super::script_carrier::ScriptCarrier;
 use super::spin::Spin;
 use crate::engine::{
@@ -98,12 +99,19 @@ pub struct NativePool {
 impl NativePool {
     /// `config` is JSON; `initParts` are handed to each process when it starts; `hooks` has the methods `encode`, `answered`, `ended`, `ready`, `output`, `printed`,
     /// `event` and `closed`, and where workers are no processes `startWorker`, `sendCalls`, `cancelCalls`,
-    /// `recallCalls`, `stopWorker`, `killWorker`, `catchUp` and `markOf`.
+    /// `recallCalls`, `stopWorker`, `killWorker`, `catchUp` and `markOf`. `registers` is of `lib/registers.js`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, config: String, hooks: Object, init_parts: Object) -> Result<NativePool> {
+    pub fn new(
+        env: Env,
+        config: String,
+        hooks: Object,
+        init_parts: Object,
+        registers: Object,
+    ) -> Result<NativePool> {
         let config: PoolConfig = serde_json::from_str(&config)
             .map_err(|error| napi::Error::from_reason(format!("bad configuration: {error}")))?;
-        Ok(NativePool { state: PoolState::new(&env, config, hooks.raw(), init_parts.raw())? })
+        let registers = Registers::new(env.raw(), registers.raw())?;
+        Ok(NativePool { state: PoolState::new(&env, config, hooks.raw(), init_parts.raw(), registers)? })
     }
 
     /// Queues a job of so many calls and returns its number; -1 when closed, -2 minus the number of waiting
@@ -332,10 +340,12 @@ fn parse(json: &str) -> serde_json::Value {
 
 /// The functions of `lib/` that are called from here.
 struct Hooks {
-    /// `(worker, job, first call, end)` → a flat list of parts that accounts for these calls, or for the first
-    /// of them, at least one, where the others do not fit into a frame.
+    /// In the registers: worker, job (two words), first call, end, frame, how many calls that has already. → Parts that
+    /// account for these calls, or for the first of them, at least one, where the others do not fit into a frame. Nothing:
+    /// the first takes long.
     encode: Callback,
-    /// `(job, first call, count, offset, flags, codec, tag, value, extras)`: a reply settles calls.
+    /// `(value, extras)`, and in the registers the part's numbers, job (two words), first call, count, offset: a reply
+    /// settles calls.
     answered: Callback,
     /// `(job, first call, end, outcome, detail)`: calls settle without a reply.
     ended: Callback,
@@ -353,6 +363,7 @@ struct Hooks {
 pub(super) struct PoolState {
     environment: Rc<Environment>,
     hooks: Hooks,
+    registers: Registers,
     engine: RefCell<Engine>,
     /// Set before anything is done; it refers back to the pool.
     carrier: OnceCell<Box<dyn Carrier>>,
@@ -371,7 +382,13 @@ pub(super) struct PoolState {
 }
 
 impl PoolState {
-    fn new(env: &Env, config: PoolConfig, hooks_object: Value, init_parts: Value) -> Result<Rc<PoolState>> {
+    fn new(
+        env: &Env,
+        config: PoolConfig,
+        hooks_object: Value,
+        init_parts: Value,
+        registers: Registers,
+    ) -> Result<Rc<PoolState>> {
         let environment = Environment::get(env)?;
         let hook = |name| Callback::method(env.raw(), hooks_object, name);
         let hooks = Hooks {
@@ -404,6 +421,7 @@ impl PoolState {
         let state = Rc::new(PoolState {
             environment: environment.clone(),
             hooks,
+            registers,
             engine: RefCell::new(engine),
             carrier: OnceCell::new(),
             sharing: OnceCell::new(),
@@ -663,13 +681,13 @@ impl PoolState {
         self.pump();
     }
 
-    /// A list of parts for these calls; `None` when JavaScript did not give one.
-    /// Has the first calls of a run encoded, for a frame that has `before` others.
-    pub(super) fn encode(&self, worker: WorkerId, frame: FrameId, run: &Run, before: u32) -> Option<Value> {
+    /// Has the first calls of a run encoded, for a frame that has `before` others; `None` where JavaScript has failed.
+    pub(super) fn encode(&self, worker: WorkerId, frame: FrameId, run: &Run, before: u32) -> Option<Passed> {
         let Range { start, end } = run.calls;
-        let fields =
-            [worker.0.into(), run.job.0 as f64, start.into(), end.into(), frame.0.into(), before.into()];
-        self.hooks.encode.call(&fields.map(|field| number(self.environment.env, field)))
+        let [low, high] = halves(run.job);
+        self.registers.set([worker.0, low, high, start, end, frame.0, before]);
+        let encoded = self.hooks.encode.call(&[])?;
+        Some(self.registers.passed(encoded))
     }
 
     /// The first call of a frame takes long to encode.
@@ -712,17 +730,11 @@ impl PoolState {
         let env = self.environment.env;
         let extras = extras.unwrap_or_else(|| null(env));
         for run in answered {
-            let [job, first, count, offset, flags, codec, tag] = [
-                run.job.0 as f64,
-                run.calls.start.into(),
-                (run.calls.end - run.calls.start).into(),
-                run.offset.into(),
-                part.flags.into(),
-                part.codec.into(),
-                part.tag.into(),
-            ]
-            .map(|field| number(env, field));
-            self.hooks.answered.call(&[job, first, count, offset, flags, codec, tag, value, extras]);
+            let [low, high] = halves(run.job);
+            let Range { start, end } = run.calls;
+            self.registers.pass_header(part);
+            self.registers.set([low, high, start, end - start, run.offset]);
+            self.hooks.answered.call(&[value, extras]);
         }
     }
 
@@ -803,6 +815,11 @@ fn spawn_spec(config: &ProcessConfig) -> Result<SpawnSpec> {
         stdout,
         stderr,
     })
+}
+
+/// The number of a job, in two words.
+fn halves(job: JobId) -> [u32; 2] {
+    [job.0 as u32, (job.0 >> 32) as u32]
 }
 
 /// A duration of so many milliseconds; `None` for 0.

@@ -17,8 +17,9 @@ use super::carrier::Carrier;
 use super::environment::Environment;
 use super::event_loop::{Poll, Readiness};
 use super::idle_process::{IdleProcess, Parts};
-use super::javascript::{Value, discard, is_null, part_list, part_value, write_parts};
+use super::javascript::{Value, discard, part_list, part_value, write_parts};
 use super::pool::PoolState;
+use super::registers::Passed;
 use crate::channel::{Arrived, Channel, Filled, Flushed};
 use crate::engine::{FrameId, History, Reply, Run, WorkerId};
 use crate::platform::{self, SharedPage};
@@ -125,7 +126,7 @@ impl ProcessCarrier {
         let mut frame = FrameWriter::new(FrameHeader::of(Kind::Init));
         frame.part(plain_part(Encoding::Utf8), text.as_bytes());
         // It is sent to many, and shared memory to one.
-        write_parts(env, parts, &mut frame, 0)?;
+        write_parts(env, &Passed::List(parts), &mut frame, 0)?;
         frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))
     }
 
@@ -448,8 +449,8 @@ impl Carrier for ProcessCarrier {
         let room = self.with(worker, |link| link.channel.room_for_descriptors()).unwrap_or(0);
         let mut offset = 0;
         for run in runs {
-            let list = pool.encode(worker, frame, run, offset);
-            if list.is_some_and(|list| is_null(self.environment.env, list)) {
+            let encoded = pool.encode(worker, frame, run, offset);
+            if matches!(encoded, Some(Passed::Nothing)) {
                 match offset {
                     0 => return pool.defer(worker, frame),
                     _ => pool.cut(worker, frame, offset),
@@ -457,7 +458,8 @@ impl Carrier for ProcessCarrier {
                 break;
             }
             let left = room - descriptors.len();
-            let parts = list.and_then(|list| write_parts(self.environment.env, list, &mut writer, left).ok());
+            let parts =
+                encoded.and_then(|parts| write_parts(self.environment.env, &parts, &mut writer, left).ok());
             let Some(parts) = parts.filter(|parts| (1..=run.calls.len()).contains(&(parts.calls as usize)))
             else {
                 return self.give_up(worker, "calls for it could not be encoded");

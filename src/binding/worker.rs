@@ -14,7 +14,7 @@ use std::ptr;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use napi::bindgen_prelude::{Function, Unknown};
+use napi::bindgen_prelude::{Function, Object, Unknown};
 use napi::{Env, JsValue, Result, sys};
 use napi_derive::napi;
 use nix::errno::Errno;
@@ -23,8 +23,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::event_loop::{EventLoop, Poll};
-use super::javascript::{Callback, Context, Value, io_error, number, part_list, write_parts};
+use super::javascript::{Callback, Context, Value, io_error, write_parts};
 use super::process_carrier::{PAGE_LEN, SPIN_WORD};
+use super::registers::Registers;
 use super::spin::Spin;
 use crate::channel::{Arrived, Channel, Filled, Flushed};
 use crate::platform::SharedPage;
@@ -40,12 +41,13 @@ pub struct WorkerChannel {
 }
 
 struct WorkerState {
-    env: sys::napi_env,
     context: Context,
     channel: RefCell<Channel>,
     poll: RefCell<Option<Poll>>,
     wants_writable: Cell<bool>,
+    /// `(parts)`, and in the registers the frame's kind, id and seq.
     on_frame: Callback,
+    registers: Registers,
     arrived: Arrived,
     event_loop: EventLoop,
     spin: RefCell<Option<Spin>>,
@@ -55,10 +57,10 @@ struct WorkerState {
 
 #[napi]
 impl WorkerChannel {
-    /// Takes over the descriptors that the parent has placed. `onFrame(kind, id, seq, parts)` is called for
-    /// each frame.
+    /// Takes over the descriptors that the parent has placed. `onFrame(parts)` is called for each frame, whose kind, id
+    /// and seq are in the registers, which are of `lib/registers.js`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, on_frame: Function<'_, (), ()>) -> Result<WorkerChannel> {
+    pub fn new(env: Env, on_frame: Function<'_, (), ()>, registers: Object<'_>) -> Result<WorkerChannel> {
         let fail = |error: io::Error| io_error("no channel to the parent", &error);
         let fd = inherited(CHANNEL_FD).map_err(fail)?;
         start_watchdog(fd.as_fd()).map_err(fail)?;
@@ -75,13 +77,13 @@ impl WorkerChannel {
             }
         })?;
         let state = Rc::new(WorkerState {
-            env: env.raw(),
             context: Context::new(env.raw(), "ParallelizerCalls")?,
             arrived: channel.arrived(),
             channel: RefCell::new(channel),
             poll: RefCell::new(None),
             wants_writable: Cell::new(false),
             on_frame: Callback::new(env.raw(), on_frame.raw())?,
+            registers: Registers::new(env.raw(), registers.raw())?,
             event_loop: event_loop.clone(),
             spin: RefCell::default(),
             had_calls: Cell::new(false),
@@ -113,13 +115,15 @@ impl WorkerChannel {
         self.state.read();
     }
 
-    /// Sends a frame with these parts.
+    /// Sends a frame with these parts, whose kind, id, seq and aux are in the registers.
     #[napi(catch_unwind)]
-    pub fn send(&self, env: Env, kind: u32, id: u32, seq: u32, aux: u32, parts: Unknown<'_>) -> Result<()> {
+    pub fn send(&self, env: Env, parts: Unknown<'_>) -> Result<()> {
+        let [kind, id, seq, aux] = self.state.registers.arguments();
+        let parts = self.state.registers.passed(parts.raw());
         let kind = sendable(kind)?;
         let mut frame = FrameWriter::new(FrameHeader { id, seq, aux, ..FrameHeader::of(kind) });
         let room = self.state.channel.borrow().room_for_descriptors();
-        let written = write_parts(env.raw(), parts.raw(), &mut frame, room)?;
+        let written = write_parts(env.raw(), &parts, &mut frame, room)?;
         let bytes = frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))?;
         self.state.channel.borrow_mut().queue_with(bytes, written.shared);
         self.state.write_out();
@@ -199,11 +203,11 @@ impl WorkerState {
         // Frame by frame: a handler may read on by itself, and must find what comes next.
         let trouble = loop {
             let mut decoder = self.channel.borrow_mut().take_decoder();
-            let next = decoder.next_frame().map(|frame| frame.map(|frame| self.arguments(&frame)));
+            let next = decoder.next_frame().map(|frame| frame.map(|frame| self.pass(&frame)));
             self.channel.borrow_mut().return_decoder(decoder);
             match next {
-                Ok(Some(Ok(arguments))) => {
-                    self.on_frame.call(&arguments);
+                Ok(Some(Ok(parts))) => {
+                    self.on_frame.call(&[parts]);
                 }
                 // Its calls would never be answered.
                 Ok(Some(Err(error))) => break Some(error.to_string()),
@@ -224,13 +228,12 @@ impl WorkerState {
     }
 
     /// What the handler of frames is called with.
-    fn arguments(&self, frame: &Frame<'_>) -> Result<[Value; 4]> {
+    fn pass(&self, frame: &Frame<'_>) -> Result<Value> {
         let header = frame.header;
         self.had_calls.set(header.kind == Kind::Calls);
-        let parts = part_list(self.env, frame.parts(), &self.arrived)?;
-        let [kind, id, seq] =
-            [header.kind as u32, header.id, header.seq].map(|field| number(self.env, field.into()));
-        Ok([kind, id, seq, parts])
+        let parts = self.registers.pass(frame.parts(), &self.arrived)?;
+        self.registers.set([header.kind as u32, header.id, header.seq]);
+        Ok(parts)
     }
 
     fn write_out(&self) {

@@ -107,6 +107,16 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// The one that JavaScript numbers so; `Shared` is none of its business.
+    pub fn from_script(number: u32) -> Encoding {
+        match number {
+            0 => Encoding::Latin1,
+            1 => Encoding::Utf8,
+            4 => Encoding::Utf16,
+            _ => Encoding::Bytes,
+        }
+    }
+
     fn from_byte(byte: u8) -> Option<Encoding> {
         Some(match byte {
             0 => Encoding::Latin1,

@@ -1,0 +1,144 @@
+//! Numbers that cross between Rust and JavaScript: an array that both sides see, since a number costs less there than as
+//! an argument or an element of a list, and most of a round trip's work is crossing. `lib/registers.js` has the same words.
+//!
+//! 1. Whoever calls the other side, or returns to it, writes the words that belong to it just before.
+//! 2. Whoever is called reads them first of all: any further crossing writes others.
+//!
+//! Knows napi, not what is passed.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+
+use napi::{Error, Result, sys};
+
+use super::event_loop::check;
+use super::javascript::{Value, part_list, part_value};
+use crate::channel::Arrived;
+use crate::wire::{Encoding, Part, PartHeader};
+
+/// In what form the parts go that are passed along. Before it are the numbers of a single one.
+const FORM_WORD: usize = 5;
+/// Arguments begin here.
+const ARGUMENT_WORD: usize = 6;
+const WORDS: usize = 16;
+
+const LIST: u32 = 0;
+const SINGLE: u32 = 1;
+
+/// Parts on their way from JavaScript.
+pub enum Passed {
+    /// A flat list.
+    List(Value),
+    /// One part: its numbers, and its value.
+    Single(PartHeader, Value),
+    Nothing,
+}
+
+/// The array. It belongs to one environment, and lives as long as this does.
+pub struct Registers {
+    env: sys::napi_env,
+    reference: sys::napi_ref,
+    words: NonNull<Cell<u32>>,
+}
+
+impl Registers {
+    /// Takes a `Uint32Array` of that length, whose memory nobody takes away.
+    pub fn new(env: sys::napi_env, array: Value) -> Result<Registers> {
+        let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut::<c_void>());
+        // SAFETY: `array` is a live value; what is no typed array is refused.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(
+                env,
+                array,
+                &mut kind,
+                &mut length,
+                &mut data,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        check(status, "registers are no typed array")?;
+        let words = NonNull::new(data.cast())
+            .filter(|_| kind == sys::TypedarrayType::uint32_array && length == WORDS);
+        let words =
+            words.ok_or_else(|| Error::from_reason(format!("registers are {WORDS} words of 32 bits")))?;
+        let mut reference = ptr::null_mut();
+        // SAFETY: a live value; the reference keeps the array, and so its memory, which has an `ArrayBuffer` of its own and
+        // does not move.
+        check(unsafe { sys::napi_create_reference(env, array, 1, &mut reference) }, "no reference")?;
+        Ok(Registers { env, reference, words })
+    }
+
+    fn words(&self) -> &[Cell<u32>; WORDS] {
+        // SAFETY: so many words, aligned as such, as long as the reference is held. JavaScript writes to them on this
+        // thread only, while it runs: `Cell` allows for that.
+        unsafe { self.words.cast().as_ref() }
+    }
+
+    /// Passes arguments.
+    pub fn set(&self, arguments: impl IntoIterator<Item = u32>) {
+        for (word, argument) in self.words()[ARGUMENT_WORD..].iter().zip(arguments) {
+            word.set(argument);
+        }
+    }
+
+    /// The first arguments that were passed.
+    pub fn arguments<const N: usize>(&self) -> [u32; N] {
+        std::array::from_fn(|index| self.words()[ARGUMENT_WORD + index].get())
+    }
+
+    /// What stands for these parts on the way to JavaScript.
+    pub fn pass<'a>(&self, mut parts: impl Iterator<Item = Part<'a>>, arrived: &Arrived) -> Result<Value> {
+        let Some(first) = parts.next() else { return self.pass_list(parts, arrived) };
+        match parts.next() {
+            None => {
+                let value = part_value(self.env, &first, arrived)?;
+                self.pass_header(first.header);
+                Ok(value)
+            }
+            Some(second) => self.pass_list([first, second].into_iter().chain(parts), arrived),
+        }
+    }
+
+    fn pass_list<'a>(&self, parts: impl Iterator<Item = Part<'a>>, arrived: &Arrived) -> Result<Value> {
+        let list = part_list(self.env, parts, arrived)?;
+        self.words()[FORM_WORD].set(LIST);
+        Ok(list)
+    }
+
+    /// Passes the numbers of a part, whose value goes by itself.
+    pub fn pass_header(&self, header: PartHeader) {
+        let PartHeader { encoding, codec, flags, calls, tag } = header;
+        let fields = [encoding as u32, codec.into(), flags.into(), calls, tag, SINGLE];
+        for (word, field) in self.words().iter().zip(fields) {
+            word.set(field);
+        }
+    }
+
+    /// The parts that JavaScript has passed.
+    pub fn passed(&self, value: Value) -> Passed {
+        let [encoding, codec, flags, calls, tag, form] = std::array::from_fn(|word| self.words()[word].get());
+        match form {
+            LIST => Passed::List(value),
+            SINGLE => Passed::Single(
+                PartHeader {
+                    encoding: Encoding::from_script(encoding),
+                    codec: codec as u8,
+                    flags: flags as u16,
+                    calls,
+                    tag,
+                },
+                value,
+            ),
+            _ => Passed::Nothing,
+        }
+    }
+}
+
+impl Drop for Registers {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`, deleted once, on the JavaScript thread.
+        unsafe { sys::napi_delete_reference(self.env, self.reference) };
+    }
+}
