@@ -382,7 +382,7 @@ function decode(codec, value, calls, extras, clones) {
     case TEXT:
       return [value];
     case UNDEFINED:
-      return new Array(calls).fill(undefined);
+      return calls === 1 ? [undefined] : new Array(calls).fill(undefined);
     default:
       throw new TypeError(`unknown codec ${codec}`);
   }

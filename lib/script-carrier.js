@@ -19,6 +19,7 @@ const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD, SPIN_WORD 
  * @property {(worker: number, job: number, start: number, end: number, frame: number, before: number) => Parts | null} encode
  *   of the first of these calls, as many as fit into a frame that has so many others; `null`: the first would take long.
  *   Where it is the first of its frame, that is put off
+ * @property {() => void} flush has done what there is to do
  * @property {(job: number, first: number, count: number, offset: number, flags: number, codec: number, tag: number,
  *   value: any, extras: Parts | null) => void} answered
  * @property {(job: number, parts: Parts) => void} output
@@ -181,7 +182,7 @@ class ScriptCarrier {
       const [, codec, flags, , tag, value] = parts.slice(at, at + PART_FIELDS);
       this.pool.answered(job, first, count, within, Number(flags), Number(codec), Number(tag), value, extras);
     }
-    native.flush();
+    this.pool.flush();
   }
 
   /**

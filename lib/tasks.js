@@ -45,7 +45,7 @@ class TaskRegistry {
   /** @type {{ text: string, task: Task } | null} The same for the string that was met last. */
   #lastText = null;
   #count = 0;
-  /** @type {Map<number, Map<number, true>>} By worker: the tasks that it keeps, the one used last is the last. */
+  /** @type {Map<number, { last: number, ids: Map<number, true> }>} By worker: the tasks that it keeps, in order of use. */
   #kept = new Map();
 
   /**
@@ -102,14 +102,17 @@ class TaskRegistry {
   teach(worker, task, parts) {
     let kept = this.#kept.get(worker);
     const isFirst = kept === undefined;
-    if (kept === undefined) this.#kept.set(worker, (kept = new Map()));
-    const isKnown = kept.delete(task.id);
-    kept.set(task.id, true);
+    if (kept === undefined) this.#kept.set(worker, (kept = { last: 0, ids: new Map() }));
+    if (kept.last === task.id) return;
+    kept.last = task.id;
+    const { ids } = kept;
+    const isKnown = ids.delete(task.id);
+    ids.set(task.id, true);
     if (isKnown) return;
     let forget;
-    if (kept.size > MAX_KEPT) {
-      forget = /** @type {number} */ (kept.keys().next().value);
-      kept.delete(forget);
+    if (ids.size > MAX_KEPT) {
+      forget = /** @type {number} */ (ids.keys().next().value);
+      ids.delete(forget);
     }
     pushText(parts, TASK, 0, 0, 0, definitionText(task, forget, isFirst));
   }

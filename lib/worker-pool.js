@@ -44,6 +44,11 @@ const MAX_COUNT = 2 ** 32 - 1;
 const FULL_FRAME = 512 * 1024;
 /** Calls that are encoded before their size is looked at; fewer where they are known to be large. */
 const MAX_SLICE = 1024;
+/** Flags of a job, as the native side numbers them. */
+const STOPS_KEY = 1;
+const SPREAD_OUT = 2;
+const UNBOUNDED = 4;
+const SENT_ONCE = 8;
 /** How long the event loop is held for encoding in steps, in milliseconds. */
 const STEPS_MS = 5;
 /** Between two looks at what workers are at, and for one to die, in milliseconds. */
@@ -136,6 +141,10 @@ class WorkerPool {
   #carrier;
   /** @type {any} */
   #native;
+  /** @type {(keys?: Uint32Array | null, timeout?: number) => number} */
+  #submit;
+  /** @type {() => void} */
+  #flush;
   #registers = createRegisters();
   /** @type {Map<string, any>} Clones that were made at the submission, by job and call. */
   #moved = new Map();
@@ -180,6 +189,10 @@ class WorkerPool {
         this.#closed?.resolve();
       },
     }, this.#initParts(), this.#registers);
+    this.#submit = this.#native.submitter();
+    this.#flush = this.#native.flusher();
+    // A map that gets empty is made anew each time.
+    this.#jobs.set(Number.NaN, /** @type {any} */ (undefined));
     // While workers start there is time, and an unused instance keeps no process alive.
     setImmediate(loadAll).unref();
   }
@@ -194,12 +207,14 @@ class WorkerPool {
       calls, keys = null, stopKeyOnError = false, timeoutMs, retries, spread = false, task = null, chunkSize = 0,
       unbounded = false,
     } = job;
-    const number = task?.id ?? null;
-    const [mostRetries, chunk] = [Math.min(retries, MAX_COUNT), Math.min(chunkSize, MAX_COUNT)];
-    const isMoved = this.#isMoved(job);
-    const id = this.#native.submit(
-      calls, keys, stopKeyOnError, timeoutMs, mostRetries, spread, number, chunk, unbounded, isMoved,
-    );
+    const registers = this.#registers;
+    registers[ARGUMENT_WORD] = calls;
+    registers[ARGUMENT_WORD + 1] = Math.min(retries, MAX_COUNT);
+    registers[ARGUMENT_WORD + 2] = task?.id ?? 0;
+    registers[ARGUMENT_WORD + 3] = Math.min(chunkSize, MAX_COUNT);
+    registers[ARGUMENT_WORD + 4] =
+      (stopKeyOnError ? STOPS_KEY : 0) | (spread ? SPREAD_OUT : 0) | (unbounded ? UNBOUNDED : 0) | (this.#isMoved(job) ? SENT_ONCE : 0);
+    const id = keys === null && timeoutMs === 0 ? this.#submit() : this.#submit(keys, timeoutMs);
     if (id === -1) throw closedError(job.what);
     if (id < 0) throw queueFullError(-2 - id, this.#options.maxQueue ?? 0, calls);
     const tag = task === null ? 0 : tagOf(task, job.spreadArguments === true);
@@ -274,6 +289,7 @@ class WorkerPool {
       encode: this.#encode.bind(this),
       answered: this.#answered.bind(this),
       output: this.#output.bind(this),
+      flush: () => this.#flush(),
     };
     const initParts = this.#initParts.bind(this);
     if (options.type === PARALLELIZER_INLINE) {
@@ -375,12 +391,12 @@ class WorkerPool {
   #letGo() {
     const stats = this.#native.stats();
     const nothing = () => {};
+    this.#submit = () => -1;
+    this.#flush = nothing;
     this.#native = {
-      submit: () => -1,
       stats: () => stats,
       jobOf: () => -1,
       workerReplied: () => [],
-      flush: nothing,
       cancel: nothing,
       dropCalls: nothing,
       isDeferred: () => false,
@@ -419,7 +435,7 @@ class WorkerPool {
     process.nextTick(() => {
       for (const act of this.#beforeFlush) act();
       this.#flushScheduled = false;
-      this.#native.flush();
+      this.#flush();
     });
   }
 

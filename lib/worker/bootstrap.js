@@ -41,13 +41,14 @@ function boot(native, nodeRequire, load) {
     else served?.onFrame(kind, id, seq, parts);
   };
   const channel = new native.WorkerChannel(onFrame, registers);
+  const sendParts = channel.sender();
   /** @type {import('./serve').Connection['send']} */
   const send = (kind, id, seq, aux, parts) => {
     registers[ARGUMENT_WORD] = kind;
     registers[ARGUMENT_WORD + 1] = id;
     registers[ARGUMENT_WORD + 2] = seq;
     registers[ARGUMENT_WORD + 3] = aux;
-    channel.send(passParts(registers, parts));
+    sendParts(passParts(registers, parts));
   };
   process.on('exit', () => {
     served?.flush();

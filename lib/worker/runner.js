@@ -169,7 +169,7 @@ class Runner {
       this.flush();
       this.#port.served();
     }
-    this.#cancelled.clear();
+    if (this.#cancelled.size > 0) this.#cancelled.clear();
     this.#working = false;
   }
 

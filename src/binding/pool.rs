@@ -5,8 +5,6 @@
 //! JavaScript may call back into the pool at any time (a getter in a value that is encoded may submit), so
 //! no borrow is held while JavaScript runs, and `pump` does not nest.
 
-#![expect(clippy::too_many_arguments, reason = "one flat call is what crosses to Rust fastest")]
-
 mod sharing;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -15,7 +13,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use napi::bindgen_prelude::{Object, Uint32Array};
+use napi::bindgen_prelude::{Function, Object, Uint32Array};
 use napi::{Env, JsValue, Result};
 use napi_derive::napi;
 use serde::Deserialize;
@@ -43,6 +41,12 @@ const TARGET: Duration = Duration::from_millis(1);
 /// and a thread, whose successor has to start.
 const PROCESS_LEASE: Duration = Duration::from_millis(10);
 const THREAD_LEASE: Duration = Duration::from_secs(1);
+
+/// Flags of a job, as `lib/worker-pool.js` numbers them.
+const JOB_STOPS_KEY: u32 = 1;
+const JOB_SPREAD: u32 = 2;
+const JOB_UNBOUNDED: u32 = 4;
+const JOB_SENT_ONCE: u32 = 8;
 
 /// How long a process may run before its first line of JavaScript has. That takes some tens of milliseconds of one CPU:
 /// of which there may be a few hundredths, that other workers and what users preload want too.
@@ -114,46 +118,32 @@ impl NativePool {
         Ok(NativePool { state: PoolState::new(&env, config, hooks.raw(), init_parts.raw(), registers)? })
     }
 
-    /// Queues a job of so many calls and returns its number; -1 when closed, -2 minus the number of waiting
-    /// calls when the queue is full. Nothing is sent before `flush`.
-    #[napi(catch_unwind)]
-    pub fn submit(
-        &self,
-        calls: u32,
-        keys: Option<Uint32Array>,
-        stop_key_on_error: bool,
-        timeout: f64,
-        retries: u32,
-        spread: bool,
-        task: Option<u32>,
-        chunk: u32,
-        unbounded: bool,
-        sent_once: bool,
-    ) -> f64 {
-        let spec = JobSpec {
-            calls,
-            keys: keys.map(|keys| keys.to_vec()),
-            stop_key_on_error,
-            timeout: millis(timeout),
-            retries,
-            spread,
-            task,
-            chunk: (chunk > 0).then_some(chunk),
-            unbounded,
-            sent_once,
-        };
-        let submitted = self.state.engine.borrow_mut().submit(spec, self.state.now());
-        match submitted {
-            Ok(job) => job.0 as f64,
-            Err(Refused::Closed) => -1.0,
-            Err(Refused::QueueFull { waiting }) => -2.0 - waiting as f64,
-        }
+    /// The function that queues a job and returns its number; -1 when closed, -2 minus the number of waiting calls when
+    /// the queue is full. Nothing is sent before the one of `flusher` is called. In the registers: calls, retries, task
+    /// (from 1 on; 0: none), calls per chunk (0: as many as fit), flags.
+    ///
+    /// (Functions by themselves: as methods they would cost twice as much, which shows in a round trip.)
+    #[napi(catch_unwind, ts_return_type = "(keys?: Uint32Array | null, timeout?: number) => number")]
+    pub fn submitter<'env>(&self, env: &'env Env) -> Result<Function<'env, (), f64>> {
+        let state = self.state.clone();
+        env.create_function_from_closure("submit", move |call| {
+            let keys = match call.length() {
+                0 => None,
+                _ => call.get::<Option<Uint32Array>>(0)?.map(|keys| keys.to_vec()),
+            };
+            let timeout = if call.length() < 2 { 0.0 } else { call.get(1)? };
+            Ok(state.submit(keys, timeout))
+        })
     }
 
-    /// Does what there is to do.
-    #[napi(catch_unwind)]
-    pub fn flush(&self) {
-        self.state.pump();
+    /// The function that does what there is to do.
+    #[napi(catch_unwind, ts_return_type = "() => void")]
+    pub fn flusher<'env>(&self, env: &'env Env) -> Result<Function<'env, (), ()>> {
+        let state = self.state.clone();
+        env.create_function_from_closure("flush", move |_| {
+            state.pump();
+            Ok(())
+        })
     }
 
     /// Settles what is left of a job as aborted.
@@ -483,6 +473,29 @@ impl PoolState {
 
     fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Queues the job that the registers describe.
+    fn submit(&self, keys: Option<Vec<u32>>, timeout: f64) -> f64 {
+        let [calls, retries, task, chunk, flags] = self.registers.arguments();
+        let spec = JobSpec {
+            calls,
+            keys,
+            stop_key_on_error: flags & JOB_STOPS_KEY != 0,
+            timeout: millis(timeout),
+            retries,
+            spread: flags & JOB_SPREAD != 0,
+            task: (task > 0).then_some(task),
+            chunk: (chunk > 0).then_some(chunk),
+            unbounded: flags & JOB_UNBOUNDED != 0,
+            sent_once: flags & JOB_SENT_ONCE != 0,
+        };
+        let submitted = self.engine.borrow_mut().submit(spec, self.now());
+        match submitted {
+            Ok(job) => job.0 as f64,
+            Err(Refused::Closed) => -1.0,
+            Err(Refused::QueueFull { waiting }) => -2.0 - waiting as f64,
+        }
     }
 
     // ---- Doing what the engine says --------------------------------------------------------------------
