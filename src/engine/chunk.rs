@@ -3,13 +3,17 @@
 //! A chunk should take about the target duration: long enough that the price of a frame vanishes, short
 //! enough that nothing waits for it. The cost per call is learned from replies, and kept per task; until it
 //! is known, a chunk is one call. Within a job, a chunk is at most eight times as large as one that has come back,
-//! whatever is known of its task: the next list may be dearer than the last one. And it grows no larger than
-//! what fitted into a frame.
+//! whatever is known of its task: the next list may be dearer than the last one. (The first is small, too; what turns out
+//! to be long is taken back from those behind whom it waits.) And it grows no larger than what fitted into a frame.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const GROWTH: u32 = 8;
+/// Calls of the first chunk of a job, where the cost of its task is known.
+const FIRST: u32 = 64;
+/// Work that is not worth being split up for: a frame costs its worker and its sender some 10 microseconds each.
+const LEAST: Duration = Duration::from_micros(40);
 /// Weight of the newest observation, as a divisor.
 const SMOOTHING: u32 = 4;
 /// What a call costs a worker beside its function, which is all that is measured.
@@ -92,7 +96,8 @@ impl Pace {
 
     /// How many calls a chunk that may take `budget` holds.
     pub(super) fn calls_in(&self, cost: Cost, budget: Duration) -> u32 {
-        cost.calls_in(budget).min(self.largest.saturating_mul(GROWTH)).min(self.fitting).max(1)
+        let most = self.largest.saturating_mul(GROWTH).max(FIRST);
+        cost.calls_in(budget).min(most).min(self.fitting).max(1)
     }
 
     /// A chunk of so many calls has come back.
@@ -110,7 +115,10 @@ impl Pace {
     }
 }
 
-/// A worker's fair share of what waits: halves with every round, so that all workers end together.
-pub(super) fn share(waiting: u64, workers: usize) -> u32 {
-    u32::try_from(waiting.div_ceil(2 * workers.max(1) as u64)).unwrap_or(u32::MAX).max(1)
+/// A worker's fair share of what waits: halves with every round, so that all workers end together. But no less than is
+/// worth a frame at this cost per call, as long as there is as much for each.
+pub(super) fn share(waiting: u64, workers: usize, cost: Cost) -> u32 {
+    let workers = workers.max(1) as u64;
+    let least = u64::from(cost.calls_in(LEAST)).min(waiting.div_ceil(workers));
+    u32::try_from(waiting.div_ceil(2 * workers).max(least)).unwrap_or(u32::MAX).max(1)
 }

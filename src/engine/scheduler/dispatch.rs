@@ -111,7 +111,9 @@ impl Engine {
             .filter(|(other, worker)| **other != id && worker.can_serve() && !worker.is_busy())
             .map(|(&other, worker)| (other, worker.phase == Phase::Starting))
             .collect();
-        let fair = share(self.waiting, workers);
+        let first = self.queue.first().and_then(|job| self.jobs.get(job));
+        let cost = first.map(|job| self.costs.of(job.task, &job.pace)).unwrap_or_default();
+        let fair = share(self.waiting, workers, cost);
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let allowed = match self.config.max_calls_per_worker {
             Some(max) => u32::try_from(max.saturating_sub(worker.given)).unwrap_or(u32::MAX),
