@@ -1,24 +1,47 @@
 'use strict';
 
-const { PARALLELIZER_CHILD, PARALLELIZER_THREADS, PARALLELIZER_INLINE } = require('./lib/options');
-const { ParallelizerError } = require('./lib/errors');
-const { Parallelizer } = require('./lib/parallelizer');
-const { Pool } = require('./lib/pool');
-const { surroundings } = require('./lib/surroundings');
-const { task } = require('./lib/tasks');
-const { transfer } = require('./lib/transfer');
+/**
+ * The package. Each export is loaded when it is first asked for: a cold start pays for what it uses, and what is not needed
+ * to start workers is loaded while they start.
+ */
 
-const isWorker = surroundings().depth > 0;
+/** @type {Record<string, () => any>} */
+const SOURCES = {
+  Parallelizer: () => require('./lib/parallelizer').Parallelizer,
+  Pool: () => require('./lib/pool').Pool,
+  ParallelizerError: () => require('./lib/errors').ParallelizerError,
+  PARALLELIZER_CHILD: () => require('./lib/options').PARALLELIZER_CHILD,
+  PARALLELIZER_THREADS: () => require('./lib/options').PARALLELIZER_THREADS,
+  PARALLELIZER_INLINE: () => require('./lib/options').PARALLELIZER_INLINE,
+  isWorker: () => require('./lib/surroundings').surroundings().depth > 0,
+  task: () => require('./lib/tasks').task,
+  transfer: () => require('./lib/transfer').transfer,
+};
+
+/** @type {any} */
+const later = undefined;
 
 // One name per line: Node finds an ES module's named imports by reading this.
 module.exports = {
-  Parallelizer,
-  Pool,
-  ParallelizerError,
-  PARALLELIZER_CHILD,
-  PARALLELIZER_THREADS,
-  PARALLELIZER_INLINE,
-  isWorker,
-  task,
-  transfer,
+  Parallelizer: later,
+  Pool: later,
+  ParallelizerError: later,
+  PARALLELIZER_CHILD: later,
+  PARALLELIZER_THREADS: later,
+  PARALLELIZER_INLINE: later,
+  isWorker: later,
+  task: later,
+  transfer: later,
 };
+
+for (const [name, load] of Object.entries(SOURCES)) {
+  const property = { configurable: true, enumerable: true };
+  Object.defineProperty(module.exports, name, {
+    ...property,
+    get() {
+      const value = load();
+      Object.defineProperty(module.exports, name, { ...property, value, writable: true });
+      return value;
+    },
+  });
+}

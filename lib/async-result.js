@@ -6,7 +6,6 @@
  * May not know what it is the result of.
  */
 
-const { randomUUID } = require('node:crypto');
 const { notReadyError, optionError } = require('./errors');
 const { timeoutArgument } = require('./pool-options');
 const { report } = require('./report');
@@ -45,7 +44,7 @@ class AsyncResult {
 
   /** Names this result, in logs. */
   get id() {
-    return (this.#id ??= randomUUID());
+    return (this.#id ??= require('node:crypto').randomUUID());
   }
 
   /**

@@ -23,7 +23,7 @@ const { isTransfer } = require('./transfer');
 const recordCodec = () => require('./record-codec');
 const v8Codec = () => require('./v8-codec');
 
-/** Loads the rest, while there are descriptors to open files with; a long-lived process may use them all up later. */
+/** Loads what is loaded at first need. */
 function loadAll() {
   recordCodec();
   v8Codec();

@@ -12,7 +12,8 @@
  */
 
 const { types } = require('node:util');
-const { deserialize, serialize } = require('node:v8');
+
+const v8 = () => require('node:v8');
 
 /** Room for an error with all its causes, yet read within milliseconds; some errors drag half a program along. */
 const MAX_CHARACTERS = 2 ** 23;
@@ -180,7 +181,7 @@ class Flattener {
       return ['date', Number.isNaN(time) ? null : time];
     }
     if (isOpaque(value)) {
-      const bytes = guarded(() => serialize(value).toString('base64'), '');
+      const bytes = guarded(() => v8().serialize(value).toString('base64'), '');
       return bytes !== '' && this.#spend(bytes.length) ? ['v8', bytes] : undefined;
     }
     let position = this.#positions.get(value);
@@ -370,7 +371,7 @@ function unpack(packed, objects) {
     case 'bigint':
       return content[0] === '-' ? -BigInt(content.slice(1)) : BigInt(content);
     case 'v8':
-      return guarded(() => deserialize(Buffer.from(content, 'base64')), undefined);
+      return guarded(() => v8().deserialize(Buffer.from(content, 'base64')), undefined);
     case 'date':
       return new Date(content ?? NaN);
     case 'node':

@@ -6,13 +6,15 @@
  * Cuts batches, gathers outcomes, and says which records an error is about. May not know how calls reach a worker.
  */
 
-const { onAbort } = require('./abort');
 const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('./options');
 const { abortError, closedError, optionError, skippedError, timeoutError } = require('./errors');
-const { report } = require('./report');
-const { splitBySize, splitEvenly } = require('./split');
 const { assertMayNest } = require('./surroundings');
 const { WorkerPool } = require('./worker-pool');
+
+// Not needed to start workers, and loaded while they do.
+const abort = () => require('./abort');
+const progress = () => require('./report');
+const split = () => require('./split');
 
 /** @typedef {Readonly<import('./options').PoolOptions>} PoolOptions */
 /** @typedef {Readonly<import('./options').RunOptions>} RunOptions */
@@ -68,6 +70,7 @@ class Parallelizer {
     for (const entry of entries) {
       this.#pools.set(String(entry.id), { options: entry, pool: new WorkerPool(entry) });
     }
+    setImmediate(loadRest).unref();
   }
 
   /**
@@ -190,7 +193,7 @@ function recordsOf(batch, name) {
 
 /** @param {unknown[]} records @param {PoolOptions} options @returns {Plan} */
 function planEvenly(records, { workers, batchSize }) {
-  const bounds = batchSize > 0 ? splitBySize(records.length, batchSize) : splitEvenly(records.length, workers);
+  const bounds = batchSize > 0 ? split().splitBySize(records.length, batchSize) : split().splitEvenly(records.length, workers);
   return {
     count: bounds.length,
     slice: (index) => records.slice(...bounds[index]),
@@ -229,7 +232,7 @@ function planByKey(records, { batchSize }, groupBy) {
   const pieces = [];
   let number = 0;
   for (const [key, indices] of groups) {
-    const bounds = splitBySize(indices.length, batchSize > 0 ? batchSize : indices.length);
+    const bounds = split().splitBySize(indices.length, batchSize > 0 ? batchSize : indices.length);
     for (const [start, end] of bounds) pieces.push({ key, number, indices: indices.slice(start, end) });
     number++;
   }
@@ -273,7 +276,7 @@ function startRun(pool, options, plan, params, settings, kind) {
     outcomes[index] = outcome;
     done++;
     if ('error' in outcome) failed++;
-    if (onProgress !== null) report(onProgress, { done, total, failed });
+    if (onProgress !== null) progress().report(onProgress, { done, total, failed });
     if (done === total) {
       stopListening();
       resolve(gather(outcomes, plan));
@@ -315,7 +318,7 @@ function startRun(pool, options, plan, params, settings, kind) {
   const cancel = () => pool.cancel(id);
   if (signal !== null) {
     if (signal.aborted) cancel();
-    else stopListening = onAbort(signal, cancel);
+    else stopListening = abort().onAbort(signal, cancel);
   }
   return { promise, cancel, whenQuiet: (limit) => pool.whenQuiet(id, limit) };
 }
@@ -352,6 +355,11 @@ function annotated({ error, text }, batchIndex, records) {
     Object.defineProperty(own, key, { value, writable: true, configurable: true, enumerable: false });
   }
   return own;
+}
+
+/** While there are descriptors to open files with; a long-lived process may use them all up later. */
+function loadRest() {
+  for (const load of [abort, progress, split]) load();
 }
 
 module.exports = { Parallelizer, runEvent };

@@ -9,7 +9,6 @@
  */
 
 const { inspect } = require('node:util');
-const { restoreError } = require('./error-codec');
 
 /**
  * What a message is, besides its text: `object`: the text is an object as JSON; `written`: what was written to a stream,
@@ -95,7 +94,7 @@ function parsed(text) {
 
 /** @param {{ value?: unknown, shown?: string, error?: any }} argument */
 function restored({ value, shown, error }) {
-  if (error !== undefined) return restoreError(error);
+  if (error !== undefined) return require('./error-codec').restoreError(error);
   return shown === undefined ? value : { [inspect.custom]: () => shown };
 }
 

@@ -9,24 +9,25 @@
  */
 
 const { AsyncResource } = require('node:async_hooks');
-const { StringDecoder } = require('node:string_decoder');
 const { setTimeout: sleep } = require('node:timers/promises');
 const {
   ERROR_TREE, FAILED, LATIN1, SKIPPED, WATCHED, decodeValues, encodeValues, isLong, loadAll, pushClone, pushRecordsInSteps, sizeOf,
   valuesOf,
 } = require('./codec');
 const { spareableCpus, workerHeapMegabytes } = require('./cpus');
-const { restoreError } = require('./error-codec');
 const {
   ParallelizerError, closedError, moduleError, protocolError, queueFullError, serializationError, spawnFailedError,
   workerExited,
 } = require('./errors');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('./exec-argv');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('./options');
-const { logsJson, print } = require('./print');
 const { ARGUMENT_WORD, createRegisters, longAt, passParts } = require('./registers');
 const { surroundings } = require('./surroundings');
-const { TaskRegistry, definitionText, tagOf } = require('./tasks');
+
+// Not needed to start workers, and loaded while they do.
+const errorCodec = () => require('./error-codec');
+const printing = () => require('./print');
+const tasks = () => require('./tasks');
 
 /**
  * What a worker is told to evaluate. Constant: no code is made of paths or data. The path of the addon is its argument.
@@ -154,7 +155,8 @@ class WorkerPool {
   #cutOff = new Map();
   /** @type {Map<number, string>} The end of what workers printed as errors through here. */
   #lastWords = new Map();
-  #tasks = new TaskRegistry();
+  /** @type {InstanceType<typeof import('./tasks').TaskRegistry> | null} Made for the first task. */
+  #tasks = null;
   /** @type {Long[]} What is being encoded in steps. */
   #long = [];
   /** @type {Map<number, import('./codec').Parts | null>} What has been, by frame; `null`: it has to be done at once. */
@@ -167,7 +169,7 @@ class WorkerPool {
   #whenClosed = withResolvers();
   /** @type {ReturnType<typeof withResolvers> | null} The same, once it is asked for. */
   #closed = null;
-  /** @type {Map<string, { decoder: StringDecoder, rest: string }>} Unfinished lines, by worker and stream. */
+  /** @type {Map<string, { decoder: import('node:string_decoder').StringDecoder, rest: string }>} Unfinished lines, by worker and stream. */
   #lines = new Map();
 
   /** @param {Readonly<OptionsOfPool>} options */
@@ -194,7 +196,7 @@ class WorkerPool {
     // A map that gets empty is made anew each time.
     this.#jobs.set(Number.NaN, /** @type {any} */ (undefined));
     // While workers start there is time, and an unused instance keeps no process alive.
-    setImmediate(loadAll).unref();
+    setImmediate(loadRest).unref();
   }
 
   /**
@@ -217,7 +219,7 @@ class WorkerPool {
     const id = keys === null && timeoutMs === 0 ? this.#submit() : this.#submit(keys, timeoutMs);
     if (id === -1) throw closedError(job.what);
     if (id < 0) throw queueFullError(-2 - id, this.#options.maxQueue ?? 0, calls);
-    const tag = task === null ? 0 : tagOf(task, job.spreadArguments === true);
+    const tag = task === null ? 0 : tasks().tagOf(task, job.spreadArguments === true);
     // Callbacks run in the async context of whoever submitted.
     const resource = job.resource ?? new AsyncResource('ParallelizerJob');
     this.#jobs.set(id, { job, left: calls, tag, sized: { calls: 0, bytes: 0 }, resource });
@@ -231,7 +233,7 @@ class WorkerPool {
    * @param {unknown} task as the user gave it
    */
   taskOf(task) {
-    return this.#tasks.of(task);
+    return (this.#tasks ??= new (tasks().TaskRegistry)()).of(task);
   }
 
   /**
@@ -490,7 +492,7 @@ class WorkerPool {
     }
     /** @type {import('./codec').Parts} */
     const parts = [];
-    if (job.task) this.#tasks.teach(worker, job.task, parts);
+    if (job.task) this.#tasks?.teach(worker, job.task, parts);
     const failed = (/** @type {number} */ call, /** @type {Error} */ error) => {
       parts.push(LATIN1, 0, SKIPPED, 1, 0, '');
       // Later: the native side has to book it first, or whatever the caller does about it would settle it again.
@@ -678,8 +680,8 @@ class WorkerPool {
     if (message === null) return;
     if (worker !== undefined && ON_STDERR.includes(message[0])) this.#rememberWords(worker, message[1]);
     const resource = this.#jobs.get(id)?.resource ?? this.#cutOff.get(id);
-    if (resource === undefined) print(...message);
-    else resource.runInAsyncScope(print, null, ...message);
+    if (resource === undefined) printing().print(...message);
+    else resource.runInAsyncScope(printing().print, null, ...message);
   }
 
   /**
@@ -694,12 +696,12 @@ class WorkerPool {
   #printed(worker, stream, bytes) {
     const key = `${worker} ${stream}`;
     let lines = this.#lines.get(key);
-    if (lines === undefined) this.#lines.set(key, (lines = { decoder: new StringDecoder('utf8'), rest: '' }));
+    if (lines === undefined) this.#lines.set(key, (lines = { decoder: new (require('node:string_decoder').StringDecoder)('utf8'), rest: '' }));
     const text = lines.rest + lines.decoder.write(bytes);
     // What came at once is one message, however many lines it has: a stack trace stays whole.
     const end = text.lastIndexOf('\n');
     lines.rest = text.slice(end + 1);
-    if (end >= 0) print(stream === 'stdout' ? 'log' : 'error', text.slice(0, end), 'written');
+    if (end >= 0) printing().print(stream === 'stdout' ? 'log' : 'error', text.slice(0, end), 'written');
   }
 
   /** @param {string} json */
@@ -708,7 +710,7 @@ class WorkerPool {
     const event = JSON.parse(json);
     if (event.event === 'exited' || event.event === 'handedBack') {
       this.#finishLines(event.worker);
-      this.#tasks.forget(event.worker);
+      this.#tasks?.forget(event.worker);
     }
     if (debug) process.stderr.write(`${JSON.stringify({ parallelizer: this.#options.id, ...event })}\n`);
   }
@@ -719,7 +721,7 @@ class WorkerPool {
       const key = `${worker} ${stream}`;
       const rest = this.#lines.get(key)?.rest ?? '';
       this.#lines.delete(key);
-      if (rest !== '') print(stream === 'stdout' ? 'log' : 'error', rest, 'written');
+      if (rest !== '') printing().print(stream === 'stdout' ? 'log' : 'error', rest, 'written');
     }
   }
 }
@@ -754,7 +756,7 @@ function printedBy(parts) {
 function thrown(tree) {
   try {
     const parsed = JSON.parse(tree);
-    return { error: restoreError(parsed), text: String(parsed.text) };
+    return { error: errorCodec().restoreError(parsed), text: String(parsed.text) };
   } catch (cause) {
     return unreadable(cause);
   }
@@ -781,6 +783,12 @@ function withResolvers() {
   const deferred = {};
   deferred.promise = new Promise((resolve, reject) => Object.assign(deferred, { resolve, reject }));
   return deferred;
+}
+
+/** Loads the rest, while there are descriptors to open files with; a long-lived process may use them all up later. */
+function loadRest() {
+  loadAll();
+  for (const load of [errorCodec, printing, tasks]) load();
 }
 
 /** The addon; a thread that only asks where it runs must not load it. */
@@ -838,7 +846,7 @@ function initOf(options) {
     concurrency: options.concurrency,
     serialization: options.serialization,
     forward: options.stdio === 'forward',
-    structured: logsJson(),
+    structured: printing().logsJson(),
     reportMemory: options.maxWorkerMemory > 0,
     depth: depth + 1,
     ancestry: options.filePath === null ? [...ancestry] : [...ancestry, options.filePath],
@@ -848,9 +856,9 @@ function initOf(options) {
 /** @param {unknown} task as the user gave it */
 function initializerOf(task) {
   // The number of its own pool's tasks that none of them has.
-  const { definition } = new TaskRegistry().of(task, 'initializer');
+  const { definition } = new (tasks().TaskRegistry)().of(task, 'initializer');
   const own = { id: 0, definition, bytes: 0 };
-  return { tag: tagOf(own, true), definition: definitionText(own) };
+  return { tag: tasks().tagOf(own, true), definition: tasks().definitionText(own) };
 }
 
 /**

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const GROWTH: u32 = 8;
 /// Calls of the first chunk of a job, where the cost of its task is known.
-const FIRST: u32 = 64;
+const FIRST: u32 = 256;
 /// Work that is not worth being split up for: a frame costs its worker and its sender some 10 microseconds each.
 const LEAST: Duration = Duration::from_micros(40);
 /// Weight of the newest observation, as a divisor.
