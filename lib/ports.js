@@ -13,6 +13,9 @@ const { PART_FIELDS } = require('./codec');
 
 /** @typedef {import('./codec').Parts} Parts */
 
+/** Where in a frame its parts begin. */
+const PARTS = 4;
+
 /**
  * Posts a frame.
  * @param {import('node:worker_threads').MessagePort} port
@@ -34,7 +37,21 @@ function post(port, kind, id, seq, aux, parts) {
       moved.push(own.buffer);
     }
   }
-  port.postMessage([kind, id, seq, aux, parts], moved);
+  // One part, as most frames have, goes without a list of its own.
+  const [encoding, codec, flags, calls, tag, value] = parts;
+  const frame = parts.length === PART_FIELDS ? [kind, id, seq, aux, encoding, codec, flags, calls, tag, value]
+    : [kind, id, seq, aux, parts];
+  if (moved.length === 0) port.postMessage(frame);
+  else port.postMessage(frame, moved);
+}
+
+/**
+ * The parts of a frame that was posted.
+ * @param {any[]} frame
+ * @returns {Parts}
+ */
+function partsOf(frame) {
+  return frame.length > PARTS + 1 ? [frame[4], frame[5], frame[6], frame[7], frame[8], frame[9]] : frame[PARTS];
 }
 
 /**
@@ -62,4 +79,4 @@ function unwrapClone(port) {
   return received?.message;
 }
 
-module.exports = { post, wrapClone, unwrapClone };
+module.exports = { post, partsOf, wrapClone, unwrapClone };

@@ -73,4 +73,4 @@ function longAt(registers, word) {
   return registers[word] + registers[word + 1] * 2 ** 32;
 }
 
-module.exports = { ARGUMENT_WORD, createRegisters, passParts, receiveParts, longAt };
+module.exports = { FORM_WORD, ARGUMENT_WORD, LIST, SINGLE, NOTHING, createRegisters, passParts, receiveParts, longAt };

@@ -10,6 +10,8 @@
 const { PART_FIELDS, CALLS_FIELD, SKIPPED, sizeOf } = require('./codec');
 const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD, SPIN_WORD } = require('./frames');
 
+const { ARGUMENT_WORD, FORM_WORD, LIST, NOTHING, SINGLE, longAt } = require('./registers');
+
 /** @typedef {import('./codec').Parts} Parts */
 
 /**
@@ -20,6 +22,8 @@ const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD, SPIN_WORD 
  *   of the first of these calls, as many as fit into a frame that has so many others; `null`: the first would take long.
  *   Where it is the first of its frame, that is put off
  * @property {() => void} flush has done what there is to do
+ * @property {() => number[] | null} reply books a reply of one part, see `replier` of the native pool
+ * @property {Uint32Array} registers
  * @property {(job: number, first: number, count: number, offset: number, flags: number, codec: number, tag: number,
  *   value: any, extras: Parts | null) => void} answered
  * @property {(job: number, parts: Parts) => void} output
@@ -27,6 +31,8 @@ const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD, SPIN_WORD 
 
 /** A frame of so many bytes gets no further calls. */
 const FULL_FRAME = 512 * 1024;
+/** What a register holds. */
+const MOST = 2 ** 32 - 1;
 
 /**
  * @template {{ page: Uint32Array }} W one worker
@@ -82,13 +88,16 @@ class ScriptCarrier {
   }
 
   /**
-   * @param {number} id @param {number} frame @param {number} seq
-   * @param {number[]} runs job, first call, end, and so on
-   * @param {number} maySpin whether it may stay awake after that, 0 or 1
-   * @returns {number[]} how many runs, how many calls of each of these are sent, and the offsets of those that could not
-   *   be encoded; nothing, when it is put off
+   * The worker, the frame and more are in the registers: see `Hooks` in src/binding/script_carrier.rs.
+   * @param {number[]} [list] job, first call, end, and so on, where there are several runs
+   * @returns {number[] | null} how many runs, how many calls of each of these are sent, and the offsets of those that could
+   *   not be encoded; `null` where the registers say it
    */
-  #sendCalls(id, frame, seq, runs, maySpin) {
+  #sendCalls(list) {
+    const { registers } = this.pool;
+    const at = ARGUMENT_WORD;
+    const [id, frame, seq, maySpin] = [registers[at], registers[at + 1], registers[at + 2], registers[at + 3]];
+    const runs = list ?? [longAt(registers, at + 4), registers[at + 6], registers[at + 7]];
     /** @type {Parts} */
     const parts = [];
     /** @type {number[]} */
@@ -98,22 +107,23 @@ class ScriptCarrier {
     let offset = 0;
     let bytes = 0;
     for (let i = 0; i < runs.length && bytes < FULL_FRAME; i += 3) {
-      const list = this.pool.encode(id, runs[i], runs[i + 1], runs[i + 2], frame, offset);
-      if (list === null) {
-        if (offset === 0) return [];
-        break;
+      const encoded = this.pool.encode(id, runs[i], runs[i + 1], runs[i + 2], frame, offset);
+      if (encoded === null) {
+        if (offset > 0) break;
+        registers[FORM_WORD] = NOTHING;
+        return null;
       }
       const first = offset;
-      for (let at = 0; at < list.length; at += PART_FIELDS) {
-        const calls = /** @type {number} */ (list[at + CALLS_FIELD]);
-        if ((/** @type {number} */ (list[at + 2]) & SKIPPED) !== 0) {
+      for (let part = 0; part < encoded.length; part += PART_FIELDS) {
+        const calls = /** @type {number} */ (encoded[part + CALLS_FIELD]);
+        if ((/** @type {number} */ (encoded[part + 2]) & SKIPPED) !== 0) {
           for (let call = 0; call < calls; call++) skipped.push(offset + call);
         }
         offset += calls;
-        for (let field = 0; field < PART_FIELDS; field++) parts.push(list[at + field]);
+        for (let field = 0; field < PART_FIELDS; field++) parts.push(encoded[part + field]);
       }
       filled.push(offset - first);
-      bytes += sizeOf(list);
+      bytes += sizeOf(encoded);
       if (offset - first < runs[i + 2] - runs[i + 1]) break;
     }
     this.bytesSent += bytes;
@@ -121,7 +131,13 @@ class ScriptCarrier {
       Atomics.store(worker.page, SPIN_WORD, maySpin);
       this.deliver(id, worker, frame, seq, parts);
     });
-    return [filled.length, ...filled, ...skipped];
+    if (filled.length > 1 || skipped.length > 0) {
+      registers[FORM_WORD] = LIST;
+      return [filled.length, ...filled, ...skipped];
+    }
+    registers[FORM_WORD] = SINGLE;
+    registers[at] = filled[0];
+    return null;
   }
 
   /** @param {number} id @param {number[]} seqs */
@@ -155,6 +171,10 @@ class ScriptCarrier {
   replied(id, frame, offset, micros, parts) {
     const bytes = sizeOf(parts);
     this.bytesReceived += bytes;
+    if (parts.length === PART_FIELDS) {
+      this.#repliedOne(id, frame, offset, micros, bytes, parts);
+      return;
+    }
     /** @type {{ at: number, extras: Parts | null }[]} */
     const heads = [];
     /** @type {number[]} */
@@ -181,6 +201,40 @@ class ScriptCarrier {
       const { at, extras } = heads[index];
       const [, codec, flags, , tag, value] = parts.slice(at, at + PART_FIELDS);
       this.pool.answered(job, first, count, within, Number(flags), Number(codec), Number(tag), value, extras);
+    }
+    this.pool.flush();
+  }
+
+  /**
+   * The same for a reply of one part.
+   * @param {number} id @param {number} frame @param {number} offset @param {number} micros @param {number} bytes
+   * @param {Parts} parts
+   */
+  #repliedOne(id, frame, offset, micros, bytes, parts) {
+    const { registers } = this.pool;
+    const at = ARGUMENT_WORD;
+    const [codec, flags, calls] = [Number(parts[1]), Number(parts[2]), Number(parts[CALLS_FIELD])];
+    registers[at] = id;
+    registers[at + 1] = frame;
+    registers[at + 2] = offset;
+    registers[at + 3] = micros;
+    registers[at + 4] = Math.min(bytes, MOST);
+    registers[at + 5] = calls;
+    registers[at + 6] = flags;
+    let settled;
+    try {
+      settled = this.pool.reply();
+    } catch {
+      this.pool.native.workerGivenUp(id);
+      return;
+    }
+    /** @type {(job: number, first: number, count: number, within: number) => void} */
+    const settle = (job, first, count, within) =>
+      this.pool.answered(job, first, count, within, flags, codec, Number(parts[4]), /** @type {any} */ (parts[PART_FIELDS - 1]), null);
+    if (settled === null) {
+      settle(longAt(registers, at), registers[at + 2], registers[at + 3], registers[at + 4]);
+    } else {
+      for (let i = 0; i < settled.length; i += 5) settle(settled[i + 1], settled[i + 2], settled[i + 3], settled[i + 4]);
     }
     this.pool.flush();
   }

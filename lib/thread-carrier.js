@@ -15,7 +15,7 @@ const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('n
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS, SENT_WORD } = require('./frames');
 const { PART_FIELDS, BYTES } = require('./codec');
 const { suspendHeapFlags } = require('./heap-flags');
-const { post, wrapClone, unwrapClone } = require('./ports');
+const { partsOf, post, wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
 
 /** What runs in a thread, as the addon names it. */
@@ -149,7 +149,9 @@ class ThreadCarrier extends ScriptCarrier {
   }
 
   /** @param {number} id @param {Thread} worker @param {any[]} frame */
-  #receive(id, worker, [kind, frameId, seq, aux, parts]) {
+  #receive(id, worker, frame) {
+    const [kind, frameId, seq, aux] = [frame[0], frame[1], frame[2], frame[3]];
+    const parts = /** @type {any[]} */ (partsOf(frame));
     const { native } = this.pool;
     switch (kind) {
       case READY:

@@ -146,6 +146,8 @@ class WorkerPool {
   #submit;
   /** @type {() => void} */
   #flush;
+  /** @type {() => number[] | null} */
+  #reply;
   #registers = createRegisters();
   /** @type {Map<string, any>} Clones that were made at the submission, by job and call. */
   #moved = new Map();
@@ -193,6 +195,7 @@ class WorkerPool {
     }, this.#initParts(), this.#registers);
     this.#submit = this.#native.submitter();
     this.#flush = this.#native.flusher();
+    this.#reply = this.#native.replier();
     // A map that gets empty is made anew each time.
     this.#jobs.set(Number.NaN, /** @type {any} */ (undefined));
     // While workers start there is time, and an unused instance keeps no process alive.
@@ -292,6 +295,8 @@ class WorkerPool {
       answered: this.#answered.bind(this),
       output: this.#output.bind(this),
       flush: () => this.#flush(),
+      reply: () => this.#reply(),
+      registers: this.#registers,
     };
     const initParts = this.#initParts.bind(this);
     if (options.type === PARALLELIZER_INLINE) {
@@ -395,6 +400,7 @@ class WorkerPool {
     const nothing = () => {};
     this.#submit = () => -1;
     this.#flush = nothing;
+    this.#reply = () => [];
     this.#native = {
       stats: () => stats,
       jobOf: () => -1,

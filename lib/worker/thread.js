@@ -6,7 +6,7 @@
  * The addon is not loaded here: Node has bugs in the teardown of addons in threads, and a port moves as much.
  */
 
-const { post, wrapClone, unwrapClone } = require('../ports');
+const { partsOf, post, wrapClone, unwrapClone } = require('../ports');
 const { SENT_WORD, SPIN_WORD } = require('../frames');
 const { Spin } = require('./spin');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
@@ -58,8 +58,8 @@ function bootThread(nodeRequire, load) {
     load,
   );
   /** @param {any[]} frame */
-  function receive([kind, id, seq, , parts]) {
-    server.onFrame(kind, id, seq, parts);
+  function receive(frame) {
+    server.onFrame(frame[0], frame[1], frame[2], partsOf(frame));
   }
   port.on('message', (frame) => {
     spin.woken();

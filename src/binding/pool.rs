@@ -264,33 +264,31 @@ impl NativePool {
         bytes: f64,
         parts: Vec<u32>,
     ) -> Result<Vec<f64>> {
-        self.state.woken();
         let parts: Vec<(u32, u16)> = parts.chunks_exact(2).map(|part| (part[0], part[1] as u16)).collect();
-        // What was skipped took no time.
-        let ran = parts.iter().filter(|(_, flags)| flags & PART_SKIPPED == 0);
-        let total: u32 = ran.fold(0u32, |sum, part| sum.saturating_add(part.0)).max(1);
-        let mut settled = Vec::new();
-        let mut offset = offset;
-        for (index, &(calls, flags)) in parts.iter().enumerate() {
-            let share = f64::from(calls) / f64::from(total);
-            let reply = Reply {
-                frame: FrameId(frame),
-                offset,
-                calls,
-                failed: flags & PART_FAILED != 0,
-                skipped: flags & PART_SKIPPED != 0,
-                elapsed: Duration::try_from_secs_f64(micros * share / 1e6).unwrap_or_default(),
-                bytes: (bytes * share) as u64,
-            };
-            let answered = self.state.answered(WorkerId(worker), reply).map_err(napi::Error::from_reason)?;
-            for run in answered {
-                let count = run.calls.end - run.calls.start;
-                let numbers = [run.calls.start, count, run.offset].map(f64::from);
-                settled.extend([index as f64, run.job.0 as f64].into_iter().chain(numbers));
+        let settled =
+            self.state.book_reply(WorkerId(worker), FrameId(frame), offset, micros, bytes, &parts)?;
+        Ok(settled.iter().flat_map(|(index, run)| described(*index, run)).collect())
+    }
+
+    /// The function that does the same for a reply of one part; in the registers: worker, frame, offset, microseconds, bytes,
+    /// the part's number of calls and its flags. Where calls of one run settle by it, its job (two words), first call,
+    /// count and offset in the part are there then, and it returns `null`.
+    #[napi(catch_unwind, ts_return_type = "() => number[] | null")]
+    pub fn replier<'env>(&self, env: &'env Env) -> Result<Function<'env, (), Option<Vec<f64>>>> {
+        let state = self.state.clone();
+        env.create_function_from_closure("replied", move |_| {
+            let [worker, frame, offset, micros, bytes, calls, flags] = state.registers.arguments();
+            let parts = [(calls, flags as u16)];
+            let (worker, frame) = (WorkerId(worker), FrameId(frame));
+            let settled = state.book_reply(worker, frame, offset, micros.into(), bytes.into(), &parts)?;
+            if let [(_, run)] = &settled[..] {
+                let [low, high] = halves(run.job);
+                let Range { start, end } = run.calls;
+                state.registers.set([low, high, start, end - start, run.offset]);
+                return Ok(None);
             }
-            offset = offset.saturating_add(calls);
-        }
-        Ok(settled)
+            Ok(Some(settled.iter().flat_map(|(index, run)| described(*index, run)).collect()))
+        })
     }
 
     /// The worker uses so many bytes.
@@ -322,6 +320,13 @@ impl NativePool {
         self.state.carrier().set_fate(WorkerId(worker), fate);
         self.state.worker_gone(WorkerId(worker));
     }
+}
+
+/// Calls that settle by a part of a reply, as JavaScript is told of them.
+fn described(part: usize, run: &Answered) -> [f64; 5] {
+    let count = run.calls.end - run.calls.start;
+    let [start, count, offset] = [run.calls.start, count, run.offset].map(f64::from);
+    [part as f64, run.job.0 as f64, start, count, offset]
 }
 
 fn parse(json: &str) -> serde_json::Value {
@@ -461,6 +466,10 @@ impl PoolState {
         }
         state.pump();
         Ok(state)
+    }
+
+    pub(super) fn registers(&self) -> &Registers {
+        &self.registers
     }
 
     fn carrier(&self) -> &dyn Carrier {
@@ -722,6 +731,41 @@ impl PoolState {
         self.engine.borrow_mut().encode_failed(worker, frame, offset);
     }
 
+    /// Books a reply, of which the number of calls and the flags of each part are given, and returns the calls that settle by
+    /// it, with the indices of their parts.
+    fn book_reply(
+        &self,
+        worker: WorkerId,
+        frame: FrameId,
+        offset: u32,
+        micros: f64,
+        bytes: f64,
+        parts: &[(u32, u16)],
+    ) -> Result<Vec<(usize, Answered)>> {
+        self.woken();
+        // What was skipped took no time.
+        let ran = parts.iter().filter(|(_, flags)| flags & PART_SKIPPED == 0);
+        let total: u32 = ran.fold(0u32, |sum, part| sum.saturating_add(part.0)).max(1);
+        let mut settled = Vec::new();
+        let mut offset = offset;
+        for (index, &(calls, flags)) in parts.iter().enumerate() {
+            let share = f64::from(calls) / f64::from(total);
+            let reply = Reply {
+                frame,
+                offset,
+                calls,
+                failed: flags & PART_FAILED != 0,
+                skipped: flags & PART_SKIPPED != 0,
+                elapsed: Duration::try_from_secs_f64(micros * share / 1e6).unwrap_or_default(),
+                bytes: (bytes * share) as u64,
+            };
+            let answered = self.answered(worker, reply).map_err(napi::Error::from_reason)?;
+            settled.extend(answered.into_iter().map(|run| (index, run)));
+            offset = offset.saturating_add(calls);
+        }
+        Ok(settled)
+    }
+
     /// Books an answer and returns the calls that settle by it.
     pub(super) fn answered(
         &self,
@@ -831,7 +875,7 @@ fn spawn_spec(config: &ProcessConfig) -> Result<SpawnSpec> {
 }
 
 /// The number of a job, in two words.
-fn halves(job: JobId) -> [u32; 2] {
+pub(super) fn halves(job: JobId) -> [u32; 2] {
     [job.0 as u32, (job.0 >> 32) as u32]
 }
 

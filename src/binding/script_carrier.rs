@@ -14,7 +14,8 @@ use serde_json::Value as Json;
 use super::carrier::Carrier;
 use super::idle_process::IdleProcess;
 use super::javascript::{Callback, Value, as_number, number, number_list, read_numbers};
-use super::pool::PoolState;
+use super::pool::{PoolState, halves};
+use super::registers::Passed;
 use crate::engine::{FrameId, Run, WorkerId};
 use crate::registry::Place;
 
@@ -31,9 +32,11 @@ pub(super) struct ScriptCarrier {
 struct Hooks {
     /// `(worker)`.
     start: Callback,
-    /// `(worker, frame, first call's number, [job, first call, end, …], whether it may stay awake)` → how many runs, how many calls of each
-    /// of these went into the frame, and offsets of those that could not be encoded and are not sent. Runs that
-    /// are not among them, and calls at the end of the last, did not fit. An empty list: the frame is put off.
+    /// `([job, first call, end, …])`, or nothing where there is one run only, and in the registers: worker, frame, first
+    /// call's number, whether it may stay awake, and the first run, as job (two words), first call and end. → How many runs,
+    /// how many calls of each of these went into the frame, and offsets of those that could not be encoded and are not
+    /// sent; where that is one run and no offset, so many calls in the registers, as if it were a single part. Runs that are
+    /// not among them, and calls at the end of the last, did not fit. Nothing: the frame is put off.
     send: Callback,
     /// `(worker, [call's number, …])`.
     cancel: Callback,
@@ -63,6 +66,32 @@ impl ScriptCarrier {
         Ok(ScriptCarrier { env, pool, hooks, fates: RefCell::default(), places: RefCell::default() })
     }
 
+    /// What the hook `send` gives, as a list in any case, which is empty where the frame is put off; `None` where it has
+    /// failed.
+    fn call_send(
+        &self,
+        pool: &PoolState,
+        worker: WorkerId,
+        frame: FrameId,
+        seq: u32,
+        runs: &[Run],
+    ) -> Option<Vec<u32>> {
+        let bounds =
+            runs.iter().flat_map(|run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()]);
+        let list = (runs.len() > 1).then(|| number_list(self.env, bounds)).transpose().ok()?;
+        let registers = pool.registers();
+        let first = runs.first()?;
+        let [low, high] = halves(first.job);
+        let may_spin = pool.worker_may_spin().into();
+        registers.set([worker.0, frame.0, seq, may_spin, low, high, first.calls.start, first.calls.end]);
+        let sent = self.hooks.send.call(list.as_slice())?;
+        match registers.passed(sent) {
+            Passed::Nothing => Some(Vec::new()),
+            Passed::Single(..) => Some([[1], registers.arguments::<1>()].concat()),
+            Passed::List(list) => read_numbers(self.env, list).ok(),
+        }
+    }
+
     fn tell(&self, hook: &Callback, worker: WorkerId) -> Option<Value> {
         hook.call(&[number(self.env, worker.0.into())])
     }
@@ -82,15 +111,7 @@ impl Carrier for ScriptCarrier {
 
     fn send(&self, worker: WorkerId, frame: FrameId, seq: u32, runs: &[Run]) {
         let Some(pool) = self.pool.upgrade() else { return };
-        let bounds =
-            runs.iter().flat_map(|run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()]);
-        let Ok(bounds) = number_list(self.env, bounds) else { return pool.give_up(worker) };
-        let fields = [worker.0, frame.0, seq].map(|field| number(self.env, field.into()));
-        let may_spin = number(self.env, pool.worker_may_spin().into());
-        let sent = self.hooks.send.call(&[fields[0], fields[1], fields[2], bounds, may_spin]);
-        let Some(sent) = sent.and_then(|sent| read_numbers(self.env, sent).ok()) else {
-            return pool.give_up(worker);
-        };
+        let Some(sent) = self.call_send(&pool, worker, frame, seq, runs) else { return pool.give_up(worker) };
         let Some((&count, rest)) = sent.split_first() else { return pool.defer(worker, frame) };
         let Some((filled, skipped)) = rest.split_at_checked(count as usize) else {
             return pool.give_up(worker);
