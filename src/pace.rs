@@ -5,7 +5,9 @@
 //! 2. A sleep that ends at once costs nothing: whoever was waited for runs on this very core, or has not slept
 //!    either. One that is long is none of our business.
 //! 3. A poll in vain is a miss. After some in a row it pauses, for twice as many turns each time.
-//! 4. When the sleep after a miss ends at once, the poll was what it had to wait for: that core was needed, and
+//! 4. The first polls are longer: both sides sleep then, and either would give up just before the other is awake. Once one
+//!    has hit, what is waited for comes sooner.
+//! 5. When the sleep after a miss ends at once, the poll was what it had to wait for: that core was needed, and
 //!    it pauses at once. The same when the core was taken away in the midst of a poll.
 //!
 //! Knows neither what is polled nor a clock. (`lib/worker/spin.js` does the same for threads.)
@@ -16,6 +18,9 @@ use std::time::Duration;
 const SHORT: Duration = Duration::from_micros(25);
 /// One longer than this is of no use to us.
 const LONG: Duration = Duration::from_micros(250);
+/// The longest poll while none has hit since the last sleep, and after that.
+const FIRST_BUDGET: Duration = Duration::from_micros(250);
+const BUDGET: Duration = Duration::from_micros(100);
 const FREE_MISSES: u32 = 4;
 const LONGEST_PAUSE: u32 = 256;
 
@@ -24,6 +29,8 @@ const LONGEST_PAUSE: u32 = 256;
 pub struct Pace {
     /// Whether the last sleep was one that a poll would have spared.
     promising: bool,
+    /// Whether the last poll was one that hit.
+    in_step: bool,
     /// In a row.
     misses: u32,
     /// Turns to let pass.
@@ -48,13 +55,20 @@ impl Pace {
         false
     }
 
+    /// How long to poll at most: a core that has to be woken is awake by then.
+    pub fn budget(&self) -> Duration {
+        if self.in_step { BUDGET } else { FIRST_BUDGET }
+    }
+
     /// Something came.
     pub fn hit(&mut self) {
         self.misses = 0;
+        self.in_step = true;
     }
 
     /// Nothing came, and it goes to sleep.
     pub fn missed(&mut self, now: Duration) {
+        self.in_step = false;
         self.asleep = Some(Asleep { since: now, after_miss: true });
         self.count(1);
     }
@@ -90,7 +104,6 @@ mod tests {
     const AT_ONCE: Duration = Duration::from_micros(15);
     const SOON: Duration = Duration::from_micros(80);
     const LATE: Duration = Duration::from_millis(2);
-    const BUDGET: Duration = Duration::from_micros(100);
 
     /// How many of so many turns are polled in, where what is waited for comes this long after the turn begins, or,
     /// if it needs this core, after the sleep does.
@@ -101,12 +114,13 @@ mod tests {
             let mut sleep = comes_after;
             if pace.allows(now) {
                 polls += 1;
-                if comes_after < BUDGET && !needs_core {
+                let budget = pace.budget();
+                if comes_after < budget && !needs_core {
                     now += comes_after;
                     pace.hit();
                     continue;
                 }
-                now += BUDGET;
+                now += budget;
                 pace.missed(now);
                 sleep = if needs_core { comes_after } else { comes_after - BUDGET };
             }

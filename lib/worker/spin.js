@@ -15,7 +15,8 @@
 // The user's code may put others in their places.
 const { setImmediate, performance } = globalThis;
 
-/** The longest poll, in milliseconds. */
+/** The longest poll while none has hit since the last sleep, and after that, in milliseconds. */
+const FIRST_BUDGET = 0.25;
 const BUDGET = 0.1;
 /** Between two looks at the clock somebody else has run. */
 const PREEMPTED = 0.04;
@@ -32,6 +33,8 @@ class Spin {
   #isScheduled = false;
   /** Whether the last sleep was one that a poll would have spared. */
   #isPromising = false;
+  /** Whether the last poll was one that hit. */
+  #inStep = false;
   /** In a row. */
   #misses = 0;
   /** Frames to let pass. */
@@ -77,13 +80,15 @@ class Spin {
 
   #spin() {
     const begin = performance.now();
+    const budget = this.#inStep ? BUDGET : FIRST_BUDGET;
     for (let before = begin; !this.#poll(); ) {
       const now = performance.now();
       if (now - before > PREEMPTED) {
         this.#count(FREE_MISSES);
         return;
       }
-      if (now - begin >= BUDGET) {
+      if (now - begin >= budget) {
+        this.#inStep = false;
         this.#sleep(now, true);
         this.#count(1);
         return;
@@ -91,6 +96,7 @@ class Spin {
       before = now;
     }
     this.#misses = 0;
+    this.#inStep = true;
   }
 
   /** @param {number} now @param {boolean} isAfterMiss */

@@ -4,7 +4,7 @@
 //! it. Hence:
 //!
 //! 1. In the turn's `prepare` phase, right before the loop would sleep, the descriptor that it sleeps on is
-//!    polled for up to [`BUDGET`], at most once per turn. Whatever becomes ready ends it, timers included: the
+//!    polled for as long as [`Pace`] says, at most once per turn. Whatever becomes ready ends it, timers included: the
 //!    loop then does what it does anyway.
 //! 2. It is done only while its owner says so (something is expected, and a core is free), and not when the
 //!    loop would not sleep.
@@ -21,8 +21,6 @@ use napi::Result;
 use super::event_loop::{EventLoop, Prepare};
 use crate::pace::Pace;
 
-/// The longest poll: a core that has to be woken is awake by then.
-const BUDGET: Duration = Duration::from_micros(100);
 /// Between two looks at the clock somebody else has run.
 const PREEMPTED: Duration = Duration::from_micros(40);
 
@@ -46,10 +44,11 @@ impl Spin {
                 let mut pace = learning.borrow_mut();
                 let now = epoch.elapsed();
                 if pace.allows(now) {
+                    let budget = pace.budget();
                     poll(
                         &mut pace,
                         now,
-                        BUDGET.min(sleep.for_at_most),
+                        budget.min(sleep.for_at_most),
                         || epoch.elapsed(),
                         || sleep.is_over(),
                     );
