@@ -191,6 +191,23 @@ impl SharedPage {
         self.words()[index].store(value, Ordering::SeqCst);
     }
 
+    /// Loads a word that another one, loaded before, has announced. Panics if it lies beyond the mapped length.
+    pub fn load_relaxed(&self, index: usize) -> u32 {
+        self.words()[index].load(Ordering::Relaxed)
+    }
+
+    /// Stores a word that another one, stored later, announces. Panics if it lies beyond the mapped length.
+    pub fn store_relaxed(&self, index: usize, value: u32) {
+        self.words()[index].store(value, Ordering::Relaxed);
+    }
+
+    /// Stores a word if it is `current`, in the order of `load` and `store`. Whether it was. Panics if it lies beyond the
+    /// mapped length.
+    pub fn replace(&self, index: usize, current: u32, value: u32) -> bool {
+        let word = &self.words()[index];
+        word.compare_exchange(current, value, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
     /// The first word, valid while `self` lives.
     pub fn as_ptr(&self) -> *mut u32 {
         self.base.as_ptr().cast()

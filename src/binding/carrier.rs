@@ -44,6 +44,14 @@ pub(super) trait Carrier {
     fn fate(&self, worker: WorkerId) -> Option<Value>;
     /// The worker is gone, and everybody has been told.
     fn forget(&self, worker: WorkerId);
+    /// Says to all workers whether [`Carrier::has_come`] is looked at without pause.
+    fn poll(&self, _polls: bool) {}
+    /// Whether something has come through shared memory, of which no descriptor tells.
+    fn has_come(&self) -> bool {
+        false
+    }
+    /// Hands it in.
+    fn take_come(&self) {}
     /// Bytes sent and received so far, by all workers.
     fn traffic(&self) -> (u64, u64);
     /// The worker is gone; its place is free.

@@ -39,6 +39,7 @@ struct UvHandle {
     opaque: [u8; 0],
 }
 
+const UV_IDLE: c_int = 6;
 const UV_POLL: c_int = 8;
 const UV_PREPARE: c_int = 9;
 const UV_TIMER: c_int = 13;
@@ -49,6 +50,7 @@ unsafe extern "C" {
     fn uv_handle_size(kind: c_int) -> usize;
     fn uv_handle_get_data(handle: *const UvHandle) -> *mut c_void;
     fn uv_handle_set_data(handle: *mut UvHandle, data: *mut c_void);
+    fn uv_is_closing(handle: *const UvHandle) -> c_int;
     fn uv_close(handle: *mut UvHandle, callback: extern "C" fn(*mut UvHandle));
     fn uv_ref(handle: *mut UvHandle);
     fn uv_unref(handle: *mut UvHandle);
@@ -58,6 +60,9 @@ unsafe extern "C" {
         events: c_int,
         callback: extern "C" fn(*mut UvHandle, c_int, c_int),
     ) -> c_int;
+    fn uv_idle_init(uv_loop: *mut UvLoop, handle: *mut UvHandle) -> c_int;
+    fn uv_idle_start(handle: *mut UvHandle, callback: extern "C" fn(*mut UvHandle)) -> c_int;
+    fn uv_idle_stop(handle: *mut UvHandle) -> c_int;
     fn uv_prepare_init(uv_loop: *mut UvLoop, handle: *mut UvHandle) -> c_int;
     fn uv_prepare_start(handle: *mut UvHandle, callback: extern "C" fn(*mut UvHandle)) -> c_int;
     fn uv_prepare_stop(handle: *mut UvHandle) -> c_int;
@@ -152,12 +157,13 @@ struct Opened {
     data: Data,
 }
 
-type OnTurn = dyn Fn(Option<&Sleep>);
+type OnTurn = dyn Fn(Option<&Sleep>) -> Turn;
 
 enum Data {
     Poll { callback: Box<dyn Fn(Readiness)>, _keep: Box<dyn Any> },
     Timer { callback: Box<dyn Fn()> },
-    Prepare { callback: Box<OnTurn> },
+    Prepare { callback: Box<OnTurn>, idle: Idle },
+    Idle,
 }
 
 extern "C" fn on_environment_end(hook: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
@@ -318,13 +324,58 @@ impl Sleep {
     }
 }
 
+/// What a loop does after [`Prepare`] has called back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It sleeps, if there is nothing to do.
+    MaySleep,
+    /// It comes back soon: timers, what has come from elsewhere, and whatever else is due have their turn before.
+    Again,
+}
+
+/// Keeps the loop from sleeping while it is started. Does not hold it.
+struct Idle(NonNull<UvHandle>);
+
+impl Idle {
+    fn new(event_loop: &EventLoop) -> Result<Idle> {
+        // SAFETY: the loop is alive and the handle large enough.
+        let handle = event_loop
+            .open(UV_IDLE, Data::Idle, |uv_loop, handle| unsafe { uv_idle_init(uv_loop, handle) })?;
+        // SAFETY: the handle is open.
+        unsafe { uv_unref(handle.as_ptr()) };
+        Ok(Idle(handle))
+    }
+
+    fn start(&self) {
+        // SAFETY: the handle is open. Starting it again changes nothing.
+        unsafe { uv_idle_start(self.0.as_ptr(), on_idle) };
+    }
+
+    fn stop(&self) {
+        // SAFETY: the handle is open.
+        unsafe { uv_idle_stop(self.0.as_ptr()) };
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        // SAFETY: the handle is open, and closed only here. `uv_close` stops it.
+        unsafe { uv_close(self.0.as_ptr(), on_closed) };
+    }
+}
+
+extern "C" fn on_idle(_handle: *mut UvHandle) {}
+
 /// Calls back once per turn, before the loop looks for what has come, while it is started: with the sleep that it would
 /// begin, or nothing where it will not sleep. Does not hold the loop.
 pub struct Prepare(NonNull<UvHandle>);
 
 impl Prepare {
-    pub fn new(event_loop: &EventLoop, callback: impl Fn(Option<&Sleep>) + 'static) -> Result<Prepare> {
-        let data = Data::Prepare { callback: Box::new(callback) };
+    pub fn new(
+        event_loop: &EventLoop,
+        callback: impl Fn(Option<&Sleep>) -> Turn + 'static,
+    ) -> Result<Prepare> {
+        let data = Data::Prepare { callback: Box::new(callback), idle: Idle::new(event_loop)? };
         // SAFETY: the loop is alive and the handle large enough.
         let handle = event_loop
             .open(UV_PREPARE, data, |uv_loop, handle| unsafe { uv_prepare_init(uv_loop, handle) })?;
@@ -341,6 +392,10 @@ impl Prepare {
     pub fn stop(&self) {
         // SAFETY: the handle is open.
         unsafe { uv_prepare_stop(self.0.as_ptr()) };
+        // SAFETY: as above.
+        if let Data::Prepare { idle, .. } = unsafe { data_of(self.0.as_ptr()) } {
+            idle.stop();
+        }
     }
 }
 
@@ -351,17 +406,26 @@ impl Drop for Prepare {
     }
 }
 
+fn is_closing(handle: *mut UvHandle) -> bool {
+    // SAFETY: libuv has just called back for this handle, whose memory lives until `on_closed`.
+    unsafe { uv_is_closing(handle) != 0 }
+}
+
 extern "C" fn on_prepare(handle: *mut UvHandle) {
     // SAFETY: libuv calls this for open handles only.
     let opened = unsafe { &*uv_handle_get_data(handle).cast::<Opened>() };
+    let Data::Prepare { callback, idle } = &opened.data else { return };
+    idle.stop();
     // SAFETY: the loop is running.
     let (timeout, descriptor) =
         unsafe { (uv_backend_timeout(opened.state.raw), uv_backend_fd(opened.state.raw)) };
     // 0: it will not sleep; negative: until something comes.
-    if let Data::Prepare { callback } = &opened.data {
-        let for_at_most = u64::try_from(timeout).map_or(Duration::MAX, Duration::from_millis);
-        let sleeps = timeout != 0 && descriptor >= 0;
-        callback(sleeps.then_some(Sleep { for_at_most, descriptor }).as_ref());
+    let for_at_most = u64::try_from(timeout).map_or(Duration::MAX, Duration::from_millis);
+    let sleeps = timeout != 0 && descriptor >= 0;
+    let turn = callback(sleeps.then_some(Sleep { for_at_most, descriptor }).as_ref());
+    // The callback may have let go of the handle; its data stay until it is closed.
+    if turn == Turn::Again && !is_closing(handle) {
+        idle.start();
     }
 }
 

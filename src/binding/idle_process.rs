@@ -18,7 +18,7 @@ pub(super) struct Parts {
     pub(super) route: Arc<Route>,
     /// With what was read and is no whole frame yet, and what is not written.
     pub(super) channel: Channel,
-    pub(super) page: Option<SharedPage>,
+    pub(super) page: Option<Arc<SharedPage>>,
     /// The last call begun, where there is no page.
     pub(super) mark: u32,
     /// How many cancellations it was told of: the count in the page goes on.

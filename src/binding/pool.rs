@@ -10,7 +10,7 @@ mod sharing;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::CString;
 use std::ops::Range;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{Function, Object, Uint32Array};
@@ -26,7 +26,7 @@ use super::javascript::{Callback, Value, buffer, null, number, optional_text, te
 use super::process_carrier::ProcessCarrier;
 use super::registers::{Passed, Registers};
 use super::script_carrier::ScriptCarrier;
-use super::spin::Spin;
+use super::spin::{Spin, Watch};
 use crate::engine::{
     Action, Answered, Config, Engine, FrameId, JobId, JobSpec, Outcome, Refused, Reply, Run, WorkerId,
 };
@@ -455,8 +455,7 @@ impl PoolState {
         *state.timer.borrow_mut() = Some(timer);
         if config.spin_cpus > 0 {
             let weak = Rc::downgrade(&state);
-            let wanted = move || weak.upgrade().is_some_and(|state| state.may_spin());
-            *state.spin.borrow_mut() = Some(Spin::new(&environment.event_loop, wanted)?);
+            *state.spin.borrow_mut() = Some(Spin::new(&environment.event_loop, Waiting(weak))?);
         }
         environment.add_pool(&state);
         match state.sharing().map(Sharing::unstarted) {
@@ -848,6 +847,34 @@ impl PoolState {
         self.carrier().abandon();
         self.timer.take();
         self.spin.take();
+    }
+}
+
+/// A pool that waits for its workers.
+struct Waiting(Weak<PoolState>);
+
+impl Watch for Waiting {
+    fn is_wanted(&self) -> bool {
+        self.0.upgrade().is_some_and(|state| state.may_spin())
+    }
+
+    fn poll(&self, polls: bool) {
+        if let Some(state) = self.0.upgrade() {
+            state.carrier().poll(polls);
+        }
+    }
+
+    fn has_come(&self) -> bool {
+        self.0.upgrade().is_some_and(|state| state.carrier().has_come())
+    }
+
+    fn take(&self) {
+        if let Some(state) = self.0.upgrade() {
+            state.environment.context.enter(|| {
+                state.carrier().take_come();
+                state.pump();
+            });
+        }
     }
 }
 

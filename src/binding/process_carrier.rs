@@ -20,7 +20,7 @@ use super::idle_process::{IdleProcess, Parts};
 use super::javascript::{Value, discard, part_list, part_value, write_parts};
 use super::pool::PoolState;
 use super::registers::Passed;
-use crate::channel::{Arrived, Channel, Filled, Flushed};
+use crate::channel::{Arrived, Channel, End, Filled, Flushed, Slot};
 use crate::engine::{FrameId, History, Reply, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
@@ -71,7 +71,7 @@ struct Link {
     is_lent: bool,
     /// `None` once the channel has ended or is not to be believed.
     poll: Option<Poll>,
-    page: Option<SharedPage>,
+    page: Option<Arc<SharedPage>>,
     /// What `poll` waits for.
     wants_writable: bool,
     /// The last call begun, where there is no page.
@@ -141,10 +141,13 @@ impl ProcessCarrier {
         // Without a page the worker announces its calls in frames.
         let shared = platform::shared_page(PAGE_LEN).and_then(|file| {
             let page = SharedPage::map(&file, PAGE_LEN)?;
-            Ok((file, page))
+            Ok((file, Arc::new(page)))
         });
         let (file, page) = shared.map_or((None, None), |(file, page)| (Some(file), Some(page)));
         let mut channel = Channel::new(ours);
+        if let Some(page) = &page {
+            channel.share(Slot::new(page.clone(), End::Parent));
+        }
         // Without a page its descriptor's number is another's in the child.
         channel.queue(with_seq(self.init.clone(), page.is_some().into()));
         let link = Link {
@@ -164,7 +167,7 @@ impl ProcessCarrier {
         Ok((link, Descriptors { channel: theirs, page: file }))
     }
 
-    fn poll(&self, worker: WorkerId, channel: &Channel) -> io::Result<Poll> {
+    fn poll_on_loop(&self, worker: WorkerId, channel: &Channel) -> io::Result<Poll> {
         let descriptor = channel.descriptor();
         let weak = self.pool.clone();
         let poll =
@@ -232,7 +235,12 @@ impl ProcessCarrier {
 
     /// Reads about `budget` bytes and handles the frames that are whole by then.
     fn read(&self, worker: WorkerId, budget: usize) {
-        let filled = self.with(worker, |link| link.poll.is_some().then(|| link.channel.fill(budget)));
+        self.fill(worker, |channel| channel.fill(budget));
+    }
+
+    /// Has the channel take in what has come, and handles the frames that are whole by then.
+    fn fill(&self, worker: WorkerId, fill: impl FnOnce(&mut Channel) -> io::Result<Filled>) {
+        let filled = self.with(worker, |link| link.poll.is_some().then(|| fill(&mut link.channel)));
         let Some(Some(filled)) = filled else { return };
         self.handle_frames(worker);
         if let Err(error) = &filled {
@@ -367,7 +375,7 @@ impl Carrier for ProcessCarrier {
     fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
         let supervisor = Supervisor::get()?;
         let (mut link, descriptors) = self.connect()?;
-        link.poll = Some(self.poll(worker, &link.channel)?);
+        link.poll = Some(self.poll_on_loop(worker, &link.channel)?);
         link.place = place.as_ref().map(Place::id);
         let route = link.route.clone();
         self.links.borrow_mut().insert(worker, link);
@@ -399,7 +407,7 @@ impl Carrier for ProcessCarrier {
 
     fn adopt(&self, worker: WorkerId, place: PlaceId, idle: IdleProcess) -> io::Result<()> {
         let parts = idle.take().ok_or(io::ErrorKind::NotFound)?;
-        let poll = match self.poll(worker, &parts.channel) {
+        let poll = match self.poll_on_loop(worker, &parts.channel) {
             Ok(poll) => poll,
             Err(error) => {
                 drop(IdleProcess::new(parts));
@@ -554,6 +562,22 @@ impl Carrier for ProcessCarrier {
         self.unborn.borrow_mut().remove(&worker);
         if let Some(link) = self.links.borrow_mut().remove(&worker) {
             self.count_traffic(link.traffic());
+        }
+    }
+
+    fn poll(&self, polls: bool) {
+        self.links.borrow().values().for_each(|link| link.channel.poll(polls));
+    }
+
+    fn has_come(&self) -> bool {
+        self.links.borrow().values().any(|link| link.channel.has_come())
+    }
+
+    fn take_come(&self) {
+        let come = |(&worker, link): (&WorkerId, &Link)| link.channel.has_come().then_some(worker);
+        let workers: Vec<WorkerId> = self.links.borrow().iter().filter_map(come).collect();
+        for worker in workers {
+            self.fill(worker, Channel::fill_come);
         }
     }
 

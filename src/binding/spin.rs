@@ -8,7 +8,10 @@
 //!    loop then does what it does anyway.
 //! 2. It is done only while its owner says so (something is expected, and a core is free), and not when the
 //!    loop would not sleep.
-//! 3. [`Pace`] learns whether it is of use.
+//! 3. The owner says to those whom it waits for that it is awake: what they send may then come through shared memory, of
+//!    which no descriptor tells. It is looked at all the time, and once more after they were told that this is over. What
+//!    has come that way is handled here, and the loop turns once before the next poll.
+//! 4. [`Pace`] learns whether it is of use.
 //!
 //! Knows the loop, not what is expected or from whom.
 
@@ -18,13 +21,27 @@ use std::time::{Duration, Instant};
 
 use napi::Result;
 
-use super::event_loop::{EventLoop, Prepare};
+use super::event_loop::{EventLoop, Prepare, Turn};
 use crate::pace::Pace;
 
 /// Between two looks at the clock somebody else has run.
 const PREEMPTED: Duration = Duration::from_micros(40);
+/// Looks at shared memory between two at the descriptor and the clock, which cost some 20 times as much.
+const LOOKS: u32 = 16;
 
-/// Polls before the loop sleeps, while `wanted` says so.
+/// Who waits, and for what.
+pub trait Watch {
+    /// Whether to stay awake.
+    fn is_wanted(&self) -> bool;
+    /// Says whether [`Watch::has_come`] is looked at.
+    fn poll(&self, polls: bool);
+    /// Whether something has come that no descriptor tells of.
+    fn has_come(&self) -> bool;
+    /// Handles it.
+    fn take(&self);
+}
+
+/// Polls before the loop sleeps, while its owner wants it.
 pub struct Spin {
     prepare: Prepare,
     pace: Rc<RefCell<Pace>>,
@@ -33,27 +50,28 @@ pub struct Spin {
 
 impl Spin {
     /// Does nothing until [`Spin::start`].
-    pub fn new(event_loop: &EventLoop, wanted: impl Fn() -> bool + 'static) -> Result<Spin> {
+    pub fn new(event_loop: &EventLoop, watch: impl Watch + 'static) -> Result<Spin> {
         let pace = Rc::new(RefCell::new(Pace::default()));
         let epoch = Instant::now();
         let learning = pace.clone();
         let prepare = Prepare::new(event_loop, move |sleep| {
-            if let Some(sleep) = sleep
-                && wanted()
+            let Some(sleep) = sleep.filter(|_| watch.is_wanted()) else { return Turn::MaySleep };
             {
                 let mut pace = learning.borrow_mut();
                 let now = epoch.elapsed();
-                if pace.allows(now) {
-                    let budget = pace.budget();
-                    poll(
-                        &mut pace,
-                        now,
-                        budget.min(sleep.for_at_most),
-                        || epoch.elapsed(),
-                        || sleep.is_over(),
-                    );
+                if !pace.allows(now) {
+                    return Turn::MaySleep;
                 }
+                watch.poll(true);
+                let budget = pace.budget().min(sleep.for_at_most);
+                poll(&mut pace, now, budget, || epoch.elapsed(), || watch.has_come(), || sleep.is_over());
+                watch.poll(false);
             }
+            if !watch.has_come() {
+                return Turn::MaySleep;
+            }
+            watch.take();
+            Turn::Again
         })?;
         Ok(Spin { prepare, pace, epoch })
     }
@@ -77,10 +95,20 @@ fn poll(
     begin: Duration,
     budget: Duration,
     clock: impl Fn() -> Duration,
+    has_come: impl Fn() -> bool,
     is_over: impl Fn() -> bool,
 ) {
     let mut before = begin;
-    while !is_over() {
+    loop {
+        for _ in 0..LOOKS {
+            if has_come() {
+                return pace.hit();
+            }
+            std::hint::spin_loop();
+        }
+        if is_over() {
+            return pace.hit();
+        }
         let now = clock();
         if now - before > PREEMPTED {
             return pace.preempted();
@@ -89,7 +117,5 @@ fn poll(
             return pace.missed(now);
         }
         before = now;
-        std::hint::spin_loop();
     }
-    pace.hit();
 }

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{Function, Object, Unknown};
@@ -26,8 +27,8 @@ use super::event_loop::{EventLoop, Poll};
 use super::javascript::{Callback, Context, Value, io_error, write_parts};
 use super::process_carrier::{PAGE_LEN, SPIN_WORD};
 use super::registers::Registers;
-use super::spin::Spin;
-use crate::channel::{Arrived, Channel, Filled, Flushed};
+use super::spin::{Spin, Watch};
+use crate::channel::{Arrived, Channel, End, Filled, Flushed, Slot};
 use crate::platform::SharedPage;
 use crate::process::{CHANNEL_FD, PAGE_FD};
 use crate::wire::{Frame, FrameHeader, FrameWriter, Kind};
@@ -176,14 +177,11 @@ impl WorkerChannel {
 impl WorkerState {
     /// Stays awake for a moment after calls, where the page says that it may. The page is never unmapped.
     fn spin_by(self: &Rc<Self>, page: SharedPage) {
-        let page: &'static SharedPage = Box::leak(Box::new(page));
-        let weak = Rc::downgrade(self);
-        let wanted = move || {
-            // Once per burst: what is idle sleeps.
-            let had_calls = weak.upgrade().is_some_and(|state| state.had_calls.take());
-            had_calls && page.load(SPIN_WORD) != 0
-        };
-        if let Ok(spin) = Spin::new(&self.event_loop, wanted) {
+        let page = Arc::new(page);
+        // JavaScript has it too: it is never unmapped.
+        let _ = Arc::into_raw(page.clone());
+        self.channel.borrow_mut().share(Slot::new(page.clone(), End::Worker));
+        if let Ok(spin) = Spin::new(&self.event_loop, Waiting { state: Rc::downgrade(self), page }) {
             spin.start();
             *self.spin.borrow_mut() = Some(spin);
         }
@@ -203,12 +201,17 @@ impl WorkerState {
     }
 
     fn read(&self) {
+        self.fill(|channel| channel.fill(READ_BUDGET));
+    }
+
+    /// Has the channel take in what has come, and handles the frames that are whole by then.
+    fn fill(&self, fill: impl FnOnce(&mut Channel) -> io::Result<Filled>) {
         if let Some(spin) = &*self.spin.borrow() {
             spin.woken();
         }
         let filled = {
             let Ok(mut channel) = self.channel.try_borrow_mut() else { return };
-            channel.fill(READ_BUDGET)
+            fill(&mut channel)
         };
         // Frame by frame: a handler may read on by itself, and must find what comes next.
         let trouble = loop {
@@ -256,6 +259,36 @@ impl WorkerState {
             && let Some(poll) = &*self.poll.borrow()
         {
             poll.start(blocked);
+        }
+    }
+}
+
+/// A worker that waits for calls.
+struct Waiting {
+    state: Weak<WorkerState>,
+    page: Arc<SharedPage>,
+}
+
+impl Watch for Waiting {
+    fn is_wanted(&self) -> bool {
+        // Once per burst: what is idle sleeps.
+        let had_calls = self.state.upgrade().is_some_and(|state| state.had_calls.take());
+        had_calls && self.page.load(SPIN_WORD) != 0
+    }
+
+    fn poll(&self, polls: bool) {
+        if let Some(state) = self.state.upgrade() {
+            state.channel.borrow().poll(polls);
+        }
+    }
+
+    fn has_come(&self) -> bool {
+        self.state.upgrade().is_some_and(|state| state.channel.borrow().has_come())
+    }
+
+    fn take(&self) {
+        if let Some(state) = self.state.upgrade() {
+            state.context.enter(|| state.fill(Channel::fill_come));
         }
     }
 }

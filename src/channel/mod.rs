@@ -14,6 +14,7 @@
 //! 4. One that nobody takes is closed with the channel; beyond a number, at once. When one is lost, the channel is of
 //!    no more use.
 
+mod slot;
 #[cfg(test)]
 mod tests;
 #[cfg(any(test, fuzzing))]
@@ -28,6 +29,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 
 use crate::wire::Decoder;
+use slot::SLOT_LEN;
+pub use slot::{End, Slot};
 
 /// Frames gathered into one system call at most.
 const GATHER: usize = 16;
@@ -37,6 +40,12 @@ pub const MAX_DESCRIPTORS: usize = 16;
 const CONTROL_WORDS: usize = 4 + MAX_DESCRIPTORS / 2;
 /// Received descriptors that wait to be taken; two frames' worth for each chunk that may be under way.
 const MAX_WAITING: usize = 64;
+
+/// Looks at a frame that has come before what it comes after; more, and it never was. Large frames take many reads.
+const MOST_EARLY: u32 = 100_000;
+
+/// What an error says where shared memory holds what cannot have been sent.
+const NO_FRAME: &str = "what it has put into shared memory is no frame";
 
 /// What an error says where descriptors were lost.
 const LOST: &str = "memory that came with it cannot be taken over: no file descriptor is left (ulimit -n), \
@@ -77,8 +86,15 @@ pub struct Channel {
     outgoing: VecDeque<Outgoing>,
     /// Bytes of the first outgoing frame that are written.
     written: usize,
+    /// Through the socket.
     sent_bytes: u64,
     received_bytes: u64,
+    /// For single frames to who polls.
+    slot: Option<Slot>,
+    /// Bytes that went through it, sent and received.
+    slot_bytes: (u64, u64),
+    /// Looks in a row at a frame there that comes after what has not been received.
+    early: u32,
 }
 
 /// How a [`Channel::fill`] ended.
@@ -112,7 +128,27 @@ impl Channel {
             written: 0,
             sent_bytes: 0,
             received_bytes: 0,
+            slot: None,
+            slot_bytes: (0, 0),
+            early: 0,
         }
+    }
+
+    /// From now on single small frames may go through shared memory. Nothing may be on its way through that yet.
+    pub fn share(&mut self, slot: Slot) {
+        self.slot = Some(slot);
+    }
+
+    /// Says whether [`Channel::has_come`] is looked at without pause.
+    pub fn poll(&self, polls: bool) {
+        if let Some(slot) = &self.slot {
+            slot.poll(polls);
+        }
+    }
+
+    /// Whether a frame has come through shared memory, which no descriptor tells. [`Channel::fill_come`] takes it.
+    pub fn has_come(&self) -> bool {
+        self.slot.as_ref().is_some_and(Slot::is_full)
     }
 
     /// Appends an encoded frame to what is to be written.
@@ -150,11 +186,51 @@ impl Channel {
 
     /// Bytes written and bytes read so far.
     pub fn traffic(&self) -> (u64, u64) {
-        (self.sent_bytes, self.received_bytes)
+        let (sent, received) = self.slot_bytes;
+        (self.sent_bytes + sent, self.received_bytes + received)
+    }
+
+    /// Puts the only frame that waits into shared memory, if the other end polls that.
+    fn flush_to_slot(&mut self) {
+        let (Some(slot), 1, 0) = (&mut self.slot, self.outgoing.len(), self.written) else { return };
+        let frame = self.outgoing.front().filter(|frame| frame.descriptors.is_empty());
+        if let Some(bytes) = frame.map(|frame| &frame.bytes)
+            && slot.send(bytes, self.sent_bytes)
+        {
+            self.slot_bytes.0 += bytes.len() as u64;
+            self.outgoing.clear();
+        }
+    }
+
+    /// Takes a frame that has come through shared memory, without a look at the socket unless that has what comes before.
+    pub fn fill_come(&mut self) -> io::Result<Filled> {
+        if self.fill_from_slot()? { Ok(Filled::Drained) } else { self.fill(SLOT_LEN) }
+    }
+
+    /// Takes the frame that has come through shared memory to its place in the stream, if all before it is there.
+    fn fill_from_slot(&mut self) -> io::Result<bool> {
+        let no_frame = || io::Error::other(NO_FRAME);
+        let Some(slot) = &self.slot else { return Ok(false) };
+        let Some((placed, taking)) = slot.peek().map_err(|_| no_frame())? else { return Ok(false) };
+        let Some(behind) = self.received_bytes.checked_sub(placed.before) else {
+            // What it comes after has been written before: it must be there at the next look.
+            self.early += 1;
+            return if self.early > MOST_EARLY { Err(no_frame()) } else { Ok(false) };
+        };
+        self.early = 0;
+        if !slot.take(taking) {
+            return Ok(false);
+        }
+        if !self.decoder.insert(&placed.bytes, behind) {
+            return Err(no_frame());
+        }
+        self.slot_bytes.1 += placed.bytes.len() as u64;
+        Ok(true)
     }
 
     /// Writes as much as the socket takes. An error means that the other end is gone.
     pub fn flush(&mut self) -> io::Result<Flushed> {
+        self.flush_to_slot();
         while !self.outgoing.is_empty() {
             let mut slices = [IoSlice::new(&[]); GATHER];
             let mut used = 0;
@@ -200,6 +276,13 @@ impl Channel {
 
     /// Reads what has come, about `budget` bytes at most. A reset counts as an end.
     pub fn fill(&mut self, budget: usize) -> io::Result<Filled> {
+        let filled = self.fill_from_socket(budget)?;
+        // A frame may have been put there before what has just been read.
+        self.fill_from_slot()?;
+        Ok(filled)
+    }
+
+    fn fill_from_socket(&mut self, budget: usize) -> io::Result<Filled> {
         let mut read = 0;
         while read < budget {
             let room = self.decoder.room();
@@ -227,9 +310,9 @@ impl Channel {
     /// Reads all that there is, to the end of the stream where it has ended.
     pub fn fill_all(&mut self) -> io::Result<Filled> {
         loop {
-            let before = self.received_bytes;
+            let before = self.traffic().1;
             match self.fill(usize::MAX)? {
-                Filled::Drained if self.received_bytes > before => {}
+                Filled::Drained if self.traffic().1 > before => {}
                 filled => return Ok(filled),
             }
         }

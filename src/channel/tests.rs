@@ -1,7 +1,10 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::platform::SharedPage;
 use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PartHeader};
 
 fn pair() -> (Channel, Channel) {
@@ -191,4 +194,78 @@ fn a_channel_is_ended_once_nothing_is_left_to_read() {
 fn a_channel_may_move_to_another_thread() {
     fn is_send<T: Send>() {}
     is_send::<Channel>();
+}
+
+/// The same, with a page that both ends share.
+fn pair_with_slots() -> (Channel, Channel) {
+    let (mut one, mut two) = pair();
+    let file = crate::platform::shared_page(4096).unwrap();
+    let page = Arc::new(SharedPage::map(&file, 4096).unwrap());
+    one.share(Slot::new(page.clone(), End::Parent));
+    two.share(Slot::new(page, End::Worker));
+    (one, two)
+}
+
+#[test]
+fn a_small_frame_goes_past_the_socket_to_who_polls() {
+    let (mut one, mut two) = pair_with_slots();
+    two.poll(true);
+    one.queue(frame(1, b"small"));
+    assert_eq!(one.flush().unwrap(), Flushed::All);
+    assert!(two.has_come());
+    assert_eq!(two.fill_come().unwrap(), Filled::Drained);
+    assert!(!two.has_come());
+    assert_eq!(taken(&mut two), [(1, b"small".to_vec())]);
+    assert_eq!(one.traffic().0, two.traffic().1);
+    // One that has no room, or brings something along, goes through the socket.
+    one.queue(frame(2, &[7; SLOT_LEN]));
+    one.flush().unwrap();
+    assert!(!two.has_come());
+    two.fill(1 << 20).unwrap();
+    assert_eq!(taken(&mut two), [(2, vec![7; SLOT_LEN])]);
+    two.poll(false);
+    one.queue(frame(3, b"small"));
+    one.flush().unwrap();
+    assert!(!two.has_come(), "it sleeps");
+    two.fill(1 << 20).unwrap();
+    assert_eq!(taken(&mut two), [(3, b"small".to_vec())]);
+}
+
+#[test]
+fn a_frame_that_cannot_have_been_sent_ends_the_channel() {
+    let (mut one, mut two) = pair_with_slots();
+    two.poll(true);
+    assert!(one.slot.as_mut().unwrap().send(&frame(1, b"x"), 1_000_000));
+    let told = (0..=MOST_EARLY + 1).find_map(|_| two.fill_come().err());
+    assert!(told.is_some(), "it would be looked at for ever");
+}
+
+proptest! {
+    #[test]
+    fn frames_arrive_in_order_whichever_way_they_go(
+        acts in prop::collection::vec((0u8..6, prop::sample::select(vec![0usize, 5, 900, 1900, 3000, 400_000])), 1..120),
+    ) {
+        let (mut one, mut two) = pair_with_slots();
+        let (mut sent, mut frames) = (0, Vec::new());
+        for (act, size) in acts {
+            match act {
+                0 | 1 => {
+                    one.queue(frame(sent, &vec![sent as u8; size]));
+                    sent += 1;
+                    one.flush().unwrap();
+                }
+                2 => two.poll(size % 2 == 0),
+                3 => frames.extend({ two.fill(1 + size).unwrap(); taken(&mut two) }),
+                4 => if two.has_come() { two.fill_come().unwrap(); frames.extend(taken(&mut two)); },
+                _ => { one.flush().unwrap(); }
+            }
+        }
+        while frames.len() < sent as usize {
+            one.flush().unwrap();
+            two.fill(1 << 20).unwrap();
+            frames.extend(taken(&mut two));
+        }
+        prop_assert!(frames.iter().map(|(id, _)| *id).eq(0..sent));
+        prop_assert_eq!(one.traffic().0, two.traffic().1);
+    }
 }

@@ -91,6 +91,27 @@ impl Decoder {
         self.end = (self.end + count).min(self.buffer.len());
     }
 
+    /// Puts bytes in, with so many of those received behind them. Whether there are as many that are not consumed.
+    pub fn insert(&mut self, bytes: &[u8], behind: u64) -> bool {
+        let Some(at) = usize::try_from(behind).ok().and_then(|behind| self.end.checked_sub(behind)) else {
+            return false;
+        };
+        if at < self.start {
+            return false;
+        }
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        let at = at.min(self.end);
+        if self.buffer.len() - self.end < bytes.len() {
+            self.buffer.resize(self.end + READ_ROOM.max(bytes.len()), 0);
+        }
+        self.buffer.copy_within(at..self.end, at + bytes.len());
+        self.buffer[at..at + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+        true
+    }
+
     /// The next whole frame; `None` when more bytes are needed. After an error the stream is unusable and
     /// every further call gives the same error.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, WireError> {

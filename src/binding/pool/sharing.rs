@@ -20,7 +20,7 @@ use napi::Result;
 use serde_json::{Value as Json, json};
 
 use super::super::environment::Environment;
-use super::super::event_loop::{Poll, Prepare};
+use super::super::event_loop::{Poll, Prepare, Turn};
 use super::super::idle_process::IdleProcess;
 use super::super::javascript::io_error;
 use super::PoolState;
@@ -70,7 +70,10 @@ impl Sharing {
         let over = entering(PoolState::on_turn_over);
         let turn_over = match keeps_idle {
             true => None,
-            false => Some(Prepare::new(&environment.event_loop, move |_| over())?),
+            false => Some(Prepare::new(&environment.event_loop, move |_| {
+                over();
+                Turn::MaySleep
+            })?),
         };
         Ok(Sharing {
             lessee: RefCell::new(Some(REGISTRY.join(key, workers, !keeps_idle, waker))),
