@@ -50,7 +50,7 @@ unsafe extern "C" {
     fn uv_handle_size(kind: c_int) -> usize;
     fn uv_handle_get_data(handle: *const UvHandle) -> *mut c_void;
     fn uv_handle_set_data(handle: *mut UvHandle, data: *mut c_void);
-    fn uv_is_closing(handle: *const UvHandle) -> c_int;
+    fn uv_is_active(handle: *const UvHandle) -> c_int;
     fn uv_close(handle: *mut UvHandle, callback: extern "C" fn(*mut UvHandle));
     fn uv_ref(handle: *mut UvHandle);
     fn uv_unref(handle: *mut UvHandle);
@@ -406,9 +406,10 @@ impl Drop for Prepare {
     }
 }
 
-fn is_closing(handle: *mut UvHandle) -> bool {
+/// Whether it is started, and not closing.
+fn is_active(handle: *mut UvHandle) -> bool {
     // SAFETY: libuv has just called back for this handle, whose memory lives until `on_closed`.
-    unsafe { uv_is_closing(handle) != 0 }
+    unsafe { uv_is_active(handle) != 0 }
 }
 
 extern "C" fn on_prepare(handle: *mut UvHandle) {
@@ -423,8 +424,8 @@ extern "C" fn on_prepare(handle: *mut UvHandle) {
     let for_at_most = u64::try_from(timeout).map_or(Duration::MAX, Duration::from_millis);
     let sleeps = timeout != 0 && descriptor >= 0;
     let turn = callback(sleeps.then_some(Sleep { for_at_most, descriptor }).as_ref());
-    // The callback may have let go of the handle; its data stay until it is closed.
-    if turn == Turn::Again && !is_closing(handle) {
+    // The callback may have stopped or dropped it, and nobody would stop the other one then. (The data stay until it is closed.)
+    if turn == Turn::Again && is_active(handle) {
         idle.start();
     }
 }
