@@ -32,5 +32,6 @@ module.exports = {
   RECALL_FROM_WORD: 4,
   /** Written by the parent of a thread: counts the frames with calls, after each is posted. */
   SENT_WORD: 5,
-  PAGE_WORDS: 6,
+  /** The rest is a place for small frames, see slot.js and `src/channel/slot.rs`. */
+  PAGE_WORDS: 1024,
 };

@@ -49,6 +49,7 @@ class InlineCarrier extends ScriptCarrier {
     this.workers.set(id, worker);
     // Not within the constructor of the caller's instance: the module may be the one that makes it.
     setImmediate(() => void this.#load(id, worker));
+    return null;
   }
 
   /** @param {number} id @param {Inline} worker */

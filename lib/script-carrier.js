@@ -59,6 +59,7 @@ class ScriptCarrier {
       stopWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.stop(id, worker)),
       killWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.kill(id, worker)),
       catchUp: (/** @type {number} */ id) => this.#with(id, (worker) => this.catchUp(id, worker)),
+      takeCome: (/** @type {number} */ id) => this.#with(id, (worker) => this.takeCome(id, worker)),
       markOf: (/** @type {number} */ id) => {
         const page = this.workers.get(id)?.page;
         return page === undefined ? 0 : Atomics.load(page, BEGUN_WORD);
@@ -67,8 +68,10 @@ class ScriptCarrier {
   }
 
   /* eslint-disable no-unused-vars -- what a subclass provides */
-  /** @param {number} id @returns {void} */
-  start(id) {}
+  /** @param {number} id @returns {Uint32Array | null} the page that the native side is to look at */
+  start(id) {
+    return null;
+  }
   /** @param {number} id @param {W} worker @param {number} frame @param {number} seq @param {Parts} parts @returns {void} */
   deliver(id, worker, frame, seq, parts) {}
   /** @param {number} id @param {W} worker @param {number[]} seqs @returns {void} */
@@ -79,6 +82,8 @@ class ScriptCarrier {
   kill(id, worker) {}
   /** @param {number} id @param {W} worker @returns {void} */
   catchUp(id, worker) {}
+  /** @param {number} id @param {W} worker @returns {void} */
+  takeCome(id, worker) {}
   /* eslint-enable no-unused-vars */
 
   /** @param {number} id @param {(worker: W) => void} act */

@@ -17,11 +17,13 @@ const { PART_FIELDS, BYTES } = require('./codec');
 const { suspendHeapFlags } = require('./heap-flags');
 const { partsOf, post, wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
+const { Slot } = require('./slot');
+const { Turns, isLong } = require('./turns');
 
 /** What runs in a thread, as the addon names it. */
 const MODULES = [
   'worker', 'thread', 'spin', 'ports', 'tasks', 'v8-codec', 'record-codec', 'error-codec', 'errors', 'invocation', 'records',
-  'attribute-values',
+  'attribute-values', 'slot', 'turns',
 ];
 
 /** What a thread is told to evaluate. Constant: no code is made of paths or data. */
@@ -39,6 +41,9 @@ const STDERR_TAIL = 4096;
  * @property {Worker} thread
  * @property {import('node:worker_threads').MessagePort} port
  * @property {Uint32Array} page
+ * @property {InstanceType<typeof Slot>} slot for small frames, while the other end polls
+ * @property {number} posted messages, in a count that wraps
+ * @property {number} received
  * @property {string} stderr the end of what it wrote
  */
 
@@ -49,6 +54,12 @@ class ThreadCarrier extends ScriptCarrier {
   #init;
   #initParts;
   #workerModule;
+  /** @type {InstanceType<typeof Turns<{ id: number, worker: Thread, frame: any[] }>>} What has come, of all threads. */
+  #turns = new Turns(({ id, worker, frame }) => {
+    // What was put there before it was posted.
+    this.#takePlaced(id, worker);
+    this.#receivePosted(id, worker, frame);
+  });
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
@@ -90,11 +101,11 @@ class ThreadCarrier extends ScriptCarrier {
       hasHeap();
       port.close();
       this.#startFailed(id, error);
-      return;
+      return null;
     }
-    const worker = { thread, port, page, stderr: '' };
+    const worker = { thread, port, page, slot: new Slot(page, true), posted: 0, received: 0, stderr: '' };
     this.workers.set(id, worker);
-    port.on('message', (frame) => this.#receive(id, worker, frame));
+    port.on('message', (frame) => this.#turns.add({ id, worker, frame }, isLong(frame)));
     thread.on('error', (error) => this.#failed(id, worker, error));
     thread.on('online', hasHeap);
     thread.on('exit', (code) => {
@@ -108,25 +119,34 @@ class ThreadCarrier extends ScriptCarrier {
     // Work under way is what holds the process, not a thread that waits for it.
     port.unref();
     thread.unref();
+    return page;
   }
 
   /** @override @param {number} _id @param {Thread} worker @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
-  deliver(_id, { port, page }, frame, seq, parts) {
-    post(port, CALLS, frame, seq, 0, parts);
+  deliver(_id, worker, frame, seq, parts) {
+    const { port, page, slot } = worker;
+    if (slot.send(CALLS, frame, seq, 0, parts, worker.posted)) return;
+    this.#post(worker, port, CALLS, frame, seq, parts);
     // After the message: whoever sees the count finds it.
     Atomics.add(page, SENT_WORD, 1);
   }
 
   /** @override @param {number} _id @param {Thread} worker @param {number[]} seqs */
-  revoke(_id, { port }, seqs) {
+  revoke(_id, worker, seqs) {
     const bytes = Buffer.alloc(seqs.length * 4);
     for (const [i, seq] of seqs.entries()) bytes.writeUInt32LE(seq, i * 4);
-    post(port, CANCEL, 0, 0, 0, [BYTES, 0, 0, 0, 0, bytes]);
+    this.#post(worker, worker.port, CANCEL, 0, 0, [BYTES, 0, 0, 0, 0, bytes]);
   }
 
   /** @override @param {number} _id @param {Thread} worker */
-  stop(_id, { port }) {
-    post(port, STOP, 0, 0, 0, []);
+  stop(_id, worker) {
+    this.#post(worker, worker.port, STOP, 0, 0, []);
+  }
+
+  /** @param {Thread} worker @param {Thread['port']} port @param {number} kind @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
+  #post(worker, port, kind, frame, seq, parts) {
+    worker.posted = (worker.posted + 1) >>> 0;
+    post(port, kind, frame, seq, 0, parts);
   }
 
   /** @override @param {number} _id @param {Thread} worker */
@@ -136,9 +156,36 @@ class ThreadCarrier extends ScriptCarrier {
 
   /** @override @param {number} id @param {Thread} worker */
   catchUp(id, worker) {
+    this.#turns.drain();
+    this.#takePlaced(id, worker);
     for (let next = receiveMessageOnPort(worker.port); next; next = receiveMessageOnPort(worker.port)) {
-      this.#receive(id, worker, next.message);
+      this.#takePlaced(id, worker);
+      this.#receivePosted(id, worker, next.message);
     }
+    this.#takePlaced(id, worker);
+  }
+
+  /** @override @param {number} id @param {Thread} worker */
+  takeCome(id, worker) {
+    // What it comes after has been posted before.
+    if (!this.#takePlaced(id, worker)) this.catchUp(id, worker);
+  }
+
+  /**
+   * Handles what has come through the page, if it is its turn.
+   * @param {number} id @param {Thread} worker
+   */
+  #takePlaced(id, worker) {
+    const frame = worker.slot.isFull ? worker.slot.take(worker.received) : null;
+    if (frame === null) return false;
+    this.#receive(id, worker, frame);
+    return true;
+  }
+
+  /** @param {number} id @param {Thread} worker @param {any[]} frame */
+  #receivePosted(id, worker, frame) {
+    worker.received = (worker.received + 1) >>> 0;
+    this.#receive(id, worker, frame);
   }
 
   /** @param {number} id @param {unknown} error */

@@ -27,9 +27,7 @@ const FREE_MISSES = 4;
 const LONGEST_PAUSE = 256;
 
 class Spin {
-  #poll;
-  #isAllowed;
-  #isIdle;
+  #watch;
   #isScheduled = false;
   /** Whether the last sleep was one that a poll would have spared. */
   #isPromising = false;
@@ -44,14 +42,15 @@ class Spin {
   #isAfterMiss = false;
 
   /**
-   * @param {() => boolean} poll handles what has come, and says whether something had
-   * @param {() => boolean} isAllowed whether a CPU may be kept awake
-   * @param {() => boolean} isIdle whether nothing else is to be done
+   * @param {object} watch
+   * @param {() => boolean} watch.isAllowed whether a CPU may be kept awake
+   * @param {() => boolean} watch.isIdle whether nothing else is to be done
+   * @param {(polls: boolean) => void} watch.poll is told whether `hasCome` is looked at without pause
+   * @param {() => boolean} watch.hasCome whether something has come
+   * @param {() => void} watch.take handles it
    */
-  constructor(poll, isAllowed, isIdle) {
-    this.#poll = poll;
-    this.#isAllowed = isAllowed;
-    this.#isIdle = isIdle;
+  constructor(watch) {
+    this.#watch = watch;
   }
 
   /** A frame has come by itself. */
@@ -65,12 +64,12 @@ class Spin {
 
   /** A frame is served. */
   served() {
-    if (this.#isScheduled || !this.#isAllowed()) return;
+    if (this.#isScheduled || !this.#watch.isAllowed()) return;
     if (this.#isPromising && this.#pause === 0) {
       this.#isScheduled = true;
       setImmediate(() => {
         this.#isScheduled = false;
-        if (this.#isIdle()) this.#spin();
+        if (this.#watch.isIdle()) this.#spin();
       });
     } else {
       if (this.#pause > 0) this.#pause--;
@@ -79,9 +78,19 @@ class Spin {
   }
 
   #spin() {
+    const { poll, hasCome, take } = this.#watch;
+    poll(true);
+    this.#wait(hasCome);
+    poll(false);
+    // It may have come between the last look and that.
+    if (hasCome()) take();
+  }
+
+  /** @param {() => boolean} hasCome */
+  #wait(hasCome) {
     const begin = performance.now();
     const budget = this.#inStep ? BUDGET : FIRST_BUDGET;
-    for (let before = begin; !this.#poll(); ) {
+    for (let before = begin; !hasCome(); ) {
       const now = performance.now();
       if (now - before > PREEMPTED) {
         this.#count(FREE_MISSES);

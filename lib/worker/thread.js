@@ -7,7 +7,9 @@
  */
 
 const { partsOf, post, wrapClone, unwrapClone } = require('../ports');
-const { SENT_WORD, SPIN_WORD } = require('../frames');
+const { CALLS, SENT_WORD, SPIN_WORD } = require('../frames');
+const { Slot } = require('../slot');
+const { Turns, isLong } = require('../turns');
 const { Spin } = require('./spin');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
@@ -25,24 +27,46 @@ function bootThread(nodeRequire, load) {
   markAsWorker(init);
   process.argv.splice(1, Infinity, ...(init.filePath === null ? [] : [init.filePath]));
   const v8 = () => nodeRequire('node:v8');
+  const slot = new Slot(page, false);
+  /** Messages, and those among the received that bring calls, in counts that wrap. */
+  let [posted, received, calls] = [0, 0, 0];
+  /** Handles what has come through the page, if it is its turn. */
+  const takePlaced = () => {
+    const frame = slot.isFull ? slot.take(received) : null;
+    if (frame !== null) receive(frame);
+    return frame !== null;
+  };
+  const turns = new Turns((/** @type {any[]} */ frame) => {
+    // What was put there before it was posted.
+    takePlaced();
+    receivePosted(frame);
+  });
   const poll = () => {
-    let next = threads.receiveMessageOnPort(port);
-    if (next === undefined) return false;
-    for (; next; next = threads.receiveMessageOnPort(port)) receive(next.message);
-    return true;
+    turns.drain();
+    takePlaced();
+    for (let next = threads.receiveMessageOnPort(port); next; next = threads.receiveMessageOnPort(port)) {
+      takePlaced();
+      receivePosted(next.message);
+    }
+    takePlaced();
   };
-  let sent = 0;
-  // To ask the port each time would keep its lock from whoever posts: 50 microseconds instead of 20.
-  const pollSent = () => {
-    const count = Atomics.load(page, SENT_WORD);
-    if (count === sent) return false;
-    sent = count;
-    return poll();
-  };
-  const spin = new Spin(pollSent, () => page[SPIN_WORD] !== 0, () => server.isIdle());
+  const spin = new Spin({
+    isAllowed: () => page[SPIN_WORD] !== 0,
+    isIdle: () => server.isIdle(),
+    poll: (polls) => slot.poll(polls),
+    // To ask the port each time would keep its lock from whoever posts: 50 microseconds instead of 20.
+    hasCome: () => slot.isFull || Atomics.load(page, SENT_WORD) !== calls,
+    take: () => {
+      if (!takePlaced()) poll();
+    },
+  });
   const server = serve(
     {
-      send: (kind, id, seq, aux, parts) => post(port, kind, id, seq, aux, parts),
+      send: (kind, id, seq, aux, parts) => {
+        if (slot.send(kind, id, seq, aux, parts, posted)) return;
+        posted = (posted + 1) >>> 0;
+        post(port, kind, id, seq, aux, parts);
+      },
       poll,
       served: () => spin.served(),
       page,
@@ -58,12 +82,18 @@ function bootThread(nodeRequire, load) {
     load,
   );
   /** @param {any[]} frame */
+  function receivePosted(frame) {
+    received = (received + 1) >>> 0;
+    if (frame[0] === CALLS) calls = (calls + 1) >>> 0;
+    receive(frame);
+  }
+  /** @param {any[]} frame */
   function receive(frame) {
     server.onFrame(frame[0], frame[1], frame[2], partsOf(frame));
   }
   port.on('message', (frame) => {
     spin.woken();
-    receive(frame);
+    turns.add(frame, isLong(frame));
   });
   process.on('exit', () => server.flush());
 }

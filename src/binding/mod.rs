@@ -11,6 +11,7 @@ mod pool;
 mod process_carrier;
 mod registers;
 mod script_carrier;
+mod script_page;
 mod spin;
 mod worker;
 mod worker_modules;

@@ -103,7 +103,7 @@ pub struct NativePool {
 impl NativePool {
     /// `config` is JSON; `initParts` are handed to each process when it starts; `hooks` has the methods `encode`, `answered`, `ended`, `ready`, `output`, `printed`,
     /// `event` and `closed`, and where workers are no processes `startWorker`, `sendCalls`, `cancelCalls`,
-    /// `recallCalls`, `stopWorker`, `killWorker`, `catchUp` and `markOf`. `registers` is of `lib/registers.js`.
+    /// `recallCalls`, `stopWorker`, `killWorker`, `catchUp`, `takeCome` and `markOf`. `registers` is of `lib/registers.js`.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,

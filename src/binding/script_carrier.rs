@@ -16,6 +16,7 @@ use super::idle_process::IdleProcess;
 use super::javascript::{Callback, Value, as_number, number, number_list, read_numbers};
 use super::pool::{PoolState, halves};
 use super::registers::Passed;
+use super::script_page::ScriptPage;
 use crate::engine::{FrameId, Run, WorkerId};
 use crate::registry::Place;
 
@@ -24,13 +25,15 @@ pub(super) struct ScriptCarrier {
     pool: Weak<PoolState>,
     hooks: Hooks,
     fates: RefCell<BTreeMap<WorkerId, Json>>,
+    /// Of threads that are there.
+    pages: RefCell<BTreeMap<WorkerId, ScriptPage>>,
     /// Of workers that are there, where their number is shared.
     places: RefCell<BTreeMap<WorkerId, Place<IdleProcess>>>,
 }
 
 /// The functions of `lib/` that look after the workers.
 struct Hooks {
-    /// `(worker)`.
+    /// `(worker)` → the page that is shared with it, if that is looked at here.
     start: Callback,
     /// `([job, first call, end, …])`, or nothing where there is one run only, and in the registers: worker, frame, first
     /// call's number, whether it may stay awake, and the first run, as job (two words), first call and end. → How many runs,
@@ -46,6 +49,7 @@ struct Hooks {
     stop: Callback,
     kill: Callback,
     catch_up: Callback,
+    take_come: Callback,
     /// `(worker)` → the number of the call that it began last.
     mark: Callback,
 }
@@ -61,9 +65,17 @@ impl ScriptCarrier {
             stop: hook("stopWorker")?,
             kill: hook("killWorker")?,
             catch_up: hook("catchUp")?,
+            take_come: hook("takeCome")?,
             mark: hook("markOf")?,
         };
-        Ok(ScriptCarrier { env, pool, hooks, fates: RefCell::default(), places: RefCell::default() })
+        Ok(ScriptCarrier {
+            env,
+            pool,
+            hooks,
+            fates: RefCell::default(),
+            pages: RefCell::default(),
+            places: RefCell::default(),
+        })
     }
 
     /// What the hook `send` gives, as a list in any case, which is empty where the frame is put off; `None` where it has
@@ -101,7 +113,9 @@ impl Carrier for ScriptCarrier {
     fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
         self.places.borrow_mut().extend(place.map(|place| (worker, place)));
         // What goes wrong is told as the end of the worker.
-        self.tell(&self.hooks.start, worker);
+        let page = self.tell(&self.hooks.start, worker);
+        let page = page.and_then(|page| ScriptPage::new(self.env, page).ok());
+        self.pages.borrow_mut().extend(page.map(|page| (worker, page)));
         Ok(())
     }
 
@@ -169,16 +183,34 @@ impl Carrier for ScriptCarrier {
         self.fates.borrow_mut().remove(&worker);
     }
 
+    fn poll(&self, polls: bool) {
+        self.pages.borrow().values().for_each(|page| page.poll(polls));
+    }
+
+    fn has_come(&self) -> bool {
+        self.pages.borrow().values().any(ScriptPage::has_come)
+    }
+
+    fn take_come(&self) {
+        let come = |(&worker, page): (&WorkerId, &ScriptPage)| page.has_come().then_some(worker);
+        let workers: Vec<WorkerId> = self.pages.borrow().iter().filter_map(come).collect();
+        for worker in workers {
+            self.tell(&self.hooks.take_come, worker);
+        }
+    }
+
     fn traffic(&self) -> (u64, u64) {
         (0, 0)
     }
 
     fn ended(&self, worker: WorkerId) {
         self.places.borrow_mut().remove(&worker);
+        self.pages.borrow_mut().remove(&worker);
     }
 
     fn abandon(&self) {
         // Node ends the threads of an environment with it.
         self.places.take();
+        self.pages.take();
     }
 }

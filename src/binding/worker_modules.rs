@@ -5,7 +5,7 @@ use napi_derive::napi;
 
 /// By the names that `require` asks for. `worker` is what a worker starts with: a loader, and the modules that
 /// build.rs has put together. The others are compiled when they are needed.
-const MODULES: [(&str, &str); 12] = [
+const MODULES: [(&str, &str); 14] = [
     ("worker", include_str!(concat!(env!("OUT_DIR"), "/worker.js"))),
     ("v8-codec", include_str!("../../lib/v8-codec.js")),
     ("record-codec", include_str!("../../lib/record-codec.js")),
@@ -14,6 +14,8 @@ const MODULES: [(&str, &str); 12] = [
     ("tasks", include_str!("../../lib/worker/tasks.js")),
     ("thread", include_str!("../../lib/worker/thread.js")),
     ("spin", include_str!("../../lib/worker/spin.js")),
+    ("slot", include_str!("../../lib/slot.js")),
+    ("turns", include_str!("../../lib/turns.js")),
     ("ports", include_str!("../../lib/ports.js")),
     ("invocation", include_str!("../../lib/worker/invocation.js")),
     ("records", include_str!("../../lib/lambda/records.js")),

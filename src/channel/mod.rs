@@ -14,7 +14,7 @@
 //! 4. One that nobody takes is closed with the channel; beyond a number, at once. When one is lost, the channel is of
 //!    no more use.
 
-mod slot;
+pub mod slot;
 #[cfg(test)]
 mod tests;
 #[cfg(any(test, fuzzing))]

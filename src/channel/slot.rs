@@ -33,8 +33,11 @@ const BYTES: usize = 4;
 /// Where the directions begin, in words. What is before is not ours.
 const TO_WORKER: usize = 64;
 const TO_PARENT: usize = 544;
+/// What a parent says and looks at, for those who have JavaScript put frames there (`lib/slot.js`).
+pub const PARENT_POLLS: usize = TO_PARENT + POLLS;
+pub const PARENT_STATE: usize = TO_PARENT + STATE;
 /// Words of the page.
-const PAGE_WORDS: usize = 1024;
+pub const PAGE_WORDS: usize = 1024;
 /// The longest frame, in bytes.
 pub const SLOT_LEN: usize = (TO_PARENT - TO_WORKER - BYTES) * size_of::<u32>();
 
@@ -83,7 +86,7 @@ impl Slot {
 
     /// Whether a frame is there.
     pub fn is_full(&self) -> bool {
-        self.page.load(self.incoming + STATE) & LENGTH_MASK != 0
+        holds_frame(self.page.load(self.incoming + STATE))
     }
 
     /// Puts a frame there that comes after so many bytes of the stream, if the other end polls. Whether it has gone.
@@ -92,7 +95,7 @@ impl Slot {
         if frame.is_empty()
             || frame.len() > SLOT_LEN
             || page.load(at + POLLS) == 0
-            || page.load(at + STATE) & LENGTH_MASK != 0
+            || holds_frame(page.load(at + STATE))
         {
             return false;
         }
@@ -138,6 +141,11 @@ impl Slot {
 /// The state that a frame was seen in.
 #[derive(Debug)]
 pub struct Taking(u32);
+
+/// Whether a frame is there in this state.
+pub fn holds_frame(state: u32) -> bool {
+    state & LENGTH_MASK != 0
+}
 
 fn emptied(state: u32) -> u32 {
     state & !LENGTH_MASK
