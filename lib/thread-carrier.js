@@ -56,8 +56,6 @@ class ThreadCarrier extends ScriptCarrier {
   #workerModule;
   /** @type {InstanceType<typeof Turns<{ id: number, worker: Thread, frame: any[] }>>} What has come, of all threads. */
   #turns = new Turns(({ id, worker, frame }) => {
-    // What was put there before it was posted.
-    this.#takePlaced(id, worker);
     this.#receivePosted(id, worker, frame);
   });
 
@@ -145,8 +143,8 @@ class ThreadCarrier extends ScriptCarrier {
 
   /** @param {Thread} worker @param {Thread['port']} port @param {number} kind @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
   #post(worker, port, kind, frame, seq, parts) {
-    worker.posted = (worker.posted + 1) >>> 0;
     post(port, kind, frame, seq, 0, parts);
+    worker.posted = (worker.posted + 1) >>> 0;
   }
 
   /** @override @param {number} _id @param {Thread} worker */
@@ -159,7 +157,6 @@ class ThreadCarrier extends ScriptCarrier {
     this.#turns.drain();
     this.#takePlaced(id, worker);
     for (let next = receiveMessageOnPort(worker.port); next; next = receiveMessageOnPort(worker.port)) {
-      this.#takePlaced(id, worker);
       this.#receivePosted(id, worker, next.message);
     }
     this.#takePlaced(id, worker);
@@ -167,8 +164,9 @@ class ThreadCarrier extends ScriptCarrier {
 
   /** @override @param {number} id @param {Thread} worker */
   takeCome(id, worker) {
+    if (this.#takePlaced(id, worker)) return;
     // What it comes after has been posted before.
-    if (!this.#takePlaced(id, worker)) this.catchUp(id, worker);
+    this.catchUp(id, worker);
   }
 
   /**
@@ -184,8 +182,14 @@ class ThreadCarrier extends ScriptCarrier {
 
   /** @param {number} id @param {Thread} worker @param {any[]} frame */
   #receivePosted(id, worker, frame) {
-    worker.received = (worker.received + 1) >>> 0;
-    this.#receive(id, worker, frame);
+    try {
+      // What was put there before it was posted.
+      this.#takePlaced(id, worker);
+    } finally {
+      // Whatever the user's code throws in between, it has come, and counts.
+      worker.received = (worker.received + 1) >>> 0;
+      this.#receive(id, worker, frame);
+    }
   }
 
   /** @param {number} id @param {unknown} error */

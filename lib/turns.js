@@ -49,9 +49,14 @@ class Turns {
     this.#handle(message);
   }
 
-  /** Handles what waits, now. */
+  /** Whether something waits for a turn. */
+  get isBehind() {
+    return this.#waiting.length > 0;
+  }
+
+  /** Handles what waits, now. Who handles one may come back here, and goes on with the next. */
   drain() {
-    for (const message of this.#waiting.splice(0)) this.#handle(message);
+    for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) this.#handle(message);
   }
 
   /** One per turn: what each leaves to be done has its turn as well. */

@@ -9,7 +9,7 @@
 const { partsOf, post, wrapClone, unwrapClone } = require('../ports');
 const { CALLS, SENT_WORD, SPIN_WORD } = require('../frames');
 const { Slot } = require('../slot');
-const { Turns, isLong } = require('../turns');
+const { Turns } = require('../turns');
 const { Spin } = require('./spin');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
@@ -36,23 +36,18 @@ function bootThread(nodeRequire, load) {
     if (frame !== null) receive(frame);
     return frame !== null;
   };
-  const turns = new Turns((/** @type {any[]} */ frame) => {
-    // What was put there before it was posted.
-    takePlaced();
-    receivePosted(frame);
-  });
+  const turns = new Turns(receivePosted);
   const poll = () => {
     turns.drain();
     takePlaced();
     for (let next = threads.receiveMessageOnPort(port); next; next = threads.receiveMessageOnPort(port)) {
-      takePlaced();
       receivePosted(next.message);
     }
     takePlaced();
   };
   const spin = new Spin({
     isAllowed: () => page[SPIN_WORD] !== 0,
-    isIdle: () => server.isIdle(),
+    isIdle: () => server.isIdle() && !turns.isBehind,
     poll: (polls) => slot.poll(polls),
     // To ask the port each time would keep its lock from whoever posts: 50 microseconds instead of 20.
     hasCome: () => slot.isFull || Atomics.load(page, SENT_WORD) !== calls,
@@ -64,8 +59,8 @@ function bootThread(nodeRequire, load) {
     {
       send: (kind, id, seq, aux, parts) => {
         if (slot.send(kind, id, seq, aux, parts, posted)) return;
-        posted = (posted + 1) >>> 0;
         post(port, kind, id, seq, aux, parts);
+        posted = (posted + 1) >>> 0;
       },
       poll,
       served: () => spin.served(),
@@ -83,9 +78,14 @@ function bootThread(nodeRequire, load) {
   );
   /** @param {any[]} frame */
   function receivePosted(frame) {
-    received = (received + 1) >>> 0;
-    if (frame[0] === CALLS) calls = (calls + 1) >>> 0;
-    receive(frame);
+    try {
+      // What was put there before it was posted.
+      takePlaced();
+    } finally {
+      received = (received + 1) >>> 0;
+      if (frame[0] === CALLS) calls = (calls + 1) >>> 0;
+      receive(frame);
+    }
   }
   /** @param {any[]} frame */
   function receive(frame) {
@@ -93,7 +93,8 @@ function bootThread(nodeRequire, load) {
   }
   port.on('message', (frame) => {
     spin.woken();
-    turns.add(frame, isLong(frame));
+    // A single call may take any time.
+    turns.add(frame, frame[0] === CALLS);
   });
   process.on('exit', () => server.flush());
 }

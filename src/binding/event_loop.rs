@@ -50,7 +50,7 @@ unsafe extern "C" {
     fn uv_handle_size(kind: c_int) -> usize;
     fn uv_handle_get_data(handle: *const UvHandle) -> *mut c_void;
     fn uv_handle_set_data(handle: *mut UvHandle, data: *mut c_void);
-    fn uv_is_active(handle: *const UvHandle) -> c_int;
+    fn uv_is_closing(handle: *const UvHandle) -> c_int;
     fn uv_close(handle: *mut UvHandle, callback: extern "C" fn(*mut UvHandle));
     fn uv_ref(handle: *mut UvHandle);
     fn uv_unref(handle: *mut UvHandle);
@@ -333,7 +333,7 @@ pub enum Turn {
     Again,
 }
 
-/// Keeps the loop from sleeping while it is started. Does not hold it.
+/// Keeps the loop from sleeping in the turn in which it is started. Does not hold it.
 struct Idle(NonNull<UvHandle>);
 
 impl Idle {
@@ -350,11 +350,6 @@ impl Idle {
         // SAFETY: the handle is open. Starting it again changes nothing.
         unsafe { uv_idle_start(self.0.as_ptr(), on_idle) };
     }
-
-    fn stop(&self) {
-        // SAFETY: the handle is open.
-        unsafe { uv_idle_stop(self.0.as_ptr()) };
-    }
 }
 
 impl Drop for Idle {
@@ -364,7 +359,11 @@ impl Drop for Idle {
     }
 }
 
-extern "C" fn on_idle(_handle: *mut UvHandle) {}
+/// In the next turn, before `prepare`.
+extern "C" fn on_idle(handle: *mut UvHandle) {
+    // SAFETY: libuv calls this for open handles only.
+    unsafe { uv_idle_stop(handle) };
+}
 
 /// Calls back once per turn, before the loop looks for what has come, while it is started: with the sleep that it would
 /// begin, or nothing where it will not sleep. Does not hold the loop.
@@ -392,10 +391,6 @@ impl Prepare {
     pub fn stop(&self) {
         // SAFETY: the handle is open.
         unsafe { uv_prepare_stop(self.0.as_ptr()) };
-        // SAFETY: as above.
-        if let Data::Prepare { idle, .. } = unsafe { data_of(self.0.as_ptr()) } {
-            idle.stop();
-        }
     }
 }
 
@@ -406,17 +401,15 @@ impl Drop for Prepare {
     }
 }
 
-/// Whether it is started, and not closing.
-fn is_active(handle: *mut UvHandle) -> bool {
+fn is_closing(handle: *mut UvHandle) -> bool {
     // SAFETY: libuv has just called back for this handle, whose memory lives until `on_closed`.
-    unsafe { uv_is_active(handle) != 0 }
+    unsafe { uv_is_closing(handle) != 0 }
 }
 
 extern "C" fn on_prepare(handle: *mut UvHandle) {
     // SAFETY: libuv calls this for open handles only.
     let opened = unsafe { &*uv_handle_get_data(handle).cast::<Opened>() };
     let Data::Prepare { callback, idle } = &opened.data else { return };
-    idle.stop();
     // SAFETY: the loop is running.
     let (timeout, descriptor) =
         unsafe { (uv_backend_timeout(opened.state.raw), uv_backend_fd(opened.state.raw)) };
@@ -424,8 +417,8 @@ extern "C" fn on_prepare(handle: *mut UvHandle) {
     let for_at_most = u64::try_from(timeout).map_or(Duration::MAX, Duration::from_millis);
     let sleeps = timeout != 0 && descriptor >= 0;
     let turn = callback(sleeps.then_some(Sleep { for_at_most, descriptor }).as_ref());
-    // The callback may have stopped or dropped it, and nobody would stop the other one then. (The data stay until it is closed.)
-    if turn == Turn::Again && is_active(handle) {
+    // The callback may have dropped it; its data stay until it is closed.
+    if turn == Turn::Again && !is_closing(handle) {
         idle.start();
     }
 }

@@ -96,6 +96,16 @@ impl Link {
         self.route.ticket()
     }
 
+    /// Whether what comes is still read.
+    fn is_read(&self) -> bool {
+        self.poll.is_some()
+    }
+
+    /// Whether something has come through shared memory.
+    fn has_come(&self) -> bool {
+        self.is_read() && self.channel.has_come()
+    }
+
     /// Bytes sent and received here.
     fn traffic(&self) -> (u64, u64) {
         let (sent, received) = self.channel.traffic();
@@ -391,7 +401,8 @@ impl Carrier for ProcessCarrier {
     }
 
     fn is_lent(&self, worker: WorkerId) -> bool {
-        self.with(worker, |link| link.is_lent).unwrap_or(false)
+        // What is in its page would be told to nobody.
+        self.with(worker, |link| link.is_lent || link.has_come()).unwrap_or(false)
     }
 
     fn detach(&self, worker: WorkerId, history: History) -> Option<IdleProcess> {
@@ -566,15 +577,15 @@ impl Carrier for ProcessCarrier {
     }
 
     fn poll(&self, polls: bool) {
-        self.links.borrow().values().for_each(|link| link.channel.poll(polls));
+        self.links.borrow().values().for_each(|link| link.channel.poll(polls && link.is_read()));
     }
 
     fn has_come(&self) -> bool {
-        self.links.borrow().values().any(|link| link.channel.has_come())
+        self.links.borrow().values().any(Link::has_come)
     }
 
     fn take_come(&self) {
-        let come = |(&worker, link): (&WorkerId, &Link)| link.channel.has_come().then_some(worker);
+        let come = |(&worker, link): (&WorkerId, &Link)| link.has_come().then_some(worker);
         let workers: Vec<WorkerId> = self.links.borrow().iter().filter_map(come).collect();
         for worker in workers {
             self.fill(worker, Channel::fill_come);
