@@ -2,9 +2,12 @@
 
 #![no_main]
 
-#[expect(dead_code, reason = "not all of it is tried here")]
+#[expect(dead_code, unused_imports, reason = "not all of it is tried here")]
 #[path = "../../src/channel/mod.rs"]
 mod channel;
+#[expect(dead_code, unused_imports, reason = "not all of it is tried here")]
+#[path = "../../src/platform.rs"]
+mod platform;
 #[expect(dead_code, unused_imports, reason = "not all of it is tried here")]
 #[path = "../../src/wire/mod.rs"]
 mod wire;
