@@ -117,5 +117,7 @@ fn poll(
             return pace.missed(now);
         }
         before = now;
+        // Whom we wait for may have been put on this very core.
+        std::thread::yield_now();
     }
 }
