@@ -6,7 +6,7 @@
 use std::ffi::c_void;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use napi::{Result, Status, sys};
 
@@ -459,6 +459,35 @@ fn append_value(env: sys::napi_env, encoding: Encoding, value: Value, target: &m
         }
     }
     Ok(())
+}
+
+/// The memory of a `Uint32Array` of this length, which does not move, and a reference that keeps it.
+pub fn kept_words(
+    env: sys::napi_env,
+    array: Value,
+    expected: usize,
+) -> Result<(NonNull<c_void>, sys::napi_ref)> {
+    let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut());
+    // SAFETY: `array` is a live value; what is no typed array is refused.
+    let status = unsafe {
+        sys::napi_get_typedarray_info(
+            env,
+            array,
+            &mut kind,
+            &mut length,
+            &mut data,
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    };
+    check(status, "no typed array")?;
+    let is_right = kind == sys::TypedarrayType::uint32_array && length == expected;
+    let words = NonNull::new(data).filter(|_| is_right);
+    let words = words.ok_or_else(|| napi::Error::from_reason(format!("not {expected} words of 32 bits")))?;
+    let mut reference = ptr::null_mut();
+    // SAFETY: a live value. The reference keeps the array, and so its memory.
+    check(unsafe { sys::napi_create_reference(env, array, 1, &mut reference) }, "no reference")?;
+    Ok((words, reference))
 }
 
 /// Turns an I/O error into an exception.

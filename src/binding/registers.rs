@@ -7,13 +7,11 @@
 //! Knows napi, not what is passed.
 
 use std::cell::Cell;
-use std::ffi::c_void;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
-use napi::{Error, Result, sys};
+use napi::{Result, sys};
 
-use super::event_loop::check;
-use super::javascript::{Value, part_list, part_value};
+use super::javascript::{Value, kept_words, part_list, part_value};
 use crate::channel::Arrived;
 use crate::wire::{Encoding, Part, PartHeader};
 
@@ -45,29 +43,8 @@ pub struct Registers {
 impl Registers {
     /// Takes a `Uint32Array` of that length, whose memory nobody takes away.
     pub fn new(env: sys::napi_env, array: Value) -> Result<Registers> {
-        let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut::<c_void>());
-        // SAFETY: `array` is a live value; what is no typed array is refused.
-        let status = unsafe {
-            sys::napi_get_typedarray_info(
-                env,
-                array,
-                &mut kind,
-                &mut length,
-                &mut data,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        check(status, "registers are no typed array")?;
-        let words = NonNull::new(data.cast())
-            .filter(|_| kind == sys::TypedarrayType::uint32_array && length == WORDS);
-        let words =
-            words.ok_or_else(|| Error::from_reason(format!("registers are {WORDS} words of 32 bits")))?;
-        let mut reference = ptr::null_mut();
-        // SAFETY: a live value; the reference keeps the array, and so its memory, which has an `ArrayBuffer` of its own and
-        // does not move.
-        check(unsafe { sys::napi_create_reference(env, array, 1, &mut reference) }, "no reference")?;
-        Ok(Registers { env, reference, words })
+        let (words, reference) = kept_words(env, array, WORDS)?;
+        Ok(Registers { env, reference, words: words.cast() })
     }
 
     fn words(&self) -> &[Cell<u32>; WORDS] {

@@ -3,14 +3,12 @@
 //! `lib/slot.js` puts frames there and takes them. What is done here is what has to be done while JavaScript does not run:
 //! to say that it is looked at, and to look.
 
-use std::ffi::c_void;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use napi::{Error, Result, sys};
+use napi::{Result, sys};
 
-use super::event_loop::check;
-use super::javascript::Value;
+use super::javascript::{Value, kept_words};
 use crate::channel::slot::{PAGE_WORDS, PARENT_POLLS, PARENT_STATE, holds_frame};
 
 pub struct ScriptPage {
@@ -22,28 +20,8 @@ pub struct ScriptPage {
 impl ScriptPage {
     /// Takes a `Uint32Array` of shared memory.
     pub fn new(env: sys::napi_env, array: Value) -> Result<ScriptPage> {
-        let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut::<c_void>());
-        // SAFETY: `array` is a live value; what is no typed array is refused.
-        let status = unsafe {
-            sys::napi_get_typedarray_info(
-                env,
-                array,
-                &mut kind,
-                &mut length,
-                &mut data,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        check(status, "a page is no typed array")?;
-        let is_page = kind == sys::TypedarrayType::uint32_array && length == PAGE_WORDS;
-        let words = NonNull::new(data.cast()).filter(|_| is_page);
-        let words =
-            words.ok_or_else(|| Error::from_reason(format!("a page is {PAGE_WORDS} words of 32 bits")))?;
-        let mut reference = ptr::null_mut();
-        // SAFETY: a live value. The reference keeps the array, and so its memory, which does not move.
-        check(unsafe { sys::napi_create_reference(env, array, 1, &mut reference) }, "no reference")?;
-        Ok(ScriptPage { env, reference, words })
+        let (words, reference) = kept_words(env, array, PAGE_WORDS)?;
+        Ok(ScriptPage { env, reference, words: words.cast() })
     }
 
     fn words(&self) -> &[AtomicU32; PAGE_WORDS] {
