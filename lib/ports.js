@@ -9,7 +9,7 @@
  */
 
 const { MessageChannel, MessagePort, receiveMessageOnPort } = require('node:worker_threads');
-const { PART_FIELDS } = require('./codec');
+const { CALLS_FIELD, PART_FIELDS } = require('./codec');
 
 /** @typedef {import('./codec').Parts} Parts */
 
@@ -51,7 +51,23 @@ function post(port, kind, id, seq, aux, parts) {
  * @returns {Parts}
  */
 function partsOf(frame) {
-  return frame.length > PARTS + 1 ? [frame[4], frame[5], frame[6], frame[7], frame[8], frame[9]] : frame[PARTS];
+  return isOfOnePart(frame) ? [frame[4], frame[5], frame[6], frame[7], frame[8], frame[9]] : frame[PARTS];
+}
+
+/** @param {any[]} frame */
+function isOfOnePart(frame) {
+  return frame.length > PARTS + 1;
+}
+
+/** So many calls take some time. */
+const MANY = 64;
+
+/**
+ * Whether a frame that was posted may take more than some microseconds to handle.
+ * @param {any[]} frame
+ */
+function isLong(frame) {
+  return !isOfOnePart(frame) || frame[PARTS + CALLS_FIELD] >= MANY;
 }
 
 /**
@@ -79,4 +95,4 @@ function unwrapClone(port) {
   return received?.message;
 }
 
-module.exports = { post, partsOf, wrapClone, unwrapClone };
+module.exports = { post, partsOf, isLong, wrapClone, unwrapClone };

@@ -15,10 +15,10 @@ const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('n
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS, SENT_WORD } = require('./frames');
 const { PART_FIELDS, BYTES } = require('./codec');
 const { suspendHeapFlags } = require('./heap-flags');
-const { partsOf, post, wrapClone, unwrapClone } = require('./ports');
+const { isLong, partsOf, post, wrapClone, unwrapClone } = require('./ports');
 const { ScriptCarrier } = require('./script-carrier');
 const { Slot } = require('./slot');
-const { Turns, isLong } = require('./turns');
+const { Turns } = require('./turns');
 
 /** What runs in a thread, as the addon names it. */
 const MODULES = [
@@ -122,9 +122,9 @@ class ThreadCarrier extends ScriptCarrier {
 
   /** @override @param {number} _id @param {Thread} worker @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
   deliver(_id, worker, frame, seq, parts) {
-    const { port, page, slot } = worker;
+    const { page, slot } = worker;
     if (slot.send(CALLS, frame, seq, 0, parts, worker.posted)) return;
-    this.#post(worker, port, CALLS, frame, seq, parts);
+    this.#post(worker, CALLS, frame, seq, parts);
     // After the message: whoever sees the count finds it.
     Atomics.add(page, SENT_WORD, 1);
   }
@@ -133,17 +133,17 @@ class ThreadCarrier extends ScriptCarrier {
   revoke(_id, worker, seqs) {
     const bytes = Buffer.alloc(seqs.length * 4);
     for (const [i, seq] of seqs.entries()) bytes.writeUInt32LE(seq, i * 4);
-    this.#post(worker, worker.port, CANCEL, 0, 0, [BYTES, 0, 0, 0, 0, bytes]);
+    this.#post(worker, CANCEL, 0, 0, [BYTES, 0, 0, 0, 0, bytes]);
   }
 
   /** @override @param {number} _id @param {Thread} worker */
   stop(_id, worker) {
-    this.#post(worker, worker.port, STOP, 0, 0, []);
+    this.#post(worker, STOP, 0, 0, []);
   }
 
-  /** @param {Thread} worker @param {Thread['port']} port @param {number} kind @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
-  #post(worker, port, kind, frame, seq, parts) {
-    post(port, kind, frame, seq, 0, parts);
+  /** @param {Thread} worker @param {number} kind @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
+  #post(worker, kind, frame, seq, parts) {
+    post(worker.port, kind, frame, seq, 0, parts);
     worker.posted = (worker.posted + 1) >>> 0;
   }
 

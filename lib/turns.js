@@ -70,15 +70,4 @@ class Turns {
   }
 }
 
-/** So many calls take some time. */
-const MANY = 64;
-
-/**
- * Whether a frame that was posted, see ports.js, may take a while.
- * @param {any[]} frame
- */
-function isLong(frame) {
-  return frame.length !== 10 || frame[7] >= MANY;
-}
-
-module.exports = { Turns, isLong };
+module.exports = { Turns };

@@ -20,6 +20,7 @@ use super::idle_process::{IdleProcess, Parts};
 use super::javascript::{Value, discard, part_list, part_value, write_parts};
 use super::pool::PoolState;
 use super::registers::Passed;
+use crate::channel::slot::PAGE_WORDS;
 use crate::channel::{Arrived, Channel, End, Filled, Flushed, Slot};
 use crate::engine::{FrameId, History, Reply, Run, WorkerId};
 use crate::platform::{self, SharedPage};
@@ -34,7 +35,7 @@ const FULL_FRAME: usize = 512 * 1024;
 /// Bytes read from one worker before others get their turn.
 const READ_BUDGET: usize = 1 << 18;
 /// The page that is shared with a worker, in bytes, and its words.
-pub(super) const PAGE_LEN: usize = 4096;
+pub(super) const PAGE_LEN: usize = PAGE_WORDS * size_of::<u32>();
 /// Word 0, written by the worker: the number of the call that it began last.
 const BEGUN_WORD: usize = 0;
 /// Word 1, written by the parent: counts the cancellations sent, so that a busy worker looks for them.
