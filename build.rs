@@ -6,11 +6,11 @@ use std::{env, fs};
 
 /// What every worker needs to start. (Others are embedded one by one, see `src/binding/worker_modules.rs`.)
 const BUNDLED: [&str; 10] = [
-    "lib/frames.js",
-    "lib/transfer.js",
-    "lib/plain.js",
-    "lib/codec.js",
-    "lib/registers.js",
+    "lib/transport/frames.js",
+    "lib/codec/transfer.js",
+    "lib/codec/json-safe.js",
+    "lib/codec/codec.js",
+    "lib/transport/registers.js",
     "lib/worker/output.js",
     "lib/worker/runner.js",
     "lib/worker/module-loader.js",

@@ -7,15 +7,15 @@
 
 /** @type {Record<string, () => any>} */
 const SOURCES = {
-  Parallelizer: () => require('./lib/parallelizer').Parallelizer,
-  Pool: () => require('./lib/pool').Pool,
+  Parallelizer: () => require('./lib/parallelizer/parallelizer').Parallelizer,
+  Pool: () => require('./lib/pool/pool').Pool,
   ParallelizerError: () => require('./lib/errors').ParallelizerError,
-  PARALLELIZER_CHILD: () => require('./lib/options').PARALLELIZER_CHILD,
-  PARALLELIZER_THREADS: () => require('./lib/options').PARALLELIZER_THREADS,
-  PARALLELIZER_INLINE: () => require('./lib/options').PARALLELIZER_INLINE,
-  isWorker: () => require('./lib/surroundings').surroundings().depth > 0,
-  task: () => require('./lib/tasks').task,
-  transfer: () => require('./lib/transfer').transfer,
+  PARALLELIZER_CHILD: () => require('./lib/options/options').PARALLELIZER_CHILD,
+  PARALLELIZER_THREADS: () => require('./lib/options/options').PARALLELIZER_THREADS,
+  PARALLELIZER_INLINE: () => require('./lib/options/options').PARALLELIZER_INLINE,
+  isWorker: () => require('./lib/host/nesting').surroundings().depth > 0,
+  task: () => require('./lib/jobs/task-registry').task,
+  transfer: () => require('./lib/codec/transfer').transfer,
 };
 
 /** @type {any} */

@@ -5,7 +5,7 @@
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const os = require('node:os');
-const { usableCpus, countCpus, cgroupCpuQuota, workerHeapMegabytes, onLambda } = require('../lib/cpus');
+const { usableCpus, countCpus, cgroupCpuQuota, workerHeapMegabytes, onLambda } = require('../lib/host/cpus');
 
 /** A file system that holds these files only. */
 const files = (contents) => (file) => contents[file] ?? null;

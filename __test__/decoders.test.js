@@ -5,9 +5,9 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { decodeValues } = require('../lib/codec');
-const { restoreError } = require('../lib/error-codec');
-const { decodeRecords } = require('../lib/record-codec');
+const { decodeValues } = require('../lib/codec/codec');
+const { restoreError } = require('../lib/codec/error-codec');
+const { decodeRecords } = require('../lib/codec/record-codec');
 const { root } = require('./support/helpers');
 const { run } = require('./support/scripts');
 
@@ -95,8 +95,8 @@ for (const seed of [1, 2, 3]) {
 }
 
 const fuzz = (seed, rounds) => `
-const { encodeValues, decodeValues, PART_FIELDS, CALLS_FIELD } = require(${JSON.stringify(`${root}/lib/codec`)});
-const { flattenError, restoreError } = require(${JSON.stringify(`${root}/lib/error-codec`)});
+const { encodeValues, decodeValues, PART_FIELDS, CALLS_FIELD } = require(${JSON.stringify(`${root}/lib/codec/codec`)});
+const { flattenError, restoreError } = require(${JSON.stringify(`${root}/lib/codec/error-codec`)});
 const { Random } = require(${JSON.stringify(`${root}/__test__/chaos/random`)});
 const random = new Random(${seed});
 

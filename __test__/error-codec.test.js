@@ -7,7 +7,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const util = require('node:util');
 const vm = require('node:vm');
-const { flattenError, restoreError } = require('../lib/error-codec');
+const { flattenError, restoreError } = require('../lib/codec/error-codec');
 const { ParallelizerError, workerExited } = require('../lib/errors');
 
 /** From a worker to the parent, by way of JSON. */

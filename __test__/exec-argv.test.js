@@ -5,7 +5,7 @@
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
-const { inheritedExecArgv, inheritedEnv, resourceLimitFlags } = require('../lib/exec-argv');
+const { inheritedExecArgv, inheritedEnv, resourceLimitFlags } = require('../lib/host/exec-argv');
 
 /** @param {string} text flags, separated by blanks */
 const kept = (text) => inheritedExecArgv(text.split(' ')).join(' ');

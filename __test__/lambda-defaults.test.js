@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const path = require('node:path');
 const { test } = require('node:test');
 
-const { usableCpus, workerHeapMegabytes } = require('../lib/cpus');
+const { usableCpus, workerHeapMegabytes } = require('../lib/host/cpus');
 const { lines, root, temporary } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');

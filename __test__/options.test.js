@@ -7,8 +7,8 @@ const assert = require('node:assert/strict');
 const path = require('node:path');
 const vm = require('node:vm');
 const { pathToFileURL } = require('node:url');
-const { parallelizerOptions, runOptions } = require('../lib/options');
-const { usableCpus } = require('../lib/cpus');
+const { parallelizerOptions, runOptions } = require('../lib/options/options');
+const { usableCpus } = require('../lib/host/cpus');
 
 const REQUIRED = Object.freeze({ filePath: '/srv/child.js', processBatchFunctionName: 'batchProcessor' });
 

@@ -9,7 +9,7 @@ const { after, before, describe, test } = require('node:test');
 
 const { errorIn, install, write } = require('./support/packages');
 const { serve } = require('./support/registry');
-const { addonPath } = require('../lib/native');
+const { addonPath } = require('../lib/native/native');
 const { pack } = require('../scripts/pack');
 
 const PACKAGE = '@parallelizer/node';

@@ -7,8 +7,8 @@ const assert = require('node:assert/strict');
 const vm = require('node:vm');
 const {
   poolSettings, applyOptions, applyAsyncOptions, mapOptions, mapAsyncOptions, streamOptions, timeoutArgument,
-} = require('../lib/pool-options');
-const { usableCpus } = require('../lib/cpus');
+} = require('../lib/options/pool-options');
+const { usableCpus } = require('../lib/host/cpus');
 
 /** An option error whose message names the option and says all of this. */
 function refused(make, name, ...says) {

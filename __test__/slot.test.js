@@ -7,8 +7,8 @@ const { test } = require('node:test');
 const { Worker } = require('node:worker_threads');
 
 const { Pool } = require('@parallelizer/node');
-const { PAGE_WORDS } = require('../lib/frames');
-const { Slot } = require('../lib/slot');
+const { PAGE_WORDS } = require('../lib/transport/frames');
+const { Slot } = require('../lib/transport/slot');
 
 const LATIN1 = 0;
 const UTF8 = 1;

@@ -4,7 +4,7 @@
 
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
-const { splitEvenly, splitBySize, subBatchStart } = require('../lib/split');
+const { splitEvenly, splitBySize, subBatchStart } = require('../lib/parallelizer/split');
 
 /** @param {readonly (readonly [number, number])[]} bounds */
 const sizes = (bounds) => bounds.map(([start, end]) => end - start);

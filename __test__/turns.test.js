@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { Turns } = require('../lib/turns');
+const { Turns } = require('../lib/transport/time-slice');
 
 /** Keeps the loop for so many milliseconds. */
 function work(milliseconds) {

@@ -14,8 +14,8 @@
  * May not know why a record is not done.
  */
 
-/** @typedef {import('./records').Source} Source */
-/** @typedef {InstanceType<typeof import('./records').LambdaRecord>} LambdaRecord */
+/** @typedef {import('../events/records').Source} Source */
+/** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {{ batchItemFailures: { itemIdentifier: any }[] }} PartialResponse */
 
 /** @param {Source | null} source */

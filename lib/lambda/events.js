@@ -6,12 +6,12 @@
  * May not know what becomes of the records.
  */
 
-const { isList, isObject } = require('../option-checks');
+const { isList, isObject } = require('../options/option-checks');
 const { eventError } = require('../errors');
-const { isFifo, wrapRecords } = require('./records');
+const { isFifo, wrapRecords } = require('../events/records');
 
-/** @typedef {import('./records').Source} Source */
-/** @typedef {InstanceType<typeof import('./records').LambdaRecord>} LambdaRecord */
+/** @typedef {import('../events/records').Source} Source */
+/** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 
 /**
  * @typedef {object} Kind

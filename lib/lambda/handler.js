@@ -13,16 +13,16 @@
  */
 
 const { recordsFailedError } = require('../errors');
-const { Parallelizer, runEvent } = require('../parallelizer');
-const { report } = require('../report');
+const { Parallelizer, runEvent } = require('../parallelizer/parallelizer');
+const { report } = require('../jobs/report');
 const { failRestOfGroups, hasPartialResponse, partialResponse } = require('./answers');
 const { remainingTime, watchDeadline } = require('./deadline');
 const { readEvent } = require('./events');
 const { handlerOptions, responseOptions } = require('./options');
-const { positionsOf } = require('./records');
+const { positionsOf } = require('../events/records');
 
 /** @typedef {import('./events').Contents} Contents */
-/** @typedef {InstanceType<typeof import('./records').LambdaRecord>} LambdaRecord */
+/** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./options').ResponseOptions} ResponseOptions */
 /** @typedef {import('./answers').PartialResponse} PartialResponse */
 /** @typedef {{ error: any, indices: number[] }} Failure an error, and where the records stand that it is about */

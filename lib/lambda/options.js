@@ -5,15 +5,15 @@
  */
 
 const { optionError } = require('../errors');
-const { abortSignal, boolean, callback, duration, functionName, milliseconds, reader } = require('../option-checks');
-const { POOL_OPTIONS } = require('../options');
+const { abortSignal, boolean, callback, duration, functionName, milliseconds, reader } = require('../options/option-checks');
+const { POOL_OPTIONS } = require('../options/options');
 
 /** What goes for one event. */
 const EVENT_OPTIONS = ['params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError'];
 const RESPONSE_OPTIONS = ['id', 'signal', 'timeout', ...EVENT_OPTIONS];
 const HANDLER_OPTIONS = ['recordFunctionName', ...EVENT_OPTIONS, ...POOL_OPTIONS.filter((name) => name !== 'id')];
 
-/** @typedef {import('../option-checks').Option} Option */
+/** @typedef {import('../options/option-checks').Option} Option */
 
 /**
  * @typedef {object} EventOptions

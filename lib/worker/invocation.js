@@ -13,11 +13,11 @@
  * May not know events, or how to answer Lambda.
  */
 
-const { identifiersOf, wrapRecords } = require('../lambda/records');
+const { identifiersOf, wrapRecords } = require('../events/records');
 
 /**
  * Of which source the records are, and whether the function takes them one by one (then a sub-batch has one record).
- * @typedef {[source: import('../lambda/records').Source, single: boolean]} EventKind
+ * @typedef {[source: import('../events/records').Source, single: boolean]} EventKind
  */
 
 /**

@@ -11,7 +11,7 @@
  * @callback Print
  * @param {string} level the method of `console`
  * @param {string} text one whole message, without the newline at its end
- * @param {import('../print').Form} [form]
+ * @param {import('../jobs/print').Form} [form]
  * @returns {void}
  */
 
@@ -117,7 +117,7 @@ function hasStructure(args) {
  * @returns {{ value?: unknown, shown?: string, error?: unknown }}
  */
 function argumentOf(argument, isAlone) {
-  if (argument instanceof Error) return { error: require('../error-codec').flattenError(argument) };
+  if (argument instanceof Error) return { error: require('../codec/error-codec').flattenError(argument) };
   const isText = ['string', 'boolean'].includes(typeof argument) || argument === null || Number.isFinite(argument);
   if (isText) return { value: argument };
   if (isAlone) {

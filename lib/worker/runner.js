@@ -20,8 +20,8 @@
 const {
   ERROR_TREE, FAILED, SKIPPED, LATIN1, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, decodeValues, encodeValues, pushText,
   sizeOf, valuesOf,
-} = require('../codec');
-const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD } = require('../frames');
+} = require('../codec/codec');
+const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD } = require('../transport/frames');
 
 /** Results wait this long for company, in milliseconds. */
 const FLUSH_AFTER = 1;
@@ -32,13 +32,13 @@ const SLICE = 1024;
 
 /**
  * @typedef {object} Port
- * @property {(frame: number, offset: number, micros: number, parts: import('../codec').Parts) => void} reply
+ * @property {(frame: number, offset: number, micros: number, parts: import('../codec/codec').Parts) => void} reply
  * @property {(seq: number) => void} begun where there is no shared page
  * @property {() => void} poll looks for cancellations now
  * @property {() => void} served the calls of a frame have been begun, and those that run one at a time answered
  */
 
-/** @typedef {{ id: number, seq: number, parts: import('../codec').Parts }} CallsFrame */
+/** @typedef {{ id: number, seq: number, parts: import('../codec/codec').Parts }} CallsFrame */
 
 /** @typedef {(value: any, call: RunningCall) => unknown} Callee what one call runs */
 
@@ -63,8 +63,8 @@ const SLICE = 1024;
 class Runner {
   /** @type {Port} */ #port;
   /** @type {Uint32Array | null} */ #page;
-  /** @type {import('../codec').Serialization} */ #serialization;
-  /** @type {import('../codec').Clones | null} */ #clones;
+  /** @type {import('../codec/codec').Serialization} */ #serialization;
+  /** @type {import('../codec/codec').Clones | null} */ #clones;
   /** @type {Callees} */ #callees;
   /** @type {number} */ #concurrency;
   /** @type {import('node:async_hooks').AsyncLocalStorage<RunningCall> | null} */ #tracker;
@@ -88,8 +88,8 @@ class Runner {
    * @param {object} options
    * @param {Port} options.port
    * @param {Uint32Array | null} options.page
-   * @param {import('../codec').Serialization} options.serialization
-   * @param {import('../codec').Clones | null} options.clones
+   * @param {import('../codec/codec').Serialization} options.serialization
+   * @param {import('../codec/codec').Clones | null} options.clones
    * @param {Callees} options.callees
    * @param {number} options.concurrency
    * @param {import('node:async_hooks').AsyncLocalStorage<any> | null} [options.tracker] tells which of several calls
@@ -395,7 +395,7 @@ class Runner {
 
   /** @param {Group} group */
   #write({ frame, offset, count, ranFor, answers }) {
-    /** @type {import('../codec').Parts} */
+    /** @type {import('../codec/codec').Parts} */
     let parts = [];
     let from = offset;
     let to = offset;
@@ -426,7 +426,7 @@ class Runner {
 
 /**
  * Whether what begins here belongs to the part before it.
- * @param {import('../codec').Parts} parts @param {number} at
+ * @param {import('../codec/codec').Parts} parts @param {number} at
  */
 function isExtra(parts, at) {
   return at < parts.length && parts[at + CALLS_FIELD] === 0 && parts[at + 1] !== TASK;
@@ -480,9 +480,9 @@ class RunningCall {
   }
 }
 
-/** @param {import('../codec').Parts} parts @param {unknown} thrown */
+/** @param {import('../codec/codec').Parts} parts @param {unknown} thrown */
 function pushThrown(parts, thrown) {
-  pushText(parts, ERROR_TREE, FAILED, 1, 0, JSON.stringify(require('../error-codec').flattenError(thrown)));
+  pushText(parts, ERROR_TREE, FAILED, 1, 0, JSON.stringify(require('../codec/error-codec').flattenError(thrown)));
 }
 
 /**

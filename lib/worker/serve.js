@@ -8,8 +8,8 @@
 
 const { createMainLogger, forwardOutput } = require('./output');
 const { Runner } = require('./runner');
-const { PART_FIELDS, decodeValues, pushText, valuesOf } = require('../codec');
-const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../frames');
+const { PART_FIELDS, decodeValues, pushText, valuesOf } = require('../codec/codec');
+const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../transport/frames');
 const { findFunction, loadModule } = require('./module-loader');
 
 /**
@@ -20,7 +20,7 @@ const { findFunction, loadModule } = require('./module-loader');
  * @property {{ tag: number, definition: string } | null} initializer a task that is run before any call, with the value
  *   that comes with this
  * @property {number} concurrency how many calls run at the same time
- * @property {import('../codec').Serialization} serialization
+ * @property {import('../codec/codec').Serialization} serialization
  * @property {boolean} forward whether output goes through the parent
  * @property {boolean} structured whether objects and errors are printed as such
  * @property {boolean} reportMemory
@@ -30,27 +30,27 @@ const { findFunction, loadModule } = require('./module-loader');
 
 /**
  * @typedef {object} Connection
- * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec').Parts) => void} send
+ * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec/codec').Parts) => void} send
  * @property {() => void} poll handles what has come, now
  * @property {() => void} [served] is told when the calls of a frame are answered
  * @property {Uint32Array | null} page the memory shared with the parent
  * @property {() => number} memory bytes in use
- * @property {import('../codec').Clones | null} clones
+ * @property {import('../codec/codec').Clones | null} clones
  */
 
 /**
  * @param {Connection} connection
  * @param {Init} init
- * @param {import('../codec').Parts} initParts
+ * @param {import('../codec/codec').Parts} initParts
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
- * @returns {{ onFrame: (kind: number, id: number, seq: number, parts: import('../codec').Parts) => void, flush: () => void, isIdle: () => boolean }}
+ * @returns {{ onFrame: (kind: number, id: number, seq: number, parts: import('../codec/codec').Parts) => void, flush: () => void, isIdle: () => boolean }}
  */
 function serve(connection, init, initParts, nodeRequire, load) {
   const { send } = connection;
   /** @type {InstanceType<typeof Runner> | null} */
   let runner = null;
-  /** @type {[kind: number, id: number, seq: number, parts: import('../codec').Parts][]} What came before it was there. */
+  /** @type {[kind: number, id: number, seq: number, parts: import('../codec/codec').Parts][]} What came before it was there. */
   const early = [];
   /** @type {import('./output').Print} */
   const print = (...message) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(JSON.stringify(message)));
@@ -83,7 +83,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
   };
   /** @param {unknown} error */
   const fail = (error) =>
-    send(LOAD_FAILED, 0, 0, 0, textPart(JSON.stringify(require('../error-codec').flattenError(error))));
+    send(LOAD_FAILED, 0, 0, 0, textPart(JSON.stringify(require('../codec/error-codec').flattenError(error))));
 
   try {
     const prepared = prepare(init, initParts, connection.clones, nodeRequire, load, (args) =>
@@ -97,7 +97,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
 
   return { onFrame, flush: () => runner?.flush(), isIdle: () => runner?.isIdle ?? false };
 
-  /** @param {number} kind @param {number} id @param {number} seq @param {import('../codec').Parts} parts */
+  /** @param {number} kind @param {number} id @param {number} seq @param {import('../codec/codec').Parts} parts */
   function onFrame(kind, id, seq, parts) {
     if (kind === STOP) exitWhenPrinted();
     else if (runner === null) early.push([kind, id, seq, parts]);
@@ -109,8 +109,8 @@ function serve(connection, init, initParts, nodeRequire, load) {
 /**
  * Gets what calls run: loads the user's module, or runs the initializer.
  * @param {Init} init
- * @param {import('../codec').Parts} initParts
- * @param {import('../codec').Clones | null} clones
+ * @param {import('../codec/codec').Parts} initParts
+ * @param {import('../codec/codec').Clones | null} clones
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
  * @param {MakeLogger} makeLogger
@@ -137,8 +137,8 @@ function prepare({ filePath, functionName, initializer }, initParts, clones, nod
 /**
  * @param {InstanceType<typeof import('./tasks').Tasks>} tasks
  * @param {{ tag: number, definition: string }} initializer
- * @param {import('../codec').Parts} parts
- * @param {import('../codec').Clones | null} clones
+ * @param {import('../codec/codec').Parts} parts
+ * @param {import('../codec/codec').Clones | null} clones
  */
 async function initialize(tasks, { tag, definition }, parts, clones) {
   tasks.define(definition);
@@ -205,7 +205,7 @@ function exitWhenPrinted() {
 
 /** @param {string} text */
 function textPart(text) {
-  /** @type {import('../codec').Parts} */
+  /** @type {import('../codec/codec').Parts} */
   const parts = [];
   pushText(parts, 0, 0, 0, 0, text);
   return parts;
@@ -218,7 +218,7 @@ function numbersOf(bytes) {
 }
 
 /**
- * Tells the library's copies in this worker where they are, see lib/surroundings.js.
+ * Tells the library's copies in this worker where they are, see lib/host/nesting.js.
  * @param {Init} init
  */
 function markAsWorker({ depth, ancestry }) {

@@ -2,14 +2,14 @@
 
 /**
  * The functions that a pool's items are run by, as a worker has them: from a module, or from their own source. The parent
- * says what a task is before its first call, and which one to forget for it (lib/tasks.js counts for both). Another pool
+ * says what a task is before its first call, and which one to forget for it (lib/jobs/task-registry.js counts for both). Another pool
  * that goes on with this worker numbers anew; a function that both run is made once, and stays warm.
  *
  * A function by source is evaluated in strict mode, and sees what a module at the working directory would: globals and a
  * `require`, but none of the variables around it.
  */
 
-const { SPREAD, TASK_SHIFT } = require('../codec');
+const { SPREAD, TASK_SHIFT } = require('../codec/codec');
 const { findFunction, loadModule } = require('./module-loader');
 
 /** The name of scripts that functions by source are evaluated in, so that their errors can be told. */

@@ -6,10 +6,10 @@
  * The addon is not loaded here: Node has bugs in the teardown of addons in threads, and a port moves as much.
  */
 
-const { partsOf, post, wrapClone, unwrapClone } = require('../ports');
-const { CALLS, SENT_WORD, SPIN_WORD } = require('../frames');
-const { Slot } = require('../slot');
-const { Turns } = require('../turns');
+const { partsOf, post, wrapClone, unwrapClone } = require('../transport/ports');
+const { CALLS, SENT_WORD, SPIN_WORD } = require('../transport/frames');
+const { Slot } = require('../transport/slot');
+const { Turns } = require('../transport/time-slice');
 const { Spin } = require('./spin');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 

@@ -7,19 +7,19 @@ use napi_derive::napi;
 /// build.rs has put together. The others are compiled when they are needed.
 const MODULES: [(&str, &str); 14] = [
     ("worker", include_str!(concat!(env!("OUT_DIR"), "/worker.js"))),
-    ("v8-codec", include_str!("../../lib/v8-codec.js")),
-    ("record-codec", include_str!("../../lib/record-codec.js")),
-    ("error-codec", include_str!("../../lib/error-codec.js")),
+    ("v8-codec", include_str!("../../lib/codec/v8-codec.js")),
+    ("record-codec", include_str!("../../lib/codec/record-codec.js")),
+    ("error-codec", include_str!("../../lib/codec/error-codec.js")),
     ("errors", include_str!("../../lib/errors.js")),
     ("tasks", include_str!("../../lib/worker/tasks.js")),
     ("thread", include_str!("../../lib/worker/thread.js")),
     ("spin", include_str!("../../lib/worker/spin.js")),
-    ("slot", include_str!("../../lib/slot.js")),
-    ("turns", include_str!("../../lib/turns.js")),
-    ("ports", include_str!("../../lib/ports.js")),
+    ("slot", include_str!("../../lib/transport/slot.js")),
+    ("time-slice", include_str!("../../lib/transport/time-slice.js")),
+    ("ports", include_str!("../../lib/transport/ports.js")),
     ("invocation", include_str!("../../lib/worker/invocation.js")),
-    ("records", include_str!("../../lib/lambda/records.js")),
-    ("attribute-values", include_str!("../../lib/lambda/attribute-values.js")),
+    ("records", include_str!("../../lib/events/records.js")),
+    ("attribute-values", include_str!("../../lib/events/attribute-values.js")),
 ];
 
 /// The source of one of the modules that workers run.

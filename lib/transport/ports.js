@@ -9,9 +9,9 @@
  */
 
 const { MessageChannel, MessagePort, receiveMessageOnPort } = require('node:worker_threads');
-const { CALLS_FIELD, PART_FIELDS } = require('./codec');
+const { CALLS_FIELD, PART_FIELDS } = require('../codec/codec');
 
-/** @typedef {import('./codec').Parts} Parts */
+/** @typedef {import('../codec/codec').Parts} Parts */
 
 /** Where in a frame its parts begin. */
 const PARTS = 4;

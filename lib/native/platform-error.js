@@ -8,7 +8,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { ParallelizerError } = require('./errors');
+const { ParallelizerError } = require('../errors');
 
 const CODE = 'ERR_PARALLELIZER_PLATFORM';
 const SUPPORTED = 'Linux (x64, arm64; glibc 2.17 or newer, or musl) and macOS (x64, arm64)';
@@ -41,7 +41,7 @@ function installed() {
 /** Whether this is a clone with the sources of the addon. */
 function isClone() {
   try {
-    return fs.existsSync(path.join(__dirname, '..', 'Cargo.toml'));
+    return fs.existsSync(path.join(__dirname, '..', '..', 'Cargo.toml'));
   } catch {
     return false;
   }

@@ -6,18 +6,18 @@
  * Cuts batches, gathers outcomes, and says which records an error is about. May not know how calls reach a worker.
  */
 
-const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('./options');
-const { abortError, closedError, optionError, skippedError, timeoutError } = require('./errors');
-const { assertMayNest } = require('./surroundings');
-const { WorkerPool } = require('./worker-pool');
+const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('../options/options');
+const { abortError, closedError, optionError, skippedError, timeoutError } = require('../errors');
+const { assertMayNest } = require('../host/nesting');
+const { WorkerPool } = require('../jobs/worker-pool');
 
 // Not needed to start workers, and loaded while they do.
-const abort = () => require('./abort');
-const progress = () => require('./report');
+const abort = () => require('../jobs/abort');
+const progress = () => require('../jobs/report');
 const split = () => require('./split');
 
-/** @typedef {Readonly<import('./options').PoolOptions>} PoolOptions */
-/** @typedef {Readonly<import('./options').RunOptions>} RunOptions */
+/** @typedef {Readonly<import('../options/options').PoolOptions>} PoolOptions */
+/** @typedef {Readonly<import('../options/options').RunOptions>} RunOptions */
 /** @typedef {{ responses: unknown[], failures: string[], errors: Error[] }} RunResult */
 /** @typedef {{ value: unknown } | { error: unknown, text: string }} Outcome what came of a sub-batch */
 /** @typedef {InstanceType<typeof WorkerPool>} Pool */
@@ -43,7 +43,7 @@ const split = () => require('./split');
  * Runs the records of an event of AWS Lambda: the worker makes of them, and of the context, what its function is given.
  * @typedef {(instance: unknown, id: unknown, records: unknown[], params: unknown, options: object, kind: EventKind) =>
  *   Run} RunEvent
- * @typedef {import('./worker/invocation').EventKind} EventKind
+ * @typedef {import('../worker/invocation').EventKind} EventKind
  */
 
 /** @type {RunEvent} */

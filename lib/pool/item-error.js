@@ -4,7 +4,7 @@
  * The error for an item that was not answered.
  */
 
-const { ParallelizerError, abortError, closedError, timeoutError } = require('./errors');
+const { ParallelizerError, abortError, closedError, timeoutError } = require('../errors');
 
 /**
  * Has an error say which item it is about, if it is ours and does not yet.
@@ -19,7 +19,7 @@ function aboutItem(error, index) {
 
 /**
  * @param {{ what: string, isList: boolean, signal: AbortSignal | null, timeoutMs: number }} call
- * @param {import('./worker-pool').Ending} ending
+ * @param {import('../jobs/worker-pool').Ending} ending
  * @param {() => unknown} explainFate
  * @param {number} index @param {number} [end] the one after the last that this is about
  * @returns {unknown}

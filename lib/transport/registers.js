@@ -11,7 +11,7 @@
  * May not know what is passed.
  */
 
-const { PART_FIELDS } = require('./codec');
+const { PART_FIELDS } = require('../codec/codec');
 
 /** Entries of a part before its value, which are the first words. */
 const PART_WORDS = PART_FIELDS - 1;
@@ -26,7 +26,7 @@ const LIST = 0;
 const SINGLE = 1;
 const NOTHING = 2;
 
-/** @typedef {import('./codec').Parts} Parts */
+/** @typedef {import('../codec/codec').Parts} Parts */
 
 /** @returns {Uint32Array} */
 function createRegisters() {

@@ -16,7 +16,7 @@
  */
 
 const { isProxy } = require('node:util').types;
-const { isPlain, isPlainWithin } = require('./plain');
+const { isPlain, isPlainWithin } = require('./json-safe');
 const { isTransfer } = require('./transfer');
 
 // Loaded at first need: this file is part of what starts in every worker.
@@ -42,7 +42,7 @@ const UNDEFINED = 3; // as many times `undefined`
 const ERROR_TREE = 4; // a thrown value, see error-codec.js
 const RECORDS = 5; // one value with lists of records, see record-codec.js
 const CLONE = 6; // one value that only structured clone can carry, see ports.js
-const TASK = 7; // no value: what calls with a certain tag run, see lib/tasks.js
+const TASK = 7; // no value: what calls with a certain tag run, see lib/jobs/task-registry.js
 const TEXT = 8; // one string
 const CARRYING = 9; // one value in V8's format, with the buffers that only structured clone can carry
 
@@ -353,7 +353,7 @@ function decodeValues(codec, value, calls, extras, clones) {
   } catch (cause) {
     if (!(cause instanceof RangeError && cause.message === STACK_IS_FULL)) throw cause;
     // What could be written with the stack that there was.
-    throw require('./errors').serializationError('the value', undefined, cause, 'nested too deeply to be read');
+    throw require('../errors').serializationError('the value', undefined, cause, 'nested too deeply to be read');
   }
   if (!Array.isArray(values) || values.length < calls) throw new TypeError(`a part that has not the values of ${calls} calls`);
   return values;
@@ -429,7 +429,7 @@ function unserializable(value, serialization, cause) {
   const found = findCulprit(value, serialization, '', new Set(), 0);
   const [path, culprit] = found ?? ['', value];
   const where = path.length <= MAX_PATH ? path : `${path.slice(0, MAX_PATH / 2)}…${path.slice(-MAX_PATH / 2)}`;
-  return require('./errors').serializationError(where === '' ? 'the value' : where, culprit, cause);
+  return require('../errors').serializationError(where === '' ? 'the value' : where, culprit, cause);
 }
 
 /** Characters of a path that are told. */

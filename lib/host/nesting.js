@@ -7,7 +7,7 @@
  * several). May not know how it got there.
  */
 
-const { optionError } = require('./errors');
+const { optionError } = require('../errors');
 
 /** Workers of workers are the most that makes sense. */
 const MAX_DEPTH = 2;

@@ -8,9 +8,9 @@
  * addon does.
  */
 
-const { version } = require('../package.json');
+const { version } = require('../../package.json');
 
-/** @typedef {typeof import('../native')} Native */
+/** @typedef {typeof import('../../native')} Native */
 
 /** @returns {{ addon: Native | null, failures: unknown[] }} `failures`: what each attempt threw */
 function attempt() {
@@ -20,23 +20,23 @@ function attempt() {
   // Of the two C libraries of Linux, the other one's addon fails to load: no need to find out which one this is.
   switch (`${process.platform}-${process.arch}`) {
     case 'linux-x64':
-      try { return found(require('../parallelizer.linux-x64-gnu.node')); } catch (error) { failures.push(error); }
-      try { return found(require('../parallelizer.linux-x64-musl.node')); } catch (error) { failures.push(error); }
+      try { return found(require('../../parallelizer.linux-x64-gnu.node')); } catch (error) { failures.push(error); }
+      try { return found(require('../../parallelizer.linux-x64-musl.node')); } catch (error) { failures.push(error); }
       try { return found(require('@parallelizer/node-linux-x64-gnu')); } catch (error) { failures.push(error); }
       try { return found(require('@parallelizer/node-linux-x64-musl')); } catch (error) { failures.push(error); }
       break;
     case 'linux-arm64':
-      try { return found(require('../parallelizer.linux-arm64-gnu.node')); } catch (error) { failures.push(error); }
-      try { return found(require('../parallelizer.linux-arm64-musl.node')); } catch (error) { failures.push(error); }
+      try { return found(require('../../parallelizer.linux-arm64-gnu.node')); } catch (error) { failures.push(error); }
+      try { return found(require('../../parallelizer.linux-arm64-musl.node')); } catch (error) { failures.push(error); }
       try { return found(require('@parallelizer/node-linux-arm64-gnu')); } catch (error) { failures.push(error); }
       try { return found(require('@parallelizer/node-linux-arm64-musl')); } catch (error) { failures.push(error); }
       break;
     case 'darwin-x64':
-      try { return found(require('../parallelizer.darwin-x64.node')); } catch (error) { failures.push(error); }
+      try { return found(require('../../parallelizer.darwin-x64.node')); } catch (error) { failures.push(error); }
       try { return found(require('@parallelizer/node-darwin-x64')); } catch (error) { failures.push(error); }
       break;
     case 'darwin-arm64':
-      try { return found(require('../parallelizer.darwin-arm64.node')); } catch (error) { failures.push(error); }
+      try { return found(require('../../parallelizer.darwin-arm64.node')); } catch (error) { failures.push(error); }
       try { return found(require('@parallelizer/node-darwin-arm64')); } catch (error) { failures.push(error); }
       break;
   }
@@ -46,10 +46,10 @@ function attempt() {
 /** @returns {Native} */
 function load() {
   const { addon, failures } = attempt();
-  if (addon === null) throw require('./no-native').noNativeError(failures);
+  if (addon === null) throw require('./platform-error').noNativeError(failures);
   // Half of what workers run is in the addon, the other half of the conversation is here.
   const other = addon.version?.() ?? 'another version';
-  if (other !== version) throw require('./no-native').otherVersionError(other, version);
+  if (other !== version) throw require('./platform-error').otherVersionError(other, version);
   return addon;
 }
 

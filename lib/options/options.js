@@ -8,8 +8,8 @@
  * May not know workers, queues or what the options do. `undefined` always stands for "not given".
  */
 
-const { hasManyEnvironments, onLambda, usableCpus } = require('./cpus');
-const { optionError } = require('./errors');
+const { hasManyEnvironments, onLambda, usableCpus } = require('../host/cpus');
+const { optionError } = require('../errors');
 const {
   abortSignal, accessing, boolean, callback, duration, environment, execArguments, functionName, integer, isList,
   isObject, limits, milliseconds, modulePath, nullable, oneOf, reader, transferables,

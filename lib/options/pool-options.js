@@ -8,8 +8,8 @@
  * "not given".
  */
 
-const { usableCpus } = require('./cpus');
-const { optionError } = require('./errors');
+const { usableCpus } = require('../host/cpus');
+const { optionError } = require('../errors');
 const {
   abortSignal, callback, duration, integer, isObject, listOf, milliseconds, nullable, oneOf, reader, transferables,
 } = require('./option-checks');

@@ -7,17 +7,17 @@
  * them may fail as well and would then be the first.
  */
 
-const { onAbort } = require('./abort');
+const { onAbort } = require('../jobs/abort');
 const { aboutItem, itemError } = require('./item-error');
-const { report } = require('./report');
+const { report } = require('../jobs/report');
 
-/** @typedef {InstanceType<typeof import('./worker-pool').WorkerPool>} WorkerPool */
+/** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 
 /**
  * @typedef {object} MapRequest
  * @property {string} what what the caller called, for errors
  * @property {boolean} isList whether the caller knows of items
- * @property {import('./tasks').Task} task
+ * @property {import('../jobs/task-registry').Task} task
  * @property {boolean} spreadArguments whether each item is a list of arguments
  * @property {readonly unknown[]} items a list of our own
  * @property {number} timeoutMs
@@ -27,7 +27,7 @@ const { report } = require('./report');
 /**
  * @param {WorkerPool} pool
  * @param {MapRequest} request
- * @param {Readonly<import('./pool-options').MapOptions>} options
+ * @param {Readonly<import('../options/pool-options').MapOptions>} options
  * @returns {Promise<any[]>} throws when it is not accepted
  */
 function startMap(pool, request, { chunkSize, signal, transferList, onProgress, collect }) {

@@ -11,7 +11,7 @@
 const { AsyncResource, executionAsyncId } = require('node:async_hooks');
 const { aboutItem, itemError } = require('./item-error');
 
-/** @typedef {InstanceType<typeof import('./worker-pool').WorkerPool>} WorkerPool */
+/** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 
 /** @typedef {(outcome: any) => void} Settle */
 
@@ -20,7 +20,7 @@ const { aboutItem, itemError } = require('./item-error');
  * @typedef {object} CallKind
  * @property {string} what what the caller called, for errors
  * @property {boolean} isList whether the caller knows of items
- * @property {import('./tasks').Task} task
+ * @property {import('../jobs/task-registry').Task} task
  * @property {boolean} spreadArguments
  * @property {number} timeoutMs
  * @property {number} retries
@@ -112,7 +112,7 @@ function isSameKind(one, two) {
 
 /**
  * @param {Batch} batch
- * @returns {import('./worker-pool').Job}
+ * @returns {import('../jobs/worker-pool').Job}
  */
 function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
   /** One slow call must not keep what belongs to the others. @param {number} call */

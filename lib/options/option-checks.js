@@ -9,7 +9,7 @@
 
 const path = require('node:path');
 const { fileURLToPath } = require('node:url');
-const { optionError } = require('./errors');
+const { optionError } = require('../errors');
 
 /** Node fires longer timers at once. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;

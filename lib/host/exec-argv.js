@@ -166,7 +166,7 @@ function inheritedEnv(env = process.env) {
 
 /**
  * What a worker thread gets as `resourceLimits`, as flags of a process. (There is none for `codeRangeSizeMb`.)
- * @param {Readonly<import('./option-checks').ResourceLimits> | null | undefined} resourceLimits
+ * @param {Readonly<import('../options/option-checks').ResourceLimits> | null | undefined} resourceLimits
  * @returns {string[]}
  */
 function resourceLimitFlags(resourceLimits) {

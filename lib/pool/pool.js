@@ -10,17 +10,17 @@
 const { AsyncResource } = require('node:async_hooks');
 const { AsyncResult } = require('./async-result');
 const { CallQueue } = require('./call-queue');
-const { closedError, optionError } = require('./errors');
+const { closedError, optionError } = require('../errors');
 const { ItemStream, iteratorOf } = require('./item-stream');
 const { startMap } = require('./map-job');
-const { PARALLELIZER_INLINE } = require('./options');
+const { PARALLELIZER_INLINE } = require('../options/options');
 const {
   applyAsyncOptions, applyOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
-} = require('./pool-options');
-const { assertMayStart } = require('./surroundings');
-const { WorkerPool } = require('./worker-pool');
+} = require('../options/pool-options');
+const { assertMayStart } = require('../host/nesting');
+const { WorkerPool } = require('../jobs/worker-pool');
 
-/** @typedef {import('./tasks').Task} Task */
+/** @typedef {import('../jobs/task-registry').Task} Task */
 /** @typedef {import('./call-queue').CallKind} CallKind */
 
 class Pool {
@@ -144,7 +144,7 @@ class Pool {
 
   /**
    * @param {string} what @param {unknown} task @param {unknown} args
-   * @param {Readonly<import('./pool-options').ApplyOptions>} options
+   * @param {Readonly<import('../options/pool-options').ApplyOptions>} options
    * @returns {Promise<any>}
    */
   #apply(what, task, args, options) {
@@ -174,7 +174,7 @@ class Pool {
 
   /**
    * @param {string} what @param {Task} task @param {boolean} isSpread
-   * @param {Readonly<import('./pool-options').ApplyOptions>} options
+   * @param {Readonly<import('../options/pool-options').ApplyOptions>} options
    * @returns {CallKind}
    */
   #kindOf(what, task, isSpread, options) {
@@ -192,7 +192,7 @@ class Pool {
   /**
    * What all calls have in common.
    * @param {string} what @param {Task} task @param {boolean} spreadArguments
-   * @param {Readonly<import('./pool-options').CallOptions>} options
+   * @param {Readonly<import('../options/pool-options').CallOptions>} options
    */
   #request(what, task, spreadArguments, { timeoutMs, retries }) {
     const { timeoutMs: poolTimeout, retries: poolRetries } = this.#settings;
@@ -201,7 +201,7 @@ class Pool {
 
   /**
    * @param {string} what @param {unknown} task @param {readonly unknown[]} items @param {boolean} spreadArguments
-   * @param {Readonly<import('./pool-options').MapOptions>} options
+   * @param {Readonly<import('../options/pool-options').MapOptions>} options
    */
   #map(what, task, items, spreadArguments, options) {
     const found = this.#pool.taskOf(task);
@@ -263,7 +263,7 @@ const keepResolve = (/** @type {(value: any) => void} */ resolve) => {
 
 /**
  * @param {Promise<any>} promise
- * @param {Readonly<import('./pool-options').Callbacks>} callbacks
+ * @param {Readonly<import('../options/pool-options').Callbacks>} callbacks
  */
 function resultOf(promise, { callback, errorCallback }) {
   return new AsyncResult(promise, callback, errorCallback);

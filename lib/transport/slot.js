@@ -11,7 +11,7 @@
  * May not know what a frame is for.
  */
 
-const { LATIN1, PART_FIELDS } = require('./codec');
+const { LATIN1, PART_FIELDS } = require('../codec/codec');
 
 /** Words of one direction: whether its receiver polls, the state, the place, the frame's numbers, and the text. */
 const POLLS = 0;
@@ -31,7 +31,7 @@ const MOST = (TO_PARENT - TO_WORKER - TEXT) * 4;
 const LENGTH_BITS = 12;
 const LENGTH_MASK = (1 << LENGTH_BITS) - 1;
 
-/** @typedef {import('./codec').Parts} Parts */
+/** @typedef {import('../codec/codec').Parts} Parts */
 /** @typedef {[kind: number, id: number, seq: number, aux: number, parts: Parts]} Frame */
 
 class Slot {

@@ -30,7 +30,7 @@
  */
 
 const { isProxy } = require('node:util').types;
-const { isBare, isFirst } = require('./plain');
+const { isBare, isFirst } = require('./json-safe');
 
 /** A list with more elements than this holds values, not lists. */
 const MOST_ARGUMENTS = 16;

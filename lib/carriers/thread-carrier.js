@@ -12,18 +12,18 @@
 
 const { inspect } = require('node:util');
 const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('node:worker_threads');
-const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS, SENT_WORD } = require('./frames');
-const { PART_FIELDS, BYTES } = require('./codec');
-const { suspendHeapFlags } = require('./heap-flags');
-const { isLong, partsOf, post, wrapClone, unwrapClone } = require('./ports');
+const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS, SENT_WORD } = require('../transport/frames');
+const { PART_FIELDS, BYTES } = require('../codec/codec');
+const { suspendHeapFlags } = require('../host/heap-flags');
+const { isLong, partsOf, post, wrapClone, unwrapClone } = require('../transport/ports');
 const { ScriptCarrier } = require('./script-carrier');
-const { Slot } = require('./slot');
-const { Turns } = require('./turns');
+const { Slot } = require('../transport/slot');
+const { Turns } = require('../transport/time-slice');
 
 /** What runs in a thread, as the addon names it. */
 const MODULES = [
   'worker', 'thread', 'spin', 'ports', 'tasks', 'v8-codec', 'record-codec', 'error-codec', 'errors', 'invocation', 'records',
-  'attribute-values', 'slot', 'turns',
+  'attribute-values', 'slot', 'time-slice',
 ];
 
 /** What a thread is told to evaluate. Constant: no code is made of paths or data. */
@@ -61,9 +61,9 @@ class ThreadCarrier extends ScriptCarrier {
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
-   * @param {Readonly<import('./options').WorkerOptions>} options
-   * @param {import('./worker/serve').Init} init
-   * @param {() => import('./codec').Parts} initParts
+   * @param {Readonly<import('../options/options').WorkerOptions>} options
+   * @param {import('../worker/serve').Init} init
+   * @param {() => import('../codec/codec').Parts} initParts
    * @param {import('node:worker_threads').ResourceLimits} resourceLimits
    * @param {(name: string) => string} workerModule
    */
@@ -120,7 +120,7 @@ class ThreadCarrier extends ScriptCarrier {
     return page;
   }
 
-  /** @override @param {number} _id @param {Thread} worker @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
+  /** @override @param {number} _id @param {Thread} worker @param {number} frame @param {number} seq @param {import('../codec/codec').Parts} parts */
   deliver(_id, worker, frame, seq, parts) {
     const { page, slot } = worker;
     if (slot.send(CALLS, frame, seq, 0, parts, worker.posted)) return;
@@ -141,7 +141,7 @@ class ThreadCarrier extends ScriptCarrier {
     this.#post(worker, STOP, 0, 0, []);
   }
 
-  /** @param {Thread} worker @param {number} kind @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
+  /** @param {Thread} worker @param {number} kind @param {number} frame @param {number} seq @param {import('../codec/codec').Parts} parts */
   #post(worker, kind, frame, seq, parts) {
     post(worker.port, kind, frame, seq, 0, parts);
     worker.posted = (worker.posted + 1) >>> 0;

@@ -13,21 +13,21 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const {
   ERROR_TREE, FAILED, LATIN1, SKIPPED, WATCHED, decodeValues, encodeValues, isLong, loadAll, pushClone, pushRecordsInSteps, sizeOf,
   valuesOf,
-} = require('./codec');
-const { spareableCpus, workerHeapMegabytes } = require('./cpus');
+} = require('../codec/codec');
+const { spareableCpus, workerHeapMegabytes } = require('../host/cpus');
 const {
   ParallelizerError, closedError, moduleError, protocolError, queueFullError, serializationError, spawnFailedError,
   workerExited,
-} = require('./errors');
-const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('./exec-argv');
-const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('./options');
-const { ARGUMENT_WORD, createRegisters, longAt, passParts } = require('./registers');
-const { surroundings } = require('./surroundings');
+} = require('../errors');
+const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('../host/exec-argv');
+const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
+const { ARGUMENT_WORD, createRegisters, longAt, passParts } = require('../transport/registers');
+const { surroundings } = require('../host/nesting');
 
 // Not needed to start workers, and loaded while they do.
-const errorCodec = () => require('./error-codec');
+const errorCodec = () => require('../codec/error-codec');
 const printing = () => require('./print');
-const tasks = () => require('./tasks');
+const tasks = () => require('./task-registry');
 
 /**
  * What a worker is told to evaluate. Constant: no code is made of paths or data. The path of the addon is its argument.
@@ -75,7 +75,7 @@ const CHEAP = 256;
  * @property {readonly unknown[]} [initArgs]
  */
 
-/** @typedef {import('./options').WorkerOptions & OwnOptions} OptionsOfPool */
+/** @typedef {import('../options/options').WorkerOptions & OwnOptions} OptionsOfPool */
 
 /** @typedef {'aborted' | 'timedOut' | 'closed' | 'skipped' | 'exited' | 'bootFailed'} Ending */
 
@@ -114,7 +114,7 @@ const CHEAP = 256;
  * @property {Uint32Array | null} [keys] the key of each call, numbered in the order of their first call
  * @property {boolean} [stopKeyOnError]
  * @property {boolean} [spread] one call to each worker, also to those that are still starting
- * @property {import('./tasks').Task | null} [task] what its calls run, where that is not the same for all of the pool
+ * @property {import('./task-registry').Task | null} [task] what its calls run, where that is not the same for all of the pool
  * @property {boolean} [spreadArguments] whether an argument is a list of them
  * @property {number} [chunkSize] calls per frame; 0: as many as measurement says
  * @property {boolean} [unbounded] whether `maxQueue` is not for it
@@ -132,7 +132,7 @@ const CHEAP = 256;
  * @property {number} frame
  * @property {unknown} value
  * @property {number} tag
- * @property {import('./codec').Parts} [parts]
+ * @property {import('../codec/codec').Parts} [parts]
  * @property {Generator<void, boolean>} [steps]
  */
 
@@ -157,11 +157,11 @@ class WorkerPool {
   #cutOff = new Map();
   /** @type {Map<number, string>} The end of what workers printed as errors through here. */
   #lastWords = new Map();
-  /** @type {InstanceType<typeof import('./tasks').TaskRegistry> | null} Made for the first task. */
+  /** @type {InstanceType<typeof import('./task-registry').TaskRegistry> | null} Made for the first task. */
   #tasks = null;
   /** @type {Long[]} What is being encoded in steps. */
   #long = [];
-  /** @type {Map<number, import('./codec').Parts | null>} What has been, by frame; `null`: it has to be done at once. */
+  /** @type {Map<number, import('../codec/codec').Parts | null>} What has been, by frame; `null`: it has to be done at once. */
   #made = new Map();
   /** @type {(() => void)[]} */
   #beforeFlush = [];
@@ -249,7 +249,7 @@ class WorkerPool {
 
   /**
    * How many calls of a task a worker gets at once, by what is known of their cost and size.
-   * @param {import('./tasks').Task} task
+   * @param {import('./task-registry').Task} task
    * @returns {number}
    */
   callsPerFrame({ id, bytes }) {
@@ -300,16 +300,16 @@ class WorkerPool {
     };
     const initParts = this.#initParts.bind(this);
     if (options.type === PARALLELIZER_INLINE) {
-      return new (require('./inline-carrier').InlineCarrier)(side, initOf(options), initParts);
+      return new (require('../carriers/inline-carrier').InlineCarrier)(side, initOf(options), initParts);
     }
     if (options.type !== PARALLELIZER_THREADS) return null;
-    const { ThreadCarrier } = require('./thread-carrier');
+    const { ThreadCarrier } = require('../carriers/thread-carrier');
     return new ThreadCarrier(side, options, initOf(options), initParts, heapLimits(options), native().workerModule);
   }
 
   /** What workers are handed when they start: the arguments of the initializer. */
   #initParts() {
-    /** @type {import('./codec').Parts} */
+    /** @type {import('../codec/codec').Parts} */
     const parts = [];
     const { initializer, initArgs, serialization } = this.#options;
     if (initializer === null) return parts;
@@ -328,7 +328,7 @@ class WorkerPool {
     if (job.transferList === null || clones === undefined) return;
     const left = new Set(job.transferList);
     for (let call = 0; call < job.calls; call++) {
-      /** @type {import('./codec').Parts} */
+      /** @type {import('../codec/codec').Parts} */
       const parts = [];
       const failed = (/** @type {Error} */ error) => this.#moved.set(`${id} ${call}`, error);
       const value = job.argument(call);
@@ -386,7 +386,7 @@ class WorkerPool {
     return promise;
   }
 
-  /** @returns {import('../index').Stats} */
+  /** @returns {import('../../index').Stats} */
   stats() {
     const stats = JSON.parse(this.#native.stats());
     if (this.#carrier === null) return stats;
@@ -468,7 +468,7 @@ class WorkerPool {
 
   /**
    * `#answered`, as the native side tells it.
-   * @param {string | Buffer} value @param {import('./codec').Parts | null} extras
+   * @param {string | Buffer} value @param {import('../codec/codec').Parts | null} extras
    */
   #passAnswered(value, extras) {
     const registers = this.#registers;
@@ -482,7 +482,7 @@ class WorkerPool {
    * Encodes calls, or the first of them: as many as fit into a frame.
    * @param {number} worker @param {number} id @param {number} start @param {number} end
    * @param {number} frame @param {number} before how many calls it has already
-   * @returns {import('./codec').Parts | null} `null`: the first of them takes long; if the frame has no others, it is put
+   * @returns {import('../codec/codec').Parts | null} `null`: the first of them takes long; if the frame has no others, it is put
    *   off until `#encodeInSteps` has made it
    */
   #encode(worker, id, start, end, frame, before) {
@@ -496,7 +496,7 @@ class WorkerPool {
       if (before === 0) this.#encodeInSteps({ worker, frame, value: firstValue, tag: tag | WATCHED });
       return null;
     }
-    /** @type {import('./codec').Parts} */
+    /** @type {import('../codec/codec').Parts} */
     const parts = [];
     if (job.task) this.#tasks?.teach(worker, job.task, parts);
     const failed = (/** @type {number} */ call, /** @type {Error} */ error) => {
@@ -566,7 +566,7 @@ class WorkerPool {
   #encodeOn() {
     const [long] = this.#long;
     const { worker, frame, value, tag } = long;
-    /** @type {import('./codec').Parts} */
+    /** @type {import('../codec/codec').Parts} */
     const parts = (long.parts ??= []);
     const steps = (long.steps ??= pushRecordsInSteps(value, parts, tag));
     let isDone = !this.#native.isDeferred(worker, frame);
@@ -590,7 +590,7 @@ class WorkerPool {
   /**
    * @param {number} id @param {number} first @param {number} count @param {number} offset where in the part
    * @param {number} flags @param {number} codec @param {number} _tag @param {string | Buffer} value
-   * @param {import('./codec').Parts | null} extras
+   * @param {import('../codec/codec').Parts | null} extras
    */
   #answered(id, first, count, offset, flags, codec, _tag, value, extras) {
     if ((flags & FAILED) !== 0) {
@@ -680,7 +680,7 @@ class WorkerPool {
     return error;
   }
 
-  /** @param {number} id @param {import('./codec').Parts} parts @param {number} [worker] */
+  /** @param {number} id @param {import('../codec/codec').Parts} parts @param {number} [worker] */
   #output(id, parts, worker) {
     const message = printedBy(parts);
     if (message === null) return;
@@ -745,7 +745,7 @@ function keepLatest(map, key, value) {
 
 /**
  * What a worker has to print, see print.js.
- * @param {import('./codec').Parts} parts
+ * @param {import('../codec/codec').Parts} parts
  * @returns {[level: string, text: string, form?: import('./print').Form] | null} `null`: it is nothing that this library
  *   has sent
  */
@@ -799,7 +799,7 @@ function loadRest() {
 
 /** The addon; a thread that only asks where it runs must not load it. */
 function native() {
-  return require('./native');
+  return require('../native/native');
 }
 
 /**
@@ -841,7 +841,7 @@ function heapLimits(options) {
 /**
  * What a worker is told first.
  * @param {Readonly<Required<OptionsOfPool>>} options
- * @returns {import('./worker/serve').Init}
+ * @returns {import('../worker/serve').Init}
  */
 function initOf(options) {
   const { depth, ancestry } = surroundings();

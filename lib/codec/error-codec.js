@@ -345,7 +345,7 @@ function newError({ builtIn, className, properties }) {
   /** @type {unknown[]} */
   let args = [];
   if (builtIn === OWN_CLASS && text('code').startsWith('ERR_PARALLELIZER_')) {
-    Base = require('./errors').ParallelizerError;
+    Base = require('../errors').ParallelizerError;
     args = [text('code'), text('message')];
   } else if (builtIn === 'DOMException') {
     // Its getters on the prototype show what the constructor was given, and nothing else.

@@ -6,9 +6,9 @@
  * May not know what it is the result of.
  */
 
-const { notReadyError, optionError } = require('./errors');
-const { timeoutArgument } = require('./pool-options');
-const { report } = require('./report');
+const { notReadyError, optionError } = require('../errors');
+const { timeoutArgument } = require('../options/pool-options');
+const { report } = require('../jobs/report');
 
 /** @template T */
 class AsyncResult {

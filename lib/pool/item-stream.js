@@ -16,11 +16,11 @@
  */
 
 const { AsyncResource } = require('node:async_hooks');
-const { onAbort } = require('./abort');
-const { abortError } = require('./errors');
-const { report } = require('./report');
+const { onAbort } = require('../jobs/abort');
+const { abortError } = require('../errors');
+const { report } = require('../jobs/report');
 
-/** @typedef {InstanceType<typeof import('./worker-pool').WorkerPool>} WorkerPool */
+/** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 /** @typedef {{ value: unknown } | { error: unknown }} Outcome */
 /** @typedef {{ resolve: (result: IteratorResult<any>) => void, reject: (error: unknown) => void }} Waiter */
 
@@ -77,7 +77,7 @@ class ItemStream {
    * @param {boolean} options.isAsync whether reading it has to be waited for
    * @param {boolean} options.isOrdered
    * @param {boolean} options.collect
-   * @param {import('./pool-options').StreamOptions['onProgress']} options.onProgress
+   * @param {import('../options/pool-options').StreamOptions['onProgress']} options.onProgress
    * @param {{ workers: number, concurrency: number }} options.settings
    * @param {(stream: ItemStream) => void} options.onReleased the source is read and its items are done, or dropped
    */

@@ -7,12 +7,12 @@
  * May not know what a call is for. A subclass knows how its kind of worker is started, reached and ended.
  */
 
-const { PART_FIELDS, CALLS_FIELD, SKIPPED, sizeOf } = require('./codec');
-const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD, SPIN_WORD } = require('./frames');
+const { PART_FIELDS, CALLS_FIELD, SKIPPED, sizeOf } = require('../codec/codec');
+const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD, SPIN_WORD } = require('../transport/frames');
 
-const { ARGUMENT_WORD, FORM_WORD, LIST, NOTHING, SINGLE, longAt } = require('./registers');
+const { ARGUMENT_WORD, FORM_WORD, LIST, NOTHING, SINGLE, longAt } = require('../transport/registers');
 
-/** @typedef {import('./codec').Parts} Parts */
+/** @typedef {import('../codec/codec').Parts} Parts */
 
 /**
  * What a carrier needs of its pool.

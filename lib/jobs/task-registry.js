@@ -13,9 +13,9 @@
 const path = require('node:path');
 const { types } = require('node:util');
 const vm = require('node:vm');
-const { SPREAD, TASK, TASK_SHIFT, pushText } = require('./codec');
-const { optionError } = require('./errors');
-const { functionName, modulePath } = require('./option-checks');
+const { SPREAD, TASK, TASK_SHIFT, pushText } = require('../codec/codec');
+const { optionError } = require('../errors');
+const { functionName, modulePath } = require('../options/option-checks');
 
 /** Tasks that one worker keeps. */
 const MAX_KEPT = 256;
@@ -97,7 +97,7 @@ class TaskRegistry {
 
   /**
    * Has a worker told of a task, unless it knows it.
-   * @param {number} worker @param {Task} task @param {import('./codec').Parts} parts
+   * @param {number} worker @param {Task} task @param {import('../codec/codec').Parts} parts
    */
   teach(worker, task, parts) {
     let kept = this.#kept.get(worker);

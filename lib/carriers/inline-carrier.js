@@ -10,13 +10,13 @@
 
 const { createRequire } = require('node:module');
 const path = require('node:path');
-const { flattenError } = require('./error-codec');
-const { PAGE_WORDS } = require('./frames');
-const { wrapClone, unwrapClone } = require('./ports');
+const { flattenError } = require('../codec/error-codec');
+const { PAGE_WORDS } = require('../transport/frames');
+const { wrapClone, unwrapClone } = require('../transport/ports');
 const { ScriptCarrier } = require('./script-carrier');
-const { createMainLogger } = require('./worker/output');
-const { Runner } = require('./worker/runner');
-const { prepare } = require('./worker/serve');
+const { createMainLogger } = require('../worker/output');
+const { Runner } = require('../worker/runner');
+const { prepare } = require('../worker/serve');
 
 /**
  * @typedef {object} Inline
@@ -33,8 +33,8 @@ class InlineCarrier extends ScriptCarrier {
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
-   * @param {import('./worker/serve').Init} init
-   * @param {() => import('./codec').Parts} initParts
+   * @param {import('../worker/serve').Init} init
+   * @param {() => import('../codec/codec').Parts} initParts
    */
   constructor(pool, init, initParts) {
     super(pool);
@@ -90,7 +90,7 @@ class InlineCarrier extends ScriptCarrier {
     for (const act of worker.early.splice(0)) act(worker.runner);
   }
 
-  /** @override @param {number} _id @param {Inline} worker @param {number} frame @param {number} seq @param {import('./codec').Parts} parts */
+  /** @override @param {number} _id @param {Inline} worker @param {number} frame @param {number} seq @param {import('../codec/codec').Parts} parts */
   deliver(_id, worker, frame, seq, parts) {
     // User code is not entered from within the scheduler.
     setImmediate(() => {
