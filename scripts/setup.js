@@ -51,7 +51,7 @@ if (installed < Math.max(changed('package.json'), changed('package-lock.json')))
 const addons = fs.readdirSync(root).filter((name) => name.endsWith('.node'));
 const built = Math.min(changed('native.d.ts'), ...addons.map(changed));
 const sources = Math.max(
-  ...['Cargo.toml', 'Cargo.lock', 'build.rs'].map(changed),
+  ...['Cargo.toml', 'Cargo.lock', 'build.rs', 'scripts/bundle-worker.js'].map(changed),
   newestIn('src'),
   // What workers run is compiled in.
   newestIn('lib'),

@@ -19,19 +19,7 @@ const { isLong, partsOf, post, wrapClone, unwrapClone } = require('../transport/
 const { ScriptCarrier } = require('./script-carrier');
 const { Slot } = require('../transport/slot');
 const { Turns } = require('../transport/time-slice');
-
-/** What runs in a thread, as the addon names it. */
-const MODULES = [
-  'worker', 'thread', 'spin', 'ports', 'tasks', 'v8-codec', 'record-codec', 'error-codec', 'errors', 'invocation', 'records',
-  'attribute-values', 'slot', 'time-slice',
-];
-
-/** What a thread is told to evaluate. Constant: no code is made of paths or data. */
-const BOOT_SCRIPT = `{
-const { sources } = require('node:worker_threads').workerData;
-const loader = require('node:vm').runInThisContext(sources.worker, { filename: 'parallelizer:worker' });
-loader((name) => sources[name], require)('./thread').bootThread(require, (url) => import(url));
-}`;
+const { THREAD_SCRIPT } = require('../worker/boot-script');
 
 /** Characters of a thread's stderr that are kept for its error. */
 const STDERR_TAIL = 4096;
@@ -53,7 +41,7 @@ class ThreadCarrier extends ScriptCarrier {
   #options;
   #init;
   #initParts;
-  #workerModule;
+  #chunks;
   /** @type {InstanceType<typeof Turns<{ id: number, worker: Thread, frame: any[] }>>} What has come, of all threads. */
   #turns = new Turns(({ id, worker, frame }) => {
     this.#receivePosted(id, worker, frame);
@@ -65,14 +53,14 @@ class ThreadCarrier extends ScriptCarrier {
    * @param {import('../worker/serve').Init} init
    * @param {() => import('../codec/codec').Parts} initParts
    * @param {import('node:worker_threads').ResourceLimits} resourceLimits
-   * @param {(name: string) => string} workerModule
+   * @param {{ workerChunkNames(): string[], workerChunk(name: string): string }} native
    */
-  constructor(pool, options, init, initParts, resourceLimits, workerModule) {
+  constructor(pool, options, init, initParts, resourceLimits, native) {
     super(pool);
     this.#options = { ...options, resourceLimits };
     this.#init = init;
     this.#initParts = initParts;
-    this.#workerModule = workerModule;
+    this.#chunks = Object.fromEntries(native.workerChunkNames().map((name) => [name, native.workerChunk(name)]));
   }
 
   /** @override @param {number} id */
@@ -80,16 +68,13 @@ class ThreadCarrier extends ScriptCarrier {
     const { env, execArgv, resourceLimits, stdio } = this.#options;
     const { port1: port, port2 } = new MessageChannel();
     const page = new Uint32Array(new SharedArrayBuffer(PAGE_WORDS * Uint32Array.BYTES_PER_ELEMENT));
-    /** @type {Record<string, string>} */
-    const sources = {};
-    for (const name of MODULES) sources[name] = this.#workerModule(name);
     const initParts = this.#initParts();
     const hasHeap = resourceLimits.maxOldGenerationSizeMb === undefined ? () => {} : suspendHeapFlags();
     let thread;
     try {
-      thread = new Worker(BOOT_SCRIPT, {
+      thread = new Worker(THREAD_SCRIPT, {
         eval: true,
-        workerData: { sources, init: this.#init, initParts, port: port2, page },
+        workerData: { chunks: this.#chunks, init: this.#init, initParts, port: port2, page },
         transferList: [port2, ...portsAmong(initParts)],
         resourceLimits,
         ...(env === null ? {} : { env }),

@@ -22,22 +22,13 @@ const {
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('../host/exec-argv');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
 const { ARGUMENT_WORD, createRegisters, longAt, passParts } = require('../transport/registers');
+const { PROCESS_SCRIPT } = require('../worker/boot-script');
 const { surroundings } = require('../host/nesting');
 
 // Not needed to start workers, and loaded while they do.
 const errorCodec = () => require('../codec/error-codec');
 const printing = () => require('./print');
 const tasks = () => require('./task-registry');
-
-/**
- * What a worker is told to evaluate. Constant: no code is made of paths or data. The path of the addon is its argument.
- */
-const BOOT_SCRIPT = `{
-process.dlopen(module, process.argv[1]);
-const native = module.exports;
-const loader = require('node:vm').runInThisContext(native.workerModule('worker'), { filename: 'parallelizer:worker' });
-loader(native.workerModule, require)('./bootstrap').boot(native, require, (url) => import(url));
-}`;
 
 /** What the native side counts to. */
 const MAX_COUNT = 2 ** 32 - 1;
@@ -304,7 +295,7 @@ class WorkerPool {
     }
     if (options.type !== PARALLELIZER_THREADS) return null;
     const { ThreadCarrier } = require('../carriers/thread-carrier');
-    return new ThreadCarrier(side, options, initOf(options), initParts, heapLimits(options), native().workerModule);
+    return new ThreadCarrier(side, options, initOf(options), initParts, heapLimits(options), native());
   }
 
   /** What workers are handed when they start: the arguments of the initializer. */
@@ -913,7 +904,7 @@ function processConfig(options) {
   const execArgv = options.execArgv ?? inheritedExecArgv();
   return {
     program: process.execPath,
-    args: [...execArgv, ...flags, '--input-type=commonjs', '-e', BOOT_SCRIPT, native().addonPath()],
+    args: [...execArgv, ...flags, '--input-type=commonjs', '-e', PROCESS_SCRIPT, native().addonPath()],
     env: Object.keys(env).map((name) => `${name}=${env[name]}`),
     stdio: options.stdio,
     init: JSON.stringify(initOf(options)),

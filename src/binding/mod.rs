@@ -14,7 +14,7 @@ mod script_carrier;
 mod script_page;
 mod spin;
 mod worker;
-mod worker_modules;
+mod worker_script;
 
 use napi::Result;
 use napi_derive::napi;

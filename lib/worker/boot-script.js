@@ -1,0 +1,44 @@
+'use strict';
+
+/**
+ * What a worker is told to evaluate when it starts: how it finds the chunks of `scripts/bundle-worker.js`, and which one
+ * comes first. All of it is constant: no code is made of paths or data.
+ *
+ * Runs in the parent. Texts, not functions: a user's bundler or coverage tool would rewrite those.
+ */
+
+/**
+ * Evaluates to a `require` for chunks: `(textOf, nodeRequire) => require`. A chunk is `parallelizer:NAME`, and a module of
+ * one `parallelizer:NAME/MODULE`; anything else is Node's.
+ */
+const REQUIRE = `(textOf, nodeRequire) => {
+  const { runInThisContext } = nodeRequire('node:vm');
+  const chunks = new Map();
+  return function require(id) {
+    if (!id.startsWith('parallelizer:')) return nodeRequire(id);
+    const [, name, inner] = /^parallelizer:([^/]*)\\/?(.*)$/.exec(id);
+    let chunk = chunks.get(name);
+    if (chunk === undefined) {
+      chunks.set(name, (chunk = { exports: {} }));
+      runInThisContext(textOf(name), { filename: 'parallelizer:' + name })(require, chunk);
+    }
+    return inner === '' ? chunk.exports : chunk.exports[inner];
+  };
+}`;
+
+/** For processes, after `node -e`; the path of the addon is their argument. */
+const PROCESS_SCRIPT = `{
+process.dlopen(module, process.argv[1]);
+const native = module.exports;
+const load = (${REQUIRE})(native.workerChunk, require);
+load('parallelizer:core').boot(native, require, (url) => import(url));
+}`;
+
+/** For threads; the texts of all chunks are in `workerData`. */
+const THREAD_SCRIPT = `{
+const { chunks } = require('node:worker_threads').workerData;
+const load = (${REQUIRE})((name) => chunks[name], require);
+load('parallelizer:thread').bootThread(require, (url) => import(url));
+}`;
+
+module.exports = { PROCESS_SCRIPT, THREAD_SCRIPT };
