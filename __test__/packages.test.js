@@ -38,11 +38,13 @@ describe('packed and installed', { timeout: 300_000 }, () => {
   };
   const platformFolder = (folder) => path.join(folder, 'node_modules', packages[1].name);
   test('the root package has what can be loaded, its types, and nothing else', () => {
-    const { exports } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
+    const published = path.join(project, 'node_modules/@parallelizer/node');
+    const { exports } = JSON.parse(fs.readFileSync(path.join(published, 'package.json'), 'utf8'));
     const entries = Object.values(exports).filter((entry) => typeof entry === 'object');
     const { metafile } = buildSync({
-      absWorkingDir: root,
+      absWorkingDir: published,
       entryPoints: entries.map((entry) => entry.default),
+      external: ['@parallelizer/*'],
       bundle: true,
       platform: 'node',
       loader: { '.node': 'copy' },

@@ -8,7 +8,7 @@
  * `--addons`: where `*.node` are (default: `dist/addons`); `--out`: where the tarballs go (default: `dist`);
  * `--all`: fail unless there is an addon for every target of package.json. The working tree stays as it is: the root
  * package is put together in a directory of its own, since the published package.json depends on the platform packages,
- * which a clone cannot.
+ * which a clone cannot, and its JavaScript is bundled into few files (`bundle-package.js`).
  */
 
 const { execFileSync } = require('node:child_process');
@@ -18,6 +18,8 @@ const path = require('node:path');
 const { parseArgs } = require('node:util');
 
 const { NapiCli } = require('@napi-rs/cli');
+
+const { bundlePackage } = require('./bundle-package');
 
 const root = path.join(__dirname, '..');
 
@@ -60,9 +62,11 @@ async function pack({ addons, out }) {
 
     const rootFolder = path.join(stage, 'root');
     for (const { path: file } of only(npm('pack', root, '--dry-run')).files) {
+      if (file.endsWith('.js')) continue;
       fs.mkdirSync(path.dirname(path.join(rootFolder, file)), { recursive: true });
       fs.copyFileSync(path.join(root, file), path.join(rootFolder, file));
     }
+    await bundlePackage(rootFolder);
     fs.writeFileSync(path.join(stage, 'package.json'), JSON.stringify(manifest));
     await new NapiCli().createNpmDirs({ cwd: stage, npmDir: 'npm' });
 

@@ -27,11 +27,18 @@ function isAbsent(failure) {
   return failure?.code === 'MODULE_NOT_FOUND' && /parallelizer/.test(String(failure.message).split('\n', 1)[0]);
 }
 
+/** The directory of this package: the nearest one with a package.json. Which that is depends on how it was published. */
+function packageRoot() {
+  let folder = __dirname;
+  while (!fs.existsSync(path.join(folder, 'package.json')) && folder !== path.dirname(folder)) folder = path.dirname(folder);
+  return folder;
+}
+
 /** The packages with an addon that stand beside this one. @returns {string[]} */
 function installed() {
   try {
     // In a bundle there may be no such place.
-    const names = fs.readdirSync(path.join(__dirname, '..', '..'));
+    const names = fs.readdirSync(path.dirname(packageRoot()));
     return names.filter((name) => /^node-(?:linux|darwin)-/.test(name)).map((name) => `@parallelizer/${name}`);
   } catch {
     return [];
@@ -41,7 +48,7 @@ function installed() {
 /** Whether this is a clone with the sources of the addon. */
 function isClone() {
   try {
-    return fs.existsSync(path.join(__dirname, '..', '..', 'Cargo.toml'));
+    return fs.existsSync(path.join(packageRoot(), 'Cargo.toml'));
   } catch {
     return false;
   }

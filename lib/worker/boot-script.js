@@ -7,22 +7,18 @@
  * Runs in the parent. Texts, not functions: a user's bundler or coverage tool would rewrite those.
  */
 
-/**
- * Evaluates to a `require` for chunks: `(textOf, nodeRequire) => require`. A chunk is `parallelizer:NAME`, and a module of
- * one `parallelizer:NAME/MODULE`; anything else is Node's.
- */
+/** Evaluates to a `require` that knows chunks (`parallelizer:NAME`): `(textOf, nodeRequire) => require`. */
 const REQUIRE = `(textOf, nodeRequire) => {
   const { runInThisContext } = nodeRequire('node:vm');
   const chunks = new Map();
   return function require(id) {
     if (!id.startsWith('parallelizer:')) return nodeRequire(id);
-    const [, name, inner] = /^parallelizer:([^/]*)\\/?(.*)$/.exec(id);
-    let chunk = chunks.get(name);
+    let chunk = chunks.get(id);
     if (chunk === undefined) {
-      chunks.set(name, (chunk = { exports: {} }));
-      runInThisContext(textOf(name), { filename: 'parallelizer:' + name })(require, chunk);
+      chunks.set(id, (chunk = { exports: {} }));
+      runInThisContext(textOf(id.slice(13)), { filename: id })(require, chunk);
     }
-    return inner === '' ? chunk.exports : chunk.exports[inner];
+    return chunk.exports;
   };
 }`;
 

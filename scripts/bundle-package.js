@@ -1,0 +1,61 @@
+'use strict';
+
+/**
+ * Makes the files that are published of the package's JavaScript: `index.js` and `lambda.js`, and in `lib` what is not
+ * always needed. The file system of a Lambda function makes each file dear, and a function loads them on a cold start.
+ *
+ * `scripts/pack.js` calls this; a clone runs `index.js` and `lib/` as they are.
+ */
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { cutIntoChunks } = require('./chunks');
+
+const root = path.join(__dirname, '..');
+
+/** Where each chunk goes. @param {string} chunk */
+const fileOf = (chunk) => (chunk === 'index' || chunk === 'lambda' ? `${chunk}.js` : `lib/${chunk}.js`);
+
+/** What a file of one chunk requires to get at another file of the package. @param {string} file @param {string} chunk */
+function relative(file, chunk) {
+  const found = path.posix.relative(path.posix.dirname(fileOf(chunk)), file);
+  return found.startsWith('.') ? found : `./${found}`;
+}
+
+/** Never runs. Node finds an ES module's named imports by reading the text of what is imported. */
+const NAMED_EXPORTS = `0 && (module.exports = { ${Object.keys(require('..')).join(', ')} });\n`;
+
+/** @param {string} output where the files go */
+async function bundlePackage(output) {
+  const chunks = await cutIntoChunks({
+    roots: {
+      index: 'index.js',
+      lambda: 'lambda.js',
+      threads: 'lib/carriers/thread-carrier.js',
+      inline: 'lib/carriers/inline-carrier.js',
+      stream: 'lib/pool/item-stream.js',
+      print: 'lib/jobs/print.js',
+      'error-codec': 'lib/codec/error-codec.js',
+      'record-codec': 'lib/codec/record-codec.js',
+      'v8-codec': 'lib/codec/v8-codec.js',
+      'platform-error': 'lib/native/platform-error.js',
+    },
+    requireOf: (chunk, from) => relative(fileOf(chunk), from),
+    modules: '[Symbol.for("@parallelizer/node")]',
+    // An addon that lies beside the package, and the package's own description.
+    external: (file, from) => (/\.(?:node|json)$/.test(file) ? relative(path.relative(root, file), from) : null),
+  });
+  for (const [chunk, text] of chunks) {
+    const file = path.join(output, fileOf(chunk));
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, chunk === 'index' ? text + NAMED_EXPORTS : text);
+  }
+}
+
+if (require.main === module) {
+  const [output] = process.argv.slice(2);
+  if (output === undefined) throw new Error('usage: node scripts/bundle-package.js DIRECTORY');
+  bundlePackage(output);
+}
+
+module.exports = { bundlePackage };
