@@ -4,8 +4,9 @@
  * Loads the addon: the one built in this directory, else the one from the package for this platform.
  *
  * Each `require` names a file or a package in full and stands in a `try` of its own. So a bundler sees which files
- * belong to the program, and takes those that are not installed for what they are: optional. May not know what the
- * addon does.
+ * belong to the program, and takes those that are not installed for what they are: optional.
+ *
+ * Must not depend on what the addon does.
  */
 
 const { version } = require('../../package.json');
@@ -45,6 +46,10 @@ function attempt() {
 
 /** @returns {Native} */
 function load() {
+  // Not even tried elsewhere: Bun ends the process when it meets the functions of libuv that the addon needs.
+  const { bun, deno } = process.versions;
+  if (bun !== undefined) throw require('./platform-error').otherRuntimeError(`Bun ${bun}`);
+  if (deno !== undefined) throw require('./platform-error').otherRuntimeError(`Deno ${deno}`);
   const { addon, failures } = attempt();
   if (addon === null) throw require('./platform-error').noNativeError(failures);
   // Half of what workers run is in the addon, the other half of the conversation is here.

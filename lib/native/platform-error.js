@@ -55,6 +55,26 @@ function isClone() {
 }
 
 /**
+ * For runtimes that imitate Node.
+ * @param {string} runtime its name and version
+ */
+function otherRuntimeError(runtime) {
+  return new ParallelizerError(
+    CODE,
+    `@parallelizer/node runs on Node.js 20 or newer, and this is ${runtime}, which cannot run its native part. Run the ` +
+      'program with `node`',
+  );
+}
+
+/** Node refuses to load any addon. @param {any} cause */
+function disabledError(cause) {
+  const flag = /** @type {any} */ (process).permission === undefined
+    ? 'with --no-addons: start it without that flag (look into NODE_OPTIONS, too)'
+    : 'with the permission model and without --allow-addons: add that flag, and --allow-child-process or --allow-worker';
+  return new ParallelizerError(CODE, `@parallelizer/node needs its native part, and Node.js was started ${flag}`, { cause });
+}
+
+/**
  * @param {unknown[]} failures what each attempt to load it threw; none: there is none for this platform
  */
 function noNativeError(failures) {
@@ -68,6 +88,8 @@ function noNativeError(failures) {
         'a deployment package for such a system can be built here',
     );
   }
+  const disabled = failures.find((failure) => /** @type {any} */ (failure)?.code === 'ERR_DLOPEN_DISABLED');
+  if (disabled !== undefined) return disabledError(disabled);
   const family = platform === 'linux' ? libc() : undefined;
   const wanted = `${PREFIX}${platform}-${arch}${family === undefined ? '' : family === 'musl' ? '-musl' : '-gnu'}`;
   const there = installed();
@@ -115,4 +137,4 @@ function otherVersionError(other, own) {
   );
 }
 
-module.exports = { noNativeError, otherVersionError };
+module.exports = { noNativeError, otherRuntimeError, otherVersionError };
