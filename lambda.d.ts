@@ -8,153 +8,45 @@ export {};
 
 import type { LogEntry, Parallelizer, ParallelizerError, ParallelizerList, ParallelizerOptions } from './index';
 
+export * from './lib/events/record-types';
+import type { DynamoDbItem, LambdaRecord } from './lib/events/record-types';
+
 // ----------------------------------------------------------------------------------------------------------- records
 
-export type RecordSource = 'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns';
-
 /**
- * What every record has. Everything but `raw` is decoded when it is asked for, and kept.
+ * What becomes of DynamoDB's numbers, which have up to 38 digits:
  *
- * A record also has the fields that it has in the event (`messageId`, `body`, `kinesis`, `dynamodb`, `Sns`, `s3`, …), so
- * that functions written for these go on working; but for `key`, `value` and `headers` of Kafka, which are decoded.
+ * - `'exact'`: a `number` where that keeps every digit; an integer beyond that is a `BigInt`; for any other number
+ *   decoding throws
+ * - `'string'`: the text
+ * - `'number'`: always a `number`, rounded where it has to be
  */
-interface AnyRecord<TSource extends RecordSource, TIdentifier, TRaw> {
-  readonly source: TSource;
-  /** What a partial batch response calls this record (`itemIdentifier`). */
-  readonly identifier: TIdentifier;
-  /**
-   * Records that have it in common are in order: topic and partition, message group of a FIFO queue, shard. `null` where
-   * the source keeps no order.
-   */
-  readonly groupKey: string | null;
-  /** When it was written or sent, in milliseconds since 1970; `undefined` where the record does not say. */
-  readonly timestamp: number | undefined;
-  /** The record as it stood in the event: all that travels to a worker. */
-  readonly raw: TRaw;
-}
+export type NumberDecoding = 'exact' | 'string' | 'number';
 
-/** Fields of the record in the event, under their names. */
-type OwnFields<TRaw, TNames extends keyof TRaw> = { readonly [TName in TNames]: TRaw[TName] };
-
-/** A record whose payload is bytes or text. */
-interface PayloadRecord<TValue> {
-  /** The payload; text as UTF-8. `null` for a Kafka record without one (a tombstone). */
-  readonly bytes: Buffer | null;
-  /** The payload as text. */
-  readonly value: string | null;
-  /**
-   * The payload as parsed JSON, `null` where there is none.
-   *
-   * @throws {SyntaxError} that names the record, if it is no JSON
-   */
-  readonly json: TValue;
-}
-
-/** Amazon MSK and self-managed Apache Kafka. */
-export interface KafkaRecord<TValue = any>
-  extends AnyRecord<'kafka', { partition: string; offset: number }, RawKafkaRecord>, PayloadRecord<TValue>,
-    OwnFields<RawKafkaRecord, 'timestampType'> {
-  /** Topic and partition: `'orders-0'`. */
-  readonly groupKey: string;
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  /** As text; `null` for a record without a key. */
-  readonly key: string | null;
-  readonly keyBytes: Buffer | null;
-  /** By name, as text; of several with one name the last one. All of them, and their bytes, are in `raw`. */
-  readonly headers: { readonly [name: string]: string };
-}
-
-/** Amazon SQS. `groupKey` is the message group in a FIFO queue, else `null`. */
-export interface SqsRecord<TValue = any>
-  extends AnyRecord<'sqs', string, RawSqsRecord>, PayloadRecord<TValue>,
-    OwnFields<RawSqsRecord, 'messageId' | 'body' | 'attributes' | 'eventSourceARN'> {
-  readonly bytes: Buffer;
-  readonly value: string;
-}
-
-/** Amazon Kinesis Data Streams, with and without enhanced fan-out; aggregates of the Kinesis Producer Library stay whole. */
-export interface KinesisRecord<TValue = any>
-  extends AnyRecord<'kinesis', string, RawKinesisRecord>, PayloadRecord<TValue>,
-    OwnFields<RawKinesisRecord, 'kinesis' | 'eventID' | 'eventSourceARN'> {
-  /** The shard: `'shardId-000000000006'`. */
-  readonly groupKey: string;
-  readonly partitionKey: string;
-  readonly bytes: Buffer;
-  readonly value: string;
-}
-
-/** Amazon SNS. */
-export interface SnsRecord<TValue = any>
-  extends AnyRecord<'sns', string, RawSnsRecord>, PayloadRecord<TValue>, OwnFields<RawSnsRecord, 'Sns'> {
-  readonly groupKey: null;
-  readonly subject: string | null;
-  readonly bytes: Buffer;
-  readonly value: string;
+/** How records are decoded. */
+export interface DecodingOptions {
+  /** For DynamoDB; a function makes a value of each number's text. Default: `'exact'`. */
+  numbers?: NumberDecoding | ((text: string) => unknown) | undefined;
 }
 
 /**
- * What DynamoDB's attributes are in JavaScript: numbers are numbers, integers beyond `Number.MAX_SAFE_INTEGER`
- * `BigInt`s, sets `Set`s, binary values `Buffer`s.
- */
-export type DynamoDbItem = { [attribute: string]: any };
-
-/** Amazon DynamoDB streams. */
-export interface DynamoDbRecord<TItem = DynamoDbItem>
-  extends AnyRecord<'dynamodb', string, RawDynamoDbRecord>, OwnFields<RawDynamoDbRecord, 'dynamodb' | 'eventSourceARN'> {
-  /** The stream: an event has records of one shard only, and they do not name it. */
-  readonly groupKey: string;
-  readonly eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
-  readonly keys: Partial<TItem> | null;
-  /** `null` where there is none, or the stream does not carry it. */
-  readonly newImage: TItem | null;
-  /** `null` where there is none, or the stream does not carry it. */
-  readonly oldImage: TItem | null;
-  readonly value: {
-    eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
-    keys: Partial<TItem> | null;
-    newImage: TItem | null;
-    oldImage: TItem | null;
-  };
-}
-
-/** Amazon S3 notifications. `identifier` is `'bucket/key'`, with `?versionId=…` where there is one. */
-export interface S3Record extends AnyRecord<'s3', string, RawS3Record>, OwnFields<RawS3Record, 's3' | 'eventTime'> {
-  readonly groupKey: null;
-  readonly eventName: string;
-  readonly value: {
-    eventName: string;
-    bucket: string;
-    /** Decoded: what S3's own API calls the object. */
-    key: string;
-    /** In bytes; `null` for a deletion. */
-    size: number | null;
-    eTag: string | null;
-    versionId: string | null;
-    sequencer: string | null;
-  };
-}
-
-/** One record of an event, told apart by `source`. */
-export type LambdaRecord<TValue = any> =
-  | KafkaRecord<TValue>
-  | SqsRecord<TValue>
-  | KinesisRecord<TValue>
-  | SnsRecord<TValue>
-  | DynamoDbRecord
-  | S3Record;
-
-/**
- * The records of an event as one list, in their order: of Kafka (MSK and self-managed), SQS (standard and FIFO), Kinesis,
- * DynamoDB streams, S3 and SNS.
+ * The records of an event as one list, in their order: of Kafka (MSK and self-managed), SQS (standard and FIFO),
+ * Kinesis, DynamoDB streams, S3, SNS and Amazon MQ; or of the list that EventBridge Pipes sends.
  *
  * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` for anything else; the message says what is wrong where
  *
  * @example
  * for (const record of records(event)) console.log(record.identifier, record.groupKey, record.json);
  */
-export declare function records<TRecord = LambdaRecord>(event: unknown): TRecord[];
+export declare function records<TRecord = LambdaRecord>(event: unknown, options?: DecodingOptions): TRecord[];
+
+/**
+ * An item of DynamoDB (`{ id: { S: 'a' } }`), as events and exports to S3 have it, in JavaScript's values: as
+ * `newImage` of a record. Binary values may be Base64 or bytes.
+ *
+ * @throws {RangeError} for a number that JavaScript's do not hold exactly, unless `numbers` says otherwise
+ */
+export declare function unmarshall<TItem = DynamoDbItem>(item: object, options?: DecodingOptions): TItem;
 
 // ------------------------------------------------------------------------------------------------ the worker's side
 
@@ -185,8 +77,8 @@ interface EventArguments<TParams> {
   /** Prints on the parent's console. */
   mainLogger(entry: LogEntry): void;
   /**
-   * Fires when the time is up: that of the call, or of the invocation (less `deadlineMargin`). The worker is replaced if the
-   * function has not returned `gracePeriod` later.
+   * Fires when the time is up: that of the call, or of the invocation (less `deadlineMargin`). The worker is replaced
+   * if the function has not returned `gracePeriod` later.
    */
   signal: AbortSignal;
   /** The position of this call among those of the event. */
@@ -253,8 +145,8 @@ export interface HandlerContext {
 export interface PartialResponse {
   batchItemFailures: {
     /**
-     * SQS: `messageId`. Kinesis and DynamoDB: sequence numbers; the lowest is the checkpoint that everything comes again
-     * from. Kafka: the offset to resume from, one per partition.
+     * SQS: `messageId`. Kinesis and DynamoDB: sequence numbers, the lowest of which is the checkpoint that everything
+     * comes again from; for EventBridge Pipes `eventID`s. Kafka: the offset to resume from, one per partition.
      */
     itemIdentifier: any;
   }[];
@@ -266,9 +158,9 @@ interface EventOptions<TRecord = LambdaRecord> {
   params?: {} | null | undefined | ((event: any, context: any) => unknown);
   /**
    * Keeps this order instead of the source's: records of one key are done one after another, and none after one that
-   * failed; different keys run in parallel. For sources whose order is coarser than it has to be: an event of Kinesis or
-   * DynamoDB is one shard, all of it one group. There, and with Kafka, what lies behind a failure comes again although it
-   * may be done.
+   * failed; different keys run in parallel. For sources whose order is coarser than it has to be: an event of Kinesis
+   * or DynamoDB is one shard, all of it one group. There, and with Kafka, what lies behind a failure comes again
+   * although it may be done.
    *
    * @example groupBy: (record) => record.partitionKey
    */
@@ -279,9 +171,9 @@ interface EventOptions<TRecord = LambdaRecord> {
    */
   deadlineMargin?: number | undefined;
   /**
-   * Whether the event source mapping has `ReportBatchItemFailures`. `false`: nothing less than an error makes Lambda send
-   * records again, so that any failure throws `ERR_PARALLELIZER_RECORDS_FAILED`, and the whole batch comes again. Default:
-   * `true`.
+   * Whether the event source mapping has `ReportBatchItemFailures`. `false`: nothing less than an error makes Lambda
+   * send records again, so that any failure throws `ERR_PARALLELIZER_RECORDS_FAILED`, and the whole batch comes again.
+   * Default: `true`; for Kafka from EventBridge Pipes `false`, since Pipes is not documented to heed the answer there.
    */
   reportBatchItemFailures?: boolean | undefined;
   /**
@@ -289,6 +181,11 @@ interface EventOptions<TRecord = LambdaRecord> {
    * Default: prints both with `console.error`.
    */
   onError?: ((error: Error & { code?: string | number }, records: TRecord[]) => void) | undefined;
+  /**
+   * What becomes of DynamoDB's numbers in `keys`, `newImage` and `oldImage`. With `'exact'` a record that has a number
+   * which JavaScript's do not hold fails when the function asks for it. Default: `'exact'`.
+   */
+  numbers?: NumberDecoding | undefined;
 }
 
 /**
@@ -297,12 +194,15 @@ interface EventOptions<TRecord = LambdaRecord> {
  */
 export interface HandlerOptions<TRecord = LambdaRecord>
   extends Omit<ParallelizerOptions, 'id' | 'processBatchFunctionName'>, EventOptions<TRecord> {
-  /** An export of the module, called for each record by itself: see `RecordFunction`. Instead of `processBatchFunctionName`. */
+  /**
+   * An export of the module, called for each record by itself: see `RecordFunction`. Instead of
+   * `processBatchFunctionName`.
+   */
   recordFunctionName?: string | undefined;
   /**
    * An export of the module, called for each sub-batch: see `RecordBatchFunction`. Instead of `recordFunctionName`. A
-   * sub-batch has records of one group, where the source has an order, else an equal share of the event for each worker;
-   * `batchSize` limits it.
+   * sub-batch has records of one group, where the source has an order, else an equal share of the event for each
+   * worker; `batchSize` limits it.
    */
   processBatchFunctionName?: string | undefined;
 }
@@ -321,10 +221,11 @@ export interface ProcessPartialResponseOptions<TRecord = LambdaRecord> extends E
 export interface Handler {
   /**
    * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` for an event that it does not know;
-   *   `ERR_PARALLELIZER_RECORDS_FAILED` where Lambda has no partial response (S3, SNS, `reportBatchItemFailures: false`)
+   *   `ERR_PARALLELIZER_RECORDS_FAILED` where there is no partial response (S3, SNS, Amazon MQ, Kafka from Pipes, and
+   *   `reportBatchItemFailures: false`)
    */
   (event: any, context?: HandlerContext): Promise<PartialResponse>;
-  /** The same, as `@types/aws-lambda` has handlers of sources whose partial response it does not know (MSK, S3, SNS). */
+  /** The same, as `@types/aws-lambda` has it for sources whose partial response it does not know (MSK, S3, SNS). */
   (event: any, context: HandlerContext, callback: unknown): Promise<any>;
   /** For `ready`, `stats` and `close`. */
   readonly parallelizer: Parallelizer;
@@ -333,18 +234,21 @@ export interface Handler {
 /**
  * A complete handler of Lambda's. Its workers start now, in the init phase, and serve every invocation.
  *
- * - The records of an event are spread over the workers. Where the source has an order (Kafka: partition; SQS FIFO: message
- *   group; Kinesis and DynamoDB: shard), those of one group are done one after another, and none after one that failed.
- * - The answer names what is not done, as the source wants to hear it: what failed, what a worker that died or a time-out
- *   took along, and what had not been done when the invocation was about to end; with it the rest of its group. Nothing
- *   else: with `recordFunctionName` a death costs one record, with `processBatchFunctionName` one sub-batch.
- * - S3 and SNS have no such answer: if anything is not done, the handler throws, and Lambda sends the event again.
- * - When the answer is given, no function works on the event any more: what had not stopped by itself within half of the
- *   time that was left is killed with its worker: it cannot go on after a freeze.
+ * - The records of an event are spread over the workers. Where the source has an order (Kafka: partition; SQS FIFO:
+ *   message group; Kinesis and DynamoDB: shard), those of one group are done one after another, and none after one that
+ *   failed.
+ * - The answer names what is not done, as the source wants to hear it: what failed, what a worker that died or a
+ *   time-out took along, and what had not been done when the invocation was about to end; with it the rest of its
+ *   group. Nothing else: with `recordFunctionName` a death costs one record, with `processBatchFunctionName` one
+ *   sub-batch.
+ * - S3, SNS and Amazon MQ have no such answer: if anything is not done, the handler throws, and the event comes again.
+ * - When the answer is given, no function works on the event any more: what had not stopped by itself within half of
+ *   the time that was left is killed with its worker: it cannot go on after a freeze.
  *
- * Lambda heeds the answer only if the event source mapping has `ReportBatchItemFailures` in its `FunctionResponseTypes`.
- * A tumbling window wants a `state` beside it: use `processPartialResponse`, and add that to what it gives. `maxQueue` has
- * to have room for an event: with `recordFunctionName` each of its records waits by itself.
+ * Lambda heeds the answer only if the event source mapping has `ReportBatchItemFailures` in its
+ * `FunctionResponseTypes`. A tumbling window wants a `state` beside it: use `processPartialResponse`, and add that to
+ * what it gives. `maxQueue` has to have room for an event: with `recordFunctionName` each of its records waits by
+ * itself.
  *
  * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION`
  *
@@ -387,60 +291,4 @@ export interface RecordsFailedError extends ParallelizerError {
   errors: Error[];
   /** The identifiers of the records that are not done. */
   identifiers: any[];
-}
-
-// ------------------------------------------------------------------------------- records as they stand in the events
-
-/** As `@types/aws-lambda` has them; here with what this library reads. */
-export interface RawKafkaRecord {
-  topic: string;
-  partition: number;
-  offset: number;
-  timestamp: number;
-  timestampType: string;
-  /** Base64. */
-  key?: string | null;
-  /** Base64. */
-  value?: string | null;
-  headers?: { [name: string]: number[] }[];
-  [more: string]: any;
-}
-
-export interface RawSqsRecord {
-  messageId: string;
-  body: string;
-  attributes: { [name: string]: string };
-  eventSource: 'aws:sqs';
-  eventSourceARN: string;
-  [more: string]: any;
-}
-
-export interface RawKinesisRecord {
-  kinesis: { sequenceNumber: string; partitionKey: string; /** Base64. */ data: string; [more: string]: any };
-  eventID: string;
-  eventSource: 'aws:kinesis';
-  eventSourceARN: string;
-  [more: string]: any;
-}
-
-export interface RawDynamoDbRecord {
-  dynamodb: { SequenceNumber: string; Keys?: any; NewImage?: any; OldImage?: any; [more: string]: any };
-  eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
-  eventSource: 'aws:dynamodb';
-  eventSourceARN: string;
-  [more: string]: any;
-}
-
-export interface RawS3Record {
-  s3: { bucket: { name: string; [more: string]: any }; object: { key: string; [more: string]: any }; [more: string]: any };
-  eventName: string;
-  eventTime: string;
-  eventSource: 'aws:s3';
-  [more: string]: any;
-}
-
-export interface RawSnsRecord {
-  Sns: { MessageId: string; Message: string; Subject?: string | null; Timestamp: string; [more: string]: any };
-  EventSource: 'aws:sns';
-  [more: string]: any;
 }

@@ -1,30 +1,40 @@
 'use strict';
 
 /**
- * Which records an answer to Lambda names, and how.
+ * Which records an answer names, and how.
  *
- * | source | what is reported of a group (what is not done of it) | then Lambda |
+ * | source | reported of a group in which something is not done | what then happens |
  * |---|---|---|
- * | SQS | each message | deletes the others |
- * | SQS FIFO, with the rest of its group | each message | keeps the group's order |
- * | Kinesis, DynamoDB, with the rest of the shard | each record, the checkpoint first | resumes from the lowest |
- * | Kafka, with the rest of the partition | the offset to resume from | resumes each partition from there |
- * | S3, SNS | nothing: an error is thrown | sends the whole event again |
+ * | SQS | each such message | Lambda deletes the others |
+ * | SQS FIFO | each such message and the rest of its group | the group keeps its order |
+ * | Kinesis, DynamoDB | each such record and the rest of the shard | Lambda resumes from the lowest |
+ * | Kafka | the offset to resume from | Lambda resumes each partition from there |
+ * | S3, SNS, Amazon MQ | nothing: an error is thrown | the whole event is sent again |
  *
- * May not know why a record is not done.
+ * EventBridge Pipes heeds such answers for SQS, Kinesis and DynamoDB. For Kafka and Amazon MQ it is documented to send
+ * the whole batch again after an error, and not what it does with such an answer: it gets an error.
+ *
+ * Must not depend on why a record is not done.
  */
 
-/** @typedef {import('../events/records').Source} Source */
+/** @typedef {import('../events/records').RecordFormat} RecordFormat */
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {{ batchItemFailures: { itemIdentifier: any }[] }} PartialResponse */
 
-/** @param {Source | null} source */
-function hasPartialResponse(source) {
-  return source !== 's3' && source !== 'sns';
+/** Sources for which no answer names single records. */
+const ALL_OR_NOTHING = ['s3', 'sns', 'activemq', 'rabbitmq'];
+
+/**
+ * @param {RecordFormat} format
+ * @param {boolean | null} reports what the user says; `null`: nothing
+ */
+function hasPartialResponse({ source, piped }, reports) {
+  if (reports === false || ALL_OR_NOTHING.includes(source)) return false;
+  return reports === true || !(piped && source === 'kafka');
 }
 
 /**
- * Marks what follows a failure in its group as not done: a function that handles a sub-batch may have gone on.
+ * Marks what follows a failure in its group as not done, even if a function that handles a sub-batch went on.
  * @param {readonly unknown[]} keys one per record
  * @param {boolean[]} isFailed
  */

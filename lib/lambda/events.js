@@ -1,127 +1,219 @@
 'use strict';
 
 /**
- * Events that Lambda's sources send, and the records in them.
+ * The events that Lambda's sources and EventBridge Pipes send, and the records in them.
  *
- * May not know what becomes of the records.
+ * | what sends it | the event |
+ * |---|---|
+ * | SQS, Kinesis, DynamoDB, S3, SNS | `{ Records: [record, …] }` |
+ * | Kafka | `{ eventSource, records: { 'topic-0': [record, …] } }` |
+ * | ActiveMQ | `{ eventSource, eventSourceArn, messages: [record, …] }` |
+ * | RabbitMQ | `{ eventSource, eventSourceArn, rmqMessagesByQueue: { 'queue::/': [record, …] } }` |
+ * | Pipes | `[record, …]`, each with its `eventSource` |
+ *
+ * Must not depend on what becomes of the records.
  */
 
 const { isList, isObject } = require('../options/option-checks');
 const { eventError } = require('../errors');
-const { isFifo, wrapRecords } = require('../events/records');
+const { wrapRecords } = require('../events/records');
+const { PARSED, checkRecord } = require('./record-checks');
+const { decodingOptions } = require('./options');
 
-/** @typedef {import('../events/records').Source} Source */
+/** @typedef {import('../events/record').Source} Source */
+/** @typedef {import('../events/records').RecordFormat} RecordFormat */
+/** @typedef {import('../events/attribute-values').Numbers} Numbers */
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 
 /**
- * @typedef {object} Kind
- * @property {Source} source
- * @property {[path: readonly string[], type: 'string' | 'number'][]} required what a record cannot do without
+ * What `eventSource` says (SNS: `EventSource`) in records and events.
+ * @type {Map<string, Source>}
  */
+const SOURCES = new Map([
+  ['aws:sqs', 'sqs'],
+  ['aws:kinesis', 'kinesis'],
+  ['aws:dynamodb', 'dynamodb'],
+  ['aws:s3', 's3'],
+  ['aws:sns', 'sns'],
+  ['aws:kafka', 'kafka'],
+  ['aws:mq', 'activemq'],
+  ['aws:amq', 'activemq'],
+  ['aws:rmq', 'rabbitmq'],
+]);
 
-/** By what a record says in `eventSource` (SNS: `EventSource`). */
-const KINDS = new Map(
-  /** @type {[string, Kind][]} */ ([
-    ['aws:sqs', { source: 'sqs', required: [[['messageId'], 'string'], [['body'], 'string']] }],
-    ['aws:kinesis', { source: 'kinesis', required: [[['kinesis', 'sequenceNumber'], 'string'], [['kinesis', 'data'], 'string']] }],
-    ['aws:dynamodb', { source: 'dynamodb', required: [[['dynamodb', 'SequenceNumber'], 'string']] }],
-    ['aws:s3', { source: 's3', required: [[['s3', 'bucket', 'name'], 'string'], [['s3', 'object', 'key'], 'string']] }],
-    ['aws:sns', { source: 'sns', required: [[['Sns', 'MessageId'], 'string'], [['Sns', 'Message'], 'string']] }],
-  ]),
-);
+/** Events have `SelfManagedKafka`, AWS's samples several spellings. */
+const SELF_MANAGED_KAFKA = /^(?:aws:)?self-?managed-?(?:apache-?)?kafka$/i;
 
-/** @type {Kind} */
-const KAFKA = { source: 'kafka', required: [[['topic'], 'string'], [['partition'], 'number'], [['offset'], 'number']] };
-const KAFKA_SOURCES = ['aws:kafka', 'SelfManagedKafka'];
+/** Sources whose events have `Records`. */
+const LISTED = ['aws:sqs', 'aws:kinesis', 'aws:dynamodb', 'aws:s3', 'aws:sns'];
+/** Sources of pipes. */
+const PIPED = ['aws:sqs', 'aws:kinesis', 'aws:dynamodb', 'aws:kafka', 'SelfManagedKafka', 'aws:amq', 'aws:rmq'];
 
-const EXPECTED = 'an event of Kafka (MSK or self-managed), SQS, Kinesis, DynamoDB streams, S3 or SNS';
+const EXPECTED =
+  'an event of Kafka (MSK or self-managed), SQS, Kinesis, DynamoDB streams, S3, SNS or Amazon MQ, ' +
+  'or the list of records that EventBridge Pipes sends';
 
 /**
  * What an event holds.
  * @typedef {object} Contents
- * @property {Source | null} source `null`: it has no records, which alone tell
- * @property {boolean} isFifo whether it is of an SQS queue that is one
- * @property {unknown[]} raws the records as they stand in the event
+ * @property {RecordFormat | null} format `null`: there are no records, which alone would tell
+ * @property {unknown[]} raws the records as they stood in the event
  * @property {LambdaRecord[]} records
  */
 
 /**
  * @param {unknown} event
+ * @param {Numbers} [numbers]
  * @returns {Contents}
  */
-function readEvent(event) {
-  if (!isObject(event)) throw eventError('event', event, `must be ${EXPECTED}`);
-  const { eventSource, records, Records } = /** @type {Record<string, unknown>} */ (event);
-  if (KAFKA_SOURCES.includes(/** @type {string} */ (eventSource))) return readKafka(records);
-  if (!isList(Records)) {
-    const named = typeof eventSource === 'string' ? ` of '${eventSource}'` : '';
-    const keys = Object.keys(event).slice(0, 10).join(', ');
-    throw eventError('event', undefined, `must be ${EXPECTED}, and is one${named} without "Records" (it has: ${keys || 'nothing'})`);
-  }
-  if (Records.length === 0) return { source: null, isFifo: false, raws: [], records: [] };
-  const first = sourceOf(Records[0]);
-  const kind = KINDS.get(String(first));
-  if (kind === undefined) {
-    throw eventError('event.Records[0].eventSource', first, `must be one of ${[...KINDS.keys()].join(', ')}`);
-  }
-  for (const [i, raw] of Records.entries()) {
-    if (sourceOf(raw) !== first) {
-      throw eventError(`event.Records[${i}].eventSource`, sourceOf(raw), `must be '${first}', as that of the first record`);
-    }
-    check(raw, kind, () => `event.Records[${i}]`);
-  }
-  return {
-    source: kind.source,
-    isFifo: kind.source === 'sqs' && isFifo(Records[0]),
-    raws: Records,
-    records: wrapRecords(kind.source, Records),
-  };
+function readEvent(event, numbers = 'exact') {
+  const found = isList(event) ? readList(event, 'event', true) : readObject(event);
+  if (found === null) return { format: null, raws: [], records: [] };
+  const { source, raws, piped } = found;
+  const format = { source, piped, numbers };
+  return { format, raws, records: wrapRecords(format, raws) };
 }
 
-/** @param {unknown} byPartition @returns {Contents} */
-function readKafka(byPartition) {
-  if (!isObject(byPartition) || isList(byPartition)) {
-    throw eventError('event.records', byPartition, "must be an object with a list of records per partition, such as 'topic-0'");
+/** @typedef {{ source: Source, raws: unknown[], piped: boolean }} Found */
+
+/** @param {unknown} event @returns {Found | null} */
+function readObject(event) {
+  if (!isObject(event)) throw eventError('event', event, `must be ${EXPECTED}`);
+  /** @type {Record<string, unknown>} */
+  const { eventSource, records, messages, rmqMessagesByQueue, Records } = { ...event };
+  const source = sourceNamed(eventSource);
+  if (source === 'kafka') return readGroups(records, 'event.records', 'kafka', 'partition', "'topic-0'");
+  const isBroker = source === 'activemq' || source === 'rabbitmq';
+  if (isBroker && isList(messages)) return readBroker(event, 'activemq', readMessages(messages));
+  if (isBroker && rmqMessagesByQueue !== undefined) {
+    const place = 'event.rmqMessagesByQueue';
+    return readBroker(event, 'rabbitmq', readGroups(rmqMessagesByQueue, place, 'rabbitmq', 'queue', "'orders::/'"));
+  }
+  if (isList(Records)) return readList(Records, 'event.Records', false);
+  throw eventError('event', undefined, `must be ${EXPECTED}, and is one${descriptionOf(event)}`);
+}
+
+/**
+ * Records that say themselves where they are from.
+ * @param {unknown[]} list @param {string} place @param {boolean} piped
+ * @returns {Found | null}
+ */
+function readList(list, place, piped) {
+  if (list.length === 0) return null;
+  const known = piped ? [...new Set([...PIPED, ...LISTED])] : LISTED;
+  const first = eventSourceOf(list[0]);
+  const source = sourceNamed(first);
+  if (source === null || (!piped && !LISTED.includes(/** @type {string} */ (first)))) {
+    const has = isObject(list[0]) ? ` (the record has: ${keysOf(list[0])})` : '';
+    const why = piped && first === undefined ? '; a list has to be as EventBridge Pipes sends it' : '';
+    throw eventError(`${place}[0].eventSource`, first ?? list[0], `must be one of ${known.join(', ')}${has}${why}`);
+  }
+  for (const [i, raw] of list.entries()) {
+    const own = eventSourceOf(raw);
+    if (sourceNamed(own) !== source) {
+      throw eventError(`${place}[${i}].eventSource`, own, `must be '${first}', as that of the first record`);
+    }
+    checkRecord(raw, source, () => `${place}[${i}]`);
+  }
+  return { source, raws: list, piped };
+}
+
+/**
+ * Lists of records by what groups them.
+ * @param {unknown} groups @param {string} place @param {Source} source
+ * @param {string} group what each list is of @param {string} example a key
+ * @returns {Found}
+ */
+function readGroups(groups, place, source, group, example) {
+  if (!isObject(groups) || isList(groups)) {
+    const parsed = isList(groups) && source === 'kafka' ? `: ${PARSED}` : '';
+    throw eventError(place, groups, `must be an object with a list per ${group}, such as ${example}${parsed}`);
   }
   /** @type {unknown[]} */
   const raws = [];
-  for (const [partition, list] of Object.entries(byPartition)) {
-    if (!isList(list)) throw eventError(`event.records['${partition}']`, list, 'must be a list of records');
+  for (const [key, list] of Object.entries(groups)) {
+    if (!isList(list)) throw eventError(`${place}['${key}']`, list, 'must be a list of records');
     for (const [i, raw] of list.entries()) {
-      check(raw, KAFKA, () => `event.records['${partition}'][${i}]`);
-      raws.push(raw);
+      checkRecord(raw, source, () => `${place}['${key}'][${i}]`);
+      raws.push(source === 'rabbitmq' ? { .../** @type {object} */ (raw), eventSourceKey: key } : raw);
     }
   }
-  return { source: 'kafka', isFifo: false, raws, records: wrapRecords('kafka', raws) };
+  return { source, raws, piped: false };
 }
 
-/** @param {any} raw */
-function sourceOf(raw) {
+/** @param {unknown[]} messages @returns {Found} */
+function readMessages(messages) {
+  for (const [i, raw] of messages.entries()) checkRecord(raw, 'activemq', () => `event.messages[${i}]`);
+  return { source: 'activemq', raws: messages, piped: false };
+}
+
+/**
+ * Messages of a broker as Pipes delivers them: with what the event says for all of them.
+ * @param {object} event @param {Source} source @param {Found} found
+ * @returns {Found}
+ */
+function readBroker(event, source, { raws, piped }) {
+  const { eventSource, eventSourceArn } = /** @type {Record<string, unknown>} */ (event);
+  return { source, piped, raws: raws.map((raw) => ({ eventSource, eventSourceArn, .../** @type {object} */ (raw) })) };
+}
+
+/** @param {unknown} eventSource @returns {Source | null} */
+function sourceNamed(eventSource) {
+  if (typeof eventSource !== 'string') return null;
+  return SOURCES.get(eventSource) ?? (SELF_MANAGED_KAFKA.test(eventSource) ? 'kafka' : null);
+}
+
+/** @param {any} raw @returns {unknown} */
+function eventSourceOf(raw) {
   return isObject(raw) ? (Reflect.get(raw, 'eventSource') ?? Reflect.get(raw, 'EventSource')) : undefined;
 }
 
 /**
- * What names a record must be there: an answer that names none fails the whole batch.
- * @param {any} raw @param {Kind} kind @param {() => string} place
+ * What an event that is refused looks like, as the end of "it is one".
+ * @param {object} event
  */
-function check(raw, { required }, place) {
-  if (!isObject(raw)) throw eventError(place(), raw, 'must be a record');
-  for (const [path, type] of required) {
-    /** @type {any} */
-    let value = raw;
-    for (const key of path) value = value?.[key];
-    const isGood = type === 'number' ? Number.isSafeInteger(value) : typeof value === 'string';
-    if (!isGood) throw eventError(`${place()}.${path.join('.')}`, value, `must be ${type === 'number' ? 'an integer' : 'a string'}`);
+function descriptionOf(event) {
+  const { eventSource } = /** @type {Record<string, unknown>} */ (event);
+  let text = typeof eventSource === 'string' ? ` of '${eventSource}'` : '';
+  text += ` without "Records" (it has: ${keysOf(event)}`;
+  for (const [key, list] of Object.entries(event)) {
+    if (!isList(list) || !isObject(list[0])) continue;
+    const source = eventSourceOf(list[0]);
+    text += `; the first of "${key}" has: ${keysOf(list[0])}`;
+    if (typeof source === 'string') text += `, eventSource '${source}'`;
+    break;
   }
+  return `${text})`;
+}
+
+/** @param {object} object */
+function keysOf(object) {
+  const keys = Object.keys(object);
+  return keys.length === 0 ? 'nothing' : `${keys.slice(0, 10).join(', ')}${keys.length > 10 ? ', …' : ''}`;
 }
 
 /**
  * The records of an event as one list.
  * @param {unknown} event
+ * @param {unknown} [options] see `DecodingOptions` in lambda.d.ts
  * @returns {LambdaRecord[]}
  */
-function records(event) {
-  return readEvent(event).records;
+function records(event, options) {
+  return readEvent(event, decodingOptions(options).numbers).records;
 }
 
-module.exports = { readEvent, records };
+/**
+ * An item of DynamoDB, as events and exports have it, in JavaScript's values.
+ * @param {unknown} item
+ * @param {unknown} [options] see `DecodingOptions` in lambda.d.ts
+ * @returns {Record<string, unknown>}
+ */
+function unmarshall(item, options) {
+  const { numbers } = decodingOptions(options);
+  if (!isObject(item) || isList(item)) {
+    throw eventError('item', item, "must be attribute values by name, such as { id: { S: 'text' } }");
+  }
+  return require('../events/attribute-values').decodeItem(item, numbers);
+}
+
+module.exports = { readEvent, records, unmarshall };

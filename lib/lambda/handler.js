@@ -1,15 +1,14 @@
 'use strict';
 
 /**
- * From an event of Lambda's to the answer that it needs, with the records on workers.
+ * From an event of Lambda's to its answer, with the records processed by workers.
  *
- * 1. The records are spread, those of one group in order, and none after one that failed.
- * 2. What failed, what a worker that died or was too slow took along, and what had not been done when the invocation's
- *    time was about to end, is reported; with it what follows in its group. Everything else is done.
+ * 1. The records are spread over the workers; those of one group are done in order, and none after one that failed.
+ * 2. Reported is what failed, what a worker that died or a call that timed out took along, and what was not done when
+ *    the invocation's time was about to end; with it the rest of its group. Everything else is done.
+ * 3. Once the answer is given, no function works on any of its records any more.
  *
- * 3. When the answer goes out, no function works on any of its records any more.
- *
- * May not know how the worker is called.
+ * Must not depend on how the worker is called.
  */
 
 const { recordsFailedError } = require('../errors');
@@ -21,20 +20,19 @@ const { readEvent } = require('./events');
 const { handlerOptions, responseOptions } = require('./options');
 const { positionsOf } = require('../events/records');
 
-/** @typedef {import('./events').Contents} Contents */
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./options').ResponseOptions} ResponseOptions */
 /** @typedef {import('./answers').PartialResponse} PartialResponse */
-/** @typedef {{ error: any, indices: number[] }} Failure an error, and where the records stand that it is about */
+/** @typedef {{ error: any, indices: number[] }} Failure an error, and the places of the records that it is about */
 
-/** What of Lambda's context is for the workers. */
+/** What workers are given of Lambda's context. */
 const CONTEXT_FIELDS = [
-  'awsRequestId', 'functionName', 'functionVersion', 'invokedFunctionArn', 'memoryLimitInMB', 'logGroupName', 'logStreamName',
-  'tenantId',
+  'awsRequestId', 'functionName', 'functionVersion', 'invokedFunctionArn', 'memoryLimitInMB', 'logGroupName',
+  'logStreamName', 'tenantId',
 ];
 
 /**
- * A handler with workers of its own, which start now.
+ * A handler with its own workers, which start now.
  * @param {unknown} options see `HandlerOptions` in lambda.d.ts
  */
 function createHandler(options) {
@@ -47,7 +45,7 @@ function createHandler(options) {
 }
 
 /**
- * The answer to an event, with workers that are there.
+ * The answer to an event, from workers that the caller has.
  * @param {unknown} event @param {unknown} context @param {unknown} parallelizer
  * @param {unknown} [options] see `ProcessPartialResponseOptions` in lambda.d.ts
  * @returns {Promise<PartialResponse>}
@@ -58,14 +56,13 @@ async function processPartialResponse(event, context, parallelizer, options) {
 
 /**
  * @param {unknown} event @param {any} context @param {unknown} parallelizer @param {ResponseOptions} options
- * @param {boolean} single whether the function takes one record
+ * @param {boolean} single whether the function takes one record at a time
  * @returns {Promise<PartialResponse>}
  */
 async function respond(event, context, parallelizer, options, single) {
-  const contents = readEvent(event);
-  const { source, raws, records } = contents;
-  if (source === null || records.length === 0) return { batchItemFailures: [] };
-  const keys = keysOf(contents, options.groupBy);
+  const { format, raws, records } = readEvent(event, options.numbers);
+  if (format === null || records.length === 0) return { batchItemFailures: [] };
+  const keys = keysOf(records, options.groupBy);
   const params = typeof options.params === 'function' ? await options.params(event, context) : options.params;
   const deadline = watchDeadline(context, options.deadlineMargin);
   const { signal, timeout } = options;
@@ -76,11 +73,11 @@ async function respond(event, context, parallelizer, options, single) {
       context: invocationOf(context, deadline.endsAt),
       signal: signal === null ? deadline.signal : AbortSignal.any([deadline.signal, signal]),
       timeout,
-      // It is asked of each record in order.
+      // Called for each record, in order.
       ...(keys === null ? {} : { groupBy: () => keys[next++], stopKeyOnError: true }),
-    }, [source, single]);
+    }, { ...format, single });
     result = await promise;
-    // Lambda may freeze what still runs, for minutes, while somebody else is given the same records.
+    // Lambda may freeze what still runs, for minutes, and meanwhile deliver the same records elsewhere.
     if (result.errors.some(isCutOff)) await whenQuiet(remainingTime(context) / 2);
   } finally {
     deadline.stop();
@@ -90,12 +87,12 @@ async function respond(event, context, parallelizer, options, single) {
   const failures = result.errors.map((error) => ({ error, indices: failedOf(error, records, single) }));
   for (const { indices } of failures) for (const i of indices) isFailed[i] = true;
   if (keys !== null) failRestOfGroups(keys, isFailed);
-  tell(options.onError ?? print, failures, records);
-  if (isFailed.includes(true) && !(options.reportBatchItemFailures && hasPartialResponse(source))) {
+  reportFailures(options.onError ?? print, failures, records);
+  if (isFailed.includes(true) && !hasPartialResponse(format, options.reportBatchItemFailures)) {
     throw recordsFailedError({
       failed: isFailed.filter(Boolean).length,
       total: records.length,
-      source,
+      source: format.source,
       identifiers: records.filter((_, i) => isFailed[i]).map((record) => record.identifier),
       errors: result.errors,
     });
@@ -103,22 +100,22 @@ async function respond(event, context, parallelizer, options, single) {
   return partialResponse(records, isFailed);
 }
 
-/** Whether a function may still run. @param {any} error */
+/** Whether the function of this call may still run. @param {any} error */
 function isCutOff({ code }) {
   return code === 'ERR_PARALLELIZER_ABORTED' || code === 'ERR_PARALLELIZER_TIMEOUT';
 }
 
 /**
- * What keeps records in order, by record; `null` where nothing does.
- * @param {Contents} contents @param {((record: any) => unknown) | null} groupBy
+ * The group of each record; `null` where there is no order to keep.
+ * @param {LambdaRecord[]} records @param {((record: any) => unknown) | null} groupBy
  */
-function keysOf({ records }, groupBy) {
+function keysOf(records, groupBy) {
   if (groupBy !== null) return records.map((record) => groupBy(record));
   return records[0].groupKey === null ? null : records.map((record) => record.groupKey);
 }
 
 /**
- * What goes with every sub-batch.
+ * What every sub-batch is told of the invocation.
  * @param {any} context @param {number | null} deadline
  * @returns {import('../worker/invocation').Invocation}
  */
@@ -129,13 +126,13 @@ function invocationOf(context, deadline) {
     const value = context?.[name];
     if (typeof value === 'string' || typeof value === 'number') fields[name] = value;
   }
-  // Where invocations overlap in one process, it is in the context only.
+  // Where invocations overlap in one process, only the context has it.
   const traceId = context?.xRayTraceId ?? process.env._X_AMZN_TRACE_ID ?? null;
   return { ...fields, deadline, traceId };
 }
 
 /**
- * The records that an error is about, by their place in the event.
+ * The places in the event of the records that an error is about.
  * @param {any} error @param {readonly LambdaRecord[]} records @param {boolean} single
  * @returns {number[]}
  */
@@ -146,22 +143,22 @@ function failedOf({ failed, records: indices }, records, single) {
 }
 
 /**
- * Tells of each error that is one of its own: not what was left undone because of another, and once of the deadline.
+ * Reports each error once: not again for records that were skipped because of it, and the deadline only once.
  * @param {(error: Error, records: LambdaRecord[]) => void} onError @param {Failure[]} failures
  * @param {readonly LambdaRecord[]} records
  */
-function tell(onError, failures, records) {
+function reportFailures(onError, failures, records) {
   /** @type {Map<unknown, Failure>} */
-  const told = new Map();
+  const reported = new Map();
   for (const failure of failures) {
     const { error, indices } = failure;
     if (error.code === 'ERR_PARALLELIZER_SKIPPED') continue;
     const key = error.code === 'ERR_PARALLELIZER_ABORTED' ? error.code : error;
-    const known = told.get(key);
-    if (known === undefined) told.set(key, { error, indices: [...indices] });
+    const known = reported.get(key);
+    if (known === undefined) reported.set(key, { error, indices: [...indices] });
     else for (const i of indices) known.indices.push(i);
   }
-  for (const { error, indices } of told.values()) report(onError, error, indices.map((i) => records[i]));
+  for (const { error, indices } of reported.values()) report(onError, error, indices.map((i) => records[i]));
 }
 
 /** @param {Error} error @param {LambdaRecord[]} failed */

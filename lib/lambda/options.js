@@ -1,40 +1,80 @@
 'use strict';
 
 /**
- * What users pass to `createHandler` and `processPartialResponse`, checked and completed. May not know what it does.
+ * What users pass to `createHandler`, `processPartialResponse`, `records` and `unmarshall`, checked and completed.
+ *
+ * Must not depend on what the options do.
  */
 
 const { optionError } = require('../errors');
-const { abortSignal, boolean, callback, duration, functionName, milliseconds, reader } = require('../options/option-checks');
+const {
+  abortSignal, boolean, callback, duration, functionName, milliseconds, oneOf, reader,
+} = require('../options/option-checks');
 const { POOL_OPTIONS } = require('../options/options');
 
+/** How records are decoded. */
+const DECODING_OPTIONS = ['numbers'];
 /** What goes for one event. */
-const EVENT_OPTIONS = ['params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError'];
+const EVENT_OPTIONS = [
+  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError', ...DECODING_OPTIONS,
+];
 const RESPONSE_OPTIONS = ['id', 'signal', 'timeout', ...EVENT_OPTIONS];
 const HANDLER_OPTIONS = ['recordFunctionName', ...EVENT_OPTIONS, ...POOL_OPTIONS.filter((name) => name !== 'id')];
+
+/** @type {readonly ('exact' | 'string' | 'number')[]} */
+const NUMBERS = ['exact', 'string', 'number'];
 
 /** @typedef {import('../options/option-checks').Option} Option */
 
 /**
  * @typedef {object} EventOptions
- * @property {unknown} params a function makes them of event and context
+ * @property {unknown} params a function makes them from event and context
  * @property {((record: any) => unknown) | null} groupBy `null`: the order of the source
  * @property {number | null} deadlineMargin milliseconds; `null`: the default
- * @property {boolean} reportBatchItemFailures
+ * @property {boolean | null} reportBatchItemFailures `null`: whether the source is documented to heed them
  * @property {((error: Error, records: any[]) => void) | null} onError `null`: the console
+ * @property {'exact' | 'string' | 'number'} numbers
  */
 
-/** @typedef {EventOptions & { id: unknown, signal: AbortSignal | null, timeout: number | undefined }} ResponseOptions */
+/**
+ * @typedef {EventOptions & { id: unknown, signal: AbortSignal | null, timeout: number | undefined }} ResponseOptions
+ */
 
 /** @param {(key: string) => Option} option @returns {EventOptions} */
 function eventOptions(option) {
+  const reports = option('reportBatchItemFailures');
+  const numbers = option('numbers');
+  if (typeof numbers.value === 'function') {
+    throw optionError(
+      numbers.name,
+      undefined,
+      'cannot be a function, since records are decoded in the workers: ' +
+        "give 'string', and convert where the record is used",
+    );
+  }
   return {
     params: option('params').value,
     groupBy: callback(option('groupBy')),
     deadlineMargin: milliseconds(option('deadlineMargin'), null),
-    reportBatchItemFailures: boolean(option('reportBatchItemFailures'), true),
+    reportBatchItemFailures: reports.value === undefined ? null : boolean(reports, true),
     onError: callback(option('onError')),
+    numbers: numbersOf(numbers),
   };
+}
+
+/**
+ * @param {unknown} [input]
+ * @returns {{ numbers: import('../events/attribute-values').Numbers }}
+ */
+function decodingOptions(input = {}) {
+  const numbers = reader(input, 'options', DECODING_OPTIONS)('numbers');
+  const { value } = numbers;
+  return { numbers: typeof value === 'function' ? (text) => value(text) : numbersOf(numbers) };
+}
+
+/** @param {Option} option */
+function numbersOf(option) {
+  return oneOf(option, NUMBERS, 'exact');
 }
 
 /**
@@ -54,7 +94,7 @@ function responseOptions(input = {}) {
 
 /**
  * @param {unknown} input
- * @returns {{ single: boolean, event: EventOptions, pool: Record<string, unknown> }} `pool`: what `Parallelizer` is given
+ * @returns {{ single: boolean, event: EventOptions, pool: Record<string, unknown> }} `pool`: options of `Parallelizer`
  */
 function handlerOptions(input) {
   const option = reader(input, 'options', HANDLER_OPTIONS);
@@ -62,13 +102,18 @@ function handlerOptions(input) {
   const batch = option('processBatchFunctionName');
   const single = record.value !== undefined;
   if (single && batch.value !== undefined) {
-    throw optionError(record.name, record.value, 'cannot be given together with "processBatchFunctionName": give one of them');
+    throw optionError(
+      record.name,
+      record.value,
+      'cannot be given together with "processBatchFunctionName": give one of them',
+    );
   }
   if (!single && batch.value === undefined) {
     throw optionError(
       record.name,
       undefined,
-      'is required, or "processBatchFunctionName": the name of the function that the module exports, for one record or for a sub-batch',
+      'is required, or "processBatchFunctionName": ' +
+        'the name of the function that the module exports, for one record or for a sub-batch',
     );
   }
   /** @type {Record<string, unknown>} */
@@ -80,13 +125,17 @@ function handlerOptions(input) {
   }
   if (single) {
     if (pool.batchSize !== undefined) {
-      throw optionError('batchSize', pool.batchSize, 'cannot be given together with "recordFunctionName", which takes one record');
+      throw optionError(
+        'batchSize',
+        pool.batchSize,
+        'cannot be given together with "recordFunctionName", which takes one record',
+      );
     }
     pool.processBatchFunctionName = functionName(record);
-    // A call is a record: what dies or takes too long costs no other one.
+    // One record per call: one that kills its worker or takes too long costs no other.
     pool.batchSize = 1;
   }
   return { single, event: eventOptions(option), pool };
 }
 
-module.exports = { handlerOptions, responseOptions };
+module.exports = { decodingOptions, handlerOptions, responseOptions };

@@ -1,27 +1,26 @@
 'use strict';
 
 /**
- * Calls that are for an event of AWS Lambda: what the user's function is given, what surrounds it while it runs, and which
- * records it says have failed.
+ * Calls for an event of AWS Lambda: what the user's function is given, its surroundings while it runs, and which
+ * records it reports as failed.
  *
- * 1. The trace header of the invocation is in the environment while the function runs, and what was there before
- *    afterwards: tracing libraries look there.
- * 2. What a function returns is dropped, but for what a partial batch response says.
- * 3. A sub-batch that failed in part throws an error whose `failed` is the list of those records' identifiers; of any
- *    other error that is not so.
+ * 1. While the function runs, the trace header of the invocation is in the environment, where tracing libraries look
+ *    for it; afterwards what was there before is.
+ * 2. What a function returns is dropped, unless it is a partial batch response.
+ * 3. The error of a sub-batch that failed in part has the identifiers of those records as `failed`; no other error has.
  *
- * May not know events, or how to answer Lambda.
+ * Must not depend on events, or on how Lambda is answered.
  */
 
 const { identifiersOf, wrapRecords } = require('../events/records');
 
 /**
- * Of which source the records are, and whether the function takes them one by one (then a sub-batch has one record).
- * @typedef {[source: import('../events/records').Source, single: boolean]} EventKind
+ * What the records are, and whether the function takes them one by one (a sub-batch then has one record).
+ * @typedef {import('../events/records').RecordFormat & { single: boolean }} EventKind
  */
 
 /**
- * What there is to know of an invocation; and further fields of Lambda's context.
+ * What is known of an invocation, along with further fields of Lambda's context.
  * @typedef {object} Invocation
  * @property {number | null} deadline milliseconds since 1970
  * @property {string | null} traceId
@@ -29,7 +28,7 @@ const { identifiersOf, wrapRecords } = require('../events/records');
 
 const TRACE = '_X_AMZN_TRACE_ID';
 
-/** As the worker function sees the invocation. */
+/** The invocation as the worker's function sees it. */
 class InvocationContext {
   /** @param {Invocation} invocation */
   constructor(invocation) {
@@ -37,7 +36,7 @@ class InvocationContext {
     this.deadline = invocation.deadline;
   }
 
-  /** As that of Lambda's own context. */
+  /** Like the method of Lambda's own context. */
   getRemainingTimeInMillis() {
     return this.deadline === null ? Infinity : this.deadline - Date.now();
   }
@@ -50,18 +49,19 @@ class InvocationContext {
  * @param {(entry: any) => void} mainLogger
  * @returns {void | Promise<void>}
  */
-function invokeForEvent(fn, [raws, params, batchIndex, invocation, [source, single]], call, mainLogger) {
-  const batch = wrapRecords(source, raws);
+function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, mainLogger) {
+  const { single } = kind;
+  const batch = wrapRecords(kind, raws);
   const finish = setTrace(invocation.traceId);
   /** @param {unknown} result */
   const returned = (result) => {
     finish();
-    if (!single) assertDone(batch, result);
+    if (!single) assertNoneFailed(batch, result);
   };
   /** @param {unknown} error */
   const thrown = (error) => {
     finish();
-    throw single ? error : narrowed(batch, error);
+    throw single ? error : withIdentifiers(batch, error);
   };
   let result;
   try {
@@ -69,7 +69,7 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, [source, sing
       ...(single ? { record: batch[0] } : { batch }),
       params,
       mainLogger,
-      // Made when it is asked for.
+      // Created on first use.
       get signal() {
         return call.signal;
       },
@@ -79,13 +79,13 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, [source, sing
   } catch (error) {
     return thrown(error);
   }
-  // Synchronous functions are not made to wait for promises.
+  // A synchronous function does not have to wait for promises.
   return typeof result?.then === 'function' ? Promise.resolve(result).then(returned, thrown) : returned(result);
 }
 
 /**
  * @param {string | null} traceId
- * @returns {() => void} puts back what was there
+ * @returns {() => void} restores what was there before
  */
 function setTrace(traceId) {
   // Inline, the environment is the handler's own.
@@ -93,21 +93,21 @@ function setTrace(traceId) {
   const before = process.env[TRACE];
   const now = traceId ?? undefined;
   if (before === now) return () => {};
-  put(now);
-  return () => put(before);
+  setVariable(now);
+  return () => setVariable(before);
 }
 
 /** @param {string | undefined} value */
-function put(value) {
+function setVariable(value) {
   if (value === undefined) delete process.env[TRACE];
   else process.env[TRACE] = value;
 }
 
 /**
- * Throws if a function has returned a partial batch response, as a handler of Lambda's would, that names records.
+ * Throws if a function has returned a partial batch response that names records, as a handler of Lambda's would.
  * @param {any[]} batch @param {any} result
  */
-function assertDone(batch, result) {
+function assertNoneFailed(batch, result) {
   const failures = typeof result === 'object' && result !== null ? result.batchItemFailures : undefined;
   if (failures === undefined || failures === null) return;
   if (!Array.isArray(failures)) {
@@ -116,24 +116,26 @@ function assertDone(batch, result) {
   if (failures.length === 0) return;
   const named = failures.map((each) => each?.itemIdentifier);
   const failed = identifiersOf(batch, named, '"batchItemFailures" of what the function returned');
-  throw Object.assign(new Error(`the function reported ${failed.length} of ${batch.length} records as failed`), { failed });
+  const error = new Error(`the function reported ${failed.length} of ${batch.length} records as failed`);
+  throw Object.assign(error, { failed });
 }
 
 /**
- * The error of a sub-batch, with the identifiers of the records that it names.
+ * The error of a sub-batch, with the records that it names replaced by their identifiers.
  * @param {any[]} batch @param {any} error
  * @returns {unknown}
  */
-function narrowed(batch, error) {
+function withIdentifiers(batch, error) {
   if (!(error instanceof Error) || !('failed' in error)) return error;
   const { failed } = error;
   try {
     // Records do not travel back.
-    const identifiers = Array.isArray(failed) && failed.length > 0 ? identifiersOf(batch, failed, '"failed" of what it threw') : undefined;
-    Object.defineProperty(error, 'failed', { value: identifiers, enumerable: true, writable: true, configurable: true });
+    const isNamed = Array.isArray(failed) && failed.length > 0;
+    const value = isNamed ? identifiersOf(batch, failed, '"failed" of what it threw') : undefined;
+    Object.defineProperty(error, 'failed', { value, enumerable: true, writable: true, configurable: true });
     return error;
   } catch (wrong) {
-    // It names what is not there, or is frozen: all of its records count as failed.
+    // It names a record that is not there, or is frozen: all of the records count as failed.
     return new Error(`${error.message} (${/** @type {Error} */ (wrong).message})`);
   }
 }

@@ -1,0 +1,144 @@
+'use strict';
+
+/**
+ * What the records of all sources have in common: the record as it stood in the event, and a payload that is decoded
+ * when it is first asked for.
+ *
+ * Between the handler and the workers only `raw` travels, so that Base64 and JSON are decoded where the record is used,
+ * on all cores. A record therefore has nothing that `raw` and its format (records.js) do not determine.
+ *
+ * Must not depend on any source, on events, workers or answers. Runs in workers too: it requires nothing.
+ */
+
+/** @typedef {'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq'} Source */
+
+/** Stands for "not decoded yet": no payload is `undefined`. */
+const PENDING = undefined;
+
+class LambdaRecord {
+  /** @param {any} raw */
+  constructor(raw) {
+    this.raw = raw;
+    // Fields that AWS added after this was written. (Those that are known are getters of the class, see defineFields.)
+    for (const name of Object.keys(raw)) {
+      if (!(name in this)) defineField(this, name);
+    }
+  }
+
+  /** @returns {Source} */
+  get source() {
+    throw new Error('every class of records overrides this');
+  }
+
+  /** What a partial batch response calls this record. @returns {unknown} */
+  get identifier() {
+    throw new Error('every class of records overrides this');
+  }
+
+  /** Records that share it are in order; `null` where the source keeps no order. @returns {string | null} */
+  get groupKey() {
+    return null;
+  }
+
+  /** Milliseconds since 1970; `undefined` where the record does not say. @returns {number | undefined} */
+  get timestamp() {
+    return undefined;
+  }
+}
+
+/** A record whose payload is bytes or text. */
+class PayloadRecord extends LambdaRecord {
+  /** @type {Buffer | null | undefined} */
+  #bytes = PENDING;
+  /** @type {string | null | undefined} */
+  #value = PENDING;
+  /** @type {unknown} */
+  #json = PENDING;
+
+  /** @returns {Buffer | null} */
+  get bytes() {
+    if (this.#bytes === PENDING) this.#bytes = this.decodeBytes();
+    return this.#bytes;
+  }
+
+  /** The payload as text. @returns {string | null} */
+  get value() {
+    if (this.#value === PENDING) this.#value = this.decodeText();
+    return this.#value;
+  }
+
+  /** The payload as parsed JSON; `null` where there is none. */
+  get json() {
+    if (this.#json !== PENDING) return this.#json;
+    const text = this.value;
+    try {
+      return (this.#json = text === null ? null : JSON.parse(text));
+    } catch (cause) {
+      const { message } = /** @type {Error} */ (cause);
+      throw new SyntaxError(`the ${this.source} record ${nameOf(this.identifier)} is no JSON: ${message}`, { cause });
+    }
+  }
+
+  /** Overridden by sources whose payload is Base64. @protected @returns {Buffer | null} */
+  decodeBytes() {
+    const text = this.value;
+    return text === null ? null : Buffer.from(text);
+  }
+
+  /** Overridden by sources whose payload is text. @protected @returns {string | null} */
+  decodeText() {
+    const bytes = this.bytes;
+    return bytes === null ? null : bytes.toString('utf8');
+  }
+}
+
+/**
+ * Gives the records of a class the fields that they are known to have in events. Getters of a class cost nothing per
+ * record, unlike those that the constructor defines for fields it does not know.
+ * @param {new (...args: any[]) => LambdaRecord} Class @param {readonly string[]} names
+ */
+function defineFields(Class, names) {
+  for (const name of names) defineField(Class.prototype, name);
+}
+
+/**
+ * Not enumerable: written as JSON or copied, a record is its `raw`.
+ * @param {object} target @param {string} name
+ */
+function defineField(target, name) {
+  Object.defineProperty(target, name, {
+    /** @this {LambdaRecord} */
+    get() {
+      return this.raw[name];
+    },
+    configurable: true,
+  });
+}
+
+/** @param {string | null | undefined} text */
+function fromBase64(text) {
+  return text === null || text === undefined ? null : Buffer.from(text, 'base64');
+}
+
+/** @param {unknown} seconds */
+function fromSeconds(seconds) {
+  return typeof seconds === 'number' ? Math.round(seconds * 1000) : undefined;
+}
+
+/** @param {unknown} date */
+function fromDate(date) {
+  const time = typeof date === 'string' ? Date.parse(date) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/**
+ * An identifier as text: for messages, and to look records up by it.
+ * @param {any} identifier
+ */
+function nameOf(identifier) {
+  return typeof identifier === 'object' && identifier !== null
+    ? `${identifier.partition}@${identifier.offset}`
+    : String(identifier);
+}
+
+module.exports = { LambdaRecord, PayloadRecord, defineFields, fromBase64, fromDate, fromSeconds, nameOf };
