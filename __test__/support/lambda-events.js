@@ -124,6 +124,43 @@ const make = {
   }),
 };
 
+/** A message of Amazon MQ, as EventBridge Pipes delivers it. */
+make.activemq = (r, { payload, position = 0 }) => ({
+  eventSource: 'aws:amq',
+  eventSourceArn: `arn:aws:mq:${REGION}:${ACCOUNT}:broker:orders:b-${uuid(r)}`,
+  messageID: `ID:b-1.mq.${REGION}.amazonaws.com-37557-${position}:1:1:1:1`,
+  messageType: 'jms/text-message',
+  data: base64(payload),
+  connectionId: 'myJMSCoID',
+  redelivered: false,
+  destination: { physicalname: 'orders' },
+  timestamp: 1_700_000_000_000 + position,
+  brokerInTime: 1_700_000_000_001,
+  brokerOutTime: 1_700_000_000_002,
+});
+make.rabbitmq = (r, { payload, position = 0 }) => ({
+  eventSource: 'aws:rmq',
+  eventSourceArn: `arn:aws:mq:${REGION}:${ACCOUNT}:broker:orders:b-${uuid(r)}`,
+  eventSourceKey: 'orders::/',
+  basicProperties: {
+    contentType: 'application/json', headers: { tenant: { bytes: [97] } }, messageId: `m-${position}`,
+    timestamp: 'Jan 1, 1970, 12:33:41 AM', bodySize: 80,
+  },
+  redelivered: false,
+  data: base64(payload),
+});
+
+/** The same record as EventBridge Pipes delivers it. */
+const pipedOf = (source, raw) => {
+  if (source === 'kinesis') {
+    const { kinesis, ...rest } = raw;
+    return { ...kinesis, ...rest };
+  }
+  if (source !== 'kafka') return raw;
+  const eventSourceArn = `arn:aws:kafka:${REGION}:${ACCOUNT}:cluster/c/1`;
+  return { eventSource: 'aws:kafka', eventSourceArn, eventSourceKey: `${raw.topic}-${raw.partition}`, ...raw };
+};
+
 /** An event with these raw records. */
 const eventOf = (source, raws) => {
   if (source !== 'kafka') return { Records: raws };
@@ -240,4 +277,4 @@ function contextOf(milliseconds = 60_000, more = {}) {
   };
 }
 
-module.exports = { SOURCES, contextOf, eventOf, make, random, recordsFor };
+module.exports = { SOURCES, contextOf, eventOf, make, pipedOf, random, recordsFor };
