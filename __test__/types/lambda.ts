@@ -11,6 +11,7 @@ import {
   type LambdaRecord,
   type PartialResponse,
   type SqsRecord,
+  unmarshall,
 } from '@parallelizer/node/lambda';
 import type { Order } from './worker.js';
 
@@ -81,6 +82,8 @@ for (const record of records({})) {
       expectTypeOf(record.identifier).toEqualTypeOf<{ partition: string; offset: number }>();
       expectTypeOf(record.bytes).toEqualTypeOf<Buffer | null>();
       expectTypeOf(record.headers['traceparent']).toEqualTypeOf<string | undefined>();
+      expectTypeOf(record.partition).toEqualTypeOf<number>();
+      expectTypeOf(record.valueSchemaMetadata?.schemaId).toEqualTypeOf<string | undefined>();
       break;
     case 'sqs':
       expectTypeOf(record.identifier).toEqualTypeOf<string>();
@@ -94,9 +97,34 @@ for (const record of records({})) {
       break;
     case 's3':
       expectTypeOf(record.value.size).toEqualTypeOf<number | null>();
+      expectTypeOf(record.awsRegion).toEqualTypeOf<string>();
+      for (const data of [record.glacierEventData, record.replicationEventData, record.lifecycleEventData]) void data?.x;
+      break;
+    case 'kinesis':
+      expectTypeOf(record.kinesis.sequenceNumber).toEqualTypeOf<string>();
+      expectTypeOf(record.sequenceNumber).toEqualTypeOf<string>();
+      break;
+    case 'activemq':
+      expectTypeOf(record.queue).toEqualTypeOf<string | null>();
+      expectTypeOf(record.identifier).toEqualTypeOf<string>();
+      break;
+    case 'rabbitmq':
+      expectTypeOf(record.identifier).toEqualTypeOf<string | null>();
       break;
   }
   // @ts-expect-error as it was delivered
   record.identifier = 'other';
 }
 expectTypeOf(records<SqsRecord<Order>>({})[0]?.json).toEqualTypeOf<Order | undefined>();
+
+// ---- Lists of EventBridge Pipes, and numbers
+
+expectTypeOf(handler([{ eventSource: 'aws:sqs' }])).resolves.toEqualTypeOf<PartialResponse>();
+records([], { numbers: 'string' });
+records([], { numbers: (text) => text.length });
+createHandler({ filePath, recordFunctionName: 'store', numbers: 'number' });
+expectTypeOf(unmarshall<{ id: string }>({ id: { S: 'a' } }, { numbers: 'exact' }).id).toEqualTypeOf<string>();
+// @ts-expect-error no such way
+records([], { numbers: 'bigint' });
+// @ts-expect-error a function does not travel to the workers
+createHandler({ filePath, recordFunctionName: 'store', numbers: (text: string) => text });

@@ -1,14 +1,14 @@
 'use strict';
 
 /**
- * The end of an invocation: when Lambda will stop it, and a signal that fires a margin before.
+ * The end of an invocation: when Lambda will stop it, and a signal that fires some time before that.
  *
- * May not know what is stopped by the signal.
+ * Must not depend on what the signal stops.
  */
 
-/** What is left for the answer, unless the user says otherwise: this, or a fifth of the time that there is. */
+/** Left for the answer unless the user says otherwise: this, or a fifth of the invocation's time if that is less. */
 const DEFAULT_MARGIN = 1000;
-/** Node fires longer timers at once. */
+/** Node fires timers that are longer than this at once. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
 
 class DeadlineError extends Error {
@@ -24,7 +24,7 @@ class DeadlineError extends Error {
 Object.defineProperty(DeadlineError.prototype, 'name', { value: 'DeadlineError', writable: true, configurable: true });
 
 /**
- * What Lambda grants the invocation from now on, in milliseconds; Infinity where nobody says.
+ * How long Lambda still grants the invocation, in milliseconds; Infinity where the context does not say.
  * @param {any} context
  */
 function remainingTime(context) {
@@ -47,10 +47,10 @@ function watchDeadline(context, ownMargin) {
   /** @param {number} left */
   const wait = (left) => {
     timer = setTimeout(() => {
-      // The timer may be early by a millisecond, and the clock may have been set.
+      // A timer may fire a millisecond early, and the clock may have been changed.
       const now = remainingTime(context) - margin;
       if (now > 0) wait(now);
-      // After what has come from workers is read: it is done.
+      // Only after the replies that have arrived are read: those records are done.
       else setImmediate(end);
     }, Math.min(Math.ceil(left), MAX_MILLISECONDS));
   };
