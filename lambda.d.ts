@@ -8,10 +8,213 @@ export {};
 
 import type { LogEntry, Parallelizer, ParallelizerError, ParallelizerList, ParallelizerOptions } from './index';
 
-export * from './lib/events/record-types';
-import type { DynamoDbItem, LambdaRecord } from './lib/events/record-types';
-
 // ----------------------------------------------------------------------------------------------------------- records
+
+export type RecordSource = 'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq';
+
+/**
+ * What every record has. Everything but `raw` is decoded when it is first asked for, and kept.
+ *
+ * A record also has all the fields that it has in the event (`messageId`, `body`, `kinesis`, `dynamodb`, `Sns`, `s3`,
+ * …), whether these types know them or not, so that functions written for these go on working. Only `key`, `value` and
+ * `headers` of Kafka are decoded.
+ */
+interface AnyRecord<TSource extends RecordSource, TIdentifier, TRaw> {
+  readonly source: TSource;
+  /** What a partial batch response calls this record (`itemIdentifier`). */
+  readonly identifier: TIdentifier;
+  /**
+   * Records that share it are in order: topic and partition, message group of a FIFO queue, shard. `null` where the
+   * source keeps no order.
+   */
+  readonly groupKey: string | null;
+  /** When it was written or sent, in milliseconds since 1970; `undefined` where the record does not say. */
+  readonly timestamp: number | undefined;
+  /** The record as it stood in the event: all that travels to a worker. */
+  readonly raw: TRaw;
+}
+
+/** Fields of the record in the event, under their names. */
+type OwnFields<TRaw, TNames extends keyof TRaw> = { readonly [TName in TNames]: TRaw[TName] };
+
+/** A record whose payload is bytes or text. */
+interface PayloadRecord<TValue> {
+  /** The payload; text as UTF-8. `null` for a Kafka record without one (a tombstone). */
+  readonly bytes: Buffer | null;
+  /** The payload as text. */
+  readonly value: string | null;
+  /**
+   * The payload as parsed JSON, `null` where there is none.
+   *
+   * @throws {SyntaxError} that names the record, if it is no JSON
+   */
+  readonly json: TValue;
+}
+
+/** Amazon MSK and self-managed Apache Kafka. */
+export interface KafkaRecord<TValue = any>
+  extends AnyRecord<'kafka', { partition: string; offset: number }, RawKafkaRecord>, PayloadRecord<TValue>,
+    OwnFields<
+      RawKafkaRecord,
+      | 'timestampType' | 'keySchemaMetadata' | 'valueSchemaMetadata'
+      | 'eventSource' | 'eventSourceArn' | 'eventSourceKey' | 'bootstrapServers'
+    > {
+  /** Topic and partition: `'orders-0'`. */
+  readonly groupKey: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** As text; `null` for a record without a key. */
+  readonly key: string | null;
+  readonly keyBytes: Buffer | null;
+  /** By name, as text; of several with one name the last one. All of them, and their bytes, are in `raw`. */
+  readonly headers: { readonly [name: string]: string };
+}
+
+/** Amazon SQS. `groupKey` is the message group in a FIFO queue, else `null`. */
+export interface SqsRecord<TValue = any>
+  extends AnyRecord<'sqs', string, RawSqsRecord>, PayloadRecord<TValue>,
+    OwnFields<
+      RawSqsRecord,
+      | 'messageId' | 'receiptHandle' | 'body' | 'attributes' | 'messageAttributes' | 'md5OfBody'
+      | 'md5OfMessageAttributes' | 'eventSource' | 'eventSourceARN' | 'awsRegion'
+    > {
+  readonly bytes: Buffer;
+  readonly value: string;
+}
+
+/**
+ * Amazon Kinesis Data Streams, with and without enhanced fan-out, from Lambda or from EventBridge Pipes. What the
+ * Kinesis Producer Library has aggregated stays whole.
+ */
+export interface KinesisRecord<TValue = any>
+  extends AnyRecord<'kinesis', string, RawKinesisRecord | RawPipesKinesisRecord>, PayloadRecord<TValue>,
+    OwnFields<
+      RawKinesisRecord,
+      | 'kinesis' | 'eventID' | 'eventName' | 'eventVersion' | 'invokeIdentityArn'
+      | 'eventSource' | 'eventSourceARN' | 'awsRegion'
+    > {
+  /** The shard: `'shardId-000000000006'`. */
+  readonly groupKey: string;
+  readonly partitionKey: string;
+  readonly sequenceNumber: string;
+  /** Base64. */
+  readonly data: string;
+  readonly bytes: Buffer;
+  readonly value: string;
+}
+
+/** Amazon SNS. */
+export interface SnsRecord<TValue = any>
+  extends AnyRecord<'sns', string, RawSnsRecord>, PayloadRecord<TValue>,
+    OwnFields<RawSnsRecord, 'Sns' | 'EventSource' | 'EventVersion' | 'EventSubscriptionArn'> {
+  readonly groupKey: null;
+  readonly subject: string | null;
+  readonly bytes: Buffer;
+  readonly value: string;
+}
+
+/** Amazon MQ for ActiveMQ. No order is kept: where you need one, `groupBy: (record) => record.queue`. */
+export interface ActiveMqRecord<TValue = any>
+  extends AnyRecord<'activemq', string, RawActiveMqRecord>, PayloadRecord<TValue>,
+    OwnFields<
+      RawActiveMqRecord,
+      | 'messageID' | 'messageType' | 'data' | 'connectionId' | 'redelivered' | 'persistent' | 'destination'
+      | 'brokerInTime' | 'brokerOutTime' | 'properties' | 'eventSource' | 'eventSourceArn'
+    > {
+  readonly groupKey: null;
+  readonly queue: string | null;
+  readonly bytes: Buffer;
+  readonly value: string;
+}
+
+/** Amazon MQ for RabbitMQ. `identifier` is the message's own id, `null` where its publisher gave none. */
+export interface RabbitMqRecord<TValue = any>
+  extends AnyRecord<'rabbitmq', string | null, RawRabbitMqRecord>, PayloadRecord<TValue>,
+    OwnFields<
+      RawRabbitMqRecord,
+      'basicProperties' | 'redelivered' | 'data' | 'eventSource' | 'eventSourceArn' | 'eventSourceKey'
+    > {
+  readonly groupKey: null;
+  readonly queue: string | null;
+  readonly bytes: Buffer;
+  readonly value: string;
+}
+
+/**
+ * What DynamoDB's attributes are in JavaScript: numbers are what the option `numbers` makes of them, sets are `Set`s,
+ * binary values `Buffer`s.
+ */
+export type DynamoDbItem = { [attribute: string]: any };
+
+/** Amazon DynamoDB streams. */
+export interface DynamoDbRecord<TItem = DynamoDbItem>
+  extends AnyRecord<'dynamodb', string, RawDynamoDbRecord>,
+    OwnFields<
+      RawDynamoDbRecord,
+      'dynamodb' | 'eventID' | 'eventVersion' | 'userIdentity' | 'eventSource' | 'eventSourceARN' | 'awsRegion'
+    > {
+  /** The stream: an event has records of one shard only, and they do not name it. */
+  readonly groupKey: string;
+  readonly sequenceNumber: string;
+  readonly eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
+  /** @throws {RangeError} as `newImage` */
+  readonly keys: Partial<TItem> | null;
+  /**
+   * `null` where there is none, or the stream does not carry it.
+   *
+   * @throws {RangeError} for a number that JavaScript's do not hold exactly, with the path of the attribute as
+   *   `attribute` and the number's text as `value`; see the option `numbers`
+   */
+  readonly newImage: TItem | null;
+  /**
+   * `null` where there is none, or the stream does not carry it.
+   *
+   * @throws {RangeError} as `newImage`
+   */
+  readonly oldImage: TItem | null;
+  readonly value: {
+    eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
+    keys: Partial<TItem> | null;
+    newImage: TItem | null;
+    oldImage: TItem | null;
+  };
+}
+
+/** Amazon S3 notifications. `identifier` is `'bucket/key'`, with `?versionId=…` where there is one. */
+export interface S3Record
+  extends AnyRecord<'s3', string, RawS3Record>,
+    OwnFields<
+      RawS3Record,
+      | 's3' | 'eventTime' | 'eventVersion' | 'userIdentity' | 'requestParameters' | 'responseElements'
+      | 'glacierEventData' | 'replicationEventData' | 'lifecycleEventData' | 'intelligentTieringEventData'
+      | 'eventSource' | 'awsRegion'
+    > {
+  readonly groupKey: null;
+  readonly eventName: string;
+  readonly value: {
+    eventName: string;
+    bucket: string;
+    /** Decoded: what S3's own API calls the object. */
+    key: string;
+    /** In bytes; `null` for a deletion. */
+    size: number | null;
+    eTag: string | null;
+    versionId: string | null;
+    sequencer: string | null;
+  };
+}
+
+/** One record of an event, told apart by `source`. */
+export type LambdaRecord<TValue = any> =
+  | KafkaRecord<TValue>
+  | SqsRecord<TValue>
+  | KinesisRecord<TValue>
+  | SnsRecord<TValue>
+  | ActiveMqRecord<TValue>
+  | RabbitMqRecord<TValue>
+  | DynamoDbRecord
+  | S3Record;
 
 /**
  * What becomes of DynamoDB's numbers, which have up to 38 digits:
@@ -291,4 +494,179 @@ export interface RecordsFailedError extends ParallelizerError {
   errors: Error[];
   /** The identifiers of the records that are not done. */
   identifiers: any[];
+}
+
+// ------------------------------------------------------------------------------- records as they stand in the events
+// As `@types/aws-lambda` has them, with the fields that this library knows; those of EventBridge Pipes as AWS documents
+// them.
+
+/** How a schema registry says a key or a value was written. */
+export interface KafkaSchemaMetadata {
+  dataFormat: string;
+  schemaId: string;
+}
+
+export interface RawKafkaRecord {
+  /** EventBridge Pipes may leave it out, and name it in `eventSourceKey` only. */
+  topic?: string;
+  /** Some of AWS's own events have it as text. */
+  partition: number | string;
+  offset: number;
+  timestamp: number;
+  timestampType: string;
+  /** Base64. */
+  key?: string | null;
+  /** Base64. */
+  value?: string | null;
+  headers?: { [name: string]: number[] }[];
+  keySchemaMetadata?: KafkaSchemaMetadata;
+  valueSchemaMetadata?: KafkaSchemaMetadata;
+  /** From EventBridge Pipes; in Lambda's events the event has it, for all of its records. */
+  eventSource?: string;
+  /** From EventBridge Pipes. */
+  eventSourceArn?: string;
+  /** From EventBridge Pipes: topic and partition. */
+  eventSourceKey?: string;
+  /** From EventBridge Pipes. */
+  bootstrapServers?: string;
+  [more: string]: any;
+}
+
+export interface RawSqsRecord {
+  messageId: string;
+  receiptHandle: string;
+  body: string;
+  attributes: { [name: string]: string };
+  messageAttributes: { [name: string]: any };
+  md5OfBody: string;
+  md5OfMessageAttributes?: string;
+  eventSource: 'aws:sqs';
+  eventSourceARN: string;
+  awsRegion: string;
+  [more: string]: any;
+}
+
+/** What Kinesis itself says of a record. */
+export interface KinesisPayload {
+  kinesisSchemaVersion: string;
+  sequenceNumber: string;
+  partitionKey: string;
+  /** Base64. */
+  data: string;
+  /** Seconds since 1970. */
+  approximateArrivalTimestamp: number;
+  encryptionType?: string;
+  [more: string]: any;
+}
+
+interface KinesisEnvelope {
+  eventID: string;
+  eventName: string;
+  eventVersion: string;
+  invokeIdentityArn: string;
+  eventSource: 'aws:kinesis';
+  eventSourceARN: string;
+  awsRegion: string;
+  [more: string]: any;
+}
+
+/** From Lambda's event source mapping. */
+export interface RawKinesisRecord extends KinesisEnvelope {
+  kinesis: KinesisPayload;
+}
+
+/** From EventBridge Pipes. */
+export interface RawPipesKinesisRecord extends KinesisEnvelope, KinesisPayload {
+  kinesis?: undefined;
+}
+
+export interface RawDynamoDbRecord {
+  dynamodb: {
+    SequenceNumber: string;
+    ApproximateCreationDateTime?: number;
+    Keys?: any;
+    NewImage?: any;
+    OldImage?: any;
+    SizeBytes?: number;
+    StreamViewType?: string;
+    [more: string]: any;
+  };
+  eventID: string;
+  eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
+  eventVersion: string;
+  eventSource: 'aws:dynamodb';
+  eventSourceARN: string;
+  awsRegion: string;
+  /** Of a deletion by TTL. */
+  userIdentity?: { type: string; principalId: string; [more: string]: any };
+  [more: string]: any;
+}
+
+export interface RawS3Record {
+  s3: {
+    bucket: { name: string; [more: string]: any };
+    object: {
+      /** As forms have it: `my+folder/%C3%BCber.txt`. */
+      key: string;
+      size?: number;
+      eTag?: string;
+      versionId?: string;
+      sequencer?: string;
+      [more: string]: any;
+    };
+    [more: string]: any;
+  };
+  eventName: string;
+  eventTime: string;
+  eventVersion: string;
+  eventSource: 'aws:s3';
+  awsRegion: string;
+  userIdentity: { principalId: string; [more: string]: any };
+  requestParameters: { sourceIPAddress: string; [more: string]: any };
+  responseElements: { [name: string]: string };
+  glacierEventData?: { restoreEventData: { [more: string]: any }; [more: string]: any };
+  replicationEventData?: { [more: string]: any };
+  lifecycleEventData?: { [more: string]: any };
+  intelligentTieringEventData?: { [more: string]: any };
+  [more: string]: any;
+}
+
+export interface RawSnsRecord {
+  Sns: { MessageId: string; Message: string; Subject?: string | null; Timestamp: string; [more: string]: any };
+  EventSource: 'aws:sns';
+  EventVersion: string;
+  EventSubscriptionArn: string;
+  [more: string]: any;
+}
+
+/** As EventBridge Pipes delivers it; in Lambda's own events the first two fields are the event's. */
+export interface RawActiveMqRecord {
+  eventSource: string;
+  eventSourceArn: string;
+  messageID: string;
+  messageType: string;
+  /** Base64. */
+  data: string;
+  connectionId: string;
+  redelivered?: boolean;
+  persistent?: boolean;
+  destination: { physicalName?: string; physicalname?: string; [more: string]: any };
+  timestamp: number;
+  brokerInTime: number;
+  brokerOutTime: number;
+  properties?: { [name: string]: any };
+  [more: string]: any;
+}
+
+/** As EventBridge Pipes delivers it; in Lambda's own events the first three fields are the event's. */
+export interface RawRabbitMqRecord {
+  eventSource: string;
+  eventSourceArn: string;
+  /** Queue and virtual host: `'orders::/'`. */
+  eventSourceKey: string;
+  basicProperties: { messageId: string | null; headers: { [name: string]: any } | null; [more: string]: any };
+  redelivered: boolean;
+  /** Base64. */
+  data: string;
+  [more: string]: any;
 }
