@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::event_loop::Readiness;
 use super::idle_process::IdleProcess;
 use super::pool::PoolState;
-use crate::engine::{FrameId, History, Run, WorkerId};
+use crate::engine::{ChunkId, History, Run, WorkerId};
 use crate::process::ProcessEvent;
 use crate::registry::{Place, PlaceId};
 
@@ -20,7 +20,7 @@ pub(super) trait Carrier {
     /// What is known of a worker's end, or of why it did not start.
     fn set_fate(&self, worker: WorkerId, fate: Value);
     /// Has these calls encoded, numbered on from `seq`, and sends them as one chunk.
-    fn send(&self, worker: WorkerId, frame: FrameId, seq: u32, runs: &[Run]);
+    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]);
     /// Tells a worker that these calls are no longer wanted.
     fn cancel(&self, worker: WorkerId, seqs: &[u32]);
     /// Tells a worker not to begin the calls `from <= seq < until`, and returns the number of the call that it had

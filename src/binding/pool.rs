@@ -28,7 +28,7 @@ use super::registers::{Passed, Registers};
 use super::script_carrier::ScriptCarrier;
 use super::spin::{Spin, Watch};
 use crate::engine::{
-    Action, Answered, Config, Engine, FrameId, JobId, JobSpec, Outcome, Refused, Reply, Run, WorkerId,
+    Action, ChunkId, Config, Engine, JobId, JobSpec, Outcome, Reply, Run, SettledRun, SubmitError, WorkerId,
 };
 use crate::process::{ProcessEvent, SpawnSpec, Stderr, Stdout, Stream};
 use crate::registry::Lessee;
@@ -184,13 +184,13 @@ impl NativePool {
     /// Whether a frame that was put off by the hook `encode` is still of use.
     #[napi(catch_unwind)]
     pub fn is_deferred(&self, worker: u32, frame: u32) -> bool {
-        self.state.engine.borrow().is_deferred(WorkerId(worker), FrameId(frame))
+        self.state.engine.borrow().is_deferred(WorkerId(worker), ChunkId(frame))
     }
 
     /// Has a frame that was put off encoded, now at once, and sends it, unless it is of no use any more.
     #[napi(catch_unwind)]
     pub fn send_deferred(&self, worker: u32, frame: u32) {
-        let (worker, frame) = (WorkerId(worker), FrameId(frame));
+        let (worker, frame) = (WorkerId(worker), ChunkId(frame));
         let sent = self.state.engine.borrow_mut().undefer(worker, frame);
         if let Some((seq, run)) = sent {
             self.state.carrier().send(worker, frame, seq, &[run]);
@@ -266,7 +266,7 @@ impl NativePool {
     ) -> Result<Vec<f64>> {
         let parts: Vec<(u32, u16)> = parts.chunks_exact(2).map(|part| (part[0], part[1] as u16)).collect();
         let settled =
-            self.state.book_reply(WorkerId(worker), FrameId(frame), offset, micros, bytes, &parts)?;
+            self.state.book_reply(WorkerId(worker), ChunkId(frame), offset, micros, bytes, &parts)?;
         Ok(settled.iter().flat_map(|(index, run)| described(*index, run)).collect())
     }
 
@@ -279,7 +279,7 @@ impl NativePool {
         env.create_function_from_closure("replied", move |_| {
             let [worker, frame, offset, micros, bytes, calls, flags] = state.registers.arguments();
             let parts = [(calls, flags as u16)];
-            let (worker, frame) = (WorkerId(worker), FrameId(frame));
+            let (worker, frame) = (WorkerId(worker), ChunkId(frame));
             let settled = state.book_reply(worker, frame, offset, micros.into(), bytes.into(), &parts)?;
             if let [(_, run)] = &settled[..] {
                 let [low, high] = halves(run.job);
@@ -323,7 +323,7 @@ impl NativePool {
 }
 
 /// Calls that settle by a part of a reply, as JavaScript is told of them.
-fn described(part: usize, run: &Answered) -> [f64; 5] {
+fn described(part: usize, run: &SettledRun) -> [f64; 5] {
     let count = run.calls.end - run.calls.start;
     let [start, count, offset] = [run.calls.start, count, run.offset].map(f64::from);
     [part as f64, run.job.0 as f64, start, count, offset]
@@ -406,7 +406,7 @@ impl PoolState {
             max_calls_per_worker: some_unless_zero(config.max_calls_per_worker),
             max_worker_memory: some_unless_zero(config.max_worker_memory),
             idle_timeout: millis(config.idle_timeout),
-            grace: Duration::from_secs_f64(config.grace_period / 1000.0),
+            grace_period: Duration::from_secs_f64(config.grace_period / 1000.0),
             target: TARGET,
             concurrency: config.concurrency,
             lazy: config.lazy,
@@ -494,15 +494,15 @@ impl PoolState {
             retries,
             spread: flags & JOB_SPREAD != 0,
             task: (task > 0).then_some(task),
-            chunk: (chunk > 0).then_some(chunk),
+            chunk_size: (chunk > 0).then_some(chunk),
             unbounded: flags & JOB_UNBOUNDED != 0,
             sent_once: flags & JOB_SENT_ONCE != 0,
         };
         let submitted = self.engine.borrow_mut().submit(spec, self.now());
         match submitted {
             Ok(job) => job.0 as f64,
-            Err(Refused::Closed) => -1.0,
-            Err(Refused::QueueFull { waiting }) => -2.0 - waiting as f64,
+            Err(SubmitError::Closed) => -1.0,
+            Err(SubmitError::QueueFull { waiting }) => -2.0 - waiting as f64,
         }
     }
 
@@ -536,7 +536,9 @@ impl PoolState {
         let env = self.environment.env;
         match action {
             Action::Spawn { worker } => self.start_worker(worker),
-            Action::Send { worker, frame, seq, runs } => self.carrier().send(worker, frame, seq, &runs),
+            Action::Send { worker, chunk: frame, seq, runs } => {
+                self.carrier().send(worker, frame, seq, &runs)
+            }
             Action::Cancel { worker, seqs } => self.carrier().cancel(worker, &seqs),
             Action::Recall { worker, from, until } => {
                 let mark = self.carrier().recall(worker, from, until);
@@ -703,7 +705,7 @@ impl PoolState {
     }
 
     /// Has the first calls of a run encoded, for a frame that has `before` others; `None` where JavaScript has failed.
-    pub(super) fn encode(&self, worker: WorkerId, frame: FrameId, run: &Run, before: u32) -> Option<Passed> {
+    pub(super) fn encode(&self, worker: WorkerId, frame: ChunkId, run: &Run, before: u32) -> Option<Passed> {
         let Range { start, end } = run.calls;
         let [low, high] = halves(run.job);
         self.registers.set([worker.0, low, high, start, end, frame.0, before]);
@@ -712,7 +714,7 @@ impl PoolState {
     }
 
     /// The first call of a frame takes long to encode.
-    pub(super) fn defer(&self, worker: WorkerId, frame: FrameId) {
+    pub(super) fn defer(&self, worker: WorkerId, frame: ChunkId) {
         self.engine.borrow_mut().defer(worker, frame);
     }
 
@@ -722,11 +724,11 @@ impl PoolState {
     }
 
     /// Only so many calls of a chunk went into its frame.
-    pub(super) fn cut(&self, worker: WorkerId, frame: FrameId, kept: u32) {
+    pub(super) fn cut(&self, worker: WorkerId, frame: ChunkId, kept: u32) {
         self.engine.borrow_mut().cut(worker, frame, kept);
     }
 
-    pub(super) fn encode_failed(&self, worker: WorkerId, frame: FrameId, offset: u32) {
+    pub(super) fn encode_failed(&self, worker: WorkerId, frame: ChunkId, offset: u32) {
         self.engine.borrow_mut().encode_failed(worker, frame, offset);
     }
 
@@ -735,12 +737,12 @@ impl PoolState {
     fn book_reply(
         &self,
         worker: WorkerId,
-        frame: FrameId,
+        frame: ChunkId,
         offset: u32,
         micros: f64,
         bytes: f64,
         parts: &[(u32, u16)],
-    ) -> Result<Vec<(usize, Answered)>> {
+    ) -> Result<Vec<(usize, SettledRun)>> {
         self.woken();
         // What was skipped took no time.
         let ran = parts.iter().filter(|(_, flags)| flags & PART_SKIPPED == 0);
@@ -750,7 +752,7 @@ impl PoolState {
         for (index, &(calls, flags)) in parts.iter().enumerate() {
             let share = f64::from(calls) / f64::from(total);
             let reply = Reply {
-                frame,
+                chunk: frame,
                 offset,
                 calls,
                 failed: flags & PART_FAILED != 0,
@@ -770,15 +772,15 @@ impl PoolState {
         &self,
         worker: WorkerId,
         reply: Reply,
-    ) -> std::result::Result<Vec<Answered>, String> {
+    ) -> std::result::Result<Vec<SettledRun>, String> {
         let answered = self.engine.borrow_mut().replied(worker, reply);
-        answered.map_err(|violation| violation.0.to_owned())
+        answered.map_err(|violation| violation.to_string())
     }
 
     /// Has calls settled with the value of the part that answers them.
     pub(super) fn settle_answered(
         &self,
-        answered: &[Answered],
+        answered: &[SettledRun],
         part: PartHeader,
         value: Value,
         extras: Option<Value>,
@@ -795,7 +797,7 @@ impl PoolState {
     }
 
     /// Has calls settled that were answered with what cannot be read here.
-    pub(super) fn settle_unreadable(&self, answered: &[Answered], part: PartHeader, why: &str) {
+    pub(super) fn settle_unreadable(&self, answered: &[SettledRun], part: PartHeader, why: &str) {
         let part = PartHeader { codec: 0, flags: part.flags | PART_FAILED, ..part };
         self.settle_answered(answered, part, optional_text(self.environment.env, Some(why)), None);
     }

@@ -22,7 +22,7 @@ use super::pool::PoolState;
 use super::registers::Passed;
 use crate::channel::slot::PAGE_WORDS;
 use crate::channel::{Arrived, Channel, End, Filled, Flushed, Slot};
-use crate::engine::{FrameId, History, Reply, Run, WorkerId};
+use crate::engine::{ChunkId, History, Reply, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
 use crate::registry::{Place, PlaceId};
@@ -351,7 +351,7 @@ impl ProcessCarrier {
                 extras.push(extra);
             }
             let reply = Reply {
-                frame: FrameId(frame.header.id),
+                chunk: ChunkId(frame.header.id),
                 offset,
                 calls: header.calls,
                 failed: header.flags & PART_FAILED != 0,
@@ -455,7 +455,7 @@ impl Carrier for ProcessCarrier {
         }
     }
 
-    fn send(&self, worker: WorkerId, frame: FrameId, seq: u32, runs: &[Run]) {
+    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
         let Some(pool) = self.pool.upgrade() else { return };
         let may_spin = pool.worker_may_spin();
         self.with(worker, |link| {

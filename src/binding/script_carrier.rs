@@ -17,7 +17,7 @@ use super::javascript::{Callback, Value, as_number, number, number_list, read_nu
 use super::pool::{PoolState, halves};
 use super::registers::Passed;
 use super::script_page::ScriptPage;
-use crate::engine::{FrameId, Run, WorkerId};
+use crate::engine::{ChunkId, Run, WorkerId};
 use crate::registry::Place;
 
 pub(super) struct ScriptCarrier {
@@ -84,7 +84,7 @@ impl ScriptCarrier {
         &self,
         pool: &PoolState,
         worker: WorkerId,
-        frame: FrameId,
+        frame: ChunkId,
         seq: u32,
         runs: &[Run],
     ) -> Option<Vec<u32>> {
@@ -123,7 +123,7 @@ impl Carrier for ScriptCarrier {
         self.fates.borrow_mut().insert(worker, fate);
     }
 
-    fn send(&self, worker: WorkerId, frame: FrameId, seq: u32, runs: &[Run]) {
+    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
         let Some(pool) = self.pool.upgrade() else { return };
         let Some(sent) = self.call_send(&pool, worker, frame, seq, runs) else { return pool.give_up(worker) };
         let Some((&count, rest)) = sent.split_first() else { return pool.defer(worker, frame) };

@@ -1,65 +1,98 @@
 //! One job: which of its calls wait, and what is known about them.
+//!
+//! Must not depend on workers beyond their numbers, or on what callers are told.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::chunk::Pace;
-use super::keyed::Keyed;
+use super::chunk_size::ChunkSizer;
+use super::keyed::KeyedQueue;
 use super::{JobSpec, WorkerId};
 
-/// A call at the head of so many chunks whose worker died before beginning anything is held to be the
-/// cause: its arguments may kill whoever decodes them.
+/// A call that was first in this many chunks whose workers died before beginning anything is taken for the cause: its
+/// arguments may kill whoever decodes them.
 const MAX_STRIKES: u8 = 5;
 
 #[derive(Debug)]
 pub(super) struct Job {
+    /// How much running time one call may take.
     pub(super) timeout: Option<Duration>,
-    pub(super) stop_key_on_error: bool,
+    /// The task that its cost is remembered under.
     pub(super) task: Option<u32>,
-    pub(super) chunk: Option<u32>,
-    /// Whether its calls may be taken back from a worker that has not begun them.
+    /// The requested number of calls per chunk.
+    pub(super) chunk_size: Option<u32>,
+    /// Whether its calls may be recalled from a worker that has not begun them.
     pub(super) is_movable: bool,
-    pub(super) pace: Pace,
+    pub(super) sizer: ChunkSizer,
     /// When it was submitted, for the statistics.
     pub(super) submitted: Duration,
-    /// Calls whose outcome has not been told. The job ends with the last of them.
+    /// Calls that have not settled. Invariant: those that wait, and those in flight that are wanted; above 0, because
+    /// the job ends with the last of them.
     pub(super) unsettled: u32,
-    waiting: Waiting,
-    /// Workers numbered below this are waited for before one gets a second call; and those that had one.
-    spread: Option<(WorkerId, Vec<WorkerId>)>,
+    stop_key_on_error: bool,
+    queue: CallQueue,
+    /// `None` unless its calls are to be spread over workers.
+    spread: Option<Spread>,
     retries: u32,
     /// Retries used, for the calls that used any.
     retried: HashMap<u32, u32>,
+    /// Deaths before anything had begun, for the calls that were first in a chunk.
     strikes: HashMap<u32, u8>,
 }
 
+/// Calls that wait.
 #[derive(Debug)]
-enum Waiting {
-    /// Disjoint, in the order in which they are handed out, and how many calls they hold.
-    Plain(VecDeque<Range<u32>>, u64),
-    Keyed(Keyed),
+enum CallQueue {
+    /// In the order in which they are handed out.
+    Plain {
+        /// Invariant: disjoint, and none is empty.
+        ranges: VecDeque<Range<u32>>,
+        /// Invariant: the number of calls in `ranges`.
+        waiting: u64,
+    },
+    Keyed(KeyedQueue),
+}
+
+/// Where the calls of a job that has one for each worker went.
+#[derive(Debug)]
+struct Spread {
+    /// Workers with lower numbers existed, or were on their way, at the submission: they get their first call before
+    /// any worker gets a second one.
+    bound: WorkerId,
+    /// Workers that have had a call.
+    given: Vec<WorkerId>,
+}
+
+/// Another worker that has nothing to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FreeWorker {
+    pub(super) worker_id: WorkerId,
+    pub(super) is_starting: bool,
 }
 
 impl Job {
     pub(super) fn new(spec: JobSpec, now: Duration) -> Job {
-        // Calls of a key stay on its worker.
+        // The calls of a key stay on its worker.
         let is_movable = spec.keys.is_none() && !spec.sent_once;
-        let waiting = match spec.keys {
-            Some(keys) => Waiting::Keyed(Keyed::new(keys)),
-            None => Waiting::Plain(std::iter::once(0..spec.calls).collect(), spec.calls.into()),
+        let queue = match spec.keys {
+            Some(keys) => CallQueue::Keyed(KeyedQueue::new(keys)),
+            None => CallQueue::Plain {
+                ranges: std::iter::once(0..spec.calls).collect(),
+                waiting: spec.calls.into(),
+            },
         };
         Job {
             timeout: spec.timeout,
-            stop_key_on_error: spec.stop_key_on_error,
             task: spec.task,
-            chunk: spec.chunk,
+            chunk_size: spec.chunk_size,
             is_movable,
-            pace: Pace::new(),
+            sizer: ChunkSizer::new(),
             submitted: now,
             unsettled: spec.calls,
-            waiting,
-            spread: spec.spread.then(|| (WorkerId(0), Vec::new())),
+            stop_key_on_error: spec.stop_key_on_error,
+            queue,
+            spread: spec.spread.then(|| Spread { bound: WorkerId(0), given: Vec::new() }),
             retries: spec.retries,
             retried: HashMap::new(),
             strikes: HashMap::new(),
@@ -68,94 +101,85 @@ impl Job {
 
     /// How many calls wait.
     pub(super) fn waiting(&self) -> u64 {
-        match &self.waiting {
-            Waiting::Plain(_, count) => *count,
-            Waiting::Keyed(keyed) => keyed.len(),
+        match &self.queue {
+            CallQueue::Plain { waiting, .. } => *waiting,
+            CallQueue::Keyed(keyed) => keyed.len(),
         }
     }
 
-    /// Says which workers were there, or on their way, at the submission: those below this number.
+    /// Says which workers existed, or were on their way, at the submission: those below this number.
     pub(super) fn spread_over(&mut self, next_worker: WorkerId) {
-        if let Some((bound, _)) = &mut self.spread {
-            *bound = next_worker;
+        if let Some(spread) = &mut self.spread {
+            spread.bound = next_worker;
         }
     }
 
     /// Whether this worker, which is starting, is to have its call ahead.
-    pub(super) fn goes_ahead_to(&self, worker: WorkerId) -> bool {
-        self.spread.as_ref().is_some_and(|(bound, _)| worker < *bound)
+    pub(super) fn goes_ahead_to(&self, worker_id: WorkerId) -> bool {
+        self.spread.as_ref().is_some_and(|spread| worker_id < spread.bound)
     }
 
-    /// Takes consecutive calls that this worker may run, `most` at the most. `free`: the others that have
-    /// nothing to do, and whether they are still starting.
+    /// Takes up to `max_calls` consecutive calls that this worker may run. `free`: the other workers without work.
     pub(super) fn take(
         &mut self,
-        worker: WorkerId,
-        most: u32,
-        free: &[(WorkerId, bool)],
+        worker_id: WorkerId,
+        max_calls: u32,
+        free: &[FreeWorker],
     ) -> Option<Range<u32>> {
-        let mut most = most;
-        if let Some((bound, given)) = &mut self.spread {
-            if !given.contains(&worker) {
-                given.push(worker);
-                most = most.min(1);
-            } else if free
-                .iter()
-                .any(|(other, starting)| !given.contains(other) && (!starting || other < bound))
-            {
-                return None;
-            }
-        }
-        match &mut self.waiting {
-            Waiting::Plain(ranges, count) => {
+        let max_calls = match &mut self.spread {
+            Some(spread) => spread.allowance(worker_id, max_calls, free)?,
+            None => max_calls,
+        };
+        match &mut self.queue {
+            CallQueue::Plain { ranges, waiting } => {
                 let first = ranges.front_mut()?;
-                let taken = first.start..first.end.min(first.start.saturating_add(most));
+                let taken = first.start..first.end.min(first.start.saturating_add(max_calls));
                 first.start = taken.end;
                 if first.start == first.end {
                     ranges.pop_front();
                 }
-                *count -= taken.len() as u64;
+                *waiting -= taken.len() as u64;
                 Some(taken)
             }
-            Waiting::Keyed(keyed) => keyed.take(worker).map(|call| call..call + 1),
+            CallQueue::Keyed(keyed) => keyed.take(worker_id).map(|call| call..call + 1),
         }
     }
 
-    /// Puts a call back to the head. Several go back last first.
+    /// Puts a call back to the head of the queue. Several are put back last first.
     pub(super) fn put_back(&mut self, call: u32) {
-        match &mut self.waiting {
-            Waiting::Plain(ranges, count) => {
+        match &mut self.queue {
+            CallQueue::Plain { ranges, waiting } => {
                 match ranges.front_mut() {
                     Some(first) if first.start == call + 1 => first.start = call,
                     _ => ranges.push_front(call..call + 1),
                 }
-                *count += 1;
+                *waiting += 1;
             }
-            Waiting::Keyed(keyed) => keyed.put_back(call),
+            CallQueue::Keyed(keyed) => keyed.put_back(call),
         }
     }
 
     /// Calls in flight have settled. Returns the waiting calls that settle with them, as skipped.
     pub(super) fn settled(&mut self, calls: Range<u32>, failed: bool) -> Vec<u32> {
-        match &mut self.waiting {
-            Waiting::Plain(..) => Vec::new(),
-            Waiting::Keyed(keyed) => {
+        match &mut self.queue {
+            CallQueue::Plain { .. } => Vec::new(),
+            CallQueue::Keyed(keyed) => {
                 calls.flat_map(|call| keyed.settled(call, failed && self.stop_key_on_error)).collect()
             }
         }
     }
 
     /// A worker takes no more calls.
-    pub(super) fn release_home(&mut self, worker: WorkerId) {
-        if let Waiting::Keyed(keyed) = &mut self.waiting {
-            keyed.release_home(worker);
+    pub(super) fn release_home(&mut self, worker_id: WorkerId) {
+        if let CallQueue::Keyed(keyed) = &mut self.queue {
+            keyed.release_home(worker_id);
         }
     }
 
-    /// Takes what waits from this call on, as ranges.
+    /// Takes the waiting calls from this one on, as ranges.
     pub(super) fn drain_from(&mut self, from: u32) -> Vec<Range<u32>> {
-        match &mut self.waiting {
-            Waiting::Plain(ranges, count) => {
+        match &mut self.queue {
+            CallQueue::Plain { ranges, waiting } => {
                 let all = std::mem::take(ranges);
                 let mut taken = Vec::new();
                 for range in all {
@@ -164,17 +188,19 @@ impl Job {
                         ranges.push_back(range.start..middle);
                     }
                     if middle < range.end {
-                        *count -= u64::from(range.end - middle);
+                        *waiting -= u64::from(range.end - middle);
                         taken.push(middle..range.end);
                     }
                 }
                 taken
             }
-            Waiting::Keyed(keyed) => keyed.drain_from(from).into_iter().map(|call| call..call + 1).collect(),
+            CallQueue::Keyed(keyed) => {
+                keyed.drain_from(from).into_iter().map(|call| call..call + 1).collect()
+            }
         }
     }
 
-    /// Uses one retry of this call, where there is one left.
+    /// Uses one retry of this call; whether there was one left.
     pub(super) fn use_retry(&mut self, call: u32) -> bool {
         if self.retries == 0 {
             return false;
@@ -184,10 +210,45 @@ impl Job {
         *used <= self.retries
     }
 
-    /// Counts a death before anything had begun; whether this call must be held to be the cause.
+    /// Counts a death before anything had begun; whether this call must be taken for the cause.
     pub(super) fn strike(&mut self, call: u32) -> bool {
         let strikes = self.strikes.entry(call).or_insert(0);
         *strikes += 1;
         *strikes >= MAX_STRIKES
+    }
+
+    /// Panics if an invariant does not hold; `in_flight` has its calls that are in flight and wanted.
+    pub(super) fn check_invariants(&self, in_flight: &[u32]) {
+        self.sizer.check_invariants();
+        debug_assert!(self.unsettled > 0, "a job without calls was kept");
+        let unsettled = self.waiting() + in_flight.len() as u64;
+        debug_assert_eq!(u64::from(self.unsettled), unsettled, "calls that wait or are in flight");
+        match &self.queue {
+            CallQueue::Plain { ranges, waiting } => {
+                let count: u64 = ranges.iter().map(|range| range.len() as u64).sum();
+                debug_assert_eq!(*waiting, count, "the count of waiting calls is wrong");
+                debug_assert!(ranges.iter().all(|range| !range.is_empty()), "an empty range was kept");
+                let mut all: Vec<Range<u32>> = ranges.iter().cloned().collect();
+                all.extend(in_flight.iter().map(|&call| call..call + 1));
+                all.sort_unstable_by_key(|range| range.start);
+                let disjoint = all.windows(2).all(|pair| pair[0].end <= pair[1].start);
+                debug_assert!(disjoint, "a call waits twice, or waits and is in flight");
+            }
+            CallQueue::Keyed(keyed) => keyed.check_invariants(in_flight),
+        }
+    }
+}
+
+impl Spread {
+    /// How many calls this worker may take; `None` if others come first.
+    fn allowance(&mut self, worker_id: WorkerId, max_calls: u32, free: &[FreeWorker]) -> Option<u32> {
+        if !self.given.contains(&worker_id) {
+            self.given.push(worker_id);
+            return Some(max_calls.min(1));
+        }
+        let comes_first = |other: &FreeWorker| {
+            !self.given.contains(&other.worker_id) && (!other.is_starting || other.worker_id < self.bound)
+        };
+        if free.iter().any(comes_first) { None } else { Some(max_calls) }
     }
 }

@@ -1,72 +1,77 @@
 //! The scheduler: which worker runs which call, when, and what becomes of a call whose worker dies.
 //!
-//! A pure state machine. It is told what happened (events: the public methods) and says what is to be done
-//! ([`Action`]s, taken with [`Engine::next_action`]). It knows neither napi nor files nor clocks nor
-//! processes: a worker is a number, a call is an index into a job, and time is a value that events bring
-//! along. That is what lets tests drive it through any order of events.
+//! A pure state machine. It is told what happened (events: the `&mut self` methods of [`Engine`]) and says what is
+//! to be done ([`Action`]s, taken with [`Engine::next_action`]). A worker is a number, a call is an index into a
+//! job, and time is a value that events bring along, so tests can drive it through any order of events.
 //!
-//! # Words
+//! Must not depend on napi, files, clocks, threads or processes.
 //!
-//! - A *job* is a list of calls that were submitted together. Calls are numbered from 0 within it.
-//! - A *chunk* is what one frame carries to a worker: runs of consecutive calls, of one or several jobs.
-//! - A *flight* is a chunk that a worker has and has not answered wholly.
-//! - A *task* is what the calls of several jobs have in common: what is learned of their cost stays with it.
-//! - A call is *begun* when its worker has said so (a counter in shared memory that is read when it
-//!   matters), *answered* when its result has come, *settled* when its caller has been told the outcome.
-//!   It settles exactly once.
+//! # Terms
 //!
-//! # Three ways out for a job
+//! - A *job* is a list of calls that were submitted together. Its calls are numbered from 0.
+//! - A *chunk* is what one message carries to a worker: runs of consecutive calls, of one or several jobs. On the
+//!   wire it becomes a frame.
+//! - A *task* is what the calls of several jobs have in common; what they cost is remembered per task.
+//! - A call is *in flight* from being handed out in a chunk until its worker has replied to it or is gone. A chunk is
+//!   in flight while any of its calls is.
+//! - A call has *begun* once its worker has said so (in a counter in shared memory that is read when it matters), is
+//!   *replied to* once its result has arrived, and *settles*, exactly once, when its caller is told the outcome.
+//! - A call in flight is *wanted* until it settles.
 //!
-//! - [`Engine::cancel`]: all of it settles at once; what runs has the grace period to stop in.
-//! - [`Engine::drop_calls`]: the same for its calls from one on, but what runs may take as long as it likes.
+//! # Three ways to withdraw calls
+//!
+//! - [`Engine::cancel`]: the whole job settles at once; calls that are running have the grace period to stop.
+//! - [`Engine::drop_calls`]: the same for the calls from one index on, but what runs may take as long as it likes.
 //! - [`Engine::cut`]: calls of a chunk that did not fit into its frame wait again, as if never handed out.
 //!
-//! A call whose frame takes long to make is put off ([`Engine::defer`]): it is in flight, and its worker gets
-//! nothing else, until [`Engine::undefer`] says that the frame is made, or that nobody wants it any more.
+//! A call whose frame takes long to encode is deferred ([`Engine::defer`]): it is in flight, and its worker gets nothing
+//! else, until [`Engine::undefer`] says that the frame is ready or no longer wanted.
 //!
 //! # The life of a worker
 //!
-//! 1. `Starting`: spawned, loading the user's module, which may take as long as it likes. It gets at most one call
-//!    ahead, of a job that has one for each worker. It is killed when nothing shows in time that it runs at all: Node
-//!    waits for ever for threads that the system has refused it.
-//! 2. `Ready`: it gets chunks. Out of it leads one of three ways:
-//! 3. `Stopping`: asked to exit, nothing in flight. It is killed when it has not gone in time.
+//! 1. `Starting`: spawned and loading the user's module, which may take as long as it likes. It gets at most one call
+//!    ahead, from a job that has one for each worker. It is killed if it gives no sign of life in time, because Node
+//!    waits forever for threads that the system has refused it.
+//! 2. `Ready`: it gets chunks. Three ways lead out of this phase:
+//! 3. `Stopping`: asked to exit with nothing in flight. It is killed if it has not exited in time.
 //! 4. `Dying`: killed. What its channel still holds counts, until
-//! 5. [`Engine::exited`]: answered calls keep their results; a call that had begun uses a retry or fails;
-//!    the others go back to the head of their queue, uncounted.
+//! 5. [`Engine::exited`]: calls that were replied to keep their results; a call that had begun uses a retry or fails;
+//!    the others return to the head of their queue without using a retry.
 //!
-//! A worker that is to be replaced goes on until its successor is up. One that may take so few more calls that they
-//! will soon be done has its successor booted beforehand; that stands by, without calls, until it is needed.
-//! Where a worker runs several calls at the same time and one was given up, it gets no more; once all the others
-//! are settled, its successor takes over, and what was given up keeps its grace period.
+//! A worker that is to be replaced goes on until its successor is up. If the calls that it may still take will soon be
+//! done, its successor is started early and stands by, without calls, until it is needed. Where a worker runs several
+//! calls at once and one of them was given up, it gets no more; once all the others have settled its successor takes
+//! over, and the call that was given up keeps its grace period.
 //!
 //! # Recall
 //!
-//! A call that was sent ahead must not wait behind one that takes long while another worker has nothing to do.
-//! Parent and worker agree on which calls are taken back by words of the page that they share:
+//! A call that was sent ahead must not wait behind a long one while another worker is idle. Parent and worker agree on
+//! which calls are recalled through words of the page that they share:
 //!
-//! 1. Once a worker has answered nothing for `RECALL_AFTER` while another is idle,
-//!    the calls `from <= seq < until` that it has not begun are recalled ([`Action::Recall`]). The parent stores
-//!    `until`, then `from` (0: none; stored first where an earlier range is over), then loads what was begun last,
-//!    all of it sequentially consistent.
-//! 2. The worker stores the number of a call as begun, then loads the range, and does not run a call within:
-//!    it answers it as skipped. So either the parent sees that the call has begun, or the worker that it is
+//! 1. Once a worker has not replied for `RECALL_AFTER` while another is idle, the calls `from <= seq < until` that it
+//!    has not begun are recalled ([`Action::Recall`]). The parent stores `until`, then `from` (0 means none, and is
+//!    stored first if an earlier range is over), then loads the number of the call begun last. All of these accesses
+//!    are sequentially consistent.
+//! 2. The worker stores the number of a call as begun, then loads the range, and does not run a call within it but
+//!    replies that it was skipped. So either the parent sees that the call has begun, or the worker sees that it is
 //!    recalled, or both.
-//! 3. A call that is not seen to have begun is taken back at once ([`Engine::recalled`]): it waits again at the
-//!    head of its queue, uncounted. That it is answered as skipped later is nothing new.
-//! 4. A call that is seen to have begun is not. Where it is answered as skipped nevertheless, it waits
-//!    again then.
-//! 5. A range that still holds calls not passed by the worker is only made longer.
+//! 3. A call that is not seen to have begun is recalled at once ([`Engine::recalled`]): it waits again at the head of
+//!    its queue without using a retry. The reply that it was skipped, which comes later, changes nothing.
+//! 4. A call that is seen to have begun is not recalled. If the worker replies that it was skipped nevertheless, it
+//!    waits again from then on.
+//! 5. A range that still holds calls which the worker has not passed is only ever extended.
 //!
-//! Calls with a key stay with its worker, those of a chunk that was asked for stay together once the first has
-//! begun, and those that can be sent only once stay where they are: no range holds one of these.
+//! Three kinds of calls never are in a range: those with a key, which stay on their key's worker; those of a chunk of
+//! requested size once its first call has begun; and those that can be sent only once.
 //!
 //! # Time
 //!
-//! Limits count *running* time: the sum of the steps between ticks, each cut to twice the interval that was
-//! asked for. A process that was frozen for an hour sees one long tick, which counts as two short ones.
+//! Limits count *running* time: the sum of the steps between ticks, each capped at twice the interval that was asked
+//! for. A process that was frozen for an hour sees one long tick, which counts as two short ones.
 
 mod chunk;
+mod chunk_size;
+mod error;
 mod job;
 mod keyed;
 mod scheduler;
@@ -78,94 +83,89 @@ mod worker;
 use std::ops::Range;
 use std::time::Duration;
 
+pub use error::{ProtocolViolation, SubmitError};
 pub use scheduler::Engine;
 
-/// A worker, from its start to its end. Numbers are not used again.
+/// A worker, from its start to its end. Numbers are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u32);
 
-/// Calls that were submitted together.
+/// Calls that were submitted together. Numbers are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
-/// A chunk on its way.
+/// A chunk in flight. Numbers wrap around, long after the chunk that had one before is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FrameId(pub u32);
+pub struct ChunkId(pub u32);
 
-/// What does not change in an engine's life.
+/// What stays the same throughout an engine's life.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How many workers; at least 1.
+    /// How many workers there may be; at least 1.
     pub workers: usize,
-    /// Calls that may wait, beyond those that free workers can take at once.
+    /// How many calls may wait, beyond those that free workers can take at once. `None`: any number.
     pub max_queue: Option<u64>,
-    /// A worker is replaced after so many calls.
+    /// A worker is replaced after this many calls. `None`: never.
     pub max_calls_per_worker: Option<u64>,
-    /// A worker is replaced once its resident set is larger, in bytes.
+    /// A worker is replaced once its resident set exceeds this many bytes. `None`: never.
     pub max_worker_memory: Option<u64>,
-    /// A worker that has had nothing to do for so long is stopped.
+    /// A worker is stopped after this much running time without work. `None`: never.
     pub idle_timeout: Option<Duration>,
     /// How long a cancelled call may go on before its worker is killed.
-    pub grace: Duration,
-    /// How long the work of one chunk should take.
+    pub grace_period: Duration,
+    /// How long the calls of one chunk should take together.
     pub target: Duration,
-    /// How many calls a worker runs at the same time; at least 1.
+    /// How many calls a worker runs at once; at least 1.
     pub concurrency: u32,
-    /// Whether workers start at the first submission instead of at [`Engine::start`].
+    /// Whether workers start with the first submission instead of at [`Engine::start`].
     pub lazy: bool,
-    /// How long one may take to its first sign of life ([`Engine::alive`]). `None`: they give none.
+    /// How long a worker may take until its first sign of life ([`Engine::alive`]). `None`: its workers give none.
     pub boot_limit: Option<Duration>,
-    /// Workers are on lease, and others may wait for them: one is given up once it was used for so long. `None`: they
-    /// are all its own.
+    /// Workers are leased and other engines may wait for them: one is given up once it was used for this long.
+    /// `None`: the workers belong to this engine alone.
     pub lease: Option<Duration>,
 }
 
-/// What is to be known of a worker that has run calls before.
+/// What an engine must know of a worker that has run calls for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
-    /// The number that its next call gets: it may remember earlier ones.
+    /// The number that its next call gets; the worker may remember earlier ones.
     pub next_seq: u32,
-    /// Calls that it was given, and that it has answered.
+    /// Calls that it was given, less those recalled.
     pub given: u64,
+    /// Calls that it has replied to, failed ones included.
     pub done: u64,
+    /// Calls that it has replied to with an error.
     pub failed: u64,
-    /// How long these ran, in all.
+    /// How long the calls that it has replied to ran, in total.
     pub ran: Duration,
 }
 
-/// What is submitted.
+/// What is submitted. The default is a job without calls and without options.
 #[derive(Clone, Debug, Default)]
 pub struct JobSpec {
     /// How many calls.
     pub calls: u32,
-    /// The key of each call; keys are numbered from 0 in the order of their first call. Calls of one key
-    /// run in order, one after another, on one worker as long as that lives.
+    /// The key of each call; keys are numbered from 0 in the order of their first call. The calls of a key run in
+    /// order, one at a time, on one worker for as long as it lives.
     pub keys: Option<Vec<u32>>,
-    /// Whether a failed call makes the later ones of its key be skipped.
+    /// Whether a failed call causes the later ones of its key to be skipped.
     pub stop_key_on_error: bool,
-    /// How long one call may run.
+    /// How much running time one call may take. `None`: any.
     pub timeout: Option<Duration>,
-    /// How often a call whose worker died while running it is run again.
+    /// How often a call is run again if its worker died while running it.
     pub retries: u32,
-    /// One call to each worker: no worker gets a second one while others that were there, or on their way,
-    /// at the submission are still starting.
+    /// One call for each worker: no worker gets a second one while others that existed or were on their way at the
+    /// submission are still starting.
     pub spread: bool,
-    /// What its calls have in common with those of other jobs, so that what one has cost says what the
-    /// others will.
+    /// What its calls have in common with those of other jobs, so that the cost of one tells that of the others.
     pub task: Option<u32>,
-    /// So many calls to a chunk, whatever they cost.
-    pub chunk: Option<u32>,
-    /// The caller holds back by itself: `max_queue` is not for this job.
+    /// Calls per chunk, whatever they cost. `None`: as many as take about [`Config::target`].
+    pub chunk_size: Option<u32>,
+    /// The caller limits itself: [`Config::max_queue`] does not apply to this job.
     pub unbounded: bool,
-    /// What its calls are made of is gone once they were sent: they are not taken back.
+    /// The values of its calls are gone once they were sent, so these calls are never recalled.
     pub sent_once: bool,
-}
-
-/// Why a submission is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    QueueFull { waiting: u64 },
-    Closed,
 }
 
 /// Consecutive calls of one job.
@@ -175,39 +175,41 @@ pub struct Run {
     pub calls: Range<u32>,
 }
 
-/// A worker's answer to calls of a frame.
+/// A worker's reply to consecutive calls of a chunk.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply {
-    pub frame: FrameId,
-    /// The first of the calls within the frame, and how many follow.
+    pub chunk: ChunkId,
+    /// The place of the first of these calls within the chunk.
     pub offset: u32,
+    /// How many calls it replies to.
     pub calls: u32,
+    /// Whether they failed.
     pub failed: bool,
-    /// They were not run.
+    /// Whether they were not run at all.
     pub skipped: bool,
-    /// How long they ran, in all.
+    /// How long they ran, in total.
     pub elapsed: Duration,
-    /// How large their results are, in all.
+    /// The size of their results, in total.
     pub bytes: u64,
 }
 
 /// Consecutive calls of one job that a reply has settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
+pub struct SettledRun {
     pub job: JobId,
     pub calls: Range<u32>,
-    /// Where in the reply the result of the first of them is.
+    /// The place of the first one's result within the reply.
     pub offset: u32,
 }
 
-/// What became of calls that no reply settled.
+/// What became of calls that settled without a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The job was cancelled.
     Aborted,
-    /// It ran longer than its timeout.
+    /// It ran for longer than its timeout.
     TimedOut,
-    /// The engine was terminated, or its workers removed.
+    /// The engine was terminated, or its workers were removed.
     Closed,
     /// This worker died while running it.
     Exited(WorkerId),
@@ -222,26 +224,23 @@ pub enum Outcome {
 pub enum Action {
     /// Start a worker.
     Spawn { worker: WorkerId },
-    /// Encode these calls and send them. Calls are numbered on from `seq` in the worker's own count.
-    Send { worker: WorkerId, frame: FrameId, seq: u32, runs: Vec<Run> },
-    /// Tell the worker that these calls are no longer wanted: skip them, or fire their signal.
+    /// Encode these calls and send them. The first one gets the number `seq` in the worker's own count.
+    Send { worker: WorkerId, chunk: ChunkId, seq: u32, runs: Vec<Run> },
+    /// Tell the worker that these calls are no longer wanted: it skips them, or fires their abort signal.
     Cancel { worker: WorkerId, seqs: Vec<u32> },
-    /// Tell the worker not to begin the calls `from <= seq < until`, and then [`Engine::recalled`] which it had.
+    /// Tell the worker not to begin the calls `from <= seq < until`, then report to [`Engine::recalled`] which of them
+    /// it had begun.
     Recall { worker: WorkerId, from: u32, until: u32 },
     /// Ask the worker to exit.
     Stop { worker: WorkerId },
     /// Kill the worker.
     Kill { worker: WorkerId },
-    /// Kill the worker, which has not given any sign of life.
+    /// Kill the worker because it has given no sign of life.
     KillSilent { worker: WorkerId },
-    /// Tell the callers.
+    /// Tell the callers of these calls what became of them.
     Settle { job: JobId, calls: Range<u32>, outcome: Outcome },
-    /// What [`Engine::await_ready`] waited for has come, or cannot.
+    /// What [`Engine::await_ready`] asked for has happened, or cannot happen.
     Ready { outcome: Result<(), Outcome> },
-    /// Closed or terminated, and the last worker is gone.
+    /// The engine was closed or terminated, and its last worker is gone.
     Closed,
 }
-
-/// A worker said what cannot be; it is not to be believed further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Violation(pub &'static str);

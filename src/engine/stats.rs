@@ -1,31 +1,43 @@
-//! Counts and histograms, for `stats()`. Nothing here is used for a decision.
+//! Counts and histograms for `stats()`.
+//!
+//! Must not depend on anything that they are taken from, and no decision may depend on them.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// A picture of the engine at one moment. Times are milliseconds.
+/// A snapshot of the engine. Times are in milliseconds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     pub workers: Vec<WorkerStats>,
+    /// Calls that wait.
     pub waiting: u64,
+    /// Calls that are in flight and wanted.
     pub running: u64,
-    /// Settled, `failed` included.
+    /// Calls that have settled, failed ones included.
     pub done: u64,
+    /// Calls that have settled with anything but a result.
     pub failed: u64,
+    /// Workers that were replaced.
     pub restarts: u64,
+    /// From submission to being handed to a worker.
     pub wait_time: Times,
+    /// From the start of a call to its result, as its worker measured it.
     pub run_time: Times,
 }
 
+/// A snapshot of one worker.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerStats {
-    pub id: u32,
+    #[serde(rename = "id")]
+    pub worker_id: u32,
     pub state: WorkerState,
+    /// Calls that it has replied to, failed ones included.
     pub done: u64,
+    /// Calls that it has replied to with an error.
     pub failed: u64,
 }
 
@@ -33,11 +45,15 @@ pub struct WorkerStats {
 #[serde(rename_all = "camelCase")]
 pub enum WorkerState {
     Starting,
+    /// Ready for calls, and without any.
     Ready,
+    /// Has calls in flight.
     Busy,
+    /// Asked to exit, or killed.
     Stopping,
 }
 
+/// What a histogram says, in milliseconds; all 0 while it is empty.
 #[derive(Debug, Default, Serialize)]
 pub struct Times {
     pub count: u64,
@@ -54,13 +70,13 @@ pub(super) struct Durations(Histogram<u64>);
 
 impl Durations {
     pub(super) fn new() -> Durations {
-        // Cannot fail: two significant digits are within what the histogram allows. It grows by itself.
+        // Cannot fail: a histogram may have up to five significant digits. It grows by itself.
         Durations(Histogram::new(2).expect("valid precision"))
     }
 
     pub(super) fn record(&mut self, duration: Duration, times: u64) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX / 2);
-        // Fails only where the table cannot grow any more: after some centuries.
+        // Fails only if the table cannot grow any more, which takes durations of centuries.
         let _ = self.0.record_n(micros, times);
     }
 

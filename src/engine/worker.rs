@@ -1,9 +1,12 @@
-//! What the engine knows of one worker, and of what it has in flight.
+//! What the engine knows of one worker.
+//!
+//! Must not depend on jobs, or on what other workers do.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{FrameId, JobId, WorkerId};
+use super::chunk::{CallState, Chunk, ChunkCall, is_reached};
+use super::{ChunkId, History, WorkerId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -16,9 +19,9 @@ pub(super) enum Phase {
     Dying,
 }
 
-/// A worker that is to be replaced.
+/// When a worker that is to be replaced stops taking calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Retire {
+pub(super) enum Retirement {
     /// It takes no more calls.
     Now,
     /// It goes on until its replacement is ready.
@@ -28,142 +31,107 @@ pub(super) enum Retire {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) phase: Phase,
-    pub(super) retire: Option<Retire>,
-    /// It boots, or waits, to take the place of this one, which may take only a few more calls.
+    /// `None` unless it is to be replaced.
+    pub(super) retirement: Option<Retirement>,
+    /// The worker whose place it boots, or waits, to take, because that one may take only a few more calls.
     pub(super) standby_for: Option<WorkerId>,
-    /// Oldest first. Empty while `Stopping`.
-    pub(super) flights: VecDeque<Flight>,
-    /// The last flight, while its frame is still being made.
-    pub(super) unsent: Option<FrameId>,
+    /// What it has in flight, oldest first. Invariants: numbered in this order and below `next_seq`; empty while
+    /// `Stopping` and while it stands by.
+    pub(super) chunks: VecDeque<Chunk>,
+    /// The chunk whose frame is still being encoded. Invariant: no chunk was handed out after it.
+    pub(super) deferred: Option<ChunkId>,
     /// The number of the next call that it gets, in its own count. Starts at 1: 0 means "none begun".
     pub(super) next_seq: u32,
-    /// Calls that it was given.
+    /// Calls that it was given, less those recalled. Invariant: at least `done` and what is outstanding.
     pub(super) given: u64,
+    /// Calls that it has replied to, failed ones included.
     pub(super) done: u64,
+    /// Invariant: at most `done`.
     pub(super) failed: u64,
-    /// How long what it answered ran, in all.
+    /// How long the calls that it has replied to ran, in total.
     pub(super) ran: Duration,
     /// Running time since it last had something to do.
-    pub(super) idle: Duration,
-    /// When it last got work, as a running number: the warmest is chosen first.
+    pub(super) idle_for: Duration,
+    /// When it last got calls, as a running number: the worker used last is chosen first.
     pub(super) last_used: u64,
-    /// Running time since the first tick after its last answer, or after it last became busy.
-    pub(super) quiet: Option<Duration>,
+    /// Running time since the first tick after its last reply, or after it last became busy; `None` before that tick.
+    pub(super) quiet_for: Option<Duration>,
     /// Where the last range of calls that it was told not to begin starts; `None` before the first.
     pub(super) recalled_from: Option<u32>,
-    /// Whether it can be told so.
+    /// Whether calls can be recalled from it; false once that has failed.
     pub(super) hears_recalls: bool,
-    /// How long it has given no sign of life; `None` once it has, or has been killed for it.
-    pub(super) silent: Option<Duration>,
-    /// When it got its first calls here.
+    /// How long it has given no sign of life; `None` once it has given one, or was killed for giving none.
+    pub(super) silent_for: Option<Duration>,
+    /// When it got its first calls from this engine.
     pub(super) used_since: Option<Duration>,
     /// Others wait for it: it gets no more calls.
-    pub(super) yields: bool,
-    /// Its successor starts when it is gone.
-    pub(super) succeeded_at_exit: bool,
-}
-
-/// A chunk that was sent and is not wholly answered.
-#[derive(Debug)]
-pub(super) struct Flight {
-    pub(super) frame: FrameId,
-    pub(super) first_seq: u32,
-    pub(super) calls: Vec<FlightCall>,
-    pub(super) unanswered: u32,
-    /// How long its calls should take, if all of them are of known cost.
-    pub(super) expected: Option<Duration>,
-    /// Whether time matters to any of its calls: it has a timeout, or was cancelled.
-    pub(super) watched: bool,
-    /// Whether its calls were asked to go together.
-    pub(super) together: bool,
-}
-
-#[derive(Debug)]
-pub(super) struct FlightCall {
-    pub(super) job: JobId,
-    pub(super) index: u32,
-    pub(super) state: CallState,
-    pub(super) is_movable: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CallState {
-    /// Not begun as far as we know.
-    Sent,
-    /// Begun, and seen to run for this long.
-    Begun { ran: Duration },
-    /// Settled without an answer, and not begun as far as we know: it should be skipped.
-    Revoked,
-    /// Settled without an answer while it ran, this much running time ago.
-    Abandoned { since: Duration },
-    /// Settled without an answer; whether it is run or skipped does not matter.
-    Dropped { begun: bool },
-    /// Taken back before it began; an answer is still to come.
-    Recalled,
-    /// Answered: whether it settled by that or before does not matter any more.
-    Answered,
-}
-
-impl CallState {
-    /// Whether its caller still waits.
-    pub(super) fn is_wanted(self) -> bool {
-        matches!(self, CallState::Sent | CallState::Begun { .. })
-    }
-
-    /// Whether it is known to have begun, and not to be answered.
-    pub(super) fn has_begun(self) -> bool {
-        let dropped = self == CallState::Dropped { begun: true };
-        dropped || matches!(self, CallState::Begun { .. } | CallState::Abandoned { .. })
-    }
+    pub(super) is_preempted: bool,
+    /// Its successor starts once it is gone.
+    pub(super) is_succeeded_at_exit: bool,
 }
 
 impl Worker {
     pub(super) fn new() -> Worker {
         Worker {
             phase: Phase::Starting,
-            retire: None,
+            retirement: None,
             standby_for: None,
-            flights: VecDeque::new(),
-            unsent: None,
+            chunks: VecDeque::new(),
+            deferred: None,
             next_seq: 1,
             given: 0,
             done: 0,
             failed: 0,
             ran: Duration::ZERO,
-            idle: Duration::ZERO,
+            idle_for: Duration::ZERO,
             last_used: 0,
-            quiet: None,
+            quiet_for: None,
             recalled_from: None,
             hears_recalls: true,
-            silent: Some(Duration::ZERO),
+            silent_for: Some(Duration::ZERO),
             used_since: None,
-            yields: false,
-            succeeded_at_exit: false,
+            is_preempted: false,
+            is_succeeded_at_exit: false,
         }
     }
 
-    /// Whether it counts toward the number of workers that there should be.
-    pub(super) fn is_live(&self) -> bool {
-        self.is_up() && self.retire.is_none() && self.standby_for.is_none()
+    /// What the next engine must know of it.
+    pub(super) fn history(&self) -> History {
+        let &Worker { next_seq, given, done, failed, ran, .. } = self;
+        History { next_seq, given, done, failed, ran }
     }
 
-    /// Whether it was not told to go.
+    /// Goes on from what another engine knew of it.
+    pub(super) fn resume(&mut self, history: History) {
+        let History { next_seq, given, done, failed, ran } = history;
+        (self.next_seq, self.given, self.done) = (next_seq, given, done);
+        (self.failed, self.ran) = (failed, ran);
+        self.silent_for = None;
+    }
+
+    /// Whether it counts towards the number of workers that there should be.
+    pub(super) fn is_live(&self) -> bool {
+        self.is_up() && self.retirement.is_none() && self.standby_for.is_none()
+    }
+
+    /// Whether it has not been told to go.
     fn is_up(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Ready)
     }
 
     /// Whether it waits for another one's place.
     pub(super) fn is_standby(&self) -> bool {
-        self.is_up() && self.retire.is_none() && self.standby_for.is_some()
+        self.is_up() && self.retirement.is_none() && self.standby_for.is_some()
     }
 
-    /// Whether it runs calls now or will, unless it dies.
+    /// Whether it runs calls, or will unless it dies.
     pub(super) fn can_serve(&self) -> bool {
-        self.is_up() && self.retire != Some(Retire::Now) && self.standby_for.is_none()
+        self.is_up() && self.retirement != Some(Retirement::Now) && self.standby_for.is_none()
     }
 
+    /// Whether it has anything in flight.
     pub(super) fn is_busy(&self) -> bool {
-        !self.flights.is_empty()
+        !self.chunks.is_empty()
     }
 
     /// Whether it could begin a call at once, and has none.
@@ -171,64 +139,69 @@ impl Worker {
         self.phase == Phase::Ready && self.can_serve() && !self.is_busy()
     }
 
-    /// Whether it is idle and somebody else could go on with it.
+    /// Whether it is idle and another engine could go on with it.
     pub(super) fn is_spare(&self) -> bool {
         self.phase == Phase::Ready && self.is_live() && !self.is_busy()
     }
 
-    /// How many calls it has and has not answered.
+    /// How many calls it has without a reply.
     pub(super) fn load(&self) -> u32 {
-        self.flights.iter().map(|flight| flight.unanswered).sum()
+        self.chunks.iter().map(|chunk| chunk.outstanding).sum()
+    }
+
+    /// Its calls in flight.
+    pub(super) fn calls(&self) -> impl Iterator<Item = &ChunkCall> {
+        self.chunks.iter().flat_map(|chunk| &chunk.calls)
     }
 
     /// Whether it runs a call that was given up and may be the reason to kill it.
     pub(super) fn is_condemned(&self) -> bool {
-        let abandoned = |call: &FlightCall| matches!(call.state, CallState::Abandoned { .. });
-        self.flights.iter().filter(|flight| flight.watched).any(|flight| flight.calls.iter().any(abandoned))
+        let is_abandoned = |call: &ChunkCall| matches!(call.state, CallState::Abandoned { .. });
+        self.chunks.iter().filter(|chunk| chunk.is_timed).any(|chunk| chunk.calls.iter().any(is_abandoned))
     }
 
-    /// Whether it has a call that somebody waits for.
+    /// Whether it has a call whose caller still waits.
     pub(super) fn is_wanted(&self) -> bool {
-        self.flights.iter().flat_map(|flight| &flight.calls).any(|call| call.state.is_wanted())
+        self.calls().any(|call| call.state.is_wanted())
     }
 
-    /// Whether what it has answered says that so many more calls will be done within `limit`.
+    /// Whether this many more calls will be done within `limit`, judging by those that it has replied to.
     pub(super) fn is_near(&self, calls: u64, limit: Duration) -> bool {
         self.done > 0 && self.ran.as_secs_f64() / self.done as f64 * calls as f64 <= limit.as_secs_f64()
     }
 
-    /// Its flights that were sent.
-    fn sent(&self) -> impl DoubleEndedIterator<Item = &Flight> {
-        self.flights.iter().filter(|flight| self.unsent != Some(flight.frame))
+    /// Its chunks that were sent.
+    fn sent(&self) -> impl DoubleEndedIterator<Item = &Chunk> {
+        self.chunks.iter().filter(|chunk| self.deferred != Some(chunk.chunk_id))
     }
 
-    /// Whether it has calls that could be taken back, behind another one.
+    /// Whether it has calls behind another one that could be recalled.
     pub(super) fn is_recallable(&self) -> bool {
         self.phase == Phase::Ready
             && self.hears_recalls
             && self.load() > 1
-            && self.sent().rev().any(Flight::is_recallable)
+            && self.sent().rev().any(Chunk::is_recallable)
             && self.recall_range().is_some()
     }
 
-    /// The first run of calls that can be taken back, as the numbers `from` and `until` that it is told. It holds
-    /// no call that must stay, and all of an earlier range that may still be of use.
+    /// The first range of calls that can be recalled, as the numbers `from` and `until` that the worker is told. It
+    /// holds no call that must stay, and all of an earlier range that may still matter.
     pub(super) fn recall_range(&self) -> Option<(u32, u32)> {
         let mut range: Option<(u32, u32)> = None;
         let (mut is_new, mut is_over) = (false, false);
-        for flight in self.sent() {
-            for (offset, call) in flight.calls.iter().enumerate() {
-                let seq = flight.seq(offset);
-                let recalled = call.state == CallState::Recalled;
-                // 0 cannot be told as a start.
-                let may_lose = flight.may_lose(call) && seq != 0;
-                if call.state.has_begun() {
-                    // It has passed all that came before.
+        for chunk in self.sent() {
+            for (offset, call) in chunk.calls.iter().enumerate() {
+                let seq = chunk.seq(offset);
+                let is_recalled = call.state == CallState::Recalled;
+                // A range cannot start at 0, which means "none".
+                let may_lose = chunk.may_lose(call) && seq != 0;
+                if call.state.is_running() {
+                    // The worker has passed everything before it.
                     (range, is_new, is_over) = (None, false, false);
-                } else if recalled && (is_over || is_new) {
+                } else if is_recalled && (is_over || is_new) {
                     return None;
-                } else if recalled || (may_lose && !is_over) {
-                    let first = if recalled { self.recalled_from.unwrap_or(seq) } else { seq };
+                } else if is_recalled || (may_lose && !is_over) {
+                    let first = if is_recalled { self.recalled_from.unwrap_or(seq) } else { seq };
                     range = Some((range.map_or(first, |(from, _)| from), seq.wrapping_add(1)));
                     is_new |= may_lose;
                 } else if call.state == CallState::Sent {
@@ -238,36 +211,25 @@ impl Worker {
         }
         range.filter(|_| is_new)
     }
-}
 
-impl Flight {
-    /// The sequence number of the call at this place.
-    pub(super) fn seq(&self, offset: usize) -> u32 {
-        self.first_seq.wrapping_add(offset as u32)
+    /// Panics if an invariant does not hold.
+    pub(super) fn check_invariants(&self) {
+        self.chunks.iter().for_each(Chunk::check_invariants);
+        let has_none = matches!(self.phase, Phase::Stopping { .. }) || self.is_standby();
+        debug_assert!(self.chunks.is_empty() || !has_none, "it stops or stands by, and has calls");
+        let mut ends = self.chunks.iter().map(|chunk| chunk.seq(chunk.calls.len()));
+        let starts = self.chunks.iter().skip(1).map(|chunk| chunk.first_seq).chain([self.next_seq]);
+        debug_assert!(
+            ends.by_ref().zip(starts).all(|(end, start)| is_reached(start, end)),
+            "calls out of order"
+        );
+        let deferred = self.chunks.iter().position(|chunk| self.deferred == Some(chunk.chunk_id));
+        debug_assert!(
+            deferred.is_none_or(|at| at + 1 == self.chunks.len()),
+            "a chunk overtook a deferred one"
+        );
+        let is_owed = |call: &&ChunkCall| !matches!(call.state, CallState::Replied | CallState::Recalled);
+        debug_assert!(self.given >= self.done + self.calls().filter(is_owed).count() as u64, "calls given");
+        debug_assert!(self.failed <= self.done, "more calls failed than were done");
     }
-
-    pub(super) fn begun_any(&self) -> bool {
-        self.calls.iter().any(|call| call.state.has_begun() || call.state == CallState::Answered)
-    }
-
-    /// Whether all of its calls stay, whatever each of them is.
-    fn is_bound(&self) -> bool {
-        let has_begun = |state: CallState| state.has_begun() || state == CallState::Answered;
-        self.together && self.calls.first().is_some_and(|first| has_begun(first.state))
-    }
-
-    /// Whether this call of it may be taken back.
-    fn may_lose(&self, call: &FlightCall) -> bool {
-        call.is_movable && call.state == CallState::Sent && !self.is_bound()
-    }
-
-    /// Whether it has a call that may be taken back. The last begins last.
-    fn is_recallable(&self) -> bool {
-        !self.is_bound() && self.calls.iter().rev().any(|call| self.may_lose(call))
-    }
-}
-
-/// Whether `seq` is `mark` or was numbered before it; the count may wrap.
-pub(super) fn is_reached(mark: u32, seq: u32) -> bool {
-    mark.wrapping_sub(seq) as i32 >= 0
 }

@@ -37,7 +37,7 @@ pub(super) enum Answer<I> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Situation {
     /// So many of its workers others wait for.
-    pub asked: usize,
+    pub demand: usize,
     /// If it asks now, it gets one.
     pub is_promised: bool,
 }
@@ -268,9 +268,9 @@ impl<I, W: Wake> Share<I, W> {
         }
         let mut asked = self.asked();
         for (id, lessee) in &mut self.lessees {
-            let before = lessee.situation.asked;
-            lessee.situation.asked = asked.remove(id).unwrap_or(0);
-            if lessee.situation.asked > before {
+            let before = lessee.situation.demand;
+            lessee.situation.demand = asked.remove(id).unwrap_or(0);
+            if lessee.situation.demand > before {
                 lessee.waker.wake();
             }
         }

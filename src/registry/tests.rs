@@ -32,11 +32,11 @@ fn new(answer: Answer<u32>) -> PlaceId {
     }
 }
 
-const NOTHING: Situation = Situation { asked: 0, is_promised: false };
-const PROMISED: Situation = Situation { asked: 0, is_promised: true };
+const NOTHING: Situation = Situation { demand: 0, is_promised: false };
+const PROMISED: Situation = Situation { demand: 0, is_promised: true };
 
-fn asked(asked: usize) -> Situation {
-    Situation { asked, is_promised: false }
+fn asked(demand: usize) -> Situation {
+    Situation { demand, is_promised: false }
 }
 
 #[test]
@@ -307,7 +307,7 @@ impl World {
         pool.seen = pool.bell.0.get();
         pool.work = pool.work.saturating_sub(pool.workers.len() as u32);
         let surplus = pool.workers.len().saturating_sub(pool.work as usize);
-        let give = surplus.max(self.share.situation(id).asked.min(pool.workers.len()));
+        let give = surplus.max(self.share.situation(id).demand.min(pool.workers.len()));
         let given: Vec<PlaceId> = pool.workers[..give].to_vec();
         for place in given {
             self.give(id, place);
@@ -357,9 +357,9 @@ impl World {
         assert!(waiting == 0 || available == self.promised(), "nobody waits for nothing");
         for (&id, pool) in &self.pools {
             let situation = self.share.situation(id);
-            let is_news = situation.asked > 0 || situation.is_promised;
+            let is_news = situation.demand > 0 || situation.is_promised;
             assert!(!is_news || pool.bell.0.get() > 0, "who should know something was woken");
-            assert!(situation.asked <= pool.workers.len(), "nobody is asked for more than it has");
+            assert!(situation.demand <= pool.workers.len(), "nobody is asked for more than it has");
         }
     }
 

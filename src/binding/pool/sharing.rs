@@ -197,13 +197,13 @@ impl PoolState {
 
     fn see_asked(&self, sharing: &Sharing) {
         let situation = sharing.with(Lessee::situation).unwrap_or_default();
-        self.engine.borrow_mut().asked(situation.asked);
+        self.engine.borrow_mut().set_demand(situation.demand);
     }
 
     fn see_situation(&self, sharing: &Sharing) {
         let situation = sharing.with(Lessee::situation).unwrap_or_default();
         let mut engine = self.engine.borrow_mut();
-        engine.asked(situation.asked);
+        engine.set_demand(situation.demand);
         if situation.is_promised {
             engine.offered();
         }

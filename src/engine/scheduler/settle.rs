@@ -1,100 +1,89 @@
 //! Telling callers what became of their calls, each once, and keeping count of it.
 //!
-//! It does not ask why.
+//! Must not depend on the reason.
 
 use std::ops::Range;
 use std::time::Duration;
 
-use super::super::worker::CallState;
+use super::super::chunk::CallState;
 use super::super::{Action, JobId, Outcome};
 use super::Engine;
 
 impl Engine {
-    /// Settles everything that is not.
+    /// Settles every call that has not settled.
     pub(super) fn settle_everything(&mut self, outcome: Outcome) {
-        let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
-        for job in jobs {
-            self.settle_waiting(job, 0, outcome);
+        let job_ids: Vec<JobId> = self.jobs.keys().copied().collect();
+        for job_id in job_ids {
+            self.settle_waiting(job_id, 0, outcome);
         }
-        let mut hits = Vec::new();
+        let mut wanted = Vec::new();
         for worker in self.workers.values_mut() {
-            for call in worker.flights.iter_mut().flat_map(|flight| &mut flight.calls) {
+            for call in worker.chunks.iter_mut().flat_map(|chunk| &mut chunk.calls) {
                 if call.state.is_wanted() {
                     call.state = CallState::Abandoned { since: Duration::ZERO };
-                    hits.push((call.job, call.index));
+                    wanted.push((call.job, call.index));
                 }
             }
         }
-        hits.sort_unstable();
-        for (job, call) in hits {
-            self.settle_in_flight(job, call, outcome);
+        wanted.sort_unstable();
+        for (job_id, call) in wanted {
+            self.settle_in_flight(job_id, call, outcome);
         }
     }
 
-    /// Settles the calls of a job that wait, from this one on.
-    pub(super) fn settle_waiting(&mut self, id: JobId, from: u32, outcome: Outcome) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
+    /// Settles the waiting calls of a job from this one on.
+    pub(super) fn settle_waiting(&mut self, job_id: JobId, from: u32, outcome: Outcome) {
+        let Some(job) = self.jobs.get_mut(&job_id) else { return };
         for calls in job.drain_from(from) {
-            let count = calls.len() as u64;
-            self.waiting -= count;
-            self.done += count;
-            self.failed += count;
-            job.unsettled -= count as u32;
-            self.actions.push_back(Action::Settle { job: id, calls, outcome });
+            self.counters.gave_up_waiting(calls.len() as u64);
+            job.unsettled -= calls.len() as u32;
+            self.actions.push_back(Action::Settle { job: job_id, calls, outcome });
         }
-        if job.waiting() == 0 {
-            self.queue.remove(&id);
-        }
-        if job.unsettled == 0 {
-            self.jobs.remove(&id);
-        }
+        self.drop_if_done(job_id);
     }
 
-    /// Settles a call whose flight goes on without it.
-    pub(super) fn settle_in_flight(&mut self, job: JobId, call: u32, outcome: Outcome) {
-        self.running -= 1;
-        self.settle_ended(job, call, outcome);
+    /// Settles a call in flight without a reply.
+    pub(super) fn settle_in_flight(&mut self, job_id: JobId, call: u32, outcome: Outcome) {
+        self.push_settle(job_id, call..call + 1, outcome);
+        self.book_settled(job_id, call..call + 1, true);
     }
 
-    /// Settles a call that is neither waiting nor in flight any more.
-    pub(super) fn settle_ended(&mut self, job: JobId, call: u32, outcome: Outcome) {
-        self.push_settle(job, call..call + 1, outcome);
-        self.count_settled(job, call..call + 1, true);
+    /// Books calls in flight as settled, with what follows for their keys and their job. Their caller is told otherwise.
+    pub(super) fn book_settled(&mut self, job_id: JobId, calls: Range<u32>, failed: bool) {
+        self.counters.finished(calls.len() as u64, failed);
+        let Some(job) = self.jobs.get_mut(&job_id) else { return };
+        job.unsettled -= calls.len() as u32;
+        let skipped = job.settled(calls, failed);
+        job.unsettled -= skipped.len() as u32;
+        self.counters.gave_up_waiting(skipped.len() as u64);
+        for call in skipped {
+            self.push_settle(job_id, call..call + 1, Outcome::Skipped);
+        }
+        self.drop_if_done(job_id);
     }
 
-    pub(super) fn push_settle(&mut self, job: JobId, calls: Range<u32>, outcome: Outcome) {
+    /// Adds an action, or extends the last one if these calls continue it.
+    fn push_settle(&mut self, job_id: JobId, calls: Range<u32>, outcome: Outcome) {
         if let Some(Action::Settle { job: last_job, calls: last, outcome: last_outcome }) =
             self.actions.back_mut()
-            && *last_job == job
+            && *last_job == job_id
             && *last_outcome == outcome
             && last.end == calls.start
         {
             last.end = calls.end;
             return;
         }
-        self.actions.push_back(Action::Settle { job, calls, outcome });
+        self.actions.push_back(Action::Settle { job: job_id, calls, outcome });
     }
 
-    /// Books calls as settled, and what follows from it for their keys and their job.
-    pub(super) fn count_settled(&mut self, id: JobId, calls: Range<u32>, failed: bool) {
-        self.done += calls.len() as u64;
-        self.failed += if failed { calls.len() as u64 } else { 0 };
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.unsettled -= calls.len() as u32;
-        let skipped = job.settled(calls, failed);
-        job.unsettled -= skipped.len() as u32;
-        self.waiting -= skipped.len() as u64;
-        self.done += skipped.len() as u64;
-        self.failed += skipped.len() as u64;
-        let (waiting, unsettled) = (job.waiting(), job.unsettled);
-        for call in skipped {
-            self.push_settle(id, call..call + 1, Outcome::Skipped);
+    /// Takes a job without waiting calls out of the queue, and ends it if it has no others either.
+    fn drop_if_done(&mut self, job_id: JobId) {
+        let Some(job) = self.jobs.get(&job_id) else { return };
+        if job.waiting() == 0 {
+            self.queue.remove(&job_id);
         }
-        if waiting == 0 {
-            self.queue.remove(&id);
-        }
-        if unsettled == 0 {
-            self.jobs.remove(&id);
+        if job.unsettled == 0 {
+            self.jobs.remove(&job_id);
         }
     }
 }

@@ -1,149 +1,206 @@
-//! What the passing of time does: limits that run out, and how often to be told the time.
+//! What the passing of time leads to: limits that run out, and how often the engine wants to be told the time.
 //!
-//! Only running time counts, see the [engine](crate::engine).
+//! Only running time counts, see the [engine](super::super).
+//!
+//! Must not depend on clocks.
 
 use std::time::Duration;
 
-use super::super::worker::{CallState, Phase, Retire, Worker};
+use super::super::chunk::{CallState, ChunkCall};
+use super::super::worker::{Phase, Retirement, Worker};
 use super::super::{Action, Outcome, WorkerId};
-use super::{Engine, MAX_TICK, MIN_PATIENCE, MIN_STOP_GRACE, MIN_TICK, RECALL_AFTER};
+use super::recall::RECALL_AFTER;
+use super::{Clock, Engine};
+
+/// A worker that was asked to exit has at least this long, whatever the grace period.
+const MIN_STOP_GRACE: Duration = Duration::from_secs(5);
+const MIN_TICK: Duration = Duration::from_millis(1);
+const MAX_TICK: Duration = Duration::from_millis(50);
+/// How many ticks there should be until a limit runs out.
+const TICKS_PER_LIMIT: u32 = 20;
+/// Where several calls run at once, one that was given up has this long to return, or the grace period if that is
+/// shorter, before another worker takes over from its.
+const MAX_PATIENCE: Duration = Duration::from_millis(50);
 
 impl Engine {
-    pub(super) fn tick_worker(&mut self, id: WorkerId, step: Duration) {
-        let (grace, stop_grace) = (self.config.grace, self.config.grace.max(MIN_STOP_GRACE));
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+    pub(super) fn pass_time(&mut self, now: Duration) {
+        let Some(clock) = &mut self.clock else { return };
+        let step = now.saturating_sub(clock.last_tick).min(clock.interval * 2);
+        clock.last_tick = now;
+        self.backoff = self.backoff.saturating_sub(step);
+        for worker_id in self.workers() {
+            self.tick_worker(worker_id, step);
+        }
+        self.is_recall_due = true;
+    }
+
+    pub(super) fn set_clock(&mut self, now: Duration) -> Option<Duration> {
+        let wanted = self.wanted_tick();
+        let last_tick = self.clock.map_or(now, |clock| clock.last_tick);
+        self.clock = wanted.map(|interval| Clock { interval, last_tick });
+        wanted
+    }
+
+    /// A worker has had `step` more running time.
+    fn tick_worker(&mut self, worker_id: WorkerId, step: Duration) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         let is_standby = worker.is_standby();
-        let mut overdue = false;
         match &mut worker.phase {
             Phase::Stopping { waited } => {
                 *waited += step;
-                overdue = *waited >= stop_grace;
-            }
-            // It stays as long as the one that it waits for.
-            Phase::Ready if is_standby => return,
-            Phase::Ready if worker.flights.is_empty() => {
-                worker.idle += step;
-                if self.config.idle_timeout.is_some_and(|limit| worker.idle >= limit)
-                    && worker.retire.is_none()
-                {
-                    self.stop(id);
+                if *waited >= self.config.grace_period.max(MIN_STOP_GRACE) {
+                    self.kill(worker_id);
                 }
-                return;
             }
-            Phase::Ready => worker.quiet = Some(worker.quiet.map_or(Duration::ZERO, |quiet| quiet + step)),
+            // It stays for as long as the one that it waits for.
+            Phase::Ready if is_standby => {}
+            Phase::Ready if worker.chunks.is_empty() => {
+                worker.idle_for += step;
+                let is_over = self.config.idle_timeout.is_some_and(|limit| worker.idle_for >= limit);
+                if is_over && worker.retirement.is_none() {
+                    self.stop(worker_id);
+                }
+            }
+            Phase::Ready => {
+                worker.quiet_for = Some(worker.quiet_for.map_or(Duration::ZERO, |quiet| quiet + step));
+                self.tick_calls(worker_id, step);
+            }
             Phase::Starting => {
-                if let (Some(silent), Some(limit)) = (&mut worker.silent, self.config.boot_limit) {
+                if let (Some(silent), Some(limit)) = (&mut worker.silent_for, self.config.boot_limit) {
                     *silent += step;
                     if *silent >= limit {
-                        worker.silent = None;
-                        // It goes on as one that starts, so that its end counts as a failed boot.
-                        self.actions.push_back(Action::KillSilent { worker: id });
+                        worker.silent_for = None;
+                        // It remains one that boots, so that its end counts as a failed boot.
+                        self.actions.push_back(Action::KillSilent { worker: worker_id });
                     }
                 }
-                return;
             }
-            Phase::Dying => return,
+            Phase::Dying => {}
         }
+    }
+
+    /// The calls of a worker have had `step` more running time.
+    fn tick_calls(&mut self, worker_id: WorkerId, step: Duration) {
+        let grace_period = self.config.grace_period;
+        let Some(worker) = self.workers.get_mut(&worker_id) else { return };
+        let mut is_overdue = false;
         let mut timed_out = Vec::new();
         let mut seqs = Vec::new();
-        let mut given_up = Duration::ZERO;
-        for flight in worker.flights.iter_mut().filter(|flight| flight.watched) {
-            for offset in 0..flight.calls.len() {
-                let call = &mut flight.calls[offset];
+        let mut longest_abandoned = Duration::ZERO;
+        for chunk in worker.chunks.iter_mut().filter(|chunk| chunk.is_timed) {
+            for offset in 0..chunk.calls.len() {
+                let call = &mut chunk.calls[offset];
                 match &mut call.state {
                     CallState::Begun { ran } => {
                         *ran += step;
                         let timeout = self.jobs.get(&call.job).and_then(|job| job.timeout);
                         if timeout.is_some_and(|timeout| *ran >= timeout) {
                             call.state = CallState::Abandoned { since: Duration::ZERO };
-                            flight.expected = None;
+                            chunk.expected = None;
                             timed_out.push((call.job, call.index));
-                            seqs.push(flight.seq(offset));
+                            seqs.push(chunk.seq(offset));
                         }
                     }
                     CallState::Abandoned { since } => {
                         *since += step;
-                        given_up = given_up.max(*since);
-                        overdue |= *since >= grace;
+                        longest_abandoned = longest_abandoned.max(*since);
+                        is_overdue |= *since >= grace_period;
                     }
                     CallState::Sent
                     | CallState::Revoked
                     | CallState::Dropped { .. }
                     | CallState::Recalled
-                    | CallState::Answered => {}
+                    | CallState::Replied => {}
                 }
             }
         }
-        // What it runs beside is over: nobody need wait for the end of the grace period.
-        let is_left = self.config.concurrency > 1 && given_up >= grace.min(MIN_PATIENCE);
-        let is_left = is_left && worker.is_live() && !worker.is_wanted();
+        // The calls beside it are done: nobody need wait for the end of the grace period.
+        let is_alone = self.config.concurrency > 1 && longest_abandoned >= grace_period.min(MAX_PATIENCE);
+        let is_alone = is_alone && worker.is_live() && !worker.is_wanted();
         if !seqs.is_empty() {
-            self.actions.push_back(Action::Cancel { worker: id, seqs });
+            self.actions.push_back(Action::Cancel { worker: worker_id, seqs });
         }
-        for (job, call) in timed_out {
-            self.settle_in_flight(job, call, Outcome::TimedOut);
+        for (job_id, call) in timed_out {
+            self.settle_in_flight(job_id, call, Outcome::TimedOut);
         }
-        if overdue {
-            self.kill(id);
-        } else if is_left {
-            self.retire(id, Retire::Now);
+        if is_overdue {
+            self.kill(worker_id);
+        } else if is_alone {
+            self.retire(worker_id, Retirement::Now);
         }
     }
 
-    pub(super) fn wanted_tick(&self) -> Option<Duration> {
-        let mut wanted: Option<Duration> = None;
-        let mut want = |left: Duration, limit: Duration| {
-            // Fine enough for the limit, and no later than what is left of it.
-            let interval = (limit / 20).clamp(MIN_TICK, MAX_TICK).min(left.max(MIN_TICK));
-            wanted = Some(wanted.map_or(interval, |other| other.min(interval)));
-        };
+    /// How long until the next tick is wanted; `None` while nothing is watched.
+    fn wanted_tick(&self) -> Option<Duration> {
         let has_idle = self.workers.values().any(Worker::is_idle);
+        let mut wanted = Interval::default();
         for worker in self.workers.values() {
             if has_idle && worker.is_recallable() {
-                want(RECALL_AFTER.saturating_sub(worker.quiet.unwrap_or_default()), RECALL_AFTER * 20);
+                let quiet = worker.quiet_for.unwrap_or_default();
+                wanted.watch(RECALL_AFTER.saturating_sub(quiet), RECALL_AFTER * TICKS_PER_LIMIT);
             }
-            match worker.phase {
-                Phase::Stopping { .. } => want(MAX_TICK, MAX_TICK * 20),
-                Phase::Ready if worker.is_standby() => {}
-                Phase::Ready if worker.flights.is_empty() => {
-                    if let Some(limit) = self.config.idle_timeout {
-                        want(limit.saturating_sub(worker.idle), limit);
-                    }
+            self.watch_worker(worker, &mut wanted);
+        }
+        if !self.backoff.is_zero() && (self.counters.waiting() > 0 || self.ready_awaited) {
+            wanted.watch(self.backoff, self.backoff);
+        }
+        wanted.0
+    }
+
+    fn watch_worker(&self, worker: &Worker, wanted: &mut Interval) {
+        match worker.phase {
+            Phase::Stopping { .. } => wanted.watch(MAX_TICK, MAX_TICK * TICKS_PER_LIMIT),
+            Phase::Ready if worker.is_standby() => {}
+            Phase::Ready if worker.chunks.is_empty() => {
+                if let Some(limit) = self.config.idle_timeout {
+                    wanted.watch(limit.saturating_sub(worker.idle_for), limit);
                 }
-                Phase::Ready => {
-                    let watched = worker.flights.iter().filter(|flight| flight.watched);
-                    for call in watched.flat_map(|flight| &flight.calls) {
-                        let timeout = || self.jobs.get(&call.job).and_then(|job| job.timeout);
-                        match call.state {
-                            CallState::Sent => {
-                                if let Some(limit) = timeout() {
-                                    want(limit, limit);
-                                }
-                            }
-                            CallState::Begun { ran } => {
-                                if let Some(limit) = timeout() {
-                                    want(limit.saturating_sub(ran), limit);
-                                }
-                            }
-                            CallState::Abandoned { since } => {
-                                want(self.config.grace.saturating_sub(since), self.config.grace);
-                            }
-                            CallState::Revoked => want(self.config.grace, self.config.grace),
-                            CallState::Dropped { .. } | CallState::Recalled | CallState::Answered => {}
-                        }
-                    }
-                }
-                Phase::Starting => {
-                    if let (Some(silent), Some(limit)) = (worker.silent, self.config.boot_limit) {
-                        want(limit.saturating_sub(silent), limit);
-                    }
-                }
-                Phase::Dying => {}
             }
+            Phase::Ready => {
+                let timed = worker.chunks.iter().filter(|chunk| chunk.is_timed);
+                timed.flat_map(|chunk| &chunk.calls).for_each(|call| self.watch_call(call, wanted));
+            }
+            Phase::Starting => {
+                if let (Some(silent), Some(limit)) = (worker.silent_for, self.config.boot_limit) {
+                    wanted.watch(limit.saturating_sub(silent), limit);
+                }
+            }
+            Phase::Dying => {}
         }
-        if !self.backoff.is_zero() && (self.waiting > 0 || self.ready_awaited) {
-            want(self.backoff, self.backoff);
+    }
+
+    fn watch_call(&self, call: &ChunkCall, wanted: &mut Interval) {
+        let timeout = || self.jobs.get(&call.job).and_then(|job| job.timeout);
+        let grace_period = self.config.grace_period;
+        match call.state {
+            CallState::Sent => {
+                if let Some(limit) = timeout() {
+                    wanted.watch(limit, limit);
+                }
+            }
+            CallState::Begun { ran } => {
+                if let Some(limit) = timeout() {
+                    wanted.watch(limit.saturating_sub(ran), limit);
+                }
+            }
+            CallState::Abandoned { since } => {
+                wanted.watch(grace_period.saturating_sub(since), grace_period);
+            }
+            CallState::Revoked => wanted.watch(grace_period, grace_period),
+            CallState::Dropped { .. } | CallState::Recalled | CallState::Replied => {}
         }
-        wanted
+    }
+}
+
+/// The interval between ticks that everything watched so far asks for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Interval(Option<Duration>);
+
+impl Interval {
+    /// Of this limit, `left` is left.
+    fn watch(&mut self, left: Duration, limit: Duration) {
+        // Fine enough for the limit, and no later than its end.
+        let interval = (limit / TICKS_PER_LIMIT).clamp(MIN_TICK, MAX_TICK).min(left.max(MIN_TICK));
+        self.0 = Some(self.0.map_or(interval, |other| other.min(interval)));
     }
 }

@@ -1,37 +1,34 @@
-//! How many workers there are: starting, replacing, stopping and killing them, and what follows when none comes up.
+//! How many workers there are: starting, replacing, stopping, killing and burying them.
 //!
-//! It knows no calls but as something that waits.
+//! Must not depend on calls, beyond some of them waiting or being in flight.
 
 use std::time::Duration;
 
-use super::super::worker::{Phase, Retire, Worker};
-use super::super::{Action, JobId, Outcome, WorkerId};
-use super::{BOOT_AHEAD, Engine, FIRST_BACKOFF, MAX_BACKOFF, Mode};
+use super::super::chunk::{CallState, Chunk};
+use super::super::worker::{Phase, Retirement, Worker};
+use super::super::{Action, Outcome, WorkerId};
+use super::boot::MAX_FAILED_ROUNDS;
+use super::{Engine, Mode};
 
+/// A worker whose remaining calls will be done within this time has its successor started early.
+const BOOT_AHEAD: Duration = Duration::from_millis(500);
+
+/// Starting.
 impl Engine {
     pub(super) fn start_one(&mut self) -> WorkerId {
-        let id = self.add_worker();
-        self.actions.push_back(Action::Spawn { worker: id });
-        id
+        let worker_id = self.add_worker();
+        self.actions.push_back(Action::Spawn { worker: worker_id });
+        worker_id
     }
 
     pub(super) fn add_worker(&mut self) -> WorkerId {
-        let id = WorkerId(self.next_worker);
+        let worker_id = WorkerId(self.next_worker);
         self.next_worker += 1;
-        self.workers.insert(id, Worker::new());
-        id
+        self.workers.insert(worker_id, Worker::new());
+        worker_id
     }
 
-    /// Brings up the successor of a worker that goes: its standby, else a new one.
-    pub(super) fn succeed(&mut self, id: WorkerId) -> WorkerId {
-        let Some(standby) = self.standby_of(id) else { return self.start_one() };
-        if let Some(worker) = self.workers.get_mut(&standby) {
-            worker.standby_for = None;
-        }
-        standby
-    }
-
-    /// How many workers there are that count.
+    /// How many workers count towards the number that there should be.
     pub(in crate::engine) fn live(&self) -> usize {
         self.workers.values().filter(|worker| worker.is_live()).count()
     }
@@ -43,7 +40,7 @@ impl Engine {
         }
     }
 
-    /// Starts workers for what waits, as far as they are missing.
+    /// Starts the workers that are missing for the calls that wait.
     pub(super) fn start_needed(&mut self) {
         if !self.backoff.is_zero() || self.is_denied {
             return;
@@ -55,117 +52,168 @@ impl Engine {
 
     /// How many workers there is something to do for, if that may be more than there are.
     pub(super) fn wanted_workers(&self) -> Option<usize> {
+        let waiting = self.counters.waiting();
         if self.mode == Mode::Terminated {
             None
         } else if self.ready_awaited {
             Some(self.config.workers)
-        } else if self.waiting > 0 {
+        } else if waiting > 0 {
             let busy = self.workers.values().filter(|worker| worker.is_live() && worker.is_busy()).count();
-            Some(busy.saturating_add(usize::try_from(self.waiting).unwrap_or(usize::MAX)))
+            Some(busy.saturating_add(usize::try_from(waiting).unwrap_or(usize::MAX)))
         } else {
             None
         }
     }
+}
 
-    /// A worker could not be brought up. When all of them could not `allowed` times in a row, what waits is told.
-    pub(super) fn boot_failed(&mut self, id: WorkerId, allowed: u32) {
-        let doublings = (self.failed_boots as usize / self.config.workers).min(16) as u32;
-        self.failed_boots = self.failed_boots.saturating_add(1);
-        self.backoff = MAX_BACKOFF.min(FIRST_BACKOFF * 2u32.pow(doublings));
-        let serving = |worker: &Worker| worker.can_serve() && worker.phase == Phase::Ready;
-        if self.workers.values().any(serving) {
-            return;
-        }
-        // Others may still come up; but where one after another fails, there is always one that is starting.
-        self.boot_failures_of_round += 1;
-        let starting = self.workers.values().any(Worker::can_serve);
-        if starting && (self.boot_failures_of_round as usize) < self.config.workers {
-            return;
-        }
-        self.boot_failures_of_round = 0;
-        self.boot_failures += 1;
-        if self.boot_failures < allowed {
-            return;
-        }
-        self.boot_failures = 0;
-        // Whoever is told and tries again starts anew: the cause may be gone, and should not be long in coming.
-        self.failed_boots = 0;
-        self.backoff = Duration::ZERO;
-        self.tell_ready(Err(Outcome::BootFailed(id)));
-        let jobs: Vec<JobId> = self.queue.iter().copied().collect();
-        for job in jobs {
-            self.settle_waiting(job, 0, Outcome::BootFailed(id));
-        }
-    }
-
-    pub(super) fn stop(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+/// Ending.
+impl Engine {
+    pub(super) fn stop(&mut self, worker_id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         if matches!(worker.phase, Phase::Starting | Phase::Ready) {
             worker.phase = Phase::Stopping { waited: Duration::ZERO };
-            self.release(id);
-            self.actions.push_back(Action::Stop { worker: id });
+            self.release_keys(worker_id);
+            self.actions.push_back(Action::Stop { worker: worker_id });
         }
     }
 
-    pub(super) fn kill(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+    pub(super) fn kill(&mut self, worker_id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         if worker.phase != Phase::Dying {
             worker.phase = Phase::Dying;
-            self.release(id);
-            self.actions.push_back(Action::Kill { worker: id });
+            self.release_keys(worker_id);
+            self.actions.push_back(Action::Kill { worker: worker_id });
         }
     }
 
-    /// The worker is to be killed: it broke the protocol, or its channel is gone.
-    pub fn give_up(&mut self, id: WorkerId) {
-        // One that was still booting goes on as such, so that its end counts as a failed boot.
-        match self.workers.get(&id).map(|worker| worker.phase) {
-            Some(Phase::Starting) => self.actions.push_back(Action::Kill { worker: id }),
-            Some(_) => self.kill(id),
+    pub(super) fn kill_unusable(&mut self, worker_id: WorkerId) {
+        match self.workers.get(&worker_id).map(|worker| worker.phase) {
+            // It remains one that boots, so that its end counts as a failed boot.
+            Some(Phase::Starting) => self.actions.push_back(Action::Kill { worker: worker_id }),
+            Some(_) => self.kill(worker_id),
             None => {}
         }
     }
 
-    pub(super) fn check_ready_awaited(&mut self) {
-        if self.ready_awaited {
-            let ready = |worker: &&Worker| worker.phase == Phase::Ready && worker.is_live();
-            let count = self.workers.values().filter(ready).count();
-            // Where others have the rest, one is what can be had.
-            if count >= self.config.workers || (self.is_denied && count > 0) {
-                self.tell_ready(Ok(()));
+    /// Removes a worker that is gone, and decides what becomes of its calls and who succeeds it.
+    pub(super) fn bury(&mut self, worker_id: WorkerId, last_begun: u32) {
+        self.mark_begun(worker_id, last_begun);
+        let Some(mut worker) = self.workers.remove(&worker_id) else { return };
+        self.release_keys(worker_id);
+        self.end_calls(worker_id, &mut worker);
+        let is_open = self.mode == Mode::Open;
+        match worker.phase {
+            Phase::Starting => self.boot_failed(worker_id, MAX_FAILED_ROUNDS),
+            // It had proved itself: a successor will too, and the next call should find it ready.
+            Phase::Ready | Phase::Dying if worker.given > 0 && worker.retirement.is_none() && is_open => {
+                self.restarts += 1;
+                // One may have been started already for the calls that wait.
+                if self.live() < self.config.workers {
+                    self.bring_up_successor(worker_id);
+                }
+            }
+            _ if worker.is_succeeded_at_exit && is_open && self.live() < self.config.workers => {
+                self.start_one();
+            }
+            _ => {}
+        }
+    }
+
+    /// The calls that a dead worker had in flight fail or wait again.
+    fn end_calls(&mut self, worker_id: WorkerId, worker: &mut Worker) {
+        // A worker that dies before it has begun anything that it has says nothing about these calls, but several such
+        // deaths do.
+        let has_begun = worker.chunks.iter().any(Chunk::has_begun);
+        let mut is_suspect = !has_begun && worker.phase == Phase::Ready;
+        let mut returning = Vec::new();
+        for call in worker.chunks.drain(..).flat_map(|chunk| chunk.calls) {
+            if !call.state.is_wanted() {
+                continue;
+            }
+            let Some(job) = self.jobs.get_mut(&call.job) else { continue };
+            let begun = matches!(call.state, CallState::Begun { .. });
+            let is_cause = std::mem::take(&mut is_suspect) && job.strike(call.index);
+            if (is_cause || begun) && !job.use_retry(call.index) {
+                self.settle_in_flight(call.job, call.index, Outcome::Exited(worker_id));
+            } else {
+                returning.push((call.job, call.index));
+            }
+        }
+        for &(job_id, call) in returning.iter().rev() {
+            self.put_back(job_id, call);
+        }
+    }
+
+    /// A worker takes no more calls: the keys that it had may move to others.
+    pub(super) fn release_keys(&mut self, worker_id: WorkerId) {
+        for job in self.jobs.values_mut() {
+            job.release_home(worker_id);
+        }
+    }
+}
+
+/// Replacing.
+impl Engine {
+    pub(super) fn limit_memory(&mut self, worker_id: WorkerId, bytes: u64) {
+        let Some(limit) = self.config.max_worker_memory else { return };
+        if bytes > limit && self.workers.get(&worker_id).is_some_and(Worker::is_live) {
+            // On lease there may be no place for both.
+            let is_leased = self.config.lease.is_some();
+            self.retire(worker_id, if is_leased { Retirement::Now } else { Retirement::WhenReplaced });
+        }
+    }
+
+    /// Has a worker replaced.
+    pub(super) fn retire(&mut self, worker_id: WorkerId, when: Retirement) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else { return };
+        let is_first = worker.retirement.is_none();
+        worker.retirement = Some(when);
+        if when == Retirement::Now {
+            self.release_keys(worker_id);
+        }
+        if is_first && self.mode == Mode::Open {
+            self.restarts += 1;
+            if self.config.lease.is_some() {
+                // Its successor has to wait until it is gone: there may be no place for both.
+                if let Some(worker) = self.workers.get_mut(&worker_id) {
+                    worker.is_succeeded_at_exit = true;
+                }
+                return;
+            }
+            let successor = self.bring_up_successor(worker_id);
+            if self.workers.get(&successor).is_some_and(|worker| worker.phase == Phase::Ready) {
+                self.retire(worker_id, Retirement::Now);
             }
         }
     }
 
-    pub(super) fn tell_ready(&mut self, outcome: Result<(), Outcome>) {
-        if std::mem::take(&mut self.ready_awaited) {
-            self.actions.push_back(Action::Ready { outcome });
+    /// Provides the successor of a worker that goes: its standby, or else a new one.
+    fn bring_up_successor(&mut self, worker_id: WorkerId) -> WorkerId {
+        let Some(standby) = self.standby_of(worker_id) else { return self.start_one() };
+        if let Some(worker) = self.workers.get_mut(&standby) {
+            worker.standby_for = None;
         }
+        standby
     }
 
     /// Stops workers that are to be replaced and have nothing left to do.
     pub(super) fn retire_spent(&mut self) {
         if let Some(max) = self.config.max_calls_per_worker {
-            let spent = |worker: &Worker| worker.given >= max && worker.is_live();
-            let ids: Vec<WorkerId> =
-                self.workers.iter().filter(|(_, worker)| spent(worker)).map(|(&id, _)| id).collect();
-            for id in ids {
-                self.retire(id, Retire::Now);
+            for worker_id in self.workers_that(|worker| worker.given >= max && worker.is_live()) {
+                self.retire(worker_id, Retirement::Now);
             }
             self.start_standbys(max);
         }
-        let spent = |worker: &Worker| {
-            worker.phase == Phase::Ready && worker.retire == Some(Retire::Now) && !worker.is_busy()
+        let is_done = |worker: &Worker| {
+            worker.phase == Phase::Ready && worker.retirement == Some(Retirement::Now) && !worker.is_busy()
         };
-        let ids: Vec<WorkerId> =
-            self.workers.iter().filter(|(_, worker)| spent(worker)).map(|(&id, _)| id).collect();
-        for id in ids {
-            self.stop(id);
+        for worker_id in self.workers_that(is_done) {
+            self.stop(worker_id);
         }
     }
 
     /// Starts the successors of workers that will soon have had as many calls as they may.
-    pub(super) fn start_standbys(&mut self, max: u64) {
+    fn start_standbys(&mut self, max: u64) {
         // On lease there may be no place for them.
         if self.mode != Mode::Open || !self.backoff.is_zero() || self.config.lease.is_some() {
             return;
@@ -175,66 +223,32 @@ impl Engine {
                 && worker.is_live()
                 && worker.is_near(max.saturating_sub(worker.done), BOOT_AHEAD)
         };
-        let ending: Vec<WorkerId> =
-            self.workers.iter().filter(|(_, worker)| ends_soon(worker)).map(|(&id, _)| id).collect();
-        for id in ending {
-            if self.standby_of(id).is_none() {
+        for worker_id in self.workers_that(ends_soon) {
+            if self.standby_of(worker_id).is_none() {
                 let standby = self.start_one();
                 if let Some(worker) = self.workers.get_mut(&standby) {
-                    worker.standby_for = Some(id);
+                    worker.standby_for = Some(worker_id);
                 }
             }
         }
     }
 
-    pub(super) fn standby_of(&self, id: WorkerId) -> Option<WorkerId> {
-        let waits = |worker: &Worker| worker.is_standby() && worker.standby_for == Some(id);
-        self.workers.iter().find(|(_, worker)| waits(worker)).map(|(&standby, _)| standby)
+    fn standby_of(&self, worker_id: WorkerId) -> Option<WorkerId> {
+        let stands_by = |worker: &Worker| worker.is_standby() && worker.standby_for == Some(worker_id);
+        self.workers_that(stands_by).first().copied()
     }
 
-    /// Standbys whose worker has gone before it was spent, or was told to go, take its place, or go too.
+    /// A standby whose worker has gone early, or was told to go, takes its place, or goes too.
     pub(super) fn place_standbys(&mut self) {
-        let live = |id: WorkerId| self.workers.get(&id).is_some_and(Worker::is_live);
-        let left = |worker: &Worker| worker.is_standby() && !worker.standby_for.is_some_and(live);
-        let ids: Vec<WorkerId> =
-            self.workers.iter().filter(|(_, worker)| left(worker)).map(|(&id, _)| id).collect();
-        for id in ids {
+        let is_live = |worker_id: WorkerId| self.workers.get(&worker_id).is_some_and(Worker::is_live);
+        let is_left = |worker: &Worker| worker.is_standby() && !worker.standby_for.is_some_and(is_live);
+        for worker_id in self.workers_that(is_left) {
             let live = self.live();
-            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let Some(worker) = self.workers.get_mut(&worker_id) else { continue };
             worker.standby_for = None;
-            if live >= self.config.workers || self.waiting == 0 {
-                self.stop(id);
+            if live >= self.config.workers || self.counters.waiting() == 0 {
+                self.stop(worker_id);
             }
-        }
-    }
-
-    pub(super) fn retire(&mut self, id: WorkerId, how: Retire) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let first = worker.retire.is_none();
-        worker.retire = Some(how);
-        if how == Retire::Now {
-            self.release(id);
-        }
-        if first && self.mode == Mode::Open {
-            self.restarts += 1;
-            if self.config.lease.is_some() {
-                // Not before it is gone: there may be no place for both.
-                if let Some(worker) = self.workers.get_mut(&id) {
-                    worker.succeeded_at_exit = true;
-                }
-                return;
-            }
-            let successor = self.succeed(id);
-            if self.workers.get(&successor).is_some_and(|worker| worker.phase == Phase::Ready) {
-                self.retire(id, Retire::Now);
-            }
-        }
-    }
-
-    /// A worker takes no more calls: keys that it had move on.
-    pub(super) fn release(&mut self, id: WorkerId) {
-        for job in self.jobs.values_mut() {
-            job.release_home(id);
         }
     }
 }

@@ -1,102 +1,107 @@
-//! Workers on lease: what others do to the engine's workers, and what it does for others.
+//! Workers on lease: what other engines do to this one's workers, and what it does for them.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::any_order::{self, check_run, configs, events, events_with_recalls};
 use super::*;
 
 /// Where workers come from and go to.
 #[derive(Default)]
-pub(super) struct Share {
-    /// How many there may be, here and idle, and how many of these others leave.
+pub(super) struct FakeLeaseSet {
+    /// How many workers there may be, leased and idle.
     budget: usize,
+    /// How many of these other engines leave to this one.
     places: usize,
     idle: Vec<(FakeWorker, History)>,
-    /// Whether the engine was denied one.
-    waits: bool,
-    /// Whether nobody else is there.
+    /// Whether the engine was denied a worker.
+    is_waiting: bool,
+    /// Whether there is no other engine.
     is_alone: bool,
 }
 
-impl Share {
-    pub(super) fn new(budget: usize) -> Share {
-        Share { budget, places: budget, ..Share::default() }
+impl FakeLeaseSet {
+    pub(super) fn new(budget: usize) -> FakeLeaseSet {
+        FakeLeaseSet { budget, places: budget, ..FakeLeaseSet::default() }
     }
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Event {
-    /// Others wait for so many.
-    Asked(usize),
-    /// So many workers may be here.
+    /// Other engines wait for this many workers.
+    Demand(usize),
+    /// This many workers may be leased.
     Places(usize),
     TurnOver,
-    /// Somebody else has run so many calls with an idle worker.
+    /// Another engine has run this many calls with an idle worker.
     UsedElsewhere(u32),
     Alone(bool),
 }
 
 impl World {
-    /// A worker that others share.
-    pub(super) fn lease(&mut self, id: WorkerId) {
+    /// A worker is to start.
+    pub(super) fn lease(&mut self, worker_id: WorkerId) {
         let here = self.workers.len();
-        let share = self.share.as_mut().unwrap();
-        if here < share.places
-            && let Some((fake, history)) = share.idle.pop()
+        let set = self.lease_set.as_mut().unwrap();
+        if here < set.places
+            && let Some((fake, history)) = set.idle.pop()
         {
-            self.workers.insert(id, fake);
-            self.engine.adopted(id, history);
-        } else if here + share.idle.len() < share.places {
-            assert!(self.workers.insert(id, FakeWorker::default()).is_none());
+            self.workers.insert(worker_id, fake);
+            self.engine.adopted(worker_id, history);
+        } else if here + set.idle.len() < set.places {
+            assert!(self.workers.insert(worker_id, FakeWorker::default()).is_none());
         } else {
-            share.waits = true;
-            self.engine.denied(id);
+            set.is_waiting = true;
+            self.engine.denied(worker_id);
         }
     }
 
     pub(super) fn hand_back(&mut self, unused: bool) -> bool {
-        let Some(share) = &mut self.share else { return false };
+        let Some(set) = &mut self.lease_set else { return false };
         let spare = self.engine.spare(unused);
-        for &id in &spare {
-            if share.is_alone {
-                self.engine.not_taken_back(id);
+        for &worker_id in &spare {
+            if set.is_alone {
+                self.engine.not_taken_back(worker_id);
                 continue;
             }
-            let history = self.engine.history(id).unwrap();
-            self.engine.handed_back(id);
-            let mut fake = self.workers.remove(&id).unwrap();
+            let history = self.engine.history(worker_id).unwrap();
+            self.engine.handed_back(worker_id);
+            let mut fake = self.workers.remove(&worker_id).unwrap();
             assert!(fake.is_free() && fake.booted && !fake.killed && !fake.stopping, "it is idle");
             fake.revoked.clear();
-            share.idle.push((fake, history));
+            set.idle.push((fake, history));
         }
         !spare.is_empty()
     }
 
-    /// Whether there is something to be had that was denied before. What is not wanted any more is not waited for.
+    /// Whether a worker that was denied before is to be had now. One that is no longer wanted is not waited for.
     pub(super) fn is_offered(&mut self) -> bool {
         let here = self.workers.len();
-        let Some(share) = self.share.as_mut().filter(|share| share.waits) else { return false };
+        let Some(set) = self.lease_set.as_mut().filter(|set| set.is_waiting) else { return false };
         let is_wanted = self.engine.wants_more();
-        let is_offered = is_wanted && here < share.places && here + share.idle.len().min(1) <= share.budget;
+        let is_offered = is_wanted && here < set.places && here + set.idle.len().min(1) <= set.budget;
         if is_offered || !is_wanted {
-            share.waits = false;
+            set.is_waiting = false;
             self.engine.offered();
         }
         is_offered
     }
 
     pub(super) fn apply(&mut self, event: Event) {
-        let Some(share) = &mut self.share else { return };
+        let Some(set) = &mut self.lease_set else { return };
         match event {
-            Event::Asked(count) => self.engine.asked(count),
-            Event::Places(count) => share.places = count.min(share.budget),
-            Event::Alone(is_alone) => share.is_alone = is_alone,
+            Event::Demand(count) => self.engine.set_demand(count),
+            Event::Places(count) => set.places = count.min(set.budget),
+            Event::Alone(is_alone) => set.is_alone = is_alone,
             Event::TurnOver => {
                 self.hand_back(true);
             }
             Event::UsedElsewhere(calls) => {
-                if let Some((fake, history)) = share.idle.first_mut() {
-                    // Its page says so.
+                if let Some((fake, history)) = set.idle.first_mut() {
+                    // As its page says.
                     fake.recalled = (history.next_seq, history.next_seq.wrapping_add(calls));
                     history.next_seq = history.next_seq.wrapping_add(calls);
-                    fake.mark = history.next_seq.wrapping_sub(1);
+                    fake.last_begun = history.next_seq.wrapping_sub(1);
                 }
             }
         }
@@ -105,11 +110,11 @@ impl World {
 }
 
 fn on_lease(workers: usize) -> World {
-    World::with(Config { lease: Some(10 * MS), ..config(workers) }, Some(Share::new(workers)))
+    World::with(Config { lease: Some(10 * MS), ..config(workers) }, Some(FakeLeaseSet::new(workers)))
 }
 
 fn idle(world: &World) -> usize {
-    world.share.as_ref().unwrap().idle.len()
+    world.lease_set.as_ref().unwrap().idle.len()
 }
 
 #[test]
@@ -129,7 +134,7 @@ fn a_worker_without_work_goes_at_the_end_of_the_turn_and_comes_back_as_it_was() 
     world.calls(1);
     let second = world.worker(0).unwrap();
     assert_ne!(first, second);
-    assert_eq!(world.workers[&second].calls[0].2, 9, "it counts on");
+    assert_eq!(world.workers[&second].calls[0].seq, 9, "it counts on");
     assert_eq!(world.engine.stats().workers[0].done, 3);
     world.run_to_end();
 }
@@ -159,12 +164,12 @@ fn who_others_wait_for_yields_between_two_frames_once_it_was_used_for_a_while() 
     world.calls(100);
     let id = world.worker(0).unwrap();
     world.apply(Event::Places(0));
-    world.apply(Event::Asked(1));
+    world.apply(Event::Demand(1));
     world.begin(id);
     world.finish(id, false);
     assert_eq!(world.workers.len(), 1, "it has just come");
     world.now += 20 * MS;
-    // Nothing is sent any more.
+    // Nothing more is sent.
     while let Some(id) = world.worker(0) {
         assert!(world.engine.stats().running > 0);
         world.begin(id);
@@ -174,7 +179,7 @@ fn who_others_wait_for_yields_between_two_frames_once_it_was_used_for_a_while() 
     let left = world.engine.stats().waiting;
     assert!((90..100).contains(&left), "{left} calls wait");
     assert!(world.engine.wants_more());
-    world.apply(Event::Asked(0));
+    world.apply(Event::Demand(0));
     world.apply(Event::Places(1));
     world.calls(1);
     world.run_to_end();
@@ -187,9 +192,9 @@ fn what_is_idle_goes_first_and_at_once() {
     world.calls(1);
     let busy = *world.workers.iter().find(|(_, fake)| !fake.is_free()).unwrap().0;
     world.apply(Event::Places(1));
-    world.apply(Event::Asked(1));
+    world.apply(Event::Demand(1));
     assert_eq!(world.workers.keys().copied().collect::<Vec<_>>(), [busy]);
-    world.apply(Event::Asked(0));
+    world.apply(Event::Demand(0));
     world.run_to_end();
 }
 
@@ -266,7 +271,7 @@ fn closing_leaves_workers_to_others_and_stops_them_where_there_are_none() {
 #[test]
 fn a_spent_worker_is_gone_before_its_successor_starts() {
     let config = Config { lease: Some(10 * MS), max_calls_per_worker: Some(1), ..config(1) };
-    let mut world = World::with(config, Some(Share::new(1)));
+    let mut world = World::with(config, Some(FakeLeaseSet::new(1)));
     world.boot_all();
     world.calls(2);
     let first = world.worker(0).unwrap();
@@ -279,15 +284,15 @@ fn a_spent_worker_is_gone_before_its_successor_starts() {
     world.run_to_end();
 }
 
-fn lease_events() -> impl Strategy<Value = super::Event> {
+fn lease_events() -> impl Strategy<Value = any_order::Event> {
     let lease = prop_oneof![
-        4 => (0usize..4).prop_map(Event::Asked),
+        4 => (0usize..4).prop_map(Event::Demand),
         2 => (0usize..5).prop_map(Event::Places),
         6 => Just(Event::TurnOver),
         4 => (1u32..20).prop_map(Event::UsedElsewhere),
         1 => any::<bool>().prop_map(Event::Alone),
     ];
-    prop_oneof![3 => events(), 1 => events_with_recalls(), 1 => lease.prop_map(super::Event::Lease)]
+    prop_oneof![3 => events(), 1 => events_with_recalls(), 1 => lease.prop_map(any_order::Event::Lease)]
 }
 
 proptest! {
@@ -299,7 +304,7 @@ proptest! {
         lease in 0u64..30,
         cheap in any::<bool>(),
         events in vec(lease_events(), 0..200),
-        end in prop::sample::select(vec![super::Event::AwaitReady, super::Event::Close, super::Event::Terminate]),
+        end in prop::sample::select(vec![any_order::Event::AwaitReady, any_order::Event::Close, any_order::Event::Terminate]),
     ) {
         check_run(Config { lease: Some(lease as u32 * MS), ..config }, cheap, events, end);
     }

@@ -1,0 +1,140 @@
+//! How many calls one chunk carries.
+//!
+//! A chunk should take about the target duration: long enough for the cost of a message to vanish, short enough that
+//! nothing waits for it. The cost per call is learned from replies and kept per task; until it is known, a chunk is one
+//! call. Within a job a chunk is at most [`MAX_GROWTH`] times as large as one that has come back, or
+//! [`MAX_FIRST_CHUNK`] calls, because the next values may cost more than what is known of their task. (Calls behind one
+//! that turns out to be long are recalled.) Nor does it grow beyond what fitted into a frame.
+//!
+//! Must not depend on workers, or on which calls there are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How many times as large a chunk may be as the largest that has come back.
+const MAX_GROWTH: u32 = 8;
+/// Most calls in the first chunks of a job whose task has a known cost. With fewer, workers of cheap calls are left
+/// waiting (15 % fewer calls per second).
+const MAX_FIRST_CHUNK: u32 = 1024;
+/// Less work than this is not worth splitting: a message costs its worker and its sender some 10 microseconds each.
+const MIN_WORK: Duration = Duration::from_micros(150);
+/// The weight of the newest observation, as a divisor.
+const SMOOTHING: u32 = 4;
+/// What a call costs a worker besides its function, which is all that is measured.
+const OVERHEAD: Duration = Duration::from_nanos(500);
+/// What a byte of a result costs: it is written, carried and read.
+const PER_BYTE: Duration = Duration::from_nanos(1);
+/// How many tasks are remembered; there are seldom more than a few.
+const MAX_TASKS: usize = 1024;
+
+/// What is known about the cost of a call; `None` while nothing is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cost(Option<Duration>);
+
+impl Cost {
+    /// A call took this long.
+    fn observe(&mut self, took: Duration) {
+        self.0 = Some(match self.0 {
+            // A rise is believed at once: a chunk that is too long hurts, one that is too short hardly does.
+            Some(known) if took < known => known - (known - took) / SMOOTHING,
+            _ => took,
+        });
+    }
+
+    /// How long this many calls are expected to take; `None` while nothing is known.
+    pub(super) fn expected(self, calls: u32) -> Option<Duration> {
+        self.0.map(|cost| (cost + OVERHEAD).saturating_mul(calls))
+    }
+
+    /// How many calls fit into `budget`; 1 while nothing is known.
+    fn calls_in(self, budget: Duration) -> u32 {
+        let Some(per_call) = self.expected(1) else { return 1 };
+        u32::try_from(budget.as_nanos() / per_call.as_nanos()).unwrap_or(u32::MAX)
+    }
+}
+
+/// What is known about the cost of each task.
+///
+/// Invariant: holds at most [`MAX_TASKS`] tasks.
+#[derive(Debug, Default)]
+pub(super) struct TaskCosts(BTreeMap<u32, Cost>);
+
+impl TaskCosts {
+    /// The cost of a job's calls: that of its task, or its own if it has none.
+    pub(super) fn cost_of(&self, task: Option<u32>, sizer: &ChunkSizer) -> Cost {
+        task.map_or(sizer.cost, |task| self.0.get(&task).copied().unwrap_or_default())
+    }
+
+    /// How many calls of a task fit into `budget`; at least 1.
+    pub(super) fn calls_in(&self, task: u32, budget: Duration) -> u32 {
+        self.0.get(&task).map_or(1, |cost| cost.calls_in(budget).max(1))
+    }
+
+    /// Calls of a job took this long each, and had results of this many bytes each.
+    pub(super) fn observe(&mut self, task: Option<u32>, sizer: &mut ChunkSizer, took: Duration, bytes: u64) {
+        let took = took + PER_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
+        match task {
+            Some(task) => self.0.entry(task).or_default().observe(took),
+            None => sizer.cost.observe(took),
+        }
+        if self.0.len() > MAX_TASKS {
+            // The oldest task has the lowest number.
+            self.0.pop_first();
+        }
+    }
+
+    /// Panics if an invariant does not hold.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(self.0.len() <= MAX_TASKS, "too many tasks are remembered");
+    }
+}
+
+/// How large the chunks of one job may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChunkSizer {
+    /// Only used for a job without a task.
+    cost: Cost,
+    /// Calls in the largest chunk that has come back whole; 0 before the first.
+    largest: u32,
+    /// How many calls fit into a frame. Invariant: at least 1.
+    fitting: u32,
+}
+
+impl ChunkSizer {
+    pub(super) fn new() -> ChunkSizer {
+        ChunkSizer { cost: Cost::default(), largest: 0, fitting: u32::MAX }
+    }
+
+    /// How many calls go into a chunk that may take `budget`; at least 1.
+    pub(super) fn calls_in(&self, cost: Cost, budget: Duration) -> u32 {
+        let max_calls = self.largest.saturating_mul(MAX_GROWTH).max(MAX_FIRST_CHUNK);
+        cost.calls_in(budget).min(max_calls).min(self.fitting).max(1)
+    }
+
+    /// A chunk of this many calls has come back whole.
+    pub(super) fn came_back(&mut self, calls: u32) {
+        self.largest = self.largest.max(calls);
+    }
+
+    /// This many calls went into a frame: all that were meant for it or, with `cut`, as many as fitted.
+    pub(super) fn filled(&mut self, calls: u32, cut: bool) {
+        if cut {
+            self.fitting = calls.max(1);
+        } else if calls >= self.fitting {
+            self.fitting = self.fitting.saturating_mul(2);
+        }
+    }
+
+    /// Panics if an invariant does not hold.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(self.fitting > 0, "no call fits into a frame");
+    }
+}
+
+/// A worker's fair share of the calls that wait. It halves with every round, so that all workers finish together, but is
+/// no less than what is worth a message at this cost per call, as long as there is that much for each worker.
+pub(super) fn fair_share(waiting: u64, workers: usize, cost: Cost) -> u32 {
+    let workers = workers.max(1) as u64;
+    let min_calls = u64::from(cost.calls_in(MIN_WORK)).min(waiting.div_ceil(workers));
+    u32::try_from(waiting.div_ceil(2 * workers).max(min_calls)).unwrap_or(u32::MAX).max(1)
+}

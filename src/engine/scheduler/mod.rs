@@ -1,0 +1,138 @@
+//! The state machine itself. Its events and queries are in `events` and `queries`; what follows from them is in the
+//! other modules here, by subject.
+
+mod boot;
+mod counters;
+mod dispatch;
+mod events;
+mod in_flight;
+mod invariants;
+mod jobs;
+mod lease;
+mod queries;
+mod recall;
+mod settle;
+mod time;
+mod workers;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::chunk_size::TaskCosts;
+use super::job::Job;
+use super::stats::Durations;
+use super::worker::Worker;
+use super::{Action, Config, JobId, WorkerId};
+use counters::Counters;
+#[cfg(test)]
+pub(super) use recall::RECALL_AFTER;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Open,
+    /// Accepted work is finished, new work is refused.
+    Closing,
+    /// Everything has settled; only workers are left to go.
+    Terminated,
+}
+
+/// The scheduler of one pool. See the [module](super).
+pub struct Engine {
+    config: Config,
+    mode: Mode,
+    /// Jobs with unsettled calls. Invariant: none while terminated.
+    jobs: BTreeMap<JobId, Job>,
+    /// Invariant: exactly the jobs with waiting calls. Older ones come first, so calls that return are at the head again.
+    queue: BTreeSet<JobId>,
+    /// Workers that are not known to be gone. Invariant: without a lease, no more than the configuration allows are live.
+    workers: BTreeMap<WorkerId, Worker>,
+    costs: TaskCosts,
+    /// What is to be done, in this order.
+    actions: VecDeque<Action>,
+    /// The number of the next job. Invariant: above every other.
+    next_job: u64,
+    /// The number of the next worker. Invariant: above every other.
+    next_worker: u32,
+    next_chunk: u32,
+    /// How often calls were handed out so far.
+    uses: u64,
+    counters: Counters,
+    /// Whether somebody waits for all workers to be ready. Invariant: false unless open.
+    ready_awaited: bool,
+    /// Rounds in a row in which no worker could be brought up.
+    failed_rounds: u32,
+    /// Workers that could not be brought up in this round.
+    failed_boots_of_round: u32,
+    /// Workers in a row that could not be brought up, whatever others do.
+    failed_boots: u32,
+    /// Running time until a worker may be started again. Invariant: zero while `failed_boots` is 0.
+    backoff: Duration,
+    /// `None` while nothing is watched.
+    clock: Option<Clock>,
+    /// Whether a tick has passed since it was last looked at whether to recall calls.
+    is_recall_due: bool,
+    /// Whether [`Action::Closed`] was given. Invariant: then the engine is not open and has no jobs.
+    closed_told: bool,
+    /// Whether no more workers are to be had for now.
+    is_denied: bool,
+    /// How many of its workers other engines wait for.
+    demand: usize,
+    /// Whether some workers may get no more calls because of that. Invariant: true if any is preempted.
+    has_preempted: bool,
+    /// Workers that were replaced.
+    restarts: u64,
+    wait_time: Durations,
+    run_time: Durations,
+}
+
+/// When it ticks.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    /// The interval last asked for.
+    interval: Duration,
+    /// When the last tick was, or when ticks were first asked for.
+    last_tick: Duration,
+}
+
+impl Engine {
+    /// An engine without workers. Those that are not started lazily start with [`Engine::start`].
+    pub fn new(config: Config) -> Engine {
+        Engine {
+            config: Config {
+                workers: config.workers.max(1),
+                concurrency: config.concurrency.max(1),
+                ..config
+            },
+            mode: Mode::Open,
+            jobs: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            workers: BTreeMap::new(),
+            costs: TaskCosts::default(),
+            actions: VecDeque::new(),
+            next_job: 0,
+            next_worker: 0,
+            next_chunk: 0,
+            uses: 0,
+            counters: Counters::default(),
+            ready_awaited: false,
+            failed_rounds: 0,
+            failed_boots_of_round: 0,
+            failed_boots: 0,
+            backoff: Duration::ZERO,
+            clock: None,
+            is_recall_due: false,
+            closed_told: false,
+            is_denied: false,
+            demand: 0,
+            has_preempted: false,
+            restarts: 0,
+            wait_time: Durations::new(),
+            run_time: Durations::new(),
+        }
+    }
+
+    /// The workers that fulfil a condition.
+    fn workers_that(&self, condition: impl Fn(&Worker) -> bool) -> Vec<WorkerId> {
+        self.workers.iter().filter(|(_, worker)| condition(worker)).map(|(&worker_id, _)| worker_id).collect()
+    }
+}

@@ -1,0 +1,82 @@
+//! What can be asked of an engine without changing it.
+
+use super::super::chunk::{CallState, ChunkCall};
+use super::super::stats::{Stats, WorkerState, WorkerStats};
+use super::super::worker::{Phase, Worker};
+use super::super::{ChunkId, JobId, WorkerId};
+use super::{Engine, Mode};
+
+impl Engine {
+    /// Whether anything is under way that the process should stay alive for.
+    pub fn is_held(&self) -> bool {
+        !self.jobs.is_empty() || self.ready_awaited || (self.mode != Mode::Open && !self.closed_told)
+    }
+
+    /// Every worker that is not known to be gone.
+    pub fn workers(&self) -> Vec<WorkerId> {
+        self.workers.keys().copied().collect()
+    }
+
+    /// How many workers have something in flight.
+    pub fn busy_workers(&self) -> usize {
+        self.workers.values().filter(|worker| worker.is_busy()).count()
+    }
+
+    /// How many calls of a task make a chunk, judging by their known cost; 1 while nothing is known.
+    pub fn calls_per_chunk(&self, task: u32) -> u32 {
+        self.costs.calls_in(task, self.config.target)
+    }
+
+    /// The job and index of the call that has this number in the worker's count, while its chunk is in flight.
+    pub fn call_of(&self, worker_id: WorkerId, seq: u32) -> Option<(JobId, u32)> {
+        let chunks = &self.workers.get(&worker_id)?.chunks;
+        let call =
+            chunks.iter().find_map(|chunk| chunk.calls.get(seq.wrapping_sub(chunk.first_seq) as usize));
+        call.map(|call| (call.job, call.index))
+    }
+
+    /// Whether a deferred frame is still wanted.
+    pub fn is_deferred(&self, worker_id: WorkerId, chunk_id: ChunkId) -> bool {
+        let worker = self.workers.get(&worker_id).filter(|worker| worker.deferred == Some(chunk_id));
+        let Some(worker) = worker else { return false };
+        let chunk = worker.chunks.back().filter(|chunk| chunk.chunk_id == chunk_id);
+        worker.phase != Phase::Dying
+            && chunk.is_some_and(|chunk| chunk.calls.iter().any(|call| call.state.is_wanted()))
+    }
+
+    /// How many calls of a job that has settled are still run by workers or, unless `only_begun`, have yet to be skipped.
+    /// A worker that is being killed has its calls until it is gone.
+    pub fn remains(&self, job_id: JobId, only_begun: bool) -> usize {
+        let remains = |worker: &Worker, call: &ChunkCall| {
+            let is_unskipped = call.state == CallState::Revoked && worker.phase == Phase::Ready;
+            call.job == job_id && (call.state.is_running() || (is_unskipped && !only_begun))
+        };
+        let count = |worker: &Worker| worker.calls().filter(|call| remains(worker, call)).count();
+        self.workers.values().map(count).sum()
+    }
+
+    /// A snapshot of the engine.
+    pub fn stats(&self) -> Stats {
+        let workers = self.workers.iter().map(|(worker_id, worker)| WorkerStats {
+            worker_id: worker_id.0,
+            state: match worker.phase {
+                Phase::Starting => WorkerState::Starting,
+                Phase::Ready if worker.is_busy() => WorkerState::Busy,
+                Phase::Ready => WorkerState::Ready,
+                Phase::Stopping { .. } | Phase::Dying => WorkerState::Stopping,
+            },
+            done: worker.done,
+            failed: worker.failed,
+        });
+        Stats {
+            workers: workers.collect(),
+            waiting: self.counters.waiting(),
+            running: self.counters.running(),
+            done: self.counters.done(),
+            failed: self.counters.failed(),
+            restarts: self.restarts,
+            wait_time: self.wait_time.summary(),
+            run_time: self.run_time.summary(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! How many calls a chunk has, and frames that are cut or deferred.
+
+use super::*;
+
+#[test]
+fn a_frame_that_takes_long_to_make_is_put_off_alone() {
+    let mut world = World::new(config(1));
+    world.is_deferring = true;
+    let spec = JobSpec { calls: 3, chunk_size: Some(3), ..JobSpec::default() };
+    let job = world.submit(spec).unwrap();
+    world.boot_all();
+    let (&id, fake) = world.workers.iter().next().unwrap();
+    assert_eq!(fake.deferred.map(|call| call.index), Some(0));
+    assert_eq!((world.engine.stats().running, world.engine.stats().waiting), (1, 2));
+    world.is_deferring = false;
+    world.send_deferred(id);
+    assert_eq!(world.workers[&id].calls.len(), 1, "the others come after it");
+    world.run_to_end();
+    assert!((0..3).all(|call| world.outcome(job, call) == Some(Settled::Replied { failed: false })));
+}
+
+#[test]
+fn what_is_put_off_may_be_cancelled_or_lose_its_worker() {
+    let mut world = World::new(config(1));
+    world.is_deferring = true;
+    let (first, second) = (world.calls(1), world.calls(1));
+    world.boot_all();
+    world.engine.cancel(first);
+    world.pump();
+    let id = world.worker(0).unwrap();
+    world.send_deferred(id);
+    assert_eq!(world.workers[&id].deferred.map(|call| call.job), Some(second));
+    world.die(id);
+    assert_eq!(world.outcome(second, 0), None, "it had not begun");
+    world.run_to_end();
+    assert_eq!(world.outcome(first, 0), Some(Settled::Ended(Outcome::Aborted)));
+    assert_eq!(world.outcome(second, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn what_does_not_fit_into_a_frame_waits_in_its_place() {
+    let mut world = World::new(config(1));
+    world.cost = MS / 1000;
+    world.fitting = 3;
+    let job = world.calls(100);
+    world.boot_all();
+    world.run_to_end();
+    let begun: Vec<u32> = world.begun_order.iter().map(|&(_, call)| call).collect();
+    assert_eq!(begun, (0..100).collect::<Vec<u32>>());
+    assert!((0..100).all(|call| world.outcome(job, call).is_some()));
+}
+
+#[test]
+fn what_one_job_has_cost_is_known_of_the_next_of_its_task() {
+    let mut world = World::new(config(1));
+    world.cost = MS / 1000;
+    let spec = JobSpec { calls: 2000, task: Some(7), ..JobSpec::default() };
+    assert_eq!(world.engine.calls_per_chunk(7), 1);
+    world.submit(spec).unwrap();
+    world.boot_all();
+    world.run_to_end();
+    let known = world.engine.calls_per_chunk(7);
+    assert!((100..=1000).contains(&known), "{known} calls of 1.5 microseconds are about a millisecond");
+    assert_eq!(world.engine.calls_per_chunk(8), 1, "another task is another matter");
+}
+
+#[test]
+fn large_answers_make_small_chunks() {
+    let mut world = World::new(config(1));
+    world.cost = MS / 1000;
+    world.result_size = 500_000;
+    world.submit(JobSpec { calls: 100, task: Some(7), ..JobSpec::default() }).unwrap();
+    world.boot_all();
+    world.run_to_end();
+    assert_eq!(world.engine.calls_per_chunk(7), 1, "two of half a megabyte take more than a millisecond");
+}
+
+#[test]
+fn a_chunk_size_that_is_asked_for_is_kept_to() {
+    let mut world = World::new(config(2));
+    let spec = JobSpec { calls: 10, chunk_size: Some(4), ..JobSpec::default() };
+    world.submit(spec).unwrap();
+    world.boot_all();
+    let mut sizes: Vec<usize> = world.workers.values().map(|fake| fake.calls.len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [4, 4]);
+    world.run_to_end();
+}

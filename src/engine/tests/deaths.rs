@@ -1,0 +1,75 @@
+//! What becomes of the calls of a worker that dies, and who succeeds it.
+
+use super::*;
+
+#[test]
+fn a_death_costs_the_begun_call_only() {
+    let mut world = World::new(config(1));
+    world.cost = Duration::from_micros(1);
+    world.boot_all();
+    let learn = world.calls(40);
+    let first = world.worker(0).unwrap();
+    for _ in 0..10 {
+        world.begin(first);
+        world.finish(first, false);
+    }
+    assert!(world.workers[&first].calls.len() > 2, "cheap calls travel together");
+    world.begin(first);
+    world.die(first);
+    assert_eq!(world.outcome(learn, 9), Some(Settled::Replied { failed: false }));
+    assert_eq!(world.outcome(learn, 10), Some(Settled::Ended(Outcome::Exited(first))));
+    world.run_to_end();
+    for call in 11..40 {
+        assert_eq!(world.outcome(learn, call), Some(Settled::Replied { failed: false }));
+        assert_eq!(world.executions[&(learn, call)], 1);
+    }
+}
+
+#[test]
+fn a_worker_that_is_killed_has_one_successor() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    let id = world.worker(0).unwrap();
+    let slow = world.calls(1);
+    world.begin(id);
+    world.engine.begun(id, world.workers[&id].last_begun);
+    world.engine.cancel(slow);
+    world.pass(600 * MS);
+    assert!(world.workers[&id].killed);
+    // What waits has one started before the old one is gone.
+    world.calls(1);
+    world.die(id);
+    assert_eq!(world.workers.len(), 1);
+    world.run_to_end();
+}
+
+#[test]
+fn retries_run_the_begun_call_again_as_often_as_allowed() {
+    let mut world = World::new(config(1));
+    let job = world.submit(JobSpec { calls: 1, retries: 2, ..JobSpec::default() }).unwrap();
+    for death in 0..3 {
+        assert_eq!(world.outcome(job, 0), None, "death {death}");
+        world.boot_all();
+        let id = world.worker(0).unwrap();
+        world.begin(id);
+        world.die(id);
+    }
+    assert!(matches!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Exited(_)))));
+}
+
+#[test]
+fn a_call_whose_workers_die_before_it_begins_is_held_to_be_the_cause_in_the_end() {
+    for retries in [0, 3] {
+        let mut world = World::new(config(1));
+        let job = world.submit(JobSpec { calls: 1, retries, ..JobSpec::default() }).unwrap();
+        let mut deaths = 0;
+        while world.outcome(job, 0).is_none() {
+            world.boot_all();
+            world.die(world.worker(0).unwrap());
+            deaths += 1;
+            assert!(deaths < 100, "forever");
+        }
+        assert!(matches!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Exited(_)))));
+        assert_eq!(deaths, 5 + retries, "a retry is used for each death that counts");
+    }
+}

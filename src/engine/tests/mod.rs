@@ -1,0 +1,21 @@
+//! Drives the engine with workers that exist only here: single behaviours by subject, and any order of events.
+
+mod any_order;
+mod boot;
+mod chunks;
+mod close;
+mod deadlines;
+mod deaths;
+mod dispatch;
+mod keys;
+mod lease;
+mod recall;
+mod recycling;
+mod replies;
+mod withdrawal;
+mod world;
+
+use super::chunk::is_reached;
+use super::scheduler::RECALL_AFTER;
+use super::*;
+use world::{FakeWorker, MS, Settled, World, config, reply};

@@ -1,0 +1,127 @@
+//! Jobs that are cancelled or dropped, and what still runs of them.
+
+use super::*;
+
+#[test]
+fn a_cancelled_call_that_returns_in_time_keeps_its_worker_and_its_result_is_dropped() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    let job = world.calls(3);
+    let id = world.worker(0).unwrap();
+    world.begin(id);
+    world.engine.cancel(job);
+    world.pump();
+    for call in 0..3 {
+        assert_eq!(world.outcome(job, call), Some(Settled::Ended(Outcome::Aborted)));
+    }
+    world.pass(100 * MS);
+    world.finish(id, false);
+    world.pass(2000 * MS);
+    assert!(!world.workers[&id].killed);
+    assert!(!world.engine.is_held());
+}
+
+/// A worker that runs two calls, the first of which was given up, and these two jobs.
+fn world_with_a_call_given_up(grace_period: Duration) -> (World, WorkerId, JobId, JobId) {
+    let mut world = World::new(Config { concurrency: 2, grace_period, ..config(1) });
+    world.boot_all();
+    let id = world.worker(0).unwrap();
+    let slow = world.calls(1);
+    let neighbour = world.calls(1);
+    world.begin(id);
+    world.begin(id);
+    world.engine.begun(id, world.workers[&id].last_begun);
+    world.engine.cancel(slow);
+    world.pump();
+    (world, id, slow, neighbour)
+}
+
+#[test]
+fn a_call_that_was_given_up_keeps_others_from_its_worker_where_several_run() {
+    let (mut world, id, slow, neighbour) = world_with_a_call_given_up(500 * MS);
+    let later = world.calls(1);
+    assert!(world.workers[&id].calls.is_empty(), "nothing new for it");
+    world.pass(600 * MS);
+    assert!(world.workers[&id].killed, "the grace period is over");
+    world.die(id);
+    assert_eq!(world.outcome(slow, 0), Some(Settled::Ended(Outcome::Aborted)));
+    assert_eq!(world.outcome(neighbour, 0), Some(Settled::Ended(Outcome::Exited(id))));
+    world.run_to_end();
+    assert_eq!(world.outcome(later, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn once_a_call_that_was_given_up_is_alone_another_worker_takes_over() {
+    let (mut world, id, _, neighbour) = world_with_a_call_given_up(60_000 * MS);
+    let later = world.calls(1);
+    world.pass(1000 * MS);
+    assert_eq!(world.workers.len(), 1, "its neighbour is not left behind");
+    world.finish_nth(id, 1, false);
+    world.pass(100 * MS);
+    assert_eq!(world.outcome(neighbour, 0), Some(Settled::Replied { failed: false }));
+    let new = world.worker(1).unwrap();
+    world.boot(new);
+    assert_eq!(world.workers[&new].calls.len(), 1);
+    world.begin(new);
+    world.finish(new, false);
+    assert_eq!(world.outcome(later, 0), Some(Settled::Replied { failed: false }));
+    assert!(!world.workers[&id].killed, "it has its grace period");
+    world.finish(id, false);
+    assert!(world.workers[&id].stopping, "and goes when it is through");
+}
+
+#[test]
+fn what_remains_of_a_cancelled_job_can_be_asked_and_ended() {
+    let mut world = World::new(config(2));
+    world.boot_all();
+    let (running, spared) = (world.worker(0).unwrap(), world.worker(1).unwrap());
+    let job = world.calls(1);
+    let busy = if world.workers[&running].calls.is_empty() { spared } else { running };
+    let other = world.calls(1);
+    world.begin(busy);
+    world.engine.cancel(job);
+    world.pump();
+    assert_eq!(world.engine.remains(job, true), 0, "it is not known to have begun");
+    assert_eq!(world.engine.remains(job, false), 1);
+    world.engine.begun(busy, world.workers[&busy].last_begun);
+    assert_eq!((world.engine.remains(job, true), world.engine.remains(other, true)), (1, 0));
+    world.engine.kill_remains(job);
+    world.pump();
+    assert!(world.workers[&busy].killed, "without waiting for the grace period");
+    assert_eq!(world.workers.values().filter(|fake| fake.killed).count(), 1);
+    assert_eq!(world.engine.remains(job, true), 1, "it is not gone");
+    world.die(busy);
+    assert_eq!(world.engine.remains(job, false), 0);
+    world.run_to_end();
+    assert_eq!(world.outcome(other, 0), Some(Settled::Replied { failed: false }));
+}
+
+#[test]
+fn dropped_calls_settle_at_once_and_nobody_is_killed_for_them() {
+    let mut world = World::new(Config { idle_timeout: None, ..config(1) });
+    let job = world.calls(5);
+    world.boot_all();
+    let id = world.worker(0).unwrap();
+    world.begin(id);
+    world.engine.begun(id, world.workers[&id].last_begun);
+    world.engine.drop_calls(job, 0);
+    world.pump();
+    assert!((0..5).all(|call| world.outcome(job, call) == Some(Settled::Ended(Outcome::Aborted))));
+    assert_eq!(world.workers[&id].revoked.len(), 1, "what runs is told");
+    world.pass(60_000 * MS);
+    assert!(!world.workers[&id].killed);
+    world.finish(id, false);
+    assert!(!world.engine.is_held());
+}
+
+#[test]
+fn calls_before_the_place_from_which_a_job_is_dropped_go_on() {
+    let mut world = World::new(config(1));
+    let job = world.calls(5);
+    world.boot_all();
+    world.engine.drop_calls(job, 3);
+    world.run_to_end();
+    let outcomes: Vec<_> = (0..5).map(|call| world.outcome(job, call).unwrap()).collect();
+    assert_eq!(outcomes[..3], [Settled::Replied { failed: false }; 3]);
+    assert_eq!(outcomes[3..], [Settled::Ended(Outcome::Aborted); 2]);
+}

@@ -1,0 +1,428 @@
+//! A world around an engine: workers that do as a test says, and a ledger of what settled.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::*;
+
+pub(super) const MS: Duration = Duration::from_millis(1);
+
+/// A configuration with no limits but a grace period of 500 ms.
+pub(super) fn config(workers: usize) -> Config {
+    Config {
+        workers,
+        max_queue: None,
+        max_calls_per_worker: None,
+        max_worker_memory: None,
+        idle_timeout: None,
+        grace_period: 500 * MS,
+        target: MS,
+        concurrency: 1,
+        lazy: false,
+        boot_limit: None,
+        lease: None,
+    }
+}
+
+/// A reply to calls that were run, with empty results.
+pub(super) fn reply(chunk: ChunkId, offset: u32, calls: u32, failed: bool, elapsed: Duration) -> Reply {
+    Reply { chunk, offset, calls, failed, skipped: false, elapsed, bytes: 0 }
+}
+
+/// A call as its worker knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SentCall {
+    pub(super) chunk: ChunkId,
+    pub(super) offset: u32,
+    pub(super) seq: u32,
+    pub(super) job: JobId,
+    pub(super) index: u32,
+}
+
+/// A call whose frame is still being encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DeferredCall {
+    pub(super) chunk: ChunkId,
+    pub(super) job: JobId,
+    pub(super) index: u32,
+}
+
+/// The other side of a worker: it begins its calls in the order in which they were sent.
+#[derive(Default)]
+pub(super) struct FakeWorker {
+    pub(super) booted: bool,
+    pub(super) killed: bool,
+    pub(super) stopping: bool,
+    /// Calls that it has not begun.
+    pub(super) calls: VecDeque<SentCall>,
+    pub(super) running: Vec<SentCall>,
+    pub(super) last_begun: u32,
+    pub(super) revoked: Vec<u32>,
+    /// The calls that it is not to begin: from, until.
+    pub(super) recalled: (u32, u32),
+    /// How many calls it ran.
+    pub(super) ran: u64,
+    pub(super) deferred: Option<DeferredCall>,
+}
+
+impl FakeWorker {
+    pub(super) fn is_free(&self) -> bool {
+        self.calls.is_empty() && self.running.is_empty() && self.deferred.is_none()
+    }
+
+    pub(super) fn is_recalled(&self, seq: u32) -> bool {
+        let (from, until) = self.recalled;
+        from != 0 && seq.wrapping_sub(from) < until.wrapping_sub(from)
+    }
+
+    /// Whether the range of calls that it is not to begin still matters to it.
+    fn needs_recall_range(&self) -> bool {
+        let waits =
+            |seq: u32| !is_reached(self.last_begun, seq) && self.calls.iter().any(|call| call.seq == seq);
+        let (from, until) = self.recalled;
+        let mut range = std::iter::successors(Some(from), |seq| Some(seq.wrapping_add(1)));
+        from != 0 && range.by_ref().take_while(|&seq| seq != until).any(waits)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    Replied { failed: bool },
+    Ended(Outcome),
+}
+
+pub(super) struct World {
+    pub(super) engine: Engine,
+    pub(super) now: Duration,
+    pub(super) workers: BTreeMap<WorkerId, FakeWorker>,
+    pub(super) settled: BTreeMap<(JobId, u32), Settled>,
+    pub(super) specs: BTreeMap<JobId, JobSpec>,
+    pub(super) executions: BTreeMap<(JobId, u32), u32>,
+    pub(super) begun_order: Vec<(JobId, u32)>,
+    pub(super) ready: Vec<Result<(), Outcome>>,
+    pub(super) closed: u32,
+    /// How long a call runs.
+    pub(super) cost: Duration,
+    /// Bytes of a result.
+    pub(super) result_size: u64,
+    pub(super) concurrency: usize,
+    /// How many calls fit into a frame.
+    pub(super) fitting: u32,
+    /// Whether frames take long to encode.
+    pub(super) is_deferring: bool,
+    pub(super) recalls: u32,
+    /// Calls that were skipped although their worker was taken to have begun them.
+    pub(super) missed: u32,
+    /// Where its workers come from if they are on lease.
+    pub(super) lease_set: Option<lease::FakeLeaseSet>,
+}
+
+/// The engine's side.
+impl World {
+    pub(super) fn new(config: Config) -> World {
+        World::with(config, None)
+    }
+
+    pub(super) fn with(config: Config, lease_set: Option<lease::FakeLeaseSet>) -> World {
+        let concurrency = config.concurrency as usize;
+        let mut world = World {
+            engine: Engine::new(config),
+            now: Duration::ZERO,
+            workers: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            specs: BTreeMap::new(),
+            executions: BTreeMap::new(),
+            begun_order: Vec::new(),
+            ready: Vec::new(),
+            closed: 0,
+            cost: 10 * MS,
+            result_size: 0,
+            concurrency,
+            fitting: u32::MAX,
+            is_deferring: false,
+            recalls: 0,
+            missed: 0,
+            lease_set,
+        };
+        world.engine.start();
+        world.pump();
+        world
+    }
+
+    pub(super) fn submit(&mut self, spec: JobSpec) -> Result<JobId, SubmitError> {
+        let job_id = self.engine.submit(spec.clone(), self.now)?;
+        self.specs.insert(job_id, spec.clone());
+        self.pump();
+        Ok(job_id)
+    }
+
+    /// Submits a job of plain calls.
+    pub(super) fn calls(&mut self, calls: u32) -> JobId {
+        self.submit(JobSpec { calls, ..JobSpec::default() }).unwrap()
+    }
+
+    pub(super) fn settle(&mut self, job_id: JobId, call: u32, how: Settled) {
+        let before = self.settled.insert((job_id, call), how);
+        assert_eq!(before, None, "call {call} of {job_id:?} settled twice");
+    }
+
+    pub(super) fn outcome(&self, job_id: JobId, call: u32) -> Option<Settled> {
+        self.settled.get(&(job_id, call)).copied()
+    }
+
+    /// Does what the engine wants done.
+    pub(super) fn pump(&mut self) {
+        loop {
+            while let Some(action) = self.engine.next_action(self.now) {
+                self.perform(action);
+            }
+            if !self.hand_back(false) && !self.is_offered() {
+                break;
+            }
+        }
+        self.engine.check_invariants();
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { worker } if self.lease_set.is_some() => self.lease(worker),
+            Action::Spawn { worker } => {
+                assert!(self.workers.insert(worker, FakeWorker::default()).is_none());
+            }
+            Action::Send { worker, chunk, seq, runs } => self.send(worker, chunk, seq, runs),
+            Action::Cancel { worker, seqs } => {
+                self.workers.get_mut(&worker).unwrap().revoked.extend(seqs);
+            }
+            Action::Recall { worker, from, until } => self.recall(worker, from, until),
+            Action::Stop { worker } => {
+                let fake = self.workers.get_mut(&worker).unwrap();
+                assert!(fake.calls.is_empty() && fake.running.is_empty(), "stopped while it has work");
+                fake.stopping = true;
+            }
+            Action::Kill { worker } => self.workers.get_mut(&worker).unwrap().killed = true,
+            Action::KillSilent { worker } => {
+                let fake = self.workers.get_mut(&worker).unwrap();
+                assert!(!fake.booted, "it had shown that it runs");
+                fake.killed = true;
+            }
+            Action::Settle { job, calls, outcome } => {
+                for call in calls {
+                    self.settle(job, call, Settled::Ended(outcome));
+                }
+            }
+            Action::Ready { outcome } => self.ready.push(outcome),
+            Action::Closed => self.closed += 1,
+        }
+    }
+
+    fn send(&mut self, worker_id: WorkerId, chunk: ChunkId, seq: u32, runs: Vec<Run>) {
+        let spread = runs.iter().all(|run| self.specs[&run.job].spread);
+        let fake = self.workers.get_mut(&worker_id).expect("sent to a worker that exists");
+        assert!(fake.booted || spread, "only calls of spread jobs are sent ahead of its start");
+        assert!(!fake.killed && !fake.stopping, "sent to one that can work");
+        let calls = runs.into_iter().flat_map(|run| run.calls.map(move |call| (run.job, call)));
+        let calls: Vec<(JobId, u32)> = calls.collect();
+        assert_eq!(fake.deferred, None, "sent something before what is deferred");
+        if self.is_deferring {
+            let (job, index) = calls[0];
+            fake.deferred = Some(DeferredCall { chunk, job, index });
+            return self.engine.defer(worker_id, chunk);
+        }
+        let kept = self.fitting.min(calls.len() as u32);
+        for (offset, &(job, index)) in (0..kept).zip(&calls) {
+            let seq = seq.wrapping_add(offset);
+            assert!(!fake.is_recalled(seq), "sent under a number that is recalled");
+            fake.calls.push_back(SentCall { chunk, offset, seq, job, index });
+        }
+        let mut chunks: Vec<u32> = fake.running.iter().chain(&fake.calls).map(|call| call.chunk.0).collect();
+        chunks.sort_unstable();
+        chunks.dedup();
+        assert!(chunks.len() <= self.concurrency.max(2), "more chunks in flight than allowed");
+        if (kept as usize) < calls.len() {
+            self.engine.filled(calls[0].0, kept, true);
+            self.engine.cut(worker_id, chunk, kept);
+        }
+    }
+
+    fn recall(&mut self, worker_id: WorkerId, from: u32, until: u32) {
+        self.recalls += 1;
+        let fake = self.workers.get_mut(&worker_id).unwrap();
+        let (old_from, old_until) = fake.recalled;
+        let is_needed = fake.needs_recall_range();
+        assert!(from != 0 && (!is_needed || from == old_from), "a range that matters is only extended");
+        fake.recalled = (from, until);
+        assert!(!is_needed || fake.is_recalled(old_until.wrapping_sub(1)));
+        for call in fake.calls.iter().filter(|call| fake.is_recalled(call.seq)) {
+            let spec = &self.specs[&call.job];
+            let may_go = spec.keys.is_none() && !spec.sent_once;
+            let is_over = self.settled.contains_key(&(call.job, call.index));
+            assert!(may_go || is_over, "one that must stay was recalled");
+        }
+        self.engine.recalled(worker_id, Some(fake.last_begun), from, until);
+    }
+}
+
+/// The workers' side.
+impl World {
+    /// One of the workers that exist; `None` if there are none.
+    pub(super) fn worker(&self, nth: usize) -> Option<WorkerId> {
+        let count = self.workers.len();
+        (count > 0).then(|| *self.workers.keys().nth(nth % count).unwrap())
+    }
+
+    pub(super) fn boot(&mut self, worker_id: WorkerId) {
+        let fake = self.workers.get_mut(&worker_id).unwrap();
+        if !fake.booted {
+            fake.booted = true;
+            self.engine.ready(worker_id);
+            self.pump();
+        }
+    }
+
+    pub(super) fn boot_all(&mut self) {
+        let worker_ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        for worker_id in worker_ids {
+            self.boot(worker_id);
+        }
+    }
+
+    /// The frame that was deferred is ready.
+    pub(super) fn send_deferred(&mut self, worker_id: WorkerId) {
+        let fake = self.workers.get_mut(&worker_id).unwrap();
+        let Some(DeferredCall { chunk, job, index }) = fake.deferred.take() else { return };
+        let is_settled = self.settled.contains_key(&(job, index));
+        let sent = self.engine.undefer(worker_id, chunk);
+        assert_eq!(sent.is_none(), is_settled || fake.killed, "sent if somebody waits for it");
+        assert!(!self.engine.is_deferred(worker_id, chunk));
+        if let Some((seq, run)) = sent {
+            assert_eq!(run, Run { job, calls: index..index + 1 });
+            assert!(!fake.is_recalled(seq), "sent under a number that is recalled");
+            fake.calls.push_back(SentCall { chunk, offset: 0, seq, job, index });
+        }
+        self.pump();
+    }
+
+    /// The worker says that it begins its next call, and has yet to look whether that is recalled.
+    pub(super) fn publish(&mut self, worker_id: WorkerId) {
+        let concurrency = self.concurrency;
+        let fake = self.workers.get_mut(&worker_id).unwrap();
+        if !fake.killed && fake.running.len() < concurrency && fake.booted {
+            fake.last_begun = fake.calls.front().map_or(fake.last_begun, |call| call.seq);
+        }
+    }
+
+    /// The worker begins its next call, or skips those that are unwanted or recalled.
+    pub(super) fn begin(&mut self, worker_id: WorkerId) {
+        let concurrency = self.concurrency;
+        let fake = self.workers.get_mut(&worker_id).unwrap();
+        if fake.killed || fake.running.len() >= concurrency || !fake.booted {
+            return;
+        }
+        let Some(&SentCall { chunk, offset, seq, job, index }) = fake.calls.front() else { return };
+        if fake.revoked.contains(&seq) {
+            fake.calls.pop_front();
+            let skipped = Reply { skipped: true, ..reply(chunk, offset, 1, false, Duration::ZERO) };
+            let settled = self.engine.replied(worker_id, skipped).unwrap();
+            assert!(settled.is_empty(), "a revoked call had settled");
+            return self.pump();
+        }
+        fake.last_begun = seq;
+        let is_skipped = |call: &&SentCall| call.chunk == chunk && fake.is_recalled(call.seq);
+        let count = fake.calls.iter().take_while(is_skipped).count();
+        if count > 0 {
+            fake.calls.drain(..count);
+            let waiting = self.engine.stats().waiting;
+            let skipped =
+                Reply { skipped: true, ..reply(chunk, offset, count as u32, false, Duration::ZERO) };
+            assert!(self.engine.replied(worker_id, skipped).unwrap().is_empty(), "a skipped call settles");
+            self.missed += (self.engine.stats().waiting - waiting) as u32;
+            return self.pump();
+        }
+        fake.running.extend(fake.calls.pop_front());
+        fake.ran += 1;
+        *self.executions.entry((job, index)).or_default() += 1;
+        self.begun_order.push((job, index));
+    }
+
+    /// The worker finishes the oldest call that it runs.
+    pub(super) fn finish(&mut self, worker_id: WorkerId, failed: bool) {
+        self.finish_nth(worker_id, 0, failed);
+    }
+
+    /// The worker finishes one of the calls that it runs.
+    pub(super) fn finish_nth(&mut self, worker_id: WorkerId, nth: usize, failed: bool) {
+        let fake = self.workers.get_mut(&worker_id).unwrap();
+        if fake.running.is_empty() {
+            return;
+        }
+        let SentCall { chunk, offset, job, index, .. } = fake.running.remove(nth % fake.running.len());
+        let reply = Reply { bytes: self.result_size, ..reply(chunk, offset, 1, failed, self.cost) };
+        for run in self.engine.replied(worker_id, reply).unwrap() {
+            assert_eq!((run.job, run.calls.clone(), run.offset), (job, index..index + 1, 0));
+            self.settle(job, index, Settled::Replied { failed });
+        }
+        self.pump();
+    }
+
+    pub(super) fn die(&mut self, worker_id: WorkerId) {
+        let fake = self.workers.remove(&worker_id).unwrap();
+        self.engine.exited(worker_id, fake.last_begun);
+        self.pump();
+    }
+}
+
+/// Time.
+impl World {
+    pub(super) fn tick(&mut self, passed: Duration) {
+        self.engine.next_tick(self.now);
+        self.now += passed;
+        self.engine.tick(self.now);
+        for (&worker_id, fake) in &self.workers {
+            self.engine.begun(worker_id, fake.last_begun);
+        }
+        self.pump();
+    }
+
+    /// Time passes, in the steps that the engine asks for.
+    pub(super) fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.now < end {
+            let step = self.engine.next_tick(self.now).unwrap_or(end - self.now);
+            self.tick(step.min(end - self.now));
+        }
+    }
+
+    /// Everybody works until every call has settled and nobody has any left.
+    pub(super) fn run_to_end(&mut self) {
+        for _ in 0..100_000 {
+            let worker_ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+            for worker_id in worker_ids {
+                self.work(worker_id);
+            }
+            let submitted = self.specs.values().map(|spec| spec.calls as usize).sum::<usize>();
+            if self.settled.len() == submitted && self.workers.values().all(FakeWorker::is_free) {
+                return;
+            }
+            if self.engine.next_tick(self.now).is_some() {
+                self.tick(100 * MS);
+            }
+        }
+        panic!("work is left forever");
+    }
+
+    /// A worker does what it has to do next, if it is still here.
+    fn work(&mut self, worker_id: WorkerId) {
+        let Some(fake) = self.workers.get(&worker_id) else { return };
+        if fake.killed || fake.stopping {
+            return self.die(worker_id);
+        }
+        if !fake.booted {
+            return self.boot(worker_id);
+        }
+        let finish = |world: &mut World, worker_id| world.finish(worker_id, false);
+        for act in [World::send_deferred, World::begin, finish] {
+            if self.workers.contains_key(&worker_id) {
+                act(self, worker_id);
+            }
+        }
+    }
+}
