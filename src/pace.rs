@@ -1,98 +1,105 @@
-//! When it pays to poll for a moment before going to sleep: learned from how long sleeps last.
+//! When it pays to poll for a moment before going to sleep, learned from how long sleeps last.
 //!
-//! 1. A sleep that ends soon, but not at once, is one that a poll would have spared: a core had to be woken. Then
-//!    polling begins.
-//! 2. A sleep that ends at once costs nothing: whoever was waited for runs on this very core, or has not slept
-//!    either. One that is long is none of our business.
-//! 3. A poll in vain is a miss. After some in a row it pauses, for twice as many turns each time.
-//! 4. The first polls are longer: both sides sleep then, and either would give up just before the other is awake. Once one
-//!    has hit, what is waited for comes sooner.
-//! 5. When the sleep after a miss ends at once, the poll was what it had to wait for: that core was needed, and
-//!    it pauses at once. The same when the core was taken away in the midst of a poll.
+//! 1. A sleep that ends soon, but not at once, is one that a poll would have avoided: a core had to be woken. After such a
+//!    sleep, polling begins.
+//! 2. A sleep that ends at once costs nothing: whoever was waited for runs on this very core, or has not slept either. A
+//!    long sleep says nothing.
+//! 3. A poll in vain is a miss. After several in a row polling pauses, for twice as many turns each time.
+//! 4. The first polls are longer, because both sides sleep then, and each would give up just before the other is awake.
+//!    Once a poll has hit, what is waited for arrives sooner.
+//! 5. If the sleep after a miss ends at once, the poll was what it had to wait for: the core was needed, and polling
+//!    pauses at once. It does the same if the core was taken away in the middle of a poll.
 //!
-//! Knows neither what is polled nor a clock. (`lib/worker/spin.js` does the same for threads.)
+//! `lib/worker/spin.js` does the same for threads.
+//!
+//! Must not depend on what is polled, or on a clock.
 
 use std::time::Duration;
 
-/// A sleep shorter than this ended at once.
-const SHORT: Duration = Duration::from_micros(25);
-/// One longer than this is of no use to us.
-const LONG: Duration = Duration::from_micros(250);
-/// The longest poll while none has hit since the last sleep, and after that.
+/// A shorter sleep ended at once.
+const MIN_SLEEP: Duration = Duration::from_micros(25);
+/// A longer sleep says nothing.
+const MAX_SLEEP: Duration = Duration::from_micros(250);
+/// The longest poll while none has hit since the last sleep.
 const FIRST_BUDGET: Duration = Duration::from_micros(250);
+/// The longest poll after one that has hit.
 const BUDGET: Duration = Duration::from_micros(100);
+/// How many misses in a row lead to no pause.
 const FREE_MISSES: u32 = 4;
-const LONGEST_PAUSE: u32 = 256;
+/// The longest pause, in turns.
+const MAX_PAUSE: u32 = 256;
 
-/// When to poll, and when not. Time is what has passed since any moment.
+/// When to poll, and when not. All times are measured from the same arbitrary moment.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// Whether the last sleep was one that a poll would have spared.
-    promising: bool,
-    /// Whether the last poll was one that hit.
-    in_step: bool,
-    /// In a row.
+    /// Whether the last sleep was one that a poll would have avoided.
+    is_promising: bool,
+    /// Whether the last poll has hit.
+    is_in_step: bool,
+    /// Misses in a row.
     misses: u32,
-    /// Turns to let pass.
+    /// How many turns are still to pass without a poll. Invariant: at most [`MAX_PAUSE`].
     pause: u32,
-    asleep: Option<Asleep>,
+    /// `None` while awake.
+    sleep: Option<Sleep>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Asleep {
+struct Sleep {
     since: Duration,
-    after_miss: bool,
+    /// Whether a poll in vain came right before it.
+    is_after_miss: bool,
 }
 
 impl Pace {
-    /// Whether to poll in this turn; otherwise it goes to sleep.
+    /// Whether to poll in this turn; otherwise the loop goes to sleep now.
     pub fn allows(&mut self, now: Duration) -> bool {
-        if self.promising && self.pause == 0 {
+        if self.is_promising && self.pause == 0 {
             return true;
         }
         self.pause = self.pause.saturating_sub(1);
-        self.asleep = Some(Asleep { since: now, after_miss: false });
+        self.sleep = Some(Sleep { since: now, is_after_miss: false });
         false
     }
 
-    /// How long to poll at most: a core that has to be woken is awake by then.
+    /// How long to poll at most. A core that has to be woken is awake by then.
     pub fn budget(&self) -> Duration {
-        if self.in_step { BUDGET } else { FIRST_BUDGET }
+        if self.is_in_step { BUDGET } else { FIRST_BUDGET }
     }
 
-    /// Something came.
+    /// The poll found something.
     pub fn hit(&mut self) {
         self.misses = 0;
-        self.in_step = true;
+        self.is_in_step = true;
     }
 
-    /// Nothing came, and it goes to sleep.
+    /// The poll found nothing, and the loop goes to sleep.
     pub fn missed(&mut self, now: Duration) {
-        self.in_step = false;
-        self.asleep = Some(Asleep { since: now, after_miss: true });
-        self.count(1);
+        self.is_in_step = false;
+        self.sleep = Some(Sleep { since: now, is_after_miss: true });
+        self.count_misses(1);
     }
 
-    /// Somebody else had the core.
+    /// Another thread had the core during the poll.
     pub fn preempted(&mut self) {
-        self.count(FREE_MISSES);
+        self.count_misses(FREE_MISSES);
     }
 
-    /// What it waited for has come.
+    /// What was waited for has arrived. `clock` is only read if that ends a sleep.
     pub fn woken(&mut self, clock: impl FnOnce() -> Duration) {
-        let Some(Asleep { since, after_miss }) = self.asleep.take() else { return };
+        let Some(Sleep { since, is_after_miss }) = self.sleep.take() else { return };
         let slept = clock().saturating_sub(since);
-        if slept < SHORT && after_miss {
-            self.count(FREE_MISSES);
+        if slept < MIN_SLEEP && is_after_miss {
+            self.count_misses(FREE_MISSES);
         }
-        self.promising = (SHORT..=LONG).contains(&slept);
+        self.is_promising = (MIN_SLEEP..=MAX_SLEEP).contains(&slept);
     }
 
-    fn count(&mut self, misses: u32) {
+    fn count_misses(&mut self, misses: u32) {
         self.misses += misses;
         if self.misses > FREE_MISSES {
-            self.pause = 1u32.checked_shl(self.misses - FREE_MISSES).unwrap_or(LONGEST_PAUSE);
-            self.pause = self.pause.min(LONGEST_PAUSE);
+            self.pause = 1u32.checked_shl(self.misses - FREE_MISSES).unwrap_or(MAX_PAUSE);
+            self.pause = self.pause.min(MAX_PAUSE);
         }
     }
 }
@@ -105,8 +112,8 @@ mod tests {
     const SOON: Duration = Duration::from_micros(80);
     const LATE: Duration = Duration::from_millis(2);
 
-    /// How many of so many turns are polled in, where what is waited for comes this long after the turn begins, or,
-    /// if it needs this core, after the sleep does.
+    /// In how many turns there is a poll, if what is waited for arrives this long after the beginning of the turn or, if it
+    /// needs this core, of the sleep.
     fn polls(pace: &mut Pace, turns: u32, comes_after: Duration, needs_core: bool) -> u32 {
         let mut now = Duration::ZERO;
         let mut polls = 0;
@@ -131,28 +138,28 @@ mod tests {
     }
 
     #[test]
-    fn where_a_core_has_to_be_woken_it_polls() {
+    fn it_polls_if_a_core_has_to_be_woken() {
         assert_eq!(polls(&mut Pace::default(), 1000, SOON, false), 999);
     }
 
     #[test]
-    fn where_a_sleep_costs_nothing_it_does_not() {
+    fn it_does_not_poll_if_a_sleep_costs_nothing() {
         assert_eq!(polls(&mut Pace::default(), 1000, AT_ONCE, true), 0);
     }
 
     #[test]
-    fn where_sleeps_are_long_it_does_not() {
+    fn it_does_not_poll_if_sleeps_are_long() {
         assert_eq!(polls(&mut Pace::default(), 1000, LATE, false), 0);
     }
 
     #[test]
-    fn where_the_core_is_needed_it_stops_and_tries_ever_more_seldom() {
+    fn it_stops_if_the_core_is_needed_and_tries_again_less_and_less_often() {
         let polls = polls(&mut Pace::default(), 10_000, SOON, true);
         assert!((5..100).contains(&polls), "{polls} polls in 10,000 turns");
     }
 
     #[test]
-    fn a_partner_that_moves_to_this_core_ends_it_and_one_that_leaves_brings_it_back() {
+    fn a_partner_that_moves_to_this_core_ends_polling_and_one_that_leaves_brings_it_back() {
         let mut pace = Pace::default();
         polls(&mut pace, 1000, SOON, false);
         let together = polls(&mut pace, 1000, AT_ONCE, true);
@@ -162,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_core_that_was_taken_away_makes_it_pause() {
+    fn a_core_that_was_taken_away_leads_to_a_pause() {
         let mut pace = Pace::default();
         polls(&mut pace, 10, SOON, false);
         assert!(pace.allows(LATE));

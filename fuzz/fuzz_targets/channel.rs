@@ -6,7 +6,7 @@
 #[path = "../../src/channel/mod.rs"]
 mod channel;
 #[expect(dead_code, unused_imports, reason = "not all of it is tried here")]
-#[path = "../../src/platform.rs"]
+#[path = "../../src/platform/mod.rs"]
 mod platform;
 #[expect(dead_code, unused_imports, reason = "not all of it is tried here")]
 #[path = "../../src/wire/mod.rs"]

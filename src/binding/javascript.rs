@@ -13,7 +13,7 @@ use napi::{Result, Status, sys};
 use super::event_loop::check;
 use super::registers::Passed;
 use crate::channel::Arrived;
-use crate::platform::{MappedBytes, memory_with};
+use crate::platform::{MappedBytes, sealed_copy};
 use crate::wire::{Encoding, FrameWriter, PART_SKIPPED, Part, PartHeader};
 
 /// A value that is good until the current call or scope ends.
@@ -418,7 +418,7 @@ fn share(env: sys::napi_env, value: Value) -> Result<Option<(OwnedFd, usize)>> {
     if bytes.len() < LEAST_SHARED {
         return Ok(None);
     }
-    Ok(memory_with(bytes).ok().map(|memory| (memory, bytes.len())))
+    Ok(sealed_copy(bytes).ok().map(|memory| (memory, bytes.len())))
 }
 
 /// The memory of a buffer, which nothing can change while we are on its thread and do not call JavaScript.

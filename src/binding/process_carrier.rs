@@ -351,7 +351,7 @@ impl ProcessCarrier {
                 extras.push(extra);
             }
             let reply = Reply {
-                chunk: ChunkId(frame.header.id),
+                chunk: ChunkId(frame.header.chunk_id),
                 offset,
                 calls: header.calls,
                 failed: header.flags & PART_FAILED != 0,
@@ -463,7 +463,7 @@ impl Carrier for ProcessCarrier {
                 page.store(SPIN_WORD, may_spin.into());
             }
         });
-        let header = FrameHeader { id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
+        let header = FrameHeader { chunk_id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
         let mut writer = FrameWriter::new(header);
         let mut descriptors = Vec::new();
         let room = self.with(worker, |link| link.channel.room_for_descriptors()).unwrap_or(0);
@@ -627,8 +627,8 @@ impl Carrier for ProcessCarrier {
                 self.with(worker, |link| link.pid = Some(pid));
                 pool.event(worker, "spawned", &Json::Null);
             }
-            ProcessEvent::SpawnFailed { errno, message, .. } => {
-                let exit = json!({ "errno": errno, "message": message });
+            ProcessEvent::SpawnFailed { error, .. } => {
+                let exit = json!({ "errno": error.errno as i32, "message": error.to_string() });
                 pool.event(worker, "spawnFailed", &exit);
                 self.end(pool, worker, exit);
             }

@@ -191,7 +191,7 @@ impl WorkerState {
     fn send(&self, env: sys::napi_env, parts: Value) -> Result<()> {
         let [kind, id, seq, aux] = self.registers.arguments();
         let kind = sendable(kind)?;
-        let mut frame = FrameWriter::new(FrameHeader { id, seq, aux, ..FrameHeader::of(kind) });
+        let mut frame = FrameWriter::new(FrameHeader { chunk_id: id, seq, aux, ..FrameHeader::of(kind) });
         let room = self.channel.borrow().room_for_descriptors();
         let written = write_parts(env, &self.registers.passed(parts), &mut frame, room)?;
         let bytes = frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))?;
@@ -245,7 +245,7 @@ impl WorkerState {
         let header = frame.header;
         self.had_calls.set(header.kind == Kind::Calls);
         let parts = self.registers.pass(frame.parts(), &self.arrived)?;
-        self.registers.set([header.kind as u32, header.id, header.seq]);
+        self.registers.set([header.kind as u32, header.chunk_id, header.seq]);
         Ok(parts)
     }
 

@@ -15,7 +15,7 @@ fn pair() -> (Channel, Channel) {
 }
 
 fn frame(id: u32, bytes: &[u8]) -> Vec<u8> {
-    let mut writer = FrameWriter::new(FrameHeader { id, ..FrameHeader::of(Kind::Calls) });
+    let mut writer = FrameWriter::new(FrameHeader { chunk_id: id, ..FrameHeader::of(Kind::Calls) });
     writer.part(PartHeader { encoding: Encoding::Bytes, codec: 0, flags: 0, calls: 1, tag: 0 }, bytes);
     writer.finish().unwrap()
 }
@@ -25,7 +25,7 @@ fn taken(channel: &mut Channel) -> Vec<(u32, Vec<u8>)> {
     let mut frames = Vec::new();
     let mut decoder = channel.take_decoder();
     while let Some(frame) = decoder.next_frame().unwrap() {
-        frames.push((frame.header.id, frame.parts().flat_map(|part| part.bytes.to_vec()).collect()));
+        frames.push((frame.header.chunk_id, frame.parts().flat_map(|part| part.bytes.to_vec()).collect()));
     }
     channel.return_decoder(decoder);
     frames

@@ -1,52 +1,50 @@
 //! What a worker prints: read from its pipes on the supervisor's thread, and passed on.
 //!
-//! An [`Output`] is the reading end of one pipe. Its `pump` is the only task that reads it while the
-//! worker lives; when the worker has been reaped, `drain` reads on the spot what is still there. Both
-//! run on the same thread and deliver before they return to it, so the bytes stay in order.
+//! An [`Output`] is the reading end of one pipe. While the worker lives, only its `pump` reads it; once the worker has been
+//! reaped, `drain` reads at once what is still there. Both run on the same thread and deliver before they yield, so the
+//! bytes stay in order.
 //!
-//! Back-pressure: every piece is sent with a [`Receipt`], dropped by whoever has taken the piece (the
-//! event loop out of its mailbox, the writer thread into the parent's stderr). The pump waits for that
-//! before it reads on. Pieces are taken in order, so the last receipt answers for all.
+//! Back-pressure: every piece is sent with a [`Receipt`], which is dropped by whoever takes the piece (the event loop out of
+//! its mailbox, or the writer thread for the parent's stderr). The pump waits for that before it reads on. Pieces are taken
+//! in order, so the last receipt stands for all of them.
 //!
-//! The parent's stderr may be a full pipe, blocking or not. Only the [`Relay`]'s own thread ever writes
-//! to it, and is started by the first piece.
+//! The parent's stderr may be a full pipe, blocking or not. Only the [`Relay`]'s own thread, which the first piece starts,
+//! ever writes to it.
+//!
+//! Must not depend on what is printed.
 
-use std::{
-    cell::{Cell, RefCell},
-    convert::Infallible,
-    io,
-    os::fd::{AsFd, OwnedFd},
-    rc::Rc,
-    sync::{Arc, mpsc},
-    thread,
-};
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::signal::SigSet,
-    unistd::{read, write},
-};
-use tokio::{io::unix::AsyncFd, sync::oneshot};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::SigSet;
+use nix::unistd::{read, write};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
 
 use super::{ProcessEvent, Route, Stream, watch};
 
-/// Read at once at most: the usual capacity of a pipe.
-const PIECE: usize = 64 * 1024;
-/// Drained at most. Holds whatever a dead worker can have left in a pipe (1 MiB is the most that an
-/// unprivileged process can enlarge one to), and bounds the time that a grandchild which writes without
-/// end can take.
-const DRAIN: usize = 1024 * 1024;
-/// How much of the end of stderr is kept.
-const TAIL: usize = 4 * 1024;
+/// The most bytes read at once: the usual capacity of a pipe.
+const MAX_PIECE: usize = 64 * 1024;
+/// The most bytes drained. That covers whatever a dead worker can have left in a pipe (an unprivileged process can enlarge
+/// one to 1 MiB), and limits the time that a grandchild which writes endlessly can take.
+const MAX_DRAIN: usize = 1024 * 1024;
+/// How many bytes of the end of stderr are kept.
+const MAX_TAIL: usize = 4 * 1024;
 
-/// Held for as long as a piece waits to be taken; dropping it lets the reading go on.
+/// Held while a piece waits to be taken; once it is dropped, reading goes on.
 #[derive(Debug)]
 pub(super) struct Receipt {
     _taken: oneshot::Sender<Infallible>,
 }
 
-/// Resolves, with an error by its type, when the [`Receipt`] is dropped.
+/// Resolves (to an error, as its type says) when the [`Receipt`] is dropped.
 type Taken = oneshot::Receiver<Infallible>;
 
 fn receipt() -> (Receipt, Taken) {
@@ -62,6 +60,7 @@ pub(super) enum Sink {
 }
 
 impl Sink {
+    /// Passes on a copy; returns what resolves when it is taken.
     fn send(&self, bytes: &[u8]) -> Option<Taken> {
         let (receipt, taken) = receipt();
         match self {
@@ -76,14 +75,14 @@ impl Sink {
     }
 }
 
-/// The last [`TAIL`] bytes of a stream.
+/// The last bytes of a stream. Invariant: at most [`MAX_TAIL`].
 #[derive(Default)]
 pub(super) struct Tail(Vec<u8>);
 
 impl Tail {
     fn push(&mut self, bytes: &[u8]) {
-        let bytes = &bytes[bytes.len().saturating_sub(TAIL)..];
-        let excess = (self.0.len() + bytes.len()).saturating_sub(TAIL);
+        let bytes = &bytes[bytes.len().saturating_sub(MAX_TAIL)..];
+        let excess = (self.0.len() + bytes.len()).saturating_sub(MAX_TAIL);
         self.0.drain(..excess);
         self.0.extend_from_slice(bytes);
     }
@@ -93,13 +92,13 @@ impl Tail {
 pub(super) struct Output {
     /// Non-blocking.
     pipe: AsyncFd<OwnedFd>,
-    /// `Discard` from the worker's exit on, unless it is the relay.
+    /// From the worker's exit on `Discard`, unless it is the relay.
     sink: RefCell<Sink>,
-    /// What is kept for the exit event; none if nothing is, or no longer.
+    /// What is kept for the exit event; `None` if nothing is, or no longer.
     tail: RefCell<Option<Tail>>,
-    /// Answers for the last piece sent, until the pump has begun to wait for it.
+    /// Resolves when the last piece sent is taken; `None` once the pump waits for it.
     taken: Cell<Option<Taken>>,
-    /// The pipe has ended, or failed: it is not read again.
+    /// Whether the pipe has ended or failed, so that it is not read again.
     ended: Cell<bool>,
 }
 
@@ -110,7 +109,7 @@ enum Read {
 }
 
 impl Output {
-    /// Must be called within the runtime. `pipe` is non-blocking.
+    /// To be called within the runtime. `pipe` has to be non-blocking.
     pub(super) fn new(pipe: OwnedFd, sink: Sink, tail: Option<Tail>) -> io::Result<Output> {
         Ok(Output {
             pipe: watch(pipe)?,
@@ -121,10 +120,10 @@ impl Output {
         })
     }
 
-    /// Reads until the pipe ends, and ends when everything read has been taken.
+    /// Reads until the pipe ends, and returns once everything read has been taken.
     pub(super) async fn pump(self: Rc<Self>) {
         loop {
-            // Again and again: `drain` may have sent more while an earlier piece was waited for.
+            // In a loop, because `drain` may have sent more while an earlier piece was waited for.
             while let Some(taken) = self.taken.take() {
                 let _ = taken.await;
             }
@@ -138,10 +137,10 @@ impl Output {
         }
     }
 
-    /// Reads what is there now, whether or not the pieces before it have been taken. For when the worker
-    /// is dead, and can add nothing.
+    /// Reads what is there now, whether or not earlier pieces have been taken. For when the worker is dead and can add
+    /// nothing.
     pub(super) fn drain(&self) {
-        let mut rest = DRAIN;
+        let mut rest = MAX_DRAIN;
         while rest > 0
             && let Read::Bytes(count) = self.read()
         {
@@ -149,7 +148,7 @@ impl Output {
         }
     }
 
-    /// Lets go of all but the pipe (and the relay), and returns the tail.
+    /// Lets go of everything but the pipe (and the relay), and returns the tail.
     pub(super) fn detach(&self) -> Vec<u8> {
         let mut sink = self.sink.borrow_mut();
         if let Sink::Forward { .. } = *sink {
@@ -162,7 +161,7 @@ impl Output {
         if self.ended.get() {
             return Read::End;
         }
-        let mut piece = [0; PIECE];
+        let mut piece = [0; MAX_PIECE];
         match read(self.pipe.get_ref(), &mut piece) {
             Ok(count @ 1..) => {
                 let bytes = &piece[..count];
@@ -190,7 +189,7 @@ struct Piece {
 /// Writes pieces to the parent's stderr, on a thread of its own. Used by one thread.
 pub(super) struct Relay {
     target: Arc<dyn AsFd + Send + Sync>,
-    /// To the writer thread; none until the first piece.
+    /// To the writer thread; `None` until the first piece.
     pieces: RefCell<Option<mpsc::Sender<Piece>>>,
 }
 
@@ -199,7 +198,7 @@ impl Relay {
         Relay { target, pieces: RefCell::new(None) }
     }
 
-    /// Drops the piece if there can be no thread just now. The next one tries again.
+    /// Drops the piece if a thread cannot be started now. The next one tries again.
     fn send(&self, piece: Piece) {
         let mut pieces = self.pieces.borrow_mut();
         if pieces.is_none() {
@@ -216,7 +215,7 @@ impl Relay {
 fn start_writer(target: Arc<dyn AsFd + Send + Sync>) -> io::Result<mpsc::Sender<Piece>> {
     let (sender, pieces) = mpsc::channel::<Piece>();
     thread::Builder::new().name("parallelizer-io".into()).spawn(move || {
-        // Signals are the host's business; SIGPIPE in particular becomes a plain EPIPE.
+        // Signals are up to the host; SIGPIPE in particular becomes a plain EPIPE.
         let _ = SigSet::all().thread_block();
         for piece in pieces {
             write_all(&*target, &piece.bytes);
@@ -225,8 +224,8 @@ fn start_writer(target: Arc<dyn AsFd + Send + Sync>) -> io::Result<mpsc::Sender<
     Ok(sender)
 }
 
-/// Writes all of it, however long the reader takes. What nobody can read any more (EPIPE, EIO, EBADF)
-/// is dropped, as it would be if the worker had written it there itself.
+/// Writes all of it, however long the reader takes. What nobody can read any more (EPIPE, EIO, EBADF) is dropped, as it
+/// would be if the worker had written it there itself.
 fn write_all(target: &dyn AsFd, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match write(target.as_fd(), bytes) {

@@ -1,15 +1,19 @@
-//! Where the events of one worker process go. Its owner may change; the supervisor need not hear of it.
+//! Where the events of one worker process go. Its owner may change without the supervisor being told.
 //!
-//! 1. While the process has an owner, what is posted goes to the owner's mailbox.
-//! 2. [`Route::detach`] takes what the owner has not taken yet out of the mailbox again, and keeps it, and what
-//!    comes after it, in the order posted. Receipts stay with their events: output that nobody takes holds its
-//!    writer up and fills no memory.
-//! 3. [`Route::attach`] hands all of it to the next owner's mailbox.
+//! 1. While the process has an owner, its events go to the owner's mailbox.
+//! 2. [`Route::detach`] removes those that the owner has not taken from the mailbox and keeps them, and all later ones, in
+//!    the order posted. Receipts stay with their events: output that nobody takes holds up its writer and fills no memory.
+//! 3. [`Route::attach`] hands all of them to the next owner's mailbox.
+//!
+//! Must not depend on what the events mean, or on who owns a process.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Mailbox, ProcessEvent, Ticket, mailbox::Posted, output::Receipt};
+use super::mailbox::Posted;
+use super::output::Receipt;
+use super::{Mailbox, ProcessEvent, Ticket};
 
+/// The way of the events of one process.
 #[derive(Debug)]
 pub struct Route {
     ticket: Ticket,
@@ -19,20 +23,22 @@ pub struct Route {
 #[derive(Debug)]
 enum Target {
     Owner(Arc<Mailbox>),
-    /// Nobody's: what the next owner gets first.
+    /// The process has no owner; these events are what the next one gets first.
     Kept(Vec<Posted>),
 }
 
 impl Route {
+    /// The route of a process that has an owner.
     pub fn new(ticket: Ticket, mailbox: Arc<Mailbox>) -> Arc<Route> {
         Arc::new(Route { ticket, target: Mutex::new(Target::Owner(mailbox)) })
     }
 
+    /// The process whose events they are.
     pub fn ticket(&self) -> Ticket {
         self.ticket
     }
 
-    /// The owner gives the process up.
+    /// The owner gives up the process.
     pub fn detach(&self) {
         let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
         if let Target::Owner(mailbox) = &*target {
@@ -51,10 +57,12 @@ impl Route {
         *target = Target::Owner(mailbox);
     }
 
+    /// Delivers an event for whose being taken nobody waits.
     pub(super) fn post(&self, event: ProcessEvent) {
         self.push(event, None);
     }
 
+    /// Delivers an event.
     pub(super) fn push(&self, event: ProcessEvent, receipt: Option<Receipt>) {
         match &mut *self.target.lock().unwrap_or_else(PoisonError::into_inner) {
             Target::Owner(mailbox) => mailbox.push(event, receipt),

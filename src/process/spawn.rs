@@ -1,75 +1,57 @@
-//! One `posix_spawn`: nothing forks the parent's address space, whatever its size.
+//! One `posix_spawn`, which does not fork the parent's address space, whatever its size.
 //!
-//! The child gets 0, 1, 2, [`CHANNEL_FD`], and [`PAGE_FD`] if it has a page, and nothing else:
+//! The child gets the descriptors 0, 1, 2, [`CHANNEL_FD`], and [`PAGE_FD`] if it has a page, and no others:
 //!
-//! 1. Every source is brought to a number of [`SOURCES`] or above, so that no placement overwrites the
-//!    source of a later one. Sources are close-on-exec; their copies are not.
-//! 2. Each is duplicated to its place by a file action.
-//! 3. Everything above the last place is closed by file actions: the host's own descriptors are often
-//!    not close-on-exec (AWS Lambda's connection to its runtime API is not).
+//! 1. Every source gets a number of [`MIN_SOURCE`] or above, so that no placement overwrites the source of a later one.
+//!    Sources are close-on-exec; their copies are not.
+//! 2. A file action duplicates each to its place.
+//! 3. File actions close everything above the last place, because the host's own descriptors are often not close-on-exec
+//!    (AWS Lambda's connection to its runtime API is not).
 //!
 //! The child stays in the parent's process group and session, which is how hosts end both at once.
+//!
+//! Must not depend on what the descriptors are used for.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
-};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use libc::{STDERR_FILENO, STDIN_FILENO, STDOUT_FILENO};
-use nix::{
-    errno::Errno,
-    spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn},
-    sys::signal::SigSet,
-    unistd::Pid,
-};
+use nix::errno::Errno;
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::SigSet;
+use nix::unistd::Pid;
 
+use super::error::{SpawnError, SpawnStep};
 use super::{CHANNEL_FD, Descriptors, PAGE_FD, SpawnSpec};
 use crate::platform;
 
 /// The lowest number for a source: above every place.
-const SOURCES: RawFd = 16;
+const MIN_SOURCE: RawFd = 16;
 
-/// Why there is no process.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) errno: i32,
-    pub(super) message: String,
-}
-
-impl Failure {
-    /// For `map_err`: a failure of this step.
-    pub(super) fn at<E: Into<io::Error>>(step: &str) -> impl FnOnce(E) -> Failure {
-        move |error| {
-            let errno = error.into().raw_os_error().unwrap_or(Errno::EIO as i32);
-            Failure { errno, message: format!("{step}: {}", Errno::from_raw(errno)) }
-        }
-    }
-}
-
-/// For a child that shall have nothing to read, or whose output nobody wants.
-pub(super) fn null() -> Result<OwnedFd, Failure> {
+/// For a child that is to have nothing to read, or whose output nobody wants.
+pub(super) fn null() -> Result<OwnedFd, SpawnError> {
     let opened = File::options().read(true).write(true).open("/dev/null");
-    opened.map(OwnedFd::from).map_err(Failure::at("open /dev/null"))
+    opened.map(OwnedFd::from).map_err(SpawnError::at(SpawnStep::OpenNull))
 }
 
-/// The parent's own stdout; [`null`] if that is closed. To be called before anything else is opened,
-/// which would get the number of a closed one.
-pub(super) fn own_stdout() -> Result<OwnedFd, Failure> {
-    match platform::duplicate_above(io::stdout(), SOURCES) {
+/// The parent's own stdout, or [`null`] if that is closed. To be called before anything else is opened, which would get the
+/// number of a closed one.
+pub(super) fn own_stdout() -> Result<OwnedFd, SpawnError> {
+    match platform::duplicate_above(io::stdout(), MIN_SOURCE) {
         Err(error) if error.raw_os_error() == Some(Errno::EBADF as i32) => null(),
-        result => result.map_err(Failure::at("duplicate stdout")),
+        result => result.map_err(SpawnError::at(SpawnStep::DuplicateStdout)),
     }
 }
 
-/// Starts the program. What it places is closed on this side, whether or not it succeeds.
+/// Starts the program. The descriptors that it gets are closed on this side, whether or not it starts.
 pub(super) fn spawn(
     spec: &SpawnSpec,
     stdout: OwnedFd,
     stderr: OwnedFd,
     descriptors: Descriptors,
     close_from: bool,
-) -> Result<Pid, Failure> {
+) -> Result<Pid, SpawnError> {
     let mut sources = vec![
         (null()?, STDIN_FILENO),
         (stdout, STDOUT_FILENO),
@@ -79,9 +61,9 @@ pub(super) fn spawn(
     sources.extend(descriptors.page.map(|page| (page, PAGE_FD)));
     let mut first_unused = 0;
     for (source, place) in &mut sources {
-        if source.as_raw_fd() < SOURCES {
-            *source = platform::duplicate_above(&*source, SOURCES)
-                .map_err(Failure::at("duplicate a descriptor"))?;
+        if source.as_raw_fd() < MIN_SOURCE {
+            *source = platform::duplicate_above(&*source, MIN_SOURCE)
+                .map_err(SpawnError::at(SpawnStep::DuplicateDescriptor))?;
         }
         first_unused = *place + 1;
     }
@@ -91,7 +73,7 @@ pub(super) fn spawn(
         for (source, place) in &sources {
             actions.add_dup2(source.as_raw_fd(), *place)?;
         }
-        let flags = platform::close_rest(&mut actions, first_unused, close_from)?;
+        let flags = platform::close_inherited(&mut actions, first_unused, close_from)?;
         let mut attributes = PosixSpawnAttr::init()?;
         attributes.set_sigmask(&SigSet::empty())?;
         attributes.set_sigdefault(&SigSet::all())?;
@@ -100,10 +82,10 @@ pub(super) fn spawn(
         )?;
         Ok((actions, attributes))
     };
-    let (actions, attributes) = prepare().map_err(Failure::at("prepare a spawn"))?;
+    let (actions, attributes) = prepare().map_err(SpawnError::at(SpawnStep::Prepare))?;
 
     let program = spec.program.as_c_str();
     let argv: Vec<_> = std::iter::once(program).chain(spec.args.iter().map(|arg| arg.as_c_str())).collect();
     posix_spawn(program, &actions, &attributes, &argv, &spec.env)
-        .map_err(Failure::at(&format!("spawn {}", program.to_string_lossy())))
+        .map_err(SpawnError::at(SpawnStep::Spawn(spec.program.clone())))
 }

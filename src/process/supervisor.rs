@@ -1,60 +1,50 @@
-//! The thread that owns the worker processes. See the parent module for the life of a worker.
+//! The thread that owns the worker processes. The parent module describes the life of a worker.
 //!
-//! The thread runs a current-thread runtime and obeys commands in the order sent. Each worker has a
-//! [`Child`], shared by `Rc` between the table that commands look it up in and the task that attends it:
-//! the compiler sees to it that nobody signals or reaps from anywhere else.
+//! The thread runs a current-thread runtime and handles commands in the order sent. Each worker has a [`Child`], shared by
+//! `Rc` between the table in which commands look it up and the task that waits for its exit, so that the compiler ensures
+//! that nothing signals or reaps it from anywhere else.
 //!
-//! The thread is started by the first use, once per process, and lives as long as that. Nothing waits
-//! for it: at exit the system takes it away in whatever it does.
+//! The first use starts the thread, once per process, and it lives as long as the process. Nothing waits for it: at exit
+//! the system ends it, whatever it is doing.
+//!
+//! Must not depend on what is spawned.
 
-use std::{
-    any::Any,
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    io,
-    os::fd::{AsFd, OwnedFd},
-    rc::Rc,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use nix::{
-    errno::Errno,
-    sys::{
-        signal::{SigSet, Signal, kill},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
-    },
-    unistd::Pid,
-};
-use tokio::{
-    io::unix::AsyncFd,
-    runtime::{Builder, Runtime},
-    sync::{Notify, mpsc},
-    task::{JoinHandle, LocalSet, spawn_local},
-    time::{sleep, timeout},
-};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::{sleep, timeout};
 
-use super::{
-    Descriptors, ExitStatus, ProcessEvent, Route, SpawnSpec, Stderr, Stdout, Stream, Ticket,
-    output::{Output, Relay, Sink, Tail},
-    spawn::{Failure, null, own_stdout, spawn},
-    watch,
-};
+use super::child::Child;
+use super::error::{SpawnError, SpawnStep};
+use super::output::{Output, Relay, Sink, Tail};
+use super::spawn::{null, own_stdout, spawn};
+use super::{Descriptors, ProcessEvent, Route, SpawnSpec, Stderr, Stdout, Stream, Ticket};
 use crate::platform;
 
-/// What tests change.
+/// What only tests change.
 #[derive(Clone)]
 pub(super) struct Settings {
-    /// Reap by pidfd where the system has them.
+    /// Reap by pidfd if the system has them.
     pub(super) pidfd: bool,
-    /// Close descriptors in the child by one action where the C library has it.
+    /// Close descriptors in the child by one action if the C library has it.
     pub(super) close_from: bool,
-    /// For a worker whose channel has ended to exit by itself. A process that exits closes its channel
-    /// after its status is fixed, so this is for those that close it first.
-    pub(super) allowance: Duration,
-    /// For output after the exit.
-    pub(super) patience: Duration,
+    /// How long a worker whose channel has ended may take to exit by itself. The status of a process that exits is fixed
+    /// before its channel closes, so this is for those that close it first.
+    pub(super) exit_grace: Duration,
+    /// How long output may take to be passed on after the exit.
+    pub(super) output_grace: Duration,
     /// The parent's stderr.
     pub(super) stderr: Arc<dyn AsFd + Send + Sync>,
 }
@@ -64,35 +54,31 @@ impl Default for Settings {
         Settings {
             pidfd: true,
             close_from: true,
-            allowance: Duration::from_millis(100),
-            patience: Duration::from_millis(50),
+            exit_grace: Duration::from_millis(100),
+            output_grace: Duration::from_millis(50),
             stderr: Arc::new(io::stderr()),
         }
     }
 }
 
-/// Without pidfds: between two looks at a dying process, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-
-/// The handle to the thread, usable from any other.
+/// The handle to the thread, which any other may use.
 #[derive(Debug)]
 pub struct Supervisor {
     commands: mpsc::UnboundedSender<Command>,
 }
 
-/// What lives as long as a process.
-pub type Kept = Option<Box<dyn Any + Send>>;
+/// Something that lives exactly as long as a process.
+pub type Guard = Option<Box<dyn Any + Send>>;
 
 #[derive(Debug)]
 enum Command {
-    Spawn { route: Arc<Route>, spec: Arc<SpawnSpec>, descriptors: Descriptors, kept: Kept },
+    Spawn { route: Arc<Route>, spec: Arc<SpawnSpec>, descriptors: Descriptors, guard: Guard },
     Kill { ticket: Ticket, signal: Signal },
     ChannelEnded { ticket: Ticket },
 }
 
 impl Supervisor {
-    /// The process's supervisor, started by the first call. If that fails (no thread or descriptor to be
+    /// The supervisor of this process, started by the first call. If that fails (there is no thread or descriptor to be
     /// had), a later call tries again.
     pub fn get() -> io::Result<&'static Supervisor> {
         static SUPERVISOR: OnceLock<Supervisor> = OnceLock::new();
@@ -108,7 +94,7 @@ impl Supervisor {
         Ok(SUPERVISOR.get_or_init(|| supervisor))
     }
 
-    /// The thread ends when the handle is dropped.
+    /// Starts a thread that ends when the handle is dropped.
     pub(super) fn start(settings: Settings) -> io::Result<Supervisor> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (commands, queue) = mpsc::unbounded_channel();
@@ -118,55 +104,55 @@ impl Supervisor {
         Ok(Supervisor { commands })
     }
 
-    /// Starts a worker, soon. `route` gets all its events; `kept` is dropped when there is no process (any more).
-    pub fn spawn(&self, route: Arc<Route>, spec: Arc<SpawnSpec>, descriptors: Descriptors, kept: Kept) {
-        self.send(Command::Spawn { route, spec, descriptors, kept });
+    /// Starts a worker soon. Its events go to `route`; `guard` is dropped once there is no process (any more).
+    pub fn spawn(&self, route: Arc<Route>, spec: Arc<SpawnSpec>, descriptors: Descriptors, guard: Guard) {
+        self.send(Command::Spawn { route, spec, descriptors, guard });
     }
 
-    /// Sends a signal that is meant to end the worker. Ignored if it was reaped already, or never lived.
+    /// Sends a signal that is meant to end the worker. Ignored if that was reaped already, or never ran.
     pub fn kill(&self, ticket: Ticket, signal: Signal) {
         self.send(Command::Kill { ticket, signal });
     }
 
-    /// To be called when the worker's channel has ended: most often it is exiting, and its status is
-    /// kept; a worker that merely closed its channel is killed after a short allowance.
+    /// To be called when the worker's channel has ended. Usually the worker is exiting, and its status is kept; one that
+    /// merely closed its channel is killed after a short grace period.
     pub fn channel_ended(&self, ticket: Ticket) {
         self.send(Command::ChannelEnded { ticket });
     }
 
     fn send(&self, command: Command) {
-        // There is no thread to take it only if that has panicked. Nobody must wait for a worker then.
-        if let Err(mpsc::error::SendError(Command::Spawn { route, kept, .. })) = self.commands.send(command) {
-            drop(kept);
-            let message = "the supervisor's thread has ended".into();
-            let (ticket, errno) = (route.ticket(), Errno::ESRCH as i32);
-            route.post(ProcessEvent::SpawnFailed { ticket, errno, message });
+        // This fails only if the thread has panicked. Nobody must wait for a worker then.
+        if let Err(mpsc::error::SendError(Command::Spawn { route, guard, .. })) = self.commands.send(command)
+        {
+            drop(guard);
+            let error = SpawnError { step: SpawnStep::AskSupervisor, errno: Errno::ESRCH };
+            route.post(ProcessEvent::SpawnFailed { ticket: route.ticket(), error });
         }
     }
 }
 
 /// The thread.
 fn supervise(runtime: &Runtime, settings: Settings, mut commands: mpsc::UnboundedReceiver<Command>) {
-    // Signals are the host's business: they shall go to threads that expect them.
+    // Signals are up to the host: they are to go to threads that expect them.
     let _ = SigSet::all().thread_block();
-    let nursery = Rc::new(Nursery {
+    let children = Rc::new(Children {
         relay: Rc::new(Relay::new(Arc::clone(&settings.stderr))),
         settings,
-        children: RefCell::default(),
+        by_ticket: RefCell::default(),
     });
     LocalSet::new().block_on(runtime, async move {
         while let Some(command) = commands.recv().await {
-            nursery.obey(command);
+            children.handle(command);
         }
     });
 }
 
 /// What the thread owns. No borrow of a cell is held across an `await`.
-struct Nursery {
+struct Children {
     settings: Settings,
     relay: Rc<Relay>,
-    /// Those that are not known to be reaped.
-    children: RefCell<HashMap<Ticket, Rc<Child>>>,
+    /// The processes that are not known to be reaped.
+    by_ticket: RefCell<HashMap<Ticket, Rc<Child>>>,
 }
 
 /// A pipe, and the task that reads it.
@@ -175,26 +161,26 @@ struct Pumped {
     pump: JoinHandle<()>,
 }
 
-/// A worker's pipes; its stdout may be none.
+/// A worker's pipes; there may be none for stdout.
 struct Outputs {
     stdout: Option<Pumped>,
     stderr: Pumped,
 }
 
-impl Nursery {
-    fn obey(self: &Rc<Self>, command: Command) {
+impl Children {
+    fn handle(self: &Rc<Self>, command: Command) {
         match command {
-            Command::Spawn { route, spec, descriptors, kept } => {
+            Command::Spawn { route, spec, descriptors, guard } => {
                 let ticket = route.ticket();
                 match self.launch(&spec, descriptors, &route) {
                     Ok((child, outputs)) => {
-                        route.post(ProcessEvent::Spawned { ticket, pid: child.pid.as_raw() });
-                        self.children.borrow_mut().insert(ticket, Rc::clone(&child));
-                        spawn_local(Rc::clone(self).attend(child, outputs, route, kept));
+                        route.post(ProcessEvent::Spawned { ticket, pid: child.pid() });
+                        self.by_ticket.borrow_mut().insert(ticket, Rc::clone(&child));
+                        spawn_local(Rc::clone(self).wait_for_exit(child, outputs, route, guard));
                     }
-                    Err(Failure { errno, message }) => {
-                        drop(kept);
-                        route.post(ProcessEvent::SpawnFailed { ticket, errno, message });
+                    Err(error) => {
+                        drop(guard);
+                        route.post(ProcessEvent::SpawnFailed { ticket, error });
                     }
                 }
             }
@@ -205,10 +191,10 @@ impl Nursery {
             }
             Command::ChannelEnded { ticket } => {
                 if let Some(child) = self.child(ticket) {
-                    child.dying.notify_one();
-                    let allowance = self.settings.allowance;
+                    child.expect_end();
+                    let exit_grace = self.settings.exit_grace;
                     spawn_local(async move {
-                        sleep(allowance).await;
+                        sleep(exit_grace).await;
                         child.kill(Signal::SIGKILL);
                     });
                 }
@@ -217,16 +203,16 @@ impl Nursery {
     }
 
     fn child(&self, ticket: Ticket) -> Option<Rc<Child>> {
-        self.children.borrow().get(&ticket).map(Rc::clone)
+        self.by_ticket.borrow().get(&ticket).map(Rc::clone)
     }
 
-    /// Whatever can fail comes before the spawn: a process that runs is always attended.
+    /// Whatever can fail comes before the spawn, so that the exit of a process that runs is always waited for.
     fn launch(
         &self,
         spec: &SpawnSpec,
         descriptors: Descriptors,
         route: &Arc<Route>,
-    ) -> Result<(Rc<Child>, Outputs), Failure> {
+    ) -> Result<(Rc<Child>, Outputs), SpawnError> {
         let forward = |stream| Sink::Forward { route: Arc::clone(route), stream };
         let (stdout, stdout_end) = match spec.stdout {
             Stdout::Inherit => (None, own_stdout()?),
@@ -243,7 +229,7 @@ impl Nursery {
         };
         let (stderr, stderr_end) = output(sink, Some(Tail::default()))?;
         let pid = spawn(spec, stdout_end, stderr_end, descriptors, self.settings.close_from)?;
-        let child = Rc::new(Child { pid, status: Cell::new(None), dying: Notify::new() });
+        let child = Rc::new(Child::new(pid));
         let pumped = |output: Output| {
             let output = Rc::new(output);
             Pumped { pump: spawn_local(Rc::clone(&output).pump()), output }
@@ -251,26 +237,32 @@ impl Nursery {
         Ok((child, Outputs { stdout: stdout.map(pumped), stderr: pumped(stderr) }))
     }
 
-    /// From the spawn to the exit event.
-    async fn attend(self: Rc<Self>, child: Rc<Child>, mut outputs: Outputs, route: Arc<Route>, kept: Kept) {
+    /// What happens from the spawn to the exit event.
+    async fn wait_for_exit(
+        self: Rc<Self>,
+        child: Rc<Child>,
+        mut outputs: Outputs,
+        route: Arc<Route>,
+        guard: Guard,
+    ) {
         let ticket = route.ticket();
         let pidfd = if self.settings.pidfd { child.pidfd() } else { None };
         let status = child.exited(pidfd).await;
-        self.children.borrow_mut().remove(&ticket);
+        self.by_ticket.borrow_mut().remove(&ticket);
 
         outputs.drain();
-        let _ = timeout(self.settings.patience, outputs.passed_on()).await;
-        // The pumps may be stuck behind a slow reader with a pipe that has filled up again.
+        let _ = timeout(self.settings.output_grace, outputs.passed_on()).await;
+        // A pump may be stuck behind a slow reader, with a pipe that has filled up again.
         outputs.drain();
         let stderr_tail = outputs.detach();
-        drop(kept);
+        drop(guard);
         route.post(ProcessEvent::Exited { ticket, status, stderr_tail });
     }
 }
 
-fn output(sink: Sink, tail: Option<Tail>) -> Result<(Output, OwnedFd), Failure> {
-    let (reader, writer) = platform::output_pipe().map_err(Failure::at("open a pipe for output"))?;
-    let output = Output::new(reader, sink, tail).map_err(Failure::at("watch a pipe for output"))?;
+fn output(sink: Sink, tail: Option<Tail>) -> Result<(Output, OwnedFd), SpawnError> {
+    let (reader, writer) = platform::output_pipe().map_err(SpawnError::at(SpawnStep::OpenPipe))?;
+    let output = Output::new(reader, sink, tail).map_err(SpawnError::at(SpawnStep::WatchPipe))?;
     Ok((output, writer))
 }
 
@@ -279,7 +271,7 @@ impl Outputs {
         self.stdout.iter().chain([&self.stderr]).for_each(|pumped| pumped.output.drain());
     }
 
-    /// Waits until both pipes have ended and everything from them was taken.
+    /// Waits until both pipes have ended and everything from them has been taken.
     async fn passed_on(&mut self) {
         for pumped in self.stdout.iter_mut().chain([&mut self.stderr]) {
             let _ = (&mut pumped.pump).await;
@@ -290,74 +282,5 @@ impl Outputs {
     fn detach(self) -> Vec<u8> {
         self.stdout.iter().for_each(|pumped| drop(pumped.output.detach()));
         self.stderr.output.detach()
-    }
-}
-
-/// A process that we have started. Not `Send`: one thread signals it and reaps it.
-struct Child {
-    pid: Pid,
-    /// Set once, when the process is reaped. The id may be somebody else's from then on.
-    status: Cell<Option<ExitStatus>>,
-    /// Notified when the end is to be expected, for those who cannot watch.
-    dying: Notify,
-}
-
-impl Child {
-    /// None if the system has no pidfds, or denies us one.
-    fn pidfd(&self) -> Option<AsyncFd<OwnedFd>> {
-        let pidfd = platform::pidfd_open(self.pid.as_raw()).ok()?;
-        watch(pidfd).ok()
-    }
-
-    /// Resolves when the process has been reaped.
-    async fn exited(&self, pidfd: Option<AsyncFd<OwnedFd>>) -> ExitStatus {
-        if let Some(pidfd) = pidfd {
-            while let Ok(mut readiness) = pidfd.readable().await {
-                if let Some(status) = self.reap() {
-                    return status;
-                }
-                readiness.clear_ready();
-            }
-        }
-        // Before the first wait: it may have been reaped by somebody else, and no pidfd given for that.
-        if let Some(status) = self.reap() {
-            return status;
-        }
-        self.dying.notified().await;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            if let Some(status) = self.reap() {
-                return status;
-            }
-            sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
-        }
-    }
-
-    /// Reaps the process if it has ended; its status if it is reaped.
-    fn reap(&self) -> Option<ExitStatus> {
-        if self.status.get().is_none() {
-            let status = match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(_, code)) => ExitStatus { code: Some(code), signal: None },
-                Ok(WaitStatus::Signaled(_, signal, _)) => {
-                    ExitStatus { code: None, signal: Some(signal.as_str()) }
-                }
-                Ok(_) | Err(Errno::EINTR) => return None,
-                // ECHILD: somebody else has reaped it. EINVAL: reaped, a signal without a name ended it.
-                Err(_) => ExitStatus { code: None, signal: None },
-            };
-            self.status.set(Some(status));
-        }
-        self.status.get()
-    }
-
-    /// Signals the process unless it has been reaped, by whomever: hence the look first.
-    fn kill(&self, signal: Signal) {
-        if self.reap().is_none() {
-            // Fails only for a process that changed its user id.
-            let _ = kill(self.pid, signal);
-        }
-        // In either case: a status that the look has found must be found by `exited` too.
-        self.dying.notify_one();
     }
 }

@@ -1,39 +1,32 @@
-//! Against `/bin/sh`, on every path that the supervisor can take.
+//! Real processes (`/bin/sh`), in every way that the supervisor can handle them.
 
-use std::{
-    env,
-    ffi::CString,
-    fs::File,
-    io::{self, Read, Write},
-    os::{
-        fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
-        unix::net::UnixStream,
-    },
-    process::{self, Command},
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::env;
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{self, Command};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use nix::{
-    errno::Errno,
-    fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::{
-        signal::{Signal, kill},
-        wait::waitpid,
-    },
-    unistd::Pid,
-};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 
-use super::{supervisor::Settings, *};
+use super::supervisor::Settings;
+use super::*;
 use crate::platform;
 
-/// Only ever reached by a test that fails.
+/// Only reached by a test that fails.
 const FOREVER: Duration = Duration::from_secs(60);
 
 /// With everything, without pidfds, and without the C library's close action.
-fn paths() -> [Settings; 3] {
+fn all_settings() -> [Settings; 3] {
     let all = Settings::default();
     [all.clone(), Settings { pidfd: false, ..all.clone() }, Settings { close_from: false, ..all }]
 }
@@ -43,15 +36,15 @@ fn spec(script: &str, stdout: Stdout, stderr: Stderr) -> SpawnSpec {
     SpawnSpec { program: c"/bin/sh".into(), args, env: vec![c"PATH=/usr/bin:/bin".into()], stdout, stderr }
 }
 
-/// One loop with one worker: what a pool does, reduced.
+/// One loop with one worker: what a pool does, in small.
 struct Worker<'a> {
     supervisor: &'a Supervisor,
     ticket: Ticket,
     mailbox: Arc<Mailbox>,
-    /// Blocking, unlike a real one: shells expect it.
+    /// Blocking, unlike a real one, because shells expect that.
     channel: UnixStream,
-    /// The supervisor has been told that the channel has ended.
-    told: bool,
+    /// Whether the supervisor has been told that the channel has ended.
+    is_told: bool,
     /// Taken from the mailbox, in order.
     events: Vec<ProcessEvent>,
 }
@@ -74,21 +67,21 @@ impl Worker<'_> {
     ) -> Worker<'_> {
         let (ticket, mailbox) = (Ticket::next(), Mailbox::new().unwrap());
         supervisor.spawn(Route::new(ticket, Arc::clone(&mailbox)), Arc::new(spec), descriptors, None);
-        Worker { supervisor, ticket, mailbox, channel, told: false, events: Vec::new() }
+        Worker { supervisor, ticket, mailbox, channel, is_told: false, events: Vec::new() }
     }
 
-    /// Waits for the mailbox and takes what is in it. Watches for the channel's end meanwhile.
+    /// Waits for events and takes them. Meanwhile it watches for the end of the channel.
     fn turn(&mut self) -> &[ProcessEvent] {
         let known = self.events.len();
         while self.events.len() == known {
             let timeout = PollTimeout::try_from(FOREVER).unwrap();
             let mut polled = vec![PollFd::new(self.mailbox.fd(), PollFlags::POLLIN)];
-            if !self.told {
+            if !self.is_told {
                 polled.push(PollFd::new(self.channel.as_fd(), PollFlags::empty()));
             }
             assert_ne!(poll(&mut polled, timeout), Ok(0), "no event came after {:?}", self.events);
             if polled.get(1).and_then(PollFd::any) == Some(true) {
-                self.told = true;
+                self.is_told = true;
                 self.supervisor.channel_ended(self.ticket);
             }
             self.events.extend(self.mailbox.drain());
@@ -113,10 +106,10 @@ impl Worker<'_> {
         self.exited().0.code
     }
 
-    fn failed(&mut self) -> (i32, &str) {
+    fn failed(&mut self) -> (Errno, String) {
         self.turn();
         match &self.events[..] {
-            [ProcessEvent::SpawnFailed { errno, message, .. }] => (*errno, message),
+            [ProcessEvent::SpawnFailed { error, .. }] => (error.errno, error.to_string()),
             other => panic!("{other:?}"),
         }
     }
@@ -139,7 +132,7 @@ impl Worker<'_> {
         pieces.collect::<Vec<_>>().concat()
     }
 
-    /// Waits until the supervisor holds nothing for this worker any more.
+    /// Waits until the supervisor holds nothing more for this worker.
     fn forgotten(self) {
         let deadline = Instant::now() + FOREVER;
         while Arc::strong_count(&self.mailbox) > 1 {
@@ -148,7 +141,7 @@ impl Worker<'_> {
         }
     }
 
-    /// What was written to the channel until its end.
+    /// What was written to the channel, up to its end.
     fn said(&mut self) -> String {
         let mut text = String::new();
         self.channel.read_to_string(&mut text).unwrap();
@@ -156,8 +149,8 @@ impl Worker<'_> {
     }
 }
 
-/// Runs the body in a process of its own: it may do to its descriptors what it likes. The environment
-/// variable tells the test that it is that process.
+/// Runs the body in a process of its own, so that it may do with its descriptors what it likes. An environment variable
+/// tells the test that it is that process.
 fn in_own_process(test: &str, limits: &str, body: impl FnOnce()) {
     const PASSED: i32 = 42;
     if env::var_os("PARALLELIZER_TEST_ALONE").is_some() {
@@ -187,7 +180,7 @@ fn open_descriptors() -> usize {
 
 #[test]
 fn the_exit_code_is_reported() {
-    for settings in paths() {
+    for settings in all_settings() {
         let supervisor = Supervisor::start(settings).unwrap();
         let mut worker = Worker::quiet(&supervisor, "exit 5");
         assert_eq!(worker.exited().0, ExitStatus { code: Some(5), signal: None });
@@ -196,7 +189,7 @@ fn the_exit_code_is_reported() {
 
 #[test]
 fn the_signal_is_reported_by_name() {
-    for settings in paths() {
+    for settings in all_settings() {
         let supervisor = Supervisor::start(settings).unwrap();
         for signal in [Signal::SIGKILL, Signal::SIGTERM] {
             let mut worker = Worker::quiet(&supervisor, "exec sleep 1000");
@@ -209,12 +202,13 @@ fn the_signal_is_reported_by_name() {
 
 #[test]
 fn a_death_is_noticed_without_being_told_where_there_are_pidfds() {
-    if platform::pidfd_open(process::id() as i32).is_err() {
+    if let Err(error) = platform::pidfd_open(process::id() as i32) {
+        println!("skipped: there are no pidfds: {error}");
         return;
     }
     let supervisor = Supervisor::get().unwrap();
     let mut worker = Worker::quiet(supervisor, "kill -SEGV $$");
-    worker.told = true;
+    worker.is_told = true;
     assert_eq!(worker.exited().0.signal, Some("SIGSEGV"));
     assert!(std::ptr::eq(supervisor, Supervisor::get().unwrap()));
 }
@@ -224,7 +218,7 @@ fn a_worker_that_somebody_else_reaped_has_no_status() {
     let supervisor = Supervisor::start(Settings { pidfd: false, ..Settings::default() }).unwrap();
     let mut worker = Worker::quiet(&supervisor, "read line <&3; exit 5");
     let pid = worker.pid();
-    // The supervisor looks once when it has spawned; after another worker's life that is long past.
+    // The supervisor looks once after the spawn; once another worker has come and gone, that is long past.
     assert_eq!(Worker::quiet(&supervisor, "exit 3").code(), Some(3));
     worker.channel.write_all(b"now\n").unwrap();
     waitpid(pid, None).unwrap();
@@ -233,14 +227,14 @@ fn a_worker_that_somebody_else_reaped_has_no_status() {
 
 #[test]
 fn a_kill_that_comes_too_late_leaves_the_status_alone() {
-    for settings in paths() {
+    for settings in all_settings() {
         let supervisor = Supervisor::start(settings).unwrap();
         let mut worker = Worker::quiet(&supervisor, "read line <&3; exit 5");
-        worker.told = true;
+        worker.is_told = true;
         let stat = format!("/proc/{}/stat", worker.pid());
         assert_eq!(Worker::quiet(&supervisor, "exit 3").code(), Some(3));
         worker.channel.write_all(b"now\n").unwrap();
-        // A zombie, or reaped already.
+        // It is a zombie, or was reaped already.
         let deadline = Instant::now() + FOREVER;
         while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
             assert!(Instant::now() < deadline);
@@ -264,7 +258,7 @@ fn commands_for_a_worker_that_is_gone_are_ignored() {
 
 #[test]
 fn a_worker_that_merely_closed_its_channel_is_killed() {
-    for settings in paths() {
+    for settings in all_settings() {
         let supervisor = Supervisor::start(settings).unwrap();
         let mut worker = Worker::quiet(&supervisor, "exec sleep 1000 3>&-");
         assert_eq!(worker.exited().0.signal, Some("SIGKILL"));
@@ -273,8 +267,8 @@ fn a_worker_that_merely_closed_its_channel_is_killed() {
 
 #[test]
 fn a_worker_that_closed_its_channel_on_its_way_out_keeps_its_status() {
-    for settings in paths() {
-        let supervisor = Supervisor::start(Settings { allowance: FOREVER, ..settings }).unwrap();
+    for settings in all_settings() {
+        let supervisor = Supervisor::start(Settings { exit_grace: FOREVER, ..settings }).unwrap();
         let mut worker = Worker::quiet(&supervisor, "exec 3>&-; sleep 0.2; exit 7");
         assert_eq!(worker.code(), Some(7));
     }
@@ -303,7 +297,7 @@ fn numbers(count: usize) -> String {
 fn forwarded_output_is_complete_and_in_order() {
     let expected = numbers(180_000);
     assert!(expected.len() > 1024 * 1024);
-    for settings in paths() {
+    for settings in all_settings() {
         let supervisor = Supervisor::start(settings).unwrap();
         let script = "seq 1 180000 & seq 1 180000 >&2; wait; exit 4";
         let mut worker = Worker::spawn(&supervisor, spec(script, Stdout::Forward, Stderr::Forward));
@@ -327,15 +321,15 @@ fn a_loop_that_does_not_look_is_not_flooded() {
         });
         largest = largest.max(sizes.sum());
     }
-    // One piece while it runs; one, and what the pipe holds, when it has exited.
+    // One piece while it runs; one more, and what the pipe holds, once it has exited.
     assert!(largest <= 2 * 64 * 1024, "{largest} bytes waited");
     assert!(worker.output(Stream::Stdout) == numbers(180_000).as_bytes());
 }
 
 #[test]
 fn output_that_nobody_takes_does_not_hold_the_exit_up() {
-    for settings in paths() {
-        let supervisor = Supervisor::start(Settings { allowance: FOREVER, ..settings }).unwrap();
+    for settings in all_settings() {
+        let supervisor = Supervisor::start(Settings { exit_grace: FOREVER, ..settings }).unwrap();
         // One piece waits; the rest is in the pipe when the worker exits.
         let script = "echo hello; sleep 0.1; seq 1 10000; exit 4";
         let mut worker = Worker::spawn(&supervisor, spec(script, Stdout::Forward, Stderr::Ignore));
@@ -389,18 +383,18 @@ fn stderr_that_nobody_reads_is_dropped() {
 
 #[test]
 fn a_grandchild_that_holds_the_pipes_does_not_hold_the_exit_up() {
-    for settings in paths() {
+    for settings in all_settings() {
         let (mut terminal, stderr) = io::pipe().unwrap();
-        let settings = Settings { stderr: Arc::new(stderr), allowance: FOREVER, ..settings };
+        let settings = Settings { stderr: Arc::new(stderr), exit_grace: FOREVER, ..settings };
         let supervisor = Supervisor::start(settings).unwrap();
         // The grandchild lives until the channel brings it a line.
         let script = "(read line <&3; echo lost; echo late >&2; echo done >&3) & echo early >&2; exit 3";
         let mut worker = Worker::spawn(&supervisor, spec(script, Stdout::Forward, Stderr::Inherit));
-        // It holds the channel too, so this is said without the channel's end.
+        // It holds the channel too, so that does not end; the supervisor is told nevertheless.
         supervisor.channel_ended(worker.ticket);
         let (status, tail) = worker.exited();
         assert_eq!((status.code, tail), (Some(3), &b"early\n"[..]));
-        // What it writes afterwards is passed through; nothing comes to the mailbox any more.
+        // What it writes afterwards is passed through, and nothing more arrives in the mailbox.
         worker.channel.write_all(b"now\n").unwrap();
         assert_eq!(worker.said(), "done\n");
         let mut written = [0; 11];
@@ -410,14 +404,14 @@ fn a_grandchild_that_holds_the_pipes_does_not_hold_the_exit_up() {
     }
 }
 
-/// Says on the channel which descriptors the shell has, and what they are.
+/// Writes to the channel which descriptors the shell has, and what they are.
 const LIST: &str = r#"for f in /proc/$$/fd/*; do [ -e $f ] && echo "${f##*/} $(readlink $f)" >&3; done"#;
 
 #[test]
 fn a_child_gets_its_own_descriptors_and_nothing_else() {
     let hosts: Vec<_> = (0..100).map(|_| File::open("/dev/null").unwrap()).collect();
     hosts.iter().for_each(inheritable);
-    for settings in paths() {
+    for settings in all_settings() {
         let supervisor = Supervisor::start(settings).unwrap();
         for page in [false, true] {
             let (channel, end) = UnixStream::pair().unwrap();
@@ -437,16 +431,16 @@ fn a_child_gets_its_own_descriptors_and_nothing_else() {
 #[test]
 fn sources_may_bear_the_numbers_of_the_places() {
     in_own_process("sources_may_bear_the_numbers_of_the_places", "", || {
-        // Away from those numbers first, so that each of them has one owner.
+        // First away from those numbers, so that each of them has one owner.
         let away = |fd: OwnedFd| platform::duplicate_above(&fd, 10).unwrap();
         let (channel, end) = UnixStream::pair().unwrap();
         let (channel, end) = (away(channel.into()), away(end.into()));
         let page = away(platform::shared_page(64).unwrap());
         for (fd, number) in [(end, PAGE_FD), (page, CHANNEL_FD)] {
-            // SAFETY: this process runs only this test, which owns whatever had these numbers.
+            // SAFETY: this process only runs this test, which owns whatever had these numbers.
             assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
         }
-        // SAFETY: as above; each is made once.
+        // SAFETY: as above, and each number is owned once.
         let [end, page] = [PAGE_FD, CHANNEL_FD].map(|number| unsafe { OwnedFd::from_raw_fd(number) });
         let descriptors = Descriptors { channel: end, page: Some(page) };
         let supervisor = Supervisor::start(Settings::default()).unwrap();
@@ -465,7 +459,7 @@ fn the_parents_standard_descriptors_may_be_closed() {
         let (channel, end) = UnixStream::pair().unwrap();
         let mailbox = Mailbox::new().unwrap();
         for number in 0..3 {
-            // SAFETY: this process runs only this test, which is content with not being heard.
+            // SAFETY: this process only runs this test, which does not need to print.
             unsafe { libc::close(number) };
         }
         let spec = Arc::new(spec(LIST, Stdout::Inherit, Stderr::Forward));
@@ -503,7 +497,7 @@ fn a_program_that_is_not_there_is_a_failure_with_its_name() {
         let mut spec = spec("", Stdout::Forward, Stderr::Forward);
         spec.program = program.into();
         let mut worker = Worker::spawn(&supervisor, spec);
-        assert_eq!(worker.failed(), (errno as i32, said));
+        assert_eq!(worker.failed(), (errno, said.to_owned()));
         // The child's end was closed.
         assert_eq!(worker.said(), "");
     }
@@ -520,18 +514,18 @@ fn no_descriptor_left_is_a_failure_and_leaks_none() {
         let mut hoard: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         // For the loop's side: a mailbox, and both ends of the channel.
         hoard.truncate(hoard.len() - 3);
-        // Whichever step comes to find none left, the failure is the same, and the next one gets further.
+        // Whichever step finds none left, the error is the same, and the next worker gets further.
         let mut failures = 0;
         loop {
             let mut worker = Worker::spawn(&supervisor, script());
             worker.turn();
-            let ProcessEvent::SpawnFailed { errno, ref message, .. } = worker.events[0] else { break };
-            assert_eq!(errno, Errno::EMFILE as i32, "{message}");
+            let ProcessEvent::SpawnFailed { error, .. } = &worker.events[0] else { break };
+            assert_eq!(error.errno, Errno::EMFILE, "{error}");
             failures += 1;
             worker.forgotten();
             hoard.pop().unwrap();
         }
-        // Two pipes and the null device at least.
+        // At least two pipes and the null device.
         assert!(failures >= 5, "{failures}");
     });
 }
@@ -549,7 +543,7 @@ fn two_hundred_workers_leave_no_descriptor_behind() {
             assert_eq!(Worker::spawn(&supervisor, spec).code(), Some(3));
         }
     }
-    // Other tests in this process open some meanwhile: a few are theirs.
+    // Other tests in this process have some open meanwhile.
     let deadline = Instant::now() + FOREVER;
     while open_descriptors() > before + 100 {
         assert!(Instant::now() < deadline, "{before} became {}", open_descriptors());
@@ -565,40 +559,46 @@ fn a_process_may_change_hands_and_no_event_is_lost() {
     let (mut channel, end) = UnixStream::pair().unwrap();
     let descriptors = Descriptors { channel: end.into(), page: None };
     let spec = spec("echo one; read go <&3; echo two; exit 4", Stdout::Forward, Stderr::Ignore);
-    let kept = Arc::new(());
-    let lives = Arc::clone(&kept);
+    let guard = Arc::new(());
+    let lives = Arc::clone(&guard);
     supervisor.spawn(Arc::clone(&route), Arc::new(spec), descriptors, Some(Box::new(lives)));
-    // What has come is not taken, and must be found again by whoever gets the process next.
+    // Events that have arrived and were not taken must reach whoever gets the process next.
     let mut ready = [PollFd::new(first.fd(), PollFlags::POLLIN)];
     assert_eq!(poll(&mut ready, PollTimeout::from(60_000u16)), Ok(1));
     route.detach();
     assert!(first.drain().is_empty());
     channel.write_all(b"go\n").unwrap();
-    assert_eq!(Arc::strong_count(&kept), 2, "it lives");
+    assert_eq!(Arc::strong_count(&guard), 2, "it lives");
     route.attach(Arc::clone(&second));
-    let mut worker =
-        Worker { supervisor: &supervisor, ticket, mailbox: second, channel, told: false, events: Vec::new() };
+    let mut worker = Worker {
+        supervisor: &supervisor,
+        ticket,
+        mailbox: second,
+        channel,
+        is_told: false,
+        events: Vec::new(),
+    };
     drop(route);
     assert_eq!(worker.code(), Some(4));
     assert!(matches!(worker.events[0], ProcessEvent::Spawned { .. }), "{:?}", worker.events);
     assert_eq!(worker.output(Stream::Stdout), b"one\ntwo\n");
     assert!(first.drain().is_empty());
-    assert_eq!(Arc::strong_count(&kept), 1, "dropped before the last event");
+    assert_eq!(Arc::strong_count(&guard), 1, "dropped before the last event");
     worker.forgotten();
 }
 
 #[test]
-fn what_is_kept_for_a_process_that_cannot_start_is_dropped() {
+fn the_guard_of_a_process_that_cannot_start_is_dropped() {
     let supervisor = Supervisor::start(Settings::default()).unwrap();
     let mailbox = Mailbox::new().unwrap();
     let (_channel, end) = UnixStream::pair().unwrap();
     let nowhere = SpawnSpec { program: c"/nonexistent".into(), ..spec("", Stdout::Ignore, Stderr::Ignore) };
-    let kept = Arc::new(());
+    let guard = Arc::new(());
     let route = Route::new(Ticket::next(), Arc::clone(&mailbox));
     let descriptors = Descriptors { channel: end.into(), page: None };
-    supervisor.spawn(route, Arc::new(nowhere), descriptors, Some(Box::new(Arc::clone(&kept))));
+    supervisor.spawn(route, Arc::new(nowhere), descriptors, Some(Box::new(Arc::clone(&guard))));
     let mut ready = [PollFd::new(mailbox.fd(), PollFlags::POLLIN)];
     assert_eq!(poll(&mut ready, PollTimeout::from(60_000u16)), Ok(1));
     assert!(matches!(mailbox.drain()[..], [ProcessEvent::SpawnFailed { .. }]));
-    assert_eq!(Arc::strong_count(&kept), 1);
+    assert_eq!(Arc::strong_count(&guard), 1);
 }

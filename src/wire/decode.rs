@@ -1,25 +1,28 @@
 //! Cuts a stream of bytes into frames, wherever the reads happened to end.
 //!
-//! Bytes are received straight into the decoder's buffer, and a frame borrows from it: between the kernel
-//! and the JavaScript string that is made of a part lies exactly one copy.
+//! Bytes are received straight into the decoder's buffer, and a frame borrows from it: there is exactly one copy between
+//! the kernel and the JavaScript string that a part becomes.
+//!
+//! Must not depend on where the bytes come from, or on what a part contains.
 
 use super::{Encoding, FrameHeader, HEADER_LEN, Kind, MAX_BODY_LEN, PART_HEADER_LEN, PartHeader, WireError};
 
-/// Room offered to one read at least.
-const READ_ROOM: usize = 64 * 1024;
-/// An empty buffer above this is given back, so that one huge frame does not stay in memory.
-const KEEP: usize = 1024 * 1024;
+/// The least room offered to one read, in bytes.
+const MIN_READ_ROOM: usize = 64 * 1024;
+/// A larger buffer is freed once it is empty, so that one huge frame does not stay in memory.
+const MAX_KEPT_BUFFER: usize = 1024 * 1024;
 
-/// Reassembles frames from bytes as they come.
+/// Reassembles frames from bytes as they arrive.
 #[derive(Default)]
 pub struct Decoder {
     /// Initialized bytes; those in `start..end` were received and not yet consumed.
     buffer: Vec<u8>,
     start: usize,
+    /// Invariant: from `start` up to the length of `buffer`.
     end: usize,
 }
 
-/// One whole frame, borrowed from its decoder.
+/// One whole frame, borrowed from its decoder. Invariant: `body` consists of whole parts.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     pub header: FrameHeader,
@@ -34,7 +37,7 @@ pub struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Bytes of its value, wherever they are.
+    /// How many bytes its value has, in the frame or in shared memory.
     pub fn size(&self) -> u64 {
         match (self.header.encoding, self.bytes.try_into()) {
             (Encoding::Shared, Ok(length)) => u64::from_le_bytes(length),
@@ -42,7 +45,7 @@ impl Part<'_> {
         }
     }
 
-    /// The text that it carries; `None` where it carries bytes. What is no character is replaced.
+    /// The text that it carries; `None` if it carries bytes. What is not a character becomes U+FFFD.
     pub fn text(&self) -> Option<String> {
         match self.header.encoding {
             Encoding::Latin1 => Some(self.bytes.iter().copied().map(char::from).collect()),
@@ -61,25 +64,25 @@ impl Part<'_> {
 }
 
 impl Decoder {
-    /// Room for the next read; say with [`Decoder::received`] how much of it was filled.
+    /// Room for the next read; [`Decoder::received`] is told how much of it was filled.
     ///
-    /// It grows with what has come, never with what a header announces.
+    /// It grows with what was received, never with what a header announces.
     pub fn room(&mut self) -> &mut [u8] {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
-            if self.buffer.len() > KEEP {
+            if self.buffer.len() > MAX_KEPT_BUFFER {
                 self.buffer = Vec::new();
             }
         }
-        if self.buffer.len() - self.end < READ_ROOM {
-            if self.start >= READ_ROOM.max(self.end - self.start) {
-                // Moving costs less than what was consumed since the last move.
+        if self.buffer.len() - self.end < MIN_READ_ROOM {
+            if self.start >= MIN_READ_ROOM.max(self.end - self.start) {
+                // Moving the rest costs less than was consumed since the last move.
                 self.buffer.copy_within(self.start..self.end, 0);
                 self.end -= self.start;
                 self.start = 0;
             } else {
-                let grown = self.end + READ_ROOM.max(self.end - self.start);
+                let grown = self.end + MIN_READ_ROOM.max(self.end - self.start);
                 self.buffer.resize(grown, 0);
             }
         }
@@ -91,7 +94,8 @@ impl Decoder {
         self.end = (self.end + count).min(self.buffer.len());
     }
 
-    /// Puts bytes in, with so many of those received behind them. Whether there are as many that are not consumed.
+    /// Inserts bytes so that `behind` of those received come after them. Whether that many are not yet consumed; if not,
+    /// nothing is inserted.
     pub fn insert(&mut self, bytes: &[u8], behind: u64) -> bool {
         let Some(at) = usize::try_from(behind).ok().and_then(|behind| self.end.checked_sub(behind)) else {
             return false;
@@ -104,7 +108,7 @@ impl Decoder {
         }
         let at = at.min(self.end);
         if self.buffer.len() - self.end < bytes.len() {
-            self.buffer.resize(self.end + READ_ROOM.max(bytes.len()), 0);
+            self.buffer.resize(self.end + MIN_READ_ROOM.max(bytes.len()), 0);
         }
         self.buffer.copy_within(at..self.end, at + bytes.len());
         self.buffer[at..at + bytes.len()].copy_from_slice(bytes);
@@ -112,8 +116,8 @@ impl Decoder {
         true
     }
 
-    /// The next whole frame; `None` when more bytes are needed. After an error the stream is unusable and
-    /// every further call gives the same error.
+    /// The next whole frame; `None` if more bytes are needed. After an error the stream is unusable, and every further call
+    /// returns the same error.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, WireError> {
         let received = &self.buffer[self.start..self.end];
         let Some((header, body_len)) = parse_header(received)? else { return Ok(None) };
@@ -143,7 +147,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// The header and the length of the body; `None` before the header is whole.
+/// The header and the length of the body; `None` until the header is whole.
 fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, WireError> {
     if bytes.len() < HEADER_LEN {
         return Ok(None);
@@ -156,14 +160,14 @@ fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, WireError>
     let header = FrameHeader {
         kind,
         flags: bytes[5],
-        id: u32_at(bytes, 12),
+        chunk_id: u32_at(bytes, 12),
         seq: u32_at(bytes, 16),
         aux: u32_at(bytes, 20),
     };
     Ok(Some((header, body_len)))
 }
 
-/// Cuts the first part off; `None` at the end, or where the bytes are no part.
+/// Splits off the first part; `None` at the end, or if the bytes are not a part.
 fn split_part(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
     if bytes.len() < PART_HEADER_LEN {
         return None;
@@ -180,7 +184,7 @@ fn split_part(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
     Some((Part { header, bytes: body }, &bytes[end..]))
 }
 
-/// Exactly `parts` parts, with nothing left over.
+/// Checks that there are exactly `parts` parts, with nothing left over.
 fn check_parts(body: &[u8], parts: u32) -> Result<(), WireError> {
     let mut rest = body;
     for _ in 0..parts {

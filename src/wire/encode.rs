@@ -1,8 +1,10 @@
-//! Writes frames. Knows the layout, and nothing of what the parts contain.
+//! Writes frames.
+//!
+//! Must not depend on what the parts contain.
 
 use super::{FrameHeader, HEADER_LEN, MAX_BODY_LEN, PART_HEADER_LEN, PartHeader, WireError};
 
-/// The same frame with another `seq`: one that is sent to many need not be built for each.
+/// The same frame with another `seq`, so that one that is sent to many need not be built for each.
 pub fn with_seq(mut frame: Vec<u8>, seq: u32) -> Vec<u8> {
     frame[16..20].copy_from_slice(&seq.to_le_bytes());
     frame
@@ -10,12 +12,14 @@ pub fn with_seq(mut frame: Vec<u8>, seq: u32) -> Vec<u8> {
 
 /// Builds one frame, part by part, in one growing buffer.
 pub struct FrameWriter {
+    /// The header, in which the length and the number of parts are still 0, and the parts so far.
     buffer: Vec<u8>,
+    /// How many parts there are.
     parts: u32,
 }
 
 impl FrameWriter {
-    /// Begins a frame.
+    /// Begins a frame without parts.
     pub fn new(header: FrameHeader) -> FrameWriter {
         let mut buffer = Vec::with_capacity(256);
         buffer.extend_from_slice(&[0; 4]); // length, known at the end
@@ -23,15 +27,15 @@ impl FrameWriter {
         buffer.push(header.flags);
         buffer.extend_from_slice(&[0; 2]);
         buffer.extend_from_slice(&[0; 4]); // parts, known at the end
-        for field in [header.id, header.seq, header.aux] {
+        for field in [header.chunk_id, header.seq, header.aux] {
             buffer.extend_from_slice(&field.to_le_bytes());
         }
         debug_assert_eq!(buffer.len(), HEADER_LEN);
         FrameWriter { buffer, parts: 0 }
     }
 
-    /// Appends a part whose bytes `fill` appends to the buffer that it is given. An error of `fill` leaves
-    /// the frame as it was.
+    /// Appends a part whose bytes `fill` appends to the buffer that it is given. If `fill` fails, the frame stays as it
+    /// was.
     pub fn part_with<E>(
         &mut self,
         header: PartHeader,
@@ -50,7 +54,7 @@ impl FrameWriter {
             self.buffer.truncate(start);
             return Err(error);
         }
-        // A part over 4 GiB makes a frame over the limit, which `finish` refuses.
+        // A part over 4 GiB makes the frame too long, which `finish` refuses.
         let len = u32::try_from(self.buffer.len().saturating_sub(body)).unwrap_or(u32::MAX);
         self.buffer[body - 4..body].copy_from_slice(&len.to_le_bytes());
         self.parts += 1;
@@ -65,12 +69,12 @@ impl FrameWriter {
         });
     }
 
-    /// How many bytes it has so far.
+    /// How many bytes it has so far, its header included.
     pub fn len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Ends the frame and gives its bytes.
+    /// Ends the frame and returns its bytes; refuses a body over [`MAX_BODY_LEN`].
     pub fn finish(mut self) -> Result<Vec<u8>, WireError> {
         let body = self.buffer.len() - HEADER_LEN;
         if body > MAX_BODY_LEN {

@@ -1,8 +1,9 @@
 //! The frame codec: how calls, results and control messages are laid out as bytes.
 //!
-//! Knows bytes only: not who sends, what a value means, or where the bytes travel. Whatever arrives, it
-//! returns a frame, "not yet" or an error; it never panics, and it never holds more memory than a small
-//! multiple of what was really received.
+//! Whatever arrives, the decoder returns a frame, "not yet" or an error. It never panics, and never holds more memory
+//! than a small multiple of what was received.
+//!
+//! Must not depend on who sends, on where the bytes travel, or on what a value means.
 //!
 //! # Layout (all integers little-endian)
 //!
@@ -13,27 +14,30 @@
 //!          flags  u8
 //!          zero   u16
 //!          parts  u32   how many parts follow
-//!          id     u32   the frame that this one is, or answers
-//!          seq    u32   sequence number of the first call that it is about
-//!          aux    u32   depends on the kind (a reply: microseconds that its calls ran)
+//!          id     u32   the chunk that this frame carries, or replies to
+//!          seq    u32   number of the first call that it is about
+//!          aux    u32   depends on the kind (in a reply: microseconds that its calls ran)
 //! part   = header (16 bytes), then `length` bytes
 //!          encoding u8  how the bytes become a string or a buffer, see `Encoding`
-//!          codec    u8  how that becomes a value: the business of `lib/codec.js`
+//!          codec    u8  how that becomes a value, which is up to JavaScript
 //!          flags    u16
-//!          calls    u32 how many calls the part accounts for; 0: it belongs to the part before it
-//!          tag      u32 free for the codec
+//!          calls    u32 how many calls the part accounts for; 0 if it belongs to the part before it
+//!          tag      u32 at the codec's disposal
 //!          length   u32
 //! ```
 //!
-//! A part's header stands right before its bytes, so a frame is written in one pass without knowing how
-//! long an encoded string will become.
+//! A part's header comes right before its bytes, so a frame is written in one pass, before it is known how long an
+//! encoded string will be.
 
 mod decode;
 mod encode;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_harness;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, fuzzing))]
-pub mod trial;
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 
 pub use decode::{Decoder, Frame, Part};
 pub use encode::{FrameWriter, with_seq};
@@ -42,32 +46,32 @@ pub use encode::{FrameWriter, with_seq};
 pub const HEADER_LEN: usize = 24;
 /// Bytes of a part's header.
 pub const PART_HEADER_LEN: usize = 16;
-/// The longest body that is accepted. V8's strings end at half of it.
+/// The longest body that is accepted, in bytes. V8's longest strings have half as many characters.
 pub const MAX_BODY_LEN: usize = 1 << 30;
 
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// Parent to worker, once and first: what to load.
+    /// Parent to worker, once, before all others: what to load.
     Init = 1,
     /// Parent to worker: calls to run, one after another.
     Calls = 2,
-    /// Parent to worker: sequence numbers of calls that are no longer wanted.
+    /// Parent to worker: the numbers of calls that are no longer wanted.
     Cancel = 3,
     /// Parent to worker: finish and exit.
     Stop = 4,
     /// Worker to parent: the user's module is loaded.
     Ready = 16,
-    /// Worker to parent: the user's module does not load, and why.
+    /// Worker to parent: the user's module cannot be loaded, and why.
     LoadFailed = 17,
-    /// Worker to parent: results of calls of frame `id`, from call `seq` on.
+    /// Worker to parent: results of the calls of chunk `chunk_id`, from the one at place `seq` on.
     Reply = 18,
-    /// Worker to parent: call `seq` begins. Sent only where there is no shared page.
+    /// Worker to parent: call `seq` begins. Sent only if there is no shared page.
     Begun = 19,
-    /// Worker to parent: something to print, said during call `seq`.
+    /// Worker to parent: something to print, written during call `seq`.
     Output = 20,
-    /// Worker to parent: its resident set size in KiB, in `aux`.
+    /// Worker to parent: the size of its resident set in KiB, in `aux`.
     Memory = 21,
 }
 
@@ -93,21 +97,21 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Encoding {
-    /// One byte per character (U+0000 to U+00FF): V8 copies it as it is.
+    /// One byte per character (U+0000 to U+00FF), which V8 copies unchanged.
     Latin1 = 0,
     /// UTF-8 text.
     Utf8 = 1,
     /// Raw bytes, delivered as a `Buffer`.
     Bytes = 2,
-    /// Two bytes per character, little-endian; half a surrogate pair is as good as any.
+    /// Two bytes per UTF-16 unit, little-endian; lone surrogates are allowed.
     Utf16 = 4,
-    /// As `Bytes`, which are in memory whose descriptor travels with the frame; here is their length (u64). The
-    /// descriptors of a frame come in the order of these parts.
+    /// As `Bytes`, but they are in shared memory whose descriptor travels with the frame; the part has their length (u64).
+    /// The descriptors of a frame are in the order of these parts.
     Shared = 3,
 }
 
 impl Encoding {
-    /// The one that JavaScript numbers so; `Shared` is none of its business.
+    /// The encoding with this number in JavaScript, which does not know `Shared`; `Bytes` for any other number.
     pub fn from_script(number: u32) -> Encoding {
         match number {
             0 => Encoding::Latin1,
@@ -129,50 +133,60 @@ impl Encoding {
     }
 }
 
-/// The part flag of a call that failed: its value describes the error.
+/// The flag of a part whose calls failed: its value describes the error.
 pub const PART_FAILED: u16 = 1;
-/// The part flag of a call that was not run at all (cancelled in time, or not encodable).
+/// The flag of a part whose calls were not run (cancelled or recalled in time, or not encodable).
 pub const PART_SKIPPED: u16 = 2;
 
-/// The fields of a frame that do not depend on its parts.
+/// The fields of a frame's header that do not depend on its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     pub kind: Kind,
     pub flags: u8,
-    pub id: u32,
+    /// The chunk that the frame carries, or replies to; 0 for other kinds.
+    pub chunk_id: u32,
+    /// The number of the first call that it is about, in the worker's count; in a reply, its place in the chunk.
     pub seq: u32,
+    /// See [`Kind`]; in a reply, the microseconds that its calls ran.
     pub aux: u32,
 }
 
 impl FrameHeader {
-    /// A header with nothing but its kind.
+    /// A header of this kind; all other fields are 0.
     pub fn of(kind: Kind) -> FrameHeader {
-        FrameHeader { kind, flags: 0, id: 0, seq: 0, aux: 0 }
+        FrameHeader { kind, flags: 0, chunk_id: 0, seq: 0, aux: 0 }
     }
 }
 
-/// The fields of a part, but for its length.
+/// The fields of a part's header, except its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartHeader {
     pub encoding: Encoding,
+    /// How the string or buffer becomes a value, which is up to JavaScript.
     pub codec: u8,
+    /// [`PART_FAILED`], [`PART_SKIPPED`], and others that are up to JavaScript.
     pub flags: u16,
+    /// How many calls the part accounts for; 0 if it belongs to the part before it.
     pub calls: u32,
+    /// At the codec's disposal.
     pub tag: u32,
 }
 
-/// Why received bytes are no frame. The sender is not to be trusted after it.
+/// Why received bytes are not a frame. Their sender must not be trusted any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireError {
+    /// No kind of frame has this number.
     UnknownKind(u8),
+    /// No encoding of a part has this number.
     UnknownEncoding(u8),
+    /// The body has this many bytes, more than [`MAX_BODY_LEN`].
     TooLong(usize),
     /// The parts do not fill the body exactly.
     BadParts,
 }
 
-impl std::fmt::Display for WireError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for WireError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             WireError::UnknownKind(byte) => write!(f, "a frame of unknown kind {byte}"),
             WireError::UnknownEncoding(byte) => write!(f, "a part of unknown encoding {byte}"),
@@ -182,4 +196,4 @@ impl std::fmt::Display for WireError {
     }
 }
 
-impl std::error::Error for WireError {}
+impl Error for WireError {}

@@ -1,3 +1,5 @@
+//! The codec with whole, cut, damaged and random frames.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -20,7 +22,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
 
 fn frame_headers() -> impl Strategy<Value = FrameHeader> {
     (kinds(), any::<u8>(), any::<u32>(), any::<u32>(), any::<u32>())
-        .prop_map(|(kind, flags, id, seq, aux)| FrameHeader { kind, flags, id, seq, aux })
+        .prop_map(|(kind, flags, chunk_id, seq, aux)| FrameHeader { kind, flags, chunk_id, seq, aux })
 }
 
 fn part_headers() -> impl Strategy<Value = PartHeader> {
@@ -88,7 +90,7 @@ proptest! {
         let _ = decode(&bytes, &pieces);
     }
 
-    /// Damage anywhere in valid frames is told or harmless, and never a panic.
+    /// Damage anywhere in valid frames is reported or harmless, and never a panic.
     #[test]
     fn damaged_frames_do_not_panic(
         frames in frames(),
@@ -104,7 +106,7 @@ proptest! {
         let _ = decode(&bytes, &[97]);
     }
 
-    /// A header that announces much costs nothing until the bytes come.
+    /// A header that announces a long body costs nothing until its bytes arrive.
     #[test]
     fn memory_follows_what_was_received(len in 0u32..=(MAX_BODY_LEN as u32), received in 0usize..200_000) {
         let mut decoder = Decoder::default();
@@ -168,7 +170,7 @@ fn a_part_that_cannot_be_filled_leaves_no_trace() {
 
 #[test]
 fn the_sequence_number_of_a_finished_frame_can_be_changed() {
-    let header = FrameHeader { id: 7, seq: 1, ..FrameHeader::of(Kind::Init) };
+    let header = FrameHeader { chunk_id: 7, seq: 1, ..FrameHeader::of(Kind::Init) };
     let mut writer = FrameWriter::new(header);
     let part = PartHeader { encoding: Encoding::Bytes, codec: 0, flags: 0, calls: 0, tag: 0 };
     writer.part(part, b"anything");
@@ -190,12 +192,12 @@ fn a_text_is_read_by_its_encoding() {
     assert_eq!(text(Encoding::Latin1, b"\xe9"), Some("é".into()));
     assert_eq!(text(Encoding::Utf8, "é漢".as_bytes()), Some("é漢".into()));
     assert_eq!(text(Encoding::Utf8, b"\xe9"), Some("\u{fffd}".into()));
-    // A pair, half a pair, and half a unit.
+    // A surrogate pair, half a pair, and half a unit.
     assert_eq!(text(Encoding::Utf16, b"\x3d\xd8\x00\xde\x3d\xd8a"), Some("😀\u{fffd}".into()));
     assert_eq!(text(Encoding::Bytes, b"a"), None);
 }
 
-/// What the fuzzer starts from.
+/// The inputs that the fuzzer starts from.
 #[test]
 fn the_stored_corpus_is_decoded_as_it_must_be() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/frames");
@@ -203,6 +205,6 @@ fn the_stored_corpus_is_decoded_as_it_must_be() {
     assert!(entries.len() >= 30, "{} files", entries.len());
     for path in entries {
         println!("{}", path.display());
-        trial::decode(&std::fs::read(&path).unwrap());
+        fuzz_harness::decode(&std::fs::read(&path).unwrap());
     }
 }

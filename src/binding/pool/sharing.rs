@@ -26,7 +26,7 @@ use super::super::javascript::io_error;
 use super::PoolState;
 use crate::engine::WorkerId;
 use crate::platform::Waker;
-use crate::registry::{Answer, Lessee, Place, PlaceId, Registry};
+use crate::registry::{Grant, Lessee, Place, PlaceId, Registry};
 
 /// The one state that belongs to no environment.
 static REGISTRY: Registry<IdleProcess> = Registry::new();
@@ -94,16 +94,16 @@ impl Sharing {
     }
 
     /// A worker that has not ended while nobody looked.
-    fn ask(&self) -> Answer<IdleProcess> {
+    fn ask(&self) -> Grant<IdleProcess> {
         loop {
-            match self.with(Lessee::ask) {
+            match self.with(Lessee::request) {
                 // Its place is free once it was reaped.
-                Some(Answer::Idle(_, idle)) if idle.is_ended() => drop(idle),
+                Some(Grant::Idle(_, idle)) if idle.is_ended() => drop(idle),
                 Some(answer) => {
-                    self.waits.set(matches!(answer, Answer::Denied));
+                    self.waits.set(matches!(answer, Grant::Denied));
                     return answer;
                 }
-                None => return Answer::Denied,
+                None => return Grant::Denied,
             }
         }
     }
@@ -113,15 +113,15 @@ impl PoolState {
     /// Starts a worker, or whatever takes its place.
     pub(super) fn start_worker(&self, worker: WorkerId) {
         let answer = self.sharing().map(Sharing::ask);
-        if !matches!(answer, Some(Answer::Denied)) {
+        if !matches!(answer, Some(Grant::Denied)) {
             // It waits no more, whatever it was denied before.
             self.engine.borrow_mut().offered();
         }
         let started = match answer {
             None => self.start_new(worker, None),
-            Some(Answer::New(place)) => self.start_new(worker, Some(place)),
-            Some(Answer::Idle(place, idle)) => self.adopt(worker, place, idle),
-            Some(Answer::Denied) => return self.engine.borrow_mut().denied(worker),
+            Some(Grant::New(place)) => self.start_new(worker, Some(place)),
+            Some(Grant::Idle(place, idle)) => self.adopt(worker, place, idle),
+            Some(Grant::Denied) => return self.engine.borrow_mut().denied(worker),
         };
         if let Err(error) = started {
             let fate = json!({ "errno": error.raw_os_error(), "message": error.to_string() });

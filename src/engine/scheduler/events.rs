@@ -209,22 +209,20 @@ impl Engine {
     /// How long until the next tick is wanted; `None` while there is nothing to watch. The count starts at `now` if it
     /// was not running.
     pub fn next_tick(&mut self, now: Duration) -> Option<Duration> {
-        self.event(|engine| engine.set_clock(now))
+        self.set_clock(now)
     }
 
     /// Takes the next thing to be done. To be called after other events until there is none left.
     pub fn next_action(&mut self, now: Duration) -> Option<Action> {
-        self.event(|engine| {
-            if engine.actions.is_empty() {
-                engine.advance(now);
-            }
-            engine.actions.pop_front()
-        })
+        if self.actions.is_empty() {
+            self.event(|engine| engine.advance(now));
+        }
+        self.actions.pop_front()
     }
 }
 
 impl Engine {
-    /// Everything that changes an engine from outside passes through here.
+    /// Everything from outside that changes what an engine knows passes through here.
     fn event<R>(&mut self, act: impl FnOnce(&mut Engine) -> R) -> R {
         let result = act(self);
         self.check_invariants();

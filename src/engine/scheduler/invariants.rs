@@ -1,4 +1,6 @@
 //! What holds between two events, checked after each of them in debug builds.
+//!
+//! Must not depend on what has happened: it looks only at what is.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use super::{Engine, Mode};
 
 impl Engine {
     /// Panics if an invariant does not hold. Takes time for every call in flight and every job; nothing in release builds.
-    pub(in crate::engine) fn check_invariants(&self) {
+    pub(super) fn check_invariants(&self) {
         if cfg!(debug_assertions) {
             self.check_calls();
             self.check_workers();

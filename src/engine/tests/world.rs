@@ -179,7 +179,6 @@ impl World {
                 break;
             }
         }
-        self.engine.check_invariants();
     }
 
     fn perform(&mut self, action: Action) {

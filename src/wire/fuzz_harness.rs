@@ -1,11 +1,11 @@
-//! What must hold of the decoder whatever it is given. Tried by the fuzzer (`fuzz/`), and by the tests with what that has
-//! found worth keeping.
+//! What must hold for the decoder whatever it is given. Run by the fuzzer (`fuzz/`), and by the tests with the inputs that
+//! the fuzzer found worth keeping.
 
 use super::{Decoder, Frame, FrameHeader, FrameWriter, PartHeader, WireError};
 
-type Owned = (FrameHeader, Vec<(PartHeader, Vec<u8>)>);
+type OwnedFrame = (FrameHeader, Vec<(PartHeader, Vec<u8>)>);
 
-/// Decodes the bytes, in pieces whose sizes the first of them say. Panics if anything is wrong.
+/// Decodes the bytes, in pieces whose sizes are given by the first of them. Panics if anything is wrong.
 pub fn decode(data: &[u8]) {
     let Some((&count, data)) = data.split_first() else { return };
     let Some((sizes, stream)) = data.split_at_checked(usize::from(count % 8)) else { return };
@@ -15,13 +15,13 @@ pub fn decode(data: &[u8]) {
     for frame in &frames {
         let mut writer = FrameWriter::new(frame.0);
         frame.1.iter().for_each(|(header, bytes)| writer.part(*header, bytes));
-        let written = writer.finish().expect("it was short enough when it came");
-        assert_eq!(feed(&written, &[]), (vec![frame.clone()], None), "what is written again is the same");
+        let written = writer.finish().expect("it was short enough when it was received");
+        assert_eq!(feed(&written, &[]), (vec![frame.clone()], None), "it is the same when written again");
     }
 }
 
-/// All frames, and the error that ended them.
-fn feed(stream: &[u8], sizes: &[u8]) -> (Vec<Owned>, Option<WireError>) {
+/// All frames, and the error that came after them.
+fn feed(stream: &[u8], sizes: &[u8]) -> (Vec<OwnedFrame>, Option<WireError>) {
     let mut decoder = Decoder::default();
     let mut frames = Vec::new();
     let mut rest = stream;
@@ -41,7 +41,7 @@ fn feed(stream: &[u8], sizes: &[u8]) -> (Vec<Owned>, Option<WireError>) {
         assert!(!room.is_empty());
         assert!(
             room.len() <= (1 << 20) + 2 * stream.len(),
-            "memory follows what has come, not what is announced"
+            "memory follows what was received, not what is announced"
         );
         if rest.is_empty() {
             return (frames, None);
@@ -54,7 +54,7 @@ fn feed(stream: &[u8], sizes: &[u8]) -> (Vec<Owned>, Option<WireError>) {
     }
 }
 
-fn owned(frame: &Frame<'_>) -> Owned {
+fn owned(frame: &Frame<'_>) -> OwnedFrame {
     let parts = frame.parts().map(|part| {
         let _ = (part.size(), part.text());
         (part.header, part.bytes.to_vec())

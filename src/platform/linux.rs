@@ -1,0 +1,137 @@
+//! Linux: descriptors for everything, and memory with seals.
+
+use std::env;
+use std::ffi::{c_int, c_void};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::spawn::{PosixSpawnFileActions, PosixSpawnFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::shared_page::fill;
+
+/// Wakes the event loop that polls its descriptor, from any thread.
+#[derive(Debug)]
+pub struct Waker(EventFd);
+
+impl Waker {
+    pub fn new() -> io::Result<Waker> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        Ok(Waker(EventFd::from_flags(flags)?))
+    }
+
+    /// Readable from the first `wake` until `clear`.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    pub fn wake(&self) {
+        // Fails only if the counter is full, and then it is readable already.
+        let _ = self.0.write(1);
+    }
+
+    pub fn clear(&self) {
+        // Fails only if there is nothing to clear.
+        let _ = self.0.read();
+    }
+}
+
+/// A descriptor that is readable once the process has ended. Fails with ENOSYS before Linux 5.3, and with EPERM in some
+/// sandboxes.
+pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes two numbers, touches no memory.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let number = Errno::result(result)? as RawFd;
+    // SAFETY: the kernel has just made this descriptor for us (close-on-exec, as pidfds are).
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Has the child close every descriptor from `first` up; returns the flags that the spawn needs for it.
+///
+/// With `close_from` this takes one action, if the C library has it (glibc 2.34). Otherwise it takes an action for each
+/// inheritable descriptor that is open now, which misses one that another thread opens before the spawn, unless it is
+/// close-on-exec.
+pub fn close_inherited(
+    actions: &mut PosixSpawnFileActions,
+    first: RawFd,
+    close_from: bool,
+) -> io::Result<PosixSpawnFlags> {
+    if !(close_from && add_close_from(actions, first)?) {
+        for number in inheritable_descriptors(first)? {
+            actions.add_close(number)?;
+        }
+    }
+    Ok(PosixSpawnFlags::empty())
+}
+
+/// Calls `posix_spawn_file_actions_addclosefrom_np`; false if the C library does not have it.
+fn add_close_from(actions: &mut PosixSpawnFileActions, first: RawFd) -> io::Result<bool> {
+    type AddCloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_int) -> c_int;
+    let name = c"posix_spawn_file_actions_addclosefrom_np";
+    // SAFETY: looks up a C string in the objects that are loaded.
+    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    if symbol.is_null() {
+        return Ok(false);
+    }
+    // SAFETY: the C library's function of this name has this type.
+    let add = unsafe { mem::transmute::<*mut c_void, AddCloseFrom>(symbol) };
+    // SAFETY: nix's type is `repr(transparent)` over the C one, which its constructor initialised.
+    let error = unsafe { add((&raw mut *actions).cast(), first) };
+    if error == 0 { Ok(true) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// The open descriptors from `first` up that a child would inherit.
+pub fn inheritable_descriptors(first: RawFd) -> io::Result<Vec<RawFd>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let Some(number) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // SAFETY: reads a flag of whatever has this number, if anything still does.
+        let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+        if number >= first && flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
+            numbers.push(number);
+        }
+    }
+    Ok(numbers)
+}
+
+/// Memory of its own that contains these bytes, for another process to map. Nobody can change it any more.
+pub fn sealed_copy(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let mut file = File::from(memfd_create(c"parallelizer", flags)?);
+    // By writing: if memory is short, this is an error and not a signal at the first access.
+    file.write_all(bytes)?;
+    let seals =
+        SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file.into())
+}
+
+/// Whether nobody can change or shrink this file any more.
+pub fn is_sealed(file: impl AsFd) -> io::Result<bool> {
+    let seals = SealFlag::from_bits_retain(fcntl(file, FcntlArg::F_GET_SEALS)?);
+    Ok(seals.contains(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_WRITE))
+}
+
+/// Zeroed memory that keeps its length.
+pub fn sealed_memory(len: usize) -> io::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let file = fill(memfd_create(c"parallelizer", flags)?, len)?;
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file)
+}
+
+/// A zeroed file in the temporary directory.
+pub fn unnamed_file(len: usize) -> io::Result<OwnedFd> {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE);
+    fill(options.open(env::temp_dir())?.into(), len)
+}

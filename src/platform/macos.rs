@@ -1,0 +1,81 @@
+//! macOS: no pidfds, no memory without a name, no seals. Untested.
+
+use std::env;
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::spawn::{PosixSpawnFileActions, PosixSpawnFlags};
+use nix::unistd::{mkstemp, read, unlink, write};
+
+use super::descriptors::{output_pipe, set_nonblocking};
+use super::shared_page::fill;
+
+/// Wakes the event loop that polls its descriptor, from any thread.
+#[derive(Debug)]
+pub struct Waker {
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl Waker {
+    pub fn new() -> io::Result<Waker> {
+        let (reader, writer) = output_pipe()?;
+        set_nonblocking(&writer)?;
+        Ok(Waker { reader, writer })
+    }
+
+    /// Readable from the first `wake` until `clear`.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    pub fn wake(&self) {
+        // Fails only if the pipe is full, and then it is readable already.
+        let _ = write(&self.writer, &[1]);
+    }
+
+    pub fn clear(&self) {
+        let mut scratch = [0; 64];
+        while read(&self.reader, &mut scratch).is_ok_and(|count| count == scratch.len()) {}
+    }
+}
+
+/// There are no pidfds: the caller has to reap without.
+pub fn pidfd_open(_pid: i32) -> io::Result<OwnedFd> {
+    Err(Errno::ENOSYS.into())
+}
+
+/// Has the child close every descriptor that no file action placed; returns the flag that does so.
+pub fn close_inherited(
+    _actions: &mut PosixSpawnFileActions,
+    _first: RawFd,
+    _close_from: bool,
+) -> io::Result<PosixSpawnFlags> {
+    Ok(PosixSpawnFlags::from_bits_retain(c_int::from(libc::POSIX_SPAWN_CLOEXEC_DEFAULT)))
+}
+
+/// There is no memory without a name.
+pub fn sealed_copy(_bytes: &[u8]) -> io::Result<OwnedFd> {
+    Err(Errno::ENOSYS.into())
+}
+
+/// There are no seals.
+pub fn is_sealed(_file: impl AsFd) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// There is no memory without a name.
+pub fn sealed_memory(_len: usize) -> io::Result<OwnedFd> {
+    Err(Errno::ENOSYS.into())
+}
+
+/// A zeroed file in the temporary directory. There is no O_TMPFILE: it has a name until the next statement.
+pub fn unnamed_file(len: usize) -> io::Result<OwnedFd> {
+    let (file, path) = mkstemp(&env::temp_dir().join("parallelizer.XXXXXX"))?;
+    unlink(&path)?;
+    fcntl(&file, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    fill(file, len)
+}

@@ -1,0 +1,33 @@
+//! What differs between operating systems, and the few system calls that neither `std` nor `nix` offers.
+//!
+//! This is the only module that depends on `target_os`, and only this file does: `linux` and `macos` provide the same
+//! functions, and the other modules here are shared. Linux is tested; macOS is written for and untested.
+//!
+//! Every descriptor opened here is close-on-exec.
+//!
+//! Must not depend on workers, or on what is written to the descriptors and pages.
+
+mod descriptors;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+mod own_path;
+mod sealed_bytes;
+mod shared_page;
+#[cfg(test)]
+mod tests;
+
+#[cfg(target_os = "linux")]
+use linux as os;
+#[cfg(target_os = "macos")]
+use macos as os;
+
+pub use descriptors::{duplicate_above, output_pipe, socketpair};
+pub use os::{Waker, close_inherited, pidfd_open, sealed_copy};
+pub use own_path::own_path;
+pub use sealed_bytes::MappedBytes;
+pub use shared_page::{SharedPage, shared_page};
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+compile_error!("parallelizer runs on Linux and macOS; other systems are refused by the JavaScript side");

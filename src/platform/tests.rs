@@ -1,0 +1,125 @@
+//! Each function as the modules above use it, against the real system.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
+use std::slice;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, poll};
+
+use super::*;
+
+fn is_close_on_exec(fd: impl AsFd) -> bool {
+    fcntl(fd, FcntlArg::F_GETFD).is_ok_and(|flags| flags & FdFlag::FD_CLOEXEC.bits() != 0)
+}
+
+/// Says why a test ends early.
+#[cfg(target_os = "linux")]
+fn skipped() {
+    println!("skipped: this sandbox denies memory with seals");
+}
+
+#[test]
+fn every_descriptor_is_close_on_exec() {
+    let (one, other) = socketpair().unwrap();
+    let (reader, writer) = output_pipe().unwrap();
+    let above = duplicate_above(&one, 40).unwrap();
+    assert!(above.as_raw_fd() >= 40);
+    let page = shared_page(64).unwrap();
+    for fd in [&one, &other, &reader, &writer, &above, &page] {
+        assert!(is_close_on_exec(fd));
+    }
+    assert!(is_close_on_exec(Waker::new().unwrap().fd()));
+}
+
+#[test]
+fn a_page_carries_words_from_one_mapping_to_another() {
+    assert!(shared_page(64).is_ok());
+    for file in [os::sealed_memory(64), os::unnamed_file(64)].into_iter().flatten() {
+        let one = SharedPage::map(&file, 64).unwrap();
+        let other = SharedPage::map(&file, 64).unwrap();
+        drop(file);
+        assert_eq!(other.load(15), 0);
+        one.store(15, 0xfeed_beef);
+        assert_eq!(other.load(15), 0xfeed_beef);
+    }
+}
+
+#[test]
+fn a_page_is_never_mapped_beyond_its_file() {
+    let file = shared_page(64).unwrap();
+    assert!(SharedPage::map(&file, 65).is_err());
+    assert!(SharedPage::map(&file, 0).is_err());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn bytes_that_were_sent_cannot_be_changed_by_anybody() {
+    let Ok(file) = sealed_copy(b"some bytes") else { return skipped() };
+    assert!(is_close_on_exec(&file));
+    assert_eq!(nix::unistd::write(&file, b"x"), Err(Errno::EPERM));
+    assert_eq!(nix::unistd::ftruncate(&file, 0), Err(Errno::EPERM));
+    let one = MappedBytes::map(&file, 10).unwrap();
+    let other = MappedBytes::map(&file, 10).unwrap();
+    // SAFETY: a live mapping of 10 bytes.
+    let bytes = unsafe { slice::from_raw_parts_mut(one.as_ptr(), one.len()) };
+    assert_eq!(bytes, b"some bytes");
+    bytes[0] = b'S';
+    // SAFETY: as above.
+    assert_eq!(unsafe { slice::from_raw_parts(other.as_ptr(), other.len()) }, b"some bytes");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_that_could_change_or_is_too_short_is_not_mapped() {
+    let Ok(file) = sealed_copy(b"some bytes") else { return skipped() };
+    assert!(MappedBytes::map(&file, 11).is_err());
+    assert!(MappedBytes::map(&file, 0).is_err());
+    let open = os::sealed_memory(64).unwrap();
+    assert!(MappedBytes::map(&open, 64).is_err(), "its maker may still write to it");
+    let (one, _other) = socketpair().unwrap();
+    assert!(MappedBytes::map(&one, 1).is_err());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn sealed_memory_keeps_its_size() {
+    let Ok(file) = os::sealed_memory(64) else { return skipped() };
+    assert_eq!(nix::unistd::ftruncate(&file, 0), Err(Errno::EPERM));
+    assert_eq!(nix::unistd::ftruncate(&file, 8192), Err(Errno::EPERM));
+}
+
+#[test]
+fn a_cleared_waker_can_wake_again() {
+    let waker = Waker::new().unwrap();
+    let readable = || poll(&mut [PollFd::new(waker.fd(), PollFlags::POLLIN)], 0u8).unwrap() == 1;
+    assert!(!readable());
+    for _ in 0..2 {
+        waker.wake();
+        waker.wake();
+        assert!(readable());
+        waker.clear();
+        assert!(!readable());
+    }
+}
+
+#[test]
+fn own_path_names_the_running_image() {
+    let own = fs::canonicalize(own_path().unwrap()).unwrap();
+    assert_eq!(own, fs::canonicalize(std::env::current_exe().unwrap()).unwrap());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn inheritable_descriptors_are_those_that_a_child_gets() {
+    let (one, other) = socketpair().unwrap();
+    fcntl(&one, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    let listed = os::inheritable_descriptors(0).unwrap();
+    assert!(listed.contains(&one.as_raw_fd()));
+    assert!(!listed.contains(&other.as_raw_fd()));
+    let above = os::inheritable_descriptors(one.as_raw_fd() + 1).unwrap();
+    assert!(!above.contains(&one.as_raw_fd()));
+    let there = format!("test -e /proc/self/fd/{}", one.as_raw_fd());
+    assert!(std::process::Command::new("/bin/sh").args(["-c", &there]).status().unwrap().success());
+}
