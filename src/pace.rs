@@ -1,9 +1,9 @@
 //! When it pays to poll for a moment before going to sleep, learned from how long sleeps last.
 //!
-//! 1. A sleep that ends soon, but not at once, is one that a poll would have avoided: a core had to be woken. After such a
-//!    sleep, polling begins.
-//! 2. A sleep that ends at once costs nothing: whoever was waited for runs on this very core, or has not slept either. A
-//!    long sleep says nothing.
+//! 1. A sleep that ends soon, but not at once, is one that a poll would have avoided: a core had to be woken. After
+//!    such a sleep, polling begins.
+//! 2. A sleep that ends at once costs nothing: whoever was waited for runs on this very core, or has not slept either.
+//!    A long sleep says nothing.
 //! 3. A poll in vain is a miss. After several in a row polling pauses, for twice as many turns each time.
 //! 4. The first polls are longer, because both sides sleep then, and each would give up just before the other is awake.
 //!    Once a poll has hit, what is waited for arrives sooner.
@@ -112,8 +112,8 @@ mod tests {
     const SOON: Duration = Duration::from_micros(80);
     const LATE: Duration = Duration::from_millis(2);
 
-    /// In how many turns there is a poll, if what is waited for arrives this long after the beginning of the turn or, if it
-    /// needs this core, of the sleep.
+    /// In how many turns there is a poll, if what is waited for arrives this long after the beginning of the turn or,
+    /// if it needs this core, of the sleep.
     fn polls(pace: &mut Pace, turns: u32, comes_after: Duration, needs_core: bool) -> u32 {
         let mut now = Duration::ZERO;
         let mut polls = 0;

@@ -131,8 +131,8 @@ impl ChunkSizer {
     }
 }
 
-/// A worker's fair share of the calls that wait. It halves with every round, so that all workers finish together, but is
-/// no less than what is worth a message at this cost per call, as long as there is that much for each worker.
+/// A worker's fair share of the calls that wait. It halves with every round, so that all workers finish together, but
+/// is no less than what is worth a message at this cost per call, as long as there is that much for each worker.
 pub(super) fn fair_share(waiting: u64, workers: usize, cost: Cost) -> u32 {
     let workers = workers.max(1) as u64;
     let min_calls = u64::from(cost.calls_in(MIN_WORK)).min(waiting.div_ceil(workers));

@@ -24,8 +24,8 @@
 //! - [`Engine::drop_calls`]: the same for the calls from one index on, but what runs may take as long as it likes.
 //! - [`Engine::cut`]: calls of a chunk that did not fit into its frame wait again, as if never handed out.
 //!
-//! A call whose frame takes long to encode is deferred ([`Engine::defer`]): it is in flight, and its worker gets nothing
-//! else, until [`Engine::undefer`] says that the frame is ready or no longer wanted.
+//! A call whose frame takes long to encode is deferred ([`Engine::defer`]): it is in flight, and its worker gets
+//! nothing else, until [`Engine::undefer`] says that the frame is ready or no longer wanted.
 //!
 //! # The life of a worker
 //!

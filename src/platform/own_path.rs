@@ -18,8 +18,8 @@ pub fn own_path() -> io::Result<PathBuf> {
     if unsafe { libc::dladdr(address, &mut info) } == 0 || info.dli_fname.is_null() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the dynamic linker does not know this library"));
     }
-    // SAFETY: not null, and the linker keeps the string while this library is loaded, as it is while one of its functions
-    // runs.
+    // SAFETY: not null, and the linker keeps the string while this library is loaded, as it is while one of its
+    // functions runs.
     let name = unsafe { CStr::from_ptr(info.dli_fname) };
     Ok(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
 }

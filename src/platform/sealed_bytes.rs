@@ -52,8 +52,8 @@ pub struct MappedBytes {
 }
 
 impl MappedBytes {
-    /// Maps the first `len` bytes of memory made by [`sealed_copy`](super::sealed_copy); refuses any that could still change
-    /// or shrink, see [`UnusableMemory`].
+    /// Maps the first `len` bytes of memory made by [`sealed_copy`](super::sealed_copy); refuses any that could still
+    /// change or shrink, see [`UnusableMemory`].
     pub fn map(file: impl AsFd, len: usize) -> io::Result<MappedBytes> {
         let len = NonZeroUsize::new(len).ok_or(UnusableMemory::Empty)?;
         if !os::is_sealed(&file)? {
@@ -65,8 +65,8 @@ impl MappedBytes {
         }
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // Its pages are not populated, because a writable mapping would get copies of them.
-        // SAFETY: a new mapping, placed by the kernel, aliases no Rust object of this process. The file extends to its end
-        // (checked above) and is sealed against shrinking and writing.
+        // SAFETY: a new mapping, placed by the kernel, aliases no Rust object of this process. The file extends to its
+        // end (checked above) and is sealed against shrinking and writing.
         let base = unsafe { mmap(None, len, access, MapFlags::MAP_PRIVATE, file, 0)? };
         Ok(MappedBytes { base: base.cast(), len })
     }

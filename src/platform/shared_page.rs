@@ -24,8 +24,8 @@ pub fn shared_page(len: usize) -> io::Result<OwnedFd> {
     os::sealed_memory(len).or_else(|_| os::unnamed_file(len))
 }
 
-/// Gives a new file its length by writing. A hole would raise SIGBUS at the first store if the memory or the disk turned
-/// out to be full, and AWS Lambda refuses `posix_fallocate`.
+/// Gives a new file its length by writing. A hole would raise SIGBUS at the first store if the memory or the disk
+/// turned out to be full, and AWS Lambda refuses `posix_fallocate`.
 pub(super) fn fill(file: OwnedFd, len: usize) -> io::Result<OwnedFd> {
     let mut file = File::from(file);
     file.write_all(&vec![0; len])?;
@@ -59,8 +59,8 @@ impl SharedPage {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the shared file is too short"));
         }
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping, placed by the kernel, aliases no Rust object of this process. The file extends to its end
-        // (checked above), and `shared_page` seals it if the system can.
+        // SAFETY: a new mapping, placed by the kernel, aliases no Rust object of this process. The file extends to its
+        // end (checked above), and `shared_page` seals it if the system can.
         let base = unsafe { mmap(None, len, access, MapFlags::MAP_SHARED, file, 0)? };
         Ok(SharedPage { base: base.cast(), len })
     }
@@ -97,8 +97,8 @@ impl SharedPage {
     }
 
     fn words(&self) -> &[AtomicU32] {
-        // SAFETY: the mapping lives as long as `self`, is page-aligned, holds this many whole words for which any bit pattern
-        // is valid, and is only shared as atomics.
+        // SAFETY: the mapping lives as long as `self`, is page-aligned, holds this many whole words for which any bit
+        // pattern is valid, and is only shared as atomics.
         unsafe { slice::from_raw_parts(self.base.as_ptr(), self.len.get() / size_of::<AtomicU32>()) }
     }
 }

@@ -1,6 +1,7 @@
 //! Each function as the modules above use it, against the real system.
 
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::slice;
 
@@ -8,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 
+use super::sealed_bytes::UnusableMemory;
 use super::*;
 
 fn is_close_on_exec(fd: impl AsFd) -> bool {
@@ -74,10 +76,15 @@ fn bytes_that_were_sent_cannot_be_changed_by_anybody() {
 #[cfg(target_os = "linux")]
 fn memory_that_could_change_or_is_too_short_is_not_mapped() {
     let Ok(file) = sealed_copy(b"some bytes") else { return skipped() };
-    assert!(MappedBytes::map(&file, 11).is_err());
-    assert!(MappedBytes::map(&file, 0).is_err());
+    let refusal = |result: io::Result<MappedBytes>| {
+        let error = result.unwrap_err();
+        error.get_ref().and_then(|reason| reason.downcast_ref::<UnusableMemory>()).copied()
+    };
+    assert_eq!(refusal(MappedBytes::map(&file, 11)), Some(UnusableMemory::TooShort));
+    assert_eq!(refusal(MappedBytes::map(&file, 0)), Some(UnusableMemory::Empty));
     let open = os::sealed_memory(64).unwrap();
-    assert!(MappedBytes::map(&open, 64).is_err(), "its maker may still write to it");
+    let open = refusal(MappedBytes::map(&open, 64));
+    assert_eq!(open, Some(UnusableMemory::NotSealed), "its maker may still write to it");
     let (one, _other) = socketpair().unwrap();
     assert!(MappedBytes::map(&one, 1).is_err());
 }

@@ -1,9 +1,9 @@
 //! The queue from the supervisor's thread to one event loop.
 //!
 //! 1. `push` appends an event, and wakes the loop if the queue was empty.
-//! 2. The loop sees that the descriptor is readable and calls `drain`, which first clears the wake-up and then takes all
-//!    events. One that is posted in between is taken too, and at worst leaves a wake-up that finds nothing; the other order
-//!    could lose a wake-up.
+//! 2. The loop sees that the descriptor is readable and calls `drain`, which first clears the wake-up and then takes
+//!    all events. One that is posted in between is taken too, and at worst leaves a wake-up that finds nothing; the
+//!    other order could lose a wake-up.
 //!
 //! The loop may go away at any time. Events that are posted from then on are dropped with the last `Arc`.
 //!
@@ -25,8 +25,8 @@ pub(super) type Posted = (ProcessEvent, Option<Receipt>);
 #[derive(Debug)]
 pub struct Mailbox {
     waker: Waker,
-    /// In the order posted. Invariant: while there are any, the waker has been woken and not cleared since, or the loop is
-    /// in `drain`.
+    /// In the order posted. Invariant: while there are any, the waker has been woken and not cleared since, or the loop
+    /// is in `drain`.
     events: Mutex<Vec<Posted>>,
 }
 

@@ -1,27 +1,28 @@
 //! Worker processes: starting them, ending them, reaping them, and what they print.
 //!
 //! All of this happens on one thread per process, that of the [`Supervisor`], so that the event loops are never blocked
-//! and a process id is never signalled after it was reaped. A loop hands over a [`SpawnSpec`] under a [`Ticket`] and gets
-//! [`ProcessEvent`]s back through its [`Mailbox`]. A process may be handed from one loop to another: its [`Route`] says to
-//! which mailbox its events go.
+//! and a process id is never signalled after it was reaped. A loop hands over a [`SpawnSpec`] under a [`Ticket`] and
+//! gets [`ProcessEvent`]s back through its [`Mailbox`]. A process may be handed from one loop to another: its [`Route`]
+//! says to which mailbox its events go.
 //!
 //! The life of a worker:
 //!
 //! 1. `spawn` gives the thread the route, the specification and the child's [`Descriptors`], and a guard that is to
 //!    live exactly as long as the process: it is dropped before the last event is posted.
-//! 2. The thread opens the pipes for the output and spawns. Whether or not that succeeds, the child's descriptors are then
-//!    closed on this side, so that the channel ends when the worker does. If any step fails, `SpawnFailed` is the first and
-//!    last event of the ticket; otherwise `Spawned` is the first.
-//! 3. While the worker runs, its output is passed on as it arrives: one piece at a time per pipe, and the next one is read
-//!    once the last was taken, so that a slow loop or terminal slows the worker down and fills no memory.
-//! 4. The worker is reaped when its pidfd says so. Without pidfds it is only looked for after `kill` or `channel_ended`,
-//!    every few milliseconds until it is found. No signal handler is ever installed, because libuv owns SIGCHLD.
+//! 2. The thread opens the pipes for the output and spawns. Whether or not that succeeds, the child's descriptors are
+//!    then closed on this side, so that the channel ends when the worker does. If any step fails, `SpawnFailed` is the
+//!    first and last event of the ticket; otherwise `Spawned` is the first.
+//! 3. While the worker runs, its output is passed on as it arrives: one piece at a time per pipe, and the next one is
+//!    read once the last was taken, so that a slow loop or terminal slows the worker down and fills no memory.
+//! 4. The worker is reaped when its pidfd says so. Without pidfds it is only looked for after `kill` or
+//!    `channel_ended`, every few milliseconds until it is found. No signal handler is ever installed, because libuv
+//!    owns SIGCHLD.
 //! 5. What the worker itself had written is in the pipes by then, and is read to the last byte without waiting. Only if
-//!    somebody else (a grandchild) holds a pipe open, or if output is still to be written to a slow stderr, is there a wait
-//!    of up to 50 ms.
+//!    somebody else (a grandchild) holds a pipe open, or if output is still to be written to a slow stderr, is there a
+//!    wait of up to 50 ms.
 //! 6. `Exited`, with the end of stderr, is the last event of the ticket.
-//! 7. A pipe that a grandchild still holds is read until it ends, and passed through to stderr if it was before. Nothing
-//!    but the pipe is kept for it.
+//! 7. A pipe that a grandchild still holds is read until it ends, and passed through to stderr if it was before.
+//!    Nothing but the pipe is kept for it.
 //!
 //! Must not depend on JavaScript, on scheduling, or on the bytes on the channel.
 

@@ -1,15 +1,15 @@
 //! What a worker prints: read from its pipes on the supervisor's thread, and passed on.
 //!
-//! An [`Output`] is the reading end of one pipe. While the worker lives, only its `pump` reads it; once the worker has been
-//! reaped, `drain` reads at once what is still there. Both run on the same thread and deliver before they yield, so the
-//! bytes stay in order.
+//! An [`Output`] is the reading end of one pipe. While the worker lives, only its `pump` reads it; once the worker has
+//! been reaped, `drain` reads at once what is still there. Both run on the same thread and deliver before they yield,
+//! so the bytes stay in order.
 //!
-//! Back-pressure: every piece is sent with a [`Receipt`], which is dropped by whoever takes the piece (the event loop out of
-//! its mailbox, or the writer thread for the parent's stderr). The pump waits for that before it reads on. Pieces are taken
-//! in order, so the last receipt stands for all of them.
+//! Back-pressure: every piece is sent with a [`Receipt`], which is dropped by whoever takes the piece (the event loop
+//! out of its mailbox, or the writer thread for the parent's stderr). The pump waits for that before it reads on.
+//! Pieces are taken in order, so the last receipt stands for all of them.
 //!
-//! The parent's stderr may be a full pipe, blocking or not. Only the [`Relay`]'s own thread, which the first piece starts,
-//! ever writes to it.
+//! The parent's stderr may be a full pipe, blocking or not. Only the [`Relay`]'s own thread, which the first piece
+//! starts, ever writes to it.
 //!
 //! Must not depend on what is printed.
 
@@ -32,8 +32,8 @@ use super::{ProcessEvent, Route, Stream, watch};
 
 /// The most bytes read at once: the usual capacity of a pipe.
 const MAX_PIECE: usize = 64 * 1024;
-/// The most bytes drained. That covers whatever a dead worker can have left in a pipe (an unprivileged process can enlarge
-/// one to 1 MiB), and limits the time that a grandchild which writes endlessly can take.
+/// The most bytes drained. That covers whatever a dead worker can have left in a pipe (an unprivileged process can
+/// enlarge one to 1 MiB), and limits the time that a grandchild which writes endlessly can take.
 const MAX_DRAIN: usize = 1024 * 1024;
 /// How many bytes of the end of stderr are kept.
 const MAX_TAIL: usize = 4 * 1024;

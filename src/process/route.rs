@@ -1,8 +1,9 @@
 //! Where the events of one worker process go. Its owner may change without the supervisor being told.
 //!
 //! 1. While the process has an owner, its events go to the owner's mailbox.
-//! 2. [`Route::detach`] removes those that the owner has not taken from the mailbox and keeps them, and all later ones, in
-//!    the order posted. Receipts stay with their events: output that nobody takes holds up its writer and fills no memory.
+//! 2. [`Route::detach`] removes those that the owner has not taken from the mailbox and keeps them, and all later ones,
+//!    in the order posted. Receipts stay with their events: output that nobody takes holds up its writer and fills no
+//!    memory.
 //! 3. [`Route::attach`] hands all of them to the next owner's mailbox.
 //!
 //! Must not depend on what the events mean, or on who owns a process.

@@ -5,8 +5,8 @@
 //! 1. Every source gets a number of [`MIN_SOURCE`] or above, so that no placement overwrites the source of a later one.
 //!    Sources are close-on-exec; their copies are not.
 //! 2. A file action duplicates each to its place.
-//! 3. File actions close everything above the last place, because the host's own descriptors are often not close-on-exec
-//!    (AWS Lambda's connection to its runtime API is not).
+//! 3. File actions close everything above the last place, because the host's own descriptors are often not
+//!    close-on-exec (AWS Lambda's connection to its runtime API is not).
 //!
 //! The child stays in the parent's process group and session, which is how hosts end both at once.
 //!
@@ -35,8 +35,8 @@ pub(super) fn null() -> Result<OwnedFd, SpawnError> {
     opened.map(OwnedFd::from).map_err(SpawnError::at(SpawnStep::OpenNull))
 }
 
-/// The parent's own stdout, or [`null`] if that is closed. To be called before anything else is opened, which would get the
-/// number of a closed one.
+/// The parent's own stdout, or [`null`] if that is closed. To be called before anything else is opened, which would get
+/// the number of a closed one.
 pub(super) fn own_stdout() -> Result<OwnedFd, SpawnError> {
     match platform::duplicate_above(io::stdout(), MIN_SOURCE) {
         Err(error) if error.raw_os_error() == Some(Errno::EBADF as i32) => null(),

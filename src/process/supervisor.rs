@@ -1,11 +1,11 @@
 //! The thread that owns the worker processes. The parent module describes the life of a worker.
 //!
-//! The thread runs a current-thread runtime and handles commands in the order sent. Each worker has a [`Child`], shared by
-//! `Rc` between the table in which commands look it up and the task that waits for its exit, so that the compiler ensures
-//! that nothing signals or reaps it from anywhere else.
+//! The thread runs a current-thread runtime and handles commands in the order sent. Each worker has a [`Child`], shared
+//! by `Rc` between the table in which commands look it up and the task that waits for its exit, so that the compiler
+//! ensures that nothing signals or reaps it from anywhere else.
 //!
-//! The first use starts the thread, once per process, and it lives as long as the process. Nothing waits for it: at exit
-//! the system ends it, whatever it is doing.
+//! The first use starts the thread, once per process, and it lives as long as the process. Nothing waits for it: at
+//! exit the system ends it, whatever it is doing.
 //!
 //! Must not depend on what is spawned.
 
@@ -40,8 +40,8 @@ pub(super) struct Settings {
     pub(super) pidfd: bool,
     /// Close descriptors in the child by one action if the C library has it.
     pub(super) close_from: bool,
-    /// How long a worker whose channel has ended may take to exit by itself. The status of a process that exits is fixed
-    /// before its channel closes, so this is for those that close it first.
+    /// How long a worker whose channel has ended may take to exit by itself. The status of a process that exits is
+    /// fixed before its channel closes, so this is for those that close it first.
     pub(super) exit_grace: Duration,
     /// How long output may take to be passed on after the exit.
     pub(super) output_grace: Duration,
@@ -114,8 +114,8 @@ impl Supervisor {
         self.send(Command::Kill { ticket, signal });
     }
 
-    /// To be called when the worker's channel has ended. Usually the worker is exiting, and its status is kept; one that
-    /// merely closed its channel is killed after a short grace period.
+    /// To be called when the worker's channel has ended. Usually the worker is exiting, and its status is kept; one
+    /// that merely closed its channel is killed after a short grace period.
     pub fn channel_ended(&self, ticket: Ticket) {
         self.send(Command::ChannelEnded { ticket });
     }

@@ -124,8 +124,8 @@ impl<I, W: Wake> LeaseSet<I, W> {
         grant
     }
 
-    /// The lessee no longer wants a worker: it neither waits for one, nor requests what was promised to it. Returns idle
-    /// workers that nobody else is left to keep, and that are leased to it from now on.
+    /// The lessee no longer wants a worker: it neither waits for one, nor requests what was promised to it. Returns
+    /// idle workers that nobody else is left to keep, and that are leased to it from now on.
     pub(super) fn withdraw(&mut self, lessee_id: LesseeId) -> Vec<(PlaceId, I)> {
         self.stop_waiting(lessee_id);
         if self.keeps_idle && self.takes_back() { Vec::new() } else { self.take_all(lessee_id) }
@@ -287,9 +287,9 @@ impl<I, W: Wake> LeaseSet<I, W> {
         self.waiting.iter().copied().min_by_key(|&lessee_id| self.held(lessee_id))
     }
 
-    /// How many workers each lessee is to give up so that everyone who waits gets one. Those that have most come first, and
-    /// among these the one that was served longest ago. A lessee that has a worker gets another one only from those that
-    /// keep as many afterwards, and from those that have no work for it.
+    /// How many workers each lessee is to give up so that everyone who waits gets one. Those that have most come first,
+    /// and among these the one that was served longest ago. A lessee that has a worker gets another one only from those
+    /// that keep as many afterwards, and from those that have no work for it.
     fn distribute_demand(&self) -> BTreeMap<LesseeId, usize> {
         let mut demand = BTreeMap::new();
         // How many workers each lessee would be left with, and how many of them without work.

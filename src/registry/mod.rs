@@ -2,38 +2,39 @@
 //!
 //! Where many environments load the same module (AWS Lambda's Managed Instances start eight per CPU), a pool at its top
 //! level exists that many times. Pools with equal options then share one set of workers, so that the number of workers
-//! follows the machine. The registry is plain data behind locks that are held only for moments: sets by their key, places,
-//! lessees, and something that is kept for each idle worker.
+//! follows the machine. The registry is plain data behind locks that are held only for moments: sets by their key,
+//! places, lessees, and something that is kept for each idle worker.
 //!
 //! Must not depend on what a worker is, on JavaScript, on clocks, or on who polls what.
 //!
 //! # The protocol
 //!
 //! 1. A pool *joins* the set of its key as a [`Lessee`]. The set has a *budget*: this many *places*.
-//! 2. Before it starts a worker, it requests one. It is granted a place for a new worker, or an idle worker together with
-//!    its place; or the request is denied, and it waits.
-//! 3. A place lives exactly as long as its worker: the [`Place`] is dropped by whoever knows that the worker is gone (the
-//!    supervisor, once a process was reaped), even if its lessee has disappeared. So there are never more workers than
-//!    places, and never more places than the budget.
-//! 4. A worker is leased to one lessee at a time, and only that one talks to it and polls it. A lessee hands back a worker
-//!    that has nothing in flight, between two chunks, as everything that the next lessee needs to go on with it.
-//! 5. While lessees wait, there is a *demand* on others: first on those that keep workers without work, then on those that
-//!    have most, and among these on the one that was served longest ago. A lessee meets the demand with idle workers, and
-//!    otherwise with a worker that it has had for a while, as soon as that has replied to everything it was sent. If it
-//!    needs a worker itself, it then waits too.
-//! 6. What becomes free is *promised* to a lessee that waits: to the one with the fewest workers, and among these to the
-//!    one that has waited longest. Nobody else gets it. A promise is kept by a request, and given up by withdrawing or
-//!    leaving.
+//! 2. Before it starts a worker, it requests one. It is granted a place for a new worker, or an idle worker together
+//!    with its place; or the request is denied, and it waits.
+//! 3. A place lives exactly as long as its worker: the [`Place`] is dropped by whoever knows that the worker is gone
+//!    (the supervisor, once a process was reaped), even if its lessee has disappeared. So there are never more workers
+//!    than places, and never more places than the budget.
+//! 4. A worker is leased to one lessee at a time, and only that one talks to it and polls it. A lessee hands back a
+//!    worker that has nothing in flight, between two chunks, as everything that the next lessee needs to go on with it.
+//! 5. While lessees wait, there is a *demand* on others: first on those that keep workers without work, then on those
+//!    that have most, and among these on the one that was served longest ago. A lessee meets the demand with idle
+//!    workers, and otherwise with a worker that it has had for a while, as soon as that has replied to everything it
+//!    was sent. If it needs a worker itself, it then waits too.
+//! 6. What becomes free is *promised* to a lessee that waits: to the one with the fewest workers, and among these to
+//!    the one that has waited longest. Nobody else gets it. A promise is kept by a request, and given up by withdrawing
+//!    or leaving.
 //! 7. A lessee on which demand grows, or to which something is promised, is woken through its eventfd, and looks at its
 //!    [`Situation`]. A wake-up in itself says nothing, and one too many is harmless.
-//! 8. No idle workers are kept for a lessee that is closing. The last one to close gets all of them, to stop them. A lessee
-//!    that leaves without closing (its environment was terminated) first hands back what is idle; its other workers end.
+//! 8. No idle workers are kept for a lessee that is closing. The last one to close gets all of them, to stop them. A
+//!    lessee that leaves without closing (its environment was terminated) first hands back what is idle; its other
+//!    workers end.
 //! 9. If idle workers are to be stopped after a time, or cannot move (threads), their lessee keeps them and reports how
-//!    many it has. Demand goes to these first, and a worker is only handed back for a lessee that waits: one that cannot
-//!    move ends, and its place becomes free.
+//!    many it has. Demand goes to these first, and a worker is only handed back for a lessee that waits: one that
+//!    cannot move ends, and its place becomes free.
 //!
-//! An environment whose thread is busy with something else notices none of this, and what is leased or promised to it waits
-//! for it: whoever blocks its event loop blocks one worker at a time.
+//! An environment whose thread is busy with something else notices none of this, and what is leased or promised to it
+//! waits for it: whoever blocks its event loop blocks one worker at a time.
 
 mod lease_set;
 #[cfg(test)]
@@ -86,8 +87,8 @@ impl<I> Registry<I> {
         Registry(Mutex::new(None))
     }
 
-    /// Joins the set of this key. If it is new, it has `budget` places (at least 1), and keeps idle workers for any lessee
-    /// or, without `keeps_idle`, only for those that wait.
+    /// Joins the set of this key. If it is new, it has `budget` places (at least 1), and keeps idle workers for any
+    /// lessee or, without `keeps_idle`, only for those that wait.
     pub fn join(&self, key: Vec<u8>, budget: usize, keeps_idle: bool, waker: Arc<Waker>) -> Lessee<I> {
         let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sets = sets.get_or_insert_default();
@@ -113,14 +114,14 @@ impl<I> Lessee<I> {
         }
     }
 
-    /// The worker that was denied is no longer wanted. Returns idle workers that nobody else is left to keep, and that are
-    /// leased to this lessee from now on.
+    /// The worker that was denied is no longer wanted. Returns idle workers that nobody else is left to keep, and that
+    /// are leased to this lessee from now on.
     pub fn withdraw(&self) -> Vec<(PlaceId, I)> {
         lock(&self.set).withdraw(self.lessee_id)
     }
 
-    /// Hands back a worker: what `detach` makes of it is kept for the next lessee. Returns false, and detaches nothing, if
-    /// nobody is left to keep it for.
+    /// Hands back a worker: what `detach` makes of it is kept for the next lessee. Returns false, and detaches nothing,
+    /// if nobody is left to keep it for.
     pub fn hand_back(&self, place_id: PlaceId, detach: impl FnOnce() -> Option<I>) -> bool {
         let mut set = lock(&self.set);
         if !set.takes_back() {

@@ -1,7 +1,7 @@
 //! Cuts a stream of bytes into frames, wherever the reads happened to end.
 //!
-//! Bytes are received straight into the decoder's buffer, and a frame borrows from it: there is exactly one copy between
-//! the kernel and the JavaScript string that a part becomes.
+//! Bytes are received straight into the decoder's buffer, and a frame borrows from it: there is exactly one copy
+//! between the kernel and the JavaScript string that a part becomes.
 //!
 //! Must not depend on where the bytes come from, or on what a part contains.
 
@@ -94,8 +94,8 @@ impl Decoder {
         self.end = (self.end + count).min(self.buffer.len());
     }
 
-    /// Inserts bytes so that `behind` of those received come after them. Whether that many are not yet consumed; if not,
-    /// nothing is inserted.
+    /// Inserts bytes so that `behind` of those received come after them. Whether that many are not yet consumed; if
+    /// not, nothing is inserted.
     pub fn insert(&mut self, bytes: &[u8], behind: u64) -> bool {
         let Some(at) = usize::try_from(behind).ok().and_then(|behind| self.end.checked_sub(behind)) else {
             return false;
@@ -116,8 +116,8 @@ impl Decoder {
         true
     }
 
-    /// The next whole frame; `None` if more bytes are needed. After an error the stream is unusable, and every further call
-    /// returns the same error.
+    /// The next whole frame; `None` if more bytes are needed. After an error the stream is unusable, and every further
+    /// call returns the same error.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, WireError> {
         let received = &self.buffer[self.start..self.end];
         let Some((header, body_len)) = parse_header(received)? else { return Ok(None) };

@@ -1,5 +1,5 @@
-//! What must hold for the decoder whatever it is given. Run by the fuzzer (`fuzz/`), and by the tests with the inputs that
-//! the fuzzer found worth keeping.
+//! What must hold for the decoder whatever it is given. Run by the fuzzer (`fuzz/`), and by the tests with the inputs
+//! that the fuzzer found worth keeping.
 
 use super::{Decoder, Frame, FrameHeader, FrameWriter, PartHeader, WireError};
 

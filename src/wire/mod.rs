@@ -105,8 +105,8 @@ pub enum Encoding {
     Bytes = 2,
     /// Two bytes per UTF-16 unit, little-endian; lone surrogates are allowed.
     Utf16 = 4,
-    /// As `Bytes`, but they are in shared memory whose descriptor travels with the frame; the part has their length (u64).
-    /// The descriptors of a frame are in the order of these parts.
+    /// As `Bytes`, but they are in shared memory whose descriptor travels with the frame; the part has their length
+    /// (u64). The descriptors of a frame are in the order of these parts.
     Shared = 3,
 }
 

@@ -62,7 +62,8 @@ impl Engine {
         }
     }
 
-    /// A worker could not be brought up. Once none could, `max_rounds` times in a row, the calls that wait are rejected.
+    /// A worker could not be brought up. Once none could, `max_rounds` times in a row, the calls that wait are
+    /// rejected.
     pub(super) fn boot_failed(&mut self, worker_id: WorkerId, max_rounds: u32) {
         let doublings = (self.failed_boots as usize / self.config.workers).min(16) as u32;
         self.failed_boots = self.failed_boots.saturating_add(1);

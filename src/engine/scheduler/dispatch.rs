@@ -96,8 +96,8 @@ impl Engine {
         }
     }
 
-    /// Sends one chunk to a worker that could begin `lacking` calls at once, if there is one for it. If that is none, it
-    /// gets calls of known cost only, because one that may be long must not wait behind others.
+    /// Sends one chunk to a worker that could begin `lacking` calls at once, if there is one for it. If that is none,
+    /// it gets calls of known cost only, because one that may be long must not wait behind others.
     fn send_chunk(&mut self, worker_id: WorkerId, lacking: u32, now: Duration) {
         let Some(draft) = self.draft_chunk(worker_id, lacking, now) else { return };
         for run in &draft.runs {

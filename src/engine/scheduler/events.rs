@@ -1,5 +1,5 @@
-//! Everything that an engine can be told, grouped by who tells it. In debug builds the invariants are checked after each
-//! event.
+//! Everything that an engine can be told, grouped by who tells it. In debug builds the invariants are checked after
+//! each event.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ impl Engine {
         self.event(|engine| engine.accept(spec, now))
     }
 
-    /// Settles what is left of a job as aborted, at once. Calls that run are told to stop, and their worker is replaced if
-    /// they do not within the grace period.
+    /// Settles what is left of a job as aborted, at once. Calls that run are told to stop, and their worker is replaced
+    /// if they do not within the grace period.
     pub fn cancel(&mut self, job_id: JobId) {
         self.event(|engine| engine.withdraw(job_id, 0, true));
     }
@@ -62,8 +62,8 @@ impl Engine {
         self.event(Engine::end_everything);
     }
 
-    /// Settles everything as closed and lets go of the workers: the idle ones are stopped, the busy ones killed. The next
-    /// job starts new ones.
+    /// Settles everything as closed and lets go of the workers: the idle ones are stopped, the busy ones killed. The
+    /// next job starts new ones.
     pub fn remove_workers(&mut self) {
         self.event(Engine::let_workers_go);
     }
@@ -91,8 +91,8 @@ impl Engine {
         self.event(|engine| engine.mark_begun(worker_id, last_begun));
     }
 
-    /// A worker was told not to begin the calls `from <= seq < until`; after that, `last_begun` was the last that it had
-    /// begun. `None`: it cannot be told.
+    /// A worker was told not to begin the calls `from <= seq < until`; after that, `last_begun` was the last that it
+    /// had begun. `None`: it cannot be told.
     pub fn recalled(&mut self, worker_id: WorkerId, last_begun: Option<u32>, from: u32, until: u32) {
         self.event(|engine| engine.take_back(worker_id, last_begun, from, until));
     }

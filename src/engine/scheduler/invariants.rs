@@ -10,7 +10,8 @@ use super::super::{JobId, WorkerId};
 use super::{Engine, Mode};
 
 impl Engine {
-    /// Panics if an invariant does not hold. Takes time for every call in flight and every job; nothing in release builds.
+    /// Panics if an invariant does not hold. Takes time for every call in flight and every job; nothing in release
+    /// builds.
     pub(super) fn check_invariants(&self) {
         if cfg!(debug_assertions) {
             self.check_calls();

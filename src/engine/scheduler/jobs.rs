@@ -40,8 +40,8 @@ impl Engine {
         Ok(job_id)
     }
 
-    /// Settles the calls of a job from this one on as aborted. Whoever runs one is told; with `kill`, its worker is killed
-    /// if that does not help.
+    /// Settles the calls of a job from this one on as aborted. Whoever runs one is told; with `kill`, its worker is
+    /// killed if that does not help.
     pub(super) fn withdraw(&mut self, job_id: JobId, from: u32, kill: bool) {
         self.settle_waiting(job_id, from, Outcome::Aborted);
         let mut withdrawn = Vec::new();

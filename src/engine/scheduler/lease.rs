@@ -1,8 +1,8 @@
 //! Workers on lease: the part of the engine that gives workers back, where several engines share a set of them.
 //!
 //! It is told whether a worker that it wanted was to be had ([`Engine::denied`], [`Engine::adopted`]), and how many
-//! others wait for ([`Engine::set_demand`]). It says which workers it can do without ([`Engine::spare`]), and whether it
-//! wants more than it has ([`Engine::wants_more`]).
+//! others wait for ([`Engine::set_demand`]). It says which workers it can do without ([`Engine::spare`]), and whether
+//! it wants more than it has ([`Engine::wants_more`]).
 //!
 //! A worker is handed back between two chunks only, so that it has nothing in flight. One that others wait for gets no
 //! more calls once it was used for the time of the lease; it finishes what it has in flight.

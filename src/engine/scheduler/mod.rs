@@ -42,9 +42,11 @@ pub struct Engine {
     mode: Mode,
     /// Jobs with unsettled calls. Invariant: none while terminated.
     jobs: BTreeMap<JobId, Job>,
-    /// Invariant: exactly the jobs with waiting calls. Older ones come first, so calls that return are at the head again.
+    /// Invariant: exactly the jobs with waiting calls. Older ones come first, so calls that return are at the head
+    /// again.
     queue: BTreeSet<JobId>,
-    /// Workers that are not known to be gone. Invariant: without a lease, no more than the configuration allows are live.
+    /// Workers that are not known to be gone. Invariant: without a lease, no more than the configuration allows are
+    /// live.
     workers: BTreeMap<WorkerId, Worker>,
     costs: TaskCosts,
     /// What is to be done, in this order.

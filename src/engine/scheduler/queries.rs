@@ -44,8 +44,8 @@ impl Engine {
             && chunk.is_some_and(|chunk| chunk.calls.iter().any(|call| call.state.is_wanted()))
     }
 
-    /// How many calls of a job that has settled are still run by workers or, unless `only_begun`, have yet to be skipped.
-    /// A worker that is being killed has its calls until it is gone.
+    /// How many calls of a job that has settled are still run by workers or, unless `only_begun`, have yet to be
+    /// skipped. A worker that is being killed has its calls until it is gone.
     pub fn remains(&self, job_id: JobId, only_begun: bool) -> usize {
         let remains = |worker: &Worker, call: &ChunkCall| {
             let is_unskipped = call.state == CallState::Revoked && worker.phase == Phase::Ready;

@@ -48,7 +48,8 @@ impl Engine {
         self.book_settled(job_id, call..call + 1, true);
     }
 
-    /// Books calls in flight as settled, with what follows for their keys and their job. Their caller is told otherwise.
+    /// Books calls in flight as settled, with what follows for their keys and their job. Their caller is told
+    /// otherwise.
     pub(super) fn book_settled(&mut self, job_id: JobId, calls: Range<u32>, failed: bool) {
         self.counters.finished(calls.len() as u64, failed);
         let Some(job) = self.jobs.get_mut(&job_id) else { return };

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_module_that_does_not_load_fails_what_waits_and_is_tried_again_later() {
+fn a_module_that_cannot_be_loaded_fails_the_waiting_calls_and_is_tried_again_later() {
     let mut world = World::new(config(2));
     let job = world.calls(3);
     world.engine.await_ready();
@@ -26,15 +26,15 @@ fn a_module_that_does_not_load_fails_what_waits_and_is_tried_again_later() {
 }
 
 #[test]
-fn deaths_at_boot_are_retried_with_a_back_off_and_then_told() {
+fn deaths_at_boot_are_retried_with_a_back_off_and_then_reported() {
     let mut world = World::new(config(2));
     let job = world.calls(1);
     let mut rounds = 0;
     while world.outcome(job, 0).is_none() {
         rounds += 1;
         assert!(rounds < 10);
-        while let Some(id) = world.worker(0) {
-            world.die(id);
+        while let Some(worker_id) = world.worker(0) {
+            world.die(worker_id);
         }
         world.pass(500 * MS);
     }
@@ -43,15 +43,15 @@ fn deaths_at_boot_are_retried_with_a_back_off_and_then_told() {
 }
 
 #[test]
-fn whoever_was_told_of_deaths_at_boot_is_told_as_soon_the_next_time() {
+fn deaths_at_boot_are_reported_as_soon_the_next_time() {
     let mut world = World::new(config(2));
     let mut took = Vec::new();
     for _ in 0..4 {
         let began = world.now;
         let job = world.calls(1);
         while world.outcome(job, 0).is_none() {
-            while let Some(id) = world.worker(0) {
-                world.die(id);
+            while let Some(worker_id) = world.worker(0) {
+                world.die(worker_id);
             }
             world.pass(10 * MS);
         }
@@ -61,7 +61,7 @@ fn whoever_was_told_of_deaths_at_boot_is_told_as_soon_the_next_time() {
 }
 
 #[test]
-fn where_others_work_boots_that_fail_come_ever_more_seldom() {
+fn while_others_work_failing_boots_become_less_and_less_frequent() {
     let mut world = World::new(config(2));
     let one = world.worker(0).unwrap();
     world.boot(one);
@@ -71,16 +71,18 @@ fn where_others_work_boots_that_fail_come_ever_more_seldom() {
     world.begin(one);
     let mut starts = 0;
     for _ in 0..6000 {
-        for id in world.workers.keys().copied().filter(|&id| id != one).collect::<Vec<_>>() {
+        for worker_id in
+            world.workers.keys().copied().filter(|&worker_id| worker_id != one).collect::<Vec<_>>()
+        {
             starts += 1;
-            world.die(id);
+            world.die(worker_id);
         }
         world.pass(10 * MS);
     }
     assert_eq!(world.outcome(job, 0), None, "it still runs");
     assert!((10..30).contains(&starts), "{starts} starts in a minute");
-    // Once one is up again, all is well.
-    let waits = |world: &World| world.workers.keys().copied().find(|&id| id != one);
+    // Once one is up again, everything is as before.
+    let waits = |world: &World| world.workers.keys().copied().find(|&worker_id| worker_id != one);
     while waits(&world).is_none() {
         world.pass(10 * MS);
     }
@@ -100,7 +102,7 @@ fn a_worker_without_a_sign_of_life_is_killed_as_one_that_does_not_boot() {
     assert!(world.workers[&first].killed);
     world.die(first);
     world.pass(500 * MS);
-    // The next one runs, and takes long to load.
+    // The next one runs, and takes long to load the module.
     let second = world.worker(0).unwrap();
     world.engine.alive(second);
     world.pass(5000 * MS);
@@ -111,15 +113,15 @@ fn a_worker_without_a_sign_of_life_is_killed_as_one_that_does_not_boot() {
 }
 
 #[test]
-fn workers_that_fail_one_after_another_are_failures_too() {
+fn workers_that_fail_one_after_another_count_as_a_round_too() {
     let mut world = World::new(config(3));
     let job = world.calls(5);
     let mut failures = 0;
     while world.outcome(job, 0).is_none() {
-        let id = *world.workers.keys().next().expect("one that starts");
-        world.engine.load_failed(id);
+        let worker_id = *world.workers.keys().next().expect("one that starts");
+        world.engine.load_failed(worker_id);
         world.pump();
-        world.die(id);
+        world.die(worker_id);
         failures += 1;
         world.pass(100 * MS);
         assert!(failures < 100, "forever");

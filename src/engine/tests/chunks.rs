@@ -3,34 +3,34 @@
 use super::*;
 
 #[test]
-fn a_frame_that_takes_long_to_make_is_put_off_alone() {
+fn a_frame_that_takes_long_to_encode_is_deferred_alone() {
     let mut world = World::new(config(1));
     world.is_deferring = true;
     let spec = JobSpec { calls: 3, chunk_size: Some(3), ..JobSpec::default() };
     let job = world.submit(spec).unwrap();
     world.boot_all();
-    let (&id, fake) = world.workers.iter().next().unwrap();
+    let (&worker_id, fake) = world.workers.iter().next().unwrap();
     assert_eq!(fake.deferred.map(|call| call.index), Some(0));
     assert_eq!((world.engine.stats().running, world.engine.stats().waiting), (1, 2));
     world.is_deferring = false;
-    world.send_deferred(id);
-    assert_eq!(world.workers[&id].calls.len(), 1, "the others come after it");
+    world.send_deferred(worker_id);
+    assert_eq!(world.workers[&worker_id].calls.len(), 1, "the others come after it");
     world.run_to_end();
     assert!((0..3).all(|call| world.outcome(job, call) == Some(Settled::Replied { failed: false })));
 }
 
 #[test]
-fn what_is_put_off_may_be_cancelled_or_lose_its_worker() {
+fn a_deferred_call_may_be_cancelled_or_lose_its_worker() {
     let mut world = World::new(config(1));
     world.is_deferring = true;
     let (first, second) = (world.calls(1), world.calls(1));
     world.boot_all();
     world.engine.cancel(first);
     world.pump();
-    let id = world.worker(0).unwrap();
-    world.send_deferred(id);
-    assert_eq!(world.workers[&id].deferred.map(|call| call.job), Some(second));
-    world.die(id);
+    let worker_id = world.worker(0).unwrap();
+    world.send_deferred(worker_id);
+    assert_eq!(world.workers[&worker_id].deferred.map(|call| call.job), Some(second));
+    world.die(worker_id);
     assert_eq!(world.outcome(second, 0), None, "it had not begun");
     world.run_to_end();
     assert_eq!(world.outcome(first, 0), Some(Settled::Ended(Outcome::Aborted)));
@@ -38,7 +38,7 @@ fn what_is_put_off_may_be_cancelled_or_lose_its_worker() {
 }
 
 #[test]
-fn what_does_not_fit_into_a_frame_waits_in_its_place() {
+fn calls_that_do_not_fit_into_a_frame_wait_in_their_place() {
     let mut world = World::new(config(1));
     world.cost = MS / 1000;
     world.fitting = 3;
@@ -51,7 +51,7 @@ fn what_does_not_fit_into_a_frame_waits_in_its_place() {
 }
 
 #[test]
-fn what_one_job_has_cost_is_known_of_the_next_of_its_task() {
+fn the_cost_of_one_job_is_known_for_the_next_of_its_task() {
     let mut world = World::new(config(1));
     world.cost = MS / 1000;
     let spec = JobSpec { calls: 2000, task: Some(7), ..JobSpec::default() };
@@ -65,7 +65,7 @@ fn what_one_job_has_cost_is_known_of_the_next_of_its_task() {
 }
 
 #[test]
-fn large_answers_make_small_chunks() {
+fn large_results_make_small_chunks() {
     let mut world = World::new(config(1));
     world.cost = MS / 1000;
     world.result_size = 500_000;
@@ -76,7 +76,7 @@ fn large_answers_make_small_chunks() {
 }
 
 #[test]
-fn a_chunk_size_that_is_asked_for_is_kept_to() {
+fn a_requested_chunk_size_is_kept_to() {
     let mut world = World::new(config(2));
     let spec = JobSpec { calls: 10, chunk_size: Some(4), ..JobSpec::default() };
     world.submit(spec).unwrap();

@@ -11,8 +11,8 @@ fn close_finishes_what_was_accepted() {
     assert_eq!(world.submit(JobSpec { calls: 1, ..JobSpec::default() }), Err(SubmitError::Closed));
     world.run_to_end();
     assert_eq!(world.closed, 0);
-    while let Some(id) = world.worker(0) {
-        world.die(id);
+    while let Some(worker_id) = world.worker(0) {
+        world.die(worker_id);
     }
     assert_eq!(world.closed, 1);
     assert!(!world.engine.is_held());
@@ -24,9 +24,9 @@ fn a_worker_that_does_not_stop_is_killed() {
     world.boot_all();
     world.engine.close();
     world.pump();
-    let id = world.worker(0).unwrap();
+    let worker_id = world.worker(0).unwrap();
     world.pass(7000 * MS);
-    assert!(world.workers[&id].killed);
+    assert!(world.workers[&worker_id].killed);
 }
 
 #[test]
@@ -37,8 +37,8 @@ fn removed_workers_are_replaced_by_the_next_job_only() {
     world.engine.remove_workers();
     world.pump();
     assert_eq!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Closed)));
-    while let Some(id) = world.worker(0) {
-        world.die(id);
+    while let Some(worker_id) = world.worker(0) {
+        world.die(worker_id);
     }
     world.pass(1000 * MS);
     assert!(world.workers.is_empty());

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_death_costs_the_begun_call_only() {
+fn a_death_costs_only_the_call_that_had_begun() {
     let mut world = World::new(config(1));
     world.cost = Duration::from_micros(1);
     world.boot_all();
@@ -29,16 +29,16 @@ fn a_death_costs_the_begun_call_only() {
 fn a_worker_that_is_killed_has_one_successor() {
     let mut world = World::new(config(1));
     world.boot_all();
-    let id = world.worker(0).unwrap();
+    let worker_id = world.worker(0).unwrap();
     let slow = world.calls(1);
-    world.begin(id);
-    world.engine.begun(id, world.workers[&id].last_begun);
+    world.begin(worker_id);
+    world.engine.begun(worker_id, world.workers[&worker_id].last_begun);
     world.engine.cancel(slow);
     world.pass(600 * MS);
-    assert!(world.workers[&id].killed);
-    // What waits has one started before the old one is gone.
+    assert!(world.workers[&worker_id].killed);
+    // The next call has a worker started before the old one is gone.
     world.calls(1);
-    world.die(id);
+    world.die(worker_id);
     assert_eq!(world.workers.len(), 1);
     world.run_to_end();
 }
@@ -50,15 +50,15 @@ fn retries_run_the_begun_call_again_as_often_as_allowed() {
     for death in 0..3 {
         assert_eq!(world.outcome(job, 0), None, "death {death}");
         world.boot_all();
-        let id = world.worker(0).unwrap();
-        world.begin(id);
-        world.die(id);
+        let worker_id = world.worker(0).unwrap();
+        world.begin(worker_id);
+        world.die(worker_id);
     }
     assert!(matches!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Exited(_)))));
 }
 
 #[test]
-fn a_call_whose_workers_die_before_it_begins_is_held_to_be_the_cause_in_the_end() {
+fn a_call_whose_workers_keep_dying_before_it_begins_is_taken_for_the_cause() {
     for retries in [0, 3] {
         let mut world = World::new(config(1));
         let job = world.submit(JobSpec { calls: 1, retries, ..JobSpec::default() }).unwrap();

@@ -36,29 +36,29 @@ fn a_spread_job_waits_for_workers_that_start_but_not_for_replacements() {
     world.run_to_end();
 
     let job = world.submit(JobSpec { retries: 1, ..spread(2) }).unwrap();
-    let ids: Vec<WorkerId> = world.workers.keys().copied().collect();
-    world.begin(ids[0]);
-    world.die(ids[0]);
-    world.begin(ids[1]);
-    world.finish(ids[1], false);
-    world.begin(ids[1]);
-    world.finish(ids[1], false);
+    let worker_ids: Vec<WorkerId> = world.workers.keys().copied().collect();
+    world.begin(worker_ids[0]);
+    world.die(worker_ids[0]);
+    world.begin(worker_ids[1]);
+    world.finish(worker_ids[1], false);
+    world.begin(worker_ids[1]);
+    world.finish(worker_ids[1], false);
     assert!((0..2).all(|call| world.outcome(job, call) == Some(Settled::Replied { failed: false })));
 }
 
 #[test]
-fn a_worker_runs_as_many_calls_at_the_same_time_as_it_may() {
+fn a_worker_runs_as_many_calls_at_once_as_it_may() {
     let mut world = World::new(Config { concurrency: 3, ..config(2) });
     let job = world.calls(8);
     world.boot_all();
-    let ids: Vec<WorkerId> = world.workers.keys().copied().collect();
+    let worker_ids: Vec<WorkerId> = world.workers.keys().copied().collect();
     assert!(world.workers.values().all(|fake| fake.calls.len() == 3), "three for each, two wait");
     for _ in 0..3 {
-        world.begin(ids[0]);
+        world.begin(worker_ids[0]);
     }
-    assert_eq!(world.workers[&ids[0]].running.len(), 3);
-    world.finish_nth(ids[0], 1, false);
-    assert_eq!(world.workers[&ids[0]].calls.len(), 1, "one that is done makes room for one");
+    assert_eq!(world.workers[&worker_ids[0]].running.len(), 3);
+    world.finish_nth(worker_ids[0], 1, false);
+    assert_eq!(world.workers[&worker_ids[0]].calls.len(), 1, "one that is done makes room for one");
     world.run_to_end();
     assert!((0..8).all(|call| world.outcome(job, call) == Some(Settled::Replied { failed: false })));
 }
@@ -82,7 +82,7 @@ fn a_full_queue_refuses_all_or_nothing() {
 }
 
 #[test]
-fn a_job_that_holds_back_by_itself_is_never_refused() {
+fn a_job_that_limits_itself_is_never_refused() {
     let mut world = World::new(Config { max_queue: Some(1), ..config(1) });
     let spec = |unbounded| JobSpec { calls: 50, unbounded, ..JobSpec::default() };
     assert!(world.submit(spec(false)).is_err());

@@ -15,9 +15,9 @@ fn a_failed_key_skips_its_later_calls_where_asked() {
         })
         .unwrap();
     let first = world.workers.iter().find(|(_, fake)| fake.calls.front().unwrap().index == 0);
-    let id = *first.unwrap().0;
-    world.begin(id);
-    world.finish(id, true);
+    let worker_id = *first.unwrap().0;
+    world.begin(worker_id);
+    world.finish(worker_id, true);
     for call in [2, 3] {
         assert_eq!(world.outcome(job, call), Some(Settled::Ended(Outcome::Skipped)));
     }

@@ -118,7 +118,7 @@ fn idle(world: &World) -> usize {
 }
 
 #[test]
-fn a_worker_without_work_goes_at_the_end_of_the_turn_and_comes_back_as_it_was() {
+fn a_worker_without_work_is_handed_back_at_the_end_of_the_turn_and_comes_back_as_it_was() {
     let mut world = on_lease(1);
     world.boot_all();
     let first = world.worker(0).unwrap();
@@ -140,7 +140,7 @@ fn a_worker_without_work_goes_at_the_end_of_the_turn_and_comes_back_as_it_was() 
 }
 
 #[test]
-fn what_there_is_must_do_where_more_is_denied() {
+fn one_worker_must_do_if_more_are_denied() {
     let mut world = on_lease(3);
     world.boot_all();
     world.apply(Event::TurnOver);
@@ -148,32 +148,32 @@ fn what_there_is_must_do_where_more_is_denied() {
     let job = world.submit(JobSpec { calls: 3, spread: true, ..JobSpec::default() }).unwrap();
     assert_eq!(world.workers.len(), 1);
     assert!(world.engine.wants_more());
-    let id = world.worker(0).unwrap();
+    let worker_id = world.worker(0).unwrap();
     for call in 0..3 {
-        world.begin(id);
-        world.finish(id, false);
+        world.begin(worker_id);
+        world.finish(worker_id, false);
         assert_eq!(world.outcome(job, call), Some(Settled::Replied { failed: false }));
     }
     assert!(!world.engine.wants_more());
 }
 
 #[test]
-fn who_others_wait_for_yields_between_two_frames_once_it_was_used_for_a_while() {
+fn a_worker_that_others_wait_for_is_preempted_between_two_chunks_once_it_was_used_for_a_while() {
     let mut world = on_lease(1);
     world.boot_all();
     world.calls(100);
-    let id = world.worker(0).unwrap();
+    let worker_id = world.worker(0).unwrap();
     world.apply(Event::Places(0));
     world.apply(Event::Demand(1));
-    world.begin(id);
-    world.finish(id, false);
+    world.begin(worker_id);
+    world.finish(worker_id, false);
     assert_eq!(world.workers.len(), 1, "it has just come");
     world.now += 20 * MS;
     // Nothing more is sent.
-    while let Some(id) = world.worker(0) {
+    while let Some(worker_id) = world.worker(0) {
         assert!(world.engine.stats().running > 0);
-        world.begin(id);
-        world.finish(id, false);
+        world.begin(worker_id);
+        world.finish(worker_id, false);
     }
     assert_eq!(idle(&world), 1);
     let left = world.engine.stats().waiting;
@@ -186,7 +186,7 @@ fn who_others_wait_for_yields_between_two_frames_once_it_was_used_for_a_while() 
 }
 
 #[test]
-fn what_is_idle_goes_first_and_at_once() {
+fn idle_workers_go_first_and_at_once() {
     let mut world = on_lease(2);
     world.boot_all();
     world.calls(1);
@@ -209,12 +209,12 @@ fn an_idle_worker_stays_while_calls_are_stuck_behind_one_that_takes_long() {
         world.run_to_end();
     }
     world.submit(JobSpec { calls: 40, task, ..JobSpec::default() }).unwrap();
-    let ids: Vec<WorkerId> = world.workers.keys().copied().collect();
+    let worker_ids: Vec<WorkerId> = world.workers.keys().copied().collect();
     for _ in 0..40 {
-        world.begin(ids[1]);
-        world.finish(ids[1], false);
+        world.begin(worker_ids[1]);
+        world.finish(worker_ids[1], false);
     }
-    world.begin(ids[0]);
+    world.begin(worker_ids[0]);
     world.apply(Event::TurnOver);
     assert_eq!(world.workers.len(), 2, "it is to help");
     world.pass(50 * MS);
@@ -225,7 +225,7 @@ fn an_idle_worker_stays_while_calls_are_stuck_behind_one_that_takes_long() {
 }
 
 #[test]
-fn ready_is_what_can_be_had() {
+fn the_engine_is_ready_with_the_workers_that_can_be_had() {
     let mut world = on_lease(2);
     world.boot_all();
     world.apply(Event::TurnOver);
@@ -238,7 +238,7 @@ fn ready_is_what_can_be_had() {
 }
 
 #[test]
-fn closing_leaves_workers_to_others_and_stops_them_where_there_are_none() {
+fn closing_leaves_workers_to_others_and_stops_them_if_there_are_none() {
     for (end, is_alone) in [(false, false), (false, true), (true, false), (true, true)] {
         let mut world = on_lease(2);
         world.boot_all();
@@ -260,9 +260,9 @@ fn closing_leaves_workers_to_others_and_stops_them_where_there_are_none() {
             world.finish(busy, false);
         }
         assert_eq!(idle(&world), if is_alone { 0 } else { 2 - usize::from(end) });
-        while let Some(id) = world.worker(0) {
-            assert!(is_alone && (world.workers[&id].stopping || world.workers[&id].killed));
-            world.die(id);
+        while let Some(worker_id) = world.worker(0) {
+            assert!(is_alone && (world.workers[&worker_id].stopping || world.workers[&worker_id].killed));
+            world.die(worker_id);
         }
         assert_eq!(world.closed, 1);
     }
@@ -304,7 +304,11 @@ proptest! {
         lease in 0u64..30,
         cheap in any::<bool>(),
         events in vec(lease_events(), 0..200),
-        end in prop::sample::select(vec![any_order::Event::AwaitReady, any_order::Event::Close, any_order::Event::Terminate]),
+        end in prop::sample::select(vec![
+            any_order::Event::AwaitReady,
+            any_order::Event::Close,
+            any_order::Event::Terminate,
+        ]),
     ) {
         check_run(Config { lease: Some(lease as u32 * MS), ..config }, cheap, events, end);
     }

@@ -2,14 +2,14 @@
 
 use super::*;
 
-/// Two workers: the first has these calls, and runs none of them yet; the other is idle.
+/// Two workers: the first has these calls, none of which it has begun; the other is idle.
 fn world_with_calls_ahead(spec: JobSpec) -> (World, JobId, WorkerId, WorkerId) {
     let mut world = World::new(Config { max_calls_per_worker: Some(100), ..config(2) });
     world.cost = MS / 10;
     let first = world.worker(0).unwrap();
     let other = world.worker(1).unwrap();
     world.boot(first);
-    // What is known to be cheap is sent together.
+    // Calls that are known to be cheap are sent together.
     for calls in [1, 8] {
         world.submit(JobSpec { calls, task: Some(7), ..JobSpec::default() }).unwrap();
         while !world.workers[&first].is_free() {
@@ -57,18 +57,18 @@ fn calls_behind_one_that_takes_long_go_to_an_idle_worker() {
 }
 
 #[test]
-fn what_has_nothing_behind_it_is_not_watched() {
+fn a_call_with_none_behind_it_is_not_watched() {
     let mut world = World::new(config(2));
     world.boot_all();
     world.calls(1);
-    let id = *world.workers.iter().find(|(_, fake)| !fake.is_free()).unwrap().0;
+    let worker_id = *world.workers.iter().find(|(_, fake)| !fake.is_free()).unwrap().0;
     assert_eq!(world.engine.next_tick(world.now), None);
-    world.begin(id);
+    world.begin(worker_id);
     assert_eq!(world.engine.next_tick(world.now), None);
 }
 
 #[test]
-fn what_must_stay_is_not_taken_back() {
+fn calls_that_must_stay_are_not_recalled() {
     let chunk = JobSpec { calls: 3, chunk_size: Some(3), ..JobSpec::default() };
     let keys = JobSpec { calls: 3, keys: Some(vec![0, 1, 2]), ..JobSpec::default() };
     for (spec, begun) in [(chunk.clone(), true), (keys, false), (JobSpec { sent_once: true, ..chunk }, false)]
@@ -87,7 +87,7 @@ fn what_must_stay_is_not_taken_back() {
 }
 
 #[test]
-fn a_chunk_that_has_not_begun_goes_as_a_whole() {
+fn a_chunk_that_has_not_begun_is_recalled_as_a_whole() {
     let (mut world, job, first, other) =
         world_with_calls_ahead(JobSpec { calls: 3, chunk_size: Some(3), ..JobSpec::default() });
     world.pass(RECALL_AFTER * 3);
@@ -102,7 +102,7 @@ fn a_chunk_that_has_not_begun_goes_as_a_whole() {
 fn a_call_that_was_skipped_after_all_waits_again() {
     let (mut world, job, first, other) =
         world_with_calls_ahead(JobSpec { calls: 3, chunk_size: Some(3), retries: 0, ..JobSpec::default() });
-    // It says so just before the page is written.
+    // It says that it begins the first one just before the parent writes the range.
     world.publish(first);
     assert!(world.engine.recall(first));
     world.pump();

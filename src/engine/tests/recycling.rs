@@ -7,9 +7,9 @@ fn a_spent_worker_gets_no_more_than_it_may_and_its_successor_starts_early() {
     let mut world = World::new(Config { max_calls_per_worker: Some(2), ..config(1) });
     world.boot_all();
     world.calls(5);
-    let id = world.worker(0).unwrap();
-    world.begin(id);
-    world.finish(id, false);
+    let worker_id = world.worker(0).unwrap();
+    world.begin(worker_id);
+    world.finish(worker_id, false);
     assert_eq!(world.workers.len(), 2, "the successor boots during the last call");
     world.run_to_end();
     assert_eq!(world.settled.len(), 5);
@@ -42,7 +42,7 @@ fn the_successor_of_a_worker_that_is_nearly_spent_stands_by() {
 }
 
 #[test]
-fn who_stands_by_goes_with_a_worker_that_is_stopped_and_takes_the_place_of_one_that_dies() {
+fn a_standby_goes_with_a_worker_that_is_stopped_and_takes_the_place_of_one_that_dies() {
     for dies in [false, true] {
         let limits = Config { max_calls_per_worker: Some(20), idle_timeout: Some(100 * MS), ..config(1) };
         let mut world = World::new(limits);
@@ -67,7 +67,7 @@ fn who_stands_by_goes_with_a_worker_that_is_stopped_and_takes_the_place_of_one_t
 }
 
 #[test]
-fn who_stands_by_and_cannot_be_brought_up_is_tried_again_ever_more_rarely() {
+fn a_standby_that_cannot_be_brought_up_is_tried_again_less_and_less_often() {
     let mut world = World::new(Config { max_calls_per_worker: Some(200), ..config(1) });
     world.boot_all();
     let old = world.worker(0).unwrap();
@@ -75,7 +75,7 @@ fn who_stands_by_and_cannot_be_brought_up_is_tried_again_ever_more_rarely() {
     let mut failed = 0;
     for _ in 0..150 {
         world.calls(2);
-        let standby = world.workers.keys().find(|&&id| id != old).copied();
+        let standby = world.workers.keys().find(|&&worker_id| worker_id != old).copied();
         if let Some(standby) = standby {
             world.die(standby);
             failed += 1;
@@ -95,7 +95,7 @@ fn who_stands_by_and_cannot_be_brought_up_is_tried_again_ever_more_rarely() {
 }
 
 #[test]
-fn a_worker_over_its_memory_serves_until_its_successor_is_ready() {
+fn a_worker_over_its_memory_limit_serves_until_its_successor_is_ready() {
     let mut world = World::new(Config { max_worker_memory: Some(1000), ..config(1) });
     world.boot_all();
     let old = world.worker(0).unwrap();

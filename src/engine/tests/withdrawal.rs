@@ -7,56 +7,56 @@ fn a_cancelled_call_that_returns_in_time_keeps_its_worker_and_its_result_is_drop
     let mut world = World::new(config(1));
     world.boot_all();
     let job = world.calls(3);
-    let id = world.worker(0).unwrap();
-    world.begin(id);
+    let worker_id = world.worker(0).unwrap();
+    world.begin(worker_id);
     world.engine.cancel(job);
     world.pump();
     for call in 0..3 {
         assert_eq!(world.outcome(job, call), Some(Settled::Ended(Outcome::Aborted)));
     }
     world.pass(100 * MS);
-    world.finish(id, false);
+    world.finish(worker_id, false);
     world.pass(2000 * MS);
-    assert!(!world.workers[&id].killed);
+    assert!(!world.workers[&worker_id].killed);
     assert!(!world.engine.is_held());
 }
 
-/// A worker that runs two calls, the first of which was given up, and these two jobs.
+/// A worker that runs two calls, the first of which was given up; it, and the jobs of the two.
 fn world_with_a_call_given_up(grace_period: Duration) -> (World, WorkerId, JobId, JobId) {
     let mut world = World::new(Config { concurrency: 2, grace_period, ..config(1) });
     world.boot_all();
-    let id = world.worker(0).unwrap();
+    let worker_id = world.worker(0).unwrap();
     let slow = world.calls(1);
     let neighbour = world.calls(1);
-    world.begin(id);
-    world.begin(id);
-    world.engine.begun(id, world.workers[&id].last_begun);
+    world.begin(worker_id);
+    world.begin(worker_id);
+    world.engine.begun(worker_id, world.workers[&worker_id].last_begun);
     world.engine.cancel(slow);
     world.pump();
-    (world, id, slow, neighbour)
+    (world, worker_id, slow, neighbour)
 }
 
 #[test]
 fn a_call_that_was_given_up_keeps_others_from_its_worker_where_several_run() {
-    let (mut world, id, slow, neighbour) = world_with_a_call_given_up(500 * MS);
+    let (mut world, worker_id, slow, neighbour) = world_with_a_call_given_up(500 * MS);
     let later = world.calls(1);
-    assert!(world.workers[&id].calls.is_empty(), "nothing new for it");
+    assert!(world.workers[&worker_id].calls.is_empty(), "nothing new for it");
     world.pass(600 * MS);
-    assert!(world.workers[&id].killed, "the grace period is over");
-    world.die(id);
+    assert!(world.workers[&worker_id].killed, "the grace period is over");
+    world.die(worker_id);
     assert_eq!(world.outcome(slow, 0), Some(Settled::Ended(Outcome::Aborted)));
-    assert_eq!(world.outcome(neighbour, 0), Some(Settled::Ended(Outcome::Exited(id))));
+    assert_eq!(world.outcome(neighbour, 0), Some(Settled::Ended(Outcome::Exited(worker_id))));
     world.run_to_end();
     assert_eq!(world.outcome(later, 0), Some(Settled::Replied { failed: false }));
 }
 
 #[test]
 fn once_a_call_that_was_given_up_is_alone_another_worker_takes_over() {
-    let (mut world, id, _, neighbour) = world_with_a_call_given_up(60_000 * MS);
+    let (mut world, worker_id, _, neighbour) = world_with_a_call_given_up(60_000 * MS);
     let later = world.calls(1);
     world.pass(1000 * MS);
     assert_eq!(world.workers.len(), 1, "its neighbour is not left behind");
-    world.finish_nth(id, 1, false);
+    world.finish_nth(worker_id, 1, false);
     world.pass(100 * MS);
     assert_eq!(world.outcome(neighbour, 0), Some(Settled::Replied { failed: false }));
     let new = world.worker(1).unwrap();
@@ -65,13 +65,13 @@ fn once_a_call_that_was_given_up_is_alone_another_worker_takes_over() {
     world.begin(new);
     world.finish(new, false);
     assert_eq!(world.outcome(later, 0), Some(Settled::Replied { failed: false }));
-    assert!(!world.workers[&id].killed, "it has its grace period");
-    world.finish(id, false);
-    assert!(world.workers[&id].stopping, "and goes when it is through");
+    assert!(!world.workers[&worker_id].killed, "it has its grace period");
+    world.finish(worker_id, false);
+    assert!(world.workers[&worker_id].stopping, "and goes when it is through");
 }
 
 #[test]
-fn what_remains_of_a_cancelled_job_can_be_asked_and_ended() {
+fn what_remains_of_a_cancelled_job_can_be_counted_and_ended() {
     let mut world = World::new(config(2));
     world.boot_all();
     let (running, spared) = (world.worker(0).unwrap(), world.worker(1).unwrap());
@@ -97,25 +97,25 @@ fn what_remains_of_a_cancelled_job_can_be_asked_and_ended() {
 }
 
 #[test]
-fn dropped_calls_settle_at_once_and_nobody_is_killed_for_them() {
+fn dropped_calls_settle_at_once_and_no_worker_is_killed_for_them() {
     let mut world = World::new(Config { idle_timeout: None, ..config(1) });
     let job = world.calls(5);
     world.boot_all();
-    let id = world.worker(0).unwrap();
-    world.begin(id);
-    world.engine.begun(id, world.workers[&id].last_begun);
+    let worker_id = world.worker(0).unwrap();
+    world.begin(worker_id);
+    world.engine.begun(worker_id, world.workers[&worker_id].last_begun);
     world.engine.drop_calls(job, 0);
     world.pump();
     assert!((0..5).all(|call| world.outcome(job, call) == Some(Settled::Ended(Outcome::Aborted))));
-    assert_eq!(world.workers[&id].revoked.len(), 1, "what runs is told");
+    assert_eq!(world.workers[&worker_id].revoked.len(), 1, "what runs is told");
     world.pass(60_000 * MS);
-    assert!(!world.workers[&id].killed);
-    world.finish(id, false);
+    assert!(!world.workers[&worker_id].killed);
+    world.finish(worker_id, false);
     assert!(!world.engine.is_held());
 }
 
 #[test]
-fn calls_before_the_place_from_which_a_job_is_dropped_go_on() {
+fn calls_before_the_first_dropped_one_go_on() {
     let mut world = World::new(config(1));
     let job = world.calls(5);
     world.boot_all();
