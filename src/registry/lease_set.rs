@@ -108,7 +108,7 @@ impl<I, W: Wake> LeaseSet<I, W> {
             if !self.waiting.contains(&lessee_id) {
                 self.waiting.push_back(lessee_id);
             }
-            self.settle();
+            self.rebalance();
             return Grant::Denied;
         }
         // It does not wait: nobody is denied while there is a worker.
@@ -120,7 +120,7 @@ impl<I, W: Wake> LeaseSet<I, W> {
                 Grant::New(place_id)
             }
         };
-        self.settle();
+        self.rebalance();
         grant
     }
 
@@ -149,7 +149,7 @@ impl<I, W: Wake> LeaseSet<I, W> {
             *holder = Holder::Idle(idle, since);
             self.end_lease(lessee_id);
         }
-        self.settle();
+        self.rebalance();
     }
 
     /// The worker of this place is gone. Returns what was kept of it if it was idle.
@@ -162,7 +162,7 @@ impl<I, W: Wake> LeaseSet<I, W> {
             Holder::Idle(idle, _) => Some(idle),
             Holder::Nobody => None,
         };
-        self.settle();
+        self.rebalance();
         idle
     }
 
@@ -170,7 +170,7 @@ impl<I, W: Wake> LeaseSet<I, W> {
     pub(super) fn tell_unused(&mut self, lessee_id: LesseeId, count: usize) {
         if let Some(lessee) = self.lessees.get_mut(&lessee_id) {
             lessee.unused = count;
-            self.settle();
+            self.rebalance();
         }
     }
 
@@ -187,7 +187,7 @@ impl<I, W: Wake> LeaseSet<I, W> {
         {
             taken.push(one);
         }
-        self.settle();
+        self.rebalance();
         taken
     }
 
@@ -226,7 +226,7 @@ impl<I, W: Wake> LeaseSet<I, W> {
         if let Some(lessee) = self.lessees.get_mut(&lessee_id) {
             lessee.situation.is_promised = false;
         }
-        self.settle();
+        self.rebalance();
     }
 
     fn lease(&mut self, place_id: PlaceId, lessee_id: LesseeId) {
@@ -261,7 +261,7 @@ impl<I, W: Wake> LeaseSet<I, W> {
     }
 
     /// Promises what is available, and sets the demand of those that wait anew. To be called after every change.
-    fn settle(&mut self) {
+    fn rebalance(&mut self) {
         while self.available() > self.promised()
             && let Some(lessee_id) = self.next_in_turn()
         {

@@ -25,8 +25,8 @@ fn joined(set: &mut LeaseSet<u32, Bell>) -> (LesseeId, Bell) {
     (set.join(bell.clone()), bell)
 }
 
-fn new(answer: Grant<u32>) -> PlaceId {
-    match answer {
+fn new(grant: Grant<u32>) -> PlaceId {
+    match grant {
         Grant::New(place) => place,
         other => panic!("a new one was expected, not {other:?}"),
     }
@@ -389,8 +389,14 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// This many cases, or in proportion as many more as `PROPTEST_CASES` asks for (its default is 256).
+fn cases(count: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: count.saturating_mul(config.cases) / 256, ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn never_more_than_the_budget_and_everybody_is_served(

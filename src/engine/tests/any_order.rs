@@ -288,8 +288,14 @@ pub(super) fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Ev
     }
 }
 
+/// This many cases, or in proportion as many more as `PROPTEST_CASES` asks for (its default is 256).
+pub(super) fn cases(count: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: count.saturating_mul(config.cases) / 256, ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1500))]
 
     #[test]
     fn every_call_settles_exactly_once(

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::any_order::{self, check_run, configs, events, events_with_recalls};
+use super::any_order::{self, cases, check_run, configs, events, events_with_recalls};
 use super::*;
 
 /// Where workers come from and go to.
@@ -296,7 +296,7 @@ fn lease_events() -> impl Strategy<Value = any_order::Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn every_call_settles_exactly_once_while_workers_change_hands(

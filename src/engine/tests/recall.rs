@@ -93,7 +93,7 @@ fn a_chunk_that_has_not_begun_is_recalled_as_a_whole() {
     world.pass(RECALL_AFTER * 3);
     assert_eq!((world.recalls, world.workers[&other].calls.len()), (1, 3));
     world.begin(first);
-    assert!(world.workers[&first].is_free(), "all skipped in one answer");
+    assert!(world.workers[&first].is_free(), "all skipped in one reply");
     world.run_to_end();
     assert!((0..3).all(|call| world.executions[&(job, call)] == 1));
 }
