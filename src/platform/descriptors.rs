@@ -1,4 +1,6 @@
 //! Sockets, pipes and duplicates. All of them are close-on-exec.
+//!
+//! Must not depend on what they carry.
 
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};

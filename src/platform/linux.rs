@@ -1,4 +1,6 @@
 //! Linux: descriptors for everything, and memory with seals.
+//!
+//! Must not depend on what its callers do with the descriptors and the memory.
 
 use std::env;
 use std::ffi::{c_int, c_void};

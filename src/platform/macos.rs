@@ -1,4 +1,6 @@
 //! macOS: no pidfds, no memory without a name, no seals. Untested.
+//!
+//! Must not depend on what its callers do with the descriptors and the memory.
 
 use std::env;
 use std::ffi::c_int;

@@ -1,4 +1,6 @@
 //! Where this library was loaded from.
+//!
+//! Must not depend on what the path is used for.
 
 use std::ffi::{CStr, OsStr, c_void};
 use std::io;

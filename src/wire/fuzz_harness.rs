@@ -1,5 +1,7 @@
 //! What must hold for the decoder whatever it is given. Run by the fuzzer (`fuzz/`), and by the tests with the inputs
 //! that the fuzzer found worth keeping.
+//!
+//! Must not depend on anything but the codec: the fuzzer compiles it without the rest of the crate.
 
 use super::{Decoder, Frame, FrameHeader, FrameWriter, PartHeader, WireError};
 

@@ -1,5 +1,7 @@
 //! Everything that an engine can be told, grouped by who tells it. In debug builds the invariants are checked after
 //! each event.
+//!
+//! Must not depend on what an event leads to: each is handed on to the module of its subject.
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! The state machine itself. Its events and queries are in `events` and `queries`; what follows from them is in the
 //! other modules here, by subject.
+//!
+//! Must not depend on anything outside of the engine.
 
 mod boot;
 mod counters;

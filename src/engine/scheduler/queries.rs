@@ -1,4 +1,6 @@
 //! What can be asked of an engine without changing it.
+//!
+//! Must not depend on who asks, or why.
 
 use super::super::chunk::{CallState, ChunkCall};
 use super::super::stats::{Stats, WorkerState, WorkerStats};
