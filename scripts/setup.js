@@ -40,12 +40,32 @@ function has(command) {
   }
 }
 
-const installed = changed('node_modules/.package-lock.json');
-if (installed < Math.max(changed('package.json'), changed('package-lock.json'))) {
-  // `npm ci` wants download addresses for the optional packages of other platforms; our lock file has none.
-  run('npm', ['install', '--no-audit', '--no-fund']);
-  // npm leaves the time alone when nothing had to be done.
-  fs.utimesSync(path.join(root, 'node_modules/.package-lock.json'), new Date(), new Date());
+/** @param {string} file @returns {any} `undefined` if it is missing */
+function readJson(file) {
+  const name = path.join(root, file);
+  return fs.existsSync(name) ? JSON.parse(fs.readFileSync(name, 'utf8')) : undefined;
+}
+
+/**
+ * Whether node_modules holds what the lock file says, and the lock file what package.json asks for. Times say nothing
+ * about that: a checkout changes them, and an install that has nothing to do does not.
+ */
+function isInstalled() {
+  const locked = readJson('package-lock.json')?.packages;
+  const installed = readJson('node_modules/.package-lock.json')?.packages;
+  if (locked === undefined || installed === undefined) return false;
+  const asked = JSON.stringify(readJson('package.json').devDependencies);
+  if (asked !== JSON.stringify(locked[''].devDependencies)) return false;
+  return Object.entries(locked).every(([folder, { version, optional }]) => {
+    if (folder === '') return true;
+    // A package for other platforms is locked, and not installed.
+    return installed[folder] === undefined ? optional === true : installed[folder].version === version;
+  });
+}
+
+if (!isInstalled()) {
+  // Installs what is locked and nothing newer, and fails where package.json asks for something else.
+  run('npm', ['ci', '--no-audit', '--no-fund']);
 }
 
 const addons = fs.readdirSync(root).filter((name) => name.endsWith('.node'));

@@ -22,6 +22,7 @@ const steps = [
   ['fmt', 'cargo', 'fmt', '--check'],
   ['clippy', 'cargo', 'clippy', '--quiet', '--all-targets', '--', '-D', 'warnings'],
   ['lint', 'npx', '--no-install', 'eslint', '.'],
+  ['lint:workflows', 'npm', 'run', '--silent', 'lint:workflows'],
   // By its path: typescript-5, which the type tests use besides, has a command of the same name.
   ['types', process.execPath, path.join('node_modules', 'typescript', 'bin', 'tsc'), '--noEmit'],
   ['rust', 'cargo', 'test', '--quiet'],
