@@ -8,6 +8,7 @@
  *   npm run bench -- calls cold
  *   npm run bench -- batch --rounds 5
  *   npm run bench -- --quick
+ *   npm run bench -- headline --publish
  */
 
 const { spawnSync } = require('node:child_process');
@@ -17,7 +18,12 @@ const { parseArgs } = require('node:util');
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string' }, quick: { type: 'boolean', default: false } },
+  options: {
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    // The picture of the README, which `headline` makes.
+    publish: { type: 'boolean', default: false },
+  },
 });
 
 const known = readdirSync(__dirname)
@@ -34,6 +40,7 @@ if (unknown.length > 0) {
 const options = [
   ...(values.rounds === undefined ? [] : ['--rounds', values.rounds]),
   ...(values.quick ? ['--quick'] : []),
+  ...(values.publish ? ['--publish'] : []),
 ];
 for (const name of positionals.length > 0 ? positionals : known) {
   const script = path.join(__dirname, `${name}.js`);

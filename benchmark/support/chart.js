@@ -159,4 +159,77 @@ function lineChart({ title, unit, x, lines }) {
   return render(option, 460);
 }
 
-module.exports = { barChart, lineChart };
+/** Heights of a panel's parts, in pixels. */
+const PANEL = { head: 48, bar: 25, foot: 30 };
+
+/**
+ * Several bar charts one below the other, each with an axis of its own that begins at 0.
+ *
+ * @param {object} chart
+ * @param {string} chart.title
+ * @param {{ title: string, unit: string, bars: ({ label: string, kind: Kind } & Summary)[] }[]} chart.panels
+ * @param {string[]} chart.footer lines: where, when and how it was measured
+ */
+function panelChart({ title, panels, footer }) {
+  const used = KINDS.filter(([kind]) => panels.some(({ bars }) => bars.some((bar) => bar.kind === kind)));
+  const tops = [62];
+  for (const { bars } of panels) tops.push(/** @type {number} */ (tops.at(-1)) + PANEL.head + PANEL.bar * bars.length + PANEL.foot);
+  const bottom = /** @type {number} */ (tops.at(-1));
+  const option = {
+    title: [
+      { text: title, left: 12, top: 8, textStyle: { fontSize: 16 } },
+      ...panels.map((panel, index) => ({
+        text: panel.title,
+        subtext: panel.unit,
+        left: 12,
+        top: tops[index],
+        itemGap: 3,
+        textStyle: { fontSize: 13 },
+        subtextStyle: { fontSize: 12, color: '#57606a' },
+      })),
+      { text: '', subtext: footer.join('\n'), left: 12, top: bottom, itemGap: 0, subtextStyle: { fontSize: 11, color: '#57606a', lineHeight: 16 } },
+    ],
+    legend: { left: 12, top: 36, itemGap: 24, data: used.map(([, label]) => label) },
+    grid: panels.map(({ bars }, index) => ({ left: 270, right: 70, top: tops[index] + PANEL.head, height: PANEL.bar * bars.length })),
+    xAxis: panels.map((_, gridIndex) => ({
+      type: 'value',
+      min: 0,
+      gridIndex,
+      axisLabel: { formatter: (/** @type {number} */ value) => value.toLocaleString('en') },
+    })),
+    yAxis: panels.map(({ bars }, gridIndex) => ({
+      type: 'category',
+      gridIndex,
+      inverse: true,
+      axisTick: { show: false },
+      data: bars.map(({ label }) => label),
+    })),
+    series: panels.flatMap(({ bars }, index) => {
+      const axes = { xAxisIndex: index, yAxisIndex: index };
+      return [
+        ...used.map(([kind, name]) => ({
+          type: 'bar',
+          name,
+          ...axes,
+          barGap: '-100%',
+          barWidth: 14,
+          itemStyle: { color: COLORS[kind] },
+          data: bars.map((bar) => (bar.kind === kind ? bar.median : null)),
+        })),
+        {
+          type: 'custom',
+          name: 'quartiles',
+          ...axes,
+          silent: true,
+          z: 10,
+          encode: { x: [1, 2], y: 0 },
+          data: bars.map((bar, at) => [at, ...whisker(bar), bar.median]),
+          renderItem: drawWhisker,
+        },
+      ];
+    }),
+  };
+  return render(option, bottom + 16 * footer.length + 12);
+}
+
+module.exports = { barChart, lineChart, panelChart };

@@ -14,7 +14,8 @@ function machine() {
   const cpus = os.cpus();
   return {
     node: process.version,
-    platform: `${os.platform()} ${os.release()} ${os.arch()}`,
+    // What follows the version of the kernel is a distributor's own.
+    platform: `${os.platform()} ${/^\d+\.\d+/.exec(os.release())?.[0] ?? os.release()} ${os.arch()}`,
     cpus: cpus.length,
     availableParallelism: os.availableParallelism(),
     model: cpus[0]?.model.trim() ?? 'unknown',
@@ -45,4 +46,7 @@ function describeMachine({ node, platform, cpus, availableParallelism, model, me
 /** @param {ReturnType<typeof machine>} found */
 const describeVersions = (found) => Object.entries(found.versions).map(([name, version]) => `${name} ${version}`).join(', ');
 
-module.exports = { machine, describeMachine, describeVersions };
+/** @param {ReturnType<typeof machine>} found @param {string[]} names of peers */
+const versionsOf = ({ versions: all }, names) => ['@parallelizer/node', ...names].map((name) => `${name} ${all[name]}`).join(', ');
+
+module.exports = { machine, describeMachine, describeVersions, versionsOf };

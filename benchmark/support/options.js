@@ -13,18 +13,24 @@ const QUICK_ROUNDS = 3;
 /**
  * @param {object} fallback
  * @param {number} fallback.rounds without `--rounds` and `--quick`
- * @returns {{ rounds: number, quick: boolean, workers: number, part: string | undefined }} `part`: what a suite asks of itself in a child
+ * @returns {{ rounds: number, quick: boolean, workers: number, part: string | undefined, publish: boolean }}
+ *   `part`: what a suite asks of itself in a child; `publish`: whether the result goes into the documentation
  */
 function optionsFromArgv(fallback) {
   const { values } = parseArgs({
-    options: { rounds: { type: 'string' }, quick: { type: 'boolean', default: false }, part: { type: 'string' } },
+    options: {
+      rounds: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      part: { type: 'string' },
+      publish: { type: 'boolean', default: false },
+    },
   });
   const quick = values.quick === true;
   const rounds = Number(values.rounds ?? (quick ? Math.min(QUICK_ROUNDS, fallback.rounds) : fallback.rounds));
   if (!Number.isInteger(rounds) || rounds < 1) {
     throw new RangeError(`--rounds must be a whole number of at least 1, not ${values.rounds}`);
   }
-  return { rounds, quick, workers: WORKERS, part: values.part };
+  return { rounds, quick, workers: WORKERS, part: values.part, publish: values.publish === true };
 }
 
 module.exports = { optionsFromArgv };

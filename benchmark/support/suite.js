@@ -63,6 +63,7 @@ class Suite {
     this.name = name;
     this.setting = setting;
     this.machine = machine();
+    this.date = new Date().toISOString();
     /** @type {object[]} */
     this.sections = [];
     console.log(`\n== ${name}: ${Object.entries(setting).map(([key, value]) => `${key} ${value}`).join(', ')}`);
@@ -145,10 +146,14 @@ class Suite {
     writeResult(`${this.name}-${id}.svg`, lineChart({ title, unit, x, lines: [...lines.values()] }));
   }
 
+  /** Everything that was measured, and where and when. */
+  record() {
+    const { name, date, setting, sections } = this;
+    return { name, date, machine: this.machine, setting, sections };
+  }
+
   save() {
-    const { name, setting, sections } = this;
-    const record = { name, date: new Date().toISOString(), machine: this.machine, setting, sections };
-    writeResult(`${name}.json`, `${JSON.stringify(record, null, 2)}\n`);
+    writeResult(`${this.name}.json`, `${JSON.stringify(this.record(), null, 2)}\n`);
   }
 }
 
