@@ -50,7 +50,7 @@ async function main() {
     footer: [
       `${describeMachine(suite.machine)}; ${workers} workers`,
       versionsOf(suite.machine, named(panels)),
-      `${suite.date.slice(0, 10)}; medians of ${rounds} alternating rounds, whiskers: the quartiles`,
+      `${suite.date.slice(0, 10)}, load ${suite.machine.load[0].toFixed(1)} at the start; medians of ${rounds} alternating rounds, whiskers: the quartiles`,
     ],
   });
   suite.save();
