@@ -24,6 +24,7 @@ const COMMANDS = new Map([
   ['npm run test:', 'tests of their own'],
   ['npm run build', 'is what the tests begin with'],
   ['npm run bench', 'takes minutes, and its result is for people'],
+  ['npm run lint:workflows', 'a step of npm test'],
   ['npm run chaos', 'takes minutes; chaos.test.js runs the same for a shorter time'],
   ['npx esbuild', 'bundles.test.js bundles so, and more'],
   ['npx eslint', 'a step of npm test'],
@@ -33,10 +34,14 @@ const COMMANDS = new Map([
 
 const HOW = 'Say how it is checked by a comment before it: see __test__/support/documentation.js';
 
-const documents = [
-  ...fs.readdirSync(root).filter((name) => name.endsWith('.md')),
-  ...fs.readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => path.join('docs', name)),
-];
+/** @param {string} folder @returns {string[]} */
+const documentsIn = (folder) => fs.readdirSync(path.join(root, folder)).filter((name) => name.endsWith('.md')).map((name) => path.join(folder, name));
+
+const documents = ['.', 'docs', 'benchmark'].flatMap(documentsIn);
+
+/** Where a line of text ends at the latest; rows of tables, blocks of code and single long words cannot be broken. */
+const COLUMNS = 120;
+const MAX_README_WORDS = 1800;
 
 for (const document of documents) {
   describe(document, () => {
@@ -54,6 +59,19 @@ for (const document of documents) {
     }
   });
 }
+
+for (const document of documents) {
+  test(`${document}: lines end at ${COLUMNS} columns`, () => {
+    const text = fs.readFileSync(path.join(root, document), 'utf8').replace(/^ *(```+).*?^ *\1$|^<!--.*?-->$/gms, (block) => block.replace(/.+/g, ''));
+    const long = text.split('\n').flatMap((line, i) => (line.length > COLUMNS && !line.startsWith('|') && / /.test(line.trim().slice(2)) ? [i + 1] : []));
+    assert.deepEqual(long, [], 'these lines');
+  });
+}
+
+test('the README is short enough to be read', () => {
+  const words = fs.readFileSync(path.join(root, 'README.md'), 'utf8').split(/\s+/).length;
+  assert.ok(words <= MAX_README_WORDS, `it has ${words} words: what not everybody needs goes to docs/`);
+});
 
 test('a document that says too little or too much is refused', () => {
   assert.throws(() => sectionsOf('```js\n1;\n'), /line 1: the block is not closed/);
