@@ -12,4 +12,4 @@ mod platform;
 #[path = "../../src/wire/mod.rs"]
 mod wire;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| channel::trial::converse(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| channel::fuzz_harness::converse(data));

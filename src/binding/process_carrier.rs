@@ -20,8 +20,8 @@ use super::idle_process::{IdleProcess, Parts};
 use super::javascript::{Value, discard, part_list, part_value, write_parts};
 use super::pool::PoolState;
 use super::registers::Passed;
-use crate::channel::slot::PAGE_WORDS;
-use crate::channel::{Arrived, Channel, End, Filled, Flushed, Slot};
+use crate::channel::page::{CANCEL_COUNT, LAST_BEGUN, MAY_SPIN, PAGE_LEN, RECALL_FROM, RECALL_UNTIL};
+use crate::channel::{Arrived, Channel, End, FillResult, Filled, Flushed, Slot};
 use crate::engine::{ChunkId, History, Reply, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
@@ -34,18 +34,6 @@ use crate::wire::{
 const FULL_FRAME: usize = 512 * 1024;
 /// Bytes read from one worker before others get their turn.
 const READ_BUDGET: usize = 1 << 18;
-/// The page that is shared with a worker, in bytes, and its words.
-pub(super) const PAGE_LEN: usize = PAGE_WORDS * size_of::<u32>();
-/// Word 0, written by the worker: the number of the call that it began last.
-const BEGUN_WORD: usize = 0;
-/// Word 1, written by the parent: counts the cancellations sent, so that a busy worker looks for them.
-const NOTICE_WORD: usize = 1;
-/// Word 2, written by the parent: whether the worker may stay awake for a moment after its work.
-pub(super) const SPIN_WORD: usize = 2;
-/// Words 3 and 4, written by the parent: calls with `from <= seq < until` are not to be begun; 0 from: none. See
-/// [`crate::engine`].
-const RECALL_UNTIL_WORD: usize = 3;
-const RECALL_FROM_WORD: usize = 4;
 
 pub(super) struct ProcessCarrier {
     pool: Weak<PoolState>,
@@ -68,8 +56,6 @@ struct Link {
     channel: Channel,
     /// What had passed through the channel before it came here.
     past_traffic: (u64, u64),
-    /// Frames of it are being handled, and the decoder is with those who do.
-    is_lent: bool,
     /// `None` once the channel has ended or is not to be believed.
     poll: Option<Poll>,
     page: Option<Arc<SharedPage>>,
@@ -104,7 +90,7 @@ impl Link {
 
     /// Whether something has come through shared memory.
     fn has_come(&self) -> bool {
-        self.is_read() && self.channel.has_come()
+        self.is_read() && self.channel.has_pending()
     }
 
     /// Bytes sent and received here.
@@ -157,7 +143,7 @@ impl ProcessCarrier {
         let (file, page) = shared.map_or((None, None), |(file, page)| (Some(file), Some(page)));
         let mut channel = Channel::new(ours);
         if let Some(page) = &page {
-            channel.share(Slot::new(page.clone(), End::Parent));
+            channel.attach_slot(Slot::new(page.clone(), End::Parent));
         }
         // Without a page its descriptor's number is another's in the child.
         channel.queue(with_seq(self.init.clone(), page.is_some().into()));
@@ -166,7 +152,6 @@ impl ProcessCarrier {
             place: None,
             channel,
             past_traffic: (0, 0),
-            is_lent: false,
             poll: None,
             page,
             wants_writable: false,
@@ -250,7 +235,7 @@ impl ProcessCarrier {
     }
 
     /// Has the channel take in what has come, and handles the frames that are whole by then.
-    fn fill(&self, worker: WorkerId, fill: impl FnOnce(&mut Channel) -> io::Result<Filled>) {
+    fn fill(&self, worker: WorkerId, fill: impl FnOnce(&mut Channel) -> FillResult) {
         let filled = self.with(worker, |link| link.poll.is_some().then(|| fill(&mut link.channel)));
         let Some(Some(filled)) = filled else { return };
         self.handle_frames(worker);
@@ -275,9 +260,7 @@ impl ProcessCarrier {
         // The decoder is lent out: frames borrow from it while JavaScript runs.
         let lent = self.with(worker, |link| {
             // Whoever handles its frames already comes to these as well.
-            let is_free = link.fate.protocol.is_none() && !link.is_lent;
-            link.is_lent |= is_free;
-            is_free.then(|| link.channel.take_decoder())
+            link.fate.protocol.is_none().then(|| link.channel.lend_decoder()).flatten()
         });
         let (Some(Some(mut decoder)), Some(pool)) = (lent, self.pool.upgrade()) else { return };
         let violation = loop {
@@ -291,10 +274,7 @@ impl ProcessCarrier {
                 Err(error) => break Some(error.to_string()),
             }
         };
-        self.with(worker, |link| {
-            link.channel.return_decoder(decoder);
-            link.is_lent = false;
-        });
+        self.with(worker, |link| link.channel.return_decoder(decoder));
         if let Some(violation) = violation {
             pool.event(worker, "protocol", &json!({ "detail": violation }));
             self.give_up(worker, &violation);
@@ -403,7 +383,7 @@ impl Carrier for ProcessCarrier {
 
     fn is_lent(&self, worker: WorkerId) -> bool {
         // What is in its page would be told to nobody.
-        self.with(worker, |link| link.is_lent || link.has_come()).unwrap_or(false)
+        self.with(worker, |link| link.channel.is_lent() || link.has_come()).unwrap_or(false)
     }
 
     fn detach(&self, worker: WorkerId, history: History) -> Option<IdleProcess> {
@@ -431,7 +411,6 @@ impl Carrier for ProcessCarrier {
         let link = Link {
             place: Some(place),
             past_traffic: channel.traffic(),
-            is_lent: false,
             poll: Some(poll),
             wants_writable: false,
             fate: Fate::default(),
@@ -460,7 +439,7 @@ impl Carrier for ProcessCarrier {
         let may_spin = pool.worker_may_spin();
         self.with(worker, |link| {
             if let Some(page) = &link.page {
-                page.store(SPIN_WORD, may_spin.into());
+                page.store(MAY_SPIN, may_spin.into());
             }
         });
         let header = FrameHeader { chunk_id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
@@ -511,7 +490,7 @@ impl Carrier for ProcessCarrier {
         self.with(worker, |link| {
             link.notices = link.notices.wrapping_add(1);
             if let Some(page) = &link.page {
-                page.store(NOTICE_WORD, link.notices);
+                page.store(CANCEL_COUNT, link.notices);
             }
         });
     }
@@ -520,12 +499,12 @@ impl Carrier for ProcessCarrier {
         let recall = |link: &mut Link| {
             let page = link.page.as_ref()?;
             // Another range is over: its start must not be seen with this one's end.
-            if page.load(RECALL_FROM_WORD) != from {
-                page.store(RECALL_FROM_WORD, 0);
+            if page.load(RECALL_FROM) != from {
+                page.store(RECALL_FROM, 0);
             }
-            page.store(RECALL_UNTIL_WORD, until);
-            page.store(RECALL_FROM_WORD, from);
-            Some(page.load(BEGUN_WORD))
+            page.store(RECALL_UNTIL, until);
+            page.store(RECALL_FROM, from);
+            Some(page.load(LAST_BEGUN))
         };
         self.with(worker, recall).flatten()
     }
@@ -551,7 +530,7 @@ impl Carrier for ProcessCarrier {
     }
 
     fn mark(&self, worker: WorkerId) -> u32 {
-        let mark = |link: &mut Link| link.page.as_ref().map_or(link.mark, |page| page.load(BEGUN_WORD));
+        let mark = |link: &mut Link| link.page.as_ref().map_or(link.mark, |page| page.load(LAST_BEGUN));
         self.with(worker, mark).unwrap_or(0)
     }
 
@@ -578,7 +557,7 @@ impl Carrier for ProcessCarrier {
     }
 
     fn poll(&self, polls: bool) {
-        self.links.borrow().values().for_each(|link| link.channel.poll(polls && link.is_read()));
+        self.links.borrow().values().for_each(|link| link.channel.set_polling(polls && link.is_read()));
     }
 
     fn has_come(&self) -> bool {
@@ -589,7 +568,7 @@ impl Carrier for ProcessCarrier {
         let come = |(&worker, link): (&WorkerId, &Link)| link.has_come().then_some(worker);
         let workers: Vec<WorkerId> = self.links.borrow().iter().filter_map(come).collect();
         for worker in workers {
-            self.fill(worker, Channel::fill_come);
+            self.fill(worker, Channel::fill_pending);
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use napi::{Result, sys};
 
 use super::javascript::{Value, kept_words};
-use crate::channel::slot::{PAGE_WORDS, PARENT_POLLS, PARENT_STATE, holds_frame};
+use crate::channel::page::{PAGE_WORDS, POLLED, STATE, TO_PARENT, holds_frame};
 
 pub struct ScriptPage {
     env: sys::napi_env,
@@ -32,12 +32,12 @@ impl ScriptPage {
 
     /// Says whether [`ScriptPage::has_come`] is looked at without pause.
     pub fn poll(&self, polls: bool) {
-        self.words()[PARENT_POLLS].store(polls.into(), Ordering::SeqCst);
+        self.words()[TO_PARENT + POLLED].store(polls.into(), Ordering::SeqCst);
     }
 
     /// Whether the thread has put a frame there.
     pub fn has_come(&self) -> bool {
-        holds_frame(self.words()[PARENT_STATE].load(Ordering::SeqCst))
+        holds_frame(self.words()[TO_PARENT + STATE].load(Ordering::SeqCst))
     }
 }
 

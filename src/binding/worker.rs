@@ -25,10 +25,10 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::event_loop::{EventLoop, Poll};
 use super::javascript::{Callback, Context, Value, io_error, write_parts};
-use super::process_carrier::{PAGE_LEN, SPIN_WORD};
 use super::registers::Registers;
 use super::spin::{Spin, Watch};
-use crate::channel::{Arrived, Channel, End, Filled, Flushed, Slot};
+use crate::channel::page::{MAY_SPIN, PAGE_LEN};
+use crate::channel::{Arrived, Channel, ChannelError, End, FillResult, Filled, Flushed, Slot};
 use crate::platform::SharedPage;
 use crate::process::{CHANNEL_FD, PAGE_FD};
 use crate::wire::{Frame, FrameHeader, FrameWriter, Kind};
@@ -180,7 +180,7 @@ impl WorkerState {
         let page = Arc::new(page);
         // JavaScript has it too: it is never unmapped.
         let _ = Arc::into_raw(page.clone());
-        self.channel.borrow_mut().share(Slot::new(page.clone(), End::Worker));
+        self.channel.borrow_mut().attach_slot(Slot::new(page.clone(), End::Worker));
         if let Ok(spin) = Spin::new(&self.event_loop, Waiting { state: Rc::downgrade(self), page }) {
             spin.start();
             *self.spin.borrow_mut() = Some(spin);
@@ -205,7 +205,7 @@ impl WorkerState {
     }
 
     /// Has the channel take in what has come, and handles the frames that are whole by then.
-    fn fill(&self, fill: impl FnOnce(&mut Channel) -> io::Result<Filled>) {
+    fn fill(&self, fill: impl FnOnce(&mut Channel) -> FillResult) {
         if let Some(spin) = &*self.spin.borrow() {
             spin.woken();
         }
@@ -215,7 +215,8 @@ impl WorkerState {
         };
         // Frame by frame: a handler may read on by itself, and must find what comes next.
         let trouble = loop {
-            let mut decoder = self.channel.borrow_mut().take_decoder();
+            let lent = self.channel.borrow_mut().lend_decoder();
+            let Some(mut decoder) = lent else { return };
             let next = decoder.next_frame().map(|frame| frame.map(|frame| self.pass(&frame)));
             self.channel.borrow_mut().return_decoder(decoder);
             match next {
@@ -228,7 +229,7 @@ impl WorkerState {
                 Err(error) => break Some(error.to_string()),
             }
         };
-        let trouble = trouble.or_else(|| filled.as_ref().err().map(io::Error::to_string));
+        let trouble = trouble.or_else(|| filled.as_ref().err().map(ChannelError::to_string));
         if let Some(trouble) = &trouble {
             // For the end of stderr that the parent tells with this worker's death.
             let _ =
@@ -273,22 +274,22 @@ impl Watch for Waiting {
     fn is_wanted(&self) -> bool {
         // Once per burst: what is idle sleeps.
         let had_calls = self.state.upgrade().is_some_and(|state| state.had_calls.take());
-        had_calls && self.page.load(SPIN_WORD) != 0
+        had_calls && self.page.load(MAY_SPIN) != 0
     }
 
     fn poll(&self, polls: bool) {
         if let Some(state) = self.state.upgrade() {
-            state.channel.borrow().poll(polls);
+            state.channel.borrow().set_polling(polls);
         }
     }
 
     fn has_come(&self) -> bool {
-        self.state.upgrade().is_some_and(|state| state.channel.borrow().has_come())
+        self.state.upgrade().is_some_and(|state| state.channel.borrow().has_pending())
     }
 
     fn take(&self) {
         if let Some(state) = self.state.upgrade() {
-            state.context.enter(|| state.fill(Channel::fill_come));
+            state.context.enter(|| state.fill(Channel::fill_pending));
         }
     }
 }

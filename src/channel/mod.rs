@@ -1,74 +1,70 @@
 //! A non-blocking, full-duplex channel of frames over one Unix stream socket.
 //!
-//! Knows a descriptor and the frame codec: not who polls it, nor what frames mean. It never blocks and
-//! never waits; its owner calls [`Channel::fill`] and [`Channel::flush`] when the descriptor is ready. A channel may
-//! move to another thread, with all that it holds.
+//! It never blocks and never waits: its owner calls [`Channel::fill`] and [`Channel::flush`] when the descriptor is ready.
+//! A channel may move to another thread, with all that it holds.
 //!
-//! # Descriptors
+//! | file | holds |
+//! |---|---|
+//! | `page` | the layout of the page that both ends share |
+//! | `slot` | a frame's way through that page |
+//! | `descriptors` | the system calls, and the descriptors that travel with frames |
+//! | `fuzz_harness` | what must hold whatever a peer sends |
 //!
-//! 1. A frame may bring descriptors along. They are sent with its first byte, and closed here as soon as that
-//!    is written.
-//! 2. Every read is a `recvmsg` that marks received descriptors close-on-exec: a plain `read` would drop them
-//!    silently, and a leaked one would be inherited by every process started later.
-//! 3. They arrive before the frame is whole, and in order: whoever handles a frame takes as many as it needs.
-//! 4. One that nobody takes is closed with the channel; beyond a number, at once. When one is lost, the channel is of
-//!    no more use.
+//! Called by both ends in `src/binding`. Must not depend on who polls the descriptor, nor on what frames mean.
 
-pub mod slot;
+mod descriptors;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz_harness;
+pub mod page;
+mod slot;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, fuzzing))]
-pub mod trial;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 
 use crate::wire::Decoder;
-use slot::SLOT_LEN;
+pub use descriptors::{Arrived, MAX_DESCRIPTORS};
+use descriptors::{ReceiveError, receive, send};
+use page::SLOT_LEN;
 pub use slot::{End, Slot};
 
 /// Frames gathered into one system call at most.
 const GATHER: usize = 16;
-/// Descriptors that may be on their way to the other end, and in one frame.
-pub const MAX_DESCRIPTORS: usize = 16;
-/// Room for the control message with that many, and its header.
-const CONTROL_WORDS: usize = 4 + MAX_DESCRIPTORS / 2;
-/// Received descriptors that wait to be taken; two frames' worth for each chunk that may be under way.
-const MAX_WAITING: usize = 64;
+/// How often a slot frame may be seen ahead of its predecessors before the peer counts as broken. A large predecessor
+/// takes many reads.
+const MAX_EARLY: u32 = 100_000;
 
-/// Looks at a frame that has come before what it comes after; more, and it never was. Large frames take many reads.
-const MOST_EARLY: u32 = 100_000;
+/// Why a channel cannot be read any more.
+#[derive(Debug)]
+pub enum ChannelError {
+    System(io::Error),
+    /// The shared page holds what no honest peer puts there.
+    CorruptSlot,
+    /// Descriptors were lost, and nobody can tell which frames they belonged to.
+    DescriptorsLost,
+}
 
-/// What an error says where shared memory holds what cannot have been sent.
-const NO_FRAME: &str = "what it has put into shared memory is no frame";
-
-/// What an error says where descriptors were lost.
-const LOST: &str = "memory that came with it cannot be taken over: no file descriptor is left (ulimit -n), \
-                    or too many came at once";
-
-/// Descriptors that have come and belong to frames that are not handled yet.
-#[derive(Clone, Debug, Default)]
-pub struct Arrived(Arc<Mutex<VecDeque<OwnedFd>>>);
-
-impl Arrived {
-    /// The next one.
-    pub fn take(&self) -> Option<OwnedFd> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    /// Keeps one, as long as there are not too many.
-    fn keep(&self, descriptor: OwnedFd) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < MAX_WAITING {
-            waiting.push_back(descriptor);
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChannelError::System(error) => error.fmt(f),
+            ChannelError::CorruptSlot => f.write_str("what it has put into shared memory is no frame"),
+            ChannelError::DescriptorsLost => f.write_str(
+                "memory that came with it cannot be taken over: no file descriptor is left (ulimit -n), \
+                 or too many came at once",
+            ),
         }
     }
 }
+
+impl std::error::Error for ChannelError {}
 
 /// What is to be written.
 struct Outgoing {
@@ -78,9 +74,13 @@ struct Outgoing {
 }
 
 /// One end of a channel to another process.
+///
+/// Invariant: `written` is less than the length of the first outgoing frame, and 0 where there is none; a frame of which
+/// something is written has no descriptors any more. Nothing is read while the decoder is lent.
 pub struct Channel {
     fd: Arc<OwnedFd>,
     decoder: Decoder,
+    is_lent: bool,
     arrived: Arrived,
     /// Encoded frames that are not wholly written.
     outgoing: VecDeque<Outgoing>,
@@ -89,11 +89,11 @@ pub struct Channel {
     /// Through the socket.
     sent_bytes: u64,
     received_bytes: u64,
-    /// For single frames to who polls.
+    /// For single frames to a peer that polls.
     slot: Option<Slot>,
     /// Bytes that went through it, sent and received.
     slot_bytes: (u64, u64),
-    /// Looks in a row at a frame there that comes after what has not been received.
+    /// How often in a row a frame was seen there whose predecessors have not been received.
     early: u32,
 }
 
@@ -107,6 +107,9 @@ pub enum Filled {
     /// The other end is closed, and all that it had written has been read.
     Ended,
 }
+
+/// What reading gives.
+pub type FillResult = Result<Filled, ChannelError>;
 
 /// How a [`Channel::flush`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +126,7 @@ impl Channel {
         Channel {
             fd: Arc::new(fd),
             decoder: Decoder::default(),
+            is_lent: false,
             arrived: Arrived::default(),
             outgoing: VecDeque::new(),
             written: 0,
@@ -135,19 +139,19 @@ impl Channel {
     }
 
     /// From now on single small frames may go through shared memory. Nothing may be on its way through that yet.
-    pub fn share(&mut self, slot: Slot) {
+    pub fn attach_slot(&mut self, slot: Slot) {
         self.slot = Some(slot);
     }
 
-    /// Says whether [`Channel::has_come`] is looked at without pause.
-    pub fn poll(&self, polls: bool) {
+    /// Tells the other end whether [`Channel::has_pending`] is looked at without pause.
+    pub fn set_polling(&self, polling: bool) {
         if let Some(slot) = &self.slot {
-            slot.poll(polls);
+            slot.set_polling(polling);
         }
     }
 
-    /// Whether a frame has come through shared memory, which no descriptor tells. [`Channel::fill_come`] takes it.
-    pub fn has_come(&self) -> bool {
+    /// Whether a frame waits in shared memory, which no descriptor tells. [`Channel::fill_pending`] takes it.
+    pub fn has_pending(&self) -> bool {
         self.slot.as_ref().is_some_and(Slot::is_full)
     }
 
@@ -179,9 +183,8 @@ impl Channel {
 
     /// Whether the other end is closed and there is nothing left to read.
     pub fn is_ended(&self) -> bool {
-        let mut byte = [0];
-        let peeked = recv(self.fd.as_raw_fd(), &mut byte, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT);
-        !matches!(peeked, Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
+        let peeked = recv(&self.fd, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT).map(|(_, count)| count);
+        !matches!(peeked, Ok(1..) | Err(Errno::AGAIN | Errno::INTR))
     }
 
     /// Bytes written and bytes read so far.
@@ -190,7 +193,7 @@ impl Channel {
         (self.sent_bytes + sent, self.received_bytes + received)
     }
 
-    /// Puts the only frame that waits into shared memory, if the other end polls that.
+    /// Puts the only frame that waits into the slot, if the other end polls that.
     fn flush_to_slot(&mut self) {
         let (Some(slot), 1, 0) = (&mut self.slot, self.outgoing.len(), self.written) else { return };
         let frame = self.outgoing.front().filter(|frame| frame.descriptors.is_empty());
@@ -202,27 +205,28 @@ impl Channel {
         }
     }
 
-    /// Takes a frame that has come through shared memory, without a look at the socket unless that has what comes before.
-    pub fn fill_come(&mut self) -> io::Result<Filled> {
+    /// Takes the frame that waits in shared memory. Looks at the socket only if that holds what comes before.
+    pub fn fill_pending(&mut self) -> FillResult {
         if self.fill_from_slot()? { Ok(Filled::Drained) } else { self.fill(SLOT_LEN) }
     }
 
-    /// Takes the frame that has come through shared memory to its place in the stream, if all before it is there.
-    fn fill_from_slot(&mut self) -> io::Result<bool> {
-        let no_frame = || io::Error::other(NO_FRAME);
+    /// Takes the frame that waits in shared memory to its place in the stream, if all before it is there.
+    fn fill_from_slot(&mut self) -> Result<bool, ChannelError> {
+        debug_assert!(!self.is_lent, "read while its decoder was lent");
         let Some(slot) = &self.slot else { return Ok(false) };
-        let Some((placed, taking)) = slot.peek().map_err(|_| no_frame())? else { return Ok(false) };
+        let peeked = slot.peek().map_err(|slot::Corrupt| ChannelError::CorruptSlot)?;
+        let Some((placed, claim)) = peeked else { return Ok(false) };
         let Some(behind) = self.received_bytes.checked_sub(placed.before) else {
-            // What it comes after has been written before: it must be there at the next look.
+            // Its predecessors were written before it: they must be there at the next look.
             self.early += 1;
-            return if self.early > MOST_EARLY { Err(no_frame()) } else { Ok(false) };
+            return if self.early > MAX_EARLY { Err(ChannelError::CorruptSlot) } else { Ok(false) };
         };
         self.early = 0;
-        if !slot.take(taking) {
+        if !slot.take(claim) {
             return Ok(false);
         }
         if !self.decoder.insert(&placed.bytes, behind) {
-            return Err(no_frame());
+            return Err(ChannelError::CorruptSlot);
         }
         self.slot_bytes.1 += placed.bytes.len() as u64;
         Ok(true)
@@ -234,7 +238,7 @@ impl Channel {
         while !self.outgoing.is_empty() {
             let mut slices = [IoSlice::new(&[]); GATHER];
             let mut used = 0;
-            let mut numbers: Vec<RawFd> = Vec::new();
+            let mut descriptors: Vec<BorrowedFd<'_>> = Vec::new();
             for (slice, frame) in slices.iter_mut().zip(&self.outgoing) {
                 // Descriptors go with the first byte that is sent: only the first frame can have any.
                 if used > 0 && !frame.descriptors.is_empty() {
@@ -242,20 +246,18 @@ impl Channel {
                 }
                 let from = if used == 0 { self.written } else { 0 };
                 *slice = IoSlice::new(&frame.bytes[from..]);
-                numbers.extend(frame.descriptors.iter().map(AsRawFd::as_raw_fd));
+                descriptors.extend(frame.descriptors.iter().map(AsFd::as_fd));
                 used += 1;
             }
-            let rights = [ControlMessage::ScmRights(&numbers)];
-            let control = if numbers.is_empty() { &[][..] } else { &rights[..] };
-            match sendmsg::<()>(self.fd.as_raw_fd(), &slices[..used], control, MsgFlags::MSG_NOSIGNAL, None) {
+            match send(&self.fd, &slices[..used], &descriptors) {
                 Ok(count) => {
                     if let Some(first) = self.outgoing.front_mut() {
                         first.descriptors.clear();
                     }
                     self.wrote(count);
                 }
-                Err(Errno::EAGAIN) => return Ok(Flushed::Blocked),
-                Err(Errno::EINTR) => {}
+                Err(Errno::AGAIN) => return Ok(Flushed::Blocked),
+                Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -267,28 +269,31 @@ impl Channel {
         self.written += count;
         while let Some(first) = self.outgoing.front() {
             if self.written < first.bytes.len() {
+                debug_assert!(self.written == 0 || first.descriptors.is_empty());
                 return;
             }
             self.written -= first.bytes.len();
             self.outgoing.pop_front();
         }
+        debug_assert_eq!(self.written, 0, "more was written than there was");
     }
 
     /// Reads what has come, about `budget` bytes at most. A reset counts as an end.
-    pub fn fill(&mut self, budget: usize) -> io::Result<Filled> {
+    pub fn fill(&mut self, budget: usize) -> FillResult {
         let filled = self.fill_from_socket(budget)?;
-        // A frame may have been put there before what has just been read.
+        // A frame may have been put into the slot before what has just been read was written.
         self.fill_from_slot()?;
         Ok(filled)
     }
 
-    fn fill_from_socket(&mut self, budget: usize) -> io::Result<Filled> {
+    fn fill_from_socket(&mut self, budget: usize) -> FillResult {
+        debug_assert!(!self.is_lent, "read while its decoder was lent");
         let mut read = 0;
         while read < budget {
             let room = self.decoder.room();
             let offered = room.len();
-            match receive(self.fd.as_raw_fd(), room, &self.arrived) {
-                Ok(0) | Err(Errno::ECONNRESET) => return Ok(Filled::Ended),
+            match receive(&self.fd, room, &self.arrived) {
+                Ok(0) | Err(ReceiveError::System(Errno::CONNRESET)) => return Ok(Filled::Ended),
                 Ok(count) => {
                     self.decoder.received(count);
                     self.received_bytes += count as u64;
@@ -298,17 +303,17 @@ impl Channel {
                         return Ok(Filled::Drained);
                     }
                 }
-                Err(Errno::EAGAIN) => return Ok(Filled::Drained),
-                Err(Errno::EINTR) => {}
-                Err(Errno::ENOBUFS) => return Err(io::Error::other(LOST)),
-                Err(error) => return Err(error.into()),
+                Err(ReceiveError::System(Errno::AGAIN)) => return Ok(Filled::Drained),
+                Err(ReceiveError::System(Errno::INTR)) => {}
+                Err(ReceiveError::System(error)) => return Err(ChannelError::System(error.into())),
+                Err(ReceiveError::DescriptorsLost) => return Err(ChannelError::DescriptorsLost),
             }
         }
         Ok(Filled::More)
     }
 
     /// Reads all that there is, to the end of the stream where it has ended.
-    pub fn fill_all(&mut self) -> io::Result<Filled> {
+    pub fn fill_all(&mut self) -> FillResult {
         loop {
             let before = self.traffic().1;
             match self.fill(usize::MAX)? {
@@ -318,15 +323,22 @@ impl Channel {
         }
     }
 
-    /// Lends the decoder out, so that frames can be handled while the channel is used again. Nothing may
-    /// be read until it is back.
-    pub fn take_decoder(&mut self) -> Decoder {
-        std::mem::take(&mut self.decoder)
+    /// Lends the decoder out, so that frames can be handled while the channel is used again; `None` while it is lent
+    /// already. Nothing may be read until it is back.
+    pub fn lend_decoder(&mut self) -> Option<Decoder> {
+        (!std::mem::replace(&mut self.is_lent, true)).then(|| std::mem::take(&mut self.decoder))
     }
 
-    /// Takes a lent decoder back.
+    /// Takes the lent decoder back.
     pub fn return_decoder(&mut self, decoder: Decoder) {
+        debug_assert!(self.is_lent);
+        self.is_lent = false;
         self.decoder = decoder;
+    }
+
+    /// Whether the decoder is lent out: somebody is handling frames.
+    pub fn is_lent(&self) -> bool {
+        self.is_lent
     }
 }
 
@@ -334,44 +346,4 @@ impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// One `recvmsg`. Descriptors that come with it are kept, as long as there are not too many.
-///
-/// Fails with ENOBUFS when some of them are lost: more than an honest peer sends, or no number left for them in this
-/// process. Nobody could tell which frames they belonged to.
-fn receive(fd: RawFd, room: &mut [u8], arrived: &Arrived) -> Result<usize, Errno> {
-    // Words, for the alignment that the headers in it need.
-    let mut control = [0u64; CONTROL_WORDS];
-    let mut slice = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
-    // SAFETY: all zeroes are a valid `msghdr`: no address, no buffers.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut slice;
-    message.msg_iovlen = 1;
-    message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control) as _;
-    // SAFETY: both buffers are live, and as long as the message says.
-    let count = Errno::result(unsafe { libc::recvmsg(fd, &mut message, libc::MSG_CMSG_CLOEXEC) })?;
-    // nix gives no control message where one was cut, and the descriptors before the cut would stay open for ever.
-    // SAFETY: the kernel has filled the control buffer, and says in the message how far.
-    let mut header = unsafe { libc::CMSG_FIRSTHDR(&message) };
-    // SAFETY: `CMSG_FIRSTHDR` and `CMSG_NXTHDR` give null or a header within the buffer.
-    while let Some(part) = unsafe { header.as_ref() } {
-        if part.cmsg_level == libc::SOL_SOCKET && part.cmsg_type == libc::SCM_RIGHTS {
-            // SAFETY: the data follow the header, and end where it says.
-            let (data, start) = unsafe { (libc::CMSG_DATA(header), libc::CMSG_LEN(0) as usize) };
-            // Not of the same type everywhere.
-            let length: usize = part.cmsg_len as _;
-            let count = length.saturating_sub(start) / size_of::<RawFd>();
-            for index in 0..count {
-                // SAFETY: within the data; the kernel has just made this descriptor for us, and nobody else knows it.
-                let descriptor =
-                    unsafe { OwnedFd::from_raw_fd(data.cast::<RawFd>().add(index).read_unaligned()) };
-                arrived.keep(descriptor);
-            }
-        }
-        // SAFETY: as above.
-        header = unsafe { libc::CMSG_NXTHDR(&message, header) };
-    }
-    if message.msg_flags & libc::MSG_CTRUNC != 0 { Err(Errno::ENOBUFS) } else { Ok(count as usize) }
 }

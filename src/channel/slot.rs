@@ -1,21 +1,27 @@
-//! A place in the shared page for one frame in each direction: for whoever polls it, a frame comes there without a system
-//! call on either side.
+//! A slot in the shared page for one frame in each direction: a frame reaches whoever polls it without a system call on
+//! either side.
 //!
-//! Knows the page, not what a frame is for. Both ends also have the socket, over which everything else goes.
+//! Called by the channel beside it. Must not depend on what a frame is for. Both ends also have the socket, over which
+//! everything else goes.
 //!
-//! 1. A receiver says that it polls ([`Slot::poll`]), watches the state word, and takes what is there. Before it goes to
-//!    sleep it says that it no longer polls, and looks once more.
-//! 2. A sender puts a frame there if the receiver polls, the slot is empty, and nothing of its own waits for the socket. With
-//!    it goes how many bytes it had written to the socket: the frame's place in the stream.
-//! 3. Then it looks whether the receiver still polls. If not, it takes the frame back, and sends it through the socket;
-//!    if it cannot, the receiver has it.
-//! 4. Whether a frame is taken, or taken back, is decided by who first replaces the state that it was put there with; each
+//! 1. A receiver says that it polls ([`Slot::set_polling`]), watches the state word, and takes what is there. Before it
+//!    goes to sleep it says that it no longer polls, and looks once more.
+//! 2. A sender puts a frame there if the receiver polls, the slot is empty, and nothing of its own waits for the socket.
+//!    With it goes how many bytes it had written to the socket: the frame's place in the stream.
+//! 3. Then it looks whether the receiver still polls. If not, it takes the frame back and sends it through the socket;
+//!    if it cannot take it back, the receiver has it.
+//! 4. Whether a frame is taken or taken back is decided by who first replaces the state that it was put there with; each
 //!    state has a number of its own, so that none is mistaken for a later one.
 //!
-//! What the other end writes is not believed: a length is checked, and bytes are copied before they are read.
+//! Nothing that the other end writes is trusted: lengths are checked, and bytes are copied before they are read.
+//! [`page`](super::page) has the words.
 
 use std::sync::Arc;
 
+use super::page::{
+    BYTES, LENGTH_BITS, LENGTH_MASK, PLACE, POLLED, SLOT_LEN, STATE, TO_PARENT, TO_WORKER, emptied,
+    holds_frame,
+};
 use crate::platform::SharedPage;
 
 /// Which end of the channel this is.
@@ -25,36 +31,13 @@ pub enum End {
     Worker,
 }
 
-/// Words of one direction: whether its receiver polls, the state, the place in the stream (two words), and the bytes.
-const POLLS: usize = 0;
-const STATE: usize = 1;
-const PLACE: usize = 2;
-const BYTES: usize = 4;
-/// Where the directions begin, in words. What is before is not ours.
-const TO_WORKER: usize = 64;
-const TO_PARENT: usize = 544;
-/// What a parent says and looks at, for those who have JavaScript put frames there (`lib/slot.js`).
-pub const PARENT_POLLS: usize = TO_PARENT + POLLS;
-pub const PARENT_STATE: usize = TO_PARENT + STATE;
-/// Words of the page.
-pub const PAGE_WORDS: usize = 1024;
-/// The longest frame, in bytes.
-pub const SLOT_LEN: usize = (TO_PARENT - TO_WORKER - BYTES) * size_of::<u32>();
-
-const _: () = assert!(TO_PARENT + BYTES + SLOT_LEN / size_of::<u32>() <= PAGE_WORDS);
-
-/// Bits of the state that are the length, 0 where the slot is empty; those above it are a count.
-const LENGTH_BITS: u32 = 12;
-const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
-
-const _: () = assert!(SLOT_LEN < LENGTH_MASK as usize);
-
 /// One end of both directions.
 #[derive(Debug)]
 pub struct Slot {
     page: Arc<SharedPage>,
     outgoing: usize,
     incoming: usize,
+    /// Frames put there so far; wraps.
     count: u32,
 }
 
@@ -67,10 +50,14 @@ pub struct Placed {
 
 /// The other end has written what no honest one does.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Mad;
+pub struct Corrupt;
+
+/// The state that a frame was seen in, to claim it by.
+#[derive(Debug)]
+pub struct Claim(u32);
 
 impl Slot {
-    /// The page has [`PAGE_WORDS`] words.
+    /// The page has [`PAGE_WORDS`](super::page::PAGE_WORDS) words.
     pub fn new(page: Arc<SharedPage>, end: End) -> Slot {
         let (outgoing, incoming) = match end {
             End::Parent => (TO_WORKER, TO_PARENT),
@@ -80,8 +67,8 @@ impl Slot {
     }
 
     /// Says whether this end watches its slot.
-    pub fn poll(&self, polls: bool) {
-        self.page.store(self.incoming + POLLS, polls.into());
+    pub fn set_polling(&self, polling: bool) {
+        self.page.store(self.incoming + POLLED, polling.into());
     }
 
     /// Whether a frame is there.
@@ -89,12 +76,12 @@ impl Slot {
         holds_frame(self.page.load(self.incoming + STATE))
     }
 
-    /// Puts a frame there that comes after so many bytes of the stream, if the other end polls. Whether it has gone.
+    /// Puts a frame there that comes after so many bytes of the stream, if the other end polls. Returns whether it went.
     pub fn send(&mut self, frame: &[u8], before: u64) -> bool {
         let (page, at) = (&*self.page, self.outgoing);
         if frame.is_empty()
             || frame.len() > SLOT_LEN
-            || page.load(at + POLLS) == 0
+            || page.load(at + POLLED) == 0
             || holds_frame(page.load(at + STATE))
         {
             return false;
@@ -109,12 +96,12 @@ impl Slot {
         self.count = self.count.wrapping_add(1);
         let state = self.count << LENGTH_BITS | frame.len() as u32;
         page.store(at + STATE, state);
-        // Who has stopped polling may have looked for the last time before it was there.
-        page.load(at + POLLS) != 0 || !page.replace(at + STATE, state, emptied(state))
+        // A receiver that has stopped polling may have looked for the last time before the frame was there.
+        page.load(at + POLLED) != 0 || !page.replace(at + STATE, state, emptied(state))
     }
 
-    /// The frame that is there, if there is one; it stays.
-    pub fn peek(&self) -> Result<Option<(Placed, Taking)>, Mad> {
+    /// The frame that is there, if there is one; it stays until it is claimed.
+    pub fn peek(&self) -> Result<Option<(Placed, Claim)>, Corrupt> {
         let (page, at) = (&*self.page, self.incoming);
         let state = page.load(at + STATE);
         let length = (state & LENGTH_MASK) as usize;
@@ -122,33 +109,20 @@ impl Slot {
             return Ok(None);
         }
         if length > SLOT_LEN {
-            return Err(Mad);
+            return Err(Corrupt);
         }
         let before = u64::from(page.load_relaxed(at + PLACE))
             | u64::from(page.load_relaxed(at + PLACE + 1)) << u32::BITS;
         let words = at + BYTES..at + BYTES + length.div_ceil(size_of::<u32>());
         let mut bytes: Vec<u8> = words.flat_map(|word| page.load_relaxed(word).to_ne_bytes()).collect();
         bytes.truncate(length);
-        Ok(Some((Placed { before, bytes }, Taking(state))))
+        Ok(Some((Placed { before, bytes }, Claim(state))))
     }
 
-    /// Takes what was peeked at. Whether it was still there.
-    pub fn take(&self, taking: Taking) -> bool {
-        self.page.replace(self.incoming + STATE, taking.0, emptied(taking.0))
+    /// Takes the frame that was peeked at. Returns whether it was still there.
+    pub fn take(&self, claim: Claim) -> bool {
+        self.page.replace(self.incoming + STATE, claim.0, emptied(claim.0))
     }
-}
-
-/// The state that a frame was seen in.
-#[derive(Debug)]
-pub struct Taking(u32);
-
-/// Whether a frame is there in this state.
-pub fn holds_frame(state: u32) -> bool {
-    state & LENGTH_MASK != 0
-}
-
-fn emptied(state: u32) -> u32 {
-    state & !LENGTH_MASK
 }
 
 #[cfg(test)]
@@ -157,24 +131,25 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::channel::page::PAGE_LEN;
     use crate::platform::shared_page;
 
     fn ends() -> (Slot, Slot) {
-        let page = SharedPage::map(shared_page(PAGE_WORDS * 4).unwrap(), PAGE_WORDS * 4).unwrap();
+        let page = SharedPage::map(shared_page(PAGE_LEN).unwrap(), PAGE_LEN).unwrap();
         let page = Arc::new(page);
         (Slot::new(page.clone(), End::Parent), Slot::new(page, End::Worker))
     }
 
     fn take(slot: &Slot) -> Option<Placed> {
-        let (placed, taking) = slot.peek().unwrap()?;
-        slot.take(taking).then_some(placed)
+        let (placed, claim) = slot.peek().unwrap()?;
+        slot.take(claim).then_some(placed)
     }
 
     #[test]
     fn a_frame_goes_to_who_polls_and_to_nobody_else() {
         let (mut parent, mut worker) = ends();
         assert!(!parent.send(b"one", 7));
-        worker.poll(true);
+        worker.set_polling(true);
         assert!(parent.send(b"one", 1 << 40));
         assert!(worker.is_full() && !parent.is_full());
         assert!(!parent.send(b"two", 7), "there is room for one");
@@ -184,19 +159,19 @@ mod tests {
         assert!(parent.send(&[5; SLOT_LEN], 7));
         assert_eq!(take(&worker).map(|placed| placed.bytes), Some(vec![5; SLOT_LEN]));
         assert!(!parent.send(&[5; SLOT_LEN + 1], 7) && !parent.send(b"", 7));
-        parent.poll(true);
+        parent.set_polling(true);
         assert!(worker.send(b"back", 7) && parent.is_full());
     }
 
     #[test]
     fn what_was_taken_back_is_not_taken() {
         let (mut parent, worker) = ends();
-        worker.poll(true);
+        worker.set_polling(true);
         assert!(parent.send(b"one", 0));
-        let (_, taking) = worker.peek().unwrap().unwrap();
-        assert!(parent.page.replace(TO_WORKER + STATE, taking.0, emptied(taking.0)));
+        let (_, claim) = worker.peek().unwrap().unwrap();
+        assert!(parent.page.replace(TO_WORKER + STATE, claim.0, emptied(claim.0)));
         assert!(parent.send(b"one", 0), "the same again");
-        assert!(!worker.take(taking), "it is another one");
+        assert!(!worker.take(claim), "it is another one");
         assert!(worker.is_full());
     }
 
@@ -204,7 +179,7 @@ mod tests {
     fn a_length_is_not_believed() {
         let (parent, worker) = ends();
         parent.page.store(TO_WORKER + STATE, SLOT_LEN as u32 + 1);
-        assert_eq!(worker.peek().unwrap_err(), Mad);
+        assert_eq!(worker.peek().unwrap_err(), Corrupt);
     }
 
     #[test]
@@ -216,11 +191,11 @@ mod tests {
             let receiver = scope.spawn(|| {
                 let mut taken = Vec::new();
                 while !done.load(Ordering::SeqCst) {
-                    worker.poll(true);
+                    worker.set_polling(true);
                     for _ in 0..20 {
                         taken.extend(take(&worker));
                     }
-                    worker.poll(false);
+                    worker.set_polling(false);
                     taken.extend(take(&worker));
                 }
                 taken.extend(take(&worker));

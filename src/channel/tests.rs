@@ -1,8 +1,11 @@
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use proptest::prelude::*;
 
+use super::descriptors::MAX_WAITING;
+use super::page::PAGE_LEN;
 use super::*;
 use crate::platform::SharedPage;
 use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PartHeader};
@@ -23,7 +26,7 @@ fn frame(id: u32, bytes: &[u8]) -> Vec<u8> {
 /// Takes the frames that are whole: their ids and bytes.
 fn taken(channel: &mut Channel) -> Vec<(u32, Vec<u8>)> {
     let mut frames = Vec::new();
-    let mut decoder = channel.take_decoder();
+    let mut decoder = channel.lend_decoder().unwrap();
     while let Some(frame) = decoder.next_frame().unwrap() {
         frames.push((frame.header.chunk_id, frame.parts().flat_map(|part| part.bytes.to_vec()).collect()));
     }
@@ -150,7 +153,7 @@ fn more_descriptors_than_fit_are_an_error_and_none_stays_open() {
     sendmsg::<()>(one.as_raw_fd(), &[IoSlice::new(&bytes)], &rights, MsgFlags::empty(), None).unwrap();
     drop(writer);
     let mut channel = Channel::new(OwnedFd::from(two));
-    assert_eq!(channel.fill(1000).unwrap_err().to_string(), LOST);
+    assert!(matches!(channel.fill(1000), Err(ChannelError::DescriptorsLost)));
     drop(channel);
     assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the other end any more");
 }
@@ -174,7 +177,7 @@ fn the_stored_corpus_is_read_as_it_must_be() {
     assert!(entries.len() >= 20, "{} files", entries.len());
     for path in entries {
         println!("{}", path.display());
-        trial::converse(&std::fs::read(&path).unwrap());
+        fuzz_harness::converse(&std::fs::read(&path).unwrap());
     }
 }
 
@@ -199,34 +202,34 @@ fn a_channel_may_move_to_another_thread() {
 /// The same, with a page that both ends share.
 fn pair_with_slots() -> (Channel, Channel) {
     let (mut one, mut two) = pair();
-    let file = crate::platform::shared_page(4096).unwrap();
-    let page = Arc::new(SharedPage::map(&file, 4096).unwrap());
-    one.share(Slot::new(page.clone(), End::Parent));
-    two.share(Slot::new(page, End::Worker));
+    let file = crate::platform::shared_page(PAGE_LEN).unwrap();
+    let page = Arc::new(SharedPage::map(&file, PAGE_LEN).unwrap());
+    one.attach_slot(Slot::new(page.clone(), End::Parent));
+    two.attach_slot(Slot::new(page, End::Worker));
     (one, two)
 }
 
 #[test]
 fn a_small_frame_goes_past_the_socket_to_who_polls() {
     let (mut one, mut two) = pair_with_slots();
-    two.poll(true);
+    two.set_polling(true);
     one.queue(frame(1, b"small"));
     assert_eq!(one.flush().unwrap(), Flushed::All);
-    assert!(two.has_come());
-    assert_eq!(two.fill_come().unwrap(), Filled::Drained);
-    assert!(!two.has_come());
+    assert!(two.has_pending());
+    assert_eq!(two.fill_pending().unwrap(), Filled::Drained);
+    assert!(!two.has_pending());
     assert_eq!(taken(&mut two), [(1, b"small".to_vec())]);
     assert_eq!(one.traffic().0, two.traffic().1);
     // One that has no room, or brings something along, goes through the socket.
     one.queue(frame(2, &[7; SLOT_LEN]));
     one.flush().unwrap();
-    assert!(!two.has_come());
+    assert!(!two.has_pending());
     two.fill(1 << 20).unwrap();
     assert_eq!(taken(&mut two), [(2, vec![7; SLOT_LEN])]);
-    two.poll(false);
+    two.set_polling(false);
     one.queue(frame(3, b"small"));
     one.flush().unwrap();
-    assert!(!two.has_come(), "it sleeps");
+    assert!(!two.has_pending(), "it sleeps");
     two.fill(1 << 20).unwrap();
     assert_eq!(taken(&mut two), [(3, b"small".to_vec())]);
 }
@@ -234,9 +237,9 @@ fn a_small_frame_goes_past_the_socket_to_who_polls() {
 #[test]
 fn a_frame_that_cannot_have_been_sent_ends_the_channel() {
     let (mut one, mut two) = pair_with_slots();
-    two.poll(true);
+    two.set_polling(true);
     assert!(one.slot.as_mut().unwrap().send(&frame(1, b"x"), 1_000_000));
-    let told = (0..=MOST_EARLY + 1).find_map(|_| two.fill_come().err());
+    let told = (0..=MAX_EARLY + 1).find_map(|_| two.fill_pending().err());
     assert!(told.is_some(), "it would be looked at for ever");
 }
 
@@ -254,9 +257,9 @@ proptest! {
                     sent += 1;
                     one.flush().unwrap();
                 }
-                2 => two.poll(size % 2 == 0),
+                2 => two.set_polling(size % 2 == 0),
                 3 => frames.extend({ two.fill(1 + size).unwrap(); taken(&mut two) }),
-                4 => if two.has_come() { two.fill_come().unwrap(); frames.extend(taken(&mut two)); },
+                4 => if two.has_pending() { two.fill_pending().unwrap(); frames.extend(taken(&mut two)); },
                 _ => { one.flush().unwrap(); }
             }
         }

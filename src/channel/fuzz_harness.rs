@@ -1,5 +1,7 @@
-//! What must hold of a channel whatever its peer does. Tried by the fuzzer (`fuzz/`), and by the tests with what that has
-//! found worth keeping.
+//! What must hold of a channel whatever its peer does.
+//!
+//! Called by the fuzzer (`fuzz/`), and by the tests with the inputs that it found worth keeping. Must not depend on
+//! anything that only one of these has.
 
 use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -7,7 +9,8 @@ use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
-use super::{Channel, Filled, MAX_DESCRIPTORS, MAX_WAITING};
+use super::descriptors::{MAX_DESCRIPTORS, MAX_WAITING};
+use super::{Channel, Filled};
 
 /// Plays a peer that does what the bytes say: sends some of them, with descriptors or without, or waits until what has
 /// come is read. Panics if anything is wrong.
@@ -67,7 +70,7 @@ pub fn converse(data: &[u8]) {
 /// Reads and handles what has come; false once the channel is of no more use.
 fn read(channel: &mut Channel, budget: usize, frames: &mut u64) -> bool {
     let filled = channel.fill(budget);
-    let mut decoder = channel.take_decoder();
+    let mut decoder = channel.lend_decoder().expect("it is back");
     let is_sound = loop {
         match decoder.next_frame() {
             Ok(Some(frame)) => {
