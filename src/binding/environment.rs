@@ -13,7 +13,7 @@ use std::sync::Arc;
 use napi::{Env, Result, sys};
 
 use super::event_loop::{EventLoop, Poll};
-use super::javascript::{Context, io_error};
+use super::js::{Context, io_error};
 use super::pool::PoolState;
 use crate::engine::WorkerId;
 use crate::process::{Mailbox, ProcessEvent, Ticket};

@@ -29,6 +29,8 @@ use std::time::Duration;
 
 use napi::{Error, Result, sys};
 
+use super::js::check;
+
 /// libuv's `uv_loop_t` and every kind of `uv_handle_t`, whose layouts are its own business.
 #[repr(C)]
 struct UvLoop {
@@ -420,14 +422,5 @@ extern "C" fn on_prepare(handle: *mut UvHandle) {
     // The callback may have dropped it; its data stay until it is closed.
     if turn == Turn::Again && !is_closing(handle) {
         idle.start();
-    }
-}
-
-/// Turns a napi status into a result.
-pub(super) fn check(status: sys::napi_status, what: &str) -> Result<()> {
-    if status == sys::Status::napi_ok {
-        Ok(())
-    } else {
-        Err(Error::from_reason(format!("{what} (napi status {status})")))
     }
 }

@@ -6,10 +6,9 @@ mod carrier;
 mod environment;
 mod event_loop;
 mod idle_process;
-mod javascript;
+mod js;
 mod pool;
 mod process_carrier;
-mod registers;
 mod script_carrier;
 mod script_page;
 mod spin;
@@ -30,8 +29,8 @@ pub fn version() -> &'static str {
 /// Where this addon was loaded from: workers load the same file.
 #[napi(catch_unwind)]
 pub fn addon_path() -> Result<String> {
-    let path = platform::own_path()
-        .map_err(|error| javascript::io_error("the addon does not find itself", &error))?;
+    let path =
+        platform::own_path().map_err(|error| js::io_error("the addon does not find itself", &error))?;
     path.into_os_string()
         .into_string()
         .map_err(|path| napi::Error::from_reason(format!("the path of the addon is no UTF-8: {path:?}")))

@@ -22,9 +22,8 @@ use serde_json::json;
 use super::carrier::Carrier;
 use super::environment::Environment;
 use super::event_loop::{Readiness, Timer};
-use super::javascript::{Callback, Value, buffer, null, number, optional_text, text};
+use super::js::{Callback, PassedParts, Registers, Value, buffer, halves, null, number, optional_text, text};
 use super::process_carrier::ProcessCarrier;
-use super::registers::{Passed, Registers};
 use super::script_carrier::ScriptCarrier;
 use super::spin::{Spin, Watch};
 use crate::engine::{
@@ -282,7 +281,7 @@ impl NativePool {
             let (worker, frame) = (WorkerId(worker), ChunkId(frame));
             let settled = state.book_reply(worker, frame, offset, micros.into(), bytes.into(), &parts)?;
             if let [(_, run)] = &settled[..] {
-                let [low, high] = halves(run.job);
+                let [low, high] = halves(run.job.0);
                 let Range { start, end } = run.calls;
                 state.registers.set([low, high, start, end - start, run.offset]);
                 return Ok(None);
@@ -705,9 +704,15 @@ impl PoolState {
     }
 
     /// Has the first calls of a run encoded, for a frame that has `before` others; `None` where JavaScript has failed.
-    pub(super) fn encode(&self, worker: WorkerId, frame: ChunkId, run: &Run, before: u32) -> Option<Passed> {
+    pub(super) fn encode(
+        &self,
+        worker: WorkerId,
+        frame: ChunkId,
+        run: &Run,
+        before: u32,
+    ) -> Option<PassedParts> {
         let Range { start, end } = run.calls;
-        let [low, high] = halves(run.job);
+        let [low, high] = halves(run.job.0);
         self.registers.set([worker.0, low, high, start, end, frame.0, before]);
         let encoded = self.hooks.encode.call(&[])?;
         Some(self.registers.passed(encoded))
@@ -788,7 +793,7 @@ impl PoolState {
         let env = self.environment.env;
         let extras = extras.unwrap_or_else(|| null(env));
         for run in answered {
-            let [low, high] = halves(run.job);
+            let [low, high] = halves(run.job.0);
             let Range { start, end } = run.calls;
             self.registers.pass_header(part);
             self.registers.set([low, high, start, end - start, run.offset]);
@@ -901,11 +906,6 @@ fn spawn_spec(config: &ProcessConfig) -> Result<SpawnSpec> {
         stdout,
         stderr,
     })
-}
-
-/// The number of a job, in two words.
-pub(super) fn halves(job: JobId) -> [u32; 2] {
-    [job.0 as u32, (job.0 >> 32) as u32]
 }
 
 /// A duration of so many milliseconds; `None` for 0.

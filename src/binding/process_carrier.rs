@@ -17,9 +17,8 @@ use super::carrier::Carrier;
 use super::environment::Environment;
 use super::event_loop::{Poll, Readiness};
 use super::idle_process::{IdleProcess, Parts};
-use super::javascript::{Value, discard, part_list, part_value, write_parts};
+use super::js::{PassedParts, Value, discard, part_list, part_value, write_parts};
 use super::pool::PoolState;
-use super::registers::Passed;
 use crate::channel::page::{CANCEL_COUNT, LAST_BEGUN, MAY_SPIN, PAGE_LEN, RECALL_FROM, RECALL_UNTIL};
 use crate::channel::{Arrived, Channel, End, FillResult, Filled, Flushed, Slot};
 use crate::engine::{ChunkId, History, Reply, Run, WorkerId};
@@ -123,7 +122,7 @@ impl ProcessCarrier {
         let mut frame = FrameWriter::new(FrameHeader::of(Kind::Init));
         frame.part(plain_part(Encoding::Utf8), text.as_bytes());
         // It is sent to many, and shared memory to one.
-        write_parts(env, &Passed::List(parts), &mut frame, 0)?;
+        write_parts(env, &PassedParts::List(parts), &mut frame, 0)?;
         frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))
     }
 
@@ -449,7 +448,7 @@ impl Carrier for ProcessCarrier {
         let mut offset = 0;
         for run in runs {
             let encoded = pool.encode(worker, frame, run, offset);
-            if matches!(encoded, Some(Passed::Nothing)) {
+            if matches!(encoded, Some(PassedParts::Nothing)) {
                 match offset {
                     0 => return pool.defer(worker, frame),
                     _ => pool.cut(worker, frame, offset),

@@ -13,9 +13,8 @@ use serde_json::Value as Json;
 
 use super::carrier::Carrier;
 use super::idle_process::IdleProcess;
-use super::javascript::{Callback, Value, as_number, number, number_list, read_numbers};
-use super::pool::{PoolState, halves};
-use super::registers::Passed;
+use super::js::{Callback, PassedParts, Value, as_number, halves, number, number_list, read_numbers};
+use super::pool::PoolState;
 use super::script_page::ScriptPage;
 use crate::engine::{ChunkId, Run, WorkerId};
 use crate::registry::Place;
@@ -93,14 +92,14 @@ impl ScriptCarrier {
         let list = (runs.len() > 1).then(|| number_list(self.env, bounds)).transpose().ok()?;
         let registers = pool.registers();
         let first = runs.first()?;
-        let [low, high] = halves(first.job);
+        let [low, high] = halves(first.job.0);
         let may_spin = pool.worker_may_spin().into();
         registers.set([worker.0, frame.0, seq, may_spin, low, high, first.calls.start, first.calls.end]);
         let sent = self.hooks.send.call(list.as_slice())?;
         match registers.passed(sent) {
-            Passed::Nothing => Some(Vec::new()),
-            Passed::Single(..) => Some([[1], registers.arguments::<1>()].concat()),
-            Passed::List(list) => read_numbers(self.env, list).ok(),
+            PassedParts::Nothing => Some(Vec::new()),
+            PassedParts::Single(..) => Some([[1], registers.arguments::<1>()].concat()),
+            PassedParts::List(list) => read_numbers(self.env, list).ok(),
         }
     }
 
@@ -184,15 +183,15 @@ impl Carrier for ScriptCarrier {
     }
 
     fn poll(&self, polls: bool) {
-        self.pages.borrow().values().for_each(|page| page.poll(polls));
+        self.pages.borrow().values().for_each(|page| page.set_polling(polls));
     }
 
     fn has_come(&self) -> bool {
-        self.pages.borrow().values().any(ScriptPage::has_come)
+        self.pages.borrow().values().any(ScriptPage::has_pending)
     }
 
     fn take_come(&self) {
-        let come = |(&worker, page): (&WorkerId, &ScriptPage)| page.has_come().then_some(worker);
+        let come = |(&worker, page): (&WorkerId, &ScriptPage)| page.has_pending().then_some(worker);
         let workers: Vec<WorkerId> = self.pages.borrow().iter().filter_map(come).collect();
         for worker in workers {
             self.tell(&self.hooks.take_come, worker);

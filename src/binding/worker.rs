@@ -24,8 +24,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::event_loop::{EventLoop, Poll};
-use super::javascript::{Callback, Context, Value, io_error, write_parts};
-use super::registers::Registers;
+use super::js::{Callback, Context, Registers, Value, io_error, write_parts};
 use super::spin::{Spin, Watch};
 use crate::channel::page::{MAY_SPIN, PAGE_LEN};
 use crate::channel::{Arrived, Channel, ChannelError, End, FillResult, Filled, Flushed, Slot};

@@ -22,7 +22,7 @@ use serde_json::{Value as Json, json};
 use super::super::environment::Environment;
 use super::super::event_loop::{Poll, Prepare, Turn};
 use super::super::idle_process::IdleProcess;
-use super::super::javascript::io_error;
+use super::super::js::io_error;
 use super::PoolState;
 use crate::engine::WorkerId;
 use crate::platform::Waker;

@@ -1,17 +1,18 @@
-//! Numbers that cross between Rust and JavaScript: an array that both sides see, since a number costs less there than as
-//! an argument or an element of a list, and most of a round trip's work is crossing. `lib/registers.js` has the same words.
+//! Numbers that cross between Rust and JavaScript through memory that both see: a number costs less there than as an
+//! argument or an element of a list, and most of a round trip's work is crossing. `lib/registers.js` has the same words.
 //!
 //! 1. Whoever calls the other side, or returns to it, writes the words that belong to it just before.
 //! 2. Whoever is called reads them first of all: any further crossing writes others.
 //!
-//! Knows napi, not what is passed.
+//! Called by whoever has hooks or is called by JavaScript. Must not depend on what is passed.
 
 use std::cell::Cell;
-use std::ptr::NonNull;
 
 use napi::{Result, sys};
 
-use super::javascript::{Value, kept_words, part_list, part_value};
+use super::parts::{PassedParts, part_list, part_value};
+use super::values::Value;
+use super::words::KeptWords;
 use crate::channel::Arrived;
 use crate::wire::{Encoding, Part, PartHeader};
 
@@ -24,33 +25,20 @@ const WORDS: usize = 16;
 const LIST: u32 = 0;
 const SINGLE: u32 = 1;
 
-/// Parts on their way from JavaScript.
-pub enum Passed {
-    /// A flat list.
-    List(Value),
-    /// One part: its numbers, and its value.
-    Single(PartHeader, Value),
-    Nothing,
-}
-
 /// The array. It belongs to one environment, and lives as long as this does.
 pub struct Registers {
     env: sys::napi_env,
-    reference: sys::napi_ref,
-    words: NonNull<Cell<u32>>,
+    words: KeptWords<Cell<u32>, WORDS>,
 }
 
 impl Registers {
     /// Takes a `Uint32Array` of that length, whose memory nobody takes away.
     pub fn new(env: sys::napi_env, array: Value) -> Result<Registers> {
-        let (words, reference) = kept_words(env, array, WORDS)?;
-        Ok(Registers { env, reference, words: words.cast() })
+        Ok(Registers { env, words: KeptWords::new(env, array)? })
     }
 
     fn words(&self) -> &[Cell<u32>; WORDS] {
-        // SAFETY: so many words, aligned as such, as long as the reference is held. JavaScript writes to them on this
-        // thread only, while it runs: `Cell` allows for that.
-        unsafe { self.words.cast().as_ref() }
+        self.words.words()
     }
 
     /// Passes arguments.
@@ -94,11 +82,11 @@ impl Registers {
     }
 
     /// The parts that JavaScript has passed.
-    pub fn passed(&self, value: Value) -> Passed {
+    pub fn passed(&self, value: Value) -> PassedParts {
         let [encoding, codec, flags, calls, tag, form] = std::array::from_fn(|word| self.words()[word].get());
         match form {
-            LIST => Passed::List(value),
-            SINGLE => Passed::Single(
+            LIST => PassedParts::List(value),
+            SINGLE => PassedParts::Single(
                 PartHeader {
                     encoding: Encoding::from_script(encoding),
                     codec: codec as u8,
@@ -108,14 +96,12 @@ impl Registers {
                 },
                 value,
             ),
-            _ => Passed::Nothing,
+            _ => PassedParts::Nothing,
         }
     }
 }
 
-impl Drop for Registers {
-    fn drop(&mut self) {
-        // SAFETY: made in `new`, deleted once, on the JavaScript thread.
-        unsafe { sys::napi_delete_reference(self.env, self.reference) };
-    }
+/// A number in two words, the lower one first.
+pub fn halves(number: u64) -> [u32; 2] {
+    [number as u32, (number >> u32::BITS) as u32]
 }
