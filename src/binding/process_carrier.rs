@@ -171,7 +171,7 @@ impl ProcessCarrier {
                     pool.on_readiness(worker, ready);
                 }
             });
-        let poll = poll.map_err(|error| io::Error::other(error.to_string()))?;
+        let poll = poll?;
         poll.start(false);
         Ok(poll)
     }
