@@ -1,8 +1,11 @@
-//! What one JavaScript environment (the main thread, or one worker thread of Node) has of its own: its loop,
-//! its mailbox for what happens to processes, and the pools that it owns.
+//! What one JavaScript environment (the main thread, or one worker thread of Node) has of its own: its loop, its
+//! mailbox for what happens to processes, and the pools that it owns.
 //!
 //! Nothing of it is shared between environments; the supervisor behind the mailbox is, and holds plain data. (So does
 //! the registry of workers that may change hands, see [`crate::registry`].)
+//!
+//! Called by pools and carriers. Must not depend on either: what it has for them goes through
+//! [`Upcalls`](super::carrier::Upcalls).
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,22 +15,25 @@ use std::sync::Arc;
 
 use napi::{Env, Result, sys};
 
+use super::carrier::Upcalls;
 use super::event_loop::{EventLoop, Poll};
 use super::js::{Context, io_error};
-use super::pool::PoolState;
 use crate::engine::WorkerId;
 use crate::process::{Mailbox, ProcessEvent, Ticket};
 
-pub(super) struct Environment {
+/// A worker of a pool.
+type Owner = (Weak<dyn Upcalls>, WorkerId);
+
+pub struct Environment {
     pub env: sys::napi_env,
     pub event_loop: EventLoop,
     pub context: Context,
     pub mailbox: Arc<Mailbox>,
     mailbox_poll: RefCell<Option<Poll>>,
     /// Which worker of which pool a process event is about.
-    owners: RefCell<HashMap<Ticket, (Weak<PoolState>, WorkerId)>>,
-    pools: RefCell<Vec<Weak<PoolState>>>,
-    /// Pools that have something under way.
+    owners: RefCell<HashMap<Ticket, Owner>>,
+    pools: RefCell<Vec<Weak<dyn Upcalls>>>,
+    /// Pools that have something under way. Invariant: the loop is held exactly while there is one.
     holds: Cell<usize>,
 }
 
@@ -75,14 +81,15 @@ impl Environment {
         Ok(environment)
     }
 
-    pub fn add_pool(&self, pool: &Rc<PoolState>) {
+    /// Has a pool told when the environment ends.
+    pub fn add_pool(&self, pool: Weak<dyn Upcalls>) {
         let mut pools = self.pools.borrow_mut();
         pools.retain(|pool| pool.strong_count() > 0);
-        pools.push(Rc::downgrade(pool));
+        pools.push(pool);
     }
 
     /// Routes the events of a process to a worker of a pool.
-    pub fn own(&self, ticket: Ticket, pool: Weak<PoolState>, worker: WorkerId) {
+    pub fn own(&self, ticket: Ticket, pool: Weak<dyn Upcalls>, worker: WorkerId) {
         self.owners.borrow_mut().insert(ticket, (pool, worker));
     }
 
@@ -94,6 +101,7 @@ impl Environment {
     /// One pool more, or one less, has something under way: the loop stays alive while any has.
     pub fn hold(&self, held: bool) {
         let before = self.holds.get();
+        debug_assert!(held || before > 0, "given back more often than taken");
         let after = if held { before + 1 } else { before - 1 };
         self.holds.set(after);
         if (before == 0) != (after == 0)

@@ -1,6 +1,7 @@
 //! A worker process between two leases: all that its next owner needs to go on with it, and nothing of the last one's.
 //!
-//! Plain data that may move between threads. Dropping it closes the channel, which ends the process.
+//! Plain data that may move between threads. Dropping it closes the channel, which ends the process. Made and taken by
+//! the carrier to processes; kept by the registry. Must not depend on any environment.
 
 use std::sync::Arc;
 
@@ -14,34 +15,34 @@ pub struct IdleProcess {
     parts: Option<Parts>,
 }
 
-pub(super) struct Parts {
-    pub(super) route: Arc<Route>,
+pub struct Parts {
+    pub route: Arc<Route>,
     /// With what was read and is no whole frame yet, and what is not written.
-    pub(super) channel: Channel,
-    pub(super) page: Option<Arc<SharedPage>>,
+    pub channel: Channel,
+    pub page: Option<Arc<SharedPage>>,
     /// The last call begun, where there is no page.
-    pub(super) mark: u32,
+    pub last_begun: u32,
     /// How many cancellations it was told of: the count in the page goes on.
-    pub(super) notices: u32,
-    pub(super) pid: Option<i32>,
-    pub(super) history: History,
+    pub cancel_count: u32,
+    pub pid: Option<i32>,
+    pub history: History,
 }
 
 impl IdleProcess {
-    pub(super) fn new(parts: Parts) -> IdleProcess {
+    pub fn new(parts: Parts) -> IdleProcess {
         IdleProcess { parts: Some(parts) }
     }
 
     /// Whether it has ended meanwhile.
-    pub(super) fn is_ended(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         self.parts.as_ref().is_none_or(|parts| parts.channel.is_ended())
     }
 
-    pub(super) fn history(&self) -> Option<History> {
+    pub fn history(&self) -> Option<History> {
         self.parts.as_ref().map(|parts| parts.history)
     }
 
-    pub(super) fn take(mut self) -> Option<Parts> {
+    pub fn take(mut self) -> Option<Parts> {
         self.parts.take()
     }
 }

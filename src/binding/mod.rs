@@ -1,18 +1,33 @@
 //! The thin layer between JavaScript and everything else: conversions, event-loop hooks, exports.
 //!
-//! It may know napi and libuv, and must not decide anything: policy is the engine's, values are `lib/`'s.
+//! | file | holds | depends on |
+//! |---|---|---|
+//! | `js` | values, parts, calls of JavaScript | – |
+//! | `event_loop` | libuv's handles | `js` |
+//! | `spin` | the poll before sleep | `event_loop` |
+//! | `idle_process` | a worker process between two leases | – |
+//! | `reply` | a reply, apportioned to its parts | – |
+//! | `carrier` | the contracts between pools and carriers | `js`, `event_loop`, `idle_process` |
+//! | `environment` | what one JavaScript environment has of its own | `carrier` |
+//! | `carriers` | what moves calls, for each kind of worker | all above |
+//! | `pool` | engine, carrier and hooks, translated into each other | all above |
+//! | `native_pool` | the napi class of a pool | `pool` |
+//! | `worker_channel` | the napi class of a worker's end of the channel | `js`, `event_loop`, `spin` |
+//! | `worker_modules` | the JavaScript that workers run | – |
+//!
+//! Called by `lib/`. Must not decide anything: policy is the engine's, values are `lib/`'s.
 
 mod carrier;
+mod carriers;
 mod environment;
 mod event_loop;
 mod idle_process;
 mod js;
+mod native_pool;
 mod pool;
-mod process_carrier;
-mod script_carrier;
-mod script_page;
+mod reply;
 mod spin;
-mod worker;
+mod worker_channel;
 mod worker_script;
 
 use napi::Result;

@@ -1,19 +1,18 @@
 //! A short poll before the event loop goes to sleep, so that a reply that is about to come finds it awake.
 //!
-//! To wake a halted core takes some 25 microseconds, twice per round trip, which is more than all the rest of
-//! it. Hence:
+//! Waking a halted core takes some 25 microseconds, twice per round trip: more than all the rest of it. Hence:
 //!
-//! 1. In the turn's `prepare` phase, right before the loop would sleep, the descriptor that it sleeps on is
-//!    polled for as long as [`Pace`] says, at most once per turn. Whatever becomes ready ends it, timers included: the
-//!    loop then does what it does anyway.
-//! 2. It is done only while its owner says so (something is expected, and a core is free), and not when the
-//!    loop would not sleep.
-//! 3. The owner says to those whom it waits for that it is awake: what they send may then come through shared memory, of
-//!    which no descriptor tells. It is looked at all the time, and once more after they were told that this is over. What
-//!    has come that way is handled here, and the loop turns once before the next poll.
+//! 1. In the turn's `prepare` phase, right before the loop would sleep, the descriptor that it sleeps on is polled for as
+//!    long as [`Pace`] says, at most once per turn. Whatever becomes ready ends it, timers included: the loop then does
+//!    what it does anyway.
+//! 2. It is done only while its owner says so (something is expected, and a core is free), and not when the loop would
+//!    not sleep.
+//! 3. The owner tells those whom it waits for that it is awake: what they send may then come through shared memory, of
+//!    which no descriptor tells. That is looked at all the time, and once more after they were told that this is over.
+//!    What has come that way is handled here, and the loop turns once before the next poll.
 //! 4. [`Pace`] learns whether it is of use.
 //!
-//! Knows the loop, not what is expected or from whom.
+//! Called by pools and by the worker's channel. Must not depend on what is expected, nor from whom.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,21 +23,22 @@ use napi::Result;
 use super::event_loop::{EventLoop, Prepare, Turn};
 use crate::pace::Pace;
 
-/// Between two looks at the clock somebody else has run.
+/// With more than this between two looks at the clock, somebody else has had the core.
 const PREEMPTED: Duration = Duration::from_micros(40);
-/// Looks at shared memory between two at the descriptor and the clock, which cost some 20 times as much.
+/// How often shared memory is looked at between two looks at the descriptor and the clock, which cost some 20 times as
+/// much.
 const LOOKS: u32 = 16;
 
 /// Who waits, and for what.
 pub trait Watch {
     /// Whether to stay awake.
     fn is_wanted(&self) -> bool;
-    /// Says whether [`Watch::has_come`] is looked at.
-    fn poll(&self, polls: bool);
-    /// Whether something has come that no descriptor tells of.
-    fn has_come(&self) -> bool;
+    /// Tells those whom it waits for whether [`Watch::has_pending`] is looked at.
+    fn set_polling(&self, polling: bool);
+    /// Whether something waits in shared memory, of which no descriptor tells.
+    fn has_pending(&self) -> bool;
     /// Handles it.
-    fn take(&self);
+    fn receive_pending(&self);
 }
 
 /// Polls before the loop sleeps, while its owner wants it.
@@ -62,15 +62,15 @@ impl Spin {
                 if !pace.allows(now) {
                     return Turn::MaySleep;
                 }
-                watch.poll(true);
+                watch.set_polling(true);
                 let budget = pace.budget().min(sleep.for_at_most);
-                poll(&mut pace, now, budget, || epoch.elapsed(), || watch.has_come(), || sleep.is_over());
-                watch.poll(false);
+                poll(&mut pace, now, budget, || epoch.elapsed(), || watch.has_pending(), || sleep.is_over());
+                watch.set_polling(false);
             }
-            if !watch.has_come() {
+            if !watch.has_pending() {
                 return Turn::MaySleep;
             }
-            watch.take();
+            watch.receive_pending();
             Turn::Again
         })?;
         Ok(Spin { prepare, pace, epoch })
@@ -84,7 +84,7 @@ impl Spin {
         self.prepare.stop();
     }
 
-    /// What is waited for has come.
+    /// What was waited for has come.
     pub fn woken(&self) {
         self.pace.borrow_mut().woken(|| self.epoch.elapsed());
     }
@@ -95,13 +95,13 @@ fn poll(
     begin: Duration,
     budget: Duration,
     clock: impl Fn() -> Duration,
-    has_come: impl Fn() -> bool,
+    has_pending: impl Fn() -> bool,
     is_over: impl Fn() -> bool,
 ) {
     let mut before = begin;
     loop {
         for _ in 0..LOOKS {
-            if has_come() {
+            if has_pending() {
                 return pace.hit();
             }
             std::hint::spin_loop();
@@ -117,7 +117,7 @@ fn poll(
             return pace.missed(now);
         }
         before = now;
-        // Whom we wait for may have been put on this very core.
+        // The one that is waited for may have been put on this very core.
         std::thread::yield_now();
     }
 }

@@ -1,7 +1,7 @@
 //! A non-blocking, full-duplex channel of frames over one Unix stream socket.
 //!
-//! It never blocks and never waits: its owner calls [`Channel::fill`] and [`Channel::flush`] when the descriptor is ready.
-//! A channel may move to another thread, with all that it holds.
+//! It never blocks and never waits: its owner calls [`Channel::fill`] and [`Channel::flush`] when the descriptor is
+//! ready. A channel may move to another thread, with all that it holds.
 //!
 //! | file | holds |
 //! |---|---|
@@ -75,8 +75,8 @@ struct Outgoing {
 
 /// One end of a channel to another process.
 ///
-/// Invariant: `written` is less than the length of the first outgoing frame, and 0 where there is none; a frame of which
-/// something is written has no descriptors any more. Nothing is read while the decoder is lent.
+/// Invariant: `written` is less than the length of the first outgoing frame, and 0 where there is none; a frame of
+/// which something is written has no descriptors any more. Nothing is read while the decoder is lent.
 pub struct Channel {
     fd: Arc<OwnedFd>,
     decoder: Decoder,

@@ -3,20 +3,25 @@
 //! `lib/frames.js` and `lib/slot.js` have the same numbers for what JavaScript reads and writes. Called by the slot
 //! beside it and by whoever maps such a page in `src/binding`. Must not depend on how the memory is mapped.
 //!
-//! | word | written by | means | order |
-//! |---|---|---|---|
-//! | [`LAST_BEGUN`] | worker | number of the call that it began last; 0 before the first | sequentially consistent |
-//! | [`CANCEL_COUNT`] | parent | cancellations sent, so that a busy worker looks for them | stored after the frame is sent |
-//! | [`MAY_SPIN`] | parent | whether the worker may stay awake for a moment after its work | a hint, in any order |
-//! | [`RECALL_UNTIL`], [`RECALL_FROM`] | parent | calls `from <= seq < until` are not to be begun; 0 `from`: none | sequentially consistent |
-//! | 5 | parent of a thread | calls sent, counted after each message is posted (`lib/frames.js`, unused here) | – |
-//! | 6 to 63 | nobody | | |
-//! | [`TO_WORKER`] on | both | a slot for one frame to the worker | see [`slot`](super::slot) |
-//! | [`TO_PARENT`] on | both | the same to the parent | see [`slot`](super::slot) |
+//! | word | written by | means |
+//! |---|---|---|
+//! | [`LAST_BEGUN`] | worker | number of the call that it began last; 0 before the first |
+//! | [`CANCEL_COUNT`] | parent | cancellations sent, so that a busy worker looks for them |
+//! | [`MAY_SPIN`] | parent | whether the worker may stay awake for a moment after its work |
+//! | [`RECALL_UNTIL`], [`RECALL_FROM`] | parent | calls `from <= seq < until` are not to be begun; 0 `from`: none |
+//! | 5 | parent of a thread | counts the frames with calls that it has posted (`lib/frames.js`; unused here) |
+//! | 6 to 63 | nobody | |
+//! | [`TO_WORKER`] on | both | a slot for one frame to the worker, see [`slot`](super::slot) |
+//! | [`TO_PARENT`] on | both | the same to the parent |
 //!
-//! Why the order of the recall words and of `LAST_BEGUN` matters is told in `src/engine/mod.rs`: the parent stores the
-//! range and then loads what was begun, the worker stores what it begins and then loads the range, and each must see
-//! the other's store if its own came first.
+//! All stores and loads are sequentially consistent, but for a frame's place and bytes, which its slot's state
+//! announces. What that is needed for: `LAST_BEGUN` and the recall words, see below; the state and [`POLLED`] of a
+//! slot, see there; `CANCEL_COUNT`, which is stored after the frame was sent, so that whoever sees the count finds the
+//! frame. `MAY_SPIN` is a hint and would do with any order.
+//!
+//! `src/engine/mod.rs` tells how both sides agree on what is recalled: the parent stores the range and then loads what
+//! was begun last, the worker stores what it begins and then loads the range, so that at least one of them sees the
+//! other's store.
 
 /// Words of the page.
 pub const PAGE_WORDS: usize = 1024;

@@ -6,12 +6,12 @@
 //!
 //! 1. A receiver says that it polls ([`Slot::set_polling`]), watches the state word, and takes what is there. Before it
 //!    goes to sleep it says that it no longer polls, and looks once more.
-//! 2. A sender puts a frame there if the receiver polls, the slot is empty, and nothing of its own waits for the socket.
-//!    With it goes how many bytes it had written to the socket: the frame's place in the stream.
+//! 2. A sender puts a frame there if the receiver polls, the slot is empty, and nothing of its own waits for the
+//!    socket. With it goes how many bytes it had written to the socket: the frame's place in the stream.
 //! 3. Then it looks whether the receiver still polls. If not, it takes the frame back and sends it through the socket;
 //!    if it cannot take it back, the receiver has it.
-//! 4. Whether a frame is taken or taken back is decided by who first replaces the state that it was put there with; each
-//!    state has a number of its own, so that none is mistaken for a later one.
+//! 4. Whether a frame is taken or taken back is decided by who first replaces the state that it was put there with;
+//!    each state has a number of its own, so that none is mistaken for a later one.
 //!
 //! Nothing that the other end writes is trusted: lengths are checked, and bytes are copied before they are read.
 //! [`page`](super::page) has the words.
@@ -76,7 +76,8 @@ impl Slot {
         holds_frame(self.page.load(self.incoming + STATE))
     }
 
-    /// Puts a frame there that comes after so many bytes of the stream, if the other end polls. Returns whether it went.
+    /// Puts a frame there that comes after so many bytes of the stream, if the other end polls. Returns whether it
+    /// went.
     pub fn send(&mut self, frame: &[u8], before: u64) -> bool {
         let (page, at) = (&*self.page, self.outgoing);
         if frame.is_empty()

@@ -159,6 +159,35 @@ fn more_descriptors_than_fit_are_an_error_and_none_stays_open() {
 }
 
 #[test]
+fn descriptors_that_the_process_has_no_numbers_for_are_an_error_and_none_stays_open() {
+    use std::io::Read;
+    const NAME: &str =
+        "channel::tests::descriptors_that_the_process_has_no_numbers_for_are_an_error_and_none_stays_open";
+    const IN_CHILD: &str = "PARALLELIZER_TEST_WITHOUT_DESCRIPTORS";
+    if std::env::var_os(IN_CHILD).is_none() {
+        // The limit is the whole process's, and other tests run in this one.
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = child.args(["--exact", NAME]).env(IN_CHILD, "1").output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
+        return;
+    }
+    let (mut one, mut two) = pair();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let descriptors = (0..3).map(|_| writer.try_clone().unwrap().into()).collect();
+    drop(writer);
+    one.queue_with(frame(1, b"x"), descriptors);
+    assert_eq!(one.flush().unwrap(), Flushed::All);
+    let lowest_free = std::fs::File::open("/dev/null").unwrap().as_raw_fd();
+    let limit = libc::rlimit { rlim_cur: lowest_free as libc::rlim_t + 1, rlim_max: 1024 };
+    // SAFETY: a live structure, which is only read.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    assert!(matches!(two.fill(1000), Err(ChannelError::DescriptorsLost)));
+    drop((one, two));
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the other end any more");
+}
+
+#[test]
 fn as_many_descriptors_as_a_frame_may_bring_all_arrive() {
     let (mut one, mut two) = pair();
     let descriptors = (0..MAX_DESCRIPTORS).map(|_| std::io::pipe().unwrap().0.into()).collect();
@@ -246,7 +275,10 @@ fn a_frame_that_cannot_have_been_sent_ends_the_channel() {
 proptest! {
     #[test]
     fn frames_arrive_in_order_whichever_way_they_go(
-        acts in prop::collection::vec((0u8..6, prop::sample::select(vec![0usize, 5, 900, 1900, 3000, 400_000])), 1..120),
+        acts in prop::collection::vec(
+            (0u8..6, prop::sample::select(vec![0usize, 5, 900, 1900, 3000, 400_000])),
+            1..120,
+        ),
     ) {
         let (mut one, mut two) = pair_with_slots();
         let (mut sent, mut frames) = (0, Vec::new());

@@ -161,8 +161,8 @@ impl<'a> Called<'a> {
     /// # Safety
     /// libuv is calling back for this handle, which `open` has made. What is returned is not used after that call.
     pub(super) unsafe fn by(handle: *mut UvHandle) -> Called<'a> {
-        // SAFETY: as the caller promises. The data lives until `on_closed`, which libuv calls in a later turn, even when
-        // the callback drops its `Handle`.
+        // SAFETY: as the caller promises. The data lives until `on_closed`, which libuv calls in a later turn, even
+        // when the callback drops its `Handle`.
         Called { handle, opened: unsafe { &*uv_handle_get_data(handle).cast::<Opened>() } }
     }
 

@@ -1,8 +1,8 @@
 //! A small safe wrapper around the parts of libuv that are used: polling a descriptor, a timer, and a look at the loop
 //! before it sleeps.
 //!
-//! Called by pools, carriers and the worker's channel. Must not depend on what any of it is used for, nor on anything of
-//! napi but its cleanup hooks.
+//! Called by pools, carriers and the worker's channel. Must not depend on what any of it is used for, nor on anything
+//! of napi but its cleanup hooks.
 //!
 //! # Ownership and teardown
 //!

@@ -40,7 +40,8 @@ impl Callback {
         let this = undefined(self.env);
         // SAFETY: the reference was made in `new` and not deleted.
         assert_ok(unsafe { sys::napi_get_reference_value(self.env, self.reference, &mut function) });
-        // SAFETY: on the JavaScript thread, within a scope; the arguments are live values. What is no function is refused.
+        // SAFETY: on the JavaScript thread, within a scope; the arguments are live values. What is no function is
+        // refused.
         let status = unsafe {
             sys::napi_call_function(
                 self.env,

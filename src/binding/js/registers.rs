@@ -1,5 +1,6 @@
 //! Numbers that cross between Rust and JavaScript through memory that both see: a number costs less there than as an
-//! argument or an element of a list, and most of a round trip's work is crossing. `lib/registers.js` has the same words.
+//! argument or an element of a list, and most of a round trip's work is crossing. `lib/registers.js` has the same
+//! words.
 //!
 //! 1. Whoever calls the other side, or returns to it, writes the words that belong to it just before.
 //! 2. Whoever is called reads them first of all: any further crossing writes others.

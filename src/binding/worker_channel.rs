@@ -1,8 +1,10 @@
-//! The worker's side of the channel. `lib/worker/` is its only user.
+//! The worker's end of the channel.
+//!
+//! Called by `lib/worker/`. Must not depend on anything of the parent's: neither pools nor carriers.
 //!
 //! # How a worker ends with its parent
 //!
-//! 1. Before any code of the user runs, a thread of its own polls a duplicate of the channel for a hang-up.
+//! 1. Before any code of the user runs, a thread of its own starts to poll a duplicate of the channel for a hang-up.
 //! 2. The parent's end is close-on-exec and held by nobody else: it is closed when the parent ends, however
 //!    it ends, and only then or when the parent drops this worker.
 //! 3. The thread then ends the process by `_exit`, even when JavaScript is in an endless loop.
@@ -45,20 +47,20 @@ struct WorkerState {
     channel: RefCell<Channel>,
     poll: RefCell<Option<Poll>>,
     wants_writable: Cell<bool>,
-    /// `(parts)`, and in the registers the frame's kind, id and seq.
+    /// `(parts)`, and in the registers: the frame's kind, id and seq.
     on_frame: Callback,
     registers: Registers,
     arrived: Arrived,
     event_loop: EventLoop,
     spin: RefCell<Option<Spin>>,
-    /// Whether calls have come since the loop slept last: the next ones may be close.
+    /// Whether the last frame brought calls, and the loop has not looked since: the next ones may be close.
     had_calls: Cell<bool>,
 }
 
 #[napi]
 impl WorkerChannel {
-    /// Takes over the descriptors that the parent has placed. `onFrame(parts)` is called for each frame, whose kind, id
-    /// and seq are in the registers, which are of `lib/registers.js`.
+    /// Takes over the descriptors that the parent has placed. `onFrame(parts)` is called for each frame; its kind, id and
+    /// seq are then in the registers, which are of `lib/registers.js`.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, on_frame: Function<'_, (), ()>, registers: Object<'_>) -> Result<WorkerChannel> {
         let fail = |error: io::Error| io_error("no channel to the parent", &error);
@@ -127,8 +129,8 @@ impl WorkerChannel {
         })
     }
 
-    /// Writes out what waits, blocking for so many milliseconds at most. For the very end of the process,
-    /// when the event loop turns no more.
+    /// Writes out what waits, blocking for so many milliseconds at most. For the very end of the process, when the event
+    /// loop no longer turns.
     #[napi(catch_unwind)]
     pub fn drain(&self, millis: u32) {
         let deadline = Instant::now() + Duration::from_millis(millis.into());
@@ -152,7 +154,7 @@ impl WorkerChannel {
         let Ok(file) = inherited(PAGE_FD) else { return Ok(None) };
         let Ok(page) = SharedPage::map(&file, PAGE_LEN) else { return Ok(None) };
         let mut value: Value = ptr::null_mut();
-        // SAFETY: the mapping is leaked below, so it outlives every use. JavaScript and the parent both
+        // SAFETY: where this succeeds the mapping is leaked, so it outlives every use. JavaScript and the parent both
         // write to it, each to words of its own, as whole aligned words.
         let status = unsafe {
             sys::napi_create_external_arraybuffer(
@@ -167,6 +169,8 @@ impl WorkerChannel {
         if status != sys::Status::napi_ok {
             return Ok(None);
         }
+        let page = Arc::new(page);
+        std::mem::forget(page.clone());
         self.state.spin_by(page);
         // SAFETY: `value` was just made in this environment.
         Ok(Some(unsafe { Unknown::from_raw_unchecked(env.raw(), value) }))
@@ -174,13 +178,10 @@ impl WorkerChannel {
 }
 
 impl WorkerState {
-    /// Stays awake for a moment after calls, where the page says that it may. The page is never unmapped.
-    fn spin_by(self: &Rc<Self>, page: SharedPage) {
-        let page = Arc::new(page);
-        // JavaScript has it too: it is never unmapped.
-        let _ = Arc::into_raw(page.clone());
+    /// Stays awake for a moment after calls, where the page says that it may.
+    fn spin_by(self: &Rc<Self>, page: Arc<SharedPage>) {
         self.channel.borrow_mut().attach_slot(Slot::new(page.clone(), End::Worker));
-        if let Ok(spin) = Spin::new(&self.event_loop, Waiting { state: Rc::downgrade(self), page }) {
+        if let Ok(spin) = Spin::new(&self.event_loop, WorkerWatch { state: Rc::downgrade(self), page }) {
             spin.start();
             *self.spin.borrow_mut() = Some(spin);
         }
@@ -212,7 +213,7 @@ impl WorkerState {
             let Ok(mut channel) = self.channel.try_borrow_mut() else { return };
             fill(&mut channel)
         };
-        // Frame by frame: a handler may read on by itself, and must find what comes next.
+        // Frame by frame: a handler may read on by itself, and must find the frames that come next.
         let trouble = loop {
             let lent = self.channel.borrow_mut().lend_decoder();
             let Some(mut decoder) = lent else { return };
@@ -230,12 +231,12 @@ impl WorkerState {
         };
         let trouble = trouble.or_else(|| filled.as_ref().err().map(ChannelError::to_string));
         if let Some(trouble) = &trouble {
-            // For the end of stderr that the parent tells with this worker's death.
+            // The parent reports the end of stderr along with this worker's death.
             let _ =
                 writeln!(io::stderr(), "parallelizer: what the parent has sent cannot be read: {trouble}");
         }
         if trouble.is_some() || matches!(filled, Ok(Filled::Ended)) {
-            // The parent is gone or mad. Nothing more can be told, and nobody wants it.
+            // The parent is gone or broken. Nothing more can be told, and nobody wants it.
             exit_now();
         }
     }
@@ -252,7 +253,7 @@ impl WorkerState {
     fn write_out(&self) {
         let blocked = match self.channel.borrow_mut().flush() {
             Ok(flushed) => matches!(flushed, Flushed::Blocked),
-            // The parent is gone, or somebody here has closed the channel: nobody would ever hear of this worker again.
+            // The parent is gone, or somebody here has closed the channel: nobody would hear of this worker again.
             Err(_) => exit_now(),
         };
         if blocked != self.wants_writable.replace(blocked)
@@ -264,29 +265,29 @@ impl WorkerState {
 }
 
 /// A worker that waits for calls.
-struct Waiting {
+struct WorkerWatch {
     state: Weak<WorkerState>,
     page: Arc<SharedPage>,
 }
 
-impl Watch for Waiting {
+impl Watch for WorkerWatch {
     fn is_wanted(&self) -> bool {
-        // Once per burst: what is idle sleeps.
+        // Once per burst: a worker that stays idle sleeps.
         let had_calls = self.state.upgrade().is_some_and(|state| state.had_calls.take());
         had_calls && self.page.load(MAY_SPIN) != 0
     }
 
-    fn poll(&self, polls: bool) {
+    fn set_polling(&self, polling: bool) {
         if let Some(state) = self.state.upgrade() {
-            state.channel.borrow().set_polling(polls);
+            state.channel.borrow().set_polling(polling);
         }
     }
 
-    fn has_come(&self) -> bool {
+    fn has_pending(&self) -> bool {
         self.state.upgrade().is_some_and(|state| state.channel.borrow().has_pending())
     }
 
-    fn take(&self) {
+    fn receive_pending(&self) {
         if let Some(state) = self.state.upgrade() {
             state.context.enter(|| state.fill(Channel::fill_pending));
         }

@@ -1,15 +1,18 @@
 //! The page that JavaScript here shares with one of its threads, in memory of a `SharedArrayBuffer`.
 //!
-//! `lib/slot.js` puts frames there and takes them. What is done here is what has to be done while JavaScript does not run:
-//! to say that it is looked at, and to look.
+//! `lib/slot.js` puts frames there and takes them. Here is only what has to be done while JavaScript does not run: to
+//! say that the page is looked at, and to look.
+//!
+//! Called by the carrier to threads. Must not depend on what the frames are.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use napi::{Result, sys};
 
-use super::js::{KeptWords, Value};
+use crate::binding::js::{KeptWords, Value};
 use crate::channel::page::{PAGE_WORDS, POLLED, STATE, TO_PARENT, holds_frame};
 
+/// The parent's end of it.
 pub struct ScriptPage(KeptWords<AtomicU32, PAGE_WORDS>);
 
 impl ScriptPage {

@@ -1,29 +1,33 @@
-//! Workers that JavaScript itself looks after: worker threads, and the calling process.
+//! The carrier to workers that JavaScript itself looks after: worker threads, and the calling process.
 //!
-//! Every action becomes a call of a hook; what happens to such a worker comes in through the `worker…` methods
-//! of `NativePool`. No frame of bytes is made: `MessagePort`s carry the parts as they are.
+//! Every action becomes a call of a hook; what happens to such a worker comes in through the `worker…` methods of
+//! `NativePool`. No frame of bytes is made: `MessagePort`s carry the parts as they are.
+//!
+//! Called by the pool. Must not depend on the pool, nor on what kind of worker the hooks look after.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 
 use napi::{Result, sys};
 use serde_json::Value as Json;
 
-use super::carrier::Carrier;
-use super::idle_process::IdleProcess;
-use super::js::{Callback, PassedParts, Value, as_number, halves, number, number_list, read_numbers};
-use super::pool::PoolState;
 use super::script_page::ScriptPage;
+use crate::binding::carrier::{Carrier, Upcalls};
+use crate::binding::idle_process::IdleProcess;
+use crate::binding::js::{
+    Callback, PassedParts, Registers, Value, as_number, halves, number, number_list, read_numbers,
+};
 use crate::engine::{ChunkId, Run, WorkerId};
 use crate::registry::Place;
 
-pub(super) struct ScriptCarrier {
+pub struct ScriptCarrier {
     env: sys::napi_env,
-    pool: Weak<PoolState>,
+    upcalls: Weak<dyn Upcalls>,
     hooks: Hooks,
-    fates: RefCell<BTreeMap<WorkerId, Json>>,
+    registers: Rc<Registers>,
+    exit_reports: RefCell<BTreeMap<WorkerId, Json>>,
     /// Of threads that are there.
     pages: RefCell<BTreeMap<WorkerId, ScriptPage>>,
     /// Of workers that are there, where their number is shared.
@@ -34,11 +38,12 @@ pub(super) struct ScriptCarrier {
 struct Hooks {
     /// `(worker)` → the page that is shared with it, if that is looked at here.
     start: Callback,
-    /// `([job, first call, end, …])`, or nothing where there is one run only, and in the registers: worker, frame, first
-    /// call's number, whether it may stay awake, and the first run, as job (two words), first call and end. → How many runs,
-    /// how many calls of each of these went into the frame, and offsets of those that could not be encoded and are not
-    /// sent; where that is one run and no offset, so many calls in the registers, as if it were a single part. Runs that are
-    /// not among them, and calls at the end of the last, did not fit. Nothing: the frame is put off.
+    /// `([job, first call, end, …])`, or nothing where there is one run only, and in the registers: worker, frame,
+    /// first call's number, whether it may stay awake, and the first run, as job (two words), first call and end. → How
+    /// many runs, how many calls of each of these went into the frame, and offsets of those that could not be encoded
+    /// and are not sent; where that is one run and no offset, so many calls in the registers, as if it were a single
+    /// part. Runs that are not among them, and calls at the end of the last, did not fit. Nothing: the frame is put
+    /// off.
     send: Callback,
     /// `(worker, [call's number, …])`.
     cancel: Callback,
@@ -48,13 +53,18 @@ struct Hooks {
     stop: Callback,
     kill: Callback,
     catch_up: Callback,
-    take_come: Callback,
+    receive_pending: Callback,
     /// `(worker)` → the number of the call that it began last.
-    mark: Callback,
+    last_begun: Callback,
 }
 
 impl ScriptCarrier {
-    pub(super) fn new(env: sys::napi_env, pool: Weak<PoolState>, hooks: Value) -> Result<ScriptCarrier> {
+    pub fn new(
+        env: sys::napi_env,
+        upcalls: Weak<dyn Upcalls>,
+        hooks: Value,
+        registers: Rc<Registers>,
+    ) -> Result<ScriptCarrier> {
         let hook = |name| Callback::method(env, hooks, name);
         let hooks = Hooks {
             start: hook("startWorker")?,
@@ -64,24 +74,25 @@ impl ScriptCarrier {
             stop: hook("stopWorker")?,
             kill: hook("killWorker")?,
             catch_up: hook("catchUp")?,
-            take_come: hook("takeCome")?,
-            mark: hook("markOf")?,
+            receive_pending: hook("takeCome")?,
+            last_begun: hook("markOf")?,
         };
         Ok(ScriptCarrier {
             env,
-            pool,
+            upcalls,
             hooks,
-            fates: RefCell::default(),
+            registers,
+            exit_reports: RefCell::default(),
             pages: RefCell::default(),
             places: RefCell::default(),
         })
     }
 
-    /// What the hook `send` gives, as a list in any case, which is empty where the frame is put off; `None` where it has
-    /// failed.
+    /// What the hook `send` gives, as a list in any case, which is empty where the frame is put off; `None` where it
+    /// has failed.
     fn call_send(
         &self,
-        pool: &PoolState,
+        upcalls: &dyn Upcalls,
         worker: WorkerId,
         frame: ChunkId,
         seq: u32,
@@ -90,15 +101,14 @@ impl ScriptCarrier {
         let bounds =
             runs.iter().flat_map(|run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()]);
         let list = (runs.len() > 1).then(|| number_list(self.env, bounds)).transpose().ok()?;
-        let registers = pool.registers();
         let first = runs.first()?;
         let [low, high] = halves(first.job.0);
-        let may_spin = pool.worker_may_spin().into();
-        registers.set([worker.0, frame.0, seq, may_spin, low, high, first.calls.start, first.calls.end]);
+        let may_spin = upcalls.worker_may_spin().into();
+        self.registers.set([worker.0, frame.0, seq, may_spin, low, high, first.calls.start, first.calls.end]);
         let sent = self.hooks.send.call(list.as_slice())?;
-        match registers.passed(sent) {
+        match self.registers.passed(sent) {
             PassedParts::Nothing => Some(Vec::new()),
-            PassedParts::Single(..) => Some([[1], registers.arguments::<1>()].concat()),
+            PassedParts::Single(..) => Some([[1], self.registers.arguments::<1>()].concat()),
             PassedParts::List(list) => read_numbers(self.env, list).ok(),
         }
     }
@@ -118,26 +128,28 @@ impl Carrier for ScriptCarrier {
         Ok(())
     }
 
-    fn set_fate(&self, worker: WorkerId, fate: Json) {
-        self.fates.borrow_mut().insert(worker, fate);
+    fn set_exit_report(&self, worker: WorkerId, report: Json) {
+        self.exit_reports.borrow_mut().insert(worker, report);
     }
 
     fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
-        let Some(pool) = self.pool.upgrade() else { return };
-        let Some(sent) = self.call_send(&pool, worker, frame, seq, runs) else { return pool.give_up(worker) };
-        let Some((&count, rest)) = sent.split_first() else { return pool.defer(worker, frame) };
+        let Some(upcalls) = self.upcalls.upgrade() else { return };
+        let Some(sent) = self.call_send(&*upcalls, worker, frame, seq, runs) else {
+            return upcalls.give_up(worker);
+        };
+        let Some((&count, rest)) = sent.split_first() else { return upcalls.defer(worker, frame) };
         let Some((filled, skipped)) = rest.split_at_checked(count as usize) else {
-            return pool.give_up(worker);
+            return upcalls.give_up(worker);
         };
         for (run, &calls) in runs.iter().zip(filled) {
-            pool.filled(run, calls);
+            upcalls.filled(run, calls);
         }
         let kept: u32 = filled.iter().sum();
         if (kept as usize) < runs.iter().map(|run| run.calls.len()).sum() {
-            pool.cut(worker, frame, kept);
+            upcalls.cut(worker, frame, kept);
         }
         for &offset in skipped {
-            pool.encode_failed(worker, frame, offset);
+            upcalls.encode_failed(worker, frame, offset);
         }
     }
 
@@ -149,8 +161,8 @@ impl Carrier for ScriptCarrier {
 
     fn recall(&self, worker: WorkerId, from: u32, until: u32) -> Option<u32> {
         let fields = [worker.0, from, until].map(|field| number(self.env, field.into()));
-        let mark = self.hooks.recall.call(&fields)?;
-        as_number(self.env, mark).map(|mark| mark as u32)
+        let last_begun = self.hooks.recall.call(&fields)?;
+        as_number(self.env, last_begun).map(|seq| seq as u32)
     }
 
     fn stop(&self, worker: WorkerId) {
@@ -165,36 +177,36 @@ impl Carrier for ScriptCarrier {
         self.tell(&self.hooks.catch_up, worker);
     }
 
-    fn mark(&self, worker: WorkerId) -> u32 {
-        let mark = self.tell(&self.hooks.mark, worker);
-        mark.and_then(|mark| as_number(self.env, mark)).map_or(0, |mark| mark as u32)
+    fn last_begun(&self, worker: WorkerId) -> u32 {
+        let seq = self.tell(&self.hooks.last_begun, worker);
+        seq.and_then(|seq| as_number(self.env, seq)).map_or(0, |seq| seq as u32)
     }
 
     fn pid(&self, _worker: WorkerId) -> Option<i32> {
         i32::try_from(std::process::id()).ok()
     }
 
-    fn fate(&self, worker: WorkerId) -> Option<Json> {
-        self.fates.borrow().get(&worker).cloned()
+    fn exit_report(&self, worker: WorkerId) -> Option<Json> {
+        self.exit_reports.borrow().get(&worker).cloned()
     }
 
     fn forget(&self, worker: WorkerId) {
-        self.fates.borrow_mut().remove(&worker);
+        self.exit_reports.borrow_mut().remove(&worker);
     }
 
-    fn poll(&self, polls: bool) {
-        self.pages.borrow().values().for_each(|page| page.set_polling(polls));
+    fn set_polling(&self, polling: bool) {
+        self.pages.borrow().values().for_each(|page| page.set_polling(polling));
     }
 
-    fn has_come(&self) -> bool {
+    fn has_pending(&self) -> bool {
         self.pages.borrow().values().any(ScriptPage::has_pending)
     }
 
-    fn take_come(&self) {
-        let come = |(&worker, page): (&WorkerId, &ScriptPage)| page.has_pending().then_some(worker);
-        let workers: Vec<WorkerId> = self.pages.borrow().iter().filter_map(come).collect();
+    fn receive_pending(&self) {
+        let pending = |(&worker, page): (&WorkerId, &ScriptPage)| page.has_pending().then_some(worker);
+        let workers: Vec<WorkerId> = self.pages.borrow().iter().filter_map(pending).collect();
         for worker in workers {
-            self.tell(&self.hooks.take_come, worker);
+            self.tell(&self.hooks.receive_pending, worker);
         }
     }
 
@@ -202,7 +214,7 @@ impl Carrier for ScriptCarrier {
         (0, 0)
     }
 
-    fn ended(&self, worker: WorkerId) {
+    fn release(&self, worker: WorkerId) {
         self.places.borrow_mut().remove(&worker);
         self.pages.borrow_mut().remove(&worker);
     }

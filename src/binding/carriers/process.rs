@@ -1,0 +1,341 @@
+//! The carrier to workers that are processes: a channel to each, polled on the event loop, and the supervisor's events.
+//!
+//! Called by the pool. Must not depend on the pool, nor on how replies are read.
+
+use std::any::Any;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use napi::sys;
+use nix::sys::signal::Signal;
+use serde_json::{Value as Json, json};
+
+use super::link::{ExitReport, Link, LinkError, Links};
+use super::receive::Receiver;
+use crate::binding::carrier::{Carrier, Upcalls};
+use crate::binding::environment::Environment;
+use crate::binding::event_loop::{Poll, Readiness};
+use crate::binding::idle_process::{IdleProcess, Parts};
+use crate::binding::js::{PassedParts, Value, write_parts};
+use crate::channel::page::PAGE_LEN;
+use crate::channel::{Channel, End, Slot};
+use crate::engine::{ChunkId, History, Run, WorkerId};
+use crate::platform::{self, SharedPage};
+use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
+use crate::registry::{Place, PlaceId};
+use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PartHeader, with_seq};
+
+/// A frame of so many bytes gets no further calls. `lib/script-carrier.js` and `lib/worker-pool.js` have the same.
+const FULL_FRAME: usize = 512 * 1024;
+/// Bytes read from one worker before others get their turn.
+const READ_BUDGET: usize = 1 << 18;
+
+pub struct ProcessCarrier {
+    upcalls: Weak<dyn Upcalls>,
+    environment: Rc<Environment>,
+    spec: Arc<SpawnSpec>,
+    /// What each worker is sent first.
+    init: Vec<u8>,
+    links: Rc<Links>,
+    receiver: Receiver,
+}
+
+impl ProcessCarrier {
+    pub fn new(
+        upcalls: Weak<dyn Upcalls>,
+        environment: Rc<Environment>,
+        spec: SpawnSpec,
+        init: Vec<u8>,
+    ) -> ProcessCarrier {
+        let links = Rc::new(Links::new(upcalls.clone()));
+        let receiver = Receiver::new(environment.env, links.clone(), upcalls.clone());
+        ProcessCarrier { upcalls, environment, spec: Arc::new(spec), init, links, receiver }
+    }
+
+    /// What each worker is sent first: a text and a list of parts.
+    pub fn init_frame(env: sys::napi_env, text: &str, parts: Value) -> napi::Result<Vec<u8>> {
+        let mut frame = FrameWriter::new(FrameHeader::of(Kind::Init));
+        frame.part(plain_part(Encoding::Utf8), text.as_bytes());
+        // It is sent to many, and shared memory to one.
+        write_parts(env, &PassedParts::List(parts), &mut frame, 0)?;
+        frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))
+    }
+
+    /// A channel to a new worker, and the descriptors that this gets.
+    fn connect(&self) -> io::Result<(Channel, Option<Arc<SharedPage>>, Descriptors)> {
+        let (ours, theirs) = platform::socketpair()?;
+        // Without a page the worker announces its calls in frames.
+        let shared = platform::shared_page(PAGE_LEN).and_then(|file| {
+            let page = SharedPage::map(&file, PAGE_LEN)?;
+            Ok((file, Arc::new(page)))
+        });
+        let (file, page) = shared.map_or((None, None), |(file, page)| (Some(file), Some(page)));
+        let mut channel = Channel::new(ours);
+        if let Some(page) = &page {
+            channel.attach_slot(Slot::new(page.clone(), End::Parent));
+        }
+        // The worker must know whether it has a page: otherwise the number of its descriptor is another's there.
+        channel.queue(with_seq(self.init.clone(), page.is_some().into()));
+        Ok((channel, page, Descriptors { channel: theirs, page: file }))
+    }
+
+    fn poll_on_loop(&self, worker: WorkerId, channel: &Channel) -> io::Result<Poll> {
+        let descriptor = channel.descriptor();
+        let upcalls = self.upcalls.clone();
+        let fd = descriptor.as_raw_fd();
+        let poll = Poll::new(&self.environment.event_loop, fd, descriptor, move |ready| {
+            if let Some(upcalls) = upcalls.upgrade() {
+                upcalls.on_readiness(worker, ready);
+            }
+        })?;
+        poll.start(false);
+        Ok(poll)
+    }
+
+    fn event(&self, worker: WorkerId, name: &'static str, detail: &Json) {
+        if let Some(upcalls) = self.upcalls.upgrade() {
+            upcalls.event(worker, name, detail);
+        }
+    }
+
+    /// The process is gone: what its channel still holds counts.
+    fn end(&self, worker: WorkerId, exit: Json) {
+        self.receiver.read_rest(worker);
+        self.links.set_exit(worker, exit);
+        if let Some(upcalls) = self.upcalls.upgrade() {
+            upcalls.worker_gone(worker);
+        }
+    }
+}
+
+impl Carrier for ProcessCarrier {
+    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
+        let supervisor = Supervisor::get()?;
+        let (channel, page, descriptors) = self.connect()?;
+        let route = Route::new(Ticket::next(), self.environment.mailbox.clone());
+        let link = Link {
+            route: route.clone(),
+            place: place.as_ref().map(Place::id),
+            poll: Some(self.poll_on_loop(worker, &channel)?),
+            channel,
+            past_traffic: (0, 0),
+            page,
+            wants_writable: false,
+            last_begun: 0,
+            cancel_count: 0,
+            pid: None,
+            report: ExitReport::default(),
+        };
+        self.links.insert(worker, link);
+        self.environment.own(route.ticket(), self.upcalls.clone(), worker);
+        let kept = place.map(|place| Box::new(place) as Box<dyn Any + Send>);
+        supervisor.spawn(route, self.spec.clone(), descriptors, kept);
+        Ok(())
+    }
+
+    fn stop(&self, worker: WorkerId) {
+        self.links.send(worker, FrameWriter::new(FrameHeader::of(Kind::Stop)), Vec::new());
+    }
+
+    fn kill(&self, worker: WorkerId) {
+        let ticket = self.links.with(worker, |link| link.ticket());
+        if let (Some(ticket), Ok(supervisor)) = (ticket, Supervisor::get()) {
+            supervisor.kill(ticket, Signal::SIGKILL);
+        }
+    }
+
+    fn kill_silent(&self, worker: WorkerId) {
+        self.links.with(worker, |link| link.report.silent = true);
+        self.kill(worker);
+    }
+
+    fn forget(&self, worker: WorkerId) {
+        self.links.forget(worker);
+    }
+
+    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
+        let Some(upcalls) = self.upcalls.upgrade() else { return };
+        let may_spin = upcalls.worker_may_spin();
+        self.links.with(worker, |link| link.set_may_spin(may_spin));
+        let header = FrameHeader { chunk_id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
+        let mut writer = FrameWriter::new(header);
+        let mut descriptors = Vec::new();
+        let room = self.links.with(worker, |link| link.channel.room_for_descriptors()).unwrap_or(0);
+        let mut offset = 0;
+        for run in runs {
+            let encoded = upcalls.encode(worker, frame, run, offset);
+            if matches!(encoded, Some(PassedParts::Nothing)) {
+                match offset {
+                    0 => return upcalls.defer(worker, frame),
+                    _ => upcalls.cut(worker, frame, offset),
+                }
+                break;
+            }
+            let left = room - descriptors.len();
+            let parts =
+                encoded.and_then(|parts| write_parts(self.environment.env, &parts, &mut writer, left).ok());
+            let Some(parts) = parts.filter(|parts| (1..=run.calls.len()).contains(&(parts.calls as usize)))
+            else {
+                return self.links.give_up(worker, LinkError::CallsNotEncoded);
+            };
+            upcalls.filled(run, parts.calls);
+            descriptors.extend(parts.shared);
+            let end = offset + parts.calls;
+            let is_full = writer.len() >= FULL_FRAME || (parts.calls as usize) < run.calls.len();
+            if is_full {
+                upcalls.cut(worker, frame, end);
+            }
+            for skipped in parts.skipped {
+                upcalls.encode_failed(worker, frame, offset + skipped);
+            }
+            if is_full {
+                break;
+            }
+            offset = end;
+        }
+        self.links.send(worker, writer, descriptors);
+    }
+
+    fn cancel(&self, worker: WorkerId, seqs: &[u32]) {
+        let mut frame = FrameWriter::new(FrameHeader::of(Kind::Cancel));
+        let bytes: Vec<u8> = seqs.iter().flat_map(|seq| seq.to_le_bytes()).collect();
+        frame.part(plain_part(Encoding::Bytes), &bytes);
+        self.links.send(worker, frame, Vec::new());
+        self.links.with(worker, Link::count_cancel);
+    }
+
+    fn recall(&self, worker: WorkerId, from: u32, until: u32) -> Option<u32> {
+        self.links.with(worker, |link| link.recall(from, until)).flatten()
+    }
+
+    fn last_begun(&self, worker: WorkerId) -> u32 {
+        self.links.with(worker, |link| link.last_begun()).unwrap_or(0)
+    }
+
+    fn pid(&self, worker: WorkerId) -> Option<i32> {
+        self.links.with(worker, |link| link.pid).flatten()
+    }
+
+    fn exit_report(&self, worker: WorkerId) -> Option<Json> {
+        self.links.exit_report(worker)
+    }
+
+    fn set_exit_report(&self, worker: WorkerId, report: Json) {
+        self.links.set_exit(worker, report);
+    }
+
+    fn traffic(&self) -> (u64, u64) {
+        self.links.traffic()
+    }
+
+    fn catch_up(&self, worker: WorkerId) {
+        self.receiver.read(worker, usize::MAX);
+    }
+
+    fn on_readiness(&self, worker: WorkerId, ready: Readiness) {
+        if ready.writable {
+            self.links.write_out(worker);
+        }
+        if ready.readable {
+            self.receiver.read(worker, READ_BUDGET);
+        }
+    }
+
+    fn on_process_event(&self, worker: WorkerId, event: ProcessEvent) {
+        match event {
+            ProcessEvent::Spawned { pid, .. } => {
+                self.links.with(worker, |link| link.pid = Some(pid));
+                self.event(worker, "spawned", &Json::Null);
+            }
+            ProcessEvent::SpawnFailed { error, .. } => {
+                let exit = json!({ "errno": error.errno as i32, "message": error.to_string() });
+                self.event(worker, "spawnFailed", &exit);
+                self.end(worker, exit);
+            }
+            ProcessEvent::Exited { status, stderr_tail, .. } => {
+                let mut exit = json!({ "exitCode": status.code, "signal": status.signal });
+                self.event(worker, "exited", &exit);
+                exit["stderr"] = String::from_utf8_lossy(&stderr_tail).into();
+                self.end(worker, exit);
+            }
+            ProcessEvent::Output { stream, bytes, .. } => {
+                if let Some(upcalls) = self.upcalls.upgrade() {
+                    upcalls.printed(worker, stream, &bytes);
+                }
+            }
+        }
+    }
+
+    fn set_polling(&self, polling: bool) {
+        self.links.set_polling(polling);
+    }
+
+    fn has_pending(&self) -> bool {
+        self.links.has_pending()
+    }
+
+    fn receive_pending(&self) {
+        self.receiver.receive_pending();
+    }
+
+    fn place(&self, worker: WorkerId) -> Option<PlaceId> {
+        self.links.with(worker, |link| link.place).flatten()
+    }
+
+    fn is_in_use(&self, worker: WorkerId) -> bool {
+        // What is in its page would be told to nobody.
+        let is_in_use = |link: &mut Link| link.channel.is_lent() || link.has_pending();
+        self.links.with(worker, is_in_use).unwrap_or(false)
+    }
+
+    fn detach(&self, worker: WorkerId, history: History) -> Option<IdleProcess> {
+        let link = self.links.remove(worker)?;
+        self.environment.disown(link.ticket());
+        link.route.detach();
+        let Link { route, channel, poll, page, last_begun, cancel_count, pid, .. } = link;
+        // Its new owner polls it from now on.
+        drop(poll);
+        Some(IdleProcess::new(Parts { route, channel, page, last_begun, cancel_count, pid, history }))
+    }
+
+    fn adopt(&self, worker: WorkerId, place: PlaceId, idle: IdleProcess) -> io::Result<()> {
+        let parts = idle.take().ok_or(io::ErrorKind::NotFound)?;
+        let poll = match self.poll_on_loop(worker, &parts.channel) {
+            Ok(poll) => poll,
+            Err(error) => {
+                drop(IdleProcess::new(parts));
+                return Err(error);
+            }
+        };
+        let Parts { route, channel, page, last_begun, cancel_count, pid, .. } = parts;
+        self.environment.own(route.ticket(), self.upcalls.clone(), worker);
+        let link = Link {
+            place: Some(place),
+            past_traffic: channel.traffic(),
+            poll: Some(poll),
+            wants_writable: false,
+            report: ExitReport::default(),
+            route: route.clone(),
+            channel,
+            page,
+            last_begun,
+            cancel_count,
+            pid,
+        };
+        // Writes out what the last owner could not.
+        self.links.insert(worker, link);
+        route.attach(self.environment.mailbox.clone());
+        Ok(())
+    }
+
+    fn abandon(&self) {
+        self.links.abandon();
+    }
+}
+
+/// The header of a part that is no call's.
+fn plain_part(encoding: Encoding) -> PartHeader {
+    PartHeader { encoding, codec: 0, flags: 0, calls: 0, tag: 0 }
+}

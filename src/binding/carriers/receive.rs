@@ -1,0 +1,179 @@
+//! What worker processes send, handled: bytes to frames, frames to upcalls.
+//!
+//! Called by the carrier to processes. Must not depend on how workers are started or sent to.
+
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use napi::sys;
+use serde_json::json;
+
+use super::link::{LinkError, Links, channel_ended};
+use crate::binding::carrier::Upcalls;
+use crate::binding::js::{discard, part_list, part_value};
+use crate::binding::reply::Apportioned;
+use crate::channel::{Arrived, Channel, FillResult, Filled};
+use crate::engine::{ChunkId, WorkerId};
+use crate::wire::{Frame, Kind, Part};
+
+pub struct Receiver {
+    env: sys::napi_env,
+    links: Rc<Links>,
+    upcalls: Weak<dyn Upcalls>,
+}
+
+impl Receiver {
+    pub fn new(env: sys::napi_env, links: Rc<Links>, upcalls: Weak<dyn Upcalls>) -> Receiver {
+        Receiver { env, links, upcalls }
+    }
+
+    /// Reads about `budget` bytes and handles the frames that are whole by then.
+    pub fn read(&self, worker: WorkerId, budget: usize) {
+        self.fill(worker, |channel| channel.fill(budget));
+    }
+
+    /// Handles the frames that wait in shared memory.
+    pub fn receive_pending(&self) {
+        for worker in self.links.pending() {
+            self.fill(worker, Channel::fill_pending);
+        }
+    }
+
+    /// The process is gone: what its channel still holds counts.
+    pub fn read_rest(&self, worker: WorkerId) {
+        self.links.with(worker, |link| {
+            if link.report.failure.is_none() {
+                // An error is an end like any other here.
+                let _ = link.channel.fill_all();
+            }
+        });
+        self.handle_frames(worker);
+    }
+
+    /// Has the channel take in what has come, and handles the frames that are whole by then.
+    fn fill(&self, worker: WorkerId, fill: impl FnOnce(&mut Channel) -> FillResult) {
+        let Some(Some(filled)) = self.links.with(worker, |link| link.fill(fill)) else { return };
+        // Those before an error as well.
+        self.handle_frames(worker);
+        let ended = match filled {
+            Ok(Filled::Drained | Filled::More) => return,
+            Ok(Filled::Ended) => None,
+            Err(error) => Some(LinkError::Channel(error)),
+        };
+        let ticket = self.links.with(worker, |link| {
+            match ended {
+                Some(error) => link.fail(error),
+                None => link.stop_reading(),
+            }
+            link.ticket()
+        });
+        if let Some(ticket) = ticket {
+            channel_ended(ticket);
+        }
+    }
+
+    fn handle_frames(&self, worker: WorkerId) {
+        let Some(upcalls) = self.upcalls.upgrade() else { return };
+        // The decoder is lent out: frames borrow from it while JavaScript runs. Whoever has it comes to these as well.
+        let lent = self.links.with(worker, |link| {
+            link.report.failure.is_none().then(|| link.channel.lend_decoder()).flatten()
+        });
+        let Some(Some(mut decoder)) = lent else { return };
+        let failure = loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => {
+                    if let Err(error) = self.handle_frame(&*upcalls, worker, &frame) {
+                        break Some(error);
+                    }
+                }
+                Ok(None) => break None,
+                Err(error) => break Some(LinkError::Wire(error)),
+            }
+        };
+        self.links.with(worker, |link| link.channel.return_decoder(decoder));
+        if let Some(error) = failure {
+            upcalls.event(worker, "protocol", &json!({ "detail": error.to_string() }));
+            self.links.give_up(worker, error);
+        }
+    }
+
+    /// The descriptors that this worker has sent.
+    fn arrived(&self, worker: WorkerId) -> Arrived {
+        self.links.with(worker, |link| link.channel.arrived()).unwrap_or_default()
+    }
+
+    fn handle_frame(
+        &self,
+        upcalls: &dyn Upcalls,
+        worker: WorkerId,
+        frame: &Frame<'_>,
+    ) -> Result<(), LinkError> {
+        let header = frame.header;
+        match header.kind {
+            Kind::Ready => upcalls.worker_ready(worker),
+            Kind::LoadFailed => {
+                let text = frame.parts().next().and_then(|part| part.text());
+                self.links.with(worker, |link| link.report.load_error = text);
+                upcalls.load_failed(worker);
+            }
+            Kind::Reply => self.handle_reply(upcalls, worker, frame)?,
+            Kind::Begun => {
+                // Its first one has 0: it has begun no call, and runs.
+                upcalls.worker_alive(worker);
+                self.links.with(worker, |link| link.last_begun = header.seq);
+                upcalls.begun(worker, header.seq);
+            }
+            Kind::Output => {
+                let parts = part_list(self.env, frame.parts(), &self.arrived(worker));
+                upcalls.output(worker, header.seq, parts.map_err(LinkError::Value)?);
+            }
+            Kind::Memory => upcalls.worker_memory(worker, u64::from(header.aux) * 1024),
+            Kind::Init | Kind::Calls | Kind::Cancel | Kind::Stop => {
+                return Err(LinkError::ParentFrame);
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_reply(
+        &self,
+        upcalls: &dyn Upcalls,
+        worker: WorkerId,
+        frame: &Frame<'_>,
+    ) -> Result<(), LinkError> {
+        let arrived = self.arrived(worker);
+        let elapsed = Duration::from_micros(frame.header.aux.into());
+        let sizes = frame.parts().map(|part| (part.header.calls, part.header.flags));
+        let mut reply = Apportioned::new(ChunkId(frame.header.chunk_id), frame.header.seq, elapsed, sizes);
+        let mut parts = frame.parts().peekable();
+        while let Some(part) = parts.next() {
+            let header = part.header;
+            let mut extras: Vec<Part<'_>> = Vec::new();
+            while let Some(extra) = parts.next_if(|next| next.header.calls == 0) {
+                extras.push(extra);
+            }
+            let all = || [part].into_iter().chain(extras.iter().copied());
+            let bytes = all().fold(0u64, |sum, part| sum.saturating_add(part.size()));
+            let answered = upcalls
+                .answered(worker, reply.next(header.calls, header.flags, bytes))
+                .map_err(LinkError::Reply)?;
+            if answered.is_empty() {
+                all().for_each(|part| discard(&part, &arrived));
+                continue;
+            }
+            let read = part_value(self.env, &part, &arrived).and_then(|value| match extras.is_empty() {
+                true => Ok((value, None)),
+                false => Ok((value, Some(part_list(self.env, extras.into_iter(), &arrived)?))),
+            });
+            match read {
+                Ok((value, extras)) => upcalls.settle_answered(&answered, header, value, extras),
+                // They are booked as answered: nothing else will tell their callers.
+                Err(error) => {
+                    upcalls.settle_unreadable(&answered, header, &error.to_string());
+                    return Err(LinkError::Value(error));
+                }
+            }
+        }
+        Ok(())
+    }
+}

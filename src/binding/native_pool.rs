@@ -1,0 +1,239 @@
+//! The pool as JavaScript sees it: the napi class, and nothing else.
+//!
+//! Called by `lib/worker-pool.js` and the carriers in `lib/`. Must not depend on anything but the pool: here arguments
+//! become Rust's, and results JavaScript's.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use napi::bindgen_prelude::{Function, Object, Uint32Array};
+use napi::{Env, Error, JsValue, Result};
+use napi_derive::napi;
+use serde_json::Value as Json;
+
+use super::js::{Registers, halves};
+use super::pool::{PartCount, PoolConfig, PoolState, SettledRun};
+use crate::engine::{ChunkId, JobId, ProtocolViolation, SubmitError, WorkerId};
+
+/// A pool of workers. Internal: `lib/worker-pool.js` is its only user.
+#[napi]
+pub struct NativePool {
+    state: Rc<PoolState>,
+}
+
+#[napi]
+impl NativePool {
+    /// `config` is JSON; `initParts` are handed to each process when it starts; `hooks` has the methods of `Hooks` in
+    /// `pool/hooks.rs`, and where workers are no processes those of `Hooks` in `carriers/script.rs`. `registers` is of
+    /// `lib/registers.js`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        env: Env,
+        config: String,
+        hooks: Object,
+        init_parts: Object,
+        registers: Object,
+    ) -> Result<NativePool> {
+        let config = PoolConfig::parse(&config)?;
+        let registers = Registers::new(env.raw(), registers.raw())?;
+        Ok(NativePool { state: PoolState::new(&env, &config, hooks.raw(), init_parts.raw(), registers)? })
+    }
+
+    /// The function that queues a job and returns its number; -1 when closed, -2 minus the number of waiting calls when
+    /// the queue is full. Nothing is sent before the one of `flusher` is called. In the registers: calls, retries, task
+    /// (from 1 on; 0: none), calls per chunk (0: as many as fit), flags.
+    ///
+    /// (Functions by themselves: as methods they would cost twice as much, which shows in a round trip.)
+    #[napi(catch_unwind, ts_return_type = "(keys?: Uint32Array | null, timeout?: number) => number")]
+    pub fn submitter<'env>(&self, env: &'env Env) -> Result<Function<'env, (), f64>> {
+        let state = self.state.clone();
+        env.create_function_from_closure("submit", move |call| {
+            let keys = match call.length() {
+                0 => None,
+                _ => call.get::<Option<Uint32Array>>(0)?.map(|keys| keys.to_vec()),
+            };
+            let timeout = if call.length() < 2 { 0.0 } else { call.get(1)? };
+            Ok(match state.submit(keys, timeout) {
+                Ok(job) => job.0 as f64,
+                Err(SubmitError::Closed) => -1.0,
+                Err(SubmitError::QueueFull { waiting }) => -2.0 - waiting as f64,
+            })
+        })
+    }
+
+    /// The function that does what there is to do.
+    #[napi(catch_unwind, ts_return_type = "() => void")]
+    pub fn flusher<'env>(&self, env: &'env Env) -> Result<Function<'env, (), ()>> {
+        let state = self.state.clone();
+        env.create_function_from_closure("flush", move |_| {
+            state.pump();
+            Ok(())
+        })
+    }
+
+    /// Settles what is left of a job as aborted.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self, job: f64) {
+        self.state.cancel(JobId(job as u64));
+    }
+
+    /// Settles the calls of a job from this one on as aborted, and lets those that run run.
+    #[napi(catch_unwind)]
+    pub fn drop_calls(&self, job: f64, from: u32) {
+        self.state.drop_calls(JobId(job as u64), from);
+    }
+
+    /// How many calls of a job that has settled workers still run, or (unless only those count) have yet to skip.
+    #[napi(catch_unwind)]
+    pub fn remains(&self, job: f64, only_begun: bool) -> u32 {
+        self.state.remains(JobId(job as u64), only_begun) as u32
+    }
+
+    /// Ends the workers that still run such calls.
+    #[napi(catch_unwind)]
+    pub fn kill_remains(&self, job: f64) {
+        self.state.kill_remains(JobId(job as u64));
+    }
+
+    /// How many calls of this task a worker gets at once, by what is known of their cost.
+    #[napi(catch_unwind)]
+    pub fn calls_per_frame(&self, task: u32) -> u32 {
+        self.state.calls_per_chunk(task)
+    }
+
+    /// Whether a frame that was put off by the hook `encode` is still of use.
+    #[napi(catch_unwind)]
+    pub fn is_deferred(&self, worker: u32, frame: u32) -> bool {
+        self.state.is_deferred(WorkerId(worker), ChunkId(frame))
+    }
+
+    /// Has a frame that was put off encoded, now at once, and sends it, unless it is of no use any more.
+    #[napi(catch_unwind)]
+    pub fn send_deferred(&self, worker: u32, frame: u32) {
+        self.state.send_deferred(WorkerId(worker), ChunkId(frame));
+    }
+
+    /// The hook `ready` is called once all workers are up, or cannot be.
+    #[napi(catch_unwind)]
+    pub fn await_ready(&self) {
+        self.state.await_ready();
+    }
+
+    /// Finishes what was accepted, then stops the workers; the hook `closed` is called after the last.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.state.close();
+    }
+
+    /// Settles everything as closed and kills the workers.
+    #[napi(catch_unwind)]
+    pub fn terminate(&self) {
+        self.state.terminate();
+    }
+
+    /// Settles everything as closed and lets the workers go; the next job starts new ones.
+    #[napi(catch_unwind)]
+    pub fn remove_workers(&self) {
+        self.state.remove_workers();
+    }
+
+    /// A picture of now, as JSON.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> String {
+        self.state.stats().to_string()
+    }
+
+    // What JavaScript says of workers that it looks after itself.
+
+    /// The worker has loaded the user's module.
+    #[napi(catch_unwind)]
+    pub fn worker_ready(&self, worker: u32) {
+        self.state.script_worker_ready(WorkerId(worker));
+    }
+
+    /// The user's module does not load; `fate` (JSON) says why.
+    #[napi(catch_unwind)]
+    pub fn worker_load_failed(&self, worker: u32, fate: String) {
+        self.state.script_worker_load_failed(WorkerId(worker), parse(&fate));
+    }
+
+    /// Calls of a frame from `offset` on were answered: `parts` has the number of calls and the flags of each
+    /// part. Returns `[part, job, first call, count, offset in the part, …]` for those that settle by it.
+    #[napi(catch_unwind)]
+    pub fn worker_replied(
+        &self,
+        worker: u32,
+        frame: u32,
+        offset: u32,
+        micros: f64,
+        bytes: f64,
+        parts: Vec<u32>,
+    ) -> Result<Vec<f64>> {
+        let parts: Vec<PartCount> = parts.chunks_exact(2).map(|part| (part[0], part[1] as u16)).collect();
+        let (worker, frame) = (WorkerId(worker), ChunkId(frame));
+        let settled = self.state.script_worker_replied(worker, frame, offset, micros, bytes, &parts);
+        Ok(settled.map_err(violation)?.iter().flat_map(described).collect())
+    }
+
+    /// The function that does the same for a reply of one part; in the registers: worker, frame, offset, microseconds,
+    /// bytes, the part's number of calls and its flags. Where calls of one run settle by it, its job (two words), first
+    /// call, count and offset in the part are there then, and it returns `null`.
+    #[napi(catch_unwind, ts_return_type = "() => number[] | null")]
+    pub fn replier<'env>(&self, env: &'env Env) -> Result<Function<'env, (), Option<Vec<f64>>>> {
+        let state = self.state.clone();
+        env.create_function_from_closure("replied", move |_| {
+            let [worker, frame, offset, micros, bytes, calls, flags] = state.registers().arguments();
+            let parts = [(calls, flags as u16)];
+            let (worker, frame) = (WorkerId(worker), ChunkId(frame));
+            let settled = state
+                .script_worker_replied(worker, frame, offset, micros.into(), bytes.into(), &parts)
+                .map_err(violation)?;
+            if let [(_, run)] = &settled[..] {
+                let [low, high] = halves(run.job.0);
+                let Range { start, end } = run.calls;
+                state.registers().set([low, high, start, end - start, run.offset]);
+                return Ok(None);
+            }
+            Ok(Some(settled.iter().flat_map(described).collect()))
+        })
+    }
+
+    /// The worker uses so many bytes.
+    #[napi(catch_unwind)]
+    pub fn worker_memory(&self, worker: u32, bytes: f64) {
+        self.state.script_worker_memory(WorkerId(worker), bytes as u64);
+    }
+
+    /// The job of the call that a worker gave this number, while it is in flight; else -1.
+    #[napi(catch_unwind)]
+    pub fn job_of(&self, worker: u32, seq: u32) -> f64 {
+        self.state.job_of(WorkerId(worker), seq).map_or(-1.0, |job| job.0 as f64)
+    }
+
+    /// The worker cannot be worked with any more, and is to be killed.
+    #[napi(catch_unwind)]
+    pub fn worker_given_up(&self, worker: u32) {
+        self.state.script_worker_given_up(WorkerId(worker));
+    }
+
+    /// The worker is gone, and all that it had sent has been handed in; `fate` (JSON) says how.
+    #[napi(catch_unwind)]
+    pub fn worker_exited(&self, worker: u32, fate: String) {
+        self.state.script_worker_exited(WorkerId(worker), parse(&fate));
+    }
+}
+
+/// Calls that settle by a part of a reply, as JavaScript is told of them.
+fn described((part, run): &SettledRun) -> [f64; 5] {
+    let count = run.calls.end - run.calls.start;
+    let [start, count, offset] = [run.calls.start, count, run.offset].map(f64::from);
+    [*part as f64, run.job.0 as f64, start, count, offset]
+}
+
+fn violation(violation: ProtocolViolation) -> Error {
+    Error::from_reason(violation.0)
+}
+
+fn parse(json: &str) -> Json {
+    serde_json::from_str(json).unwrap_or_default()
+}

@@ -1,0 +1,125 @@
+//! What a pool is told when it is made, and what follows from it for the engine and for processes.
+//!
+//! Called by the pool's constructor. Must not depend on anything that lives.
+
+use std::ffi::CString;
+use std::time::Duration;
+
+use napi::{Error, Result};
+use serde::Deserialize;
+
+use crate::engine::Config;
+use crate::process::{SpawnSpec, Stderr, Stdout};
+
+/// How long the work of one frame should take, where its cost is known.
+const TARGET: Duration = Duration::from_millis(1);
+/// How long a process that others wait for may be used before it goes to them, which takes a fraction of a millisecond;
+/// and a thread, whose successor has to start.
+const PROCESS_LEASE: Duration = Duration::from_millis(10);
+const THREAD_LEASE: Duration = Duration::from_secs(1);
+
+/// Everything that a pool is told when it is made, as `lib/worker-pool.js` writes it. Durations are milliseconds, sizes
+/// bytes; 0 is "none".
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolConfig {
+    pub workers: usize,
+    max_queue: Option<u64>,
+    max_calls_per_worker: u64,
+    max_worker_memory: u64,
+    idle_timeout: f64,
+    grace_period: f64,
+    lazy: bool,
+    concurrency: u32,
+    /// CPUs that may be kept awake; 0: none.
+    pub spin_cpus: usize,
+    /// Pools of one key share their workers, in all environments.
+    pub share_key: Option<String>,
+    /// How to start processes; without it hooks look after the workers.
+    pub process: Option<ProcessConfig>,
+}
+
+#[derive(Deserialize)]
+pub struct ProcessConfig {
+    /// Path of the node binary.
+    program: String,
+    args: Vec<String>,
+    env: Vec<String>,
+    stdio: Stdio,
+    /// Handed to each worker as it is, with the parts that the constructor got.
+    pub init: String,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Stdio {
+    Inherit,
+    Forward,
+    Ignore,
+}
+
+impl PoolConfig {
+    pub fn parse(json: &str) -> Result<PoolConfig> {
+        serde_json::from_str(json).map_err(|error| Error::from_reason(format!("bad configuration: {error}")))
+    }
+
+    /// What the engine is told of it.
+    pub fn engine(&self) -> Config {
+        let lease = if self.process.is_some() { PROCESS_LEASE } else { THREAD_LEASE };
+        Config {
+            workers: self.workers,
+            max_queue: self.max_queue,
+            max_calls_per_worker: some_unless_zero(self.max_calls_per_worker),
+            max_worker_memory: some_unless_zero(self.max_worker_memory),
+            idle_timeout: millis(self.idle_timeout),
+            grace_period: Duration::from_secs_f64(self.grace_period / 1000.0),
+            target: TARGET,
+            concurrency: self.concurrency,
+            lazy: self.lazy,
+            boot_limit: self.process.is_some().then(|| boot_limit(self.workers)),
+            lease: self.share_key.as_ref().map(|_| lease),
+        }
+    }
+
+    /// Whether workers without work stay with the pool that has them: of threads none can go elsewhere, and who stops
+    /// idle ones after a time wants them until then.
+    pub fn keeps_idle(&self) -> bool {
+        self.process.is_none() || self.idle_timeout > 0.0
+    }
+}
+
+impl ProcessConfig {
+    pub fn spawn_spec(&self) -> Result<SpawnSpec> {
+        let (stdout, stderr) = match self.stdio {
+            Stdio::Inherit => (Stdout::Inherit, Stderr::Inherit),
+            Stdio::Forward => (Stdout::Forward, Stderr::Forward),
+            Stdio::Ignore => (Stdout::Ignore, Stderr::Ignore),
+        };
+        Ok(SpawnSpec {
+            program: c_string(&self.program)?,
+            args: self.args.iter().map(|text| c_string(text)).collect::<Result<_>>()?,
+            env: self.env.iter().map(|text| c_string(text)).collect::<Result<_>>()?,
+            stdout,
+            stderr,
+        })
+    }
+}
+
+/// How long a process may run before its first line of JavaScript has. That takes some tens of milliseconds of one CPU:
+/// of which there may be a few hundredths, that other workers and what users preload want too.
+fn boot_limit(workers: usize) -> Duration {
+    Duration::from_secs(30) + Duration::from_millis(250) * workers as u32
+}
+
+/// A duration of so many milliseconds; `None` for 0.
+pub fn millis(value: f64) -> Option<Duration> {
+    (value > 0.0).then(|| Duration::try_from_secs_f64(value / 1000.0).unwrap_or(Duration::MAX))
+}
+
+fn some_unless_zero(value: u64) -> Option<u64> {
+    (value != 0).then_some(value)
+}
+
+fn c_string(value: &str) -> Result<CString> {
+    CString::new(value).map_err(|_| Error::from_reason("a NUL byte in the environment or the arguments"))
+}

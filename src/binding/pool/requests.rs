@@ -1,0 +1,196 @@
+//! What JavaScript asks of a pool, and what it reports of workers that it looks after itself.
+//!
+//! Called by the napi class. Must not depend on how arguments are passed.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::config::millis;
+use super::lease::PoolLease;
+use super::state::PoolState;
+use crate::binding::carrier::Upcalls;
+use crate::binding::js::Registers;
+use crate::binding::reply::Apportioned;
+use crate::engine::{ChunkId, JobId, JobSpec, ProtocolViolation, SettledRun, SubmitError, WorkerId};
+use crate::registry::Lessee;
+
+/// Flags of a job, as `lib/worker-pool.js` numbers them.
+const JOB_STOPS_KEY: u32 = 1;
+const JOB_SPREAD: u32 = 2;
+const JOB_UNBOUNDED: u32 = 4;
+const JOB_SENT_ONCE: u32 = 8;
+
+/// The number of calls of a part, and its flags.
+pub type PartCount = (u32, u16);
+/// The index of a part, and calls that settle by it.
+pub type SettledRun = (usize, SettledRun);
+
+impl PoolState {
+    pub fn registers(&self) -> &Registers {
+        &self.registers
+    }
+
+    // ---- Jobs -------------------------------------------------------------------------------------------
+
+    /// Queues the job that the registers describe. Nothing is sent before the next `pump`.
+    pub fn submit(&self, keys: Option<Vec<u32>>, timeout: f64) -> Result<JobId, SubmitError> {
+        let [calls, retries, task, chunk, flags] = self.registers.arguments();
+        let spec = JobSpec {
+            calls,
+            keys,
+            stop_key_on_error: flags & JOB_STOPS_KEY != 0,
+            timeout: millis(timeout),
+            retries,
+            spread: flags & JOB_SPREAD != 0,
+            task: (task > 0).then_some(task),
+            chunk_size: (chunk > 0).then_some(chunk),
+            unbounded: flags & JOB_UNBOUNDED != 0,
+            sent_once: flags & JOB_SENT_ONCE != 0,
+        };
+        self.core.engine.borrow_mut().submit(spec, self.core.now())
+    }
+
+    /// Settles what is left of a job as aborted.
+    pub fn cancel(&self, job: JobId) {
+        self.core.engine.borrow_mut().cancel(job);
+        self.pump();
+    }
+
+    /// Settles the calls of a job from this one on as aborted, and lets those that run run.
+    pub fn drop_calls(&self, job: JobId, from: u32) {
+        self.core.engine.borrow_mut().drop_calls(job, from);
+        self.pump();
+    }
+
+    /// How many calls of a job that has settled workers still run, or (unless only those count) have yet to skip.
+    pub fn remains(&self, job: JobId, only_begun: bool) -> usize {
+        self.core.read_last_begun();
+        self.core.engine.borrow().remains(job, only_begun)
+    }
+
+    /// Ends the workers that still run such calls.
+    pub fn kill_remains(&self, job: JobId) {
+        self.core.read_last_begun();
+        self.core.engine.borrow_mut().kill_remains(job);
+        self.pump();
+    }
+
+    /// How many calls of this task a worker gets at once, by what is known of their cost.
+    pub fn calls_per_chunk(&self, task: u32) -> u32 {
+        self.core.engine.borrow().calls_per_chunk(task)
+    }
+
+    /// Whether a frame that was put off is still of use.
+    pub fn is_deferred(&self, worker: WorkerId, frame: ChunkId) -> bool {
+        self.core.engine.borrow().is_deferred(worker, frame)
+    }
+
+    /// Has a frame that was put off encoded, now at once, and sends it, unless it is of no use any more.
+    pub fn send_deferred(&self, worker: WorkerId, frame: ChunkId) {
+        let sent = self.core.engine.borrow_mut().undefer(worker, frame);
+        if let Some((seq, run)) = sent {
+            self.core.carrier().send(worker, frame, seq, &[run]);
+        }
+        self.pump();
+    }
+
+    /// The job of the call that a worker gave this number, while it is in flight.
+    pub fn job_of(&self, worker: WorkerId, seq: u32) -> Option<JobId> {
+        self.core.engine.borrow().call_of(worker, seq).map(|(job, _)| job)
+    }
+
+    // ---- All workers ------------------------------------------------------------------------------------
+
+    /// The hook `ready` is called once all workers are up, or cannot be.
+    pub fn await_ready(&self) {
+        self.core.engine.borrow_mut().await_ready();
+        self.pump();
+    }
+
+    /// Finishes what was accepted, then stops the workers; the hook `closed` is called after the last.
+    pub fn close(&self) {
+        self.with_lease(|lease| lease.adopt_all(&self.core, Lessee::close));
+        self.core.engine.borrow_mut().close();
+        self.pump();
+    }
+
+    /// Settles everything as closed and kills the workers.
+    pub fn terminate(&self) {
+        self.with_lease(|lease| lease.adopt_all(&self.core, Lessee::close));
+        self.core.engine.borrow_mut().terminate();
+        self.pump();
+    }
+
+    /// Settles everything as closed and lets the workers go; the next job starts new ones.
+    pub fn remove_workers(&self) {
+        self.with_lease(|lease| lease.adopt_all(&self.core, Lessee::take_all));
+        self.core.engine.borrow_mut().remove_workers();
+        self.pump();
+    }
+
+    fn with_lease(&self, act: impl FnOnce(&PoolLease) -> bool) {
+        self.lease().map(act);
+    }
+
+    /// A picture of now.
+    pub fn stats(&self) -> Json {
+        self.core.stats()
+    }
+
+    // ---- Workers that JavaScript looks after ------------------------------------------------------------
+
+    /// The worker has loaded the user's module.
+    pub fn script_worker_ready(&self, worker: WorkerId) {
+        self.worker_ready(worker);
+        self.pump();
+    }
+
+    /// The user's module does not load; `report` says why.
+    pub fn script_worker_load_failed(&self, worker: WorkerId, report: Json) {
+        self.core.carrier().set_exit_report(worker, report);
+        self.load_failed(worker);
+        self.pump();
+    }
+
+    /// Calls of a frame from `offset` on were answered by these parts. Returns the calls that settle by it.
+    pub fn script_worker_replied(
+        &self,
+        worker: WorkerId,
+        frame: ChunkId,
+        offset: u32,
+        micros: f64,
+        bytes: f64,
+        parts: &[PartCount],
+    ) -> Result<Vec<SettledRun>, ProtocolViolation> {
+        self.woken();
+        let elapsed = Duration::try_from_secs_f64(micros / 1e6).unwrap_or_default();
+        let mut reply = Apportioned::new(frame, offset, elapsed, parts.iter().copied());
+        let mut settled = Vec::new();
+        for (index, &(calls, flags)) in parts.iter().enumerate() {
+            let bytes = (bytes * reply.share(calls)) as u64;
+            let answered = self.answered(worker, reply.next(calls, flags, bytes))?;
+            settled.extend(answered.into_iter().map(|run| (index, run)));
+        }
+        Ok(settled)
+    }
+
+    /// The worker cannot be worked with any more, and is to be killed.
+    pub fn script_worker_given_up(&self, worker: WorkerId) {
+        self.give_up(worker);
+        self.pump();
+    }
+
+    /// The worker uses so many bytes.
+    pub fn script_worker_memory(&self, worker: WorkerId, bytes: u64) {
+        self.worker_memory(worker, bytes);
+    }
+
+    /// The worker is gone, and all that it had sent has been handed in; `report` says how.
+    pub fn script_worker_exited(&self, worker: WorkerId, report: Json) {
+        let shown = json!({ "exitCode": report["exitCode"], "signal": report["signal"] });
+        self.core.event(worker, "exited", &shown);
+        self.core.carrier().set_exit_report(worker, report);
+        self.worker_gone(worker);
+    }
+}
