@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::cmsg_space;
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -26,6 +26,14 @@ use rustix::net::{
 pub const MAX_DESCRIPTORS: usize = 16;
 /// Received descriptors that wait to be taken; two frames' worth for each chunk that may be under way.
 pub const MAX_WAITING: usize = 64;
+
+/// What the kernel is asked for with every read. Not every system can mark what it hands out; there it is done right after.
+#[cfg(target_os = "linux")]
+const RECEIVE_FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+#[cfg(not(target_os = "linux"))]
+const RECEIVE_FLAGS: RecvFlags = RecvFlags::empty();
+/// An end that is gone is an error and no signal. rustix does not name the flag for every system that has it.
+const SEND_FLAGS: SendFlags = SendFlags::from_bits_retain(libc::MSG_NOSIGNAL as u32);
 
 /// Room for the control message that carries as many as one frame may bring.
 const CONTROL_LEN: usize = cmsg_space!(ScmRights(MAX_DESCRIPTORS));
@@ -46,6 +54,11 @@ impl Arrived {
     fn keep(&self, descriptors: impl Iterator<Item = OwnedFd>) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for descriptor in descriptors {
+            if RECEIVE_FLAGS.is_empty() {
+                // It is open: setting this flag cannot be refused.
+                let set = fcntl_setfd(&descriptor, FdFlags::CLOEXEC);
+                debug_assert_eq!(set, Ok(()));
+            }
             if waiting.len() < MAX_WAITING {
                 waiting.push_back(descriptor);
             }
@@ -70,14 +83,14 @@ pub fn send(fd: impl AsFd, slices: &[IoSlice<'_>], descriptors: &[BorrowedFd<'_>
         // Sent without them, the frame could not be understood.
         return Err(Errno::INVAL);
     }
-    sendmsg(fd, slices, &mut control, SendFlags::NOSIGNAL)
+    sendmsg(fd, slices, &mut control, SEND_FLAGS)
 }
 
 /// One `recvmsg`. Descriptors that come with it are kept, as long as there are not too many.
 pub fn receive(fd: impl AsFd, room: &mut [u8], arrived: &Arrived) -> Result<usize, ReceiveError> {
     let mut space = [MaybeUninit::uninit(); CONTROL_LEN];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message = recvmsg(fd, &mut [IoSliceMut::new(room)], &mut control, RecvFlags::CMSG_CLOEXEC)
+    let message = recvmsg(fd, &mut [IoSliceMut::new(room)], &mut control, RECEIVE_FLAGS)
         .map_err(ReceiveError::System)?;
     // Also of a message that was cut: those before the cut would stay open for ever.
     for message in control.drain() {
