@@ -151,10 +151,10 @@ impl NativePool {
         self.state.script_worker_ready(WorkerId(worker));
     }
 
-    /// The user's module does not load; `fate` (JSON) says why.
+    /// The user's module does not load; `report` (JSON) says why.
     #[napi(catch_unwind)]
-    pub fn worker_load_failed(&self, worker: u32, fate: String) {
-        self.state.script_worker_load_failed(WorkerId(worker), parse(&fate));
+    pub fn worker_load_failed(&self, worker: u32, report: String) {
+        self.state.script_worker_load_failed(WorkerId(worker), parse(&report));
     }
 
     /// Calls of a frame from `offset` on were answered: `parts` has the number of calls and the flags of each
@@ -216,10 +216,10 @@ impl NativePool {
         self.state.script_worker_given_up(WorkerId(worker));
     }
 
-    /// The worker is gone, and all that it had sent has been handed in; `fate` (JSON) says how.
+    /// The worker is gone, and all that it had sent has been handed in; `report` (JSON) says how.
     #[napi(catch_unwind)]
-    pub fn worker_exited(&self, worker: u32, fate: String) {
-        self.state.script_worker_exited(WorkerId(worker), parse(&fate));
+    pub fn worker_exited(&self, worker: u32, report: String) {
+        self.state.script_worker_exited(WorkerId(worker), parse(&report));
     }
 }
 

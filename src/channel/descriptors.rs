@@ -27,7 +27,8 @@ pub const MAX_DESCRIPTORS: usize = 16;
 /// Received descriptors that wait to be taken; two frames' worth for each chunk that may be under way.
 pub const MAX_WAITING: usize = 64;
 
-/// What the kernel is asked for with every read. Not every system can mark what it hands out; there it is done right after.
+/// What the kernel is asked for with every read. Not every system can mark what it hands out; there it is done right
+/// after.
 #[cfg(target_os = "linux")]
 const RECEIVE_FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
 #[cfg(not(target_os = "linux"))]
