@@ -24,5 +24,5 @@ mod state;
 mod upcalls;
 
 pub use config::PoolConfig;
-pub use requests::{PartCount, SettledRun};
+pub use requests::{PartCount, SettledPart};
 pub use state::PoolState;

@@ -24,7 +24,7 @@ const JOB_SENT_ONCE: u32 = 8;
 /// The number of calls of a part, and its flags.
 pub type PartCount = (u32, u16);
 /// The index of a part, and calls that settle by it.
-pub type SettledRun = (usize, SettledRun);
+pub type SettledPart = (usize, SettledRun);
 
 impl PoolState {
     pub fn registers(&self) -> &Registers {
@@ -162,7 +162,7 @@ impl PoolState {
         micros: f64,
         bytes: f64,
         parts: &[PartCount],
-    ) -> Result<Vec<SettledRun>, ProtocolViolation> {
+    ) -> Result<Vec<SettledPart>, ProtocolViolation> {
         self.woken();
         let elapsed = Duration::try_from_secs_f64(micros / 1e6).unwrap_or_default();
         let mut reply = Apportioned::new(frame, offset, elapsed, parts.iter().copied());
