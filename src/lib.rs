@@ -16,7 +16,6 @@
 // The binding needs a Node process around it and is tested from there. Without it, some of what the other modules offer
 // has no caller.
 #[cfg(not(test))]
-#[allow(clippy::self_named_module_files, reason = "`binding/pool.rs` is to become `binding/pool/mod.rs`")]
 mod binding;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod channel;

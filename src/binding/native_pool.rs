@@ -231,7 +231,7 @@ fn described((part, run): &SettledPart) -> [f64; 5] {
 }
 
 fn violation(violation: ProtocolViolation) -> Error {
-    Error::from_reason(violation.0)
+    Error::from_reason(violation.to_string())
 }
 
 fn parse(json: &str) -> Json {

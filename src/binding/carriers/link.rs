@@ -83,7 +83,7 @@ impl fmt::Display for LinkError {
             LinkError::Channel(error) => write!(f, "its channel cannot be read: {error}"),
             LinkError::Wire(error) => error.fmt(f),
             LinkError::ParentFrame => f.write_str("a frame that only a parent sends"),
-            LinkError::Reply(violation) => f.write_str(violation.0),
+            LinkError::Reply(violation) => violation.fmt(f),
             LinkError::Value(error) => error.fmt(f),
         }
     }
