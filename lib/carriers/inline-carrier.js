@@ -12,7 +12,7 @@ const { createRequire } = require('node:module');
 const path = require('node:path');
 const { flattenError } = require('../codec/error-codec');
 const { PAGE_WORDS } = require('../transport/frames');
-const { wrapClone, unwrapClone } = require('../transport/ports');
+const { clones } = require('../transport/ports');
 const { ScriptCarrier } = require('./script-carrier');
 const { createMainLogger } = require('../worker/output');
 const { Runner } = require('../worker/runner');
@@ -27,7 +27,6 @@ const { prepare } = require('../worker/serve');
 
 /** @extends {ScriptCarrier<Inline>} */
 class InlineCarrier extends ScriptCarrier {
-  clones = { wrap: wrapClone, unwrap: unwrapClone };
   #init;
   #initParts;
 
@@ -64,7 +63,7 @@ class InlineCarrier extends ScriptCarrier {
           this.pool.output(this.pool.native.jobOf(id, call.seq), [JSON.stringify(message)]),
         );
       const load = (/** @type {string} */ url) => import(url);
-      callees = await prepare(this.#init, this.#initParts(), this.clones, nodeRequire, load, logger);
+      callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger);
     } catch (error) {
       if (this.workers.has(id)) this.loadFailed(id, JSON.stringify(flattenError(error)));
       return;
@@ -82,7 +81,7 @@ class InlineCarrier extends ScriptCarrier {
       },
       page: worker.page,
       serialization,
-      clones: this.clones,
+      clones,
       callees,
       concurrency,
     });

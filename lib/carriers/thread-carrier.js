@@ -15,7 +15,7 @@ const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('n
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS, SENT_WORD } = require('../transport/frames');
 const { PART_FIELDS, BYTES } = require('../codec/codec');
 const { suspendHeapFlags } = require('../host/heap-flags');
-const { isLong, partsOf, post, wrapClone, unwrapClone } = require('../transport/ports');
+const { isLong, partsOf, post } = require('../transport/ports');
 const { ScriptCarrier } = require('./script-carrier');
 const { Slot } = require('../transport/slot');
 const { Turns } = require('../transport/time-slice');
@@ -37,7 +37,6 @@ const STDERR_TAIL = 4096;
 
 /** @extends {ScriptCarrier<Thread>} */
 class ThreadCarrier extends ScriptCarrier {
-  clones = { wrap: wrapClone, unwrap: unwrapClone };
   #options;
   #init;
   #initParts;

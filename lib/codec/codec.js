@@ -225,7 +225,7 @@ const LEAST_IN_STEPS = 16 * 1024;
  * Whether a value is best encoded in steps, which does not hold the event loop.
  * @param {unknown} value @param {Serialization} serialization
  */
-function isLong(value, serialization) {
+function needsSteps(value, serialization) {
   if (serialization !== 'auto' || typeof value !== 'object' || value === null || isProxy(value)) return false;
   const isLongList = (/** @type {unknown} */ child) =>
     !isProxy(child) && Array.isArray(child) && child.length >= LEAST_IN_STEPS;
@@ -501,7 +501,7 @@ module.exports = {
   pushClone,
   decodeValues,
   valuesOf,
-  isLong,
+  needsSteps,
   pushRecordsInSteps,
   sizeOf,
   loadAll,

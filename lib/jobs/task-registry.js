@@ -99,7 +99,7 @@ class TaskRegistry {
    * Has a worker told of a task, unless it knows it.
    * @param {number} worker @param {Task} task @param {import('../codec/codec').Parts} parts
    */
-  teach(worker, task, parts) {
+  sendDefinition(worker, task, parts) {
     let kept = this.#kept.get(worker);
     const isFirst = kept === undefined;
     if (kept === undefined) this.#kept.set(worker, (kept = { last: 0, ids: new Map() }));

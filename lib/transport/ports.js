@@ -95,4 +95,7 @@ function unwrapClone(port) {
   return received?.message;
 }
 
-module.exports = { post, partsOf, isLong, wrapClone, unwrapClone };
+/** How values travel that have no bytes. @type {import('../codec/codec').Clones} */
+const clones = { wrap: wrapClone, unwrap: unwrapClone };
+
+module.exports = { post, partsOf, isLong, clones };

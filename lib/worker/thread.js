@@ -6,7 +6,7 @@
  * The addon is not loaded here: Node has bugs in the teardown of addons in threads, and a port moves as much.
  */
 
-const { partsOf, post, wrapClone, unwrapClone } = require('../transport/ports');
+const { clones, partsOf, post } = require('../transport/ports');
 const { CALLS, SENT_WORD, SPIN_WORD } = require('../transport/frames');
 const { Slot } = require('../transport/slot');
 const { Turns } = require('../transport/time-slice');
@@ -69,7 +69,7 @@ function bootThread(nodeRequire, load) {
         const { total_heap_size: heap, external_memory: external } = v8().getHeapStatistics();
         return heap + external;
       },
-      clones: { wrap: wrapClone, unwrap: unwrapClone },
+      clones,
     },
     init,
     initParts,

@@ -1,0 +1,51 @@
+'use strict';
+
+/**
+ * The errors of calls that a worker answered, but not with a value that can be used.
+ *
+ * Must not depend on jobs or workers.
+ */
+
+const { ParallelizerError, protocolError } = require('../errors');
+const { restoreError } = require('../codec/error-codec');
+
+/**
+ * @typedef {object} AnswerError
+ * @property {unknown} error
+ * @property {string} text what the thrown value said of itself in the worker
+ */
+
+/**
+ * What the user's code threw in a worker.
+ * @param {string} tree the flattened error
+ * @returns {AnswerError}
+ */
+function thrownError(tree) {
+  try {
+    const parsed = JSON.parse(tree);
+    return { error: restoreError(parsed), text: String(parsed.text) };
+  } catch (cause) {
+    return unreadableError(cause);
+  }
+}
+
+/**
+ * A value that cannot be read here.
+ * @param {unknown} [cause]
+ * @returns {AnswerError}
+ */
+function unreadableError(cause) {
+  // Data nested too deeply to be read has an error of its own, which says so.
+  const error = cause instanceof ParallelizerError ? cause : protocolError('a result that cannot be decoded', cause);
+  return { error, text: String(error) };
+}
+
+/**
+ * A value that the native side could not read: it put a text that says why in its place.
+ * @param {unknown} reason
+ */
+function refusedError(reason) {
+  return unreadableError(typeof reason === 'string' ? new Error(reason) : undefined);
+}
+
+module.exports = { thrownError, unreadableError, refusedError };

@@ -1,0 +1,207 @@
+'use strict';
+
+/**
+ * Encodes the calls of jobs into the parts of frames, when a worker has room for them.
+ *
+ * 1. Calls are encoded one slice after another until the frame is full. The size of the last slice of a job says how
+ *    many calls to try next.
+ * 2. A call whose value is large is encoded in steps between turns of the event loop: the frame that it begins is put
+ *    off, and sent when the steps are done.
+ * 3. Calls of jobs that transfer something were encoded when they were submitted, see `moved-calls.js`.
+ *
+ * Must not depend on the native pool, nor on how calls are settled.
+ */
+
+const { LATIN1, SKIPPED, WATCHED, encodeValues, needsSteps, pushRecordsInSteps, sizeOf } = require('../codec/codec');
+const { workerExited } = require('../errors');
+
+/** A frame of so many bytes gets no further calls. */
+const FULL_FRAME = 512 * 1024;
+/** How many calls are encoded before their size is looked at; fewer where they are known to be large. */
+const MAX_SLICE = 1024;
+/** How long the event loop is held by steps of encoding, in milliseconds. */
+const STEPS_TIME = 5;
+/** A call that shares its frame with so many others takes microseconds, and its answer may wait for theirs. */
+const MIN_CHEAP = 256;
+
+/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/codec').Clones} Clones */
+/** @typedef {import('./task-registry').Task} Task */
+
+/**
+ * The only call of a frame, while its value is encoded in steps.
+ * @typedef {object} LongCall
+ * @property {number} worker
+ * @property {number} frame
+ * @property {unknown} value
+ * @property {number} tag
+ * @property {Parts} [parts]
+ * @property {Generator<void, boolean>} [steps]
+ */
+
+/**
+ * @typedef {object} EncoderOwner
+ * @property {InstanceType<typeof import('./job-table').JobTable>} jobs
+ * @property {InstanceType<typeof import('./moved-calls').MovedCalls> | null} moved
+ * @property {import('../codec/codec').Serialization} serialization
+ * @property {Clones | null} clones `null` where workers are processes
+ * @property {(worker: number, task: Task, parts: Parts) => void} sendDefinition tells a worker of a task, unless it
+ *   knows it
+ * @property {(jobId: number, call: number, error: Error) => void} failed told of each call that cannot be encoded, once
+ *   the native side has booked it as skipped
+ * @property {(worker: number, frame: number) => boolean} isDeferred whether a frame that was put off is still wanted
+ * @property {(worker: number, frame: number) => void} sendDeferred has a frame that was put off encoded and sent
+ */
+
+class CallEncoder {
+  #owner;
+  #jobs;
+  #serialization;
+  #clones;
+  #moved;
+  /** @type {LongCall[]} What is being encoded in steps. */
+  #long = [];
+  /** @type {Map<number, Parts | null>} What has been, by frame; `null`: it has to be encoded at once. */
+  #finished = new Map();
+
+  /** @param {EncoderOwner} owner */
+  constructor(owner) {
+    this.#owner = owner;
+    this.#jobs = owner.jobs;
+    this.#moved = owner.moved;
+    this.#serialization = owner.serialization;
+    this.#clones = owner.clones;
+  }
+
+  /**
+   * Encodes calls, or the first of them: as many as fit into a frame.
+   * @param {number} worker @param {number} jobId @param {number} start @param {number} end
+   * @param {number} frame @param {number} before how many calls the frame has already
+   * @returns {Parts | null} `null`: the first call takes long. If the frame has no others, it is put off until the steps
+   *   are done
+   */
+  encode(worker, jobId, start, end, frame, before) {
+    const { job, tag, sized } = /** @type {import('./job-table').Entry} */ (this.#jobs.get(jobId));
+    const finished = this.#finished.get(frame);
+    const serialization = this.#serialization;
+    const moved = job.transferList === null ? null : this.#moved;
+    // Asked for once: making it may cut a batch.
+    const firstValue = moved !== null || finished ? undefined : job.argument(start);
+    if (finished === undefined && needsSteps(firstValue, serialization)) {
+      if (before === 0) this.#encodeInSteps({ worker, frame, value: firstValue, tag: tag | WATCHED });
+      return null;
+    }
+    /** @type {Parts} */
+    const parts = [];
+    if (job.task) this.#owner.sendDefinition(worker, job.task, parts);
+    if (finished) {
+      for (const field of finished) parts.push(field);
+      return parts;
+    }
+    if (moved !== null) {
+      this.#takeMoved(moved, jobId, start, end, parts);
+      return parts;
+    }
+    const clones = this.#clones;
+    // What is done must not be lost with a process that is killed in the next call. Whatever ends a thread but a full
+    // heap lets it write out what it has, so that answers of unwatched calls may wait a millisecond for company; and
+    // so may those of calls so short that it would take longer to write them out one by one.
+    const isPatient = !job.watched && (clones !== null || (job.task !== null && end - start > MIN_CHEAP));
+    const flags = isPatient ? tag : tag | WATCHED;
+    let bytes = 0;
+    for (let at = start; at < end && bytes < FULL_FRAME; ) {
+      const fitting = sized.bytes === 0 ? MAX_SLICE : Math.floor((FULL_FRAME - bytes) / sized.bytes);
+      // What is not known to be small is approached step by step.
+      const count = Math.max(1, Math.min(end - at, fitting, MAX_SLICE, sized.calls * 4));
+      const first = at;
+      /** @type {unknown[]} */
+      const values = [];
+      for (const stop = at + count; at < stop; at++) {
+        const value = at === start ? firstValue : job.argument(at);
+        if (at > start && needsSteps(value, serialization)) {
+          end = at;
+          break;
+        }
+        values.push(value);
+      }
+      if (values.length === 0) break;
+      const from = parts.length;
+      encodeValues(values, serialization, clones, parts, flags, (index, error) =>
+        this.#skip(jobId, first + index, error, parts),
+      );
+      const size = sizeOf(parts, from);
+      bytes += size;
+      sized.calls = values.length;
+      sized.bytes = size / values.length;
+    }
+    if (job.task) job.task.bytes = sized.bytes;
+    return parts;
+  }
+
+  /**
+   * @param {InstanceType<typeof import('./moved-calls').MovedCalls>} moved
+   * @param {number} jobId @param {number} start @param {number} end @param {Parts} parts
+   */
+  #takeMoved(moved, jobId, start, end, parts) {
+    for (let call = start; call < end; call++) {
+      const found = moved.take(jobId, call);
+      // It was sent before, to a worker that died without beginning it, and is gone with that worker.
+      if (found === undefined) this.#skip(jobId, call, workerExited({}), parts);
+      else if (found instanceof Error) this.#skip(jobId, call, found, parts);
+      else parts.push(...found);
+    }
+  }
+
+  /**
+   * Puts a part in the place of a call that cannot be encoded.
+   * @param {number} jobId @param {number} call @param {Error} error @param {Parts} parts
+   */
+  #skip(jobId, call, error, parts) {
+    parts.push(LATIN1, 0, SKIPPED, 1, 0, '');
+    // Later: the native side has to book it first, or whatever the caller does about it would settle it again.
+    process.nextTick(() => this.#owner.failed(jobId, call, error));
+  }
+
+  /**
+   * Encodes the only call of a frame between turns of the event loop, and sends it.
+   * @param {LongCall} long
+   */
+  #encodeInSteps(long) {
+    this.#long.push(long);
+    if (this.#long.length === 1) setImmediate(() => this.#encodeOn());
+  }
+
+  /** One call after another: several at a time would hold the loop for as long as all of them. */
+  #encodeOn() {
+    const [long] = this.#long;
+    const { worker, frame, value, tag } = long;
+    const parts = (long.parts ??= []);
+    const steps = (long.steps ??= pushRecordsInSteps(value, parts, tag));
+    let isDone = !this.#owner.isDeferred(worker, frame);
+    if (!isDone) {
+      const until = performance.now() + STEPS_TIME;
+      let step = steps.next();
+      while (!step.done && performance.now() < until) step = steps.next();
+      // What turns out not to be for this codec goes the usual way, at once.
+      if (step.done) this.#finished.set(frame, step.value ? parts : null);
+      isDone = step.done === true;
+    }
+    if (isDone) {
+      this.#owner.sendDeferred(worker, frame);
+      this.#finished.delete(frame);
+      // Not before: what is sent next may be put off as well.
+      this.#long.shift();
+    }
+    if (this.#long.length > 0) setImmediate(() => this.#encodeOn());
+  }
+}
+
+/**
+ * How many calls of so many bytes a frame takes; at least one.
+ * @param {number} bytes
+ */
+function callsThatFit(bytes) {
+  return Math.max(1, Math.ceil(FULL_FRAME / bytes));
+}
+
+module.exports = { CallEncoder, callsThatFit };

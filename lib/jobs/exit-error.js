@@ -1,0 +1,53 @@
+'use strict';
+
+/**
+ * Turns what is known about the end of a worker into the error that its calls fail with.
+ *
+ * Must not depend on jobs, nor on how a worker was started.
+ */
+
+const { ParallelizerError, moduleError, protocolError, spawnFailedError, workerExited } = require('../errors');
+const { thrownError } = require('./answer-error');
+
+/**
+ * What the native side knows about a worker that is gone.
+ * @typedef {object} ExitReport
+ * @property {number} worker
+ * @property {number | null} pid
+ * @property {number | null} [exitCode]
+ * @property {string | null} [signal]
+ * @property {string} [stderr] the end of what it wrote there
+ * @property {number | null} [errno] set where it could not even be started
+ * @property {string} [message]
+ * @property {string | null} [loadError] a flattened error: the user's module did not load
+ * @property {string | null} [protocol] what it sent that is not a frame
+ * @property {boolean} [silent] whether it was killed because it never began to run
+ */
+
+/**
+ * @param {ExitReport} report
+ * @param {object} context
+ * @param {boolean} context.duringBoot whether the worker was not ready yet
+ * @param {string | null} context.filePath the module of all calls, if there is one
+ * @param {string | undefined} context.lastWords what the worker printed as errors through its parent
+ * @param {Error | undefined} context.lastError what ended it, where that is known: a thread's uncaught exception
+ * @returns {unknown} an error, or whatever the initializer threw
+ */
+function exitError(report, { duringBoot, filePath, lastWords, lastError }) {
+  if (typeof report.loadError === 'string') return loadError(report.loadError, filePath);
+  const stderr = lastWords === undefined ? report.stderr : lastWords + (report.stderr ?? '');
+  const error = report.errno !== undefined ? spawnFailedError(report)
+    : workerExited({ ...report, stderr, duringBoot });
+  if (typeof report.protocol === 'string') error.cause = protocolError(report.protocol);
+  else if (lastError !== undefined) error.cause = lastError;
+  return error;
+}
+
+/** @param {string} tree @param {string | null} filePath */
+function loadError(tree, filePath) {
+  const { error } = thrownError(tree);
+  // The library's own error says everything; without a module it was the initializer that threw.
+  return error instanceof ParallelizerError || filePath === null ? error : moduleError(filePath, { cause: error });
+}
+
+module.exports = { exitError };

@@ -1,0 +1,175 @@
+'use strict';
+
+/**
+ * The jobs in progress. Hands what becomes of their calls to them, in the async context of whoever submitted them.
+ *
+ * Each call settles once: the native side says which calls an answer, an error or an end is for, and a job leaves the
+ * table with its last call. Must not depend on workers, nor on when calls are sent.
+ */
+
+const { ERROR_TREE, FAILED, decodeValues, valuesOf } = require('../codec/codec');
+const { ARGUMENT_WORD } = require('../transport/registers');
+
+/** The largest count that the native side takes. */
+const MAX_COUNT = 2 ** 32 - 1;
+/** Flags of a job, as the native side numbers them. */
+const STOPS_KEY = 1;
+const SPREAD_OUT = 2;
+const UNBOUNDED = 4;
+const SENT_ONCE = 8;
+
+// Not needed before a call fails.
+const answerErrors = () => require('./answer-error');
+
+/** @typedef {import('node:async_hooks').AsyncResource} AsyncResource */
+/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {'aborted' | 'timedOut' | 'closed' | 'skipped' | 'exited' | 'bootFailed'} Ending */
+
+/**
+ * The calls that are submitted together. For each of them one of `succeeded`, `failed` and `ended` is called, once.
+ * @typedef {object} Job
+ * @property {string} what what its caller called, for errors
+ * @property {number} calls
+ * @property {number} timeoutMs 0: none
+ * @property {number} retries
+ * @property {boolean} watched whether it may be cancelled, or has a timeout
+ * @property {readonly object[] | null} transferList moved at the submission, where workers share this process's memory
+ * @property {(call: number) => unknown} argument what the worker is given; asked for when the call is sent
+ * @property {(first: number, count: number, values: readonly unknown[], offset: number) => void} succeeded consecutive
+ *   calls; the value of the first is at `offset`
+ * @property {(call: number, error: unknown, text: string) => void} failed `text` is what the thrown value said of
+ *   itself, in the worker
+ * @property {(first: number, end: number, ending: Ending, exitError: () => unknown) => void} ended consecutive calls
+ *   that were not answered. `exitError` makes the error that says what became of their worker, if that is why; else null
+ * @property {AsyncResource} [resource] the async context of whoever submits; else that in which it is submitted
+ * @property {Uint32Array | null} [keys] the key of each call, numbered in the order of their first call
+ * @property {boolean} [stopKeyOnError]
+ * @property {boolean} [spread] one call to each worker, also to those that are still starting
+ * @property {import('./task-registry').Task | null} [task] what its calls run, where that is not the same for the whole
+ *   pool
+ * @property {boolean} [spreadArguments] whether an argument is a list of them
+ * @property {number} [chunkSize] calls per frame; 0: as many as measurement says
+ * @property {boolean} [unbounded] whether `maxQueue` is not for it
+ */
+
+/**
+ * A job in progress.
+ * @typedef {object} Entry
+ * @property {Job} job
+ * @property {number} left how many of its calls have not settled
+ * @property {number} tag
+ * @property {{ calls: number, bytes: number }} sized calls that were encoded together last, and their bytes per call
+ * @property {AsyncResource} resource
+ */
+
+class JobTable {
+  /** @type {Map<number, Entry>} */
+  #entries = new Map();
+  #clones;
+  #moved;
+
+  /**
+   * @param {import('../codec/codec').Clones | null} clones
+   * @param {InstanceType<typeof import('./moved-calls').MovedCalls> | null} moved
+   */
+  constructor(clones, moved) {
+    this.#clones = clones;
+    this.#moved = moved;
+    // Keep one entry, so that the map's table is not rebuilt whenever no job is in progress.
+    this.#entries.set(Number.NaN, /** @type {any} */ (undefined));
+  }
+
+  /** @param {number} jobId @param {Job} job @param {number} tag @param {AsyncResource} resource */
+  add(jobId, job, tag, resource) {
+    this.#entries.set(jobId, { job, left: job.calls, tag, sized: { calls: 0, bytes: 0 }, resource });
+  }
+
+  /** @param {number} jobId */
+  has(jobId) {
+    return this.#entries.has(jobId);
+  }
+
+  /** @param {number} jobId */
+  get(jobId) {
+    return this.#entries.get(jobId);
+  }
+
+  /**
+   * Calls were answered by one part of a reply.
+   * @param {number} jobId @param {number} first @param {number} count @param {number} offset where in the part
+   * @param {number} flags @param {number} codec @param {number} _tag @param {string | Buffer} value
+   * @param {Parts | null} extras
+   */
+  answered(jobId, first, count, offset, flags, codec, _tag, value, extras) {
+    if ((flags & FAILED) !== 0) {
+      const { thrownError, refusedError } = answerErrors();
+      for (let i = 0; i < count; i++) {
+        const { error, text } = codec === ERROR_TREE ? thrownError(/** @type {string} */ (value)) : refusedError(value);
+        this.fail(jobId, first + i, error, text);
+      }
+      return;
+    }
+    let values;
+    try {
+      values = decodeValues(codec, value, offset + count, extras === null ? [] : valuesOf(extras), this.#clones);
+    } catch (cause) {
+      for (let i = 0; i < count; i++) {
+        const { error, text } = answerErrors().unreadableError(cause);
+        this.fail(jobId, first + i, error, text);
+      }
+      return;
+    }
+    const entry = this.#settled(jobId, first, count);
+    if (entry === null) return;
+    const { job } = entry;
+    // Parts that only structured clone can carry have no length.
+    if (job.task) job.task.bytes = Math.max(job.task.bytes, (value.length ?? 0) / (offset + count));
+    entry.resource.runInAsyncScope(job.succeeded, job, first, count, values, offset);
+  }
+
+  /**
+   * A call failed.
+   * @param {number} jobId @param {number} call @param {unknown} error @param {string} text
+   */
+  fail(jobId, call, error, text) {
+    const entry = this.#settled(jobId, call, 1);
+    if (entry !== null) entry.resource.runInAsyncScope(entry.job.failed, entry.job, call, error, text);
+  }
+
+  /**
+   * Calls ended without an answer.
+   * @param {number} jobId @param {number} first @param {number} end @param {Ending} ending
+   * @param {() => unknown} exitError
+   */
+  ended(jobId, first, end, ending, exitError) {
+    const entry = this.#settled(jobId, first, end - first);
+    if (entry !== null) entry.resource.runInAsyncScope(entry.job.ended, entry.job, first, end, ending, exitError);
+  }
+
+  /** @param {number} jobId @param {number} first @param {number} count */
+  #settled(jobId, first, count) {
+    const entry = this.#entries.get(jobId);
+    if (entry === undefined) return null;
+    entry.left -= count;
+    if (entry.left === 0) this.#entries.delete(jobId);
+    if (entry.job.transferList !== null) this.#moved?.drop(jobId, first, first + count);
+    return entry;
+  }
+}
+
+/**
+ * Describes a job to the native side, which schedules its calls.
+ * @param {Uint32Array} registers @param {Job} job
+ * @param {boolean} isSentOnce whether its calls cannot be encoded again
+ */
+function passJob(registers, job, isSentOnce) {
+  registers[ARGUMENT_WORD] = job.calls;
+  registers[ARGUMENT_WORD + 1] = Math.min(job.retries, MAX_COUNT);
+  registers[ARGUMENT_WORD + 2] = job.task?.id ?? 0;
+  registers[ARGUMENT_WORD + 3] = Math.min(job.chunkSize ?? 0, MAX_COUNT);
+  registers[ARGUMENT_WORD + 4] =
+    (job.stopKeyOnError ? STOPS_KEY : 0) | (job.spread ? SPREAD_OUT : 0) | (job.unbounded ? UNBOUNDED : 0)
+    | (isSentOnce ? SENT_ONCE : 0);
+}
+
+module.exports = { JobTable, passJob };

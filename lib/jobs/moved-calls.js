@@ -1,0 +1,104 @@
+'use strict';
+
+/**
+ * The calls of jobs that transfer something. They are encoded when the job is submitted, so that what they transfer is
+ * detached at once, and wait here until they are sent; each can be sent only once.
+ *
+ * Only for workers that share this process's memory. Must not depend on how calls are sent or settled.
+ */
+
+const { WATCHED, pushClone } = require('../codec/codec');
+const { serializationError } = require('../errors');
+
+/** @typedef {import('../codec/codec').Parts} Parts */
+
+class MovedCalls {
+  #clones;
+  #serialization;
+  /** @type {Map<string, Parts | Error>} By job and call. */
+  #waiting = new Map();
+
+  /** @param {import('../codec/codec').Clones} clones @param {import('../codec/codec').Serialization} serialization */
+  constructor(clones, serialization) {
+    this.#clones = clones;
+    this.#serialization = serialization;
+  }
+
+  /**
+   * Encodes the calls of a job.
+   * @param {number} jobId @param {number} tag
+   * @param {{ calls: number, argument: (call: number) => unknown }} job
+   * @param {readonly object[]} transferList
+   */
+  add(jobId, tag, job, transferList) {
+    const left = new Set(transferList);
+    for (let call = 0; call < job.calls; call++) {
+      /** @type {Parts} */
+      const parts = [];
+      const failed = (/** @type {Error} */ error) => this.#waiting.set(keyOf(jobId, call), error);
+      const value = job.argument(call);
+      try {
+        const list = takeReferenced(value, left, call === job.calls - 1);
+        pushClone(value, list, this.#serialization, this.#clones, parts, tag | WATCHED, failed);
+      } catch (cause) {
+        // A getter or a Proxy of the user's threw, or the data is deeper than the stack.
+        failed(serializationError('the value', value, cause));
+      }
+      if (parts.length > 0) this.#waiting.set(keyOf(jobId, call), parts);
+    }
+  }
+
+  /**
+   * @param {number} jobId @param {number} call
+   * @returns {Parts | Error | undefined} `undefined`: it has been sent before
+   */
+  take(jobId, call) {
+    const key = keyOf(jobId, call);
+    const found = this.#waiting.get(key);
+    this.#waiting.delete(key);
+    return found;
+  }
+
+  /**
+   * These calls have settled.
+   * @param {number} jobId @param {number} first @param {number} end
+   */
+  drop(jobId, first, end) {
+    for (let call = first; call < end; call++) this.#waiting.delete(keyOf(jobId, call));
+  }
+}
+
+/** @param {number} jobId @param {number} call */
+function keyOf(jobId, call) {
+  return `${jobId} ${call}`;
+}
+
+/**
+ * Takes the objects to be transferred that a value refers to; the last value takes the rest.
+ * @param {unknown} value @param {Set<object>} left @param {boolean} isLast
+ * @returns {object[]}
+ */
+function takeReferenced(value, left, isLast) {
+  /** @type {object[]} */
+  const taken = [];
+  visit(value, new Set(), (found) => {
+    if (left.delete(found)) taken.push(found);
+  });
+  return isLast ? [...taken, ...left] : taken;
+}
+
+/**
+ * Calls `act` with every object in a value.
+ * @param {unknown} value @param {Set<unknown>} seen @param {(found: object) => void} act
+ */
+function visit(value, seen, act) {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return;
+  seen.add(value);
+  act(value);
+  if (ArrayBuffer.isView(value)) act(value.buffer);
+  else if (value instanceof Map) for (const pair of value) visit(pair, seen, act);
+  else if (value instanceof Set) for (const item of value) visit(item, seen, act);
+  else for (const item of Object.values(value)) visit(item, seen, act);
+}
+
+module.exports = { MovedCalls };

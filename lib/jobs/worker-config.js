@@ -1,0 +1,146 @@
+'use strict';
+
+/**
+ * What the native pool and the workers are told when they start, made of the options of a pool.
+ *
+ * Must not depend on jobs.
+ */
+
+const { encodeValues } = require('../codec/codec');
+const { spareableCpus, workerHeapMegabytes } = require('../host/cpus');
+const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('../host/exec-argv');
+const { surroundings } = require('../host/nesting');
+const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
+const { PROCESS_SCRIPT } = require('../worker/boot-script');
+
+/** The largest count that the native side takes. */
+const MAX_COUNT = 2 ** 32 - 1;
+
+/**
+ * @typedef {object} OwnOptions
+ * @property {string | number} id
+ * @property {string | null} filePath the module of all calls; null: each job has a task
+ * @property {string | null} functionName
+ * @property {number} maxBatchesPerWorker 0: no limit
+ * @property {number} [concurrency]
+ * @property {unknown} [initializer] a task, as the user gave it; null: none
+ * @property {readonly unknown[]} [initArgs]
+ */
+
+/** @typedef {import('../options/options').WorkerOptions & OwnOptions} OptionsOfPool */
+/** @typedef {Readonly<Required<OptionsOfPool>>} PoolOptions */
+
+/**
+ * Whether a pool's workers are processes; otherwise JavaScript looks after them itself.
+ * @param {PoolOptions} options
+ */
+function hasProcesses({ type }) {
+  return type !== PARALLELIZER_THREADS && type !== PARALLELIZER_INLINE;
+}
+
+/**
+ * The heap of each worker: its share on Lambda, unless the user says otherwise.
+ * @param {PoolOptions} options
+ */
+function heapLimits(options) {
+  const heap = workerHeapMegabytes(options.workers);
+  return { ...(heap === null ? {} : { maxOldGenerationSizeMb: heap }), ...options.resourceLimits };
+}
+
+/**
+ * What a worker is told first.
+ * @param {PoolOptions} options
+ * @returns {import('../worker/serve').Init}
+ */
+function initOf(options) {
+  const { depth, ancestry } = surroundings();
+  return {
+    filePath: options.filePath,
+    functionName: options.functionName,
+    initializer: options.initializer === null ? null : initializerOf(options.initializer),
+    concurrency: options.concurrency,
+    serialization: options.serialization,
+    forward: options.stdio === 'forward',
+    structured: require('./print').logsJson(),
+    reportMemory: options.maxWorkerMemory > 0,
+    depth: depth + 1,
+    ancestry: options.filePath === null ? [...ancestry] : [...ancestry, options.filePath],
+  };
+}
+
+/** @param {unknown} task as the user gave it */
+function initializerOf(task) {
+  const { TaskRegistry, definitionText, tagOf } = require('./task-registry');
+  const { definition } = new TaskRegistry().of(task, 'initializer');
+  // A number that no task of the pool has.
+  const own = { id: 0, definition, bytes: 0 };
+  return { tag: tagOf(own, true), definition: definitionText(own) };
+}
+
+/**
+ * What workers are handed when they start: the arguments of the initializer.
+ * @param {PoolOptions} options @param {import('../codec/codec').Clones | null} clones
+ */
+function initParts({ initializer, initArgs, serialization }, clones) {
+  /** @type {import('../codec/codec').Parts} */
+  const parts = [];
+  if (initializer === null) return parts;
+  encodeValues([initArgs], serialization, clones, parts, 0, (_index, error) => {
+    throw error;
+  });
+  return parts;
+}
+
+/**
+ * What the native side needs to know.
+ * @param {PoolOptions} options
+ */
+function nativeConfig(options) {
+  return {
+    workers: options.workers,
+    maxQueue: options.maxQueue,
+    maxCallsPerWorker: options.maxBatchesPerWorker,
+    maxWorkerMemory: options.maxWorkerMemory,
+    idleTimeout: options.idleTimeoutMs,
+    gracePeriod: options.gracePeriodMs,
+    shareKey: options.shared && options.type !== PARALLELIZER_INLINE ? shareKey(options) : null,
+    // A worker's module may build an instance as it loads; only one that is used may start more workers.
+    lazy: surroundings().depth > 0,
+    concurrency: Math.min(options.concurrency, MAX_COUNT),
+    spinCpus: options.spin === 'auto' && options.type !== PARALLELIZER_INLINE ? spareableCpus() : 0,
+    ...(hasProcesses(options) ? { process: processConfig(options) } : {}),
+  };
+}
+
+/**
+ * Says which pools share their workers: those that would start and replace them in the same way.
+ * @param {PoolOptions} options
+ */
+function shareKey(options) {
+  const { id, type, workers, maxBatchesPerWorker, maxWorkerMemory, idleTimeoutMs, stdio } = options;
+  const env = options.env ?? inheritedEnv();
+  return JSON.stringify([
+    id, type, workers, maxBatchesPerWorker, maxWorkerMemory, idleTimeoutMs, stdio,
+    options.execArgv ?? inheritedExecArgv(),
+    heapLimits(options),
+    // Threads of one host may list it in different orders.
+    Object.keys(env).sort().map((name) => [name, env[name]]),
+    initOf(options),
+  ]);
+}
+
+/** @param {PoolOptions} options */
+function processConfig(options) {
+  const flags = resourceLimitFlags(heapLimits(options));
+  const env = options.env ?? inheritedEnv();
+  const execArgv = options.execArgv ?? inheritedExecArgv();
+  return {
+    program: process.execPath,
+    args: [...execArgv, ...flags, '--input-type=commonjs', '-e', PROCESS_SCRIPT, require('../native/native').addonPath()],
+    env: Object.keys(env).map((name) => `${name}=${env[name]}`),
+    stdio: options.stdio,
+    init: JSON.stringify(initOf(options)),
+  };
+}
+
+module.exports = { hasProcesses, heapLimits, initOf, initParts, nativeConfig };

@@ -1,0 +1,32 @@
+'use strict';
+
+/**
+ * What takes the place of a native pool when its last worker is gone: it does nothing, and holds nothing.
+ *
+ * @param {string} stats the last picture of the pool, as JSON
+ */
+function closedNative(stats) {
+  const nothing = () => {};
+  return {
+    stats: () => stats,
+    jobOf: () => -1,
+    workerReplied: () => [],
+    cancel: nothing,
+    dropCalls: nothing,
+    isDeferred: () => false,
+    remains: () => 0,
+    killRemains: nothing,
+    sendDeferred: nothing,
+    callsPerFrame: () => 1,
+    close: nothing,
+    terminate: nothing,
+    removeWorkers: nothing,
+    workerReady: nothing,
+    workerLoadFailed: nothing,
+    workerMemory: nothing,
+    workerGivenUp: nothing,
+    workerExited: nothing,
+  };
+}
+
+module.exports = { closedNative };
