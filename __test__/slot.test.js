@@ -7,7 +7,7 @@ const { test } = require('node:test');
 const { Worker } = require('node:worker_threads');
 
 const { Pool } = require('@parallelizer/node');
-const { PAGE_WORDS } = require('../lib/transport/frames');
+const { PAGE_WORDS } = require('../lib/transport/constants');
 const { Slot } = require('../lib/transport/slot');
 
 const LATIN1 = 0;

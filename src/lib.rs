@@ -9,6 +9,7 @@
 //! | [`registry`] | who may have a worker, if environments share them | what a worker is |
 //! | [`pace`] | when a poll before sleep pays | what is polled |
 //! | [`platform`] | what differs between operating systems | all other modules |
+//! | [`protocol`] | numbers that JavaScript has too | all other modules |
 //! | `binding` | the napi layer | policy |
 
 #![deny(clippy::self_named_module_files)]
@@ -25,6 +26,7 @@ mod pace;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod platform;
 mod process;
+mod protocol;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod registry;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]

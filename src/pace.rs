@@ -17,17 +17,19 @@
 use std::time::Duration;
 
 /// A shorter sleep ended at once.
-const MIN_SLEEP: Duration = Duration::from_micros(25);
+pub const MIN_SLEEP: Duration = Duration::from_micros(25);
 /// A longer sleep says nothing.
-const MAX_SLEEP: Duration = Duration::from_micros(250);
+pub const MAX_SLEEP: Duration = Duration::from_micros(250);
 /// The longest poll while none has hit since the last sleep.
-const FIRST_BUDGET: Duration = Duration::from_micros(250);
+pub const FIRST_BUDGET: Duration = Duration::from_micros(250);
 /// The longest poll after one that has hit.
-const BUDGET: Duration = Duration::from_micros(100);
+pub const BUDGET: Duration = Duration::from_micros(100);
+/// With more than this between two looks at the clock, somebody else has had the core.
+pub const PREEMPTED: Duration = Duration::from_micros(40);
 /// How many misses in a row lead to no pause.
-const FREE_MISSES: u32 = 4;
+pub const FREE_MISSES: u32 = 4;
 /// The longest pause, in turns.
-const MAX_PAUSE: u32 = 256;
+pub const MAX_PAUSE: u32 = 256;
 
 /// When to poll, and when not. All times are measured from the same arbitrary moment.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@
 const { createRequire } = require('node:module');
 const path = require('node:path');
 const { flattenError } = require('../codec/error-codec');
-const { PAGE_WORDS } = require('../transport/frames');
+const { PAGE_WORDS } = require('../transport/constants');
 const { clones } = require('../transport/ports');
 const { ScriptCarrier } = require('./script-carrier');
 const { createMainLogger } = require('../worker/output');

@@ -7,10 +7,13 @@
  * May not know what a call is for. A subclass knows how its kind of worker is started, reached and ended.
  */
 
-const { PART_FIELDS, CALLS_FIELD, SKIPPED, sizeOf } = require('../codec/codec');
-const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD, SPIN_WORD } = require('../transport/frames');
-
-const { ARGUMENT_WORD, FORM_WORD, LIST, NOTHING, SINGLE, longAt } = require('../transport/registers');
+const { sizeOf } = require('../codec/codec');
+const {
+  ANSWERED_FIELDS, ARGUMENT_WORD, CALLS_FIELD, CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, FORM_LIST, FORM_NOTHING,
+  FORM_SINGLE, FORM_WORD, FULL_FRAME, LAST_BEGUN_WORD, MAX_COUNT, MAY_SPIN_WORD, PART_FIELDS, PART_SKIPPED,
+  RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS, TAG_FIELD, VALUE_FIELD,
+} = require('../transport/constants');
+const { longAt } = require('../transport/registers');
 
 /** @typedef {import('../codec/codec').Parts} Parts */
 
@@ -28,11 +31,6 @@ const { ARGUMENT_WORD, FORM_WORD, LIST, NOTHING, SINGLE, longAt } = require('../
  *   value: any, extras: Parts | null) => void} answered
  * @property {(job: number, parts: Parts) => void} output
  */
-
-/** A frame of so many bytes gets no further calls. */
-const FULL_FRAME = 512 * 1024;
-/** What a register holds. */
-const MOST = 2 ** 32 - 1;
 
 /**
  * @template {{ page: Uint32Array }} W one worker
@@ -62,7 +60,7 @@ class ScriptCarrier {
       takeCome: (/** @type {number} */ id) => this.#with(id, (worker) => this.takeCome(id, worker)),
       markOf: (/** @type {number} */ id) => {
         const page = this.workers.get(id)?.page;
-        return page === undefined ? 0 : Atomics.load(page, BEGUN_WORD);
+        return page === undefined ? 0 : Atomics.load(page, LAST_BEGUN_WORD);
       },
     };
   }
@@ -111,17 +109,17 @@ class ScriptCarrier {
     const filled = [];
     let offset = 0;
     let bytes = 0;
-    for (let i = 0; i < runs.length && bytes < FULL_FRAME; i += 3) {
+    for (let i = 0; i < runs.length && bytes < FULL_FRAME; i += RUN_FIELDS) {
       const encoded = this.pool.encode(id, runs[i], runs[i + 1], runs[i + 2], frame, offset);
       if (encoded === null) {
         if (offset > 0) break;
-        registers[FORM_WORD] = NOTHING;
+        registers[FORM_WORD] = FORM_NOTHING;
         return null;
       }
       const first = offset;
       for (let part = 0; part < encoded.length; part += PART_FIELDS) {
         const calls = /** @type {number} */ (encoded[part + CALLS_FIELD]);
-        if ((/** @type {number} */ (encoded[part + 2]) & SKIPPED) !== 0) {
+        if ((/** @type {number} */ (encoded[part + FLAGS_FIELD]) & PART_SKIPPED) !== 0) {
           for (let call = 0; call < calls; call++) skipped.push(offset + call);
         }
         offset += calls;
@@ -133,14 +131,14 @@ class ScriptCarrier {
     }
     this.bytesSent += bytes;
     this.#with(id, (worker) => {
-      Atomics.store(worker.page, SPIN_WORD, maySpin);
+      Atomics.store(worker.page, MAY_SPIN_WORD, maySpin);
       this.deliver(id, worker, frame, seq, parts);
     });
     if (filled.length > 1 || skipped.length > 0) {
-      registers[FORM_WORD] = LIST;
+      registers[FORM_WORD] = FORM_LIST;
       return [filled.length, ...filled, ...skipped];
     }
-    registers[FORM_WORD] = SINGLE;
+    registers[FORM_WORD] = FORM_SINGLE;
     registers[at] = filled[0];
     return null;
   }
@@ -150,7 +148,7 @@ class ScriptCarrier {
     this.#with(id, (worker) => {
       this.revoke(id, worker, seqs);
       // After the message: whoever sees the count finds the message.
-      Atomics.add(worker.page, NOTICE_WORD, 1);
+      Atomics.add(worker.page, CANCEL_COUNT_WORD, 1);
     });
   }
 
@@ -166,7 +164,7 @@ class ScriptCarrier {
     if (page[RECALL_FROM_WORD] !== from) Atomics.store(page, RECALL_FROM_WORD, 0);
     Atomics.store(page, RECALL_UNTIL_WORD, until);
     Atomics.store(page, RECALL_FROM_WORD, from);
-    return Atomics.load(page, BEGUN_WORD);
+    return Atomics.load(page, LAST_BEGUN_WORD);
   }
 
   /**
@@ -186,7 +184,7 @@ class ScriptCarrier {
     const counts = [];
     for (let at = 0; at < parts.length; ) {
       const head = at;
-      counts.push(/** @type {number} */ (parts[at + CALLS_FIELD]), /** @type {number} */ (parts[at + 2]));
+      counts.push(/** @type {number} */ (parts[at + CALLS_FIELD]), /** @type {number} */ (parts[at + FLAGS_FIELD]));
       at += PART_FIELDS;
       const start = at;
       while (at < parts.length && parts[at + CALLS_FIELD] === 0) at += PART_FIELDS;
@@ -201,8 +199,8 @@ class ScriptCarrier {
       native.workerGivenUp(id);
       return;
     }
-    for (let i = 0; i < settled.length; i += 5) {
-      const [index, job, first, count, within] = settled.slice(i, i + 5);
+    for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) {
+      const [index, job, first, count, within] = settled.slice(i, i + ANSWERED_FIELDS);
       const { at, extras } = heads[index];
       const [, codec, flags, , tag, value] = parts.slice(at, at + PART_FIELDS);
       this.pool.answered(job, first, count, within, Number(flags), Number(codec), Number(tag), value, extras);
@@ -218,12 +216,12 @@ class ScriptCarrier {
   #repliedOne(id, frame, offset, micros, bytes, parts) {
     const { registers } = this.pool;
     const at = ARGUMENT_WORD;
-    const [codec, flags, calls] = [Number(parts[1]), Number(parts[2]), Number(parts[CALLS_FIELD])];
+    const [codec, flags, calls] = [Number(parts[CODEC_FIELD]), Number(parts[FLAGS_FIELD]), Number(parts[CALLS_FIELD])];
     registers[at] = id;
     registers[at + 1] = frame;
     registers[at + 2] = offset;
     registers[at + 3] = micros;
-    registers[at + 4] = Math.min(bytes, MOST);
+    registers[at + 4] = Math.min(bytes, MAX_COUNT);
     registers[at + 5] = calls;
     registers[at + 6] = flags;
     let settled;
@@ -235,11 +233,11 @@ class ScriptCarrier {
     }
     /** @type {(job: number, first: number, count: number, within: number) => void} */
     const settle = (job, first, count, within) =>
-      this.pool.answered(job, first, count, within, flags, codec, Number(parts[4]), /** @type {any} */ (parts[PART_FIELDS - 1]), null);
+      this.pool.answered(job, first, count, within, flags, codec, Number(parts[TAG_FIELD]), /** @type {any} */ (parts[VALUE_FIELD]), null);
     if (settled === null) {
       settle(longAt(registers, at), registers[at + 2], registers[at + 3], registers[at + 4]);
     } else {
-      for (let i = 0; i < settled.length; i += 5) settle(settled[i + 1], settled[i + 2], settled[i + 3], settled[i + 4]);
+      for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) settle(settled[i + 1], settled[i + 2], settled[i + 3], settled[i + 4]);
     }
     this.pool.flush();
   }

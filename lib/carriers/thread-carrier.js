@@ -12,17 +12,16 @@
 
 const { inspect } = require('node:util');
 const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('node:worker_threads');
-const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY, PAGE_WORDS, SENT_WORD } = require('../transport/frames');
-const { PART_FIELDS, BYTES } = require('../codec/codec');
+const {
+  BYTES, CALLS, CANCEL, LOAD_FAILED, MEMORY, NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, SENT_COUNT_WORD, STDERR_TAIL, STOP,
+  VALUE_FIELD,
+} = require('../transport/constants');
 const { suspendHeapFlags } = require('../host/heap-flags');
 const { isLong, partsOf, post } = require('../transport/ports');
 const { ScriptCarrier } = require('./script-carrier');
 const { Slot } = require('../transport/slot');
 const { Turns } = require('../transport/time-slice');
 const { THREAD_SCRIPT } = require('../worker/boot-script');
-
-/** Characters of a thread's stderr that are kept for its error. */
-const STDERR_TAIL = 4096;
 
 /**
  * @typedef {object} Thread
@@ -110,14 +109,14 @@ class ThreadCarrier extends ScriptCarrier {
     if (slot.send(CALLS, frame, seq, 0, parts, worker.posted)) return;
     this.#post(worker, CALLS, frame, seq, parts);
     // After the message: whoever sees the count finds it.
-    Atomics.add(page, SENT_WORD, 1);
+    Atomics.add(page, SENT_COUNT_WORD, 1);
   }
 
   /** @override @param {number} _id @param {Thread} worker @param {number[]} seqs */
   revoke(_id, worker, seqs) {
     const bytes = Buffer.alloc(seqs.length * 4);
     for (const [i, seq] of seqs.entries()) bytes.writeUInt32LE(seq, i * 4);
-    this.#post(worker, CANCEL, 0, 0, [BYTES, 0, 0, 0, 0, bytes]);
+    this.#post(worker, CANCEL, 0, 0, [BYTES, NO_CODEC, 0, 0, 0, bytes]);
   }
 
   /** @override @param {number} _id @param {Thread} worker */
@@ -193,7 +192,7 @@ class ThreadCarrier extends ScriptCarrier {
         native.workerReady(id);
         break;
       case LOAD_FAILED:
-        this.loadFailed(id, parts[PART_FIELDS - 1]);
+        this.loadFailed(id, parts[VALUE_FIELD]);
         break;
       case REPLY:
         this.replied(id, frameId, seq, aux, parts);

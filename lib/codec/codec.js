@@ -16,6 +16,9 @@
  */
 
 const { isProxy } = require('node:util').types;
+const {
+  BYTES, CALLS_FIELD, LATIN1, PART_FAILED, PART_FIELDS, PART_SKIPPED, UTF16, UTF8, VALUE_FIELD,
+} = require('../transport/constants');
 const { isPlain, isPlainWithin } = require('./json-safe');
 const { isTransfer } = require('./transfer');
 
@@ -29,12 +32,6 @@ function loadAll() {
   v8Codec();
 }
 
-/** Encodings, as `src/wire` numbers them. */
-const LATIN1 = 0;
-const UTF8 = 1;
-const BYTES = 2;
-const UTF16 = 4; // 3 is the native side's own
-
 /** Codecs. */
 const JSON_LIST = 1; // a JSON array, one element per call
 const V8_VALUE = 2; // one value in V8's format, see v8-codec.js
@@ -46,10 +43,6 @@ const TASK = 7; // no value: what calls with a certain tag run, see lib/jobs/tas
 const TEXT = 8; // one string
 const CARRYING = 9; // one value in V8's format, with the buffers that only structured clone can carry
 
-/** Flags of a part, as `src/wire` numbers them. */
-const FAILED = 1;
-const SKIPPED = 2;
-
 /**
  * Tags of calls. Above these bits is the number of the task that the calls are of.
  *
@@ -58,11 +51,6 @@ const SKIPPED = 2;
 const WATCHED = 1;
 const SPREAD = 2;
 const TASK_SHIFT = 2;
-
-/** Entries of the flat list per part. */
-const PART_FIELDS = 6;
-/** Where among these the number of calls is. */
-const CALLS_FIELD = 3;
 
 /** @typedef {'auto' | 'json' | 'advanced'} Serialization */
 /** @typedef {(number | string | Buffer)[]} Parts */
@@ -402,7 +390,7 @@ function clonesOf(clones) {
 function valuesOf(parts) {
   /** @type {(string | Buffer)[]} */
   const values = [];
-  for (let at = PART_FIELDS - 1; at < parts.length; at += PART_FIELDS) {
+  for (let at = VALUE_FIELD; at < parts.length; at += PART_FIELDS) {
     values.push(/** @type {string | Buffer} */ (parts[at]));
   }
   return values;
@@ -414,7 +402,7 @@ function valuesOf(parts) {
  */
 function sizeOf(parts, from = 0) {
   let bytes = 0;
-  for (let at = from + PART_FIELDS - 1; at < parts.length; at += PART_FIELDS) {
+  for (let at = from + VALUE_FIELD; at < parts.length; at += PART_FIELDS) {
     const value = /** @type {string | { byteLength?: number }} */ (parts[at]);
     bytes += typeof value === 'string' ? value.length : (value.byteLength ?? 0);
   }
@@ -492,8 +480,8 @@ module.exports = {
   WATCHED,
   SPREAD,
   TASK_SHIFT,
-  FAILED,
-  SKIPPED,
+  FAILED: PART_FAILED,
+  SKIPPED: PART_SKIPPED,
   PART_FIELDS,
   CALLS_FIELD,
   pushText,

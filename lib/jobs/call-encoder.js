@@ -12,11 +12,10 @@
  * Must not depend on the native pool, nor on how calls are settled.
  */
 
-const { LATIN1, SKIPPED, WATCHED, encodeValues, needsSteps, pushRecordsInSteps, sizeOf } = require('../codec/codec');
+const { WATCHED, encodeValues, needsSteps, pushRecordsInSteps, sizeOf } = require('../codec/codec');
 const { workerExited } = require('../errors');
+const { FULL_FRAME, LATIN1, NO_CODEC, PART_SKIPPED } = require('../transport/constants');
 
-/** A frame of so many bytes gets no further calls. */
-const FULL_FRAME = 512 * 1024;
 /** How many calls are encoded before their size is looked at; fewer where they are known to be large. */
 const MAX_SLICE = 1024;
 /** How long the event loop is held by steps of encoding, in milliseconds. */
@@ -157,7 +156,7 @@ class CallEncoder {
    * @param {number} jobId @param {number} call @param {Error} error @param {Parts} parts
    */
   #skip(jobId, call, error, parts) {
-    parts.push(LATIN1, 0, SKIPPED, 1, 0, '');
+    parts.push(LATIN1, NO_CODEC, PART_SKIPPED, 1, 0, '');
     // Later: the native side has to book it first, or whatever the caller does about it would settle it again.
     process.nextTick(() => this.#owner.failed(jobId, call, error));
   }

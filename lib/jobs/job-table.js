@@ -7,16 +7,10 @@
  * table with its last call. Must not depend on workers, nor on when calls are sent.
  */
 
-const { ERROR_TREE, FAILED, decodeValues, valuesOf } = require('../codec/codec');
-const { ARGUMENT_WORD } = require('../transport/registers');
-
-/** The largest count that the native side takes. */
-const MAX_COUNT = 2 ** 32 - 1;
-/** Flags of a job, as the native side numbers them. */
-const STOPS_KEY = 1;
-const SPREAD_OUT = 2;
-const UNBOUNDED = 4;
-const SENT_ONCE = 8;
+const { ERROR_TREE, decodeValues, valuesOf } = require('../codec/codec');
+const {
+  ARGUMENT_WORD, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED, MAX_COUNT, PART_FAILED,
+} = require('../transport/constants');
 
 // Not needed before a call fails.
 const answerErrors = () => require('./answer-error');
@@ -101,7 +95,7 @@ class JobTable {
    * @param {Parts | null} extras
    */
   answered(jobId, first, count, offset, flags, codec, _tag, value, extras) {
-    if ((flags & FAILED) !== 0) {
+    if ((flags & PART_FAILED) !== 0) {
       const { thrownError, refusedError } = answerErrors();
       for (let i = 0; i < count; i++) {
         const { error, text } = codec === ERROR_TREE ? thrownError(/** @type {string} */ (value)) : refusedError(value);
@@ -168,8 +162,8 @@ function passJob(registers, job, isSentOnce) {
   registers[ARGUMENT_WORD + 2] = job.task?.id ?? 0;
   registers[ARGUMENT_WORD + 3] = Math.min(job.chunkSize ?? 0, MAX_COUNT);
   registers[ARGUMENT_WORD + 4] =
-    (job.stopKeyOnError ? STOPS_KEY : 0) | (job.spread ? SPREAD_OUT : 0) | (job.unbounded ? UNBOUNDED : 0)
-    | (isSentOnce ? SENT_ONCE : 0);
+    (job.stopKeyOnError ? JOB_STOPS_KEY : 0) | (job.spread ? JOB_SPREAD : 0) | (job.unbounded ? JOB_UNBOUNDED : 0)
+    | (isSentOnce ? JOB_SENT_ONCE : 0);
 }
 
 module.exports = { JobTable, passJob };

@@ -11,10 +11,8 @@ const { spareableCpus, workerHeapMegabytes } = require('../host/cpus');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('../host/exec-argv');
 const { surroundings } = require('../host/nesting');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
+const { MAX_COUNT } = require('../transport/constants');
 const { PROCESS_SCRIPT } = require('../worker/boot-script');
-
-/** The largest count that the native side takes. */
-const MAX_COUNT = 2 ** 32 - 1;
 
 /**
  * @typedef {object} OwnOptions

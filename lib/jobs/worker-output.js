@@ -8,6 +8,7 @@
  */
 
 const { StringDecoder } = require('node:string_decoder');
+const { STDERR_TAIL } = require('../transport/constants');
 const { print } = require('./print');
 
 /** @typedef {import('node:async_hooks').AsyncResource} AsyncResource */
@@ -17,8 +18,6 @@ const { print } = require('./print');
 
 /** How many jobs are remembered for what is still printed for them, and workers for what they printed. */
 const MAX_REMEMBERED = 16;
-/** Characters of what a worker printed as errors that are kept for the error of its end. */
-const MAX_LAST_WORDS = 4096;
 /** Levels that would have gone to the worker's stderr. */
 const ON_STDERR = ['error', 'warn'];
 
@@ -63,7 +62,7 @@ class WorkerOutput {
 
   /** @param {number} worker @param {string} text */
   #rememberWords(worker, text) {
-    keepLatest(this.#lastWords, worker, `${this.lastWords(worker) ?? ''}${text}\n`.slice(-MAX_LAST_WORDS));
+    keepLatest(this.#lastWords, worker, `${this.lastWords(worker) ?? ''}${text}\n`.slice(-STDERR_TAIL));
   }
 
   /**

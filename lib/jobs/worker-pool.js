@@ -21,7 +21,8 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { loadAll } = require('../codec/codec');
 const { closedError, queueFullError } = require('../errors');
 const { PARALLELIZER_INLINE } = require('../options/options');
-const { ARGUMENT_WORD, createRegisters, longAt, passParts } = require('../transport/registers');
+const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
+const { createRegisters, longAt, passParts } = require('../transport/registers');
 const { JobTable, passJob } = require('./job-table');
 const { hasProcesses, heapLimits, initOf, initParts, nativeConfig } = require('./worker-config');
 
@@ -316,7 +317,7 @@ class WorkerPool {
    */
   #passAnswered(value, extras) {
     const registers = this.#registers;
-    const [codec, flags, tag] = [registers[1], registers[2], registers[4]];
+    const [codec, flags, tag] = [registers[CODEC_FIELD], registers[FLAGS_FIELD], registers[TAG_FIELD]];
     const at = ARGUMENT_WORD;
     const [first, count, offset] = [registers[at + 2], registers[at + 3], registers[at + 4]];
     this.#jobs.answered(longAt(registers, at), first, count, offset, flags, codec, tag, value, extras);

@@ -9,7 +9,7 @@
  */
 
 const { MessageChannel, MessagePort, receiveMessageOnPort } = require('node:worker_threads');
-const { CALLS_FIELD, PART_FIELDS } = require('../codec/codec');
+const { CALLS_FIELD, PART_FIELDS, VALUE_FIELD } = require('./constants');
 
 /** @typedef {import('../codec/codec').Parts} Parts */
 
@@ -24,7 +24,7 @@ const PARTS = 4;
 function post(port, kind, id, seq, aux, parts) {
   /** @type {any[]} */
   const moved = [];
-  for (let at = PART_FIELDS - 1; at < parts.length; at += PART_FIELDS) {
+  for (let at = VALUE_FIELD; at < parts.length; at += PART_FIELDS) {
     const value = parts[at];
     if (typeof value === 'string') continue;
     if (value instanceof MessagePort) {

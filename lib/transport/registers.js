@@ -2,8 +2,8 @@
 
 /**
  * Numbers that cross between JavaScript and the native side: an array that both sides see, since a number costs less
- * there than as an argument or an element of a list, and most of a round trip's work is crossing. The words are those of
- * `src/binding/registers.rs`.
+ * there than as an argument or an element of a list, and most of a round trip's work is crossing. `src/binding/registers.rs`
+ * is the other side.
  *
  * 1. Whoever calls the other side, or returns to it, writes the words that belong to it just before.
  * 2. Whoever is called reads them first of all: any further crossing writes others.
@@ -11,27 +11,16 @@
  * May not know what is passed.
  */
 
-const { PART_FIELDS } = require('../codec/codec');
-
-/** Entries of a part before its value, which are the first words. */
-const PART_WORDS = PART_FIELDS - 1;
-/** In what form the parts go that are passed along. */
-const FORM_WORD = 5;
-/** Arguments begin here. */
-const ARGUMENT_WORD = 6;
-const WORDS = 16;
-
-/** Forms of parts: a flat list; the value of a single one, whose other entries are the first words; none. */
-const LIST = 0;
-const SINGLE = 1;
-const NOTHING = 2;
+const {
+  FORM_LIST, FORM_NOTHING, FORM_SINGLE, FORM_WORD, PART_FIELDS, REGISTER_WORDS, VALUE_FIELD,
+} = require('./constants');
 
 /** @typedef {import('../codec/codec').Parts} Parts */
 
 /** @returns {Uint32Array} */
 function createRegisters() {
   // Not a short array by itself: the memory of that may move.
-  return new Uint32Array(new ArrayBuffer(WORDS * Uint32Array.BYTES_PER_ELEMENT));
+  return new Uint32Array(new ArrayBuffer(REGISTER_WORDS * Uint32Array.BYTES_PER_ELEMENT));
 }
 
 /**
@@ -42,16 +31,16 @@ function createRegisters() {
  */
 function passParts(registers, parts) {
   if (parts === null) {
-    registers[FORM_WORD] = NOTHING;
+    registers[FORM_WORD] = FORM_NOTHING;
     return null;
   }
   if (parts.length !== PART_FIELDS) {
-    registers[FORM_WORD] = LIST;
+    registers[FORM_WORD] = FORM_LIST;
     return parts;
   }
-  registers[FORM_WORD] = SINGLE;
-  for (let field = 0; field < PART_WORDS; field++) registers[field] = /** @type {number} */ (parts[field]);
-  return parts[PART_WORDS];
+  registers[FORM_WORD] = FORM_SINGLE;
+  for (let field = 0; field < VALUE_FIELD; field++) registers[field] = /** @type {number} */ (parts[field]);
+  return parts[VALUE_FIELD];
 }
 
 /**
@@ -61,7 +50,7 @@ function passParts(registers, parts) {
  * @returns {Parts}
  */
 function receiveParts(registers, passed) {
-  if (registers[FORM_WORD] === LIST) return passed;
+  if (registers[FORM_WORD] === FORM_LIST) return passed;
   return [registers[0], registers[1], registers[2], registers[3], registers[4], passed];
 }
 
@@ -73,4 +62,4 @@ function longAt(registers, word) {
   return registers[word] + registers[word + 1] * 2 ** 32;
 }
 
-module.exports = { FORM_WORD, ARGUMENT_WORD, LIST, SINGLE, NOTHING, createRegisters, passParts, receiveParts, longAt };
+module.exports = { createRegisters, passParts, receiveParts, longAt };

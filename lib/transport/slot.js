@@ -11,25 +11,17 @@
  * May not know what a frame is for.
  */
 
-const { LATIN1, PART_FIELDS } = require('../codec/codec');
+const {
+  LATIN1, PART_FIELDS, SLOT_BYTES, SLOT_LENGTH_BITS, SLOT_LENGTH_MASK, SLOT_PLACE, SLOT_POLLED, SLOT_STATE,
+  SLOT_TO_PARENT, SLOT_TO_WORKER, VALUE_FIELD,
+} = require('./constants');
 
-/** Words of one direction: whether its receiver polls, the state, the place, the frame's numbers, and the text. */
-const POLLS = 0;
-const STATE = 1;
-const PLACE = 2;
-const NUMBERS = 4;
-/** kind, id, seq, aux, and the part's numbers but for its encoding. */
+/** Where in a slot the frame's numbers begin: kind, id, seq, aux, and the part's fields between its encoding and value. */
+const NUMBERS = SLOT_BYTES;
 const NUMBER_COUNT = 8;
 const TEXT = NUMBERS + NUMBER_COUNT;
-/** Where the directions begin. */
-const TO_WORKER = 64;
-const TO_PARENT = 544;
 /** The longest text, in characters. */
-const MOST = (TO_PARENT - TO_WORKER - TEXT) * 4;
-
-/** Bits of the state that are the length and one more, 0 where nothing is there; those above them are a count. */
-const LENGTH_BITS = 12;
-const LENGTH_MASK = (1 << LENGTH_BITS) - 1;
+const MAX_TEXT = (SLOT_TO_PARENT - SLOT_TO_WORKER - TEXT) * Uint32Array.BYTES_PER_ELEMENT;
 
 /** @typedef {import('../codec/codec').Parts} Parts */
 /** @typedef {[kind: number, id: number, seq: number, aux: number, parts: Parts]} Frame */
@@ -46,7 +38,7 @@ class Slot {
   constructor(page, isParent) {
     this.#words = page;
     this.#text = Buffer.from(page.buffer, page.byteOffset, page.byteLength);
-    [this.#outgoing, this.#incoming] = isParent ? [TO_WORKER, TO_PARENT] : [TO_PARENT, TO_WORKER];
+    [this.#outgoing, this.#incoming] = isParent ? [SLOT_TO_WORKER, SLOT_TO_PARENT] : [SLOT_TO_PARENT, SLOT_TO_WORKER];
   }
 
   /**
@@ -54,11 +46,11 @@ class Slot {
    * @param {boolean} polls
    */
   poll(polls) {
-    Atomics.store(this.#words, this.#incoming + POLLS, polls ? 1 : 0);
+    Atomics.store(this.#words, this.#incoming + SLOT_POLLED, polls ? 1 : 0);
   }
 
   get isFull() {
-    return (Atomics.load(this.#words, this.#incoming + STATE) & LENGTH_MASK) !== 0;
+    return (Atomics.load(this.#words, this.#incoming + SLOT_STATE) & SLOT_LENGTH_MASK) !== 0;
   }
 
   /**
@@ -70,21 +62,21 @@ class Slot {
   send(kind, id, seq, aux, parts, posted) {
     const words = this.#words;
     const at = this.#outgoing;
-    if (words[at + POLLS] === 0 || parts.length !== PART_FIELDS || parts[0] !== LATIN1) return false;
-    const text = /** @type {string} */ (parts[PART_FIELDS - 1]);
-    if (text.length > MOST || (Atomics.load(words, at + STATE) & LENGTH_MASK) !== 0) return false;
-    words[at + PLACE] = posted;
+    if (words[at + SLOT_POLLED] === 0 || parts.length !== PART_FIELDS || parts[0] !== LATIN1) return false;
+    const text = /** @type {string} */ (parts[VALUE_FIELD]);
+    if (text.length > MAX_TEXT || (Atomics.load(words, at + SLOT_STATE) & SLOT_LENGTH_MASK) !== 0) return false;
+    words[at + SLOT_PLACE] = posted;
     words[at + NUMBERS] = kind;
     words[at + NUMBERS + 1] = id;
     words[at + NUMBERS + 2] = seq;
     words[at + NUMBERS + 3] = aux;
-    for (let field = 1; field < PART_FIELDS - 1; field++) words[at + NUMBERS + 3 + field] = /** @type {number} */ (parts[field]);
+    for (let field = 1; field < VALUE_FIELD; field++) words[at + NUMBERS + 3 + field] = /** @type {number} */ (parts[field]);
     if (text.length > 0) this.#text.latin1Write(text, (at + TEXT) * 4);
     this.#count++;
-    const state = ((this.#count << LENGTH_BITS) | (text.length + 1)) >>> 0;
-    Atomics.store(words, at + STATE, state);
+    const state = ((this.#count << SLOT_LENGTH_BITS) | (text.length + 1)) >>> 0;
+    Atomics.store(words, at + SLOT_STATE, state);
     // Who has stopped polling may have looked for the last time before it was there.
-    return Atomics.load(words, at + POLLS) !== 0 || Atomics.compareExchange(words, at + STATE, state, emptied(state)) !== state;
+    return Atomics.load(words, at + SLOT_POLLED) !== 0 || Atomics.compareExchange(words, at + SLOT_STATE, state, emptied(state)) !== state;
   }
 
   /**
@@ -95,25 +87,25 @@ class Slot {
   take(received) {
     const words = this.#words;
     const at = this.#incoming;
-    const state = Atomics.load(words, at + STATE);
-    const length = (state & LENGTH_MASK) - 1;
+    const state = Atomics.load(words, at + SLOT_STATE);
+    const length = (state & SLOT_LENGTH_MASK) - 1;
     // The count wraps.
-    if (length < 0 || ((received - words[at + PLACE]) | 0) < 0) return null;
+    if (length < 0 || ((received - words[at + SLOT_PLACE]) | 0) < 0) return null;
     const start = (at + TEXT) * 4;
-    const text = length === 0 ? '' : this.#text.latin1Slice(start, start + Math.min(length, MOST));
+    const text = length === 0 ? '' : this.#text.latin1Slice(start, start + Math.min(length, MAX_TEXT));
     const n = at + NUMBERS;
     /** @type {Frame} */
     const frame = [
       words[n], words[n + 1], words[n + 2], words[n + 3],
       [LATIN1, words[n + 4], words[n + 5], words[n + 6], words[n + 7], text],
     ];
-    return Atomics.compareExchange(words, at + STATE, state, emptied(state)) === state ? frame : null;
+    return Atomics.compareExchange(words, at + SLOT_STATE, state, emptied(state)) === state ? frame : null;
   }
 }
 
 /** @param {number} state */
 function emptied(state) {
-  return (state & ~LENGTH_MASK) >>> 0;
+  return (state & ~SLOT_LENGTH_MASK) >>> 0;
 }
 
 module.exports = { Slot };

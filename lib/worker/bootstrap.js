@@ -13,9 +13,8 @@
  * Starts in every worker, so it loads nothing before it is needed.
  */
 
-const { BEGUN, INIT } = require('../transport/frames');
-const { PART_FIELDS } = require('../codec/codec');
-const { ARGUMENT_WORD, createRegisters, passParts, receiveParts } = require('../transport/registers');
+const { ARGUMENT_WORD, BEGUN, INIT, PART_FIELDS } = require('../transport/constants');
+const { createRegisters, passParts, receiveParts } = require('../transport/registers');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
 /** The `seq` of an `Init` frame that comes with a shared page. */

@@ -21,7 +21,9 @@ const {
   ERROR_TREE, FAILED, SKIPPED, LATIN1, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, decodeValues, encodeValues, pushText,
   sizeOf, valuesOf,
 } = require('../codec/codec');
-const { BEGUN_WORD, NOTICE_WORD, RECALL_FROM_WORD, RECALL_UNTIL_WORD } = require('../transport/frames');
+const {
+  CANCEL_COUNT_WORD, LAST_BEGUN_WORD, MAX_COUNT, RECALL_FROM_WORD, RECALL_UNTIL_WORD,
+} = require('../transport/constants');
 
 /** Results wait this long for company, in milliseconds. */
 const FLUSH_AFTER = 1;
@@ -137,8 +139,8 @@ class Runner {
   notice() {
     if (this.#page === null) {
       this.#port.poll();
-    } else if (this.#page[NOTICE_WORD] !== this.#notices) {
-      this.#notices = this.#page[NOTICE_WORD];
+    } else if (this.#page[CANCEL_COUNT_WORD] !== this.#notices) {
+      this.#notices = this.#page[CANCEL_COUNT_WORD];
       this.#port.poll();
     }
   }
@@ -227,7 +229,7 @@ class Runner {
     const { id, offset, first, values, watched } = part;
     for (let i = part.next; i < values.length; i++) {
       const seq = (first + i) >>> 0;
-      if (this.#page !== null && this.#page[NOTICE_WORD] !== this.#notices) this.notice();
+      if (this.#page !== null && this.#page[CANCEL_COUNT_WORD] !== this.#notices) this.notice();
       if (this.#cancelled.size > 0 && this.#cancelled.delete(seq)) {
         this.#answer(id, offset + i, 0).answers.push({ skipped: 1 });
         this.flush();
@@ -308,7 +310,7 @@ class Runner {
 
   /** @param {number} seq */
   #begin(seq) {
-    if (this.#page !== null) Atomics.store(this.#page, BEGUN_WORD, seq);
+    if (this.#page !== null) Atomics.store(this.#page, LAST_BEGUN_WORD, seq);
     else this.#port.begun(seq);
   }
 
@@ -401,7 +403,7 @@ class Runner {
     let to = offset;
     const send = () => {
       const micros = Math.round(((to - from) / count) * ranFor * 1000);
-      this.#port.reply(frame, from, Math.min(micros, 0xffffffff), parts);
+      this.#port.reply(frame, from, Math.min(micros, MAX_COUNT), parts);
       parts = [];
       from = to;
     };

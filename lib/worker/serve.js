@@ -9,7 +9,7 @@
 const { createMainLogger, forwardOutput } = require('./output');
 const { Runner } = require('./runner');
 const { PART_FIELDS, decodeValues, pushText, valuesOf } = require('../codec/codec');
-const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../transport/frames');
+const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../transport/constants');
 const { findFunction, loadModule } = require('./module-loader');
 
 /**

@@ -15,16 +15,9 @@
 // The user's code may put others in their places.
 const { setImmediate, performance } = globalThis;
 
-/** The longest poll while none has hit since the last sleep, and after that, in milliseconds. */
-const FIRST_BUDGET = 0.25;
-const BUDGET = 0.1;
-/** Between two looks at the clock somebody else has run. */
-const PREEMPTED = 0.04;
-/** A sleep shorter than this ended at once, and one longer than that is of no use. */
-const SHORT = 0.025;
-const LONG = 0.25;
-const FREE_MISSES = 4;
-const LONGEST_PAUSE = 256;
+const {
+  PACE_BUDGET, PACE_FIRST_BUDGET, PACE_FREE_MISSES, PACE_MAX_SLEEP, PACE_MAX_PAUSE, PACE_PREEMPTED, PACE_MIN_SLEEP,
+} = require('../transport/constants');
 
 class Spin {
   #watch;
@@ -58,8 +51,8 @@ class Spin {
     if (this.#asleep === 0) return;
     const slept = performance.now() - this.#asleep;
     this.#asleep = 0;
-    if (slept < SHORT && this.#isAfterMiss) this.#count(FREE_MISSES);
-    this.#isPromising = slept >= SHORT && slept <= LONG;
+    if (slept < PACE_MIN_SLEEP && this.#isAfterMiss) this.#count(PACE_FREE_MISSES);
+    this.#isPromising = slept >= PACE_MIN_SLEEP && slept <= PACE_MAX_SLEEP;
   }
 
   /** A frame is served. */
@@ -89,11 +82,11 @@ class Spin {
   /** @param {() => boolean} hasCome */
   #wait(hasCome) {
     const begin = performance.now();
-    const budget = this.#inStep ? BUDGET : FIRST_BUDGET;
+    const budget = this.#inStep ? PACE_BUDGET : PACE_FIRST_BUDGET;
     for (let before = begin; !hasCome(); ) {
       const now = performance.now();
-      if (now - before > PREEMPTED) {
-        this.#count(FREE_MISSES);
+      if (now - before > PACE_PREEMPTED) {
+        this.#count(PACE_FREE_MISSES);
         return;
       }
       if (now - begin >= budget) {
@@ -117,7 +110,7 @@ class Spin {
   /** @param {number} misses */
   #count(misses) {
     this.#misses += misses;
-    if (this.#misses > FREE_MISSES) this.#pause = Math.min(2 ** (this.#misses - FREE_MISSES), LONGEST_PAUSE);
+    if (this.#misses > PACE_FREE_MISSES) this.#pause = Math.min(2 ** (this.#misses - PACE_FREE_MISSES), PACE_MAX_PAUSE);
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 const { clones, partsOf, post } = require('../transport/ports');
-const { CALLS, SENT_WORD, SPIN_WORD } = require('../transport/frames');
+const { CALLS, SENT_COUNT_WORD, MAY_SPIN_WORD } = require('../transport/constants');
 const { Slot } = require('../transport/slot');
 const { Turns } = require('../transport/time-slice');
 const { Spin } = require('./spin');
@@ -46,11 +46,11 @@ function bootThread(nodeRequire, load) {
     takePlaced();
   };
   const spin = new Spin({
-    isAllowed: () => page[SPIN_WORD] !== 0,
+    isAllowed: () => page[MAY_SPIN_WORD] !== 0,
     isIdle: () => server.isIdle() && !turns.isBehind,
     poll: (polls) => slot.poll(polls),
     // To ask the port each time would keep its lock from whoever posts: 50 microseconds instead of 20.
-    hasCome: () => slot.isFull || Atomics.load(page, SENT_WORD) !== calls,
+    hasCome: () => slot.isFull || Atomics.load(page, SENT_COUNT_WORD) !== calls,
     take: () => {
       if (!takePlaced()) poll();
     },

@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use super::js::{Registers, halves};
 use super::pool::{PartCount, PoolConfig, PoolState, SettledPart};
 use crate::engine::{ChunkId, JobId, ProtocolViolation, SubmitError, WorkerId};
+use crate::protocol::ANSWERED_FIELDS;
 
 /// A pool of workers. Internal: `lib/worker-pool.js` is its only user.
 #[napi]
@@ -224,7 +225,7 @@ impl NativePool {
 }
 
 /// Calls that settle by a part of a reply, as JavaScript is told of them.
-fn described((part, run): &SettledPart) -> [f64; 5] {
+fn described((part, run): &SettledPart) -> [f64; ANSWERED_FIELDS] {
     let count = run.calls.end - run.calls.start;
     let [start, count, offset] = [run.calls.start, count, run.offset].map(f64::from);
     [*part as f64, run.job.0 as f64, start, count, offset]

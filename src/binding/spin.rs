@@ -21,10 +21,8 @@ use std::time::{Duration, Instant};
 use napi::Result;
 
 use super::event_loop::{EventLoop, Prepare, Turn};
-use crate::pace::Pace;
+use crate::pace::{PREEMPTED, Pace};
 
-/// With more than this between two looks at the clock, somebody else has had the core.
-const PREEMPTED: Duration = Duration::from_micros(40);
 /// How often shared memory is looked at between two looks at the descriptor and the clock, which cost some 20 times as
 /// much.
 const LOOKS: u32 = 16;

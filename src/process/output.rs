@@ -29,6 +29,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use super::{ProcessEvent, Route, Stream, watch};
+use crate::protocol::STDERR_TAIL;
 
 /// The most bytes read at once: the usual capacity of a pipe.
 const MAX_PIECE: usize = 64 * 1024;
@@ -36,7 +37,7 @@ const MAX_PIECE: usize = 64 * 1024;
 /// enlarge one to 1 MiB), and limits the time that a grandchild which writes endlessly can take.
 const MAX_DRAIN: usize = 1024 * 1024;
 /// How many bytes of the end of stderr are kept.
-const MAX_TAIL: usize = 4 * 1024;
+const MAX_TAIL: usize = STDERR_TAIL;
 
 /// Held while a piece waits to be taken; once it is dropped, reading goes on.
 #[derive(Debug)]

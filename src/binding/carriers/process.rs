@@ -24,11 +24,10 @@ use crate::channel::{Channel, End, Slot};
 use crate::engine::{ChunkId, History, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
+use crate::protocol::{FULL_FRAME, NO_CODEC};
 use crate::registry::{Place, PlaceId};
 use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PartHeader, with_seq};
 
-/// A frame of so many bytes gets no further calls. `lib/script-carrier.js` and `lib/worker-pool.js` have the same.
-const FULL_FRAME: usize = 512 * 1024;
 /// Bytes read from one worker before others get their turn.
 const READ_BUDGET: usize = 1 << 18;
 
@@ -337,5 +336,5 @@ impl Carrier for ProcessCarrier {
 
 /// The header of a part that is no call's.
 fn plain_part(encoding: Encoding) -> PartHeader {
-    PartHeader { encoding, codec: 0, flags: 0, calls: 0, tag: 0 }
+    PartHeader { encoding, codec: NO_CODEC, flags: 0, calls: 0, tag: 0 }
 }

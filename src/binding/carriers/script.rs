@@ -20,6 +20,7 @@ use crate::binding::js::{
     Callback, PassedParts, Registers, Value, as_number, halves, number, number_list, read_numbers,
 };
 use crate::engine::{ChunkId, Run, WorkerId};
+use crate::protocol::RUN_FIELDS;
 use crate::registry::Place;
 
 pub struct ScriptCarrier {
@@ -98,8 +99,10 @@ impl ScriptCarrier {
         seq: u32,
         runs: &[Run],
     ) -> Option<Vec<u32>> {
-        let bounds =
-            runs.iter().flat_map(|run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()]);
+        let fields = |run: &Run| -> [f64; RUN_FIELDS] {
+            [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()]
+        };
+        let bounds = runs.iter().flat_map(fields);
         let list = (runs.len() > 1).then(|| number_list(self.env, bounds)).transpose().ok()?;
         let first = runs.first()?;
         let [low, high] = halves(first.job.0);

@@ -2,7 +2,7 @@
 //!
 //! Called by the registers and by both ends of a channel. Must not depend on what parts mean, nor on who sends them.
 //! JavaScript and Rust exchange them as flat lists, `[encoding, codec, flags, calls, tag, value, …]`, which
-//! `lib/codec.js` makes and reads.
+//! `lib/codec/codec.js` makes and reads.
 
 use std::ffi::{c_char, c_void};
 use std::os::fd::OwnedFd;
@@ -16,10 +16,11 @@ use super::values::{
 };
 use crate::channel::Arrived;
 use crate::platform::{MappedBytes, sealed_copy};
+use crate::protocol::{
+    CALLS_FIELD, CODEC_FIELD, ENCODING_FIELD, FLAGS_FIELD, PART_FIELDS, TAG_FIELD, VALUE_FIELD,
+};
 use crate::wire::{Encoding, FrameWriter, PART_SKIPPED, Part, PartHeader};
 
-/// Entries of one part in a flat list.
-const PART_FIELDS: u32 = 6;
 /// From here on bytes cost less through shared memory than through the socket.
 const MIN_SHARED: usize = 256 * 1024;
 
@@ -157,13 +158,13 @@ pub fn write_parts(
     for start in (0..list_length(env, list)?).step_by(PART_FIELDS as usize) {
         let field = |index: u32| -> Result<u32> { unsigned(env, element(env, list, start + index)?) };
         let header = PartHeader {
-            encoding: Encoding::from_script(field(0)?),
-            codec: field(1)? as u8,
-            flags: field(2)? as u16,
-            calls: field(3)?,
-            tag: field(4)?,
+            encoding: Encoding::from_script(field(ENCODING_FIELD)?),
+            codec: field(CODEC_FIELD)? as u8,
+            flags: field(FLAGS_FIELD)? as u16,
+            calls: field(CALLS_FIELD)?,
+            tag: field(TAG_FIELD)?,
         };
-        write_part(env, header, element(env, list, start + 5)?, frame, room, &mut written)?;
+        write_part(env, header, element(env, list, start + VALUE_FIELD)?, frame, room, &mut written)?;
     }
     Ok(written)
 }

@@ -1,6 +1,6 @@
 //! Numbers that cross between Rust and JavaScript through memory that both see: a number costs less there than as an
-//! argument or an element of a list, and most of a round trip's work is crossing. `lib/registers.js` has the same
-//! words.
+//! argument or an element of a list, and most of a round trip's work is crossing. `lib/transport/registers.js` has the
+//! other side.
 //!
 //! 1. Whoever calls the other side, or returns to it, writes the words that belong to it just before.
 //! 2. Whoever is called reads them first of all: any further crossing writes others.
@@ -15,21 +15,13 @@ use super::parts::{PassedParts, part_list, part_value};
 use super::values::Value;
 use super::words::KeptWords;
 use crate::channel::Arrived;
+use crate::protocol::{ARGUMENT_WORD, FORM_LIST, FORM_SINGLE, FORM_WORD, REGISTER_WORDS};
 use crate::wire::{Encoding, Part, PartHeader};
-
-/// In what form the parts go that are passed along. Before it are the numbers of a single one.
-const FORM_WORD: usize = 5;
-/// Arguments begin here.
-const ARGUMENT_WORD: usize = 6;
-const WORDS: usize = 16;
-
-const LIST: u32 = 0;
-const SINGLE: u32 = 1;
 
 /// The array. It belongs to one environment, and lives as long as this does.
 pub struct Registers {
     env: sys::napi_env,
-    words: KeptWords<Cell<u32>, WORDS>,
+    words: KeptWords<Cell<u32>, REGISTER_WORDS>,
 }
 
 impl Registers {
@@ -38,7 +30,7 @@ impl Registers {
         Ok(Registers { env, words: KeptWords::new(env, array)? })
     }
 
-    fn words(&self) -> &[Cell<u32>; WORDS] {
+    fn words(&self) -> &[Cell<u32>; REGISTER_WORDS] {
         self.words.words()
     }
 
@@ -69,14 +61,14 @@ impl Registers {
 
     fn pass_list<'a>(&self, parts: impl Iterator<Item = Part<'a>>, arrived: &Arrived) -> Result<Value> {
         let list = part_list(self.env, parts, arrived)?;
-        self.words()[FORM_WORD].set(LIST);
+        self.words()[FORM_WORD].set(FORM_LIST);
         Ok(list)
     }
 
     /// Passes the numbers of a part, whose value goes by itself.
     pub fn pass_header(&self, header: PartHeader) {
         let PartHeader { encoding, codec, flags, calls, tag } = header;
-        let fields = [encoding as u32, codec.into(), flags.into(), calls, tag, SINGLE];
+        let fields = [encoding as u32, codec.into(), flags.into(), calls, tag, FORM_SINGLE];
         for (word, field) in self.words().iter().zip(fields) {
             word.set(field);
         }
@@ -86,8 +78,8 @@ impl Registers {
     pub fn passed(&self, value: Value) -> PassedParts {
         let [encoding, codec, flags, calls, tag, form] = std::array::from_fn(|word| self.words()[word].get());
         match form {
-            LIST => PassedParts::List(value),
-            SINGLE => PassedParts::Single(
+            FORM_LIST => PassedParts::List(value),
+            FORM_SINGLE => PassedParts::Single(
                 PartHeader {
                     encoding: Encoding::from_script(encoding),
                     codec: codec as u8,

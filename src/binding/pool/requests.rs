@@ -13,13 +13,8 @@ use crate::binding::carrier::Upcalls;
 use crate::binding::js::Registers;
 use crate::binding::reply::Apportioned;
 use crate::engine::{ChunkId, JobId, JobSpec, ProtocolViolation, SettledRun, SubmitError, WorkerId};
+use crate::protocol::{JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED};
 use crate::registry::Lessee;
-
-/// Flags of a job, as `lib/worker-pool.js` numbers them.
-const JOB_STOPS_KEY: u32 = 1;
-const JOB_SPREAD: u32 = 2;
-const JOB_UNBOUNDED: u32 = 4;
-const JOB_SENT_ONCE: u32 = 8;
 
 /// The number of calls of a part, and its flags.
 pub type PartCount = (u32, u16);

@@ -10,6 +10,7 @@ use crate::binding::event_loop::Readiness;
 use crate::binding::js::{PassedParts, Value};
 use crate::engine::{ChunkId, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
 use crate::process::{ProcessEvent, Stream};
+use crate::protocol::NO_CODEC;
 use crate::wire::{PART_FAILED, PartHeader};
 
 impl Upcalls for PoolState {
@@ -106,7 +107,7 @@ impl Upcalls for PoolState {
     }
 
     fn settle_unreadable(&self, answered: &[SettledRun], part: PartHeader, why: &str) {
-        let part = PartHeader { codec: 0, flags: part.flags | PART_FAILED, ..part };
+        let part = PartHeader { codec: NO_CODEC, flags: part.flags | PART_FAILED, ..part };
         self.settle_answered(answered, part, self.core.hooks.text(Some(why)), None);
     }
 
