@@ -19,7 +19,7 @@ test('a frame goes to who polls, and to nobody else', () => {
   const page = newPage();
   const [parent, worker] = [new Slot(page, true), new Slot(page, false)];
   assert.equal(parent.send(2, 7, 8, 9, textPart('[1]'), 0), false, 'it sleeps');
-  worker.poll(true);
+  worker.setPolling(true);
   assert.equal(parent.send(2, 7, 0xfffffffe, 9, textPart('[1]é'), 0), true);
   assert.equal(worker.isFull, true);
   assert.equal(parent.isFull, false);
@@ -32,7 +32,7 @@ test('a frame goes to who polls, and to nobody else', () => {
 test('what is long, or not one part of plain text, does not go there; an empty text does', () => {
   const page = newPage();
   const [parent, worker] = [new Slot(page, true), new Slot(page, false)];
-  worker.poll(true);
+  worker.setPolling(true);
   for (const parts of [textPart('x'.repeat(2000)), textPart('x', UTF8), [...textPart('a'), ...textPart('b')], []]) {
     assert.equal(parent.send(2, 1, 1, 0, parts, 0), false);
   }
@@ -45,7 +45,7 @@ test('what is long, or not one part of plain text, does not go there; an empty t
 test('a frame waits for the messages that were posted before it, also where their count wraps', () => {
   const page = newPage();
   const [parent, worker] = [new Slot(page, true), new Slot(page, false)];
-  worker.poll(true);
+  worker.setPolling(true);
   assert.equal(parent.send(2, 1, 1, 0, textPart('a'), 1), true);
   assert.equal(worker.take(0xffffffff), null);
   assert.equal(worker.take(0), null);

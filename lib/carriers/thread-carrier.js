@@ -11,16 +11,16 @@
  */
 
 const { inspect } = require('node:util');
-const { MessageChannel, MessagePort, Worker, receiveMessageOnPort } = require('node:worker_threads');
+const { MessageChannel, MessagePort, Worker } = require('node:worker_threads');
 const {
-  BYTES, CALLS, CANCEL, LOAD_FAILED, MEMORY, NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, SENT_COUNT_WORD, STDERR_TAIL, STOP,
+  BYTES, CALLS, CANCEL, LOAD_FAILED, MEMORY, NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, STDERR_TAIL, STOP,
   VALUE_FIELD,
 } = require('../transport/constants');
 const { suspendHeapFlags } = require('../host/heap-flags');
-const { isLong, partsOf, post } = require('../transport/ports');
-const { ScriptCarrier } = require('./script-carrier');
-const { Slot } = require('../transport/slot');
+const { isLong } = require('../transport/ports');
+const { ThreadChannel } = require('../transport/thread-channel');
 const { Turns } = require('../transport/time-slice');
+const { ScriptCarrier } = require('./script-carrier');
 const { THREAD_SCRIPT } = require('../worker/boot-script');
 
 /**
@@ -28,9 +28,7 @@ const { THREAD_SCRIPT } = require('../worker/boot-script');
  * @property {Worker} thread
  * @property {import('node:worker_threads').MessagePort} port
  * @property {Uint32Array} page
- * @property {InstanceType<typeof Slot>} slot for small frames, while the other end polls
- * @property {number} posted messages, in a count that wraps
- * @property {number} received
+ * @property {InstanceType<typeof ThreadChannel>} channel
  * @property {string} stderr the end of what it wrote
  */
 
@@ -40,10 +38,8 @@ class ThreadCarrier extends ScriptCarrier {
   #init;
   #initParts;
   #chunks;
-  /** @type {InstanceType<typeof Turns<{ id: number, worker: Thread, frame: any[] }>>} What has come, of all threads. */
-  #turns = new Turns(({ id, worker, frame }) => {
-    this.#receivePosted(id, worker, frame);
-  });
+  /** @type {InstanceType<typeof Turns<{ channel: Thread['channel'], frame: any[] }>>} For the frames of all threads. */
+  #turns = new Turns(({ channel, frame }) => channel.receivePosted(frame));
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
@@ -84,9 +80,16 @@ class ThreadCarrier extends ScriptCarrier {
       this.#startFailed(id, error);
       return null;
     }
-    const worker = { thread, port, page, slot: new Slot(page, true), posted: 0, received: 0, stderr: '' };
+    const channel = new ThreadChannel({
+      port,
+      page,
+      isParent: true,
+      slice: this.#turns,
+      receive: (kind, frame, seq, aux, parts) => this.#receive(id, kind, frame, seq, aux, parts),
+    });
+    const worker = { thread, port, page, channel, stderr: '' };
     this.workers.set(id, worker);
-    port.on('message', (frame) => this.#turns.add({ id, worker, frame }, isLong(frame)));
+    port.on('message', (frame) => this.#turns.add({ channel, frame }, isLong(frame)));
     thread.on('error', (error) => this.#failed(id, worker, error));
     thread.on('online', hasHeap);
     thread.on('exit', (code) => {
@@ -104,30 +107,20 @@ class ThreadCarrier extends ScriptCarrier {
   }
 
   /** @override @param {number} _id @param {Thread} worker @param {number} frame @param {number} seq @param {import('../codec/codec').Parts} parts */
-  deliver(_id, worker, frame, seq, parts) {
-    const { page, slot } = worker;
-    if (slot.send(CALLS, frame, seq, 0, parts, worker.posted)) return;
-    this.#post(worker, CALLS, frame, seq, parts);
-    // After the message: whoever sees the count finds it.
-    Atomics.add(page, SENT_COUNT_WORD, 1);
+  deliver(_id, { channel }, frame, seq, parts) {
+    channel.send(CALLS, frame, seq, 0, parts);
   }
 
   /** @override @param {number} _id @param {Thread} worker @param {number[]} seqs */
-  revoke(_id, worker, seqs) {
+  revoke(_id, { channel }, seqs) {
     const bytes = Buffer.alloc(seqs.length * 4);
     for (const [i, seq] of seqs.entries()) bytes.writeUInt32LE(seq, i * 4);
-    this.#post(worker, CANCEL, 0, 0, [BYTES, NO_CODEC, 0, 0, 0, bytes]);
+    channel.post(CANCEL, 0, 0, 0, [BYTES, NO_CODEC, 0, 0, 0, bytes]);
   }
 
   /** @override @param {number} _id @param {Thread} worker */
-  stop(_id, worker) {
-    this.#post(worker, STOP, 0, 0, []);
-  }
-
-  /** @param {Thread} worker @param {number} kind @param {number} frame @param {number} seq @param {import('../codec/codec').Parts} parts */
-  #post(worker, kind, frame, seq, parts) {
-    post(worker.port, kind, frame, seq, 0, parts);
-    worker.posted = (worker.posted + 1) >>> 0;
+  stop(_id, { channel }) {
+    channel.post(STOP, 0, 0, 0, []);
   }
 
   /** @override @param {number} _id @param {Thread} worker */
@@ -135,44 +128,14 @@ class ThreadCarrier extends ScriptCarrier {
     void thread.terminate();
   }
 
-  /** @override @param {number} id @param {Thread} worker */
-  catchUp(id, worker) {
-    this.#turns.drain();
-    this.#takePlaced(id, worker);
-    for (let next = receiveMessageOnPort(worker.port); next; next = receiveMessageOnPort(worker.port)) {
-      this.#receivePosted(id, worker, next.message);
-    }
-    this.#takePlaced(id, worker);
+  /** @override @param {number} _id @param {Thread} worker */
+  catchUp(_id, { channel }) {
+    channel.receiveAll();
   }
 
-  /** @override @param {number} id @param {Thread} worker */
-  takeCome(id, worker) {
-    if (this.#takePlaced(id, worker)) return;
-    // What it comes after has been posted before.
-    this.catchUp(id, worker);
-  }
-
-  /**
-   * Handles what has come through the page, if it is its turn.
-   * @param {number} id @param {Thread} worker
-   */
-  #takePlaced(id, worker) {
-    const frame = worker.slot.isFull ? worker.slot.take(worker.received) : null;
-    if (frame === null) return false;
-    this.#receive(id, worker, frame);
-    return true;
-  }
-
-  /** @param {number} id @param {Thread} worker @param {any[]} frame */
-  #receivePosted(id, worker, frame) {
-    try {
-      // What was put there before it was posted.
-      this.#takePlaced(id, worker);
-    } finally {
-      // Whatever the user's code throws in between, it has come, and counts.
-      worker.received = (worker.received + 1) >>> 0;
-      this.#receive(id, worker, frame);
-    }
+  /** @override @param {number} _id @param {Thread} worker */
+  takeCome(_id, { channel }) {
+    channel.receivePending();
   }
 
   /** @param {number} id @param {unknown} error */
@@ -182,20 +145,21 @@ class ThreadCarrier extends ScriptCarrier {
     setImmediate(() => this.gone(id, { errno: null, message: String(error) }));
   }
 
-  /** @param {number} id @param {Thread} worker @param {any[]} frame */
-  #receive(id, worker, frame) {
-    const [kind, frameId, seq, aux] = [frame[0], frame[1], frame[2], frame[3]];
-    const parts = /** @type {any[]} */ (partsOf(frame));
+  /**
+   * @param {number} id @param {number} kind @param {number} frame @param {number} seq @param {number} aux
+   * @param {import('../codec/codec').Parts} parts
+   */
+  #receive(id, kind, frame, seq, aux, parts) {
     const { native } = this.pool;
     switch (kind) {
       case READY:
         native.workerReady(id);
         break;
       case LOAD_FAILED:
-        this.loadFailed(id, parts[VALUE_FIELD]);
+        this.loadFailed(id, /** @type {string} */ (parts[VALUE_FIELD]));
         break;
       case REPLY:
-        this.replied(id, frameId, seq, aux, parts);
+        this.replied(id, frame, seq, aux, parts);
         break;
       case OUTPUT:
         this.pool.output(native.jobOf(id, seq), parts);
@@ -224,7 +188,7 @@ class ThreadCarrier extends ScriptCarrier {
 
   /** @param {number} id @param {Thread} worker @param {number} exitCode */
   #exited(id, worker, exitCode) {
-    this.catchUp(id, worker);
+    worker.channel.receiveAll();
     worker.port.close();
     // What it printed last may still be on its way through the stream.
     setImmediate(() => {

@@ -42,11 +42,11 @@ class Slot {
   }
 
   /**
-   * Says whether this end watches.
-   * @param {boolean} polls
+   * Says whether this end looks at its slot without pause.
+   * @param {boolean} polling
    */
-  poll(polls) {
-    Atomics.store(this.#words, this.#incoming + SLOT_POLLED, polls ? 1 : 0);
+  setPolling(polling) {
+    Atomics.store(this.#words, this.#incoming + SLOT_POLLED, polling ? 1 : 0);
   }
 
   get isFull() {

@@ -1,18 +1,18 @@
 'use strict';
 
 /**
- * A short poll of a thread's port after its work, so that a call that is about to come finds it awake. (A worker process
- * does the same in src/binding/spin.rs.)
+ * A short poll of a thread's channel after its work, so that a call that is about to come finds the thread awake. (A
+ * worker process does the same in `src/binding/spin.rs`.)
  *
- * 1. When a frame is served and the parent says that a CPU may be kept awake, it is polled for from a turn of the event
- *    loop of its own: the user's timers and promises have had their turn before, and have it again after each frame.
- * 2. It is not done while a call waits for something: that is what the thread has to do.
- * 3. When it pays is learned as in src/pace.rs, which explains it.
+ * 1. When a frame has been served and the parent says that a CPU may be kept awake, the thread polls in a turn of the
+ *    event loop of its own: the user's timers and promises had their turn before, and have it again after each frame.
+ * 2. It does not poll while a call waits for something, since that is what the thread has to do then.
+ * 3. When it pays is learned as in `src/pace.rs`, which explains it; the times are the same.
  *
- * May not know what is polled for.
+ * Must not depend on what is polled for.
  */
 
-// The user's code may put others in their places.
+// Taken now: the user's code may replace them.
 const { setImmediate, performance } = globalThis;
 
 const {
@@ -22,31 +22,31 @@ const {
 class Spin {
   #watch;
   #isScheduled = false;
-  /** Whether the last sleep was one that a poll would have spared. */
+  /** Whether a poll would have saved the last sleep. */
   #isPromising = false;
-  /** Whether the last poll was one that hit. */
+  /** Whether the last poll hit. */
   #inStep = false;
-  /** In a row. */
+  /** Misses in a row; what is worse than a miss counts as several. */
   #misses = 0;
-  /** Frames to let pass. */
+  /** How many frames to serve without a poll. */
   #pause = 0;
-  /** When it went to sleep; 0: it did not. */
+  /** When the thread went to sleep; 0: it did not. */
   #asleep = 0;
   #isAfterMiss = false;
 
   /**
    * @param {object} watch
    * @param {() => boolean} watch.isAllowed whether a CPU may be kept awake
-   * @param {() => boolean} watch.isIdle whether nothing else is to be done
-   * @param {(polls: boolean) => void} watch.poll is told whether `hasCome` is looked at without pause
-   * @param {() => boolean} watch.hasCome whether something has come
-   * @param {() => void} watch.take handles it
+   * @param {() => boolean} watch.isIdle whether there is nothing else to do
+   * @param {(polling: boolean) => void} watch.setPolling told whether `hasPending` is called without pause
+   * @param {() => boolean} watch.hasPending whether something has arrived
+   * @param {() => void} watch.receivePending handles it
    */
   constructor(watch) {
     this.#watch = watch;
   }
 
-  /** A frame has come by itself. */
+  /** A frame arrived without having been polled for. */
   woken() {
     if (this.#asleep === 0) return;
     const slept = performance.now() - this.#asleep;
@@ -55,7 +55,7 @@ class Spin {
     this.#isPromising = slept >= PACE_MIN_SLEEP && slept <= PACE_MAX_SLEEP;
   }
 
-  /** A frame is served. */
+  /** A frame has been served. */
   served() {
     if (this.#isScheduled || !this.#watch.isAllowed()) return;
     if (this.#isPromising && this.#pause === 0) {
@@ -71,19 +71,19 @@ class Spin {
   }
 
   #spin() {
-    const { poll, hasCome, take } = this.#watch;
-    poll(true);
-    this.#wait(hasCome);
-    poll(false);
-    // It may have come between the last look and that.
-    if (hasCome()) take();
+    const { setPolling, hasPending, receivePending } = this.#watch;
+    setPolling(true);
+    this.#wait(hasPending);
+    setPolling(false);
+    // Something may have arrived between the last look and that.
+    if (hasPending()) receivePending();
   }
 
-  /** @param {() => boolean} hasCome */
-  #wait(hasCome) {
+  /** @param {() => boolean} hasPending */
+  #wait(hasPending) {
     const begin = performance.now();
     const budget = this.#inStep ? PACE_BUDGET : PACE_FIRST_BUDGET;
-    for (let before = begin; !hasCome(); ) {
+    for (let before = begin; !hasPending(); ) {
       const now = performance.now();
       if (now - before > PACE_PREEMPTED) {
         this.#count(PACE_FREE_MISSES);
