@@ -4,26 +4,26 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { Turns } = require('../lib/transport/time-slice');
+const { TimeSlice } = require('../lib/transport/time-slice');
 
 /** Keeps the loop for so many milliseconds. */
 function work(milliseconds) {
   for (const end = performance.now() + milliseconds; performance.now() < end; );
 }
 
-test('the loop turns while long messages come one after another', async () => {
+test('the loop slice while long messages come one after another', async () => {
   const handled = [];
-  const turns = new Turns((number) => {
+  const slice = new TimeSlice((number) => {
     handled.push(number);
     work(2);
   });
   const numbers = [...Array(30).keys()];
-  for (const number of numbers) turns.add(number, true);
+  for (const number of numbers) slice.add(number, true);
   const atOnce = handled.length;
   assert.ok(atOnce >= 1 && atOnce < numbers.length, `${atOnce} at once`);
-  assert.ok(turns.isBehind);
+  assert.ok(slice.isBehind);
   let turned = 0;
-  while (turns.isBehind) {
+  while (slice.isBehind) {
     await new Promise((resolve) => setImmediate(resolve));
     turned++;
   }
@@ -33,34 +33,34 @@ test('the loop turns while long messages come one after another', async () => {
 
 test('what is short is handled as it comes', () => {
   const handled = [];
-  const turns = new Turns((number) => handled.push(number));
-  for (let number = 0; number < 1000; number++) turns.add(number, false);
+  const slice = new TimeSlice((number) => handled.push(number));
+  for (let number = 0; number < 1000; number++) slice.add(number, false);
   assert.equal(handled.length, 1000);
 });
 
 test('who asks for all that waits while one of it is handled gets the next ones, in order', () => {
   const handled = [];
-  const turns = new Turns((number) => {
+  const slice = new TimeSlice((number) => {
     handled.push(number);
     if (number === 0) work(10);
-    else turns.drain();
+    else slice.drain();
   });
-  for (const number of [0, 1, 2, 3]) turns.add(number, true);
+  for (const number of [0, 1, 2, 3]) slice.add(number, true);
   assert.deepEqual(handled, [0]);
-  turns.drain();
+  slice.drain();
   assert.deepEqual(handled, [0, 1, 2, 3]);
-  assert.equal(turns.isBehind, false);
+  assert.equal(slice.isBehind, false);
 });
 
 test('a handler that throws loses nothing but its own message', () => {
   const handled = [];
-  const turns = new Turns((number) => {
+  const slice = new TimeSlice((number) => {
     handled.push(number);
     if (number === 0) work(10);
     if (number === 1) throw new Error('out of luck');
   });
-  for (const number of [0, 1, 2]) turns.add(number, true);
-  assert.throws(() => turns.drain(), /out of luck/);
-  turns.drain();
+  for (const number of [0, 1, 2]) slice.add(number, true);
+  assert.throws(() => slice.drain(), /out of luck/);
+  slice.drain();
   assert.deepEqual(handled, [0, 1, 2]);
 });

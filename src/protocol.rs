@@ -1,9 +1,9 @@
-//! Numbers that Rust and JavaScript agree on, where they belong to no other file of Rust: how parts, jobs and arguments are
-//! laid out that cross between them.
+//! Numbers that Rust and JavaScript agree on, where they belong to no other file of Rust: the layout of the parts, jobs
+//! and arguments that cross between them.
 //!
-//! JavaScript has all such numbers in `lib/transport/constants.js`, those of frames, of the shared page and of polling
-//! included. That file is generated: the test below takes the values and their comments from here and from the files that
-//! it lists, and fails while the file differs. `UPDATE_GENERATED=1 cargo test protocol` writes it.
+//! JavaScript has all such numbers in `lib/transport/constants.js`, also those of frames, of the shared page and of
+//! polling. That file is generated: the test below takes the values and their comments from here and from the files
+//! that it names, and fails while `constants.js` differs. `UPDATE_GENERATED=1 cargo test protocol` writes it.
 //!
 //! Called by everything in `src/binding`. Must not depend on anything.
 
@@ -52,7 +52,7 @@ pub const JOB_SENT_ONCE: u32 = 8;
 
 /// Entries of a list of runs per run: job, first call and end.
 pub const RUN_FIELDS: usize = 3;
-/// Entries of a list of answered runs per run: index of the part, job, first call, number of calls and offset in the part.
+/// Entries of a list of answered runs per run: index of the part, job, first call, number of calls, offset in the part.
 pub const ANSWERED_FIELDS: usize = 5;
 
 /// The largest count that crosses as one word.
@@ -281,7 +281,7 @@ mod tests {
                 // Links are for rustdoc.
                 let comment =
                     comment(&section, section.source, name).join("\n").replace("[`", "`").replace("`]", "`");
-                match comment.contains('\n') {
+                match comment.contains('\n') || comment.len() + "/**  */".len() > 120 {
                     true => write!(text, "\n/**\n * {}\n */\n", comment.replace('\n', "\n * ")).unwrap(),
                     false => write!(text, "\n/** {comment} */\n").unwrap(),
                 }

@@ -1,11 +1,13 @@
 'use strict';
 
 /**
- * Workers that are none: the calls run in the calling process. Values still go through the codec, so that what a worker
- * function sees is what it would see in a worker, and what the caller passed is not changed by it.
+ * Runs calls in the calling process, without workers. Values still go through the codec, so that the function sees what
+ * it would see in a worker, and cannot change what the caller passed.
  *
- * A call cannot be taken from a function that runs here: one that times out or is aborted goes on, and what it returns is
- * dropped; the worker that it was on is replaced, as a process would be.
+ * A call that runs here cannot be stopped: one that times out or is aborted goes on, and its result is dropped. The
+ * worker that it was on is replaced, as a process would be.
+ *
+ * Must not depend on what a call is for.
  */
 
 const { createRequire } = require('node:module');
@@ -13,19 +15,21 @@ const path = require('node:path');
 const { flattenError } = require('../codec/error-codec');
 const { PAGE_WORDS } = require('../transport/constants');
 const { clones } = require('../transport/ports');
-const { ScriptCarrier } = require('./script-carrier');
 const { createMainLogger } = require('../worker/output');
 const { Runner } = require('../worker/runner');
 const { prepare } = require('../worker/serve');
+const { ScriptCarrier } = require('./script-carrier');
+
+/** @typedef {import('../codec/codec').Parts} Parts */
 
 /**
- * @typedef {object} Inline
- * @property {InstanceType<typeof Runner> | null} runner
- * @property {((runner: InstanceType<typeof Runner>) => void)[]} early what came before it was there
+ * @typedef {object} InlineWorker
+ * @property {InstanceType<typeof Runner> | null} runner `null` while the module is being loaded
+ * @property {((runner: InstanceType<typeof Runner>) => void)[]} early what to do when there is one
  * @property {Uint32Array} page
  */
 
-/** @extends {ScriptCarrier<Inline>} */
+/** @extends {ScriptCarrier<InlineWorker>} */
 class InlineCarrier extends ScriptCarrier {
   #init;
   #initParts;
@@ -33,7 +37,7 @@ class InlineCarrier extends ScriptCarrier {
   /**
    * @param {import('./script-carrier').PoolSide} pool
    * @param {import('../worker/serve').Init} init
-   * @param {() => import('../codec/codec').Parts} initParts
+   * @param {() => Parts} initParts
    */
   constructor(pool, init, initParts) {
     super(pool);
@@ -43,21 +47,21 @@ class InlineCarrier extends ScriptCarrier {
 
   /** @override @param {number} id */
   start(id) {
-    /** @type {Inline} */
+    /** @type {InlineWorker} */
     const worker = { runner: null, early: [], page: new Uint32Array(PAGE_WORDS) };
     this.workers.set(id, worker);
-    // Not within the constructor of the caller's instance: the module may be the one that makes it.
+    // Not inside the constructor of the caller's instance: the module may be the one that makes the instance.
     setImmediate(() => void this.#load(id, worker));
     return null;
   }
 
-  /** @param {number} id @param {Inline} worker */
+  /** @param {number} id @param {InlineWorker} worker */
   async #load(id, worker) {
     const { filePath, serialization, concurrency } = this.#init;
     let callees;
     try {
       const nodeRequire = createRequire(filePath ?? path.resolve('task.js'));
-      // Printed in the async context of the caller, as what comes from a worker is.
+      // Printed in the async context of the caller, as the output of workers is.
       const logger = (/** @type {any} */ args, /** @type {{ readonly seq: number }} */ call) =>
         createMainLogger(args[2], (...message) =>
           this.pool.output(this.pool.native.jobOf(id, call.seq), [JSON.stringify(message)]),
@@ -72,7 +76,7 @@ class InlineCarrier extends ScriptCarrier {
     worker.runner = new Runner({
       port: {
         reply: (frame, offset, micros, parts) => {
-          // One that was replaced has nobody to answer to.
+          // A worker that was replaced has nobody to answer to.
           if (this.workers.get(id) === worker) this.replied(id, frame, offset, micros, parts);
         },
         begun: () => {},
@@ -89,9 +93,12 @@ class InlineCarrier extends ScriptCarrier {
     for (const act of worker.early.splice(0)) act(worker.runner);
   }
 
-  /** @override @param {number} _id @param {Inline} worker @param {number} frame @param {number} seq @param {import('../codec/codec').Parts} parts */
+  /**
+   * @override
+   * @param {number} _id @param {InlineWorker} worker @param {number} frame @param {number} seq @param {Parts} parts
+   */
   deliver(_id, worker, frame, seq, parts) {
-    // User code is not entered from within the scheduler.
+    // Not now: user code is not entered from within the scheduler.
     setImmediate(() => {
       const act = (/** @type {InstanceType<typeof Runner>} */ runner) => runner.enqueue({ id: frame, seq, parts });
       if (worker.runner === null) worker.early.push(act);
@@ -99,10 +106,10 @@ class InlineCarrier extends ScriptCarrier {
     });
   }
 
-  /** @override @param {number} _id @param {Inline} worker @param {number[]} seqs */
+  /** @override @param {number} _id @param {InlineWorker} worker @param {number[]} seqs */
   revoke(_id, worker, seqs) {
     const act = (/** @type {InstanceType<typeof Runner>} */ runner) => runner.cancel(seqs);
-    // Before the calls that it is about, which must not begin then.
+    // Ahead of the calls that it is about, so that they do not begin.
     if (worker.runner === null) worker.early.unshift(act);
     else act(worker.runner);
   }

@@ -1,35 +1,47 @@
 'use strict';
 
 /**
- * What worker threads and the calling process have in common as workers: the native side decides, and calls the methods
- * here to have it done; what comes back goes to the native side, which says which calls settle by it.
+ * Workers that JavaScript looks after itself: what threads and the calling process have in common. The native side
+ * decides, and calls the hooks here to have it done; it is told of every reply, and says which calls settle by it.
  *
- * May not know what a call is for. A subclass knows how its kind of worker is started, reached and ended.
+ * A subclass knows how its kind of worker is started, reached and ended. Must not depend on what a call is for.
  */
 
 const { sizeOf } = require('../codec/codec');
 const {
-  ANSWERED_FIELDS, ARGUMENT_WORD, CALLS_FIELD, CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, FORM_LIST, FORM_NOTHING,
+  ANSWERED_FIELDS, ARGUMENT_WORD, CALLS_FIELD, CANCEL_COUNT_WORD, FLAGS_FIELD, FORM_LIST, FORM_NOTHING,
   FORM_SINGLE, FORM_WORD, FULL_FRAME, LAST_BEGUN_WORD, MAX_COUNT, MAY_SPIN_WORD, PART_FIELDS, PART_SKIPPED,
-  RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS, TAG_FIELD, VALUE_FIELD,
+  RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS,
 } = require('../transport/constants');
 const { longAt } = require('../transport/registers');
 
 /** @typedef {import('../codec/codec').Parts} Parts */
 
 /**
+ * @callback Encode
+ * @param {number} worker @param {number} jobId @param {number} start @param {number} end @param {number} frame
+ * @param {number} before
+ * @returns {Parts | null}
+ */
+
+/**
+ * @callback Answered
+ * @param {number} jobId @param {number} first @param {number} count @param {number} offset where in the part
+ * @param {number} flags @param {number} codec @param {number} tag @param {any} value @param {Parts | null} extras
+ * @returns {void}
+ */
+
+/**
  * What a carrier needs of its pool.
  * @typedef {object} PoolSide
- * @property {any} native the native pool; there once the first worker is asked for
- * @property {(worker: number, job: number, start: number, end: number, frame: number, before: number) => Parts | null} encode
- *   of the first of these calls, as many as fit into a frame that has so many others; `null`: the first would take long.
- *   Where it is the first of its frame, that is put off
- * @property {() => void} flush has done what there is to do
+ * @property {any} native the native pool; there once something has been submitted
+ * @property {Encode} encode encodes calls, as many as fit into a frame that has `before` others; `null`: the first
+ *   takes long, and where it is the first of its frame, the frame is put off
+ * @property {() => void} flush has the native pool do what there is to do
  * @property {() => number[] | null} reply books a reply of one part, see `replier` of the native pool
  * @property {Uint32Array} registers
- * @property {(job: number, first: number, count: number, offset: number, flags: number, codec: number, tag: number,
- *   value: any, extras: Parts | null) => void} answered
- * @property {(job: number, parts: Parts) => void} output
+ * @property {Answered} answered settles calls with the value of a part
+ * @property {(jobId: number, parts: Parts) => void} output prints what a worker sent to be printed
  */
 
 /**
@@ -41,13 +53,13 @@ class ScriptCarrier {
     this.pool = pool;
     /** @type {Map<number, W>} */
     this.workers = new Map();
-    /** @type {Map<number, Error>} What a worker that is gone threw last. */
+    /** @type {Map<number, Error>} What ended a worker, as far as it is known. */
     this.lastErrors = new Map();
     this.bytesSent = 0;
     this.bytesReceived = 0;
   }
 
-  /** The methods that the native side calls. */
+  /** The functions that the native side calls. */
   get hooks() {
     return {
       startWorker: (/** @type {number} */ id) => this.start(id),
@@ -57,7 +69,7 @@ class ScriptCarrier {
       stopWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.stop(id, worker)),
       killWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.kill(id, worker)),
       catchUp: (/** @type {number} */ id) => this.#with(id, (worker) => this.catchUp(id, worker)),
-      takeCome: (/** @type {number} */ id) => this.#with(id, (worker) => this.takeCome(id, worker)),
+      takeCome: (/** @type {number} */ id) => this.#with(id, (worker) => this.receivePending(id, worker)),
       markOf: (/** @type {number} */ id) => {
         const page = this.workers.get(id)?.page;
         return page === undefined ? 0 : Atomics.load(page, LAST_BEGUN_WORD);
@@ -66,22 +78,25 @@ class ScriptCarrier {
   }
 
   /* eslint-disable no-unused-vars -- what a subclass provides */
-  /** @param {number} id @returns {Uint32Array | null} the page that the native side is to look at */
+  /** @param {number} id @returns {Uint32Array | null} the page that the native side is to watch */
   start(id) {
     return null;
   }
-  /** @param {number} id @param {W} worker @param {number} frame @param {number} seq @param {Parts} parts @returns {void} */
+  /**
+   * Sends a frame of calls.
+   * @param {number} id @param {W} worker @param {number} frame @param {number} seq @param {Parts} parts @returns {void}
+   */
   deliver(id, worker, frame, seq, parts) {}
-  /** @param {number} id @param {W} worker @param {number[]} seqs @returns {void} */
+  /** Says which calls are not wanted. @param {number} id @param {W} worker @param {number[]} seqs @returns {void} */
   revoke(id, worker, seqs) {}
-  /** @param {number} id @param {W} worker @returns {void} */
+  /** Has a worker finish and exit. @param {number} id @param {W} worker @returns {void} */
   stop(id, worker) {}
-  /** @param {number} id @param {W} worker @returns {void} */
+  /** Ends a worker, whatever it does. @param {number} id @param {W} worker @returns {void} */
   kill(id, worker) {}
-  /** @param {number} id @param {W} worker @returns {void} */
+  /** Handles all that a worker has sent. @param {number} id @param {W} worker @returns {void} */
   catchUp(id, worker) {}
-  /** @param {number} id @param {W} worker @returns {void} */
-  takeCome(id, worker) {}
+  /** Handles what is in a worker's page. @param {number} id @param {W} worker @returns {void} */
+  receivePending(id, worker) {}
   /* eslint-enable no-unused-vars */
 
   /** @param {number} id @param {(worker: W) => void} act */
@@ -91,9 +106,10 @@ class ScriptCarrier {
   }
 
   /**
-   * The worker, the frame and more are in the registers: see `Hooks` in src/binding/script_carrier.rs.
+   * Sends calls as one frame. The worker, the frame and more are in the registers: the hook `sendCalls` in
+   * src/binding/script_carrier.rs says which.
    * @param {number[]} [list] job, first call, end, and so on, where there are several runs
-   * @returns {number[] | null} how many runs, how many calls of each of these are sent, and the offsets of those that could
+   * @returns {number[] | null} the number of runs, how many calls of each are sent, and the offsets of those that could
    *   not be encoded; `null` where the registers say it
    */
   #sendCalls(list) {
@@ -147,20 +163,20 @@ class ScriptCarrier {
   #cancelCalls(id, seqs) {
     this.#with(id, (worker) => {
       this.revoke(id, worker, seqs);
-      // After the message: whoever sees the count finds the message.
+      // After the message: a worker that sees the count finds the message.
       Atomics.add(worker.page, CANCEL_COUNT_WORD, 1);
     });
   }
 
   /**
-   * Tells a worker not to begin these calls.
+   * Tells a worker not to begin these calls. `src/engine/mod.rs` has the protocol.
    * @param {number} id @param {number} from @param {number} until
    * @returns {number | undefined} the number of the call that it had begun last
    */
   #recallCalls(id, from, until) {
     const page = this.workers.get(id)?.page;
     if (page === undefined) return undefined;
-    // Another range is over: its start must not be seen with this one's end.
+    // The range before it is over: its start must not be seen with the end of this one.
     if (page[RECALL_FROM_WORD] !== from) Atomics.store(page, RECALL_FROM_WORD, 0);
     Atomics.store(page, RECALL_UNTIL_WORD, until);
     Atomics.store(page, RECALL_FROM_WORD, from);
@@ -168,7 +184,7 @@ class ScriptCarrier {
   }
 
   /**
-   * A worker has answered calls of a frame.
+   * A worker has answered calls of a frame: settles them.
    * @param {number} id @param {number} frame @param {number} offset @param {number} micros @param {Parts} parts
    */
   replied(id, frame, offset, micros, parts) {
@@ -200,10 +216,10 @@ class ScriptCarrier {
       return;
     }
     for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) {
-      const [index, job, first, count, within] = settled.slice(i, i + ANSWERED_FIELDS);
+      const [index, jobId, first, count, within] = settled.slice(i, i + ANSWERED_FIELDS);
       const { at, extras } = heads[index];
       const [, codec, flags, , tag, value] = parts.slice(at, at + PART_FIELDS);
-      this.pool.answered(job, first, count, within, Number(flags), Number(codec), Number(tag), value, extras);
+      this.pool.answered(jobId, first, count, within, Number(flags), Number(codec), Number(tag), value, extras);
     }
     this.pool.flush();
   }
@@ -216,7 +232,8 @@ class ScriptCarrier {
   #repliedOne(id, frame, offset, micros, bytes, parts) {
     const { registers } = this.pool;
     const at = ARGUMENT_WORD;
-    const [codec, flags, calls] = [Number(parts[CODEC_FIELD]), Number(parts[FLAGS_FIELD]), Number(parts[CALLS_FIELD])];
+    const { answered } = this.pool;
+    const [, codec, flags, calls, tag, value] = /** @type {[number, number, number, number, number, any]} */ (parts);
     registers[at] = id;
     registers[at + 1] = frame;
     registers[at + 2] = offset;
@@ -231,24 +248,25 @@ class ScriptCarrier {
       this.pool.native.workerGivenUp(id);
       return;
     }
-    /** @type {(job: number, first: number, count: number, within: number) => void} */
-    const settle = (job, first, count, within) =>
-      this.pool.answered(job, first, count, within, flags, codec, Number(parts[TAG_FIELD]), /** @type {any} */ (parts[VALUE_FIELD]), null);
     if (settled === null) {
-      settle(longAt(registers, at), registers[at + 2], registers[at + 3], registers[at + 4]);
+      const [first, count, within] = [registers[at + 2], registers[at + 3], registers[at + 4]];
+      answered(longAt(registers, at), first, count, within, flags, codec, tag, value, null);
     } else {
-      for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) settle(settled[i + 1], settled[i + 2], settled[i + 3], settled[i + 4]);
+      for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) {
+        const [jobId, first, count, within] = [settled[i + 1], settled[i + 2], settled[i + 3], settled[i + 4]];
+        answered(jobId, first, count, within, flags, codec, tag, value, null);
+      }
     }
     this.pool.flush();
   }
 
   /**
-   * A worker is gone, and everything that it had sent has been handed in.
-   * @param {number} id @param {object} fate
+   * A worker is gone, and everything that it had sent has been handled.
+   * @param {number} id @param {object} report what is known of its end
    */
-  gone(id, fate) {
-    // First, because its mark is asked for once more.
-    this.pool.native.workerExited(id, JSON.stringify(fate));
+  gone(id, report) {
+    // First: it asks once more which call the worker began last.
+    this.pool.native.workerExited(id, JSON.stringify(report));
     this.workers.delete(id);
     this.lastErrors.delete(id);
   }

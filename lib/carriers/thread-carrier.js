@@ -1,13 +1,14 @@
 'use strict';
 
 /**
- * Workers that are `worker_threads`, reached over a `MessagePort` of their own (what the user's code posts on
- * `parentPort` is no business of ours).
+ * Workers that are `worker_threads`, each with a `MessagePort` of its own: `parentPort` is left to the user's code.
  *
- * 1. A thread is started with a constant script; the modules that it runs, its port and the shared page are its
+ * 1. A thread is started with a constant script. The modules that it runs, its port and the shared page are its
  *    `workerData`.
  * 2. `Stop` has it exit by itself, `kill` terminates it, also out of an endless loop.
- * 3. When it is gone, its port is read to the end first; then its end is told.
+ * 3. When it is gone, its port is read to the end before its end is reported.
+ *
+ * Must not depend on what a call is for.
  */
 
 const { inspect } = require('node:util');
@@ -17,35 +18,42 @@ const {
   VALUE_FIELD,
 } = require('../transport/constants');
 const { suspendHeapFlags } = require('../host/heap-flags');
-const { isLong } = require('../transport/ports');
+const { mayTakeLong } = require('../transport/ports');
 const { ThreadChannel } = require('../transport/thread-channel');
-const { Turns } = require('../transport/time-slice');
+const { TimeSlice } = require('../transport/time-slice');
 const { ScriptCarrier } = require('./script-carrier');
 const { THREAD_SCRIPT } = require('../worker/boot-script');
 
+/** @typedef {import('../codec/codec').Parts} Parts */
+
 /**
- * @typedef {object} Thread
+ * A frame that was posted by a thread.
+ * @typedef {{ channel: InstanceType<typeof ThreadChannel>, frame: any[] }} Posted
+ */
+
+/**
+ * @typedef {object} ThreadWorker
  * @property {Worker} thread
  * @property {import('node:worker_threads').MessagePort} port
  * @property {Uint32Array} page
  * @property {InstanceType<typeof ThreadChannel>} channel
- * @property {string} stderr the end of what it wrote
+ * @property {string} stderr the end of what it wrote there
  */
 
-/** @extends {ScriptCarrier<Thread>} */
+/** @extends {ScriptCarrier<ThreadWorker>} */
 class ThreadCarrier extends ScriptCarrier {
   #options;
   #init;
   #initParts;
   #chunks;
-  /** @type {InstanceType<typeof Turns<{ channel: Thread['channel'], frame: any[] }>>} For the frames of all threads. */
-  #turns = new Turns(({ channel, frame }) => channel.receivePosted(frame));
+  /** @type {InstanceType<typeof TimeSlice<Posted>>} One for all threads, which share this one's time. */
+  #slice = new TimeSlice(({ channel, frame }) => channel.receivePosted(frame));
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
    * @param {Readonly<import('../options/options').WorkerOptions>} options
    * @param {import('../worker/serve').Init} init
-   * @param {() => import('../codec/codec').Parts} initParts
+   * @param {() => Parts} initParts
    * @param {import('node:worker_threads').ResourceLimits} resourceLimits
    * @param {{ workerChunkNames(): string[], workerChunk(name: string): string }} native
    */
@@ -63,7 +71,7 @@ class ThreadCarrier extends ScriptCarrier {
     const { port1: port, port2 } = new MessageChannel();
     const page = new Uint32Array(new SharedArrayBuffer(PAGE_WORDS * Uint32Array.BYTES_PER_ELEMENT));
     const initParts = this.#initParts();
-    const hasHeap = resourceLimits.maxOldGenerationSizeMb === undefined ? () => {} : suspendHeapFlags();
+    const restoreHeapFlags = resourceLimits.maxOldGenerationSizeMb === undefined ? () => {} : suspendHeapFlags();
     let thread;
     try {
       thread = new Worker(THREAD_SCRIPT, {
@@ -75,7 +83,7 @@ class ThreadCarrier extends ScriptCarrier {
         ...(execArgv === null ? {} : { execArgv: [...execArgv] }),
       });
     } catch (error) {
-      hasHeap();
+      restoreHeapFlags();
       port.close();
       this.#startFailed(id, error);
       return null;
@@ -84,57 +92,61 @@ class ThreadCarrier extends ScriptCarrier {
       port,
       page,
       isParent: true,
-      slice: this.#turns,
+      slice: this.#slice,
       receive: (kind, frame, seq, aux, parts) => this.#receive(id, kind, frame, seq, aux, parts),
     });
     const worker = { thread, port, page, channel, stderr: '' };
     this.workers.set(id, worker);
-    port.on('message', (frame) => this.#turns.add({ channel, frame }, isLong(frame)));
+    port.on('message', (frame) => this.#slice.add({ channel, frame }, mayTakeLong(frame)));
     thread.on('error', (error) => this.#failed(id, worker, error));
-    thread.on('online', hasHeap);
+    thread.on('online', restoreHeapFlags);
     thread.on('exit', (code) => {
-      hasHeap();
+      restoreHeapFlags();
       this.#exited(id, worker, code);
     });
-    // Node pipes both to the process's own by itself. (Asking it not to, and reading them, would hold the process.)
+    // By itself Node pipes both to the streams of the process. (To ask it not to, and read them, would keep the process
+    // alive.)
     if (stdio !== 'inherit') thread.stderr.unpipe(process.stderr);
     if (stdio === 'ignore') thread.stdout.unpipe(process.stdout).resume();
     thread.stderr.on('data', (bytes) => this.#printed(worker, String(bytes)));
-    // Work under way is what holds the process, not a thread that waits for it.
+    // Work in progress keeps the process alive, not a thread that waits for work.
     port.unref();
     thread.unref();
     return page;
   }
 
-  /** @override @param {number} _id @param {Thread} worker @param {number} frame @param {number} seq @param {import('../codec/codec').Parts} parts */
+  /**
+   * @override
+   * @param {number} _id @param {ThreadWorker} worker @param {number} frame @param {number} seq @param {Parts} parts
+   */
   deliver(_id, { channel }, frame, seq, parts) {
     channel.send(CALLS, frame, seq, 0, parts);
   }
 
-  /** @override @param {number} _id @param {Thread} worker @param {number[]} seqs */
+  /** @override @param {number} _id @param {ThreadWorker} worker @param {number[]} seqs */
   revoke(_id, { channel }, seqs) {
     const bytes = Buffer.alloc(seqs.length * 4);
     for (const [i, seq] of seqs.entries()) bytes.writeUInt32LE(seq, i * 4);
     channel.post(CANCEL, 0, 0, 0, [BYTES, NO_CODEC, 0, 0, 0, bytes]);
   }
 
-  /** @override @param {number} _id @param {Thread} worker */
+  /** @override @param {number} _id @param {ThreadWorker} worker */
   stop(_id, { channel }) {
     channel.post(STOP, 0, 0, 0, []);
   }
 
-  /** @override @param {number} _id @param {Thread} worker */
+  /** @override @param {number} _id @param {ThreadWorker} worker */
   kill(_id, { thread }) {
     void thread.terminate();
   }
 
-  /** @override @param {number} _id @param {Thread} worker */
+  /** @override @param {number} _id @param {ThreadWorker} worker */
   catchUp(_id, { channel }) {
     channel.receiveAll();
   }
 
-  /** @override @param {number} _id @param {Thread} worker */
-  takeCome(_id, { channel }) {
+  /** @override @param {number} _id @param {ThreadWorker} worker */
+  receivePending(_id, { channel }) {
     channel.receivePending();
   }
 
@@ -147,7 +159,7 @@ class ThreadCarrier extends ScriptCarrier {
 
   /**
    * @param {number} id @param {number} kind @param {number} frame @param {number} seq @param {number} aux
-   * @param {import('../codec/codec').Parts} parts
+   * @param {Parts} parts
    */
   #receive(id, kind, frame, seq, aux, parts) {
     const { native } = this.pool;
@@ -172,7 +184,10 @@ class ThreadCarrier extends ScriptCarrier {
     }
   }
 
-  /** @param {number} id @param {Thread} worker @param {Error} error what it did not catch, or what Node says of its end */
+  /**
+   * @param {number} id @param {ThreadWorker} worker
+   * @param {Error} error what the thread did not catch, or what Node says about its end
+   */
   #failed(id, worker, error) {
     this.lastErrors.set(id, error);
     const text = `${inspect(error)}\n`;
@@ -180,17 +195,17 @@ class ThreadCarrier extends ScriptCarrier {
     this.#printed(worker, text);
   }
 
-  /** @param {Thread} worker @param {string} text */
+  /** @param {ThreadWorker} worker @param {string} text */
   #printed(worker, text) {
     worker.stderr = (worker.stderr + text).slice(-STDERR_TAIL);
     if (this.#options.stdio === 'forward') console.error(text.replace(/\n$/, ''));
   }
 
-  /** @param {number} id @param {Thread} worker @param {number} exitCode */
+  /** @param {number} id @param {ThreadWorker} worker @param {number} exitCode */
   #exited(id, worker, exitCode) {
     worker.channel.receiveAll();
     worker.port.close();
-    // What it printed last may still be on its way through the stream.
+    // The last of what it printed may still be on its way through the stream.
     setImmediate(() => {
       this.gone(id, { exitCode, signal: null, stderr: worker.stderr });
     });

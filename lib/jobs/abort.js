@@ -1,8 +1,9 @@
 'use strict';
 
 /**
- * Listening to a signal that many runs share: one listener on the signal, however many wait for it, since Node warns of
- * a leak above ten.
+ * Listens to signals that many runs share, with one listener per signal: Node warns of a leak above ten.
+ *
+ * Must not depend on what is aborted.
  */
 
 /** @type {WeakMap<AbortSignal, { actions: Set<() => void>, fire: () => void }>} */

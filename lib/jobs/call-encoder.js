@@ -76,8 +76,8 @@ class CallEncoder {
    * Encodes calls, or the first of them: as many as fit into a frame.
    * @param {number} worker @param {number} jobId @param {number} start @param {number} end
    * @param {number} frame @param {number} before how many calls the frame has already
-   * @returns {Parts | null} `null`: the first call takes long. If the frame has no others, it is put off until the steps
-   *   are done
+   * @returns {Parts | null} `null`: the first call takes long. If the frame has no others, it is put off until the
+   *   steps are done
    */
   encode(worker, jobId, start, end, frame, before) {
     const { job, tag, sized } = /** @type {import('./job-table').Entry} */ (this.#jobs.get(jobId));

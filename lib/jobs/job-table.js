@@ -34,7 +34,8 @@ const answerErrors = () => require('./answer-error');
  * @property {(call: number, error: unknown, text: string) => void} failed `text` is what the thrown value said of
  *   itself, in the worker
  * @property {(first: number, end: number, ending: Ending, exitError: () => unknown) => void} ended consecutive calls
- *   that were not answered. `exitError` makes the error that says what became of their worker, if that is why; else null
+ *   that were not answered. `exitError` makes the error that says what became of their worker, if that is the reason;
+ *   else it returns null
  * @property {AsyncResource} [resource] the async context of whoever submits; else that in which it is submitted
  * @property {Uint32Array | null} [keys] the key of each call, numbered in the order of their first call
  * @property {boolean} [stopKeyOnError]

@@ -1,13 +1,14 @@
 'use strict';
 
 /**
- * What a pool's items are run by: a self-contained function, which travels by its source, or one of a module.
+ * The functions that run a pool's items: self-contained ones, which travel by their source, and those of modules.
  *
- * A task has a number, which is all that a call bears of it. A worker is told what is behind a number before its first
- * call, and keeps that; when it would keep too many, it is told which one to forget. (Its side: lib/worker/tasks.js.) A
- * worker may have run another pool's tasks before: with the first definition it is told to forget the numbers of these.
+ * A task has a number, and a call carries nothing else of it. A worker is sent the definition of a task before its
+ * first call, and keeps it; when it would keep too many, it is told which one to forget. (Its side:
+ * `lib/worker/tasks.js`.) A worker may have run the tasks of another pool before: the first definition tells it to
+ * forget their numbers.
  *
- * May not know jobs or carriers.
+ * Must not depend on jobs or carriers.
  */
 
 const path = require('node:path');
@@ -17,11 +18,11 @@ const { SPREAD, TASK, TASK_SHIFT, pushText } = require('../codec/codec');
 const { optionError } = require('../errors');
 const { functionName, modulePath } = require('../options/option-checks');
 
-/** Tasks that one worker keeps. */
+/** How many tasks a worker keeps. */
 const MAX_KEPT = 256;
-/** Tasks that are remembered here by what they say, so that the same one gets the same number. */
+/** How many tasks are remembered by their source or name, so that the same one gets the same number. */
 const MAX_REMEMBERED = 1024;
-/** A tag has room for more; a program that makes so many is told all the same, since workers would be taught for ever. */
+/** As many as a tag has room for. A program that makes so many would send definitions without end. */
 const MAX_TASKS = 2 ** (32 - TASK_SHIFT) - 1;
 
 const EXPECTED = "a self-contained function, { filePath, name }, or a string 'path#name'";
@@ -30,22 +31,22 @@ const EXPECTED = "a self-contained function, { filePath, name }, or a string 'pa
  * @typedef {object} Task
  * @property {number} id
  * @property {{ source: string } | { filePath: string, name: string }} definition
- * @property {number} bytes per call, of the argument or the result, as it was last
+ * @property {number} bytes the latest size of an argument or a result, per call
  */
 
-/** What a reference was when it was read. @typedef {{ filePath: string, name: string, task: Task }} Reference */
+/** A reference as it was when it was read. @typedef {{ filePath: string, name: string, task: Task }} Reference */
 
 class TaskRegistry {
-  /** @type {Map<string, Task>} By source or by path and name; the one used last is the last. */
+  /** @type {Map<string, Task>} By source, or by path and name, in the order of their last use. */
   #tasks = new Map();
   /** @type {WeakMap<Function, Task>} */
   #byFunction = new WeakMap();
-  /** @type {WeakMap<object, Reference>} References that mean the same whatever the current directory is. */
+  /** @type {WeakMap<object, Reference>} References that do not depend on the current directory. */
   #byReference = new WeakMap();
-  /** @type {{ text: string, task: Task } | null} The same for the string that was met last. */
+  /** @type {{ text: string, task: Task } | null} The same for the latest string. */
   #lastText = null;
   #count = 0;
-  /** @type {Map<number, { last: number, ids: Map<number, true> }>} By worker: the tasks that it keeps, in order of use. */
+  /** @type {Map<number, { last: number, ids: Map<number, true> }>} The tasks that workers keep, in order of use. */
   #kept = new Map();
 
   /**
@@ -57,7 +58,7 @@ class TaskRegistry {
       const known = this.#byFunction.get(task);
       if (known !== undefined) return known;
       const source = textOf(task, name);
-      // A function that is written within a loop is another one each time, with the same text.
+      // A function that is written in a loop is another one each time, with the same text.
       if (!this.#tasks.has(source)) judgeSource(source, name, types.isGeneratorFunction(task));
       const found = this.#find(source, { source });
       this.#byFunction.set(task, found);
@@ -86,17 +87,21 @@ class TaskRegistry {
   #find(key, definition) {
     let task = this.#tasks.get(key);
     if (task === undefined) {
-      if (this.#count === MAX_TASKS) throw optionError('task', undefined, 'is one too many for this pool: make a new pool');
+      if (this.#count === MAX_TASKS) {
+        throw optionError('task', undefined, 'is one too many for this pool: make a new pool');
+      }
       task = { id: ++this.#count, definition, bytes: 0 };
     }
     this.#tasks.delete(key);
     this.#tasks.set(key, task);
-    if (this.#tasks.size > MAX_REMEMBERED) this.#tasks.delete(/** @type {string} */ (this.#tasks.keys().next().value));
+    if (this.#tasks.size > MAX_REMEMBERED) {
+      this.#tasks.delete(/** @type {string} */ (this.#tasks.keys().next().value));
+    }
     return task;
   }
 
   /**
-   * Has a worker told of a task, unless it knows it.
+   * Appends the definition of a task for a worker that does not keep it.
    * @param {number} worker @param {Task} task @param {import('../codec/codec').Parts} parts
    */
   sendDefinition(worker, task, parts) {
@@ -117,7 +122,7 @@ class TaskRegistry {
     pushText(parts, TASK, 0, 0, 0, definitionText(task, forget, isFirst));
   }
 
-  /** @param {number} worker one that is gone, or somebody else's */
+  /** @param {number} worker one that is gone, or belongs to another pool now */
   forget(worker) {
     this.#kept.delete(worker);
   }
@@ -136,7 +141,7 @@ function definitionText({ id, definition }, forget, isFirst) {
 
 /**
  * The tag of calls of a task.
- * @param {Task} task @param {boolean} spread whether an item is a list of arguments
+ * @param {Task} task @param {boolean} spread whether an argument is a list of them
  */
 function tagOf(task, spread) {
   return ((task.id << TASK_SHIFT) | (spread ? SPREAD : 0)) >>> 0;
@@ -152,7 +157,7 @@ function textOf(fn, name) {
 }
 
 /**
- * Refuses a text of which a worker cannot make the same function.
+ * Refuses a text that a worker cannot make the same function of.
  * @param {string} source @param {string} name @param {boolean} isGenerator
  */
 function judgeSource(source, name, isGenerator) {
@@ -165,10 +170,11 @@ function judgeSource(source, name, isGenerator) {
     throw optionError(name, undefined, 'is a generator function, whose result cannot travel: return an array');
   }
   try {
-    // Compiled only: a text that is no expression is a method's, an accessor's, or has `super` in it.
+    // Compiled, not run. A text that is not an expression belongs to a method or an accessor, or uses `super`.
     new vm.Script(`(function () { 'use strict'; return (${source}\n); })`, { filename: 'task' });
   } catch (cause) {
-    const problem = `cannot be read again from its text, as a method's or an accessor's: use an arrow function, or ${advice}`;
+    const problem =
+      `cannot be read again from its text, as a method's or an accessor's: use an arrow function, or ${advice}`;
     throw optionError(name, undefined, problem, { cause });
   }
 }

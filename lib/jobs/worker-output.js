@@ -113,7 +113,7 @@ function keepLatest(map, key, value) {
 /**
  * The arguments for `print` that a worker sent.
  * @param {Parts} parts
- * @returns {[level: string, text: string, form?: import('./print').Form] | null} `null`: not something this library sends
+ * @returns {[level: string, text: string, form?: import('./print').Form] | null} `null`: this library does not send it
  */
 function messageIn(parts) {
   try {

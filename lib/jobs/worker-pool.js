@@ -3,8 +3,8 @@
 /**
  * One pool of workers, as the public classes use it: jobs in, outcomes out.
  *
- * The native pool schedules calls, which it knows by their numbers only. This class passes it jobs and what workers send,
- * and passes on what it asks for:
+ * The native pool schedules calls, which it knows by their numbers only. This class passes on what each side says to
+ * the other; the files beside it know the rest:
  *
  * | job-table.js | the jobs in progress; settles their calls |
  * | call-encoder.js, moved-calls.js | the values of calls, encoded |
@@ -33,8 +33,9 @@ const exitErrors = () => require('./exit-error');
 const tasks = () => require('./task-registry');
 const closedNative = () => require('../native/closed-native');
 
-/** The longest wait between two looks at what workers are doing, and for one that was killed to die, in milliseconds. */
+/** The longest time between two looks at what workers are doing, in milliseconds. */
 const MAX_LOOK_INTERVAL = 10;
+/** How long to wait for workers that were killed to die, in milliseconds. */
 const MAX_DEATH_TIME = 1000;
 
 /** @typedef {import('../codec/codec').Parts} Parts */
@@ -61,7 +62,7 @@ class WorkerPool {
   #moved;
   #jobs;
   #encoder;
-  /** @type {InstanceType<typeof import('./worker-output').WorkerOutput> | null} Made when there is something to print. */
+  /** @type {InstanceType<typeof import('./worker-output').WorkerOutput> | null} Made for the first output. */
   #output = null;
   /** @type {InstanceType<typeof import('./task-registry').TaskRegistry> | null} Made for the first task. */
   #tasks = null;
@@ -285,7 +286,8 @@ class WorkerPool {
       get native() {
         return self.#native;
       },
-      encode: (worker, jobId, start, end, frame, before) => this.#encoder.encode(worker, jobId, start, end, frame, before),
+      encode: (worker, jobId, start, end, frame, before) =>
+        this.#encoder.encode(worker, jobId, start, end, frame, before),
       answered: this.#jobs.answered.bind(this.#jobs),
       output: this.#print.bind(this),
       flush: () => this.#flush(),
@@ -325,7 +327,8 @@ class WorkerPool {
 
   /**
    * Calls ended without an answer.
-   * @param {number} jobId @param {number} first @param {number} end @param {Ending} ending @param {string | null} detail
+   * @param {number} jobId @param {number} first @param {number} end @param {Ending} ending
+   * @param {string | null} detail
    */
   #ended(jobId, first, end, ending, detail) {
     const resource = this.#jobs.get(jobId)?.resource;

@@ -3,10 +3,8 @@
 /**
  * Loads the addon: the one built in this directory, else the one from the package for this platform.
  *
- * Each `require` names a file or a package in full and stands in a `try` of its own. So a bundler sees which files
- * belong to the program, and takes those that are not installed for what they are: optional.
- *
- * Must not depend on what the addon does.
+ * Each `require` names a file or a package in full, in a `try` of its own. So a bundler sees which files belong to the
+ * program, and that those which are not installed are optional. Must not depend on what the addon does.
  */
 
 const { version } = require('../../package.json');
@@ -18,7 +16,7 @@ function attempt() {
   /** @type {unknown[]} */
   const failures = [];
   const found = (/** @type {Native} */ addon) => ({ addon, failures });
-  // Of the two C libraries of Linux, the other one's addon fails to load: no need to find out which one this is.
+  // Linux has two C libraries. The addon for the other one fails to load: no need to find out which one is here.
   switch (`${process.platform}-${process.arch}`) {
     case 'linux-x64':
       try { return found(require('../../parallelizer.linux-x64-gnu.node')); } catch (error) { failures.push(error); }
@@ -52,7 +50,7 @@ function load() {
   if (deno !== undefined) throw require('./platform-error').otherRuntimeError(`Deno ${deno}`);
   const { addon, failures } = attempt();
   if (addon === null) throw require('./platform-error').noNativeError(failures);
-  // Half of what workers run is in the addon, the other half of the conversation is here.
+  // The addon has the code that workers run, which talks to the code here.
   const other = addon.version?.() ?? 'another version';
   if (other !== version) throw require('./platform-error').otherVersionError(other, version);
   return addon;

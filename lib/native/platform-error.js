@@ -1,9 +1,9 @@
 'use strict';
 
 /**
- * Says why there is no addon for this process, and what to do about it. Loaded only then.
+ * Explains why there is no addon for this process, and what to do about it. Loaded only when it is needed.
  *
- * The errors are made here and not with the others, since workers, who carry those, have an addon.
+ * The errors are made here and not in `errors.js`, which is part of what workers run: a worker has an addon.
  */
 
 const fs = require('node:fs');
@@ -17,12 +17,12 @@ const PREFIX = '@parallelizer/node-';
 /** The C library that this Node runs on. @returns {'glibc' | 'musl'} */
 function libc() {
   const report = /** @type {any} */ (process.report);
-  // Otherwise it looks up the names of all network peers.
+  // Otherwise the report looks up the names of all network peers.
   report.excludeNetwork = true;
   return report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
 }
 
-/** Whether an attempt found nothing at all, as opposed to an addon that does not load. @param {any} failure */
+/** Whether there was no addon at all, as opposed to one that does not load. @param {any} failure */
 function isAbsent(failure) {
   return failure?.code === 'MODULE_NOT_FOUND' && /parallelizer/.test(String(failure.message).split('\n', 1)[0]);
 }
@@ -30,14 +30,16 @@ function isAbsent(failure) {
 /** The directory of this package: the nearest one with a package.json. Which that is depends on how it was published. */
 function packageRoot() {
   let folder = __dirname;
-  while (!fs.existsSync(path.join(folder, 'package.json')) && folder !== path.dirname(folder)) folder = path.dirname(folder);
+  while (!fs.existsSync(path.join(folder, 'package.json')) && folder !== path.dirname(folder)) {
+    folder = path.dirname(folder);
+  }
   return folder;
 }
 
-/** The packages with an addon that stand beside this one. @returns {string[]} */
+/** The packages with an addon that are installed beside this one. @returns {string[]} */
 function installed() {
   try {
-    // In a bundle there may be no such place.
+    // A bundle may have no such folder.
     const names = fs.readdirSync(path.dirname(packageRoot()));
     return names.filter((name) => /^node-(?:linux|darwin)-/.test(name)).map((name) => `@parallelizer/${name}`);
   } catch {
@@ -75,7 +77,7 @@ function disabledError(cause) {
 }
 
 /**
- * @param {unknown[]} failures what each attempt to load it threw; none: there is none for this platform
+ * @param {unknown[]} failures what each attempt to load it threw; empty: there is none for this platform
  */
 function noNativeError(failures) {
   const { platform, arch } = process;
@@ -106,8 +108,8 @@ function noNativeError(failures) {
   const others = there.filter((name) => name !== wanted);
   let why = 'npm has left it out';
   let remedy =
-    'install without --omit=optional (or --no-optional); if there is a package-lock.json from another platform, remove ' +
-    'it and node_modules, then run `npm install` again';
+    'install without --omit=optional (or --no-optional); if there is a package-lock.json from another platform, ' +
+    'remove it and node_modules, then run `npm install` again';
   if (isClone()) {
     why = 'it has not been built';
     remedy = 'run `npm run build`';
@@ -123,17 +125,18 @@ function noNativeError(failures) {
   );
 }
 
-/** What tells npm to install for this system. @param {string | undefined} family */
+/** The flags that have npm install for this system. @param {string | undefined} family */
 function target(family) {
   return `--os=${process.platform} --cpu=${process.arch}${family === undefined ? '' : ` --libc=${family}`}`;
 }
 
-/** @param {string} other the addon's @param {string} own */
+/** @param {string} other the addon's version @param {string} own this package's */
 function otherVersionError(other, own) {
   return new ParallelizerError(
     CODE,
     `@parallelizer/node is of version ${own}, its native part of ${other}: they have to be the same. ` +
-      (isClone() ? 'Run `npm run build`' : 'Remove node_modules and run `npm install` again, or build the bundle again'),
+      (isClone() ? 'Run `npm run build`'
+        : 'Remove node_modules and run `npm install` again, or build the bundle again'),
   );
 }
 

@@ -126,7 +126,9 @@ const JOB_SENT_ONCE = 8;
 /** Entries of a list of runs per run: job, first call and end. */
 const RUN_FIELDS = 3;
 
-/** Entries of a list of answered runs per run: index of the part, job, first call, number of calls and offset in the part. */
+/**
+ * Entries of a list of answered runs per run: index of the part, job, first call, number of calls, offset in the part.
+ */
 const ANSWERED_FIELDS = 5;
 
 // ---- Limits (src/protocol.rs) ----
@@ -160,8 +162,8 @@ const CANCEL_COUNT_WORD = 1;
 const MAY_SPIN_WORD = 2;
 
 /**
- * Written by the parent, the end of a range: calls with `from <= seq < until`, in a count that wraps, are not to be begun.
- * How both sides agree on them is told in `src/engine/mod.rs`.
+ * Written by the parent, the end of a range: calls with `from <= seq < until`, in a count that wraps, are not to be
+ * begun. How both sides agree on them is told in `src/engine/mod.rs`.
  */
 const RECALL_UNTIL_WORD = 3;
 
@@ -198,8 +200,8 @@ const SLOT_PLACE = 2;
 const SLOT_BYTES = 4;
 
 /**
- * How many bits of a state are the frame's length, which is 0 where the slot is empty. Those above count the frames, so
- * that no state is mistaken for a later one.
+ * How many bits of a state are the frame's length, which is 0 where the slot is empty. Those above count the frames,
+ * so that no state is mistaken for a later one. (A text of JavaScript's may be empty: it counts one character more.)
  */
 const SLOT_LENGTH_BITS = 12;
 

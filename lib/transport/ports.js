@@ -1,11 +1,13 @@
 'use strict';
 
 /**
- * Sending parts over a `MessagePort`, from a parent to a thread and back, or to itself (inline).
+ * Sends frames over a `MessagePort`, from a parent to a thread and back, and clones values within a process.
  *
- * Bytes are moved, not copied. What only structured clone can carry (shared memory, ports, whatever is to be
- * transferred) is posted by itself into a channel of its own, whose other end travels as the part's value: so a value
- * that cannot be cloned fails alone, and what is transferred is detached at once.
+ * Bytes are moved, not copied. What only structured clone can carry (shared memory, ports, anything to be transferred)
+ * is posted into a channel of its own, whose other end travels as the part's value: so a value that cannot be cloned
+ * fails alone, and what is transferred is detached at once.
+ *
+ * Must not depend on what a frame is for.
  */
 
 const { MessageChannel, MessagePort, receiveMessageOnPort } = require('node:worker_threads');
@@ -13,7 +15,7 @@ const { CALLS_FIELD, PART_FIELDS, VALUE_FIELD } = require('./constants');
 
 /** @typedef {import('../codec/codec').Parts} Parts */
 
-/** Where in a frame its parts begin. */
+/** Where in a posted frame its parts begin: after kind, id, seq and aux. */
 const PARTS = 4;
 
 /**
@@ -30,14 +32,14 @@ function post(port, kind, id, seq, aux, parts) {
     if (value instanceof MessagePort) {
       moved.push(value);
     } else {
-      // A small buffer is a view of a slab that it shares with others.
+      // A small buffer is a view of memory that it shares with others.
       const bytes = /** @type {Uint8Array} */ (value);
       const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
       parts[at] = /** @type {Buffer} */ (own);
       moved.push(own.buffer);
     }
   }
-  // One part, as most frames have, goes without a list of its own.
+  // Most frames have one part, which goes without a list of its own.
   const [encoding, codec, flags, calls, tag, value] = parts;
   const frame = parts.length === PART_FIELDS ? [kind, id, seq, aux, encoding, codec, flags, calls, tag, value]
     : [kind, id, seq, aux, parts];
@@ -46,7 +48,7 @@ function post(port, kind, id, seq, aux, parts) {
 }
 
 /**
- * The parts of a frame that was posted.
+ * The parts of a posted frame.
  * @param {any[]} frame
  * @returns {Parts}
  */
@@ -59,22 +61,22 @@ function isOfOnePart(frame) {
   return frame.length > PARTS + 1;
 }
 
-/** So many calls take some time. */
-const MANY = 64;
+/** So many calls may take more than some microseconds. */
+const MANY_CALLS = 64;
 
 /**
- * Whether a frame that was posted may take more than some microseconds to handle.
+ * Whether a posted frame may take more than some microseconds to handle.
  * @param {any[]} frame
  */
-function isLong(frame) {
-  return !isOfOnePart(frame) || frame[PARTS + CALLS_FIELD] >= MANY;
+function mayTakeLong(frame) {
+  return !isOfOnePart(frame) || frame[PARTS + CALLS_FIELD] >= MANY_CALLS;
 }
 
 /**
  * Clones a value into a channel of its own. Throws what structured clone throws.
  * @param {unknown} value
  * @param {readonly any[]} [transferList]
- * @returns {any} the end to read it from, which travels as a part's value
+ * @returns {any} the port to read it from, which travels as a part's value
  */
 function wrapClone(value, transferList = []) {
   const { port1, port2 } = new MessageChannel();
@@ -88,14 +90,14 @@ function wrapClone(value, transferList = []) {
   return port2;
 }
 
-/** @param {any} port what `wrapClone` gave */
+/** @param {any} port what `wrapClone` returned */
 function unwrapClone(port) {
   const received = receiveMessageOnPort(port);
   port.close();
   return received?.message;
 }
 
-/** How values travel that have no bytes. @type {import('../codec/codec').Clones} */
+/** How values without bytes travel. @type {import('../codec/codec').Clones} */
 const clones = { wrap: wrapClone, unwrap: unwrapClone };
 
-module.exports = { post, partsOf, isLong, clones };
+module.exports = { post, partsOf, mayTakeLong, clones };

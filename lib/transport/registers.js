@@ -1,14 +1,14 @@
 'use strict';
 
 /**
- * Numbers that cross between JavaScript and the native side: an array that both sides see, since a number costs less
- * there than as an argument or an element of a list, and most of a round trip's work is crossing. `src/binding/registers.rs`
- * is the other side.
+ * The registers: an array that JavaScript and the native side both see, in which numbers cross between them. A number
+ * costs less there than as an argument or an element of a list, and most of the work of a round trip is crossing.
+ * `src/binding/registers.rs` is the other side.
  *
- * 1. Whoever calls the other side, or returns to it, writes the words that belong to it just before.
- * 2. Whoever is called reads them first of all: any further crossing writes others.
+ * 1. Whoever calls the other side, or returns to it, writes the words that belong to the call just before.
+ * 2. Whoever is called reads them first of all: any further crossing overwrites them.
  *
- * May not know what is passed.
+ * Must not depend on what is passed.
  */
 
 const {
@@ -19,12 +19,12 @@ const {
 
 /** @returns {Uint32Array} */
 function createRegisters() {
-  // Not a short array by itself: the memory of that may move.
+  // On a buffer of its own: the memory of a short array by itself may move.
   return new Uint32Array(new ArrayBuffer(REGISTER_WORDS * Uint32Array.BYTES_PER_ELEMENT));
 }
 
 /**
- * What stands for these parts on the way to the native side.
+ * Passes parts to the native side: what this returns crosses as a value, and the registers have the rest.
  * @param {Uint32Array} registers
  * @param {Parts | null} parts
  * @returns {any}
@@ -44,7 +44,7 @@ function passParts(registers, parts) {
 }
 
 /**
- * The parts that the native side has passed.
+ * The parts that the native side passed.
  * @param {Uint32Array} registers
  * @param {any} passed
  * @returns {Parts}
@@ -55,7 +55,7 @@ function receiveParts(registers, passed) {
 }
 
 /**
- * The number in two words, the lower one first.
+ * The number in two words, of which the lower one comes first.
  * @param {Uint32Array} registers @param {number} word
  */
 function longAt(registers, word) {

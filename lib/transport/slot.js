@@ -1,14 +1,14 @@
 'use strict';
 
 /**
- * A place in the page that is shared with a thread, for one small frame in each direction: for whoever polls it, a frame
- * comes there without a message, which costs more than all the rest. `src/channel/slot.rs` does the same between processes,
- * and tells the protocol; the first words of a direction are the same.
+ * A slot in the page that a parent shares with a thread, for one small frame in each direction. A frame reaches whoever
+ * polls the slot without a message, which would cost more than everything else. `src/channel/slot.rs` does the same
+ * between processes and explains the protocol; `src/channel/page.rs` has the words.
  *
- * Only frames of one part with short text go there. With each goes how many messages its sender had posted before: its
- * place among these.
+ * Only frames of one part with short text go there. With each goes the number of messages that its sender had posted
+ * before: its place among them.
  *
- * May not know what a frame is for.
+ * Must not depend on what a frame is for.
  */
 
 const {
@@ -16,7 +16,7 @@ const {
   SLOT_TO_PARENT, SLOT_TO_WORKER, VALUE_FIELD,
 } = require('./constants');
 
-/** Where in a slot the frame's numbers begin: kind, id, seq, aux, and the part's fields between its encoding and value. */
+/** Where in a slot the frame's numbers begin: kind, id, seq, aux, and the part's codec, flags, calls and tag. */
 const NUMBERS = SLOT_BYTES;
 const NUMBER_COUNT = 8;
 const TEXT = NUMBERS + NUMBER_COUNT;
@@ -49,15 +49,16 @@ class Slot {
     Atomics.store(this.#words, this.#incoming + SLOT_POLLED, polling ? 1 : 0);
   }
 
+  /** Whether a frame is there for this end. */
   get isFull() {
     return (Atomics.load(this.#words, this.#incoming + SLOT_STATE) & SLOT_LENGTH_MASK) !== 0;
   }
 
   /**
-   * Puts a frame there, if the other end polls.
+   * Puts a frame into the slot, if the other end polls and the slot is empty.
    * @param {number} kind @param {number} id @param {number} seq @param {number} aux @param {Parts} parts
    * @param {number} posted messages posted before
-   * @returns {boolean} whether it has gone
+   * @returns {boolean} whether it was sent
    */
   send(kind, id, seq, aux, parts, posted) {
     const words = this.#words;
@@ -70,17 +71,21 @@ class Slot {
     words[at + NUMBERS + 1] = id;
     words[at + NUMBERS + 2] = seq;
     words[at + NUMBERS + 3] = aux;
-    for (let field = 1; field < VALUE_FIELD; field++) words[at + NUMBERS + 3 + field] = /** @type {number} */ (parts[field]);
+    for (let field = 1; field < VALUE_FIELD; field++) {
+      words[at + NUMBERS + 3 + field] = /** @type {number} */ (parts[field]);
+    }
     if (text.length > 0) this.#text.latin1Write(text, (at + TEXT) * 4);
     this.#count++;
+    // One more than the length: an empty text is a frame as well.
     const state = ((this.#count << SLOT_LENGTH_BITS) | (text.length + 1)) >>> 0;
     Atomics.store(words, at + SLOT_STATE, state);
-    // Who has stopped polling may have looked for the last time before it was there.
-    return Atomics.load(words, at + SLOT_POLLED) !== 0 || Atomics.compareExchange(words, at + SLOT_STATE, state, emptied(state)) !== state;
+    // A receiver that has stopped polling may have looked for the last time before the frame was there.
+    const isWatched = Atomics.load(words, at + SLOT_POLLED) !== 0;
+    return isWatched || Atomics.compareExchange(words, at + SLOT_STATE, state, emptied(state)) !== state;
   }
 
   /**
-   * Takes the frame that is there, if it comes after no more than so many messages.
+   * Takes the frame in the slot, if no more messages were posted before it than these.
    * @param {number} received
    * @returns {Frame | null}
    */
@@ -89,7 +94,7 @@ class Slot {
     const at = this.#incoming;
     const state = Atomics.load(words, at + SLOT_STATE);
     const length = (state & SLOT_LENGTH_MASK) - 1;
-    // The count wraps.
+    // The counts wrap.
     if (length < 0 || ((received - words[at + SLOT_PLACE]) | 0) < 0) return null;
     const start = (at + TEXT) * 4;
     const text = length === 0 ? '' : this.#text.latin1Slice(start, start + Math.min(length, MAX_TEXT));
@@ -103,7 +108,10 @@ class Slot {
   }
 }
 
-/** @param {number} state */
+/**
+ * The state of a slot whose frame was taken.
+ * @param {number} state
+ */
 function emptied(state) {
   return (state & ~SLOT_LENGTH_MASK) >>> 0;
 }

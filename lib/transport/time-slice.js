@@ -1,25 +1,25 @@
 'use strict';
 
 /**
- * Messages of a port, handled one after another as they come, but for no longer than a few milliseconds before the event
- * loop turns. Node hands over up to a thousand of them, and those that come meanwhile, before any timer has its turn; and
+ * Handles the messages of ports one after another, but for no longer than a few milliseconds before the event loop
+ * turns. Node hands over up to a thousand messages, and those that arrive meanwhile, before any timer has its turn; and
  * each of ours can stand for a millisecond of work.
  *
- * May not know what a message is for.
+ * Must not depend on what a message is for.
  */
 
-// The user's code may put others in their places.
+// Taken now: the user's code may replace them.
 const { setImmediate, performance } = globalThis;
 
 /** How long messages are handled before the loop turns, in milliseconds. */
-const LONGEST = 5;
+const MAX_TIME = 5;
 
 /** @template M */
-class Turns {
+class TimeSlice {
   #handle;
-  /** When the first long message of this turn came; 0: none has. */
+  /** When the first message of this turn arrived that may take long; 0: none has. */
   #began = 0;
-  /** @type {M[]} What has come and waits for a turn. */
+  /** @type {M[]} Messages that wait for another turn. */
   #waiting = [];
 
   /** @param {(message: M) => void} handle */
@@ -28,38 +28,40 @@ class Turns {
   }
 
   /**
-   * A message has come.
+   * A message has arrived.
    * @param {M} message
-   * @param {boolean} isLong whether it may take more than some microseconds
+   * @param {boolean} mayTakeLong whether it may take more than some microseconds
    */
-  add(message, isLong) {
+  add(message, mayTakeLong) {
     if (this.#waiting.length > 0) {
       this.#waiting.push(message);
       return;
     }
     if (this.#began === 0) {
-      if (isLong) {
+      if (mayTakeLong) {
         this.#began = performance.now();
         setImmediate(() => this.#turned());
       }
-    } else if (performance.now() - this.#began > LONGEST) {
+    } else if (performance.now() - this.#began > MAX_TIME) {
       this.#waiting.push(message);
       return;
     }
     this.#handle(message);
   }
 
-  /** Whether something waits for a turn. */
+  /** Whether a message waits for another turn. */
   get isBehind() {
     return this.#waiting.length > 0;
   }
 
-  /** Handles what waits, now. Who handles one may come back here, and goes on with the next. */
+  /** Handles the messages that wait, now. A handler may call it again, and goes on with the next message. */
   drain() {
-    for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) this.#handle(message);
+    for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
+      this.#handle(message);
+    }
   }
 
-  /** One per turn: what each leaves to be done has its turn as well. */
+  /** Handles one message per turn: whatever it leaves to be done has its turn as well. */
   #turned() {
     this.#began = 0;
     const message = this.#waiting.shift();
@@ -70,4 +72,4 @@ class Turns {
   }
 }
 
-module.exports = { Turns };
+module.exports = { TimeSlice };

@@ -9,9 +9,18 @@
 const { CALLS, MAY_SPIN_WORD } = require('../transport/constants');
 const { clones } = require('../transport/ports');
 const { ThreadChannel } = require('../transport/thread-channel');
-const { Turns } = require('../transport/time-slice');
+const { TimeSlice } = require('../transport/time-slice');
 const { Spin } = require('./spin');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
+
+/**
+ * What the parent passes as `workerData`.
+ * @typedef {object} ThreadData
+ * @property {import('./serve').Init} init
+ * @property {any[]} initParts
+ * @property {import('node:worker_threads').MessagePort} port
+ * @property {Uint32Array} page
+ */
 
 /**
  * @param {NodeRequire} nodeRequire
@@ -19,7 +28,7 @@ const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
  */
 function bootThread(nodeRequire, load) {
   const threads = nodeRequire('node:worker_threads');
-  /** @type {{ init: import('./serve').Init, initParts: any[], port: import('node:worker_threads').MessagePort, page: Uint32Array }} */
+  /** @type {ThreadData} */
   const { init, initParts, port, page } = threads.workerData;
   // The user's module must not find data that is not its own.
   Reflect.set(threads, 'workerData', null);
@@ -27,17 +36,17 @@ function bootThread(nodeRequire, load) {
   markAsWorker(init);
   process.argv.splice(1, Infinity, ...(init.filePath === null ? [] : [init.filePath]));
   const v8 = () => nodeRequire('node:v8');
-  const turns = new Turns((/** @type {any[]} */ frame) => channel.receivePosted(frame));
+  const slice = new TimeSlice((/** @type {any[]} */ frame) => channel.receivePosted(frame));
   const channel = new ThreadChannel({
     port,
     page,
     isParent: false,
-    slice: turns,
+    slice,
     receive: (kind, id, seq, _aux, parts) => server.onFrame(kind, id, seq, parts),
   });
   const spin = new Spin({
     isAllowed: () => page[MAY_SPIN_WORD] !== 0,
-    isIdle: () => server.isIdle() && !turns.isBehind,
+    isIdle: () => server.isIdle() && !slice.isBehind,
     setPolling: (polling) => channel.setPolling(polling),
     hasPending: () => channel.hasPending,
     receivePending: () => channel.receivePending(),
@@ -62,7 +71,7 @@ function bootThread(nodeRequire, load) {
   port.on('message', (frame) => {
     spin.woken();
     // A single call may take any time.
-    turns.add(frame, frame[0] === CALLS);
+    slice.add(frame, frame[0] === CALLS);
   });
   process.on('exit', () => server.flush());
 }

@@ -29,8 +29,8 @@ pub const LAST_BEGUN: usize = 0;
 pub const CANCEL_COUNT: usize = 1;
 /// Written by the parent: whether the worker may stay awake for a moment after its work.
 pub const MAY_SPIN: usize = 2;
-/// Written by the parent, the end of a range: calls with `from <= seq < until`, in a count that wraps, are not to be begun.
-/// How both sides agree on them is told in `src/engine/mod.rs`.
+/// Written by the parent, the end of a range: calls with `from <= seq < until`, in a count that wraps, are not to be
+/// begun. How both sides agree on them is told in `src/engine/mod.rs`.
 pub const RECALL_UNTIL: usize = 3;
 /// Written by the parent, the start of the range; 0: there is none.
 pub const RECALL_FROM: usize = 4;
@@ -56,8 +56,8 @@ pub const BYTES: usize = 4;
 /// Bytes that fit into a slot.
 pub const SLOT_LEN: usize = (TO_PARENT - TO_WORKER - BYTES) * size_of::<u32>();
 
-/// How many bits of a state are the frame's length, which is 0 where the slot is empty. Those above count the frames, so
-/// that no state is mistaken for a later one.
+/// How many bits of a state are the frame's length, which is 0 where the slot is empty. Those above count the frames,
+/// so that no state is mistaken for a later one. (A text of JavaScript's may be empty: it counts one character more.)
 pub const LENGTH_BITS: u32 = 12;
 /// These bits.
 pub const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
