@@ -64,7 +64,7 @@ class InlineCarrier extends ScriptCarrier {
       // Printed in the async context of the caller, as the output of workers is.
       const logger = (/** @type {any} */ args, /** @type {{ readonly seq: number }} */ call) =>
         createMainLogger(args[2], (...message) =>
-          this.pool.output(this.pool.native.jobOf(id, call.seq), [JSON.stringify(message)]),
+          this.pool.message(this.pool.native.jobOf(id, call.seq), [JSON.stringify(message)]),
         );
       const load = (/** @type {string} */ url) => import(url);
       callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger);

@@ -41,7 +41,7 @@ const { longAt } = require('../transport/registers');
  * @property {() => number[] | null} reply books a reply of one part, see `replier` of the native pool
  * @property {Uint32Array} registers
  * @property {Answered} answered settles calls with the value of a part
- * @property {(jobId: number, parts: Parts) => void} output prints what a worker sent to be printed
+ * @property {(jobId: number, parts: Parts) => void} message prints what a worker sent to be printed
  */
 
 /**
@@ -69,8 +69,8 @@ class ScriptCarrier {
       stopWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.stop(id, worker)),
       killWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.kill(id, worker)),
       catchUp: (/** @type {number} */ id) => this.#with(id, (worker) => this.catchUp(id, worker)),
-      takeCome: (/** @type {number} */ id) => this.#with(id, (worker) => this.receivePending(id, worker)),
-      markOf: (/** @type {number} */ id) => {
+      receivePending: (/** @type {number} */ id) => this.#with(id, (worker) => this.receivePending(id, worker)),
+      lastBegun: (/** @type {number} */ id) => {
         const page = this.workers.get(id)?.page;
         return page === undefined ? 0 : Atomics.load(page, LAST_BEGUN_WORD);
       },
@@ -212,7 +212,7 @@ class ScriptCarrier {
     try {
       settled = native.workerReplied(id, frame, offset, micros, bytes, counts);
     } catch {
-      native.workerGivenUp(id);
+      native.giveUpWorker(id);
       return;
     }
     for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) {
@@ -245,7 +245,7 @@ class ScriptCarrier {
     try {
       settled = this.pool.reply();
     } catch {
-      this.pool.native.workerGivenUp(id);
+      this.pool.native.giveUpWorker(id);
       return;
     }
     if (settled === null) {

@@ -174,7 +174,7 @@ class ThreadCarrier extends ScriptCarrier {
         this.replied(id, frame, seq, aux, parts);
         break;
       case OUTPUT:
-        this.pool.output(native.jobOf(id, seq), parts);
+        this.pool.message(native.jobOf(id, seq), parts);
         break;
       case MEMORY:
         native.workerMemory(id, aux * 1024);

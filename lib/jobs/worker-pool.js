@@ -91,8 +91,8 @@ class WorkerPool {
       answered: this.#passAnswered.bind(this),
       ended: this.#ended.bind(this),
       ready: this.#becameReady.bind(this),
-      output: this.#print.bind(this),
-      printed: this.#printWritten.bind(this),
+      message: this.#print.bind(this),
+      written: this.#printWritten.bind(this),
       event: this.#event.bind(this),
       closed: () => {
         this.#letGo();
@@ -205,12 +205,12 @@ class WorkerPool {
    */
   async whenQuiet(jobId, limit) {
     const start = performance.now();
-    for (let wait = 1; this.#native.remains(jobId, false) > 0 && performance.now() - start < limit; wait *= 2) {
+    for (let wait = 1; this.#native.remainingCalls(jobId, false) > 0 && performance.now() - start < limit; wait *= 2) {
       await sleep(Math.min(wait, MAX_LOOK_INTERVAL, Math.max(1, limit - (performance.now() - start))));
     }
-    this.#native.killRemains(jobId);
+    this.#native.killRemaining(jobId);
     const killed = performance.now();
-    while (this.#native.remains(jobId, true) > 0 && performance.now() - killed < MAX_DEATH_TIME) await sleep(1);
+    while (this.#native.remainingCalls(jobId, true) > 0 && performance.now() - killed < MAX_DEATH_TIME) await sleep(1);
   }
 
   // ---- The life of the pool ---------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ class WorkerPool {
       encode: (worker, jobId, start, end, frame, before) =>
         this.#encoder.encode(worker, jobId, start, end, frame, before),
       answered: this.#jobs.answered.bind(this.#jobs),
-      output: this.#print.bind(this),
+      message: this.#print.bind(this),
       flush: () => this.#flush(),
       reply: () => this.#reply(),
       registers: this.#registers,

@@ -14,8 +14,8 @@ function closedNative(stats) {
     cancel: nothing,
     dropCalls: nothing,
     isDeferred: () => false,
-    remains: () => 0,
-    killRemains: nothing,
+    remainingCalls: () => 0,
+    killRemaining: nothing,
     sendDeferred: nothing,
     callsPerFrame: () => 1,
     close: nothing,
@@ -24,7 +24,7 @@ function closedNative(stats) {
     workerReady: nothing,
     workerLoadFailed: nothing,
     workerMemory: nothing,
-    workerGivenUp: nothing,
+    giveUpWorker: nothing,
     workerExited: nothing,
   };
 }

@@ -55,7 +55,7 @@ function boot(native, nodeRequire, load) {
   });
   // That this process runs: whoever is left without threads by the system never gets here.
   send(BEGUN, 0, 0, 0, []);
-  channel.poll();
+  channel.receiveAll();
 
   /** @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasPage */
   function start(init, initParts, hasPage) {
@@ -68,7 +68,7 @@ function boot(native, nodeRequire, load) {
     const shared = hasPage ? channel.sharedPage() : null;
     const connection = {
       send,
-      poll: channel.poll.bind(channel),
+      poll: channel.receiveAll.bind(channel),
       page: shared instanceof ArrayBuffer ? new Uint32Array(shared) : null,
       memory: process.memoryUsage.rss,
       clones: null,

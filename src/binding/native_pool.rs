@@ -1,6 +1,6 @@
 //! The pool as JavaScript sees it: the napi class, and nothing else.
 //!
-//! Called by `lib/worker-pool.js` and the carriers in `lib/`. Must not depend on anything but the pool: here arguments
+//! Called by `lib/jobs/worker-pool.js` and the carriers in `lib/`. Must not depend on anything but the pool: here arguments
 //! become Rust's, and results JavaScript's.
 
 use std::ops::Range;
@@ -16,7 +16,7 @@ use super::pool::{PartCount, PoolConfig, PoolState, SettledPart};
 use crate::engine::{ChunkId, JobId, ProtocolViolation, SubmitError, WorkerId};
 use crate::protocol::ANSWERED_FIELDS;
 
-/// A pool of workers. Internal: `lib/worker-pool.js` is its only user.
+/// A pool of workers. Internal: `lib/jobs/worker-pool.js` is its only user.
 #[napi]
 pub struct NativePool {
     state: Rc<PoolState>,
@@ -86,13 +86,13 @@ impl NativePool {
 
     /// How many calls of a job that has settled workers still run, or (unless only those count) have yet to skip.
     #[napi(catch_unwind)]
-    pub fn remains(&self, job: f64, only_begun: bool) -> u32 {
+    pub fn remaining_calls(&self, job: f64, only_begun: bool) -> u32 {
         self.state.remains(JobId(job as u64), only_begun) as u32
     }
 
     /// Ends the workers that still run such calls.
     #[napi(catch_unwind)]
-    pub fn kill_remains(&self, job: f64) {
+    pub fn kill_remaining(&self, job: f64) {
         self.state.kill_remains(JobId(job as u64));
     }
 
@@ -213,7 +213,7 @@ impl NativePool {
 
     /// The worker cannot be worked with any more, and is to be killed.
     #[napi(catch_unwind)]
-    pub fn worker_given_up(&self, worker: u32) {
+    pub fn give_up_worker(&self, worker: u32) {
         self.state.script_worker_given_up(WorkerId(worker));
     }
 

@@ -113,7 +113,7 @@ impl WorkerChannel {
 
     /// Handles the frames that have come, without waiting for the event loop.
     #[napi(catch_unwind)]
-    pub fn poll(&self) {
+    pub fn receive_all(&self) {
         self.state.read();
     }
 

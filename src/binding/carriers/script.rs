@@ -75,8 +75,8 @@ impl ScriptCarrier {
             stop: hook("stopWorker")?,
             kill: hook("killWorker")?,
             catch_up: hook("catchUp")?,
-            receive_pending: hook("takeCome")?,
-            last_begun: hook("markOf")?,
+            receive_pending: hook("receivePending")?,
+            last_begun: hook("lastBegun")?,
         };
         Ok(ScriptCarrier {
             env,

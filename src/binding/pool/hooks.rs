@@ -1,4 +1,4 @@
-//! The functions of `lib/worker-pool.js` that a pool calls, as methods.
+//! The functions of `lib/jobs/worker-pool.js` that a pool calls, as methods.
 //!
 //! Called by the pool, on the JavaScript thread and within a scope. Must not depend on the pool: what a call means is
 //! known on both sides of this, and not here.
@@ -23,8 +23,8 @@ pub struct Hooks {
     answered: Callback,
     ended: Callback,
     ready: Callback,
-    output: Callback,
-    printed: Callback,
+    message: Callback,
+    written: Callback,
     event: Callback,
     closed: Callback,
 }
@@ -40,8 +40,8 @@ impl Hooks {
             answered: hook("answered")?,
             ended: hook("ended")?,
             ready: hook("ready")?,
-            output: hook("output")?,
-            printed: hook("printed")?,
+            message: hook("message")?,
+            written: hook("written")?,
             event: hook("event")?,
             closed: hook("closed")?,
         })
@@ -81,17 +81,17 @@ impl Hooks {
         self.ready.call(&[self.text(outcome), self.text(detail)]);
     }
 
-    /// `output(job or -1, parts, worker)`: a worker has something to print.
-    pub fn output(&self, job: Option<JobId>, parts: Value, worker: WorkerId) {
+    /// `message(job or -1, parts, worker)`: a worker has something to print.
+    pub fn message(&self, job: Option<JobId>, parts: Value, worker: WorkerId) {
         let job = job.map_or(-1.0, |job| job.0 as f64);
-        self.output.call(&[number(self.env, job), parts, number(self.env, worker.0.into())]);
+        self.message.call(&[number(self.env, job), parts, number(self.env, worker.0.into())]);
     }
 
-    /// `printed(worker, stream, buffer)`: output of a worker that was written to its descriptors.
-    pub fn printed(&self, worker: WorkerId, stream: Stream, bytes: &[u8]) {
+    /// `written(worker, stream, buffer)`: output of a worker that was written to its descriptors.
+    pub fn written(&self, worker: WorkerId, stream: Stream, bytes: &[u8]) {
         let name = if stream == Stream::Stdout { "stdout" } else { "stderr" };
         if let Ok(bytes) = buffer(self.env, bytes) {
-            self.printed.call(&[number(self.env, worker.0.into()), self.text(Some(name)), bytes]);
+            self.written.call(&[number(self.env, worker.0.into()), self.text(Some(name)), bytes]);
         }
     }
 

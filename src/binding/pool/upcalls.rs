@@ -113,10 +113,10 @@ impl Upcalls for PoolState {
 
     fn output(&self, worker: WorkerId, seq: u32, parts: Value) {
         let call = self.core.engine.borrow().call_of(worker, seq);
-        self.core.hooks.output(call.map(|(job, _)| job), parts, worker);
+        self.core.hooks.message(call.map(|(job, _)| job), parts, worker);
     }
 
     fn printed(&self, worker: WorkerId, stream: Stream, bytes: &[u8]) {
-        self.core.hooks.printed(worker, stream, bytes);
+        self.core.hooks.written(worker, stream, bytes);
     }
 }
