@@ -17,7 +17,6 @@
  */
 
 const { AsyncResource } = require('node:async_hooks');
-const { setTimeout: sleep } = require('node:timers/promises');
 const { loadAll } = require('../codec/codec');
 const { closedError, queueFullError } = require('../errors');
 const { PARALLELIZER_INLINE } = require('../options/options');
@@ -204,6 +203,7 @@ class WorkerPool {
    * @param {number} jobId @param {number} limit
    */
   async whenQuiet(jobId, limit) {
+    const { setTimeout: sleep } = require('node:timers/promises');
     const start = performance.now();
     for (let wait = 1; this.#native.remainingCalls(jobId, false) > 0 && performance.now() - start < limit; wait *= 2) {
       await sleep(Math.min(wait, MAX_LOOK_INTERVAL, Math.max(1, limit - (performance.now() - start))));
