@@ -4,14 +4,8 @@
  * One pool of workers, as the public classes use it: jobs in, outcomes out.
  *
  * The native pool schedules calls, which it knows by their numbers only. This class passes on what each side says to
- * the other; the files beside it know the rest:
- *
- * | job-table.js | the jobs in progress; settles their calls |
- * | call-encoder.js, moved-calls.js | the values of calls, encoded |
- * | worker-config.js | what the native pool and the workers are told when they start |
- * | worker-output.js | what workers print |
- * | exit-error.js, answer-error.js | why a call failed |
- * | task-registry.js | the functions that calls run, by number |
+ * the other. Of the files beside it, job-table settles calls, call-encoder and moved-calls encode them, exit-error and
+ * answer-error explain their failures, worker-config and worker-output know the workers, task-registry the functions.
  *
  * Must not depend on sub-batches, items, or options that are not its own.
  */
