@@ -26,7 +26,7 @@ pub struct NativePool {
 impl NativePool {
     /// `config` is JSON; `initParts` are handed to each process when it starts; `hooks` has the methods of `Hooks` in
     /// `pool/hooks.rs`, and where workers are no processes those of `Hooks` in `carriers/script.rs`. `registers` is of
-    /// `lib/registers.js`.
+    /// `lib/transport/registers.js`.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,

@@ -60,7 +60,7 @@ struct WorkerState {
 #[napi]
 impl WorkerChannel {
     /// Takes over the descriptors that the parent has placed. `onFrame(parts)` is called for each frame; its kind, id and
-    /// seq are then in the registers, which are of `lib/registers.js`.
+    /// seq are then in the registers, which are of `lib/transport/registers.js`.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, on_frame: Function<'_, (), ()>, registers: Object<'_>) -> Result<WorkerChannel> {
         let fail = |error: io::Error| io_error("no channel to the parent", &error);
