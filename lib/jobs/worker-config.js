@@ -129,12 +129,13 @@ function shareKey(options) {
 
 /** @param {PoolOptions} options */
 function processConfig(options) {
+  const { addonPath } = require('../native/native');
   const flags = resourceLimitFlags(heapLimits(options));
   const env = options.env ?? inheritedEnv();
   const execArgv = options.execArgv ?? inheritedExecArgv();
   return {
     program: process.execPath,
-    args: [...execArgv, ...flags, '--input-type=commonjs', '-e', PROCESS_SCRIPT, require('../native/native').addonPath()],
+    args: [...execArgv, ...flags, '--input-type=commonjs', '-e', PROCESS_SCRIPT, addonPath()],
     env: Object.keys(env).map((name) => `${name}=${env[name]}`),
     stdio: options.stdio,
     init: JSON.stringify(initOf(options)),

@@ -27,7 +27,7 @@ function isAbsent(failure) {
   return failure?.code === 'MODULE_NOT_FOUND' && /parallelizer/.test(String(failure.message).split('\n', 1)[0]);
 }
 
-/** The directory of this package: the nearest one with a package.json. Which that is depends on how it was published. */
+/** The directory of this package: the nearest one with a package.json, since the bundle for npm has fewer folders. */
 function packageRoot() {
   let folder = __dirname;
   while (!fs.existsSync(path.join(folder, 'package.json')) && folder !== path.dirname(folder)) {
@@ -63,17 +63,19 @@ function isClone() {
 function otherRuntimeError(runtime) {
   return new ParallelizerError(
     CODE,
-    `@parallelizer/node runs on Node.js 20 or newer, and this is ${runtime}, which cannot run its native part. Run the ` +
-      'program with `node`',
+    `@parallelizer/node runs on Node.js 20 or newer, and this is ${runtime}, which cannot run its native part. Run ` +
+      'the program with `node`',
   );
 }
 
 /** Node refuses to load any addon. @param {any} cause */
 function disabledError(cause) {
-  const flag = /** @type {any} */ (process).permission === undefined
+  const how = /** @type {any} */ (process).permission === undefined
     ? 'with --no-addons: start it without that flag (look into NODE_OPTIONS, too)'
-    : 'with the permission model and without --allow-addons: add that flag, and --allow-child-process or --allow-worker';
-  return new ParallelizerError(CODE, `@parallelizer/node needs its native part, and Node.js was started ${flag}`, { cause });
+    : 'with the permission model and without --allow-addons: add that flag, and --allow-child-process or ' +
+      '--allow-worker';
+  const message = `@parallelizer/node needs its native part, and Node.js was started ${how}`;
+  return new ParallelizerError(CODE, message, { cause });
 }
 
 /**
