@@ -6,14 +6,14 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { decodeValues } = require('../lib/codec/codec');
-const { restoreError } = require('../lib/codec/error-codec');
-const { decodeRecords } = require('../lib/codec/record-codec');
+const { restoreError } = require('../lib/codec/error-restorer');
+const { decodeRecords } = require('../lib/codec/record-decoder');
 const { root } = require('./support/helpers');
 const { run } = require('./support/scripts');
 
 const [JSON_LIST, V8_VALUE] = [1, 2];
 
-/** A table of records as record-codec.js describes it. */
+/** A table of records as record-layout.js describes it. */
 const table = (changes) => ({
   at: null, records: 1, keys: null, kinds: [2], shapes: [], numbers: 0, words: 1, octets: 0, segments: 0, ...changes,
 });
@@ -95,8 +95,10 @@ for (const seed of [1, 2, 3]) {
 }
 
 const fuzz = (seed, rounds) => `
-const { encodeValues, decodeValues, PART_FIELDS, CALLS_FIELD } = require(${JSON.stringify(`${root}/lib/codec/codec`)});
-const { flattenError, restoreError } = require(${JSON.stringify(`${root}/lib/codec/error-codec`)});
+const { encodeValues, decodeValues } = require(${JSON.stringify(`${root}/lib/codec/codec`)});
+const { PART_FIELDS, CALLS_FIELD } = require(${JSON.stringify(`${root}/lib/codec/parts`)});
+const { flattenError } = require(${JSON.stringify(`${root}/lib/codec/error-flattener`)});
+const { restoreError } = require(${JSON.stringify(`${root}/lib/codec/error-restorer`)});
 const { Random } = require(${JSON.stringify(`${root}/__test__/chaos/random`)});
 const random = new Random(${seed});
 

@@ -5,7 +5,8 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const v8 = require('node:v8');
 
-const { LATIN1, UTF8, PART_FIELDS, CALLS_FIELD, decodeValues, encodeValues } = require('../lib/codec/codec');
+const { decodeValues, encodeValues } = require('../lib/codec/codec');
+const { LATIN1, UTF8, PART_FIELDS, CALLS_FIELD } = require('../lib/codec/parts');
 
 /** A random number generator that a seed determines. */
 function generator(seed) {

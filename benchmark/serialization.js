@@ -10,7 +10,8 @@
 const assert = require('node:assert/strict');
 const { PARALLELIZER_CHILD, PARALLELIZER_THREADS, Pool } = require('@parallelizer/node');
 const { makeEvent, recordsOf } = require('../examples/kafka-lambda/event.js');
-const { PART_FIELDS, CALLS_FIELD, decodeValues, encodeValues } = require('../lib/codec/codec.js');
+const { decodeValues, encodeValues } = require('../lib/codec/codec.js');
+const { PART_FIELDS, CALLS_FIELD } = require('../lib/codec/parts.js');
 const { optionsFromArgv } = require('./support/options.js');
 const { alternate } = require('./support/rounds.js');
 const { Suite } = require('./support/suite.js');

@@ -12,7 +12,7 @@
 
 const { createRequire } = require('node:module');
 const path = require('node:path');
-const { flattenError } = require('../codec/error-codec');
+const { flattenError } = require('../codec/error-flattener');
 const { PAGE_WORDS } = require('../transport/constants');
 const { clones } = require('../transport/ports');
 const { createMainLogger } = require('../worker/output');
@@ -20,7 +20,7 @@ const { Runner } = require('../worker/runner');
 const { prepare } = require('../worker/serve');
 const { ScriptCarrier } = require('./script-carrier');
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 
 /**
  * @typedef {object} InlineWorker

@@ -7,7 +7,7 @@
  * A subclass knows how its kind of worker is started, reached and ended. Must not depend on what a call is for.
  */
 
-const { sizeOf } = require('../codec/codec');
+const { sizeOf } = require('../codec/parts');
 const {
   ANSWERED_FIELDS, ARGUMENT_WORD, CALLS_FIELD, CANCEL_COUNT_WORD, FLAGS_FIELD, FORM_LIST, FORM_NOTHING,
   FORM_SINGLE, FORM_WORD, FULL_FRAME, LAST_BEGUN_WORD, MAX_COUNT, MAY_SPIN_WORD, PART_FIELDS, PART_SKIPPED,
@@ -15,7 +15,7 @@ const {
 } = require('../transport/constants');
 const { longAt } = require('../transport/registers');
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 
 /**
  * @callback Encode

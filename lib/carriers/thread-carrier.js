@@ -24,7 +24,7 @@ const { TimeSlice } = require('../transport/time-slice');
 const { ScriptCarrier } = require('./script-carrier');
 const { THREAD_SCRIPT } = require('../worker/boot-script');
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 
 /**
  * A frame that was posted by a thread.

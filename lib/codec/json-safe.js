@@ -1,29 +1,29 @@
 'use strict';
 
 /**
- * Which values JSON gives back as they were.
+ * Which values are JSON-safe: JSON gives them back exactly as they were.
  *
- * An object that is met twice would become two, so each one is noted. Nothing but a set of them can tell: that is most of
- * what the check costs (some 40 ns an object, about as much as `JSON.stringify` takes for a small one).
+ * An object met twice would come back as two objects, so every object met is noted. Only a set of them can tell, and
+ * keeping it is most of what the check costs: some 40 ns per object, about what `JSON.stringify` takes for a small one.
  *
- * May not know what becomes of a value that is none.
+ * Must not depend on what becomes of a value that is not JSON-safe.
  */
 
 const { isProxy } = require('node:util').types;
 
 /**
- * Whether JSON gives back the very same value: nothing that it would drop, change or copy twice.
+ * Whether JSON gives back the very same value: there is nothing that it would drop, change or duplicate.
  * @param {unknown} value
  */
-function isPlain(value) {
-  if (typeof value === 'string' || isPlainNumber(value)) return true;
-  // Items are many and small: one set serves them all. (A getter that comes back here gets another.)
+function isJsonSafe(value) {
+  if (typeof value === 'string' || isJsonSafeNumber(value)) return true;
+  // Items are many and small, so one set serves them all. (A getter that gets back here finds none and makes another.)
   const seen = scratch ?? new Set();
   scratch = null;
   try {
-    return isPlainWithin(value, seen, true);
+    return isJsonSafeWithin(value, seen, true);
   } catch {
-    return false; // Deeper than the stack, or a getter that throws: the other way tells what is wrong.
+    return false; // Deeper than the stack, or a getter that throws: the other codec reports what is wrong.
   } finally {
     if (seen.size > 0) seen.clear();
     scratch = seen;
@@ -35,17 +35,17 @@ let scratch = new Set();
 
 /**
  * @param {unknown} value
- * @param {Set<object>} seen objects met before: a second reference to one would become a copy
- * @param {boolean} [alone] nothing was met before, and an object that holds no other need not be noted
+ * @param {Set<object>} seen the objects met so far: JSON would make a copy of a second reference to one
+ * @param {boolean} [alone] whether nothing was met so far, so that an object without objects in it need not be noted
  * @returns {boolean}
  */
-function isPlainWithin(value, seen, alone = false) {
+function isJsonSafeWithin(value, seen, alone = false) {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return true;
     case 'number':
-      return isPlainNumber(value);
+      return isJsonSafeNumber(value);
     case 'object':
       break;
     default:
@@ -53,26 +53,26 @@ function isPlainWithin(value, seen, alone = false) {
   }
   if (value === null) return true;
   if (!alone && !isFirst(value, seen)) return false;
-  // JSON would call `toJSON`, wherever it comes from.
+  // JSON would call `toJSON`, even an inherited one.
   if (isProxy(value) || /** @type {{ toJSON?: unknown }} */ (value).toJSON !== undefined) return false;
   const prototype = Object.getPrototypeOf(value);
   if (Array.isArray(value)) {
     if (prototype !== Array.prototype) return false;
     for (let i = 0; i < value.length; i++) {
       const item = value[i];
-      if (typeof item === 'string' || isPlainNumber(item)) continue;
+      if (typeof item === 'string' || isJsonSafeNumber(item)) continue;
       if (alone) alone = !isFirst(value, seen);
-      // A hole reads as undefined, which is not plain either.
-      if (!isPlainWithin(item, seen)) return false;
+      // A hole reads as `undefined`, which is refused as well.
+      if (!isJsonSafeWithin(item, seen)) return false;
     }
     return isBare(value);
   }
   if (prototype !== Object.prototype && prototype !== null) return false;
   for (const key of Object.keys(value)) {
     const item = /** @type {Record<string, unknown>} */ (value)[key];
-    if (typeof item === 'string' || isPlainNumber(item)) continue;
+    if (typeof item === 'string' || isJsonSafeNumber(item)) continue;
     if (alone) alone = !isFirst(value, seen);
-    if (!isPlainWithin(item, seen)) return false;
+    if (!isJsonSafeWithin(item, seen)) return false;
   }
   return true;
 }
@@ -81,7 +81,7 @@ function isPlainWithin(value, seen, alone = false) {
  * Finite, and not -0.
  * @param {unknown} value
  */
-function isPlainNumber(value) {
+function isJsonSafeNumber(value) {
   return typeof value === 'number' && value - value === 0 && (value !== 0 || 1 / value > 0);
 }
 
@@ -95,12 +95,12 @@ function isFirst(object, seen) {
 }
 
 /**
- * Whether a list has neither holes nor properties of its own, which would be lost.
+ * Whether a list has neither holes nor properties other than its elements, which would be lost.
  * @param {readonly unknown[]} list
  */
 function isBare(list) {
-  // `keys` is ten times as fast on an empty list, and makes a string of each index of any other.
+  // `keys` is ten times as fast for an empty list, but makes a string of every index of any other.
   return (list.length === 0 ? Object.keys(list) : Object.values(list)).length === list.length;
 }
 
-module.exports = { isPlain, isPlainWithin, isFirst, isBare };
+module.exports = { isJsonSafe, isJsonSafeWithin, isFirst, isBare };

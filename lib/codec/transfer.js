@@ -1,14 +1,14 @@
 'use strict';
 
 /**
- * `transfer(value, list)`: what a worker function returns when parts of its result are to be moved instead of copied.
+ * `transfer(value, list)`: what a worker function returns to have parts of its result moved instead of copied.
  */
 
 const { isProxy } = require('node:util').types;
 
 const MARK = Symbol.for('@parallelizer/node:transfer');
 
-/** Of a class, so that no codec takes it for plain data. */
+/** A class, so that no codec takes it for a plain object. */
 class Transfer {
   /** @param {unknown} value @param {readonly object[]} list */
   constructor(value, list) {
@@ -25,7 +25,7 @@ class Transfer {
  * @returns {T}
  */
 function transfer(value, list) {
-  // The library unwraps it before anybody sees it.
+  // The library unwraps it before the caller sees it, hence the type.
   return /** @type {any} */ (new Transfer(value, list));
 }
 
@@ -34,7 +34,7 @@ function transfer(value, list) {
  * @returns {value is { value: unknown, list: readonly object[] }}
  */
 function isTransfer(value) {
-  // Another copy of this library may have made it. Its own property: to look further may meet a Proxy.
+  // By its mark, since another copy of this library may have made it. Only an own one: the prototype may be a Proxy.
   return typeof value === 'object' && value !== null && !isProxy(value) && Object.hasOwn(value, MARK);
 }
 

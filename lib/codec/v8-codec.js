@@ -1,48 +1,51 @@
 'use strict';
 
 /**
- * Values in V8's own format, with their large byte arrays beside it instead of in it: these are neither copied into the
- * text of the value nor out of it again.
+ * Values in V8's own format, with their large byte arrays beside it instead of in it, so that these are copied neither
+ * into the serialized value nor out of it again.
  *
- * A view (`Buffer`, typed array, `DataView`) is written as a mark, or as a mark and its place among the byte arrays. A large
- * `ArrayBuffer` is known to the format by a number; how many there are is written first. They come first among the byte
- * arrays. Between threads, buffers that are shared or moved have the numbers after these; views of them are written as a
- * mark, which buffer, and where in it.
+ * A view (`Buffer`, typed array, `DataView`) is written as a mark, or as a mark and its place among the byte arrays.
+ * The format refers to a large `ArrayBuffer` by a number; how many there are is written first, and they come first
+ * among the byte arrays. Between threads, buffers that are shared or moved get the numbers after these; views of them are
+ * written as a mark, the buffer's place, and the range within it.
  *
- * # The way of a large byte array, to another process and back into an array
+ * # How a large byte array gets to another process and back into an array
  *
- * From 256 KiB on: copied into shared memory (1), which the receiver maps as the array itself; its pages are copied where
- * they are written to. Smaller ones, and where there is no shared memory: copied into the frame (1), into the socket (2),
- * out of it into the decoder's buffer (3), into the array (4). Between threads: copied (1), and moved.
+ * From 256 KiB on: copied into shared memory (1), which the receiver maps as the array itself; a page of it is copied
+ * when it is written to. Smaller ones, and where there is no shared memory: copied into the frame (1), into the socket
+ * (2), out of it into the decoder's buffer (3), into the array (4). Between threads: copied (1), and moved.
  *
- * May not know frames, or how the byte arrays travel.
+ * Must not depend on frames, or on how the byte arrays travel.
  */
 
 const { isArrayBuffer } = require('node:util').types;
 const { DefaultDeserializer, DefaultSerializer } = require('node:v8');
 
-/** Smaller byte arrays are cheaper in the text, in bytes. */
-const LEAST_APART = 8192;
-/** Objects that are searched for `ArrayBuffer`s; one that is not found is copied. */
+/** Byte arrays of fewer bytes are cheaper within the serialized value. */
+const MIN_APART = 8192;
+/** How many objects are searched for `ArrayBuffer`s, and how deep; one that is not found is copied. */
 const MAX_SEARCHED = 64;
 const MAX_DEPTH = 4;
 
-/** How a view is written: as Node does it, or (from this number on) as bytes apart of a kind. */
+/**
+ * The mark of a view: written as Node does it; its kind plus `APART` for bytes apart, plus `OVER` for a range of a
+ * carried buffer; or a stand-in for a carried buffer itself.
+ */
 const WITHIN = 0;
 const APART = 1;
 const OVER = 64;
 const SHARED = 128;
 
-/** @type {WeakSet<object>} Views that stand for the shared memory itself. */
+/** @type {WeakSet<object>} Views that stand for shared memory itself. */
 const standIns = new WeakSet();
 
-/** @type {readonly string[]} Kinds of views, by number. */
+/** @type {readonly string[]} The kinds of views, by number. */
 const KINDS = [
   'Buffer', 'DataView', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array',
   'Uint32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array', 'Float16Array',
 ];
 
-/** The getter that tells the kind of a typed array, whatever its own properties say. */
+/** The getter that returns the kind of a typed array, whatever its own properties say. */
 const kindOf = /** @type {() => string | undefined} */ (
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get
 );
@@ -52,12 +55,10 @@ const SHARED_IS_REFUSED = 'shared memory cannot be copied without being torn fro
 class Encoder extends DefaultSerializer {
   /** @type {Uint8Array[]} */
   apart = [];
-  /** @type {(ArrayBuffer | SharedArrayBuffer)[] | null} Buffers that are carried as they are; `null`: none can be. */
+  /** @type {(ArrayBuffer | SharedArrayBuffer)[] | null} Buffers that are carried as they are; `null`: none may be. */
   carried = null;
-  /** The number of the first of these. */
-  base = 0;
 
-  /** @param {ArrayBuffer | SharedArrayBuffer} buffer @returns {number} its place among those that are carried, or -1 */
+  /** @param {ArrayBuffer | SharedArrayBuffer} buffer @returns {number} its place among the carried ones, or -1 */
   #carry(buffer) {
     const place = this.carried?.indexOf(buffer) ?? -1;
     if (place >= 0 || !isShared(buffer)) return place;
@@ -65,7 +66,7 @@ class Encoder extends DefaultSerializer {
     return this.carried.push(buffer) - 1;
   }
 
-  /** Whether shared memory was met that is no view's: the format has a tag for it that Node cannot read. */
+  /** Whether shared memory was met other than through a view: V8's tag for it is one that Node cannot read. */
   hasMetShared = false;
 
   _getSharedArrayBufferId() {
@@ -90,7 +91,7 @@ class Encoder extends DefaultSerializer {
         this.writeDouble(value.byteLength);
         return undefined;
       }
-      if (value.byteLength >= LEAST_APART && kind >= 0) {
+      if (value.byteLength >= MIN_APART && kind >= 0) {
         this.writeUint32(APART + kind);
         this.writeUint32(this.apart.length);
         this.apart.push(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
@@ -123,11 +124,11 @@ class Decoder extends DefaultDeserializer {
 }
 
 /**
- * Throws what V8 throws for a value that cannot travel.
+ * Throws what V8 throws if the value cannot travel.
  * @param {unknown} value
- * @param {(ArrayBuffer | SharedArrayBuffer)[] | null} [carried] buffers that are carried as they are; shared ones that are
- *   met are added
- * @returns {{ bytes: Buffer, apart: Uint8Array[] }} `apart` is memory of the value's own
+ * @param {(ArrayBuffer | SharedArrayBuffer)[] | null} [carried] buffers that are carried as they are; shared ones that
+ *   are met are added
+ * @returns {{ bytes: Buffer, apart: Uint8Array[] }} `apart` is the value's own memory
  */
 function encodeV8(value, carried = null) {
   return encodeWith(new Encoder(), value, carried);
@@ -137,7 +138,6 @@ function encodeV8(value, carried = null) {
 function encodeWith(encoder, value, carried) {
   const buffers = largeBuffersIn(value).filter((buffer) => !carried?.includes(buffer));
   encoder.carried = carried;
-  encoder.base = buffers.length;
   encoder.writeHeader();
   encoder.writeUint32(buffers.length);
   carried?.forEach((buffer, i) => encoder.transferArrayBuffer(buffers.length + i, /** @type {ArrayBuffer} */ (buffer)));
@@ -166,14 +166,14 @@ function decodeV8(bytes, apart, carried = []) {
 }
 
 /**
- * A message for structured clone, whose buffers are shared or moved by it.
+ * A message for structured clone, which shares or moves its buffers.
  * @typedef {{ bytes: Uint8Array, apart: Uint8Array[], carried: (ArrayBuffer | SharedArrayBuffer)[] }} Carrying
  */
 
 /**
- * Throws what V8 throws for a value that cannot travel.
+ * Throws what V8 throws if the value cannot travel.
  * @param {unknown} value @param {readonly any[]} list what is to be moved
- * @returns {{ message: Carrying, moved: ArrayBuffer[] } | null} `null` when something else than buffers is to be moved
+ * @returns {{ message: Carrying, moved: ArrayBuffer[] } | null} `null` if anything other than a buffer is to be moved
  */
 function encodeCarrying(value, list) {
   if (!list.every(isArrayBuffer)) return null;
@@ -184,18 +184,18 @@ function encodeCarrying(value, list) {
   try {
     encoded = encodeWith(encoder, value, carried);
   } catch {
-    // Node has objects that only its own clone knows.
+    // Structured clone knows objects of Node's that V8's serializer does not.
     if (!encoder.hasMetShared) return null;
     encoded = encodeV8(withStandIns(value, new Map()), carried);
   }
   const { bytes, apart } = encoded;
-  // A clone of a view takes all of its buffer along.
+  // Cloning a view clones all of its buffer.
   const message = { bytes: bytes.slice(), apart: apart.map((part) => part.slice()), carried };
   return { message, moved: [...list, ...message.apart.map(({ buffer }) => /** @type {ArrayBuffer} */ (buffer))] };
 }
 
 /**
- * A copy of lists, plain objects, Maps and Sets in which a view stands for each piece of shared memory.
+ * A copy in which views stand for shared memory, wherever lists, plain objects, Maps and Sets hold any.
  * @param {unknown} value @param {Map<object, object>} copies
  * @returns {unknown}
  */
@@ -229,7 +229,7 @@ function withStandIns(value, copies) {
   const copy = start(Array.isArray(value) ? new Array(value.length) : {});
   for (const key of Object.keys(value)) {
     const item = withStandIns(/** @type {Record<string, unknown>} */ (value)[key], copies);
-    // Never by assignment: the key may be `__proto__`.
+    // Not by assignment, since the key may be `__proto__`.
     Object.defineProperty(copy, key, { value: item, enumerable: true, writable: true, configurable: true });
   }
   return copy;
@@ -247,7 +247,7 @@ function isShared(buffer) {
 }
 
 /**
- * Large `ArrayBuffer`s near the surface of a value.
+ * The large `ArrayBuffer`s near the surface of a value.
  * @param {unknown} value
  */
 function largeBuffersIn(value) {
@@ -261,7 +261,7 @@ function largeBuffersIn(value) {
   function search(part, depth) {
     if (typeof part !== 'object' || part === null || ArrayBuffer.isView(part)) return;
     if (part instanceof ArrayBuffer) {
-      if (part.byteLength >= LEAST_APART && !Reflect.get(part, 'resizable')) found.add(part);
+      if (part.byteLength >= MIN_APART && !Reflect.get(part, 'resizable')) found.add(part);
       return;
     }
     if (depth === MAX_DEPTH) return;
@@ -311,7 +311,7 @@ function viewOver(kind, buffer, byteOffset, byteLength) {
 }
 
 /**
- * The same view of memory of its own: Node's shows all of the message that it came in, and keeps it.
+ * The same view over its own memory: Node's is over all of the message that it came in, and keeps that alive.
  * @param {ArrayBufferView} view
  */
 function detached(view) {

@@ -7,7 +7,7 @@
  */
 
 const { ParallelizerError, protocolError } = require('../errors');
-const { restoreError } = require('../codec/error-codec');
+const { restoreError } = require('../codec/error-restorer');
 
 /**
  * @typedef {object} AnswerError

@@ -12,7 +12,8 @@
  * Must not depend on the native pool, nor on how calls are settled.
  */
 
-const { WATCHED, encodeValues, needsSteps, pushRecordsInSteps, sizeOf } = require('../codec/codec');
+const { encodeValues, needsSteps, pushRecordsInSteps } = require('../codec/codec');
+const { WATCHED, sizeOf } = require('../codec/parts');
 const { workerExited } = require('../errors');
 const { FULL_FRAME, LATIN1, NO_CODEC, PART_SKIPPED } = require('../transport/constants');
 
@@ -23,7 +24,7 @@ const STEPS_TIME = 5;
 /** A call that shares its frame with so many others takes microseconds, and its answer may wait for theirs. */
 const MIN_CHEAP = 256;
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {import('../codec/codec').Clones} Clones */
 /** @typedef {import('./task-registry').Task} Task */
 

@@ -7,7 +7,8 @@
  * table with its last call. Must not depend on workers, nor on when calls are sent.
  */
 
-const { ERROR_TREE, decodeValues, valuesOf } = require('../codec/codec');
+const { decodeValues } = require('../codec/codec');
+const { ERROR_TREE, valuesOf } = require('../codec/parts');
 const {
   ARGUMENT_WORD, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED, MAX_COUNT, PART_FAILED,
 } = require('../transport/constants');
@@ -16,7 +17,7 @@ const {
 const answerErrors = () => require('./answer-error');
 
 /** @typedef {import('node:async_hooks').AsyncResource} AsyncResource */
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {'aborted' | 'timedOut' | 'closed' | 'skipped' | 'exited' | 'bootFailed'} Ending */
 
 /**

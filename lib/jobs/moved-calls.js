@@ -7,10 +7,11 @@
  * Only for workers that share this process's memory. Must not depend on how calls are sent or settled.
  */
 
-const { WATCHED, pushClone } = require('../codec/codec');
+const { pushClone } = require('../codec/codec');
+const { WATCHED } = require('../codec/parts');
 const { serializationError } = require('../errors');
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 
 class MovedCalls {
   #clones;

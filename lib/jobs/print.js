@@ -94,7 +94,7 @@ function parsed(text) {
 
 /** @param {{ value?: unknown, shown?: string, error?: any }} argument */
 function restored({ value, shown, error }) {
-  if (error !== undefined) return require('../codec/error-codec').restoreError(error);
+  if (error !== undefined) return require('../codec/error-restorer').restoreError(error);
   return shown === undefined ? value : { [inspect.custom]: () => shown };
 }
 

@@ -14,7 +14,7 @@
 const path = require('node:path');
 const { types } = require('node:util');
 const vm = require('node:vm');
-const { SPREAD, TASK, TASK_SHIFT, pushText } = require('../codec/codec');
+const { SPREAD, TASK, TASK_SHIFT, pushText } = require('../codec/parts');
 const { optionError } = require('../errors');
 const { functionName, modulePath } = require('../options/option-checks');
 
@@ -102,7 +102,7 @@ class TaskRegistry {
 
   /**
    * Appends the definition of a task for a worker that does not keep it.
-   * @param {number} worker @param {Task} task @param {import('../codec/codec').Parts} parts
+   * @param {number} worker @param {Task} task @param {import('../codec/parts').Parts} parts
    */
   sendDefinition(worker, task, parts) {
     let kept = this.#kept.get(worker);

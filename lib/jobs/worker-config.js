@@ -80,7 +80,7 @@ function initializerOf(task) {
  * @param {PoolOptions} options @param {import('../codec/codec').Clones | null} clones
  */
 function initParts({ initializer, initArgs, serialization }, clones) {
-  /** @type {import('../codec/codec').Parts} */
+  /** @type {import('../codec/parts').Parts} */
   const parts = [];
   if (initializer === null) return parts;
   encodeValues([initArgs], serialization, clones, parts, 0, (_index, error) => {

@@ -12,7 +12,7 @@ const { STDERR_TAIL } = require('../transport/constants');
 const { print } = require('./print');
 
 /** @typedef {import('node:async_hooks').AsyncResource} AsyncResource */
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {'stdout' | 'stderr'} Stream */
 /** @typedef {{ decoder: StringDecoder, rest: string }} Line an unfinished one */
 

@@ -31,7 +31,7 @@ const MAX_LOOK_INTERVAL = 10;
 /** How long to wait for workers that were killed to die, in milliseconds. */
 const MAX_DEATH_TIME = 1000;
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {import('./worker-config').OptionsOfPool} OptionsOfPool */
 /** @typedef {import('./job-table').Ending} Ending */
 /** @typedef {import('./job-table').Job} Job */

@@ -13,7 +13,7 @@
 const { MessageChannel, MessagePort, receiveMessageOnPort } = require('node:worker_threads');
 const { CALLS_FIELD, PART_FIELDS, VALUE_FIELD } = require('./constants');
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 
 /** Where in a posted frame its parts begin: after kind, id, seq and aux. */
 const PARTS = 4;

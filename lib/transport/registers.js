@@ -15,7 +15,7 @@ const {
   FORM_LIST, FORM_NOTHING, FORM_SINGLE, FORM_WORD, PART_FIELDS, REGISTER_WORDS, VALUE_FIELD,
 } = require('./constants');
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 
 /** @returns {Uint32Array} */
 function createRegisters() {

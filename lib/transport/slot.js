@@ -23,7 +23,7 @@ const TEXT = NUMBERS + NUMBER_COUNT;
 /** The longest text, in characters. */
 const MAX_TEXT = (SLOT_TO_PARENT - SLOT_TO_WORKER - TEXT) * Uint32Array.BYTES_PER_ELEMENT;
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {[kind: number, id: number, seq: number, aux: number, parts: Parts]} Frame */
 
 class Slot {

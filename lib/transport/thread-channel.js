@@ -16,7 +16,7 @@ const { CALLS, SENT_COUNT_WORD } = require('./constants');
 const { partsOf, post } = require('./ports');
 const { Slot } = require('./slot');
 
-/** @typedef {import('../codec/codec').Parts} Parts */
+/** @typedef {import('../codec/parts').Parts} Parts */
 
 /**
  * @callback Receive

@@ -117,7 +117,7 @@ function hasStructure(args) {
  * @returns {{ value?: unknown, shown?: string, error?: unknown }}
  */
 function argumentOf(argument, isAlone) {
-  if (argument instanceof Error) return { error: require('../codec/error-codec').flattenError(argument) };
+  if (argument instanceof Error) return { error: require('../codec/error-flattener').flattenError(argument) };
   const isText = ['string', 'boolean'].includes(typeof argument) || argument === null || Number.isFinite(argument);
   if (isText) return { value: argument };
   if (isAlone) {

@@ -17,10 +17,10 @@
  * May not know processes or threads, nor what a call is for: it is given a port to its parent and what a part's calls run.
  */
 
+const { decodeValues, encodeValues } = require('../codec/codec');
 const {
-  ERROR_TREE, FAILED, SKIPPED, LATIN1, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, decodeValues, encodeValues, pushText,
-  sizeOf, valuesOf,
-} = require('../codec/codec');
+  ERROR_TREE, FAILED, SKIPPED, LATIN1, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, pushText, sizeOf, valuesOf,
+} = require('../codec/parts');
 const {
   CANCEL_COUNT_WORD, LAST_BEGUN_WORD, MAX_COUNT, RECALL_FROM_WORD, RECALL_UNTIL_WORD,
 } = require('../transport/constants');
@@ -34,13 +34,13 @@ const SLICE = 1024;
 
 /**
  * @typedef {object} Port
- * @property {(frame: number, offset: number, micros: number, parts: import('../codec/codec').Parts) => void} reply
+ * @property {(frame: number, offset: number, micros: number, parts: import('../codec/parts').Parts) => void} reply
  * @property {(seq: number) => void} begun where there is no shared page
  * @property {() => void} poll looks for cancellations now
  * @property {() => void} served the calls of a frame have been begun, and those that run one at a time answered
  */
 
-/** @typedef {{ id: number, seq: number, parts: import('../codec/codec').Parts }} CallsFrame */
+/** @typedef {{ id: number, seq: number, parts: import('../codec/parts').Parts }} CallsFrame */
 
 /** @typedef {(value: any, call: RunningCall) => unknown} Callee what one call runs */
 
@@ -397,7 +397,7 @@ class Runner {
 
   /** @param {Group} group */
   #write({ frame, offset, count, ranFor, answers }) {
-    /** @type {import('../codec/codec').Parts} */
+    /** @type {import('../codec/parts').Parts} */
     let parts = [];
     let from = offset;
     let to = offset;
@@ -428,7 +428,7 @@ class Runner {
 
 /**
  * Whether what begins here belongs to the part before it.
- * @param {import('../codec/codec').Parts} parts @param {number} at
+ * @param {import('../codec/parts').Parts} parts @param {number} at
  */
 function isExtra(parts, at) {
   return at < parts.length && parts[at + CALLS_FIELD] === 0 && parts[at + 1] !== TASK;
@@ -482,9 +482,9 @@ class RunningCall {
   }
 }
 
-/** @param {import('../codec/codec').Parts} parts @param {unknown} thrown */
+/** @param {import('../codec/parts').Parts} parts @param {unknown} thrown */
 function pushThrown(parts, thrown) {
-  pushText(parts, ERROR_TREE, FAILED, 1, 0, JSON.stringify(require('../codec/error-codec').flattenError(thrown)));
+  pushText(parts, ERROR_TREE, FAILED, 1, 0, JSON.stringify(require('../codec/error-flattener').flattenError(thrown)));
 }
 
 /**

@@ -8,7 +8,8 @@
 
 const { createMainLogger, forwardOutput } = require('./output');
 const { Runner } = require('./runner');
-const { PART_FIELDS, decodeValues, pushText, valuesOf } = require('../codec/codec');
+const { decodeValues } = require('../codec/codec');
+const { PART_FIELDS, pushText, valuesOf } = require('../codec/parts');
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../transport/constants');
 const { findFunction, loadModule } = require('./module-loader');
 
@@ -30,7 +31,7 @@ const { findFunction, loadModule } = require('./module-loader');
 
 /**
  * @typedef {object} Connection
- * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec/codec').Parts) => void} send
+ * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec/parts').Parts) => void} send
  * @property {() => void} poll handles what has come, now
  * @property {() => void} [served] is told when the calls of a frame are answered
  * @property {Uint32Array | null} page the memory shared with the parent
@@ -41,16 +42,16 @@ const { findFunction, loadModule } = require('./module-loader');
 /**
  * @param {Connection} connection
  * @param {Init} init
- * @param {import('../codec/codec').Parts} initParts
+ * @param {import('../codec/parts').Parts} initParts
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
- * @returns {{ onFrame: (kind: number, id: number, seq: number, parts: import('../codec/codec').Parts) => void, flush: () => void, isIdle: () => boolean }}
+ * @returns {{ onFrame: (kind: number, id: number, seq: number, parts: import('../codec/parts').Parts) => void, flush: () => void, isIdle: () => boolean }}
  */
 function serve(connection, init, initParts, nodeRequire, load) {
   const { send } = connection;
   /** @type {InstanceType<typeof Runner> | null} */
   let runner = null;
-  /** @type {[kind: number, id: number, seq: number, parts: import('../codec/codec').Parts][]} What came before it was there. */
+  /** @type {[kind: number, id: number, seq: number, parts: import('../codec/parts').Parts][]} What came before it was there. */
   const early = [];
   /** @type {import('./output').Print} */
   const print = (...message) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(JSON.stringify(message)));
@@ -83,7 +84,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
   };
   /** @param {unknown} error */
   const fail = (error) =>
-    send(LOAD_FAILED, 0, 0, 0, textPart(JSON.stringify(require('../codec/error-codec').flattenError(error))));
+    send(LOAD_FAILED, 0, 0, 0, textPart(JSON.stringify(require('../codec/error-flattener').flattenError(error))));
 
   try {
     const prepared = prepare(init, initParts, connection.clones, nodeRequire, load, (args) =>
@@ -97,7 +98,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
 
   return { onFrame, flush: () => runner?.flush(), isIdle: () => runner?.isIdle ?? false };
 
-  /** @param {number} kind @param {number} id @param {number} seq @param {import('../codec/codec').Parts} parts */
+  /** @param {number} kind @param {number} id @param {number} seq @param {import('../codec/parts').Parts} parts */
   function onFrame(kind, id, seq, parts) {
     if (kind === STOP) exitWhenPrinted();
     else if (runner === null) early.push([kind, id, seq, parts]);
@@ -109,7 +110,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
 /**
  * Gets what calls run: loads the user's module, or runs the initializer.
  * @param {Init} init
- * @param {import('../codec/codec').Parts} initParts
+ * @param {import('../codec/parts').Parts} initParts
  * @param {import('../codec/codec').Clones | null} clones
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
@@ -137,7 +138,7 @@ function prepare({ filePath, functionName, initializer }, initParts, clones, nod
 /**
  * @param {InstanceType<typeof import('./tasks').Tasks>} tasks
  * @param {{ tag: number, definition: string }} initializer
- * @param {import('../codec/codec').Parts} parts
+ * @param {import('../codec/parts').Parts} parts
  * @param {import('../codec/codec').Clones | null} clones
  */
 async function initialize(tasks, { tag, definition }, parts, clones) {
@@ -205,7 +206,7 @@ function exitWhenPrinted() {
 
 /** @param {string} text */
 function textPart(text) {
-  /** @type {import('../codec/codec').Parts} */
+  /** @type {import('../codec/parts').Parts} */
   const parts = [];
   pushText(parts, 0, 0, 0, 0, text);
   return parts;

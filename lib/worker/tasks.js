@@ -9,7 +9,7 @@
  * `require`, but none of the variables around it.
  */
 
-const { SPREAD, TASK_SHIFT } = require('../codec/codec');
+const { SPREAD, TASK_SHIFT } = require('../codec/parts');
 const { findFunction, loadModule } = require('./module-loader');
 
 /** The name of scripts that functions by source are evaluated in, so that their errors can be told. */

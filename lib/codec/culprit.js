@@ -1,0 +1,79 @@
+'use strict';
+
+/**
+ * The error for a value that cannot travel: finds which part of the value is to blame, and says where it is.
+ *
+ * Loaded only when a value has failed to encode. Must not depend on how the other values of a frame are encoded.
+ */
+
+const { serializationError } = require('../errors');
+const { encodeV8 } = require('./v8-codec');
+
+/** @typedef {import('./codec').Serialization} Serialization */
+
+/** Characters of a path that are shown. */
+const MAX_PATH = 400;
+/** Levels that are searched. */
+const MAX_DEPTH = 1000;
+
+/**
+ * @param {unknown} value @param {Serialization} serialization @param {unknown} [cause] what the encoder threw
+ */
+function unserializable(value, serialization, cause) {
+  const found = findCulprit(value, serialization, '', new Set(), 0);
+  const [path, culprit] = found ?? ['', value];
+  const where = path.length <= MAX_PATH ? path : `${path.slice(0, MAX_PATH / 2)}…${path.slice(-MAX_PATH / 2)}`;
+  return serializationError(where === '' ? 'the value' : where, culprit, cause);
+}
+
+/**
+ * @param {unknown} value @param {Serialization} serialization @param {string} path
+ * @param {Set<unknown>} above the objects that contain this one @param {number} depth
+ * @returns {[path: string, culprit: unknown] | null}
+ */
+function findCulprit(value, serialization, path, above, depth) {
+  if (typeof value === 'function' || typeof value === 'symbol') return [path, value];
+  if (serialization === 'json' && (typeof value === 'bigint' || above.has(value))) return [path, value];
+  if (typeof value !== 'object' || value === null || above.has(value) || depth > MAX_DEPTH) return null;
+  above.add(value);
+  try {
+    for (const [key, child] of children(value)) {
+      const found = findCulprit(child, serialization, path + step(key), above, depth + 1);
+      if (found !== null) return found;
+    }
+  } catch {
+    return [path, value]; // A getter or a trap of this object threw.
+  }
+  above.delete(value);
+  // Nothing within it is to blame: it may itself be of a kind that cannot travel (shared memory, a promise, a socket).
+  return serialization === 'json' || isCloneable(value) ? null : [path, value];
+}
+
+/** @param {string | number} key */
+function step(key) {
+  if (typeof key === 'number') return `[${key}]`;
+  return /^[\w$]+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+}
+
+/** @param {object} value */
+function isCloneable(value) {
+  try {
+    encodeV8(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {object} value
+ * @returns {Iterable<[key: string | number, value: unknown]>}
+ */
+function children(value) {
+  if (Array.isArray(value)) return value.entries();
+  if (value instanceof Map) return [...value].flatMap(([key, item], i) => [[i, key], [i, item]]);
+  if (value instanceof Set) return [...value].entries();
+  return Object.entries(value);
+}
+
+module.exports = { unserializable };

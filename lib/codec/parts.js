@@ -1,0 +1,121 @@
+'use strict';
+
+/**
+ * The parts of a frame: the form in which encoded values are exchanged with the native side.
+ *
+ * All parts of a frame are one flat list, six fields to a part: `[encoding, codec, flags, calls, tag, value, …]`.
+ * `value` is a string or a `Buffer`. The encoding says how its characters travel, which is the native side's business;
+ * the codec says how it becomes values, which is codec.js's. A part accounts for `calls` calls; a part with 0 calls
+ * belongs to the part before it (it is an *extra* of that part).
+ *
+ * Every worker loads this at start. Must not depend on the codecs, or on what the values are for.
+ */
+
+const {
+  BYTES, CALLS_FIELD, LATIN1, NO_CODEC, PART_FAILED, PART_FIELDS, PART_SKIPPED, UTF16, UTF8, VALUE_FIELD,
+} = require('../transport/constants');
+
+/** Codecs. */
+const JSON_LIST = 1; // a JSON array with one element per call
+const V8_VALUE = 2; // one value in V8's format, see v8-codec.js
+const UNDEFINED = 3; // `undefined`, once per call
+const ERROR_TREE = 4; // a thrown value, see error-tree.js
+const RECORDS = 5; // one value with record lists, see record-layout.js
+const CLONE = 6; // one value that only structured clone can carry, see ports.js
+const TASK = 7; // no value: what calls with a certain tag run, see lib/jobs/task-registry.js
+const TEXT = 8; // one string
+const CARRYING = 9; // one value in V8's format, with the buffers that only structured clone can carry
+
+/**
+ * Tags of calls. The bits from `TASK_SHIFT` up hold the number of the task that the calls run.
+ *
+ * WATCHED: the answer is written out before the next call begins. SPREAD: the value is the list of arguments.
+ */
+const WATCHED = 1;
+const SPREAD = 2;
+const TASK_SHIFT = 2;
+
+/** Shorter text goes as UTF-8, which is smaller; longer text as V8 holds it, which saves two conversions. */
+const MIN_UTF16 = 4096;
+
+/** Never matches a one-byte string, which V8 knows without looking at its characters. */
+const BEYOND_LATIN1 = /[\u0100-\uffff]/;
+
+/** @typedef {(number | string | Buffer)[]} Parts */
+
+/**
+ * Appends a part with a text.
+ * @param {Parts} parts
+ * @param {number} codec @param {number} flags @param {number} calls @param {number} tag @param {string} text
+ */
+function pushText(parts, codec, flags, calls, tag, text) {
+  parts.push(encodingOf(text), codec, flags, calls, tag, text);
+}
+
+/** @param {string} text */
+function encodingOf(text) {
+  if (!BEYOND_LATIN1.test(text)) return LATIN1;
+  // UTF-8 cannot express a lone surrogate.
+  return text.length < MIN_UTF16 && text.isWellFormed() ? UTF8 : UTF16;
+}
+
+/**
+ * Appends bytes as an extra of the last part.
+ * @param {Parts} parts @param {Uint8Array} bytes
+ */
+function pushExtraBytes(parts, bytes) {
+  parts.push(BYTES, NO_CODEC, 0, 0, 0, /** @type {Buffer} */ (bytes));
+}
+
+/**
+ * The values of a flat list of parts.
+ * @param {Parts} parts
+ * @returns {(string | Buffer)[]}
+ */
+function valuesOf(parts) {
+  /** @type {(string | Buffer)[]} */
+  const values = [];
+  for (let at = VALUE_FIELD; at < parts.length; at += PART_FIELDS) {
+    values.push(/** @type {string | Buffer} */ (parts[at]));
+  }
+  return values;
+}
+
+/**
+ * The size of the parts from an index on: a character counts as one byte, what is moved as nothing.
+ * @param {Parts} parts @param {number} [from]
+ */
+function sizeOf(parts, from = 0) {
+  let bytes = 0;
+  for (let at = from + VALUE_FIELD; at < parts.length; at += PART_FIELDS) {
+    const value = /** @type {string | { byteLength?: number }} */ (parts[at]);
+    bytes += typeof value === 'string' ? value.length : (value.byteLength ?? 0);
+  }
+  return bytes;
+}
+
+module.exports = {
+  LATIN1,
+  UTF8,
+  BYTES,
+  JSON_LIST,
+  V8_VALUE,
+  UNDEFINED,
+  ERROR_TREE,
+  RECORDS,
+  CLONE,
+  TASK,
+  TEXT,
+  CARRYING,
+  FAILED: PART_FAILED,
+  SKIPPED: PART_SKIPPED,
+  WATCHED,
+  SPREAD,
+  TASK_SHIFT,
+  PART_FIELDS,
+  CALLS_FIELD,
+  pushText,
+  pushExtraBytes,
+  valuesOf,
+  sizeOf,
+};
