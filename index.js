@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * The package. Each export is loaded when it is first asked for: a cold start pays for what it uses, and what is not needed
- * to start workers is loaded while they start.
+ * The package. Each export is loaded when it is first read, so that a cold start pays for what it uses only, and what
+ * is not needed to start workers is loaded while they start.
  */
 
 /** @type {Record<string, () => any>} */
@@ -13,15 +13,15 @@ const SOURCES = {
   PARALLELIZER_CHILD: () => require('./lib/options/options').PARALLELIZER_CHILD,
   PARALLELIZER_THREADS: () => require('./lib/options/options').PARALLELIZER_THREADS,
   PARALLELIZER_INLINE: () => require('./lib/options/options').PARALLELIZER_INLINE,
-  isWorker: () => require('./lib/host/nesting').surroundings().depth > 0,
+  isWorker: () => require('./lib/host/nesting').nesting().depth > 0,
   task: () => require('./lib/jobs/task-registry').task,
   transfer: () => require('./lib/codec/transfer').transfer,
 };
 
-/** @type {any} */
+/** Replaced by a getter below. @type {any} */
 const later = undefined;
 
-// One name per line: Node finds an ES module's named imports by reading this.
+// One name per line: Node reads this text to find the names that an ES module can import.
 module.exports = {
   Parallelizer: later,
   Pool: later,

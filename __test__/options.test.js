@@ -1,6 +1,6 @@
 'use strict';
 
-// What users may pass, what becomes of it, and what they are told if it is wrong.
+// What users may pass, what becomes of it, and the errors if it is wrong.
 
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
@@ -26,7 +26,7 @@ function refused(make, name, ...says) {
   });
 }
 
-/** Runs with these variables in the environment, and takes them away again. */
+/** Runs with these variables in the environment, and removes them afterwards. */
 function withEnvironment(variables, run) {
   Object.assign(process.env, variables);
   try {
@@ -46,18 +46,18 @@ test('the defaults', () => {
     debug: false,
     batchSize: 0,
     serialization: 'auto',
-    timeoutMs: 0,
+    timeout: 0,
     retries: 0,
-    maxBatchesPerWorker: 0,
+    maxCallsPerWorker: 0,
     maxWorkerMemory: 0,
-    idleTimeoutMs: 0,
+    idleTimeout: 0,
     maxQueue: null,
     env: null,
     execArgv: null,
     resourceLimits: null,
     stdio: 'inherit',
     spin: 'auto',
-    gracePeriodMs: 500,
+    gracePeriod: 500,
     shared: false,
   });
 });
@@ -71,7 +71,7 @@ test('an option that is undefined takes its default', () => {
   assert.deepEqual(pool(Object.fromEntries(names.map((name) => [name, undefined]))), pool());
 });
 
-test('null passes only where the ancestor had the option and can do without it', () => {
+test('null passes only for optional options that the ancestor had', () => {
   const unset = { id: null, parallelization: null, parallelizationPerCPU: null, tmpPath: null, debug: null };
   assert.deepEqual(pool(unset), pool());
   for (const name of ['type', 'batchSize', 'timeout', 'retries', 'env', 'execArgv', 'stdio', 'spin', 'maxQueue']) {
@@ -112,24 +112,24 @@ test('every option arrives', () => {
       debug: true,
       batchSize: 100,
       serialization: 'advanced',
-      timeoutMs: 1500.5,
+      timeout: 1500.5,
       retries: 2,
-      maxBatchesPerWorker: 10,
+      maxCallsPerWorker: 10,
       maxWorkerMemory: 2 ** 33,
-      idleTimeoutMs: 60_000,
+      idleTimeout: 60_000,
       maxQueue: 0,
       env: Object.assign(Object.create(null), { A: '1' }),
       execArgv: ['--expose-gc'],
       resourceLimits: { maxOldGenerationSizeMb: 64 },
       stdio: 'ignore',
       spin: false,
-      gracePeriodMs: 0,
+      gracePeriod: 0,
       shared: true,
     },
   );
 });
 
-test('what is no options object is refused', () => {
+test('what is not an options object is refused', () => {
   for (const input of [undefined, null, 'child.js', 7, true, () => {}, Symbol('options')]) {
     refused(() => parallelizerOptions(input), 'options', 'an object');
   }
@@ -138,7 +138,7 @@ test('what is no options object is refused', () => {
   refused(() => runOptions(5000), 'runOptions', 'an object', '5000');
 });
 
-test('a class instance, an object without a prototype and inherited options are fine', () => {
+test('a class instance, an object without a prototype and inherited options are accepted', () => {
   class Options {
     filePath = '/srv/child.js';
     processBatchFunctionName = 'batchProcessor';
@@ -149,7 +149,7 @@ test('a class instance, an object without a prototype and inherited options are 
   assert.deepEqual(parallelizerOptions(Object.create(REQUIRED)).entries[0], pool());
 });
 
-test('the caller keeps its objects, and changes to them come too late', () => {
+test('objects of the caller are not changed, and later changes to them have no effect', () => {
   const env = { A: '1' };
   const execArgv = ['--expose-gc'];
   const options = { ...REQUIRED, env, execArgv };
@@ -241,8 +241,9 @@ test('parallelizationPerCPU: a factor, which may come from the environment', () 
 });
 
 test('counts are integers', () => {
-  for (const name of ['batchSize', 'maxBatchesPerWorker', 'maxWorkerMemory']) {
-    assert.equal(pool({ [name]: 1 })[name], 1);
+  const names = [['batchSize', 'batchSize'], ['maxBatchesPerWorker', 'maxCallsPerWorker'], ['maxWorkerMemory', 'maxWorkerMemory']];
+  for (const [name, internal] of names) {
+    assert.equal(pool({ [name]: 1 })[internal], 1);
     for (const value of [0, -1, 1.5, NaN, Infinity, '1', true, 1n, []]) {
       refused(() => pool({ [name]: value }), name, 'a positive integer');
     }
@@ -254,9 +255,9 @@ test('counts are integers', () => {
 });
 
 test('durations are milliseconds that a timer can wait', () => {
-  for (const [name, normalized] of [['timeout', 'timeoutMs'], ['idleTimeout', 'idleTimeoutMs']]) {
-    assert.equal(pool({ [name]: 0.5 })[normalized], 0.5);
-    assert.equal(pool({ [name]: 2 ** 31 - 1 })[normalized], 2 ** 31 - 1);
+  for (const name of ['timeout', 'idleTimeout']) {
+    assert.equal(pool({ [name]: 0.5 })[name], 0.5);
+    assert.equal(pool({ [name]: 2 ** 31 - 1 })[name], 2 ** 31 - 1);
     for (const value of [0, -1, NaN, Infinity, 2 ** 31, '100', true]) {
       refused(() => pool({ [name]: value }), name, 'milliseconds', 'leave it out');
     }
@@ -266,7 +267,7 @@ test('durations are milliseconds that a timer can wait', () => {
   }
 });
 
-test('choices name what there is to choose', () => {
+test('the error for a choice lists the choices', () => {
   refused(() => pool({ serialization: 'xml' }), 'serialization', "'auto', 'json' or 'advanced'", "'xml'");
   refused(() => pool({ stdio: 'pipe' }), 'stdio', "'inherit', 'forward' or 'ignore'");
   refused(() => pool({ spin: true }), 'spin', "'auto' or false");
@@ -275,7 +276,7 @@ test('choices name what there is to choose', () => {
   refused(() => pool({ tmpPath: 1 }), 'tmpPath', 'a string');
 });
 
-test('stdio is forwarded on Lambda unless told otherwise', () => {
+test('stdio is forwarded on Lambda by default', () => {
   withEnvironment({ AWS_LAMBDA_FUNCTION_NAME: 'f' }, () => {
     assert.equal(pool().stdio, 'forward');
     assert.equal(pool({ stdio: 'inherit' }).stdio, 'inherit');
@@ -283,7 +284,7 @@ test('stdio is forwarded on Lambda unless told otherwise', () => {
   assert.equal(pool().stdio, 'inherit');
 });
 
-test("workers are shared where Lambda runs many environments in one process, unless told otherwise", () => {
+test("workers are shared by default where Lambda runs many environments in one process", () => {
   withEnvironment({ AWS_LAMBDA_MAX_CONCURRENCY: '16' }, () => {
     assert.equal(pool().shared, true);
     assert.equal(pool({ shared: 'auto' }).shared, true);
@@ -341,7 +342,7 @@ test('a list makes one pool per id', () => {
   assert.equal(parallelizerOptions([{ ...REQUIRED, id: 0 }]).entries[0].id, 0);
 });
 
-test('a list: what is wrong, and in which place', () => {
+test('a list: what is wrong, and where in it', () => {
   const ok = { ...REQUIRED, id: 'a' };
   refused(() => parallelizerOptions([]), 'options', 'empty');
   refused(() => parallelizerOptions([ok, null]), 'options[1]', 'an object');
@@ -389,7 +390,7 @@ test('the exception of a getter or a Proxy becomes the cause', () => {
 
 test('run options: the defaults, and all of them', () => {
   const none = {
-    signal: null, timeoutMs: null, groupBy: null, stopKeyOnError: false, onProgress: null, context: undefined, transferList: null,
+    signal: null, timeout: null, groupBy: null, stopKeyOnError: false, onProgress: null, context: undefined, transferList: null,
   };
   assert.deepEqual(runOptions(), none);
   assert.deepEqual(runOptions({}), none);
@@ -401,7 +402,7 @@ test('run options: the defaults, and all of them', () => {
   const given = { signal, timeout: 20, groupBy, stopKeyOnError: true, onProgress, context, transferList: [buffer] };
   const options = runOptions(given);
   assert.deepEqual(options, {
-    signal, timeoutMs: 20, groupBy, stopKeyOnError: true, onProgress, context, transferList: [buffer],
+    signal, timeout: 20, groupBy, stopKeyOnError: true, onProgress, context, transferList: [buffer],
   });
   assert.equal(options.context, context);
   assert.ok(Object.isFrozen(options));

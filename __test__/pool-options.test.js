@@ -1,6 +1,6 @@
 'use strict';
 
-// What users may pass to a Pool and its methods, what becomes of it, and what they are told if it is wrong.
+// What users may pass to a Pool and its methods, what becomes of it, and the errors if it is wrong.
 
 const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
@@ -43,31 +43,31 @@ describe('new Pool', () => {
     debug: false,
     batchSize: 0,
     serialization: 'auto',
-    timeoutMs: 0,
+    timeout: 0,
     retries: 0,
-    maxBatchesPerWorker: 0,
+    maxCallsPerWorker: 0,
     maxWorkerMemory: 0,
-    idleTimeoutMs: 0,
+    idleTimeout: 0,
     maxQueue: null,
     env: null,
     execArgv: null,
     resourceLimits: null,
     stdio: 'inherit',
     spin: 'auto',
-    gracePeriodMs: 500,
+    gracePeriod: 500,
     shared: false,
     concurrency: 1,
     initializer: null,
     initArgs: [],
   });
 
-  test('the defaults, however nothing is said', () => {
+  test('the defaults, in each way of giving no options', () => {
     for (const given of [[], [undefined], [null], [undefined, {}], [null, undefined], [{}], [{ processes: null }]]) {
       assert.deepEqual(poolSettings(...given), defaults());
     }
   });
 
-  test('all of them, with the number first or among them', () => {
+  test('all options, with the number as the first argument or among them', () => {
     const initializer = () => {};
     const options = {
       type: 'worker-threads',
@@ -99,18 +99,18 @@ describe('new Pool', () => {
       debug: true,
       batchSize: 0,
       serialization: 'advanced',
-      timeoutMs: 5000,
+      timeout: 5000,
       retries: 2,
-      maxBatchesPerWorker: 100,
+      maxCallsPerWorker: 100,
       maxWorkerMemory: 2 ** 30,
-      idleTimeoutMs: 1000,
+      idleTimeout: 1000,
       maxQueue: 0,
       env: Object.assign(Object.create(null), { A: '1' }),
       execArgv: ['--expose-gc'],
       resourceLimits: { maxOldGenerationSizeMb: 64 },
       stdio: 'ignore',
       spin: false,
-      gracePeriodMs: 0,
+      gracePeriod: 0,
       shared: true,
       concurrency: 8,
       initializer,
@@ -136,14 +136,14 @@ describe('new Pool', () => {
     assert.equal(poolSettings(4, { type: 'inline' }).workers, 4);
   });
 
-  test('nothing is given twice', () => {
+  test('nothing may be given twice', () => {
     refused(() => poolSettings(4, { processes: 4 }), 'processes', 'twice');
     refused(() => poolSettings(0, { processes: 0 }), 'processes', 'twice');
     for (const second of [{}, null, 4]) refused(() => poolSettings({ processes: 4 }, second), 'options', 'twice');
     assert.equal(poolSettings(4, { processes: undefined }).workers, 4);
   });
 
-  test('what is no options object is refused', () => {
+  test('what is not an options object is refused', () => {
     for (const input of [null, 7, 'x', [], () => {}]) refused(() => poolSettings(4, input), 'options', 'an object');
     refused(() => poolSettings([]), 'options', 'an object');
     refused(() => poolSettings([4]), 'options', 'an object');
@@ -185,13 +185,13 @@ describe('new Pool', () => {
     refused(() => poolSettings(2, { initargs: [] }), 'initargs', '"initArgs"?');
     refused(() => poolSettings(2, { maxTaskPerChild: 1 }), 'maxTaskPerChild', '"maxTasksPerChild"?');
     refused(() => poolSettings({ timeuot: 1 }), 'timeuot', '"timeout"?');
-    // Those of Parallelizer that a Pool has under another name, or not at all.
+    // Options of Parallelizer that a Pool has under another name, or not at all.
     for (const name of ['filePath', 'processBatchFunctionName', 'parallelization', 'batchSize', 'tmpPath']) {
       refused(() => poolSettings({ [name]: 1 }), name, 'is not known');
     }
   });
 
-  test('initializer: passed on as it is; initArgs: a list for it', () => {
+  test('initializer: passed on as it is; initArgs: a list of arguments for it', () => {
     const reference = { filePath: '/srv/work.js', name: 'connect' };
     for (const initializer of [() => {}, reference, '/srv/work.js#connect', 7]) {
       const settings = poolSettings({ initializer });
@@ -205,7 +205,7 @@ describe('new Pool', () => {
     assert.deepEqual(poolSettings({ initializer: reference, initArgs: vm.runInNewContext('[1, 2]') }).initArgs, [1, 2]);
   });
 
-  test('the caller keeps its objects, and changes to them come too late', () => {
+  test('objects of the caller are not changed, and later changes to them have no effect', () => {
     const options = { initializer: '/srv/a.js#b', initArgs: [[1]], env: { A: '1' }, execArgv: ['--expose-gc'] };
     const before = structuredClone(options);
     const settings = poolSettings(2, options);
@@ -260,7 +260,7 @@ describe('the options of a call', () => {
   const errorCallback = () => {};
   const buffer = new ArrayBuffer(1);
 
-  const call = { signal: null, timeoutMs: null, retries: null };
+  const call = { signal: null, timeout: null, retries: null };
   const stream = { ...call, chunkSize: 0, onProgress: null, collect: false };
   const noTransfer = { transferList: null };
   const noCallbacks = { callback: null, errorCallback: null };
@@ -269,10 +269,10 @@ describe('the options of a call', () => {
   const streamGiven = { ...callGiven, chunkSize: 5, onProgress, onError: 'collect' };
   const transferGiven = { transferList: [buffer] };
   const callbacksGiven = { callback, errorCallback };
-  const callRead = { signal, timeoutMs: 20, retries: 3 };
+  const callRead = { signal, timeout: 20, retries: 3 };
   const streamRead = { ...callRead, chunkSize: 5, onProgress, collect: true };
 
-  /** Each with its defaults, all that it takes, and what becomes of that. */
+  /** Each function with its defaults, everything that it accepts, and what becomes of that. */
   const kinds = [
     [applyOptions, { ...call, ...noTransfer }, { ...callGiven, ...transferGiven }, { ...callRead, ...transferGiven }],
     [
@@ -309,7 +309,7 @@ describe('the options of a call', () => {
   };
 
   for (const [options, defaults, given, read] of kinds) {
-    test(`${options.name}: the defaults, and all of them`, () => {
+    test(`${options.name}: the defaults, and all options`, () => {
       assert.deepEqual(options(), defaults);
       assert.deepEqual(options({}), defaults);
       assert.deepEqual(options(Object.fromEntries(Object.keys(given).map((name) => [name, undefined]))), defaults);
@@ -317,7 +317,7 @@ describe('the options of a call', () => {
       assert.deepEqual(options(Object.freeze({ ...given })), read);
     });
 
-    test(`${options.name}: frozen, and shared where none were given`, () => {
+    test(`${options.name}: frozen, and one object for all calls without options`, () => {
       assert.equal(options(), options(undefined));
       for (const result of [options(), options({}), options(given)]) assert.ok(Object.isFrozen(result));
     });
@@ -332,7 +332,7 @@ describe('the options of a call', () => {
       refused(() => options({ entirelyElse: 1 }), 'entirelyElse', 'the names are', 'signal');
     });
 
-    test(`${options.name}: each option is read once, and the caller keeps its objects`, () => {
+    test(`${options.name}: each option is read once, and objects of the caller are not changed`, () => {
       const mine = { ...given };
       const { proxy, reads } = counting(mine);
       options(proxy);
@@ -348,12 +348,12 @@ describe('the options of a call', () => {
   test('numbers at their limits', () => {
     assert.equal(mapOptions({ chunkSize: 1 }).chunkSize, 1);
     assert.equal(applyOptions({ retries: 0 }).retries, 0, '0 is not "the pool\'s"');
-    assert.equal(applyOptions({ timeout: 0.5 }).timeoutMs, 0.5);
-    assert.equal(applyOptions({ timeout: 2 ** 31 - 1 }).timeoutMs, 2 ** 31 - 1);
+    assert.equal(applyOptions({ timeout: 0.5 }).timeout, 0.5);
+    assert.equal(applyOptions({ timeout: 2 ** 31 - 1 }).timeout, 2 ** 31 - 1);
     refused(() => mapOptions({ chunkSize: 0 }), 'chunkSize', 'a positive integer', '0');
   });
 
-  test('onError: two ways', () => {
+  test('onError: two choices', () => {
     assert.equal(mapOptions({ onError: 'reject' }).collect, false);
     assert.equal(mapOptions({ onError: 'collect' }).collect, true);
     refused(() => mapOptions({ onError: 'settle' }), 'onError', "'reject' or 'collect'", "'settle'");

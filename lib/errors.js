@@ -1,11 +1,11 @@
 'use strict';
 
 /**
- * Every error that this library raises itself: one class, and one factory per cause, so that the wording lives in
- * one place. A message says what happened and what to do about it.
+ * Every error that this library raises itself: one class, and one factory per cause, so that all wording is in one
+ * place. A message says what happened and what to do about it.
  *
- * Runs in the parent and in the workers, whose start-up time it is part of: it requires nothing at load time, and
- * may not know options, pools or frames. It never fails on the values that it is asked to describe.
+ * Runs in the parent and in the workers, and adds to the start-up time of both, so it requires nothing at load time. It
+ * never fails on a value that it is given to describe. Must not depend on options, pools or frames.
  */
 
 /** @typedef {import('../index').ParallelizerErrorCode} ParallelizerErrorCode */
@@ -13,7 +13,7 @@
 /**
  * @typedef {object} ExitDetails
  * @property {number | null} pid
- * @property {number | null} exitCode `null` after a signal, or where the status could not be had
+ * @property {number | null} exitCode `null` after a signal, or if it is not known
  * @property {string | null} signal
  * @property {string} stderr the last lines that the worker wrote
  */
@@ -37,7 +37,7 @@ class ParallelizerError extends Error {
   }
 }
 
-// On the prototype, as the built-in errors have it: an own `name` would show up in every log of the error.
+// On the prototype, as in the built-in errors: an own `name` would show up wherever the error is logged.
 Object.defineProperty(ParallelizerError.prototype, 'name', {
   value: 'ParallelizerError',
   writable: true,
@@ -50,13 +50,13 @@ function shorten(text, length) {
 }
 
 /**
- * One short line for a value of any kind. Of an object only its kind is shown: its properties may be secrets.
+ * One short line for any value. Of an object only its kind is shown, since its properties may be secrets.
  * @param {unknown} value
  */
 function describe(value) {
   if (value === undefined || value === null) return String(value);
   try {
-    // Here, since only an error needs it.
+    // Loaded here, since only errors need it.
     const { inspect } = require('node:util');
     const options = { depth: -1, customInspect: false, breakLength: Infinity, maxStringLength: MAX_SHOWN };
     const line = inspect(value, options).split('\n', 1)[0];
@@ -84,7 +84,7 @@ function reasonText(thrown) {
  * @param {unknown} value
  * @param {string} expected completes "must be …", or is the whole predicate where it begins with a verb of its own
  *   ("is required: …", "cannot …", "needs …")
- * @param {{ cause?: unknown }} [options] with a cause its text takes the place of the value
+ * @param {{ cause?: unknown }} [options] with a cause, its text takes the place of the value
  */
 function optionError(name, value, expected, options) {
   const predicate = /^(?:is|cannot|needs|has|appears) /.test(expected) ? expected : `must be ${expected}`;
@@ -92,7 +92,7 @@ function optionError(name, value, expected, options) {
   if (options !== undefined && 'cause' in options) {
     got = `: ${reasonText(options.cause)}`;
   } else if (/(?:^|\.)env(?:[.[]|$)/.test(name)) {
-    // The environment is where secrets are kept.
+    // Secrets are often kept in the environment.
     got = `, got a value of type ${value === null ? 'null' : typeof value}`;
   } else if (value !== undefined || predicate !== expected) {
     got = `, got ${describe(value)}`;
@@ -128,7 +128,7 @@ function recordsFailedError({ failed, total, source, identifiers, errors }) {
 /**
  * @param {string} filePath
  * @param {{ cause?: unknown, functionName?: string, exports?: readonly string[] }} [details] `cause`: what loading
- *   threw; without one the module lacks `functionName`, and `exports` names what it has
+ *   the module threw; without one it lacks `functionName`, and `exports` are the names it has
  */
 function moduleError(filePath, details = {}) {
   const { functionName, exports = [] } = details;
@@ -155,7 +155,7 @@ function moduleError(filePath, details = {}) {
 }
 
 /**
- * The end of what a worker wrote, on whole lines where that is possible.
+ * The end of what a worker wrote, as whole lines where possible.
  * @param {string} stderr
  */
 function lastLines(stderr) {
@@ -167,13 +167,13 @@ function lastLines(stderr) {
   return lines.join('\n').slice(-STDERR_CHARACTERS_IN_MESSAGE);
 }
 
-/** Of a worker whose Node did not get as far as to run anything. */
+/** The advice for a worker in which Node did not get as far as running anything. */
 const SILENCE =
   'its Node had not begun to run, as when the system refuses it threads: use fewer workers, or raise the limit of ' +
   'processes and threads (ulimit -u)';
 
 /**
- * Why a worker may have ended so, and what helps.
+ * Why a worker may have ended in this way, and what helps.
  * @param {number | null} exitCode @param {string | null} signal @param {boolean} duringBoot
  */
 function exitAdvice(exitCode, signal, duringBoot) {
@@ -206,12 +206,15 @@ function exitAdvice(exitCode, signal, duringBoot) {
  * @param {number | null} [details.exitCode]
  * @param {string | null} [details.signal]
  * @param {string} [details.stderr] the last lines that it wrote
- * @param {boolean} [details.duringBoot] it never became ready
- * @param {boolean} [details.silent] it was killed since it never began to run
- * @param {string} [details.what] the work that it took along, such as `sub-batch 3`
+ * @param {boolean} [details.duringBoot] whether it never became ready
+ * @param {boolean} [details.silent] whether it was killed for never beginning to run
+ * @param {string} [details.what] the work that was lost with it, such as `sub-batch 3`
  * @returns {ParallelizerError & ExitDetails}
  */
-function workerExited({ pid = null, exitCode = null, signal = null, stderr = '', duringBoot = false, silent = false, what }) {
+function workerExited(details) {
+  const {
+    pid = null, exitCode = null, signal = null, stderr = '', duringBoot = false, silent = false, what,
+  } = details;
   const how =
     signal !== null ? `was ended by ${signal}` : exitCode !== null ? `exited with code ${exitCode}` : 'ended';
   let when = duringBoot ? ' before it was ready' : '';
@@ -229,7 +232,7 @@ function workerExited({ pid = null, exitCode = null, signal = null, stderr = '',
 }
 
 /**
- * @param {{ errno?: number | string | null, message?: string }} details a `errno` number is taken with either sign
+ * @param {{ errno?: number | string | null, message?: string }} details `errno` as a number may have either sign
  * @returns {ParallelizerError & ExitDetails & { errno: number | string | null }}
  */
 function spawnFailedError({ errno = null, message = '' }) {
@@ -243,7 +246,8 @@ function spawnFailedError({ errno = null, message = '' }) {
   }
   const advice =
     name === 'EAGAIN' ? 'the limit of processes is reached: use fewer workers or raise it (ulimit -u)'
-    : name === 'EMFILE' || name === 'ENFILE' ? 'no file descriptor is left: use fewer workers or raise the limit (ulimit -n)'
+    : name === 'EMFILE' || name === 'ENFILE'
+      ? 'no file descriptor is left: use fewer workers or raise the limit (ulimit -n)'
     : name === 'ENOMEM' ? 'there is no memory left for it: use fewer workers'
     : name === 'E2BIG' ? 'its environment is too large: pass a smaller "env"'
     : name === 'ENOENT' || name === 'EACCES' ? `the program ${process.execPath} cannot be run`
@@ -284,7 +288,7 @@ function abortError(reason, what) {
     cause: reason,
   });
   Object.defineProperty(error, 'name', { value: 'AbortError', writable: true, configurable: true });
-  // The stack has the name in its first line, and was taken before the name was set.
+  // The first line of the stack has the name, and the stack was taken before the name was set.
   Error.captureStackTrace(error, abortError);
   return error;
 }
@@ -317,16 +321,17 @@ function skippedError(key) {
 }
 
 /**
- * @param {string} path where in the value, such as `batch[3].socket`
+ * @param {string} path where it is in the value, such as `batch[3].socket`
  * @param {unknown} value what cannot travel
  * @param {unknown} [cause] what the encoder threw
  * @param {string} [what] what it is, if `value` does not say
  */
 function serializationError(path, value, cause, what = describe(value)) {
+  const why = cause === undefined ? '' : ` (${reasonText(cause)})`;
   return new ParallelizerError(
     'ERR_PARALLELIZER_SERIALIZATION',
-    `${path} cannot travel between the caller and a worker, it is ${what}` +
-      `${cause === undefined ? '' : ` (${reasonText(cause)})`}; send plain data, and make such things inside the worker`,
+    `${path} cannot travel between the caller and a worker, it is ${what}${why}; ` +
+      'send plain data, and make such things inside the worker',
     cause === undefined ? undefined : { cause },
   );
 }

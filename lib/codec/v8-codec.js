@@ -6,8 +6,8 @@
  *
  * A view (`Buffer`, typed array, `DataView`) is written as a mark, or as a mark and its place among the byte arrays.
  * The format refers to a large `ArrayBuffer` by a number; how many there are is written first, and they come first
- * among the byte arrays. Between threads, buffers that are shared or moved get the numbers after these; views of them are
- * written as a mark, the buffer's place, and the range within it.
+ * among the byte arrays. Between threads, buffers that are shared or moved get the numbers after these; views of them
+ * are written as a mark, the buffer's place, and the range within it.
  *
  * # How a large byte array gets to another process and back into an array
  *

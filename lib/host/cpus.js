@@ -1,10 +1,10 @@
 'use strict';
 
 /**
- * How many workers this machine can run side by side, and how much memory each may have: what the scheduler of the
- * system would really grant, not the cores that are visible. Inside a container or an AWS Lambda function these differ.
+ * How many workers this machine can run side by side, and how much memory each may have: what the system's scheduler
+ * would really grant, not the cores that are visible. In a container or an AWS Lambda function these differ.
  *
- * May not know options or pools. What it reads of the system comes through injectable functions.
+ * Must not depend on options or pools. What is read from the system comes through functions that tests replace.
  */
 
 const fs = require('node:fs');
@@ -13,7 +13,7 @@ const path = require('node:path').posix;
 
 /** Lambda grants one vCPU per this many megabytes. */
 const LAMBDA_MB_PER_CPU = 1769;
-/** Where the kernel's default mount points are, should mountinfo be unreadable. */
+/** The usual mount points, for when mountinfo cannot be read. */
 const DEFAULT_MOUNTS = [
   { version: 2, root: '/', point: '/sys/fs/cgroup' },
   { version: 1, root: '/', point: '/sys/fs/cgroup/cpu' },
@@ -33,7 +33,7 @@ function readText(file) {
 }
 
 /**
- * The mounts that hold the CPU controller, of both cgroup versions.
+ * The mounts with the CPU controller, of both cgroup versions.
  * @param {string | null} mountinfo the text of /proc/self/mountinfo
  * @returns {Mount[]}
  */
@@ -41,7 +41,7 @@ function cgroupMounts(mountinfo) {
   if (mountinfo === null) return DEFAULT_MOUNTS;
   const mounts = [];
   for (const line of mountinfo.split('\n')) {
-    // A variable number of optional fields ends at " - ".
+    // There is a varying number of optional fields before " - ".
     const [left, right] = line.split(' - ', 2);
     if (right === undefined) continue;
     const [type, , superOptions = ''] = right.split(' ');
@@ -59,7 +59,7 @@ function unescapeOctal(field) {
 }
 
 /**
- * The group of this process in the hierarchy that has the CPU controller.
+ * This process's group in the hierarchy with the CPU controller.
  * @param {string} cgroup the text of /proc/self/cgroup
  * @param {number} version
  * @returns {string | undefined}
@@ -75,12 +75,12 @@ function ownGroup(cgroup, version) {
 }
 
 /**
- * The directories of a group and of all groups above it, as far up as the mount shows them.
+ * The directories of a group and of all groups above it, as far up as the mount reaches.
  * @param {string} group @param {Mount} mount
  */
 function groupDirectories(group, { root, point }) {
-  // Without a cgroup namespace the path is the host's, while the mount begins somewhere inside it. What lies outside
-  // of the mount cannot be read; its top is the nearest that can.
+  // Without a cgroup namespace the path is the host's, while the mount begins somewhere within it. What lies outside
+  // the mount cannot be read, and the top of the mount is the nearest to it.
   const relative = path.relative(root, group);
   let directory = relative.startsWith('..') ? point : path.join(point, relative);
   const directories = [directory];
@@ -105,22 +105,22 @@ function quotaOf(directory, version, read) {
 }
 
 /**
- * The tightest CPU quota over this process, in CPUs (a fraction is possible); Infinity where there is none or it
+ * The tightest CPU quota that applies to this process, in CPUs (may be a fraction); Infinity if there is none or it
  * cannot be read.
  * @param {Reader} read
  */
 function cgroupCpuQuota(read) {
   const cgroup = read('/proc/self/cgroup');
   if (cgroup === null) return Infinity;
-  let least = Infinity;
+  let tightest = Infinity;
   for (const mount of cgroupMounts(read('/proc/self/mountinfo'))) {
     const group = ownGroup(cgroup, mount.version);
     if (group === undefined) continue;
     for (const directory of groupDirectories(group, mount)) {
-      least = Math.min(least, quotaOf(directory, mount.version, read));
+      tightest = Math.min(tightest, quotaOf(directory, mount.version, read));
     }
   }
-  return least;
+  return tightest;
 }
 
 /** @param {Environment} env */
@@ -129,7 +129,7 @@ function onLambda(env = process.env) {
 }
 
 /**
- * The function's memory in megabytes; `null` outside of Lambda.
+ * The function's memory in megabytes; `null` outside Lambda.
  * @param {Environment} env
  */
 function lambdaMegabytes(env) {
@@ -138,7 +138,7 @@ function lambdaMegabytes(env) {
 }
 
 /**
- * Whether the host loads the same code into several threads of this process, as Lambda's Managed Instances do.
+ * Whether the host loads the same code into several threads of this process, as Lambda Managed Instances do.
  * @param {Environment} env
  */
 function hasManyEnvironments(env = process.env) {
@@ -150,16 +150,16 @@ function hasManyEnvironments(env = process.env) {
  */
 function countCpus({ available, quota, env }) {
   const megabytes = lambdaMegabytes(env);
-  const share = megabytes === null ? Infinity : Math.round(megabytes / LAMBDA_MB_PER_CPU);
-  return Math.max(1, Math.min(available, Math.round(quota), share));
+  const granted = megabytes === null ? Infinity : Math.round(megabytes / LAMBDA_MB_PER_CPU);
+  return Math.max(1, Math.min(available, Math.round(quota), granted));
 }
 
 /** @type {{ available: number, quota: number } | undefined} */
 let machine;
 
 /**
- * How many CPUs this process may use at the same time; at least 1. The machine is asked once, the environment each
- * time: tests of handlers change it.
+ * How many CPUs this process may use at the same time; at least 1. The machine is asked once, the environment every
+ * time, since tests of handlers change it.
  * @param {Environment} env
  */
 function usableCpus(env = process.env) {
@@ -171,7 +171,7 @@ function usableCpus(env = process.env) {
 }
 
 /**
- * How many CPUs may be kept awake: none where there is but one, or where each moment counts against a quota.
+ * How many CPUs may be kept busy by polling: none if there is only one, or if each moment counts against a quota.
  * @param {Environment} env
  */
 function spareableCpus(env = process.env) {
@@ -179,22 +179,22 @@ function spareableCpus(env = process.env) {
   const { available, quota } = /** @type {{ available: number, quota: number }} */ (machine);
   const megabytes = lambdaMegabytes(env);
   const isFractional = !Number.isInteger(Math.min(available, quota));
-  const isShare = megabytes !== null && megabytes % LAMBDA_MB_PER_CPU !== 0;
-  return cpus < 2 || isFractional || isShare ? 0 : cpus;
+  const isPartialGrant = megabytes !== null && megabytes % LAMBDA_MB_PER_CPU !== 0;
+  return cpus < 2 || isFractional || isPartialGrant ? 0 : cpus;
 }
 
 /**
  * The heap that each of `count` workers may have, in megabytes, so that all of them and the parent fit into the
- * function's memory; `null` outside of Lambda, where Node's own default stands.
+ * function's memory; `null` outside Lambda, where Node's own default applies.
  * @param {number} count
  * @param {Environment} env
  */
 function workerHeapMegabytes(count, env = process.env) {
   const megabytes = lambdaMegabytes(env);
   if (megabytes === null) return null;
-  // The parent holds the runtime client, the handler and the batches: a fifth, but not less than Node itself takes.
+  // The parent, with the runtime client, the handler and the batches, gets a fifth, but no less than Node itself takes.
   const reserve = Math.min(512, Math.max(64, megabytes / 5));
-  // Below this Node does not get as far as the user's module; let it try, and fail with its own message.
+  // With less than this, Node does not get as far as the user's module; let it try, and fail with its own message.
   return Math.max(32, Math.floor((megabytes - reserve) / count));
 }
 

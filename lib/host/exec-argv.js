@@ -1,16 +1,16 @@
 'use strict';
 
 /**
- * Which of the parent's Node flags a worker inherits, and which flags stand for `resourceLimits`.
+ * Which of the parent's Node flags a worker inherits, and which flags express `resourceLimits`.
  *
- * A worker is started with a script of its own, so whatever tells Node what to run (`-e`, `--test`, `--run` …) would
- * start something else; two processes cannot share a debugger port; and heap flags are a claim on all of the machine
- * that every worker would repeat. The rest is kept: `--require`, `--import`, `--conditions`, source maps.
+ * A worker is started with its own script, so whatever tells Node what to run (`-e`, `--test`, `--run` …) would start
+ * something else; two processes cannot share a debugger port; and heap flags claim the whole machine, which every
+ * worker would repeat. Everything else is inherited: `--require`, `--import`, `--conditions`, source maps.
  *
- * May not know options or how processes are started.
+ * Must not depend on options, or on how processes are started.
  */
 
-/** What to run instead of a script, and what goes with it. The value says whether another argument belongs to it. */
+/** Short flags that say what to run. The value says whether the next argument belongs to the flag. */
 const SHORT = new Map([
   ['-e', true],
   ['-p', true],
@@ -20,14 +20,14 @@ const SHORT = new Map([
   ['-', false],
 ]);
 
-/** By their name without dashes in front. */
+/** Long flags that are dropped, without their leading dashes. The value is as above. */
 const LONG = new Map([
   ['eval', true],
   ['print', true],
   ['interactive', false],
   ['check', false],
   ['run', true],
-  // How to take the text after -e: the worker's has a form of its own.
+  // It says how to read the script after -e, and the worker's script has its own.
   ['input-type', true],
   ['debug-port', true],
   ['inspect-port', true],
@@ -52,9 +52,10 @@ const LONG = new Map([
   ['test-timeout', true],
 ]);
 
-/** The rest of these families takes no argument of its own. */
+/** All other flags of these families take no separate argument. */
 const FAMILY = /^(?:inspect|test|watch)(?:-|$)/;
 
+/** Flags of the heap, without their leading dashes. */
 const HEAP = new Set([
   'max-old-space-size',
   'max-old-space-size-percentage',
@@ -69,19 +70,19 @@ const HEAP = new Set([
 ]);
 
 /**
- * Whether an argument is dropped, and whether the next one goes with it.
+ * Whether an argument is dropped, and the next one with it.
  * @param {string} argument
  * @param {string | undefined} next
  * @returns {0 | 1 | 2} how many arguments to drop
  */
 function countDropped(argument, next) {
-  // A value that begins with a dash can only be given with "=", so such an argument is never one.
+  // A value that begins with a dash can only be given with "=", so such an argument is never a value.
   const follows = next !== undefined && !next.startsWith('-');
   const short = SHORT.get(argument);
   if (short !== undefined) return short && follows ? 2 : 1;
   if (!argument.startsWith('--')) return 0;
   const equals = argument.indexOf('=');
-  // Node takes either spelling.
+  // Node accepts both dashes and underscores.
   const name = (equals === -1 ? argument.slice(2) : argument.slice(2, equals)).replaceAll('_', '-');
   if (HEAP.has(name.replace(/^no-?/, ''))) return equals === -1 && follows && /^\d+$/.test(next) ? 2 : 1;
   const takesValue = LONG.get(name);
@@ -90,25 +91,35 @@ function countDropped(argument, next) {
 }
 
 /**
- * The arguments that a worker may have.
- * @param {readonly string[]} execArgv
- * @returns {string[]}
+ * @template T
+ * @param {readonly T[]} list @param {(element: T) => string} argumentOf
+ * @returns {T[]}
  */
-function inheritedExecArgv(execArgv = process.execArgv) {
+function withoutDropped(list, argumentOf) {
   const kept = [];
-  for (let i = 0; i < execArgv.length; ) {
-    const dropped = countDropped(execArgv[i], execArgv[i + 1]);
-    if (dropped === 0) kept.push(execArgv[i]);
+  for (let i = 0; i < list.length; ) {
+    const next = i + 1 < list.length ? argumentOf(list[i + 1]) : undefined;
+    const dropped = countDropped(argumentOf(list[i]), next);
+    if (dropped === 0) kept.push(list[i]);
     i += dropped || 1;
   }
   return kept;
 }
 
 /**
- * NODE_OPTIONS cut into arguments as Node does it: at blanks outside of double quotes, inside of which a backslash
- * escapes what follows.
+ * The arguments that a worker inherits.
+ * @param {readonly string[]} execArgv
+ * @returns {string[]}
+ */
+function inheritedExecArgv(execArgv = process.execArgv) {
+  return withoutDropped(execArgv, (argument) => argument);
+}
+
+/**
+ * NODE_OPTIONS split into arguments as Node does it: at spaces outside double quotes, within which a backslash escapes
+ * the next character.
  * @param {string} text
- * @returns {{ value: string, raw: string }[] | null} `null` for text that Node refuses
+ * @returns {{ value: string, raw: string }[] | null} `null` for text that Node rejects
  */
 function splitNodeOptions(text) {
   const tokens = [];
@@ -118,7 +129,7 @@ function splitNodeOptions(text) {
   for (let i = 0; i <= text.length; i++) {
     const character = text[i];
     if (character === undefined || (character === ' ' && !quoted)) {
-      // A pair of quotes with nothing in it makes no argument.
+      // An empty pair of quotes is not an argument.
       if (start !== -1 && value !== '') tokens.push({ value, raw: text.slice(start, i) });
       value = '';
       start = -1;
@@ -139,7 +150,7 @@ function splitNodeOptions(text) {
 }
 
 /**
- * A copy of the environment whose NODE_OPTIONS a worker may have.
+ * A copy of the environment, with those NODE_OPTIONS that a worker inherits.
  * @param {Readonly<Record<string, string | undefined>>} env
  * @returns {Record<string, string>}
  */
@@ -151,21 +162,16 @@ function inheritedEnv(env = process.env) {
   }
   if (copy.NODE_OPTIONS === undefined) return copy;
   const tokens = splitNodeOptions(copy.NODE_OPTIONS);
-  // Node will say better than we can what is wrong with it.
+  // Node itself reports best what is wrong with it.
   if (tokens === null) return copy;
-  const kept = [];
-  for (let i = 0; i < tokens.length; ) {
-    const dropped = countDropped(tokens[i].value, tokens[i + 1]?.value);
-    if (dropped === 0) kept.push(tokens[i].raw);
-    i += dropped || 1;
-  }
+  const kept = withoutDropped(tokens, ({ value }) => value);
   if (kept.length === 0) delete copy.NODE_OPTIONS;
-  else copy.NODE_OPTIONS = kept.join(' ');
+  else copy.NODE_OPTIONS = kept.map(({ raw }) => raw).join(' ');
   return copy;
 }
 
 /**
- * What a worker thread gets as `resourceLimits`, as flags of a process. (There is none for `codeRangeSizeMb`.)
+ * What a thread is given as `resourceLimits`, as flags for a process. (There is none for `codeRangeSizeMb`.)
  * @param {Readonly<import('../options/option-checks').ResourceLimits> | null | undefined} resourceLimits
  * @returns {string[]}
  */
@@ -173,9 +179,9 @@ function resourceLimitFlags(resourceLimits) {
   const { maxOldGenerationSizeMb: old, maxYoungGenerationSizeMb: young, stackSizeMb: stack } = resourceLimits ?? {};
   const flags = [];
   if (old !== undefined) flags.push(`--max-old-space-size=${Math.max(1, Math.round(old))}`);
-  // V8's young generation is two semi spaces and as much again for large objects.
+  // V8's young generation is two semi-spaces and one more for large objects.
   if (young !== undefined) flags.push(`--max-semi-space-size=${Math.max(1, Math.round(young / 3))}`);
-  // In kilobytes, less what Node keeps for its own C++ frames in a thread, too.
+  // In kilobytes, without what Node reserves for its own C++ frames, as it does in a thread.
   if (stack !== undefined) flags.push(`--stack-size=${Math.max(64, Math.round(stack * 1024) - 192)}`);
   return flags;
 }

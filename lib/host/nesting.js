@@ -1,34 +1,34 @@
 'use strict';
 
 /**
- * Where this code runs: in the process that the user started, or in a worker, and in one how deep.
+ * Where this code runs: in the process that the user started, or in a worker, and how deep workers are nested there.
  *
- * A worker says so by a property of its global object, which every copy of this library in it sees (a bundle may hold
- * several). May not know how it got there.
+ * A worker is marked by a property of its global object, which every copy of this library in it can see (a bundle may
+ * contain several). Must not depend on how the mark got there.
  */
 
 const { optionError } = require('../errors');
 
-/** Workers of workers are the most that makes sense. */
+/** Workers may have workers, but those may not. */
 const MAX_DEPTH = 2;
 
 /**
- * @typedef {object} Surroundings
- * @property {number} depth 0 outside of any worker
+ * @typedef {object} Nesting
+ * @property {number} depth 0 outside any worker
  * @property {readonly string[]} ancestry the modules of the workers that this one is nested in, its own last
  */
 
-/** @returns {Surroundings} */
-function surroundings() {
+/** @returns {Nesting} */
+function nesting() {
   return /** @type {any} */ (globalThis)[Symbol.for('@parallelizer/node')] ?? { depth: 0, ancestry: [] };
 }
 
 /**
- * Refuses what would start workers without end.
+ * Throws for what would start workers without end.
  * @param {string} filePath the module that the new workers would load
  */
 function assertMayNest(filePath) {
-  const { ancestry } = surroundings();
+  const { ancestry } = nesting();
   if (ancestry.includes(filePath)) {
     throw optionError(
       'filePath',
@@ -41,17 +41,18 @@ function assertMayNest(filePath) {
 }
 
 /**
- * Refuses workers that would be too deep.
+ * Throws for workers that would be nested too deep.
  * @param {string} name the option, or what is used @param {unknown} [value]
  */
 function assertMayStart(name, value) {
-  if (surroundings().depth >= MAX_DEPTH) {
+  if (nesting().depth >= MAX_DEPTH) {
     throw optionError(
       name,
       value,
-      `cannot be run here: workers may start workers, but those may not (${MAX_DEPTH} levels). Move this call one level up`,
+      `cannot be run here: workers may start workers, but those may not (${MAX_DEPTH} levels). ` +
+        'Move this call one level up',
     );
   }
 }
 
-module.exports = { surroundings, assertMayNest, assertMayStart };
+module.exports = { nesting, assertMayNest, assertMayStart };

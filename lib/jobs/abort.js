@@ -1,43 +1,42 @@
 'use strict';
 
 /**
- * Listens to signals that many runs share, with one listener per signal: Node warns of a leak above ten.
- *
- * Must not depend on what is aborted.
+ * Listens to abort signals, with one listener per signal however many runs wait for it, since Node warns of a leak
+ * above ten.
  */
 
 /** @type {WeakMap<AbortSignal, { actions: Set<() => void>, fire: () => void }>} */
-const waiting = new WeakMap();
+const listeners = new WeakMap();
 
 /**
- * @param {AbortSignal} signal one that has not fired
+ * @param {AbortSignal} signal one that has not fired yet
  * @param {() => void} act called once, when it fires
  * @returns {() => void} stops listening
  */
 function onAbort(signal, act) {
-  const shared = waiting.get(signal) ?? listen(signal);
-  shared.actions.add(act);
+  const listener = listeners.get(signal) ?? listen(signal);
+  listener.actions.add(act);
   return () => {
-    shared.actions.delete(act);
-    if (shared.actions.size === 0 && waiting.get(signal) === shared) {
-      waiting.delete(signal);
-      signal.removeEventListener('abort', shared.fire);
+    listener.actions.delete(act);
+    if (listener.actions.size === 0 && listeners.get(signal) === listener) {
+      listeners.delete(signal);
+      signal.removeEventListener('abort', listener.fire);
     }
   };
 }
 
-/** @param {AbortSignal} signal */
+/** Adds the only listener of a signal. @param {AbortSignal} signal */
 function listen(signal) {
   /** @type {Set<() => void>} */
   const actions = new Set();
   const fire = () => {
-    waiting.delete(signal);
+    listeners.delete(signal);
     for (const act of actions) act();
   };
-  const shared = { actions, fire };
-  waiting.set(signal, shared);
+  const listener = { actions, fire };
+  listeners.set(signal, listener);
   signal.addEventListener('abort', fire, { once: true });
-  return shared;
+  return listener;
 }
 
 module.exports = { onAbort };

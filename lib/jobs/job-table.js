@@ -25,7 +25,7 @@ const answerErrors = () => require('./answer-error');
  * @typedef {object} Job
  * @property {string} what what its caller called, for errors
  * @property {number} calls
- * @property {number} timeoutMs 0: none
+ * @property {number} timeout 0: none
  * @property {number} retries
  * @property {boolean} watched whether it may be cancelled, or has a timeout
  * @property {readonly object[] | null} transferList moved at the submission, where workers share this process's memory

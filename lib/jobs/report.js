@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * Calls a callback of the user's. What it throws becomes an uncaught exception of its own, and does no harm here.
+ * Calls a callback of the user's. What it throws becomes an uncaught exception and does no harm here.
  * @template {unknown[]} A
  * @param {(...args: A) => void} callback
  * @param {A} args

@@ -9,7 +9,7 @@
 const { encodeValues } = require('../codec/codec');
 const { spareableCpus, workerHeapMegabytes } = require('../host/cpus');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('../host/exec-argv');
-const { surroundings } = require('../host/nesting');
+const { nesting } = require('../host/nesting');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
 const { MAX_COUNT } = require('../transport/constants');
 const { PROCESS_SCRIPT } = require('../worker/boot-script');
@@ -19,7 +19,7 @@ const { PROCESS_SCRIPT } = require('../worker/boot-script');
  * @property {string | number} id
  * @property {string | null} filePath the module of all calls; null: each job has a task
  * @property {string | null} functionName
- * @property {number} maxBatchesPerWorker 0: no limit
+ * @property {number} maxCallsPerWorker 0: no limit
  * @property {number} [concurrency]
  * @property {unknown} [initializer] a task, as the user gave it; null: none
  * @property {readonly unknown[]} [initArgs]
@@ -51,7 +51,7 @@ function heapLimits(options) {
  * @returns {import('../worker/serve').Init}
  */
 function initOf(options) {
-  const { depth, ancestry } = surroundings();
+  const { depth, ancestry } = nesting();
   return {
     filePath: options.filePath,
     functionName: options.functionName,
@@ -97,13 +97,13 @@ function nativeConfig(options) {
   return {
     workers: options.workers,
     maxQueue: options.maxQueue,
-    maxCallsPerWorker: options.maxBatchesPerWorker,
+    maxCallsPerWorker: options.maxCallsPerWorker,
     maxWorkerMemory: options.maxWorkerMemory,
-    idleTimeout: options.idleTimeoutMs,
-    gracePeriod: options.gracePeriodMs,
+    idleTimeout: options.idleTimeout,
+    gracePeriod: options.gracePeriod,
     shareKey: options.shared && options.type !== PARALLELIZER_INLINE ? shareKey(options) : null,
     // A worker's module may build an instance as it loads; only one that is used may start more workers.
-    lazy: surroundings().depth > 0,
+    lazy: nesting().depth > 0,
     concurrency: Math.min(options.concurrency, MAX_COUNT),
     spinCpus: options.spin === 'auto' && options.type !== PARALLELIZER_INLINE ? spareableCpus() : 0,
     ...(hasProcesses(options) ? { process: processConfig(options) } : {}),
@@ -115,10 +115,10 @@ function nativeConfig(options) {
  * @param {PoolOptions} options
  */
 function shareKey(options) {
-  const { id, type, workers, maxBatchesPerWorker, maxWorkerMemory, idleTimeoutMs, stdio } = options;
+  const { id, type, workers, maxCallsPerWorker, maxWorkerMemory, idleTimeout, stdio } = options;
   const env = options.env ?? inheritedEnv();
   return JSON.stringify([
-    id, type, workers, maxBatchesPerWorker, maxWorkerMemory, idleTimeoutMs, stdio,
+    id, type, workers, maxCallsPerWorker, maxWorkerMemory, idleTimeout, stdio,
     options.execArgv ?? inheritedExecArgv(),
     heapLimits(options),
     // Threads of one host may list it in different orders.

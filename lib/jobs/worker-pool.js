@@ -117,10 +117,10 @@ class WorkerPool {
    * @returns {number} its number, to cancel it by
    */
   submit(job) {
-    const { calls, keys = null, timeoutMs, task = null } = job;
+    const { calls, keys = null, timeout, task = null } = job;
     const moved = job.transferList === null ? null : this.#moved;
     passJob(this.#registers, job, moved !== null);
-    const jobId = keys === null && timeoutMs === 0 ? this.#submit() : this.#submit(keys, timeoutMs);
+    const jobId = keys === null && timeout === 0 ? this.#submit() : this.#submit(keys, timeout);
     if (jobId === -1) throw closedError(job.what);
     if (jobId < 0) throw queueFullError(-2 - jobId, this.#options.maxQueue ?? 0, calls);
     const tag = task === null ? 0 : tasks().tagOf(task, job.spreadArguments === true);

@@ -1,23 +1,24 @@
 'use strict';
 
 /**
- * Judging what users pass, one function per kind of value: each takes an option with its name, and gives back a value
- * on which the rest can rely (lists and objects as frozen copies) or throws an error that names the option.
+ * Checks what users pass, with one function per kind of value: each takes an option with its name, and returns a value
+ * that the rest can rely on (lists and objects as frozen copies) or throws an error that names the option.
  *
- * May not know which options there are, what they do, or their defaults. `undefined` always stands for "not given".
+ * `undefined` always stands for "not given". Must not depend on which options there are, what they do, or their
+ * defaults.
  */
 
 const path = require('node:path');
 const { fileURLToPath } = require('node:url');
 const { optionError } = require('../errors');
 
-/** Node fires longer timers at once. */
+/** Node fires timers with longer delays at once. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
 
 const RESOURCE_LIMITS = ['maxOldGenerationSizeMb', 'maxYoungGenerationSizeMb', 'codeRangeSizeMb', 'stackSizeMb'];
 
 /**
- * One option as the caller gave it, with its full name for messages.
+ * An option as the caller gave it, with its full name for messages.
  * @typedef {{ readonly name: string, readonly value: unknown }} Option
  */
 
@@ -44,7 +45,8 @@ function isList(value) {
 }
 
 /**
- * Runs the caller's code (a getter, a Proxy's trap, an iterator), whose exception becomes the cause of an option error.
+ * Runs something that may run the caller's code (a getter, a Proxy's trap, an iterator). What that throws becomes the
+ * cause of an option error.
  * @template T
  * @param {string} name
  * @param {() => T} access
@@ -60,7 +62,7 @@ function accessing(name, access, problem = 'cannot be read') {
 }
 
 /**
- * The name that was probably meant: at most two edits away.
+ * The name that was probably meant, at most two edits away.
  * @param {string} name @param {readonly string[]} known
  */
 function nearest(name, known) {
@@ -77,8 +79,8 @@ function nearest(name, known) {
 }
 
 /**
- * Levenshtein's distance, row by row.
- * @param {string} a @param {string} b @param {number} limit from here on the exact number does not matter
+ * The Levenshtein distance, row by row.
+ * @param {string} a @param {string} b @param {number} limit the result at most, from where on it does not matter
  */
 function editDistance(a, b, limit) {
   if (Math.abs(a.length - b.length) >= limit) return limit;
@@ -94,8 +96,8 @@ function editDistance(a, b, limit) {
 }
 
 /**
- * Refuses unknown names and gives back how to read the known ones: each is to be read once, since a getter may give
- * another value the second time.
+ * Throws for unknown names, and returns a function that reads the known ones. Each is to be read once, since a getter
+ * may return another value the second time.
  * @param {unknown} input
  * @param {string} where what `input` is called in messages
  * @param {readonly string[]} known
@@ -114,8 +116,8 @@ function reader(input, where, known, prefix = '') {
 }
 
 /**
- * `null` passes as "not given" in the options that the ancestor had and that are often filled from configuration
- * which may lack them; nowhere else.
+ * Lets `null` mean "not given": only for options that the ancestor had, which are often filled from a configuration
+ * that may lack them.
  * @param {Option} option
  * @returns {Option}
  */
@@ -145,13 +147,13 @@ function oneOf({ name, value }, choices, fallback) {
 
 /**
  * @template {number | null} T
- * @param {Option} option @param {0 | 1} least @param {T} fallback
+ * @param {Option} option @param {0 | 1} min @param {T} fallback
  * @returns {number | T}
  */
-function integer({ name, value }, least, fallback) {
+function integer({ name, value }, min, fallback) {
   if (value === undefined) return fallback;
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) {
-    throw optionError(name, value, least === 0 ? 'an integer, 0 or more' : 'a positive integer');
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min) {
+    throw optionError(name, value, min === 0 ? 'an integer, 0 or more' : 'a positive integer');
   }
   return value;
 }
@@ -174,7 +176,7 @@ function duration({ name, value }, fallback) {
 }
 
 /**
- * A duration for which 0 has a meaning of its own.
+ * A duration that may be 0, which has a meaning of its own.
  * @template {number | null} T
  * @param {Option} option @param {T} fallback
  * @returns {number | T}
@@ -188,19 +190,19 @@ function milliseconds({ name, value }, fallback) {
 }
 
 /**
- * The text of a URL that means a file or could be taken to.
+ * The text of a value that is a file: URL or another URL object; `null` for anything else.
  * @param {unknown} value
  * @returns {string | null}
  */
 function urlText(value) {
   if (typeof value === 'string') return /^file:/i.test(value) ? value : null;
-  // By its shape, as Node itself tells one: it may be a URL of another realm, such as Jest's.
+  // Told by its shape, as Node itself does, since it may be from another realm, such as Jest's.
   if (isObject(value) && 'href' in value && 'protocol' in value) return String(value.href);
   return null;
 }
 
 /**
- * Whether there is such a file is for the worker to find out, as the module loader sees it.
+ * Does not look for the file: the worker's module loader finds out whether there is one.
  * @param {Option} option
  * @returns {string} absolute
  */
@@ -221,7 +223,8 @@ function modulePath({ name, value }) {
 /** @param {Option} option */
 function functionName({ name, value }) {
   if (value === undefined || value === null || value === '') {
-    throw optionError(name, undefined, "is required: the name of the function that the module exports ('default' works)");
+    const expected = "is required: the name of the function that the module exports ('default' works)";
+    throw optionError(name, undefined, expected);
   }
   if (typeof value !== 'string') throw optionError(name, value, 'a string, the name of an exported function');
   return value;
@@ -236,11 +239,11 @@ function environment({ name, value }) {
   if (!isObject(value) || isList(value)) throw optionError(name, value, 'an object of strings');
   const given = accessing(name, () => {
     const entries = [];
-    // Inherited ones, too, as `fork` takes them.
+    // Inherited ones too, as `fork` does.
     for (const key in value) entries.push({ key, text: Reflect.get(value, key) });
     return entries;
   });
-  // Without a prototype, so that a variable called __proto__ is one.
+  // Without a prototype, so that a variable may be called __proto__.
   const env = Object.create(null);
   for (const { key, text } of given) {
     if (text === undefined) continue;
@@ -277,7 +280,7 @@ function transferables({ name, value }) {
   const list = listOf({ name, value }, 'an array of transferable objects');
   if (list === null) return null;
   for (const [i, item] of list.entries()) {
-    // Which objects can be transferred is for the encoder to say.
+    // The encoder finds out whether it can be transferred.
     if (!isObject(item)) throw optionError(`${name}[${i}]`, item, 'a transferable object, such as an ArrayBuffer');
   }
   return /** @type {readonly object[]} */ (Object.freeze(list));
@@ -317,7 +320,7 @@ function limits({ name, value }) {
 /** @param {Option} option @returns {AbortSignal | null} */
 function abortSignal({ name, value }) {
   if (value === undefined) return null;
-  // By its shape: polyfills and other realms have signals of their own.
+  // Told by its shape, since polyfills and other realms have their own signals.
   const valid = accessing(
     name,
     () =>

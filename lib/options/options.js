@@ -2,10 +2,10 @@
 
 /**
  * What users pass to `Parallelizer`, checked and completed: every option of the constructor and of `run` is read once,
- * judged and copied into a frozen shape on which the rest can rely. The caller's objects are never changed, and never
+ * checked, and copied into a frozen object that the rest can rely on. The caller's objects are never changed and never
  * kept. The options that every kind of pool has are read here for all of them.
  *
- * May not know workers, queues or what the options do. `undefined` always stands for "not given".
+ * `undefined` always stands for "not given". Must not depend on workers, queues, or what the options do.
  */
 
 const { hasManyEnvironments, onLambda, usableCpus } = require('../host/cpus');
@@ -19,12 +19,12 @@ const PARALLELIZER_CHILD = 'child-process';
 const PARALLELIZER_THREADS = 'worker-threads';
 const PARALLELIZER_INLINE = 'inline';
 
-/** The id of the only pool of an instance that was made from one object. */
+/** The id of the only pool of an instance that is made from one object. */
 const SINGLE_ID = 'single-process';
 const MAX_WORKERS = 1024;
 const DEFAULT_GRACE_PERIOD = 500;
 
-/** What `workerOptions` reads. */
+/** The options that `workerOptions` reads. */
 const WORKER_OPTIONS = [
   'type',
   'debug',
@@ -60,24 +60,25 @@ const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgre
 /** @typedef {import('./option-checks').Option} Option */
 
 /**
- * What every kind of pool has, where a call is a sub-batch or an item.
+ * The options that every kind of pool has. A call is a sub-batch or an item. Durations are milliseconds.
  * @typedef {object} WorkerOptions
- * @property {'child-process' | 'worker-threads' | 'inline'} type `inline` also for 0 workers
- * @property {number} workers how many, at least 1, even inline
+ * @property {'child-process' | 'worker-threads' | 'inline'} type `inline` also if 0 workers were asked for
+ * @property {number} workers at least 1, even inline
  * @property {boolean} debug
  * @property {'auto' | 'json' | 'advanced'} serialization
- * @property {number} timeoutMs per call; 0: none
+ * @property {number} timeout per call; 0: none
  * @property {number} retries
  * @property {number} maxWorkerMemory bytes; 0: no limit
- * @property {number} idleTimeoutMs 0: idle workers stay
- * @property {number | null} maxQueue waiting calls; null: no limit (0 is one: nothing may wait)
- * @property {Readonly<Record<string, string>> | null} env all of a worker's environment, without a prototype; null: the parent's
+ * @property {number} idleTimeout 0: idle workers stay
+ * @property {number | null} maxQueue waiting calls; null: no limit (0 is a limit: no call may wait)
+ * @property {Readonly<Record<string, string>> | null} env a worker's whole environment, without a prototype; null: the
+ *   parent's
  * @property {readonly string[] | null} execArgv null: the parent's
  * @property {Readonly<import('./option-checks').ResourceLimits> | null} resourceLimits
  * @property {'inherit' | 'forward' | 'ignore'} stdio
  * @property {'auto' | false} spin
- * @property {number} gracePeriodMs
- * @property {boolean} shared whether all pools of these options in this process have the same workers
+ * @property {number} gracePeriod
+ * @property {boolean} shared whether all pools with these options in this process have the same workers
  */
 
 /**
@@ -85,20 +86,20 @@ const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgre
  * @property {string | number} id
  * @property {string} filePath absolute
  * @property {string} functionName
- * @property {number} batchSize most records per sub-batch; 0: one sub-batch per worker
- * @property {number} maxBatchesPerWorker 0: no limit
+ * @property {number} maxCallsPerWorker `maxBatchesPerWorker`; 0: no limit
+ * @property {number} batchSize the most records per sub-batch; 0: one sub-batch per worker
  */
 
 /**
- * One pool, as the rest of the library sees it. Frozen, and so is what it holds.
+ * The options of one pool of a `Parallelizer`. Frozen, and so is what it holds.
  * @typedef {WorkerOptions & BatchOptions} PoolOptions
  */
 
 /**
- * One call of `run`, as the rest of the library sees it. Frozen.
+ * The options of one call of `run`. Frozen.
  * @typedef {object} RunOptions
  * @property {AbortSignal | null} signal
- * @property {number | null} timeoutMs null: the pool's
+ * @property {number | null} timeout milliseconds; null: the pool's
  * @property {((record: any) => unknown) | null} groupBy
  * @property {boolean} stopKeyOnError
  * @property {((progress: { done: number, total: number, failed: number }) => void) | null} onProgress
@@ -123,8 +124,8 @@ function workerCount(exact, perCpu) {
 }
 
 /**
- * A number of workers that was given.
- * @param {Option} option @param {string} [or] what else may be given, for the message
+ * Checks a number of workers.
+ * @param {Option} option @param {string} [or] what else is allowed, for the message
  */
 function workerNumber({ name, value }, or = '') {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_WORKERS) {
@@ -144,7 +145,7 @@ function cpuFactor({ name, value }) {
 }
 
 /**
- * Accepted for the ancestor's users, and of no effect; judged, so that a slip in it shows.
+ * Accepted for the ancestor's users, and without effect; checked nevertheless, so that a mistake in it shows.
  * @param {Option} option
  */
 function temporaryPath({ name, value }) {
@@ -156,7 +157,7 @@ function poolId({ name, value }, inList) {
   if (!inList && value === undefined) return SINGLE_ID;
   const valid = typeof value === 'string' ? value !== '' : typeof value === 'number' && Number.isFinite(value);
   if (!valid) throw optionError(name, value, 'a non-empty string or a number, which names this pool');
-  // Without a list there is nothing to tell apart, and the ancestor calls it this.
+  // The only pool has the id that it has in the ancestor.
   return inList ? /** @type {string | number} */ (value) : SINGLE_ID;
 }
 
@@ -179,17 +180,17 @@ function workerOptions(option, workers) {
     workers: Math.max(1, workers),
     debug: boolean(nullable(option('debug')), false),
     serialization: oneOf(option('serialization'), serializations, 'auto'),
-    timeoutMs: duration(option('timeout'), 0),
+    timeout: duration(option('timeout'), 0),
     retries: integer(option('retries'), 0, 0),
     maxWorkerMemory: integer(option('maxWorkerMemory'), 1, 0),
-    idleTimeoutMs: duration(option('idleTimeout'), 0),
+    idleTimeout: duration(option('idleTimeout'), 0),
     maxQueue: integer(option('maxQueue'), 0, null),
     env: environment(option('env')),
     execArgv: execArguments(option('execArgv')),
     resourceLimits: limits(option('resourceLimits')),
     stdio: oneOf(option('stdio'), outputs, onLambda() ? 'forward' : 'inherit'),
     spin: oneOf(option('spin'), spins, 'auto'),
-    gracePeriodMs: milliseconds(option('gracePeriod'), DEFAULT_GRACE_PERIOD),
+    gracePeriod: milliseconds(option('gracePeriod'), DEFAULT_GRACE_PERIOD),
     shared: isShared(oneOf(option('shared'), sharings, 'auto')),
   };
 }
@@ -207,7 +208,7 @@ function isShared(choice) {
  */
 function poolOptions(input, where, inList) {
   const option = reader(input, where, POOL_OPTIONS, inList ? `${where}.` : '');
-  // The required ones first: who forgets one should hear of that before anything else.
+  // The required ones first: if one is missing, that is the most useful error.
   const filePath = modulePath(option('filePath'));
   const exportName = functionName(option('processBatchFunctionName'));
   const id = poolId(inList ? option('id') : nullable(option('id')), inList);
@@ -218,7 +219,7 @@ function poolOptions(input, where, inList) {
     filePath,
     functionName: exportName,
     batchSize: integer(option('batchSize'), 1, 0),
-    maxBatchesPerWorker: integer(option('maxBatchesPerWorker'), 1, 0),
+    maxCallsPerWorker: integer(option('maxBatchesPerWorker'), 1, 0),
     ...workerOptions(option, workers),
   });
 }
@@ -238,7 +239,7 @@ function parallelizerOptions(input) {
   const entries = items.map((item, i) => poolOptions(item, `options[${i}]`, true));
   const places = new Map();
   for (const [i, { id }] of entries.entries()) {
-    // 1 and '1' are the same key wherever pools are looked up by name.
+    // 1 and '1' are the same wherever pools are looked up by id.
     const first = places.get(String(id));
     if (first !== undefined) {
       throw optionError(`options[${i}].id`, id, `unique, and options[${first}] has it`);
@@ -263,7 +264,7 @@ function runOptions(input) {
   }
   return Object.freeze({
     signal: abortSignal(option('signal')),
-    timeoutMs: duration(option('timeout'), null),
+    timeout: duration(option('timeout'), null),
     groupBy,
     stopKeyOnError,
     onProgress: callback(option('onProgress')),
@@ -272,7 +273,7 @@ function runOptions(input) {
   });
 }
 
-/** Most calls give none. */
+/** Most calls have none. */
 const NO_RUN_OPTIONS = runOptions({});
 
 module.exports = {

@@ -1,11 +1,11 @@
 'use strict';
 
 /**
- * What users pass to `Pool` and to its methods, checked and completed, as options.js does it for `Parallelizer`: read
- * once, and copied into frozen shapes.
+ * What users pass to `Pool` and to its methods, checked and completed as in options.js: read once, and copied into
+ * frozen objects.
  *
- * May not know workers, tasks or what the options do: a task is passed on as it is. `undefined` always stands for
- * "not given".
+ * `undefined` always stands for "not given". Must not depend on workers, tasks, or what the options do: a task is
+ * passed on as it is.
  */
 
 const { usableCpus } = require('../host/cpus');
@@ -29,33 +29,33 @@ const MAP_ASYNC_OPTIONS = [...MAP_OPTIONS, ...CALLBACKS];
 /**
  * @typedef {object} ItemOptions
  * @property {'pool'} id
- * @property {null} filePath each call names its own
+ * @property {null} filePath each task names its own
  * @property {null} functionName
  * @property {0} batchSize
- * @property {number} maxBatchesPerWorker `maxTasksPerChild`; 0: no limit
- * @property {number} concurrency items that one worker runs at the same time
- * @property {unknown} initializer as it was given; null: none
+ * @property {number} maxCallsPerWorker `maxTasksPerChild`; 0: no limit
+ * @property {number} concurrency how many items one worker runs at the same time
+ * @property {unknown} initializer as the user gave it; null: none
  * @property {readonly unknown[]} initArgs
  */
 
 /**
- * A `Pool`'s pool, as the rest of the library sees it. Frozen, and so is what it holds, but for the values of the user.
+ * The options of a `Pool`. Frozen, and so is what it holds, except for the user's values.
  * @typedef {WorkerOptions & ItemOptions} PoolSettings
  */
 
 /**
- * What holds for each call. Frozen.
+ * Options of each call. Frozen.
  * @typedef {object} CallOptions
  * @property {AbortSignal | null} signal
- * @property {number | null} timeoutMs null: the pool's
+ * @property {number | null} timeout milliseconds; null: the pool's
  * @property {number | null} retries null: the pool's
  */
 
 /**
  * @typedef {object} ChunkOptions
- * @property {number} chunkSize 0: adapts to the cost per item
+ * @property {number} chunkSize 0: adapts to the cost of an item
  * @property {((progress: { done: number, total: number | undefined, failed: number }) => void) | null} onProgress
- * @property {boolean} collect settled results instead of the first error
+ * @property {boolean} collect whether to give settled results instead of the first error
  */
 
 /** @typedef {{ transferList: readonly object[] | null }} TransferOptions */
@@ -72,7 +72,7 @@ const MAP_ASYNC_OPTIONS = [...MAP_OPTIONS, ...CALLBACKS];
 
 /**
  * What the constructor was given.
- * @param {unknown} [processes] an object takes the place of both arguments
+ * @param {unknown} [processes] or an object that takes the place of both arguments
  * @param {unknown} [options]
  * @returns {Readonly<PoolSettings>}
  */
@@ -95,7 +95,7 @@ function settingsOf(processes, input) {
     filePath: null,
     functionName: null,
     batchSize: 0,
-    maxBatchesPerWorker: integer(option('maxTasksPerChild'), 1, 0),
+    maxCallsPerWorker: integer(option('maxTasksPerChild'), 1, 0),
     concurrency: integer(option('concurrency'), 1, 1),
     initializer,
     initArgs,
@@ -112,7 +112,7 @@ function workerCount(argument, option) {
     throw optionError('processes', undefined, 'is given twice: as the first argument, and in the options');
   }
   const given = argument.value === undefined ? option : argument;
-  // Nobody asked for more than the limit on a machine that has more CPUs.
+  // On a machine with more CPUs than the limit, nobody has asked for more.
   return given.value === undefined ? Math.min(usableCpus(), MAX_WORKERS) : workerNumber(given);
 }
 
@@ -133,7 +133,7 @@ function initialization({ name, value }, initArgs) {
 function callOptions(option) {
   return {
     signal: abortSignal(option('signal')),
-    timeoutMs: duration(option('timeout'), null),
+    timeout: duration(option('timeout'), null),
     retries: integer(option('retries'), 0, null),
   };
 }
@@ -221,15 +221,15 @@ function streamOptions(input) {
 }
 
 /**
- * How long `get` and `wait` of an AsyncResult may take, in milliseconds.
+ * How long `get` and `wait` of an `AsyncResult` may take, in milliseconds.
  * @param {unknown} [value]
- * @returns {number | null} null: no limit; 0 is one
+ * @returns {number | null} null: no limit (0 is a limit)
  */
 function timeoutArgument(value) {
   return milliseconds(nullable({ name: 'timeout', value }), null);
 }
 
-/** Most calls give none. */
+/** Most calls have none. */
 const NO_APPLY_OPTIONS = applyOptions({});
 const NO_APPLY_ASYNC_OPTIONS = applyAsyncOptions({});
 const NO_MAP_OPTIONS = mapOptions({});

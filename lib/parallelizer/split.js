@@ -1,29 +1,29 @@
 'use strict';
 
 /**
- * Where a batch is cut into sub-batches: contiguous ones whose sizes differ by at most 1.
+ * Where a batch is cut into contiguous sub-batches whose sizes differ by at most 1.
  *
- * Pure arithmetic; may not know records, workers or who runs what.
+ * Pure arithmetic. Must not depend on records, workers, or who runs what.
  *
- * Record `i` of `length` belongs to sub-batch `floor(i / (length / count))`, computed in floating point, because
- * users of the ancestor see that very cut in their logs. (7 over 3: 3, 2, 2; 10 over 4: 3, 2, 3, 2.) The quotient
- * never decreases with `i`, so each sub-batch begins near `index * (length / count)` and one look at the neighbours
- * finds it: the cost is that of the sub-batches, not of the records.
+ * Record `i` of `length` belongs to sub-batch `floor(i / (length / count))`, computed in floating point, since that is
+ * the cut that users of the ancestor see in their logs. (7 over 3: 3, 2, 2; 10 over 4: 3, 2, 3, 2.) The quotient never
+ * decreases with `i`, so each sub-batch begins near `index * (length / count)`, and a look at the neighbours finds the
+ * exact place: the cost grows with the sub-batches, not with the records.
  */
 
-/** @typedef {readonly [start: number, end: number]} Bounds `end` is the first that does not belong to it */
+/** @typedef {readonly [start: number, end: number]} Bounds `end` is the first index beyond it */
 
 /**
- * The first record of a sub-batch, for lists too long to be made at once.
- * @param {number} length number of records
- * @param {number} count number of sub-batches, at least 1 and at most `length`
- * @param {number} index from 0 to `count`, which gives `length`
+ * The index of the first record of a sub-batch.
+ * @param {number} length the number of records
+ * @param {number} count the number of sub-batches, at least 1 and at most `length`
+ * @param {number} index from 0 to `count`, for which it is `length`
  */
 function subBatchStart(length, count, index) {
   if (index >= count) return length;
   const size = length / count;
   let start = Math.ceil(index * size);
-  // The product and the quotient may be rounded differently; the quotient is what counts.
+  // The product and the quotient may be rounded differently; the quotient decides.
   while (start > 0 && (start - 1) / size >= index) start--;
   while (start / size < index) start++;
   return start;
@@ -49,7 +49,7 @@ function splitEvenly(length, workers) {
 }
 
 /**
- * As few sub-batches as `batchSize` allows, cut as evenly as the default ones.
+ * As few sub-batches as `batchSize` allows, cut as evenly as possible.
  * @param {number} length
  * @param {number} batchSize
  */

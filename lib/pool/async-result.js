@@ -1,9 +1,9 @@
 'use strict';
 
 /**
- * What the `…Async` methods of `Pool` return: Python's `AsyncResult`, which is a promise as well.
+ * What the `…Async` methods of `Pool` return: Python's `AsyncResult`, which can be awaited like a promise.
  *
- * May not know what it is the result of.
+ * Must not depend on what it is the result of.
  */
 
 const { notReadyError, optionError } = require('../errors');
@@ -25,7 +25,7 @@ class AsyncResult {
    * @param {((error: unknown) => void) | null} errorCallback
    */
   constructor(promise, callback, errorCallback) {
-    // Callbacks come first: who has awaited the result finds that they have run.
+    // Callbacks come first: whoever awaits the result can rely on their having run.
     this.#promise = promise.then(
       (value) => {
         this.#state = 'fulfilled';
@@ -38,11 +38,11 @@ class AsyncResult {
         throw error;
       },
     );
-    // Whoever wants to know of a failure asks.
+    // A failure that nobody asks for is not an unhandled rejection.
     this.#promise.catch(() => {});
   }
 
-  /** Names this result, in logs. */
+  /** Identifies this result, in logs. */
   get id() {
     return (this.#id ??= require('node:crypto').randomUUID());
   }
@@ -111,7 +111,7 @@ class AsyncResult {
   async #within(timeout, late) {
     const limit = timeoutArgument(timeout);
     if (limit === null || this.#state !== 'pending') return this.#promise;
-    // What has come in this turn is told first.
+    // If it has settled in this turn, that counts first.
     await null;
     if (this.ready()) return this.#promise;
     const { elapsed, stop } = runningTime(limit);
@@ -119,12 +119,12 @@ class AsyncResult {
   }
 }
 
-/** The longest that a limit goes without a look at the clock, in milliseconds. */
+/** How often the clock is looked at while a limit runs, in milliseconds. */
 const MAX_STEP = 50;
 
 /**
- * A limit that counts running time, as all limits do: of a step that took long, because the process was frozen, no more
- * counts than of two.
+ * A limit that counts running time, as all limits of this library do: a step that took longer than two steps, because
+ * the process was frozen, counts as two.
  * @param {number} limit milliseconds
  */
 function runningTime(limit) {

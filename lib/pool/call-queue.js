@@ -1,11 +1,12 @@
 'use strict';
 
 /**
- * Single calls, gathered: those of one task that are made in one turn of the event loop become one job, since a job costs
- * more than a call does.
+ * Gathers single calls: those of one task that are made in one turn of the event loop become one job, since a job costs
+ * more than a call.
  *
- * May not know what the calls are for: whoever makes one gives two functions, one of which is told its outcome, once.
- * (Lists of functions instead of a list of objects: at a million calls a second each object counts.)
+ * Whoever makes a call gives two functions, one of which is called with its outcome, once. (They are kept in lists of
+ * functions, not in a list of objects: at a million calls a second each object counts.) Must not depend on what the
+ * calls are for.
  */
 
 const { AsyncResource, executionAsyncId } = require('node:async_hooks');
@@ -18,25 +19,25 @@ const { aboutItem, itemError } = require('./item-error');
 /**
  * What calls must have in common to go into one job.
  * @typedef {object} CallKind
- * @property {string} what what the caller called, for errors
- * @property {boolean} isList whether the caller knows of items
+ * @property {string} what the name of the method that was called, for errors
+ * @property {boolean} isList whether the caller passed items, which errors can name
  * @property {import('../jobs/task-registry').Task} task
  * @property {boolean} spreadArguments
- * @property {number} timeoutMs
+ * @property {number} timeout
  * @property {number} retries
  * @property {number} chunkSize
- * @property {AbortSignal | null} signal of the user, who listens to it is the owner
- * @property {{ readonly isOver: boolean } | null} owner who may cancel the job; null: nobody. Once that is over, nobody
- *   is told anything any more
- * @property {((job: number) => void) | null} submitted
+ * @property {AbortSignal | null} signal the user's; the owner listens to it
+ * @property {{ readonly isOver: boolean } | null} owner who may cancel the job; null: nobody. Once it is over, no
+ *   outcomes are reported any more
+ * @property {((jobId: number) => void) | null} submitted
  */
 
 /**
- * @typedef {object} Batch
+ * @typedef {object} Gathered
  * @property {CallKind} kind
  * @property {AsyncResource} resource
  * @property {number} context
- * @property {number} first which item of its source the first call is for
+ * @property {number} first the index, in its source, of the item that the first call is for
  * @property {unknown[]} args
  * @property {(Settle | undefined)[]} resolves
  * @property {(Settle | null | undefined)[]} rejects
@@ -44,11 +45,11 @@ const { aboutItem, itemError } = require('./item-error');
 
 class CallQueue {
   #pool;
-  /** Whether each call has to be judged by itself, and is not to wait for others. */
-  #judged;
-  /** Whether what workers print has to find the context of the very call. */
-  #contextual;
-  /** @type {Batch | null} */
+  /** Whether each call is submitted by itself, since the limit on waiting calls is to accept or refuse it by itself. */
+  #isLimited;
+  /** Whether calls of different async contexts are kept apart, since output is printed in the context of its call. */
+  #isContextual;
+  /** @type {Gathered | null} */
   #open = null;
 
   /**
@@ -57,43 +58,43 @@ class CallQueue {
    */
   constructor(pool, { maxQueue, stdio }) {
     this.#pool = pool;
-    this.#judged = maxQueue !== null;
-    this.#contextual = stdio === 'forward';
+    this.#isLimited = maxQueue !== null;
+    this.#isContextual = stdio === 'forward';
     pool.beforeFlush(() => this.flush());
   }
 
   /**
-   * Makes a call. Throws when it is not accepted.
+   * Adds a call. Throws if it is not accepted.
    * @param {CallKind} kind @param {unknown} argument
    * @param {Settle} resolve
-   * @param {Settle | null} reject `null` where `resolve` is a promise's, and can be given one that is rejected: the other
-   *   function of each promise can be collected then
-   * @param {number} [index] which item of its source it is for; those of one owner come in order
+   * @param {Settle | null} reject `null` if `resolve` is a promise's, and so takes a rejected promise as well: the
+   *   promise's other function can then be garbage-collected
+   * @param {number} [index] the item of its source that it is for; those of one owner come in order
    */
   add(kind, argument, resolve, reject, index = 0) {
-    const context = this.#contextual ? executionAsyncId() : 0;
-    let batch = this.#open;
-    if (batch === null || batch.context !== context || !isSameKind(batch.kind, kind)) {
+    const context = this.#isContextual ? executionAsyncId() : 0;
+    let gathered = this.#open;
+    if (gathered === null || gathered.context !== context || !isSameKind(gathered.kind, kind)) {
       this.flush();
       const resource = new AsyncResource('ParallelizerCalls');
-      batch = this.#open = { kind, resource, context, first: index, args: [], resolves: [], rejects: [] };
+      gathered = this.#open = { kind, resource, context, first: index, args: [], resolves: [], rejects: [] };
       this.#pool.scheduleFlush();
     }
-    batch.args.push(argument);
-    batch.resolves.push(resolve);
-    batch.rejects.push(reject);
-    // Calls of an owner who holds back by itself are never refused.
-    if (this.#judged && kind.owner === null) this.flush();
+    gathered.args.push(argument);
+    gathered.resolves.push(resolve);
+    gathered.rejects.push(reject);
+    // An owner limits its calls itself, so they are never refused.
+    if (this.#isLimited && kind.owner === null) this.flush();
   }
 
-  /** Submits what was gathered. */
+  /** Submits what has been gathered. */
   flush() {
-    const batch = this.#open;
-    if (batch === null) return;
+    const gathered = this.#open;
+    if (gathered === null) return;
     this.#open = null;
-    if (batch.kind.owner?.isOver) return;
-    const job = this.#pool.submit(jobOf(batch));
-    batch.kind.submitted?.(job);
+    if (gathered.kind.owner?.isOver) return;
+    const jobId = this.#pool.submit(jobOf(gathered));
+    gathered.kind.submitted?.(jobId);
   }
 }
 
@@ -104,18 +105,18 @@ function isSameKind(one, two) {
     (one.task === two.task &&
       one.owner === two.owner &&
       one.spreadArguments === two.spreadArguments &&
-      one.timeoutMs === two.timeoutMs &&
+      one.timeout === two.timeout &&
       one.retries === two.retries &&
       one.chunkSize === two.chunkSize)
   );
 }
 
 /**
- * @param {Batch} batch
+ * @param {Gathered} gathered
  * @returns {import('../jobs/worker-pool').Job}
  */
 function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
-  /** One slow call must not keep what belongs to the others. @param {number} call */
+  /** A slow call must not keep in memory what belongs to the others. @param {number} call */
   const forget = (call) => {
     resolves[call] = undefined;
     rejects[call] = undefined;
@@ -134,9 +135,9 @@ function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
     calls: args.length,
     task: kind.task,
     spreadArguments: kind.spreadArguments,
-    timeoutMs: kind.timeoutMs,
+    timeout: kind.timeout,
     retries: kind.retries,
-    watched: kind.timeoutMs > 0 || kind.signal !== null,
+    watched: kind.timeout > 0 || kind.signal !== null,
     transferList: null,
     chunkSize: kind.chunkSize,
     unbounded: kind.owner !== null,
@@ -149,10 +150,10 @@ function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
       }
     },
     failed: (call, error) => fail(call, kind.isList ? aboutItem(error, firstItem + call) : error),
-    ended(first, end, ending, explainFate) {
+    ended(first, end, ending, exitError) {
       for (let call = first; call < end; call++) {
         if (kind.owner?.isOver) forget(call);
-        else fail(call, itemError(kind, ending, explainFate, firstItem + call));
+        else fail(call, itemError(kind, ending, exitError, firstItem + call));
       }
     },
   };

@@ -1,13 +1,13 @@
 'use strict';
 
 /**
- * The error for an item that was not answered.
+ * The error for an item that has no answer.
  */
 
 const { ParallelizerError, abortError, closedError, timeoutError } = require('../errors');
 
 /**
- * Has an error say which item it is about, if it is ours and does not yet.
+ * Notes in an error of this library which item it is about, unless it already says so.
  * @param {unknown} error @param {number} index
  */
 function aboutItem(error, index) {
@@ -18,22 +18,22 @@ function aboutItem(error, index) {
 }
 
 /**
- * @param {{ what: string, isList: boolean, signal: AbortSignal | null, timeoutMs: number }} call
+ * @param {{ what: string, isList: boolean, signal: AbortSignal | null, timeout: number }} call
  * @param {import('../jobs/worker-pool').Ending} ending
- * @param {() => unknown} explainFate
- * @param {number} index @param {number} [end] the one after the last that this is about
+ * @param {() => unknown} exitError
+ * @param {number} index @param {number} [end] the first item after those that this is about
  * @returns {unknown}
  */
-function itemError({ what, isList, signal, timeoutMs }, ending, explainFate, index, end = index + 1) {
+function itemError({ what, isList, signal, timeout }, ending, exitError, index, end = index + 1) {
   const which = isList && end === index + 1 ? `item ${index} of ${what}` : what;
   const error =
     ending === 'aborted' ? abortError(signal?.reason, which)
-    : ending === 'timedOut' ? timeoutError(timeoutMs, which)
-    : (explainFate() ?? closedError(which));
+    : ending === 'timedOut' ? timeoutError(timeout, which)
+    : (exitError() ?? closedError(which));
   if (isList && error instanceof ParallelizerError) {
     Object.defineProperty(error, 'records', {
       configurable: true,
-      // Made when it is asked for: there may be a million.
+      // Made when read, since there may be a million.
       get: () => Array.from({ length: end - index }, (_, i) => index + i),
     });
   }

@@ -3,16 +3,17 @@
 /**
  * `imap`: a source of items in, their results out, with no more of either in memory than the workers can use.
  *
- * 1. The first `next` opens the source. Items are read ahead while fewer than the window are unfinished or wait to be
- *    taken. The window follows the cost of an item: two for each that can run at the same time, up to some frames full of
- *    cheap ones. While somebody waits for a result that an earlier item holds up, the others may get further ahead.
+ * 1. The first `next` opens the source. Items are read ahead while fewer than a window's worth are unfinished or
+ *    waiting to be taken. The window depends on the cost of an item: it is two for each that can run at the same time,
+ *    and up to some frames full of cheap ones. While the consumer waits for a result that an earlier item holds up, the
+ *    others may get further ahead.
  * 2. Results are handed out in the order of the items, or as they come.
- * 3. It is over when the source has ended and everything is taken; at the first error, after the results before it; when
- *    it is left early; when its signal fires; when the pool is terminated. What has not begun is dropped then, what runs
- *    sees its signal, and the source is closed, unless it has ended by itself. A source that is busy reading is not waited
- *    for.
+ * 3. The stream is over when the source has ended and everything is taken; at the first error, after the results before
+ *    it; when it is left early; when its signal fires; and when the pool is terminated. Then what has not begun is
+ *    dropped, what runs sees its signal, and the source is closed unless it has ended by itself. Closing does not wait
+ *    for a source that is busy reading.
  *
- * May not know how calls travel.
+ * Must not depend on how calls travel.
  */
 
 const { AsyncResource } = require('node:async_hooks');
@@ -24,11 +25,11 @@ const { report } = require('../jobs/report');
 /** @typedef {{ value: unknown } | { error: unknown }} Outcome */
 /** @typedef {{ resolve: (result: IteratorResult<any>) => void, reject: (error: unknown) => void }} Waiter */
 
-/** Items that are read ahead for one worker at most. */
+/** The most items that are read ahead for one worker. */
 const MAX_AHEAD = 2048;
-/** How many windows results may pile up to behind one that is awaited. */
+/** How many windows' worth of results may pile up behind one that is awaited. */
 const PATIENCE = 4;
-/** Jobs that are remembered before those that have ended are forgotten. */
+/** When more jobs than this are remembered, those that have ended are forgotten. */
 const MAX_JOBS = 256;
 
 class ItemStream {
@@ -49,23 +50,24 @@ class ItemStream {
   #isAsync = false;
   #isReading = false;
   #hasEnded = false;
-  /** @type {{ error: unknown } | null} What the source threw, to be told after the results. */
+  /** @type {{ error: unknown } | null} What the source threw, to be reported after the results. */
   #sourceError = null;
+  /** Whether it is read to its end even if nobody takes the results. */
   #isEager = false;
-  /** Whether nothing of it will reach the pool any more. */
+  /** Whether it will not submit anything any more. */
   #isReleased = false;
-  /** Whether nothing more will be handed out. */
+  /** Whether no more results will be handed out. */
   isOver = false;
   #read = 0;
   #finished = 0;
   #taken = 0;
   #failures = 0;
-  /** @type {Map<number, Outcome>} Results to be taken: by item, or, as they come, by the order of their coming. */
+  /** @type {Map<number, Outcome>} Results to be taken, by item; if unordered, by the order in which they came. */
   #results = new Map();
   /** @type {Waiter[]} */
   #waiters = [];
-  /** @type {Set<number>} Its jobs that are under way, and some that were. */
-  #jobs = new Set();
+  /** @type {Set<number>} Its jobs that are under way, and some that have ended. */
+  #jobIds = new Set();
   #stopListening = () => {};
 
   /**
@@ -74,17 +76,18 @@ class ItemStream {
    * @param {InstanceType<typeof import('./call-queue').CallQueue>} options.calls
    * @param {Omit<import('./call-queue').CallKind, 'owner' | 'submitted'>} options.kind
    * @param {() => Iterator<unknown> | AsyncIterator<unknown>} options.source opens it
-   * @param {boolean} options.isAsync whether reading it has to be waited for
+   * @param {boolean} options.isAsync whether the source is asynchronous
    * @param {boolean} options.isOrdered
    * @param {boolean} options.collect
    * @param {import('../options/pool-options').StreamOptions['onProgress']} options.onProgress
    * @param {{ workers: number, concurrency: number }} options.settings
-   * @param {(stream: ItemStream) => void} options.onReleased the source is read and its items are done, or dropped
+   * @param {(stream: ItemStream) => void} options.onReleased called when the source is read and its items are
+   *   done or dropped
    */
   constructor({ pool, calls, kind, source, isAsync, isOrdered, collect, onProgress, settings, onReleased }) {
     this.#pool = pool;
     this.#calls = calls;
-    this.#kind = { ...kind, owner: this, submitted: (/** @type {number} */ job) => this.#submitted(job) };
+    this.#kind = { ...kind, owner: this, submitted: (/** @type {number} */ jobId) => this.#submitted(jobId) };
     this.#source = source;
     this.#isAsync = isAsync;
     this.#isOrdered = isOrdered;
@@ -108,7 +111,7 @@ class ItemStream {
   }
 
   /**
-   * Leaves early.
+   * Ends it early.
    * @param {unknown} [value]
    * @returns {Promise<IteratorResult<any>>}
    */
@@ -125,7 +128,7 @@ class ItemStream {
   }
 
   /**
-   * Ends it with an error, which the next one who asks is told.
+   * Ends it with an error, with which the next `next` rejects.
    * @param {unknown} error
    */
   fail(error) {
@@ -143,7 +146,7 @@ class ItemStream {
     if ('error' in outcome) this.#failures++;
     this.#results.set(place, outcome);
     if ('error' in outcome && !this.#collect && !this.#hasEnded) {
-      // With this item the iteration will end: what lies behind it is of no use.
+      // The iteration will end with this item, so what comes after it is of no use.
       this.#hasEnded = true;
       this.#closeSource().catch(() => {});
     }
@@ -158,7 +161,7 @@ class ItemStream {
 
   // ---- Handing out ------------------------------------------------------------------------------------------------
 
-  /** Gives those who wait what there is. */
+  /** Gives the results that there are to the waiters. */
   #hand() {
     while (this.#waiters.length > 0) {
       const outcome = this.#results.get(this.#taken);
@@ -171,7 +174,8 @@ class ItemStream {
       this.#taken++;
       const { resolve, reject } = /** @type {Waiter} */ (this.#waiters.shift());
       if (this.#collect) {
-        const value = 'error' in outcome ? { status: 'rejected', reason: outcome.error } : { status: 'fulfilled', ...outcome };
+        const value =
+          'error' in outcome ? { status: 'rejected', reason: outcome.error } : { status: 'fulfilled', ...outcome };
         resolve({ value, done: false });
       } else if ('error' in outcome) {
         this.#sourceError = null;
@@ -183,7 +187,7 @@ class ItemStream {
     }
   }
 
-  /** Tells the first who waits that nothing follows, or why. */
+  /** Settles the first waiter with the end of the stream, or with its error. */
   #handEnd() {
     const { resolve, reject } = /** @type {Waiter} */ (this.#waiters.shift());
     const failure = this.#sourceError;
@@ -195,13 +199,13 @@ class ItemStream {
 
   // ---- Reading ----------------------------------------------------------------------------------------------------
 
-  /** Reads ahead, as far as is of use. */
+  /** Reads ahead as far as is useful. */
   #readOn() {
     while (!this.isOver && !this.#hasEnded && !this.#isReading && this.#mayRead()) {
       this.#isReading = true;
       let read;
       try {
-        // The source runs in the async context of whoever made the stream.
+        // In the async context of whoever made the stream.
         read = this.#resource.runInAsyncScope(() => (this.#iterator ??= this.#source()).next());
       } catch (error) {
         this.#isReading = false;
@@ -276,8 +280,8 @@ class ItemStream {
     this.isOver = true;
     this.#stopListening();
     this.#results.clear();
-    for (const job of this.#jobs) this.#pool.drop(job);
-    this.#jobs.clear();
+    for (const jobId of this.#jobIds) this.#pool.drop(jobId);
+    this.#jobIds.clear();
     const isOpen = !this.#hasEnded;
     this.#hasEnded = true;
     this.#release();
@@ -297,11 +301,11 @@ class ItemStream {
 
   /** @param {AbortSignal} signal */
   #abort(signal) {
-    const jobs = [...this.#jobs];
-    this.#jobs.clear();
+    const jobIds = [...this.#jobIds];
+    this.#jobIds.clear();
     this.fail(abortError(signal.reason, this.#kind.what));
-    // These are given the grace period to stop in, and no longer, unlike those that are merely dropped.
-    for (const job of jobs) this.#pool.cancel(job);
+    // Unlike dropped ones, these have to stop within the grace period.
+    for (const jobId of jobIds) this.#pool.cancel(jobId);
   }
 
   async #closeSource() {
@@ -310,29 +314,30 @@ class ItemStream {
     if (iterator === null || typeof iterator.return !== 'function') return;
     const closed = this.#resource.runInAsyncScope(() => /** @type {any} */ (iterator).return());
     if (!this.#isAsync) return;
-    // One that is reading would close after that, which may be never.
+    // A source that is reading closes only after that, which may be never.
     if (this.#isReading) Promise.resolve(closed).catch(() => {});
     else await closed;
   }
 
-  /** @param {number} job */
-  #submitted(job) {
+  /** @param {number} jobId */
+  #submitted(jobId) {
     if (this.isOver) {
-      this.#pool.drop(job);
+      this.#pool.drop(jobId);
       return;
     }
-    this.#jobs.add(job);
-    if (this.#jobs.size > MAX_JOBS) for (const id of this.#jobs) if (!this.#pool.has(id)) this.#jobs.delete(id);
+    this.#jobIds.add(jobId);
+    if (this.#jobIds.size <= MAX_JOBS) return;
+    for (const known of this.#jobIds) if (!this.#pool.has(known)) this.#jobIds.delete(known);
   }
 }
 
-/** What `for await` and its like find on the iterators of the language. */
+/** The prototype of the language's own asynchronous iterators. */
 const AsyncIteratorPrototype = Object.getPrototypeOf(
   Object.getPrototypeOf(Object.getPrototypeOf((async function* () {})())),
 );
 
 /**
- * The stream as its user sees it.
+ * The stream as its consumer sees it.
  * @param {ItemStream} stream
  * @returns {AsyncIterableIterator<any>}
  */

@@ -1,10 +1,10 @@
 'use strict';
 
 /**
- * A list of items run by one task: all results in the order of the items, or the first error in that order.
+ * Runs a task for each item of a list: all results in the order of the items, or the first error in that order.
  *
- * Once an item has failed, those behind it that have not begun are dropped; those before it are finished, since one of
- * them may fail as well and would then be the first.
+ * Once an item has failed, those after it that have not begun are dropped; those before it are finished, since one of
+ * them may fail as well, and its error would then be the first. Must not depend on how calls reach a worker.
  */
 
 const { onAbort } = require('../jobs/abort');
@@ -15,12 +15,12 @@ const { report } = require('../jobs/report');
 
 /**
  * @typedef {object} MapRequest
- * @property {string} what what the caller called, for errors
- * @property {boolean} isList whether the caller knows of items
+ * @property {string} what the name of the method that was called, for errors
+ * @property {boolean} isList whether the caller passed items, which errors can name
  * @property {import('../jobs/task-registry').Task} task
  * @property {boolean} spreadArguments whether each item is a list of arguments
- * @property {readonly unknown[]} items a list of our own
- * @property {number} timeoutMs
+ * @property {readonly unknown[]} items a copy of the caller's list
+ * @property {number} timeout
  * @property {number} retries
  */
 
@@ -28,7 +28,7 @@ const { report } = require('../jobs/report');
  * @param {WorkerPool} pool
  * @param {MapRequest} request
  * @param {Readonly<import('../options/pool-options').MapOptions>} options
- * @returns {Promise<any[]>} throws when it is not accepted
+ * @returns {Promise<any[]>} throws if it is not accepted
  */
 function startMap(pool, request, { chunkSize, signal, transferList, onProgress, collect }) {
   const { items } = request;
@@ -37,7 +37,7 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
   const results = new Array(total);
   let left = total;
   let failures = 0;
-  /** The first item that failed, as far as is known; behind it nothing matters any more. */
+  /** The first item that failed, as far as is known; what comes after it no longer matters. */
   let firstFailed = total;
   /** @type {unknown} */
   let reason;
@@ -48,7 +48,7 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
   let reject = () => {};
   /** @type {Promise<any[]>} */
   const promise = new Promise((...settle) => ([resolve, reject] = settle));
-  let id = -1;
+  let jobId = -1;
 
   /** @param {number} count @param {boolean} isFailure */
   const progress = (count, isFailure) => {
@@ -74,19 +74,19 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
       firstFailed = index;
       reason = error;
       settled(end - index);
-      pool.drop(id, index + 1);
+      pool.drop(jobId, index + 1);
       return;
     }
     settled(end - index);
   };
   if (total === 0) return Promise.resolve(results);
 
-  id = pool.submit({
+  jobId = pool.submit({
     ...request,
     calls: total,
-    // What was moved is gone with the worker.
+    // A second worker could not be given what was moved to the first.
     retries: transferList === null ? request.retries : 0,
-    watched: signal !== null || request.timeoutMs > 0,
+    watched: signal !== null || request.timeout > 0,
     transferList,
     chunkSize,
     argument: (index) => items[index],
@@ -100,20 +100,20 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
       settled(count);
     },
     failed: (index, error) => failed(index, index + 1, request.isList ? aboutItem(error, index) : error),
-    ended(first, end, ending, explainFate) {
-      // Dropped for the sake of an earlier one: nobody will see it.
+    ended(first, end, ending, exitError) {
+      // Dropped because an earlier one failed: nobody will see its outcome.
       if (first > firstFailed) {
         settled(end - first);
       } else if (ending === 'timedOut' || ending === 'exited') {
-        for (let i = first; i < end; i++) failed(i, i + 1, itemError({ ...request, signal }, ending, explainFate, i));
+        for (let i = first; i < end; i++) failed(i, i + 1, itemError({ ...request, signal }, ending, exitError, i));
       } else {
-        // There may be a million, all for the same reason.
-        failed(first, end, itemError({ ...request, signal }, ending, explainFate, first, end));
+        // One error for all: there may be a million items, and the reason is the same.
+        failed(first, end, itemError({ ...request, signal }, ending, exitError, first, end));
       }
     },
   });
   if (signal !== null && left > 0) {
-    const cancel = () => pool.cancel(id);
+    const cancel = () => pool.cancel(jobId);
     if (signal.aborted) cancel();
     else stopListening = onAbort(signal, cancel);
   }

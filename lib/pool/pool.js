@@ -3,8 +3,8 @@
 /**
  * `Pool`: items in, one call per item, with the methods of Python's `multiprocessing.Pool`.
  *
- * Reads arguments, and hands lists to map-job.js, single calls to call-queue.js and sources to item-stream.js. May not
- * know how calls reach a worker.
+ * Checks arguments, and hands lists to map-job.js, single calls to call-queue.js, and sources to item-stream.js. Must
+ * not depend on how calls reach a worker.
  */
 
 const { AsyncResource } = require('node:async_hooks');
@@ -31,7 +31,7 @@ class Pool {
   #streams = new Set();
   /** @type {'open' | 'closing' | 'terminated'} */
   #state = 'open';
-  /** @type {WeakMap<Task, CallKind>} What plain calls of a task with one argument have in common. */
+  /** @type {WeakMap<Task, CallKind>} The kind of a task's calls with one argument and default options. */
   #kinds = new WeakMap();
   /** @type {WeakMap<Task, CallKind>} The same for other numbers of arguments. */
   #spreadKinds = new WeakMap();
@@ -106,7 +106,7 @@ class Pool {
     await this.#pool.ready();
   }
 
-  /** Accepts nothing more; what was accepted goes on. */
+  /** Accepts nothing more; what was accepted is finished. */
   close() {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
@@ -119,7 +119,7 @@ class Pool {
     if (this.#state === 'open') {
       throw optionError('join()', undefined, 'cannot be called on an open pool: call close() or terminate() first');
     }
-    // Nobody else may be left to take their results.
+    // There may be nobody left to take their results.
     for (const stream of this.#streams) stream.drain();
     await this.#pool.whenClosed();
   }
@@ -127,7 +127,7 @@ class Pool {
   /** @returns {Promise<void>} */
   async terminate() {
     this.#state = 'terminated';
-    // First, lest they read on.
+    // First, so that they stop reading.
     for (const stream of this.#streams) stream.fail(closedError('a stream'));
     this.#calls.flush();
     await this.#pool.terminate();
@@ -154,18 +154,18 @@ class Pool {
     this.#assertUsable(what);
     const { signal, transferList } = options;
     if (signal !== null || transferList !== null) {
-      // A job of its own, which can be cancelled without others.
+      // A job of its own, so that it can be cancelled without affecting others.
       const request = { ...this.#request(what, found, true, options), isList: false, items: [list] };
       const settings = { ...options, chunkSize: 0, onProgress: null, collect: false };
       return startMap(this.#pool, request, settings).then(([value]) => value);
     }
-    // One argument is not wrapped in a list: it is what most calls have, and costs less to encode.
+    // A single argument, which most calls have, is not wrapped in a list: that costs less to encode.
     const isSpread = list.length !== 1;
     const kind = this.#kindOf(what, found, isSpread, options);
     const argument = isSpread ? list.slice() : list[0];
     const promise = new Promise(keepResolve);
     try {
-      this.#calls.add(kind, argument, kept, null);
+      this.#calls.add(kind, argument, lastResolve, null);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -179,24 +179,24 @@ class Pool {
    */
   #kindOf(what, task, isSpread, options) {
     const kinds = isSpread ? this.#spreadKinds : this.#kinds;
-    const isPlain = options.timeoutMs === null && options.retries === null;
-    let kind = isPlain ? kinds.get(task) : undefined;
+    const hasDefaults = options.timeout === null && options.retries === null;
+    let kind = hasDefaults ? kinds.get(task) : undefined;
     if (kind === undefined) {
       const request = this.#request(what, task, isSpread, options);
       kind = { ...request, isList: false, signal: null, chunkSize: 0, owner: null, submitted: null };
-      if (isPlain) kinds.set(task, kind);
+      if (hasDefaults) kinds.set(task, kind);
     }
     return kind;
   }
 
   /**
-   * What all calls have in common.
+   * What all calls have in common, whatever the method.
    * @param {string} what @param {Task} task @param {boolean} spreadArguments
    * @param {Readonly<import('../options/pool-options').CallOptions>} options
    */
-  #request(what, task, spreadArguments, { timeoutMs, retries }) {
-    const { timeoutMs: poolTimeout, retries: poolRetries } = this.#settings;
-    return { what, task, spreadArguments, timeoutMs: timeoutMs ?? poolTimeout, retries: retries ?? poolRetries };
+  #request(what, task, spreadArguments, { timeout, retries }) {
+    const { timeout: poolTimeout, retries: poolRetries } = this.#settings;
+    return { what, task, spreadArguments, timeout: timeout ?? poolTimeout, retries: retries ?? poolRetries };
   }
 
   /**
@@ -208,11 +208,13 @@ class Pool {
     this.#assertUsable(what);
     // First come, first served.
     this.#calls.flush();
-    return startMap(this.#pool, { ...this.#request(what, found, spreadArguments, options), isList: true, items }, options);
+    const request = { ...this.#request(what, found, spreadArguments, options), isList: true, items };
+    return startMap(this.#pool, request, options);
   }
 
   /**
-   * @param {string} what @param {unknown} task @param {unknown} source @param {boolean} isOrdered @param {unknown} input
+   * @param {string} what @param {unknown} task @param {unknown} source @param {boolean} isOrdered
+   * @param {unknown} input the options
    */
   #stream(what, task, source, isOrdered, input) {
     const options = streamOptions(input);
@@ -247,18 +249,18 @@ class Pool {
     this.#mayStart = true;
   }
 
-  /** A stream that was made before the pool was closed is read to its end. */
+  /** Streams that were made before `close` are read to their end first. */
   #closeWhenRead() {
     if (this.#state === 'closing' && this.#streams.size === 0) this.#pool.close();
   }
 }
 
-/** @type {(value: any) => void} What resolves the promise that was made last. */
-let kept;
+/** @type {(value: any) => void} Resolves the promise that was made last. */
+let lastResolve;
 
-/** One executor for all promises: a closure for each would be a quarter of what a call leaves to the garbage collector. */
+/** One executor for all promises: a closure for each would be a quarter of the garbage that a call leaves. */
 const keepResolve = (/** @type {(value: any) => void} */ resolve) => {
-  kept = resolve;
+  lastResolve = resolve;
 };
 
 /**
@@ -270,7 +272,7 @@ function resultOf(promise, { callback, errorCallback }) {
 }
 
 /**
- * A copy of the items: what the caller does to the list later does not matter.
+ * A copy of the items, so that it does not matter what the caller does to the list later.
  * @param {unknown} iterable @param {string} method
  * @returns {unknown[]}
  */
@@ -307,12 +309,17 @@ function opener(source) {
 
 /** @param {unknown} value @returns {value is Iterable<unknown>} */
 function isIterable(value) {
-  return value !== null && value !== undefined && typeof Reflect.get(Object(value), Symbol.iterator) === 'function';
+  return hasMethod(value, Symbol.iterator);
 }
 
 /** @param {unknown} value @returns {value is AsyncIterable<unknown>} */
 function isAsyncIterable(value) {
-  return value !== null && value !== undefined && typeof Reflect.get(Object(value), Symbol.asyncIterator) === 'function';
+  return hasMethod(value, Symbol.asyncIterator);
+}
+
+/** @param {unknown} value @param {symbol} name */
+function hasMethod(value, name) {
+  return value !== null && value !== undefined && typeof Reflect.get(Object(value), name) === 'function';
 }
 
 module.exports = { Pool };

@@ -1,0 +1,140 @@
+'use strict';
+
+/**
+ * Runs a planned batch on a pool: submits its sub-batches as one job, and gathers their outcomes into
+ * `{ responses, failures }`, with errors that say which records they are about.
+ *
+ * Must not depend on how calls reach a worker.
+ */
+
+const { abortError, closedError, skippedError, timeoutError } = require('../errors');
+const { onAbort } = require('../jobs/abort');
+const { report } = require('../jobs/report');
+
+/** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
+/** @typedef {import('../worker/invocation').EventKind} EventKind */
+/** @typedef {import('./plan').Plan} Plan */
+/** @typedef {{ responses: unknown[], failures: string[], errors: Error[] }} RunResult */
+/** @typedef {{ value: unknown } | { error: unknown, text: string }} Outcome what became of a sub-batch */
+
+/**
+ * A run that has started.
+ * @typedef {object} Run
+ * @property {Promise<RunResult>} promise
+ * @property {() => void} cancel settles what is unfinished as aborted
+ * @property {(limit: number) => Promise<void>} whenQuiet for after that: resolves when no worker is running any of it
+ *   any more, and kills those that still are after this many milliseconds
+ */
+
+/**
+ * @param {WorkerPool} pool @param {Readonly<import('../options/options').PoolOptions>} options @param {Plan} plan
+ * @param {unknown} params @param {Readonly<import('../options/options').RunOptions>} settings
+ * @param {EventKind | null} kind what the records are, if they are of an event of AWS Lambda
+ * @returns {Run}
+ */
+function startRun(pool, options, plan, params, settings, kind) {
+  const { signal, onProgress, context } = settings;
+  const timeout = settings.timeout ?? options.timeout;
+  const total = plan.count;
+  /** @type {Outcome[]} */
+  const outcomes = new Array(total);
+  let done = 0;
+  let failed = 0;
+  /** @type {(result: RunResult) => void} */
+  let resolve = () => {};
+  /** @type {Promise<RunResult>} */
+  const promise = new Promise((fulfil) => (resolve = fulfil));
+  if (pool.isClosed) throw closedError('run()');
+  if (total === 0) {
+    resolve(gather([], plan));
+    return { promise, cancel() {}, whenQuiet: async () => {} };
+  }
+  /** @type {() => void} */
+  let stopListening = () => {};
+  /** @param {number} index @param {Outcome} outcome */
+  const settled = (index, outcome) => {
+    outcomes[index] = outcome;
+    done++;
+    if ('error' in outcome) failed++;
+    if (onProgress !== null) report(onProgress, { done, total, failed });
+    if (done === total) {
+      stopListening();
+      resolve(gather(outcomes, plan));
+    }
+  };
+  const jobId = pool.submit({
+    what: 'run()',
+    calls: total,
+    keys: plan.keys,
+    stopKeyOnError: settings.stopKeyOnError,
+    timeout,
+    // A second worker could not be given what was moved to the first.
+    retries: settings.transferList === null ? options.retries : 0,
+    spread: plan.spread,
+    watched: signal !== null || timeout > 0,
+    transferList: settings.transferList,
+    argument: (index) => {
+      const argument = [plan.slice(index), params === undefined ? null : params, index];
+      if (kind !== null) return [...argument, context, kind];
+      // Most calls have no context, and `undefined` has no JSON.
+      return context === undefined ? argument : [...argument, context];
+    },
+    succeeded(first, count, values, offset) {
+      for (let i = 0; i < count; i++) settled(first + i, { value: values[offset + i] });
+    },
+    failed: (index, error, text) => settled(index, { error, text }),
+    ended(first, end, ending, exitError) {
+      for (let index = first; index < end; index++) {
+        const what = `sub-batch ${index}`;
+        const error =
+          ending === 'aborted' ? abortError(signal?.reason, what)
+          : ending === 'timedOut' ? timeoutError(timeout, what)
+          : ending === 'skipped' ? skippedError(plan.keyOf(index))
+          : (exitError() ?? closedError(what));
+        settled(index, { error, text: String(error) });
+      }
+    },
+  });
+  const cancel = () => pool.cancel(jobId);
+  if (signal !== null) {
+    if (signal.aborted) cancel();
+    else stopListening = onAbort(signal, cancel);
+  }
+  return { promise, cancel, whenQuiet: (limit) => pool.whenQuiet(jobId, limit) };
+}
+
+/**
+ * @param {Outcome[]} outcomes @param {Plan} plan
+ * @returns {RunResult}
+ */
+function gather(outcomes, plan) {
+  /** @type {{ responses: unknown[], failures: string[] }} */
+  const result = { responses: [], failures: [] };
+  /** @type {Error[]} */
+  const errors = [];
+  for (const [index, outcome] of outcomes.entries()) {
+    if ('error' in outcome) {
+      result.failures.push(outcome.text);
+      errors.push(annotated(outcome, index, plan.records(index)));
+    } else {
+      result.responses.push(outcome.value);
+    }
+  }
+  // Not enumerable, so that the result compares, prints and serializes as it did in the ancestor.
+  return Object.defineProperty(/** @type {RunResult} */ (result), 'errors', { value: errors });
+}
+
+/**
+ * The error of a sub-batch, with the sub-batch and the records that it is about.
+ * @param {{ error: unknown, text: string }} outcome @param {number} batchIndex @param {number[]} records
+ */
+function annotated({ error, text }, batchIndex, records) {
+  // A thrown value that is not an Error cannot be annotated.
+  const own = error instanceof Error ? error : new Error(text, { cause: error });
+  for (const [key, value] of Object.entries({ batchIndex, records })) {
+    Object.defineProperty(own, key, { value, writable: true, configurable: true, enumerable: false });
+  }
+  return own;
+}
+
+module.exports = { startRun };
