@@ -3,28 +3,35 @@
 // The public types of `@parallelizer/node`, written by hand. Durations are milliseconds, sizes are bytes unless a name
 // says otherwise.
 //
-// What a worker module takes and returns is read off its own type, `typeof import('./worker')`; without it all of that is
-// `any`. A type here is for whoever writes code; the library checks each value itself, and names what is wrong.
+// What a worker module takes and returns is inferred from its own type, `typeof import('./worker')`; without it all of
+// that is `any`. The types help whoever writes code; at run time the library checks every value itself, and its errors
+// name what is wrong.
 
-// Only what is marked so is exported.
+// Only what is marked as such is exported.
 export {};
 
-/** Workers are child processes (the default): a crash harms nothing but the sub-batch or the item that it was at. */
+/**
+ * Workers are child processes (the default): a crash harms only the sub-batch or the item that the worker was running.
+ */
 export declare const PARALLELIZER_CHILD: 'child-process';
 /** Workers are threads of this process: lighter to start, and they can share memory. */
 export declare const PARALLELIZER_THREADS: 'worker-threads';
 /**
- * No worker: the function runs in the calling process. Values still pass through the codec, so that a unit test with
- * mocked clients sees what a worker would see.
+ * No workers: the function runs in the calling process, where a unit test can mock its clients. Values still pass
+ * through the codec, so that the function gets what it would get in a worker.
  */
 export declare const PARALLELIZER_INLINE: 'inline';
 
-/** `true` in a worker of this library, `false` elsewhere: lets a module tell where it was loaded. */
+/** Whether this code runs in a worker of this library, so that a module can tell where it was loaded. */
 export declare const isWorker: boolean;
 
 /**
- * What a worker function returns when parts of its result are to be moved to the caller instead of copied. Threads move
- * them; processes, which share no memory, copy.
+ * Has parts of a worker function's result moved to the caller instead of copied. Threads move them; processes copy
+ * them.
+ *
+ * @param value the result
+ * @param list the objects in it to move, such as `ArrayBuffer`s and `MessagePort`s
+ * @returns `value` for the compiler; what the function has to return
  *
  * @example return transfer({ pixels }, [pixels.buffer]);
  */
@@ -34,12 +41,12 @@ export type ParallelizerType = typeof PARALLELIZER_CHILD | typeof PARALLELIZER_T
 
 // ------------------------------------------------------------------------------------------------ the worker's side
 
-/** What `mainLogger` prints in the parent: `console[logType](JSON.stringify({ child_id, ...params, message }))`. */
+/** What `mainLogger` prints in the parent, by `console[logType](JSON.stringify({ child_id, ...params, message }))`. */
 export interface LogEntry {
   message: unknown;
-  /** Further properties of the line. Default: none. */
+  /** More properties of the line. Default: none. */
   params?: { [name: string]: unknown };
-  /** A method of `console`. Default: `'log'`. */
+  /** The method of `console`. Default: `'log'`. */
   logType?: string;
 }
 
@@ -59,36 +66,40 @@ export interface LogEntry {
 export interface BatchArguments<TRecord = any, TParams = any, TContext = any> {
   /** The records of this sub-batch, in the order in which they were passed. */
   batch: TRecord[];
-  /** What `run` was given; `null` where that was `undefined`, so a type without `null` makes `run` ask for it. */
+  /**
+   * The `params` of `run`; `null` if they were omitted. A type without `null` makes them a required argument of `run`.
+   */
   params: TParams;
   /** Prints on the parent's console. */
   mainLogger(entry: LogEntry): void;
   /**
-   * Fires when the sub-batch timed out or was aborted; the worker is replaced if the function has not returned
-   * `gracePeriod` later. A loop that never yields can poll `signal.aborted`.
+   * Fires when the sub-batch times out or is aborted; if the function has not returned `gracePeriod` later, the worker
+   * is replaced. A loop that never yields can poll `signal.aborted`.
    */
   signal: AbortSignal;
-  /** The position of this sub-batch: that of its entry in `responses`, had all succeeded. */
+  /** The position of this sub-batch in its call, from 0. If all succeed, that of its entry in `responses`. */
   batchIndex: number;
-  /** What `runOptions.context` was given; `undefined` without it. */
+  /** The `context` of the run's options; `undefined` without one. */
   context: TContext;
 }
 
-/** A function that a worker can run. What it returns is an entry of `responses`; what it throws, one of `failures`. */
+/**
+ * A function that a worker can run. What it returns becomes an entry of `responses`, what it throws one of `failures`.
+ */
 export type BatchFunction<TRecord = any, TParams = any, TResponse = any, TContext = any> = (
   work: BatchArguments<TRecord, TParams, TContext>,
 ) => TResponse | PromiseLike<TResponse>;
 
 /**
- * The names of a module's exports that can be a `processBatchFunctionName`: functions that one argument of type
- * `BatchArguments` satisfies. Any string where the module's type is not known.
+ * The names of a module's exports that can be a `processBatchFunctionName`: functions that can be called with one
+ * `BatchArguments`. Any string if the module's type is not known.
  *
  * @example
  * const name: BatchFunctionName<typeof import('./child')> = 'batchProcessor';
  */
 export type BatchFunctionName<TModule = any> = FunctionName<TModule, (work: BatchArguments) => any>;
 
-/** The names of a module's exports that can be a task of a `Pool`. Any string where the module's type is not known. */
+/** The names of a module's exports that can be a task of a `Pool`. Any string if the module's type is not known. */
 export type TaskName<TModule = any> = FunctionName<TModule, (this: TaskContext, ...args: any) => any>;
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
@@ -98,8 +109,10 @@ type FunctionName<TModule, TFunction> =
     ? string
     : { [K in ExportName<TModule>]: Export<TModule, K> extends TFunction ? K : never }[ExportName<TModule>] & string;
 
-/** CommonJS and ES modules see each other's exports one level further in, under `default`; workers look there, too. */
-type ExportName<TModule> = keyof TModule | (TModule extends { default: infer TDefault extends object } ? keyof TDefault : 'default');
+/** CommonJS and ES modules see each other's exports one level deeper, under `default`; workers look there as well. */
+type ExportName<TModule> =
+  | keyof TModule
+  | (TModule extends { default: infer TDefault extends object } ? keyof TDefault : 'default');
 
 type Export<TModule, TName> = TName extends keyof TModule
   ? TModule[TName]
@@ -111,7 +124,7 @@ type Export<TModule, TName> = TName extends keyof TModule
       ? TModule
       : never;
 
-/** What the function of that name is called with; of several, what all of them can be called with. */
+/** What the function of that name is called with; for several names, what all of the functions can be called with. */
 type Work<TModule, TName> =
   IsAny<TModule> extends true
     ? BatchArguments
@@ -124,28 +137,30 @@ type RecordOf<TModule, TName> =
 
 type ParamsOf<TModule, TName> = Given<Work<TModule, TName>, 'params'>;
 type ContextOf<TModule, TName> = Given<Work<TModule, TName>, 'context'>;
+type RunOptionsOf<TModule, TName> = RunOptions<RecordOf<TModule, TName>, ContextOf<TModule, TName>>;
 
-/** `unknown` where the function does not say, so that anything may be passed. */
+/** `unknown` if the function does not say, so that anything may be passed. */
 type Given<TWork, TKey> = TKey extends keyof TWork ? TWork[TKey] : unknown;
 
 type Response<TModule, TName> = IsAny<TModule> extends true ? any : Awaited<Results<Export<TModule, TName>>>;
 
-/** What `this` is in a task of a `Pool` that is a `function`; an arrow function has none. */
+/** `this` in a task of a `Pool` that is a `function`; an arrow function has none. */
 export interface TaskContext {
   /**
-   * Fires when this item timed out or was aborted, or when the loop over its stream was left; after a time-out or an
-   * abort the worker is replaced if the task has not settled `gracePeriod` later. A loop that never yields can poll
+   * Fires when this item times out or is aborted, or when the loop over its stream is left. If the task has not settled
+   * `gracePeriod` after a timeout or an abort, the worker is replaced. A loop that never yields can poll
    * `signal.aborted`.
    */
   readonly signal: AbortSignal;
 }
 
 /**
- * A function that a worker of a `Pool` can run, for one item or one list of arguments. A promise is awaited.
+ * A function that a worker of a `Pool` can run, for one item or one list of arguments. If it returns a promise, that is
+ * awaited.
  *
- * Passed as it is, a function travels by its source: it is evaluated in the worker, in strict mode, without the
- * variables around it. It sees globals and a `require` that starts from `process.cwd()`. Classes, generators, native
- * and bound functions are refused.
+ * A function that is passed itself is sent as its source and evaluated in the worker, in strict mode, without the
+ * variables around it. It can use globals and a `require` that resolves from `process.cwd()`. Classes, generators,
+ * native functions and bound functions are refused.
  *
  * @example
  * // work.ts
@@ -159,33 +174,35 @@ export type TaskFunction<TArguments extends readonly any[] = any[], TResult = an
   ...args: TArguments
 ) => TResult;
 
-/** What `apply` and `starmap` take for one call; the `[]` has TypeScript infer a tuple from an array literal. */
+/** What `apply` and `starmap` take for one call; `[]` makes TypeScript infer a tuple from an array literal. */
 type ArgumentList = readonly any[] | [];
 
 declare const signature: unique symbol;
 
-/** A task as an export of a module. `task` makes one whose type is known; written by hand, its result is `any`. */
+/** A task that is an export of a module. `task` makes one with a type; of one written by hand the result is `any`. */
 export interface TaskExport<TFunction = any> {
   /**
-   * CommonJS or ES module: an absolute path, one relative to `process.cwd()`, or a `file:` URL. TypeScript where the
+   * A CommonJS or ES module: an absolute path, one relative to `process.cwd()`, or a `file:` URL. TypeScript if the
    * running Node strips types.
    */
   filePath: string | URL;
   /** The name of one of the module's exports; `'default'` works. */
   name: string;
-  /** For the compiler only: there is no such property. */
+  /** For the compiler only; the property does not exist. */
   readonly [signature]?: TFunction;
 }
 
 /**
- * A reference to a function of a module, with its type: frozen, its path made absolute at the call. Of a module with
- * several functions that differ, also name the one that is meant as a type, since TypeScript infers either all type
- * arguments or none: without it arguments of any of them pass, and the result may be that of any of them.
+ * A reference to a function of a module, with its type. It is frozen, and its path is made absolute at once.
+ *
+ * If the module has several functions of different types, name the intended one as a type argument as well, since
+ * TypeScript infers either all type arguments or none: otherwise the arguments and the result may be those of any of
+ * them.
  *
  * @param filePath as in `TaskExport`
  * @param name the name of one of the module's exports; `'default'` works
- * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` for what is no path and no name; whether there is such a module
- *   and function is for the worker to find out
+ * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` for anything but a path and a name; the worker finds out
+ *   whether there is such a module and function
  *
  * @example
  * const sizeOf = task<typeof import('./work')>(new URL('./work.js', import.meta.url), 'sizeOf');
@@ -206,10 +223,12 @@ type Arguments<TFunction> = TFunction extends (...args: infer TArguments) => any
 
 type Results<TFunction> = TFunction extends (...args: any) => infer TResult ? TResult : never;
 
-/** A task by where it is: `{ filePath, name }`, or both in one string, `'path#name'`, which is cut at its last `#`. */
+/**
+ * A task by its location: `{ filePath, name }`, or both in one string, `'path#name'`, which is split at its last `#`.
+ */
 export type TaskReference<TFunction = any> = TaskExport<TFunction> | string;
 
-/** What a `Pool` can run. A reference loads what the module imports and closes over; a function is only its source. */
+/** What a `Pool` can run. A reference has all of its module at hand, a function that is passed only its own source. */
 export type Task<TArguments extends readonly any[] = any[], TResult = any> =
   | TaskFunction<TArguments, TResult>
   | TaskReference<TaskFunction<TArguments, TResult>>;
@@ -227,64 +246,71 @@ export interface ResourceLimits {
 
 /**
  * The options that `Parallelizer` and `Pool` have in common. A call is one sub-batch or one item. An option that is
- * `undefined` takes its default; an unknown or a bad one throws `ERR_PARALLELIZER_OPTION` from the constructor.
+ * `undefined` has its default; for an unknown or invalid one the constructor throws `ERR_PARALLELIZER_OPTION`.
  */
 export interface WorkerOptions {
-  /** Default: `PARALLELIZER_CHILD`. */
+  /** What the workers are. Default: `PARALLELIZER_CHILD`. */
   type?: ParallelizerType | undefined;
   /** Writes the workers' life cycle to stderr, one line of JSON per event. Default: `false`. */
   debug?: boolean | null | undefined;
   /**
-   * How values travel. `'auto'` (the default) keeps all that structured clone keeps, and uses JSON text where that
-   * loses nothing; `'json'` and `'advanced'` force one format, with the meaning that Node's `fork` gives them.
+   * How values travel. `'auto'` (the default) preserves everything that structured clone preserves, and uses JSON where
+   * that loses nothing; `'json'` and `'advanced'` force one format, as the same values of Node's `fork` do.
    */
   serialization?: 'auto' | 'json' | 'advanced' | undefined;
-  /** Milliseconds that a call may run; waiting does not count. Default: no limit. */
+  /** How many milliseconds a call may run; waiting does not count. Default: no limit. */
   timeout?: number | undefined;
-  /** How often a call is run again after the worker that ran it died. Default: `0`. */
+  /** How many times a call is run again after the worker that ran it died. Default: `0`. */
   retries?: number | undefined;
   /** A worker whose resident memory exceeds this many bytes is replaced, between calls. Default: never. */
   maxWorkerMemory?: number | undefined;
   /** A worker is stopped after this many idle milliseconds, and started again when needed. Default: never. */
   idleTimeout?: number | undefined;
-  /** Most waiting calls; what would exceed it fails whole, with `ERR_PARALLELIZER_QUEUE_FULL`. Default: no limit. */
+  /**
+   * The most calls that may wait; what would exceed it is refused as a whole, with `ERR_PARALLELIZER_QUEUE_FULL`.
+   * Default: no limit.
+   */
   maxQueue?: number | undefined;
-  /** All of the workers' environment, as in Node's `fork`. Default: the parent's. */
+  /** The workers' whole environment, as in Node's `fork`. Default: the parent's. */
   env?: { [name: string]: string | undefined } | undefined;
-  /** Flags for the workers' Node. Default: the parent's, less those for heap, debugger, tests and what to run. */
+  /** Node flags for the workers. Default: the parent's, without those for heap, debugger, tests and what to run. */
   execArgv?: readonly string[] | undefined;
-  /** Default: Node's own; on AWS Lambda an equal share of the function's memory. */
+  /** Default: Node's own limits; on AWS Lambda, heaps of equal parts of the function's memory. */
   resourceLimits?: ResourceLimits | undefined;
   /**
    * Where the workers' output goes: to the parent's stdout and stderr (`'inherit'`, the default), through the
    * parent's `console` in whole messages with their level kept (`'forward'`, the default on AWS Lambda), or nowhere.
    */
   stdio?: 'inherit' | 'forward' | 'ignore' | undefined;
-  /** Polls shortly before sleeping, where cores are free: lower latency. `false` never does. Default: `'auto'`. */
+  /**
+   * Whether to poll for a short time before sleeping, which lowers latency: `'auto'` (the default) does where cores are
+   * free, `false` never does.
+   */
   spin?: 'auto' | false | undefined;
   /**
-   * Milliseconds between the `signal` inside the worker and the end of that worker, for a call that timed out or was
-   * aborted. Default: `500`.
+   * For a call that timed out or was aborted, how many milliseconds after its `signal` has fired the worker is killed
+   * if the call has not settled. Default: `500`.
    */
   gracePeriod?: number | undefined;
   /**
-   * Whether all pools of equal options in this process, in whichever of its threads, have one set of workers together:
-   * as many as one of them would have, lent to whoever has work, in turn where there is more than they can do. `'auto'`
-   * (the default): on AWS Lambda's Managed Instances, where each of many threads loads the same handler
+   * Whether all pools with equal options in this process, in any of its threads, share one set of workers: as many as
+   * one of them would have, lent to the pools that have work, and in turn if there is more work than they can do.
+   * `'auto'` (the default) shares on AWS Lambda Managed Instances, where each of many threads loads the same handler
    * (`AWS_LAMBDA_MAX_CONCURRENCY` is set). Options of calls, and `debug`, `maxQueue`, `gracePeriod` and `spin`, may
-   * differ. Threads stay with who started them; only their number is shared. `ready()` then waits for what can be had,
-   * at least one worker, and `stats().workers` has those that are lent to this pool at the moment.
+   * differ. Worker threads stay with the thread that started them; only their number is shared. With sharing, `ready()`
+   * waits for the workers that can be had, at least one, and `stats().workers` has those that are currently lent to
+   * this pool.
    */
   shared?: 'auto' | boolean | undefined;
 }
 
 /** The options of one pool of a `Parallelizer`, where a call is a sub-batch. */
 export interface ParallelizerOptions<TName extends string = string> extends WorkerOptions {
-  /** Names the pool in a list; without a list it has no effect. */
+  /** Identifies the pool in a list; has no effect without a list. */
   id?: string | number | null | undefined;
   /**
-   * The module with the function, CommonJS or ES module: an absolute path, one relative to `process.cwd()`, or a
-   * `file:` URL. TypeScript where the running Node strips types.
+   * The CommonJS or ES module with the function: an absolute path, one relative to `process.cwd()`, or a `file:` URL.
+   * TypeScript if the running Node strips types.
    */
   filePath: string | URL;
   /** The name of one of the module's exports; `'default'` works. */
@@ -292,55 +318,57 @@ export interface ParallelizerOptions<TName extends string = string> extends Work
   /** How many workers, at most 1024; `0` runs inline; `false` (the default) follows `parallelizationPerCPU`. */
   parallelization?: number | false | null | undefined;
   /**
-   * Workers per usable CPU, as a number or a string with one; the result is rounded and at least 1. Default: `1`.
-   * Usable CPUs: the least of what the system offers, the CPU quota of the container, and on AWS Lambda the
+   * Workers per usable CPU, as a number or a numeric string; the result is rounded, and at least 1. Default: `1`. The
+   * number of usable CPUs is the smallest of what the system offers, the container's CPU quota, and on AWS Lambda the
    * function's memory in units of 1,769 MB.
    */
   parallelizationPerCPU?: number | string | null | undefined;
   /** Accepted for compatibility; nothing is written anywhere. */
   tmpPath?: string | null | undefined;
   /**
-   * Most records per sub-batch: there are then more sub-batches than workers, handed out as workers come free.
-   * Default: one sub-batch per worker, sizes differing by at most 1.
+   * The most records per sub-batch. There may then be more sub-batches than workers, handed out as workers become free.
+   * Default: one sub-batch per worker, of sizes that differ by at most 1.
    */
   batchSize?: number | undefined;
   /** A worker is replaced after this many sub-batches. Default: never. */
   maxBatchesPerWorker?: number | undefined;
 }
 
-/** One pool of a list; `id` is required and unique. `TModules` has the type of each pool's module, by id. */
+/** The options of one pool of a list; `id` is required and unique. `TModules` has the types of the modules, by id. */
 export type ParallelizerListOptions<TModules = any> =
   IsAny<TModules> extends true
     ? ParallelizerOptions & { id: string | number }
-    : { [TId in PoolId<TModules>]: ParallelizerOptions<BatchFunctionName<TModules[TId]>> & { id: TId } }[PoolId<TModules>];
+    : {
+        [TId in PoolId<TModules>]: ParallelizerOptions<BatchFunctionName<TModules[TId]>> & { id: TId };
+      }[PoolId<TModules>];
 
 type PoolId<TModules> = keyof TModules & (string | number);
 
 /** The options of a `Pool`, where a call is an item. */
 export interface PoolOptions extends WorkerOptions {
   /**
-   * How many workers, at most 1024; `0` runs inline. Default: the usable CPUs, which are the least of what the system
-   * offers, the CPU quota of the container, and on AWS Lambda the function's memory in units of 1,769 MB.
+   * How many workers, at most 1024; `0` runs inline. Default: the number of usable CPUs, which is the smallest of what
+   * the system offers, the container's CPU quota, and on AWS Lambda the function's memory in units of 1,769 MB.
    */
   processes?: number | null | undefined;
   /**
-   * Run in every worker before anything else; it may be async. If it throws, what waits and what is submitted later
-   * rejects with its error.
+   * Runs in every worker before anything else; may be asynchronous. If it throws, waiting and later calls reject with
+   * its error.
    *
    * @example new Pool(4, { initializer: { filePath: '/var/task/work.js', name: 'connect' }, initArgs: [url] })
    */
   initializer?: Task<any[], unknown> | undefined;
-  /** The arguments of `initializer`, without which they are an error. Default: none. */
+  /** The arguments of `initializer`; an error without one. Default: none. */
   initArgs?: readonly any[] | undefined;
   /** A worker is replaced after this many items. Default: never. */
   maxTasksPerChild?: number | undefined;
-  /** Items that one worker runs at the same time, for tasks that mostly wait. Default: `1`. */
+  /** How many items one worker runs at the same time, for tasks that mostly wait. Default: `1`. */
   concurrency?: number | undefined;
 }
 
-/** What `onProgress` is told, in sub-batches or items. */
+/** What `onProgress` is given, in sub-batches or items. */
 export interface Progress {
-  /** Settled, with success or without. */
+  /** How many have settled, failed ones included. */
   done: number;
   total: number;
   failed: number;
@@ -348,25 +376,31 @@ export interface Progress {
 
 /** The options of one call of `run`. */
 export interface RunOptions<TRecord = any, TContext = any> {
-  /** Aborts the call: its unfinished sub-batches fail with `ERR_PARALLELIZER_ABORTED`, finished ones keep their responses. */
+  /**
+   * Aborts the call: its unfinished sub-batches fail with `ERR_PARALLELIZER_ABORTED`, finished ones keep their
+   * responses.
+   */
   signal?: AbortSignal | undefined;
-  /** Takes the place of the pool's `timeout` for this call. */
+  /** Replaces the pool's `timeout` for this call. */
   timeout?: number | undefined;
   /**
-   * Records with one key form sub-batches of their own, which run in order, one after another; different keys run
-   * in parallel.
+   * Returns the key of a record. Records with the same key form sub-batches of their own, which run in order, one after
+   * another; different keys run in parallel.
    *
    * @example
    * await parallelizer.run(records, null, { groupBy: (record) => record.customerId });
    */
   groupBy?: ((record: TRecord) => unknown) | undefined;
-  /** After a failure the later sub-batches of its key fail with `ERR_PARALLELIZER_SKIPPED`. Needs `groupBy`. Default: `false`. */
+  /**
+   * After a failure, the later sub-batches of the same key fail with `ERR_PARALLELIZER_SKIPPED`. Requires `groupBy`.
+   * Default: `false`.
+   */
   stopKeyOnError?: boolean | undefined;
   /** Called as sub-batches settle. */
   onProgress?: ((progress: Progress) => void) | undefined;
-  /** Reaches the worker's function as `context`: a request id, a deadline. */
+  /** Passed to the worker's function as `context`: a request id, a deadline. */
   context?: TContext | undefined;
-  /** Objects to move instead of copying them; such a call is never retried. Threads only. */
+  /** Objects to move to the worker instead of copying them; such a call is never retried. Threads only. */
   transferList?: readonly object[] | undefined;
 }
 
@@ -374,15 +408,15 @@ export interface RunOptions<TRecord = any, TContext = any> {
 export interface ApplyOptions {
   /** Aborts the call, which rejects with `ERR_PARALLELIZER_ABORTED`. */
   signal?: AbortSignal | undefined;
-  /** Takes the place of the pool's `timeout` for this call. */
+  /** Replaces the pool's `timeout` for this call. */
   timeout?: number | undefined;
-  /** Takes the place of the pool's `retries` for this call. */
+  /** Replaces the pool's `retries` for this call. */
   retries?: number | undefined;
-  /** Objects to move instead of copying them; such a call is never retried. Threads only. */
+  /** Objects to move to the worker instead of copying them; such a call is never retried. Threads only. */
   transferList?: readonly object[] | undefined;
 }
 
-/** What is called with the outcome, before `get()` settles. What these throw is an uncaught exception. */
+/** Called with the outcome before `get()` settles. What these throw becomes an uncaught exception. */
 export interface Callbacks<TValue = any> {
   callback?: ((value: TValue) => void) | undefined;
   /** Called with the value that was thrown, which need not be an `Error`. */
@@ -392,7 +426,7 @@ export interface Callbacks<TValue = any> {
 /** The options of one call of `applyAsync`. */
 export interface ApplyAsyncOptions<TValue = any> extends ApplyOptions, Callbacks<TValue> {}
 
-/** What `onProgress` of `imap` and `imapUnordered` is told, in items. */
+/** What `onProgress` of `imap` and `imapUnordered` is given, in items. */
 export interface StreamProgress extends Omit<Progress, 'total'> {
   /** `undefined` until the source has ended. */
   total: number | undefined;
@@ -400,15 +434,17 @@ export interface StreamProgress extends Omit<Progress, 'total'> {
 
 /** What the options of `map` and `imap` have in common. */
 interface ItemsOptions {
-  /** Items that go to a worker together. Default: adapts to the measured cost per item. */
+  /** How many items go to a worker together. Default: adapts to the measured cost of an item. */
   chunkSize?: number | undefined;
   /** Aborts the call, which fails with `ERR_PARALLELIZER_ABORTED`. */
   signal?: AbortSignal | undefined;
-  /** Milliseconds that one item may run; takes the place of the pool's `timeout` for this call. */
+  /** How many milliseconds one item may run; replaces the pool's `timeout` for this call. */
   timeout?: number | undefined;
-  /** How often one item is run again; takes the place of the pool's `retries` for this call. */
+  /** How many times one item is run again; replaces the pool's `retries` for this call. */
   retries?: number | undefined;
-  /** The first error fails the call, and what has not begun is dropped. For `'collect'` see `Collecting`. */
+  /**
+   * With `'reject'`, the default, the first error fails the call, and what has not begun is dropped. See `Collecting`.
+   */
   onError?: 'reject' | undefined;
 }
 
@@ -422,7 +458,7 @@ export interface StreamOptions extends ItemsOptions {
 export interface MapOptions extends ItemsOptions {
   /** Called as items settle. */
   onProgress?: ((progress: Progress) => void) | undefined;
-  /** Objects to move instead of copying them; such a call is never retried. Threads only. */
+  /** Objects to move to the worker instead of copying them; such a call is never retried. Threads only. */
   transferList?: readonly object[] | undefined;
 }
 
@@ -430,8 +466,8 @@ export interface MapOptions extends ItemsOptions {
 export interface MapAsyncOptions<TValue = any> extends MapOptions, Callbacks<TValue> {}
 
 /**
- * Options under which no item fails the call: each gives
- * `{ status: 'fulfilled', value } | { status: 'rejected', reason }`, as `Promise.allSettled` has it.
+ * Options with which no item fails the call: the result for each is
+ * `{ status: 'fulfilled', value } | { status: 'rejected', reason }`, as with `Promise.allSettled`.
  *
  * @example
  * const options: Collecting<MapOptions> = { chunkSize: 10, onError: 'collect' };
@@ -442,19 +478,21 @@ export type Collecting<TOptions extends { onError?: 'reject' | undefined }> = Om
 };
 
 /**
- * One call on one pool of an instance that was made from a list. `params`: those of this call; without them it has those
- * that `run` was given for all.
+ * One call on one pool of an instance that was made from a list. Without `params` of its own it has those that are
+ * passed to `run` for all.
  */
 export type RunItem<TModules = any> =
   IsAny<TModules> extends true
     ? { id: string | number; batch: Batch; params?: any }
-    : { [TId in PoolId<TModules>]: { id: TId } & ItemOf<TModules[TId], BatchFunctionName<TModules[TId]>> }[PoolId<TModules>];
+    : {
+        [TId in PoolId<TModules>]: { id: TId } & ItemOf<TModules[TId], BatchFunctionName<TModules[TId]>>;
+      }[PoolId<TModules>];
 
 type ItemOf<TModule, TName> = { batch: Batch<RecordOf<TModule, TName>> } & (null extends ParamsOf<TModule, TName>
   ? { params?: ParamsOf<TModule, TName> | undefined }
   : { params: ParamsOf<TModule, TName> });
 
-/** An array, or a typed array where records are numbers. A record that is itself an array stays one record. */
+/** An array, or a typed array if the records are numbers. A record that is itself an array stays one record. */
 export type Batch<TRecord = any> =
   | readonly TRecord[]
   | (number extends TRecord ? Exclude<NodeJS.TypedArray, BigIntArray> : never)
@@ -466,22 +504,22 @@ type BigIntArray = BigInt64Array | BigUint64Array;
 
 /** Why a sub-batch failed. */
 export type BatchError = Error & {
-  /** The position of the sub-batch in its call. */
+  /** The position of the sub-batch in its call, from 0. */
   batchIndex: number;
   /** The indices of its records in the batch that was passed to `run`. */
   records: number[];
-  /** That of the error that was thrown, or of a `ParallelizerError`. */
+  /** The `code` of the thrown error, or a `ParallelizerErrorCode`. */
   code?: string | number;
 };
 
 export interface RunResult<TResponse = any> {
-  /** What the calls returned, in the order of the sub-batches. */
+  /** What the function returned for the sub-batches that succeeded, in the order of the sub-batches. */
   responses: TResponse[];
-  /** One string per failed sub-batch, in their order: `String(error)` as the worker saw it. */
+  /** One string per failed sub-batch, in their order: `String(error)`, as computed in the worker. */
   failures: string[];
   /**
-   * The errors behind `failures`, at the same positions. Not enumerable: absent from JSON, spreads and logs.
-   * A thrown value that is no `Error` is the `cause` of one.
+   * The errors behind `failures`, at the same positions. Not enumerable, so absent from JSON, spreads and logs. If what
+   * was thrown is not an `Error`, it is the `cause` of one.
    *
    * @example
    * const result = await parallelizer.run(event.Records);
@@ -490,7 +528,7 @@ export interface RunResult<TResponse = any> {
   readonly errors: BatchError[];
 }
 
-/** A distribution of durations, in milliseconds; all 0 while `count` is. */
+/** A distribution of durations, in milliseconds; all 0 while `count` is 0. */
 export interface Histogram {
   count: number;
   min: number;
@@ -503,7 +541,7 @@ export interface Histogram {
 
 export interface WorkerStats {
   id: number;
-  /** `null` while it has none: before it is started, and in thread mode. */
+  /** `null` if it has none: before it is started, and for threads. */
   pid: number | null;
   state: 'starting' | 'ready' | 'busy' | 'stopping';
   /** Calls that this worker answered, failed ones included. */
@@ -511,7 +549,7 @@ export interface WorkerStats {
   failed: number;
 }
 
-/** What one pool does and did. A call is one sub-batch or one item. */
+/** What a pool is doing and has done. A call is one sub-batch or one item. */
 export interface Stats {
   workers: WorkerStats[];
   /** Calls in the queue now. */
@@ -521,27 +559,28 @@ export interface Stats {
   /** Calls settled since the start, failed ones included. */
   done: number;
   failed: number;
-  /** Workers started in place of one that died or was replaced. */
+  /** Workers that were started to replace others that died or were replaced. */
   restarts: number;
   bytesSent: number;
   bytesReceived: number;
-  /** From being queued to being begun. */
+  /** From submission to the beginning of the call. */
   waitTime: Histogram;
-  /** From being begun to being settled. */
+  /** From the beginning of the call to its settlement. */
   runTime: Histogram;
 }
 
 // ------------------------------------------------------------------------------------------------------ Parallelizer
 
-/** What both forms of an instance can do. */
+/** The methods that both forms of an instance have. */
 interface Pools {
   /**
-   * Resolves when the workers are up and the module is loaded; calling it is never needed. Rejects with
-   * `ERR_PARALLELIZER_MODULE` if it does not load, with `ERR_PARALLELIZER_WORKER_EXITED` if the workers die of it.
+   * Resolves when the workers are up and have loaded the module; calling it is never necessary. Rejects with
+   * `ERR_PARALLELIZER_MODULE` if the module does not load, with `ERR_PARALLELIZER_WORKER_EXITED` if the workers die
+   * while loading it.
    */
   ready(): Promise<void>;
   /**
-   * Stops the workers at once, those of the pools named or all. What is under way fails with
+   * Stops the workers at once, of all pools or of those with the given ids. What is under way fails with
    * `ERR_PARALLELIZER_CLOSED`; the next `run` starts workers again. Unknown ids are ignored.
    */
   removeChildThreads(ids?: string | number | readonly (string | number)[] | null): void;
@@ -554,15 +593,16 @@ interface Pools {
 }
 
 /** An instance made from one options object. */
-export interface Parallelizer<TModule = any, TName extends BatchFunctionName<TModule> = BatchFunctionName<TModule>> extends Pools {
+export interface Parallelizer<TModule = any, TName extends BatchFunctionName<TModule> = BatchFunctionName<TModule>>
+  extends Pools {
   /**
-   * Cuts the batch into sub-batches, one per worker unless `batchSize` or `groupBy` says otherwise, and runs them
-   * side by side. Any number of calls may be under way at once. An empty batch resolves at once.
+   * Cuts the batch into sub-batches, one per worker unless `batchSize` or `groupBy` says otherwise, and runs them in
+   * parallel. Any number of calls may be under way at once. An empty batch resolves at once.
    *
-   * A sub-batch that fails never rejects the call: see `failures`. It rejects with `ERR_PARALLELIZER_OPTION` for bad
-   * arguments, `ERR_PARALLELIZER_QUEUE_FULL` and `ERR_PARALLELIZER_CLOSED`.
+   * A sub-batch that fails never rejects the call: see `failures`. The call rejects with `ERR_PARALLELIZER_OPTION` for
+   * bad arguments, with `ERR_PARALLELIZER_QUEUE_FULL`, and with `ERR_PARALLELIZER_CLOSED`.
    *
-   * `params` may be left out where the function takes `null` for them.
+   * `params` may be omitted if the function accepts `null` for them.
    *
    * @example
    * const { responses, failures } = await parallelizer.run(event.Records, { table: 'orders' });
@@ -570,20 +610,22 @@ export interface Parallelizer<TModule = any, TName extends BatchFunctionName<TMo
   run(
     batch: Batch<RecordOf<TModule, TName>>,
     ...rest: null extends ParamsOf<TModule, TName>
-      ? [params?: ParamsOf<TModule, TName>, runOptions?: RunOptions<RecordOf<TModule, TName>, ContextOf<TModule, TName>>]
-      : [params: ParamsOf<TModule, TName>, runOptions?: RunOptions<RecordOf<TModule, TName>, ContextOf<TModule, TName>>]
+      ? [params?: ParamsOf<TModule, TName>, runOptions?: RunOptionsOf<TModule, TName>]
+      : [params: ParamsOf<TModule, TName>, runOptions?: RunOptionsOf<TModule, TName>]
   ): Promise<RunResult<Response<TModule, TName>>>;
-  /** What the pool does and did: counts, milliseconds, bytes. A snapshot. */
+  /** A snapshot of what the pool is doing and has done: counts, milliseconds, bytes. */
   stats(): Stats;
 }
 
-/** An instance made from a list of options objects: one pool per `id`. `TModules` has the type of each one's module. */
+/**
+ * An instance made from a list of options objects: one pool per `id`. `TModules` has the types of the modules, by id.
+ */
 export interface ParallelizerList<TModules = any> extends Pools {
   /**
-   * Runs each item on the pool that it names, all at the same time. The results are in the order of the items. Rejects as
-   * the other form does, for an unknown id too, and then has run none of them.
+   * Runs each item on the pool that it names, all at the same time. The results are in the order of the items. Rejects
+   * as the other form does, and for an unknown id; then it has run none of them.
    *
-   * @param params for the items that have none of their own
+   * @param params for the items without `params` of their own
    *
    * @example
    * const [orders, images] = await parallelizer.run([
@@ -596,7 +638,7 @@ export interface ParallelizerList<TModules = any> extends Pools {
     params?: unknown,
     runOptions?: RunOptions,
   ): Promise<{ -readonly [I in keyof TItems]: RunResult<ResponseById<TModules, TItems[I]['id']>> }>;
-  /** By the pools' ids. */
+  /** The statistics of each pool, by id. */
   stats(): IsAny<TModules> extends true ? { [id: string]: Stats } : { [TId in PoolId<TModules> as `${TId}`]: Stats };
 }
 
@@ -608,12 +650,12 @@ type ResponseById<TModules, TId> =
       : never;
 
 /**
- * Spreads batches over workers that start when the instance is made and are reused by every `run`. An instance with
+ * Spreads batches over workers that start when the instance is created and are reused by every `run`. An instance with
  * nothing under way does not keep the process alive.
  *
- * With the type of the worker's module, what `run` takes and resolves to is that of its function, and the names of its
- * functions are the only ones allowed. Where it has several, `run` takes what suits all of them; the second type
- * argument names the one that is used: `Parallelizer<typeof import('./child'), 'batchProcessor'>`.
+ * With the type of the worker's module as a type argument, `run` takes and resolves to what its function takes and
+ * returns, and only the names of its functions are allowed. If it has several, `run` takes what suits all of them; a
+ * second type argument names the one that is used: `Parallelizer<typeof import('./child'), 'batchProcessor'>`.
  *
  * @example
  * const { Parallelizer } = require('@parallelizer/node');
@@ -636,7 +678,7 @@ type ResponseById<TModules, TId> =
  * });
  */
 export declare const Parallelizer: {
-  // First and last: after a mistake, compilers tell of the last signature, and go on with what the first one makes.
+  // Both first and last: after a mistake, compilers report the last signature, and go on with what the first one makes.
   /** @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` */
   new (options: ParallelizerOptions): Parallelizer;
   /** @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` */
@@ -648,23 +690,27 @@ export declare const Parallelizer: {
    * type Modules = { orders: typeof import('./orders'); images: typeof import('./images') };
    * const parallelizer = new Parallelizer<Modules>([
    *   { id: 'orders', filePath: '/var/task/orders.js', processBatchFunctionName: 'store' },
-   *   { id: 'images', filePath: '/var/task/images.js', processBatchFunctionName: 'shrink', type: PARALLELIZER_THREADS },
+   *   { id: 'images', filePath: '/var/task/images.js', processBatchFunctionName: 'shrink', type: PARALLELIZER_THREADS
+   *   },
    * ]);
    */
-  new <TModules extends ModuleTable<TModules>>(options: readonly ParallelizerListOptions<TModules>[]): ParallelizerList<TModules>;
+  new <TModules extends ModuleTable<TModules>>(
+    options: readonly ParallelizerListOptions<TModules>[],
+  ): ParallelizerList<TModules>;
   /** @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` */
   new <TModule = any, TName extends BatchFunctionName<TModule> = BatchFunctionName<TModule>>(
     options: ParallelizerOptions<TName>,
   ): Parallelizer<TModule, TName>;
 };
 
-/** Modules by id, and not a module, whose exports are functions. */
+/** Modules by id, as opposed to one module, whose exports are functions. */
 type ModuleTable<TModules> = { [TId in keyof TModules]: TModules[TId] extends (...args: any) => any ? never : object };
 
 // -------------------------------------------------------------------------------------------------------------- Pool
 
 /**
- * What will become of a call. Can be awaited, once or more; a failure that nobody asks for is no unhandled rejection.
+ * The future outcome of a call. Can be awaited any number of times; a failure that nobody asks for is not an unhandled
+ * rejection.
  *
  * @example
  * const result = pool.applyAsync(task, [7]);
@@ -675,11 +721,11 @@ export interface AsyncResult<TValue = any> extends PromiseLike<TValue> {
   /** A UUID. */
   readonly id: string;
   /**
-   * The result, or the error of the call. Rejects with `ERR_PARALLELIZER_TIMEOUT` if neither is there after so many
-   * milliseconds; the call goes on, and can be asked again. Default: waits as long as it takes.
+   * Resolves to the result of the call, or rejects with its error. Rejects with `ERR_PARALLELIZER_TIMEOUT` if the call
+   * has not settled after `timeout` milliseconds; the call goes on, and `get` can be called again. Default: no limit.
    */
   get(timeout?: number | null): Promise<TValue>;
-  /** Resolves when the call has settled, either way, or after so many milliseconds. Default: no limit. */
+  /** Resolves when the call has settled, either way, or after `timeout` milliseconds. Default: no limit. */
   wait(timeout?: number | null): Promise<void>;
   /** Whether the call has settled. */
   ready(): boolean;
@@ -706,12 +752,12 @@ export interface ResultStream<TValue = any> extends AsyncIterableIterator<TValue
 }
 
 /**
- * Runs a task for each of many items, in workers that start when the pool is made: Python's `multiprocessing.Pool`. A
- * pool with nothing under way does not keep the process alive.
+ * Runs a task for each of many items, in workers that start when the pool is created: Python's `multiprocessing.Pool`.
+ * A pool with nothing under way does not keep the process alive.
  *
- * What returns a promise rejects, and what does not throws, with `ERR_PARALLELIZER_OPTION` for bad arguments,
- * `ERR_PARALLELIZER_CLOSED` after `close` or `terminate`, and `ERR_PARALLELIZER_QUEUE_FULL`. A task's own error arrives
- * as it was thrown; an error of this library about an item has its index in `records`.
+ * Methods that return a promise reject, and others throw, with `ERR_PARALLELIZER_OPTION` for bad arguments, with
+ * `ERR_PARALLELIZER_CLOSED` after `close` or `terminate`, and with `ERR_PARALLELIZER_QUEUE_FULL`. A task's own error
+ * arrives as it was thrown; an error of this library about an item has its index in `records`.
  *
  * @example
  * const { Pool } = require('@parallelizer/node');
@@ -727,7 +773,7 @@ export interface ResultStream<TValue = any> extends AsyncIterableIterator<TValue
  */
 export declare class Pool {
   /**
-   * @param processes how many workers, at most 1024; `0` runs inline. Default: the usable CPUs
+   * @param processes how many workers, at most 1024; `0` runs inline. Default: the number of usable CPUs
    * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION`
    *
    * @example new Pool(4, { maxTasksPerChild: 100 })
@@ -757,7 +803,7 @@ export declare class Pool {
   ): Promise<Awaited<TResult>>;
 
   /**
-   * As `apply`, for whoever asks later.
+   * Like `apply`, with a result that can be read later.
    *
    * @throws {ParallelizerError} for bad arguments and a closed pool, at once
    *
@@ -775,8 +821,9 @@ export declare class Pool {
   ): AsyncResult<Awaited<TResult>>;
 
   /**
-   * Calls the task once per item; the results are in the order of the items. Rejects with the first error by that
-   * order, and drops what has not begun. The items are copied at the call, not deeply, and read when they are sent.
+   * Calls the task once per item; the results are in the order of the items. Rejects with the first error in that
+   * order, and drops what has not begun. The list is copied at the call, the items themselves are read when they are
+   * sent.
    *
    * @example const sizes = await pool.map('/var/task/work.js#sizeOf', files, { signal, timeout: 5_000 });
    */
@@ -785,7 +832,7 @@ export declare class Pool {
     items: Iterable<TItem>,
     options?: MapOptions,
   ): Promise<Awaited<TResult>[]>;
-  /** With `onError: 'collect'` it does not reject for an item, and gives what `Promise.allSettled` would. */
+  /** With `onError: 'collect'` no item makes it reject; it resolves to what `Promise.allSettled` would resolve to. */
   map<TItem, TResult = any>(
     task: Task<[TItem], TResult>,
     items: Iterable<TItem>,
@@ -793,7 +840,7 @@ export declare class Pool {
   ): Promise<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
-   * As `map`, for whoever asks later.
+   * Like `map`, with a result that can be read later.
    *
    * @throws {ParallelizerError} for bad arguments and a closed pool, at once
    */
@@ -809,7 +856,7 @@ export declare class Pool {
   ): AsyncResult<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
-   * As `map`, where each item is the list of arguments of one call.
+   * Like `map`, where each item is the list of arguments of one call.
    *
    * @example await pool.starmap((a, b) => a ** b, [[2, 3], [3, 2]]); // [8, 9]
    */
@@ -825,7 +872,7 @@ export declare class Pool {
   ): Promise<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
-   * As `starmap`, for whoever asks later.
+   * Like `starmap`, with a result that can be read later.
    *
    * @throws {ParallelizerError} for bad arguments and a closed pool, at once
    */
@@ -841,11 +888,11 @@ export declare class Pool {
   ): AsyncResult<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
-   * As `map`, for sources of any length: gives results as they come, in the order of the items, and reads its source
+   * Like `map`, for sources of any length: yields results as they come, in the order of the items, and reads its source
    * only as far ahead as the pool can use, from the first `next()` on. The first error ends it. Leaving the loop drops
    * what has not begun, and fires the signal of what runs.
    *
-   * If the source throws, the results of what it gave before come first.
+   * If the source throws, the results of what it yielded before come first.
    *
    * @throws {ParallelizerError} for bad arguments and a closed pool, at once
    *
@@ -863,7 +910,7 @@ export declare class Pool {
     options: Collecting<StreamOptions>,
   ): ResultStream<PromiseSettledResult<Awaited<TResult>>>;
 
-  /** As `imap`, with the results in the order in which they are there. */
+  /** Like `imap`, with each result as soon as it is there. */
   imapUnordered<TItem, TResult = any>(
     task: Task<[TItem], TResult>,
     source: Iterable<TItem> | AsyncIterable<TItem>,
@@ -876,15 +923,15 @@ export declare class Pool {
   ): ResultStream<PromiseSettledResult<Awaited<TResult>>>;
 
   /**
-   * Resolves when the workers are up and the initializer has run; calling it is never needed. Rejects with what the
-   * initializer threw, or with `ERR_PARALLELIZER_WORKER_EXITED` if the workers die of it.
+   * Resolves when the workers are up and the initializer has run; calling it is never necessary. Rejects with what the
+   * initializer threw, or with `ERR_PARALLELIZER_WORKER_EXITED` if the workers die while running it.
    */
   ready(): Promise<void>;
-  /** Accepts nothing more; what was accepted goes on, streams included. */
+  /** Accepts nothing more; what was accepted is finished, including streams. */
   close(): void;
   /**
-   * After `close` or `terminate`: resolves when all work has settled and all workers are gone. Rejects with
-   * `ERR_PARALLELIZER_OPTION` before.
+   * After `close` or `terminate`, resolves when all work has settled and all workers are gone. Before, rejects with
+   * `ERR_PARALLELIZER_OPTION`.
    */
   join(): Promise<void>;
   /**
@@ -892,7 +939,7 @@ export declare class Pool {
    * Resolves when all workers are gone.
    */
   terminate(): Promise<void>;
-  /** What the pool does and did: counts, milliseconds, bytes. A snapshot. */
+  /** A snapshot of what the pool is doing and has done: counts, milliseconds, bytes. */
   stats(): Stats;
   /** `close` and `join`, for `await using`. Python's `with` terminates instead. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -905,23 +952,25 @@ export type ParallelizerErrorCode =
   | 'ERR_PARALLELIZER_OPTION'
   /** The module does not load (`cause` is its own error), or has no such function. */
   | 'ERR_PARALLELIZER_MODULE'
-  /** A worker died, or could not be started; with `pid`, `exitCode`, `signal` and `stderr`. */
+  /** A worker died, or could not be started; has `pid`, `exitCode`, `signal` and `stderr`. */
   | 'ERR_PARALLELIZER_WORKER_EXITED'
-  /** A sub-batch or an item ran for too long, or `get` of an `AsyncResult` has waited for as long as it was to. */
+  /** A sub-batch or an item ran for too long, or the `timeout` of `get` of an `AsyncResult` has passed. */
   | 'ERR_PARALLELIZER_TIMEOUT'
-  /** The signal fired: `name` is `'AbortError'`, `cause` the signal's reason. */
+  /** The signal fired; `name` is `'AbortError'`, `cause` the signal's reason. */
   | 'ERR_PARALLELIZER_ABORTED'
+  /** `maxQueue` has no room for the call; nothing of it was run. */
   | 'ERR_PARALLELIZER_QUEUE_FULL'
+  /** The pool was closed, or its workers were removed. */
   | 'ERR_PARALLELIZER_CLOSED'
-  /** A later record of a key that failed, under `stopKeyOnError`. */
+  /** An earlier record of the same key failed, and `stopKeyOnError` is set. */
   | 'ERR_PARALLELIZER_SKIPPED'
   /** A value cannot travel; the message says where it is. */
   | 'ERR_PARALLELIZER_SERIALIZATION'
-  /** A worker sent something that is not of this library. */
+  /** A worker sent something that this library does not understand. */
   | 'ERR_PARALLELIZER_PROTOCOL'
-  /** Records of an event that has no partial response are not done, see `@parallelizer/node/lambda`. */
+  /** Records failed of an event that has no partial response, see `@parallelizer/node/lambda`. */
   | 'ERR_PARALLELIZER_RECORDS_FAILED'
-  /** There is no native part for this system, or it does not load; the message says what to install. */
+  /** There is no addon for this system, or it does not load; the message says what to install. */
   | 'ERR_PARALLELIZER_PLATFORM';
 
 /**
@@ -936,9 +985,9 @@ export declare class ParallelizerError extends Error {
   constructor(code: ParallelizerErrorCode, message: string, options?: { cause?: unknown });
   code: ParallelizerErrorCode;
   cause?: unknown;
-  /** The worker's, with `ERR_PARALLELIZER_WORKER_EXITED`. */
+  /** With `ERR_PARALLELIZER_WORKER_EXITED`: the worker's process id. */
   pid?: number | null;
-  /** With `ERR_PARALLELIZER_WORKER_EXITED`; `null` after a signal, or where it is not known. */
+  /** With `ERR_PARALLELIZER_WORKER_EXITED`: the exit code; `null` after a signal, or if it is not known. */
   exitCode?: number | null;
   /** With `ERR_PARALLELIZER_WORKER_EXITED`: the signal's name, or `null`. */
   signal?: string | null;
@@ -947,8 +996,8 @@ export declare class ParallelizerError extends Error {
   /** The position of the sub-batch that failed, in `result.errors`. */
   batchIndex?: number;
   /**
-   * What the error is about: in `result.errors` the indices of the sub-batch's records; from `map`, `starmap` and
-   * `imap` of a `Pool` the index of the item, alone in a list.
+   * What the error is about: in `result.errors`, the indices of the sub-batch's records; from `map`, `starmap` and
+   * `imap` of a `Pool`, the index of the item, as a list of one.
    */
   records?: number[];
 }
