@@ -1,5 +1,5 @@
 'use strict';
-// The AsyncLocalStorage of the caller is there wherever the library calls back.
+// Wherever the library calls back, the caller's AsyncLocalStorage is in effect.
 
 const assert = require('node:assert/strict');
 const { AsyncLocalStorage } = require('node:async_hooks');
@@ -79,7 +79,7 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    test("in forwarded logs: those of the call that was running", async (t) => {
+    test("in forwarded logs: the context of the call that was running", async (t) => {
       const { messages } = await run(
         t,
         asynchronous(`

@@ -1,6 +1,6 @@
 'use strict';
-// Many items offered to a pool whose workers, or whose consumer, are slower than the source: memory stays flat. It runs in a
-// process of its own with little heap: a queue of the items or of their results would not fit into that.
+// Many items for a pool whose workers, or whose consumer, are slower than the source: memory use stays flat. Runs in its
+// own process with a small heap, into which a queue of the items or of their results would not fit.
 //
 //   PARALLELIZER_TEST_ITEMS=1000000 node --test __test__/backpressure.test.js
 
@@ -41,10 +41,10 @@ forEachMode(
   (mode) => {
     for (const [what, setUp, loop] of [
       ['workers that are slower than the source', '', ''],
-      // A turn of the event loop for every 500 items, so that all that can come has come.
+      // The event loop turns once per 500 items, so that whatever can arrive has arrived.
       ['a consumer that is slower than both', '', 'if (taken % 500 === 0) { await new Promise(setImmediate); for (const end = performance.now() + 0.5; performance.now() < end; ); }'],
     ]) {
-      test(`items without end through imap, with ${what}`, { timeout: 600_000 }, async (t) => {
+      test(`an endless number of items through imap, with ${what}`, { timeout: 600_000 }, async (t) => {
         const { messages } = await run(t, stream(setUp, loop), { mode, execArgv: ['--max-old-space-size=48'], deadline: 500_000 });
         const [{ taken, ahead, early, peak }] = messages;
         t.diagnostic(`${taken} items; at most ${ahead} ahead; resident ${early} MB in the first tenth, ${peak} MB at most`);

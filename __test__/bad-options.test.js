@@ -1,5 +1,5 @@
 'use strict';
-// A bad option or argument is an ERR_PARALLELIZER_OPTION that names it, at the call that passed it.
+// A bad option or argument is an ERR_PARALLELIZER_OPTION that names it, thrown by the call that passed it.
 
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
@@ -56,7 +56,7 @@ describe('new Parallelizer', () => {
     assert.throws(() => new Parallelizer({ ...fine, nonsense: 5 }), naming('nonsense'));
   });
 
-  test('options that are none', () => {
+  test('what is not an options object', () => {
     for (const options of [undefined, null, 'x', 5, () => {}]) assert.throws(() => new Parallelizer(options), naming('options'));
     for (const item of [undefined, null, 'x', 5]) assert.throws(() => new Parallelizer([{ id: 'a', ...fine }, item]), naming('options[1]'));
   });
@@ -66,12 +66,12 @@ describe('new Parallelizer', () => {
     assert.throws(() => new Parallelizer([{ id: 'twice', ...fine }, { id: 'twice', ...fine }]), naming('id'));
   });
 
-  test('what was given is in the message, so that it can be found', () => {
+  test('the message shows what was given, so that it can be found', () => {
     assert.throws(() => new Parallelizer({ ...fine, type: 'proces' }), naming('proces'));
     assert.throws(() => new Parallelizer({ ...fine, parallelization: -7 }), naming('-7'));
   });
 
-  test('the stack leads to the caller', () => {
+  test('the stack trace leads to the caller', () => {
     assert.throws(() => new Parallelizer({ ...fine, batchSize: -1 }), (error) => error.stack.includes('bad-options.test.js'));
   });
 

@@ -1,5 +1,5 @@
 'use strict';
-// batchSize: more sub-batches than workers, handed out as workers come free.
+// batchSize: more sub-batches than workers, handed out as workers become free.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -36,7 +36,7 @@ forEachMode((mode) => {
     assert.deepEqual((await parallelizer.run(Array(30).fill(0))).responses, Array.from({ length: 30 }, (_, i) => i));
   });
 
-  test('errors know their records', async (t) => {
+  test('errors name their records', async (t) => {
     const { errors } = await on(t, { batchSize: 3 }).run(
       Array.from({ length: 10 }, (_, i) => (i === 4 || i === 9 ? { do: 'throws' } : echo(i))),
     );
@@ -52,16 +52,16 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    test('a slow sub-batch does not hold up those behind it: the other worker takes them', async (t) => {
+    test('a slow sub-batch does not hold up the ones after it: the other worker takes them', async (t) => {
       const parallelizer = make(t, { type: mode.type, batchSize: 1, parallelization: 2 });
       const file = `${temporary(t)}/slow`;
-      // The last record opens the gate that the first one waits at.
+      // The last record opens the gate at which the first one waits.
       const batch = [{ do: 'gate', file, value: 'slow' }, ...Array.from({ length: 10 }, (_, i) => echo(i)), { do: 'touch', file: `${file}.go`, value: 'last' }];
       const { responses } = await within(parallelizer.run(batch), 'the run');
       assert.deepEqual(responses, ['slow', 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 'last']);
     });
 
-    test('nor after many quick ones, from which the next could be taken to be quick, too', async (t) => {
+    test('nor after many quick ones, which suggest that the next is quick as well', async (t) => {
       const parallelizer = make(t, { type: mode.type, batchSize: 1, parallelization: 2 });
       for (let i = 0; i < 5; i++) await parallelizer.run(Array.from({ length: 300 }, (_, value) => echo(value)));
       const dir = temporary(t);

@@ -1,6 +1,6 @@
 'use strict';
-// Byte arrays of every kind and size arrive as what they were, wherever in a value they are: as bytes, and in memory that
-// is shared between the processes.
+// Byte arrays of every kind and size arrive as they were, wherever in a value they are, whether they travel as bytes or
+// in memory that the processes share.
 
 const assert = require('node:assert/strict');
 const { spawn, spawnSync } = require('node:child_process');
@@ -21,15 +21,15 @@ const KB = 1024;
 const MB = 1024 * KB;
 const SIZES = [0, 1, 8, 4095, 4096, 4097, 8191, 8192, 256 * KB - 1, 256 * KB, 256 * KB + 1, MB];
 
-/** Set where this file runs once more, without memfd_create. */
+/** Set when this file runs a second time, without memfd_create. */
 const isDenied = process.env.PARALLELIZER_TEST_DENIED === '1';
 
-/** What a worker is told and what it is sent. */
+/** What a worker is asked for, and what it is sent. */
 function parcel(items) {
   return { items, values: items.map(({ kind, seed, length, offset }) => make(kind, seed, length, offset)) };
 }
 
-/** Sends byte arrays to a worker that overwrites them; both sides must have their own. */
+/** Sends byte arrays to a worker that overwrites them: both sides must have memory of their own. */
 async function exchange(pool, items, place = (values) => values) {
   const sent = parcel(items);
   const { wrong, values, mappings } = await within(pool.apply(task('overwrite'), [{ items, values: place(sent.values) }]), 'byte arrays');
@@ -47,7 +47,7 @@ async function exchange(pool, items, place = (values) => values) {
 }
 
 forEachMode((mode) => {
-  // For these the two differ in nothing but what notices them.
+  // For byte arrays these two differ only in what notices them.
   for (const serialization of isDenied ? ['auto'] : ['auto', 'advanced']) {
     describe(serialization, () => {
       let pool;
@@ -86,7 +86,7 @@ forEachMode((mode) => {
         assert.deepEqual(made.map((value, i) => wrongWith(value, items[i])).filter((what) => what !== null), []);
       });
 
-      test('anywhere within a value', async () => {
+      test('anywhere in a value', async () => {
         for (const length of [10, 300 * KB]) {
           const items = ['Buffer', 'Uint16Array', 'DataView', 'ArrayBuffer'].map((kind, seed) => ({ kind, seed, length }));
           const [a, b, c, d] = parcel(items).values;
@@ -99,7 +99,7 @@ forEachMode((mode) => {
         }
       });
 
-      test('an ArrayBuffer behind many other things, and one in a class instance', async () => {
+      test('an ArrayBuffer after many other things, and one in a class instance', async () => {
         const item = { kind: 'ArrayBuffer', seed: 1, length: 300 * KB };
         class Holder {
           bytes = make(item.kind, item.seed, item.length);
@@ -109,7 +109,7 @@ forEachMode((mode) => {
         assert.deepEqual([wrongWith(list.at(-1), item), wrongWith(holder.bytes, item)], [null, null]);
       });
 
-      test('the same Buffer twice in a value is one there', async () => {
+      test('a Buffer that is twice in a value arrives as one', async () => {
         for (const length of [10, 300 * KB]) {
           for (const kind of KINDS) {
             const value = make(kind, 1, length);
@@ -134,13 +134,13 @@ forEachMode((mode) => {
         for (const length of [100, 10 * KB, 300 * KB]) {
           const value = await pool.apply(task('echo'), [make('ArrayBuffer', 1, length)]);
           const moved = structuredClone(value, { transfer: [value] });
-          // Node copies memory that came from an addon, as large shared memory does.
+          // Node copies memory that an addon has allocated, such as large shared memory.
           if (length < 256 * KB || !mode.hasProcess) assert.equal(value.byteLength, 0, `of ${length}`);
           assert.equal(wrongWith(moved, { kind: 'ArrayBuffer', seed: 1, length }), null);
         }
       });
 
-      test('the buffer of a view has nothing of other values', async () => {
+      test('the buffer of a view contains nothing of other values', async () => {
         for (const length of [3, 10 * KB, 300 * KB]) {
           const { bytes } = await pool.apply(task('echo'), [{ secret: 'secret'.repeat(1000), bytes: new Uint8Array(length), more: undefined }]);
           assert.equal(Buffer.from(bytes.buffer).includes('secret'), false, `${bytes.buffer.byteLength} bytes behind ${length}`);
@@ -165,7 +165,7 @@ forEachMode((mode) => {
     });
   }
 
-  test('json has its own idea of them', async (t) => {
+  test('json represents them in its own way', async (t) => {
     const pool = new Pool(1, { type: mode.type, serialization: 'json' });
     t.after(() => pool.terminate());
     const value = { a: Buffer.from('ab'), b: new Uint8Array([1, 2]), c: new ArrayBuffer(2), d: new DataView(new ArrayBuffer(1)) };
@@ -175,7 +175,7 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    test('large ones travel in shared memory where there is any', async (t) => {
+    test('large ones travel in shared memory if there is any', async (t) => {
       const pool = new Pool(1, { type: mode.type });
       t.after(() => pool.terminate());
       const mappings = await exchange(pool, [{ kind: 'Buffer', seed: 1, length: MB }, { kind: 'ArrayBuffer', seed: 2, length: MB }]);
@@ -183,7 +183,7 @@ forEachMode(
       assert.equal(mappings > 0, !isDenied, `${mappings} mappings in the worker`);
     });
 
-    test('large results leave no descriptors, and their memory is given back', { skip: isDenied && 'there is none' }, async (t) => {
+    test('large results leave no descriptors, and their memory is freed', { skip: isDenied && 'there is none' }, async (t) => {
       const { messages } = await run(
         t,
         asynchronous(`
@@ -195,7 +195,7 @@ forEachMode(
             const made = await pool.map(task('create'), Array.from({ length: 6 }, (_, j) => ({ kind: j % 2 ? 'Buffer' : 'ArrayBuffer', seed: j, length: 2 ** 20 })));
             await pool.apply(task('echo'), [{ made, more: make('Float64Array', 1, 300_000) }]);
           };
-          // Given back is what is collected, a moment later.
+          // Memory is freed a moment after it is collected.
           const settled = async (limit) => {
             for (const end = Date.now() + 15_000; ; await sleep(50)) {
               gc();
@@ -242,7 +242,7 @@ forEachMode(
   { needs: ['hasProcess'] },
 );
 
-// Where the memory is another, it is refused: see transfer.test.js.
+// Between processes it is refused, see transfer.test.js.
 describe('shared memory', () => {
   for (const mode of modes.filter(({ hasProcess }) => !hasProcess)) {
     for (const serialization of ['auto', 'advanced']) {
@@ -261,18 +261,18 @@ describe('shared memory', () => {
         }
       });
 
-      test(`${mode.name}, ${serialization}: what is beside a SharedArrayBuffer arrives as always`, async (t) => {
+      test(`${mode.name}, ${serialization}: what is next to a SharedArrayBuffer arrives as always`, async (t) => {
         const pool = new Pool(1, { type: mode.type, serialization });
         t.after(() => pool.terminate());
         const items = KINDS.map((kind, seed) => ({ kind, seed, length: 64 }));
         const { values } = parcel(items);
-        // A small Buffer is a view of memory that it shares with others.
+        // A small Buffer is a view of memory that it shares with other Buffers.
         values[0] = Buffer.from(values[0]);
         const back = await pool.apply(task('echo'), [{ shared: new SharedArrayBuffer(8), values }]);
         assert.deepEqual(back.values.map((value, i) => wrongWith(value, items[i])), items.map(() => null));
       });
 
-      test(`${mode.name}, ${serialization}: what is beside something transferred arrives as always`, async (t) => {
+      test(`${mode.name}, ${serialization}: what is next to something transferred arrives as always`, async (t) => {
         const pool = new Pool(1, { type: mode.type, serialization });
         t.after(() => pool.terminate());
         const moved = make('ArrayBuffer', 5, 1000);
@@ -286,7 +286,7 @@ describe('shared memory', () => {
   }
 });
 
-/** Whether this process has the page of a worker's progress, which is such memory, too. */
+/** Whether this process has the page with a worker's progress, which is shared memory as well. */
 function hasMemfd() {
   return largeMappings() > 0 || fs.readFileSync('/proc/self/maps', 'latin1').includes('memfd:parallelizer');
 }

@@ -1,7 +1,7 @@
 'use strict';
 // The README's handler bundled with esbuild, as CDK's NodejsFunction and serverless-esbuild call it, by either recipe:
-// the library inside of the bundle and its addon copied beside it, or the library external and installed beside it.
-// Each bundle is zipped, unzipped into a directory of its own that nobody may write to, and run there.
+// the library inside the bundle and its addon copied next to it, or the library external and installed next to it.
+// Each bundle is zipped, unzipped into its own read-only directory, and run there.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -11,7 +11,7 @@ const { after, before, describe, test } = require('node:test');
 const { callers, recipes, workshop } = require('./support/bundles');
 const { DRIVER, assertHandled, handlerFiles, node, write } = require('./support/packages');
 
-/** So that even root may not write: only root can become it. */
+/** A user that may not write there, as root may. Only root can switch to it. */
 const NOBODY = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 
 describe('bundled', { timeout: 300_000 }, () => {
@@ -45,7 +45,7 @@ describe('bundled', { timeout: 300_000 }, () => {
     }
   }
 
-  test('worker threads and tasks by source run in a bundle, too', async () => {
+  test('worker threads and tasks by source run in a bundle as well', async () => {
     const program = `
       const { Pool } = require('@parallelizer/node');
       (async () => {

@@ -39,7 +39,7 @@ forEachMode((mode) => {
     assert.deepEqual(answers.map(({ responses }) => responses[0]), [0, 1, 2, 3, 4]);
   });
 
-  test('the runs have settled when close has', async (t) => {
+  test('all runs have settled when close has', async (t) => {
     const parallelizer = on(t);
     const order = [];
     parallelizer.run([{ do: 'sleep', ms: 50 }]).then(() => order.push('run'));
@@ -51,7 +51,7 @@ forEachMode((mode) => {
   const ways = ['close', 'terminate', 'removeChildThreads'];
   for (const first of ways) {
     for (const second of ways) {
-      test(`${first}, then ${second}: one after the other, and at once`, async (t) => {
+      test(`${first}, then ${second}: in sequence, and at once`, async (t) => {
         const parallelizer = on(t);
         await parallelizer.run([echo(1)]);
         await within(Promise.resolve(parallelizer[first]()), first);
@@ -75,7 +75,7 @@ forEachMode((mode) => {
     await assert.rejects(parallelizer.run([echo(1)]), closed);
   });
 
-  test('the list form closes all of it', async (t) => {
+  test('the list form closes all pools', async (t) => {
     const lists = make(t, ['a', 'b'].map((id) => ({ id, type: mode.type, parallelization: 1 })));
     const running = lists.run(['a', 'b'].map((id) => ({ id, batch: [{ do: 'sleep', ms: 30, value: id }] })));
     await within(lists.close(), 'close');
@@ -99,7 +99,7 @@ forEachMode((mode) => {
     assert.deepEqual(stderr.split('\n').filter(Boolean), expected('err'));
   });
 
-  test('close in an idle instance that has never run', async (t) => {
+  test('close of an instance that has never run', async (t) => {
     const { stdout } = await run(t, asynchronous(`const one = make(); await one.close(); await one.close(); console.log('closed');`), { mode });
     assert.equal(stdout, 'closed\n');
   });
@@ -110,7 +110,7 @@ forEachMode(
     const on = (t, options) => make(t, { type: mode.type, ...options });
     const states = (parallelizer) => parallelizer.stats().workers.length;
 
-    test('terminate fails what runs and what waits with CLOSED', async (t) => {
+    test('terminate fails what runs and what waits with ERR_PARALLELIZER_CLOSED', async (t) => {
       const parallelizer = on(t, { parallelization: 1 });
       const file = `${temporary(t)}/held`;
       const running = parallelizer.run([{ do: 'gate', file }]);
@@ -150,7 +150,7 @@ forEachMode(
       assert.deepEqual(b.responses, ['b']);
     });
 
-    test('terminate hurries a close that waits', async (t) => {
+    test('terminate cuts short a close that is waiting', async (t) => {
       const parallelizer = on(t, { parallelization: 1 });
       const file = `${temporary(t)}/looping`;
       const running = parallelizer.run([{ do: 'loop', file }]);
@@ -171,14 +171,14 @@ forEachMode(
       }
     });
 
-    test('close while the workers boot still does what was accepted', async (t) => {
+    test('close while the workers boot still finishes what was accepted', async (t) => {
       const parallelizer = on(t);
       const running = parallelizer.run([echo(1), echo(2)]);
       await within(parallelizer.close(), 'close');
       assert.deepEqual((await running).responses, [1, 2]);
     });
 
-    test('close with a timed-out function that still runs does not wait for it beyond the grace period', async (t) => {
+    test('close waits for a timed-out function that still runs no longer than the grace period', async (t) => {
       const parallelizer = on(t, { parallelization: 1, timeout: 200, gracePeriod: 300 });
       assert.equal((await parallelizer.run([{ do: 'loop' }])).errors[0].code, 'ERR_PARALLELIZER_TIMEOUT');
       await within(parallelizer.close(), 'close');
@@ -231,7 +231,7 @@ forEachMode(
       assert.deepEqual(messages, [[0, 0]]);
     });
 
-    test('close does not cut off what a worker has in its own pipes: handlers of exit run', async (t) => {
+    test('close lets workers flush their own pipes: exit handlers run', async (t) => {
       const file = `${temporary(t)}/exit`;
       const parallelizer = make(t, { type: mode.type, filePath: fixture('exit-handler.js'), parallelization: 1 });
       await parallelizer.run([{ file }]);
@@ -239,7 +239,7 @@ forEachMode(
       assert.deepEqual(lines(file), ['exit'], "process.on('exit') of a worker runs at close");
     });
 
-    test('a program ends by itself after terminate, with nothing left', async (t) => {
+    test('a program ends by itself after terminate and leaves nothing behind', async (t) => {
       const program = start(
         t,
         asynchronous(`

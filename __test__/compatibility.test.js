@@ -11,7 +11,7 @@ const { asynchronous, run } = require('./support/scripts');
 
 const { Parallelizer } = library;
 
-test('the constants have the values that people may have written out', () => {
+test('the constants have the values that code may contain literally', () => {
   assert.equal(library.PARALLELIZER_CHILD, 'child-process');
   assert.equal(library.PARALLELIZER_THREADS, 'worker-threads');
   assert.equal(library.PARALLELIZER_INLINE, 'inline');
@@ -51,7 +51,7 @@ forEachMode((mode) => {
     });
   }
 
-  test('run resolves { responses, failures }, and nothing else shows', async (t) => {
+  test('run resolves to { responses, failures }, and nothing else is enumerable', async (t) => {
     const result = await on(t).run([echo('a'), echo('b')]);
     assert.deepEqual(Object.keys(result), ['responses', 'failures']);
     assert.equal(JSON.stringify(result), '{"responses":["a","b"],"failures":[]}');
@@ -63,7 +63,7 @@ forEachMode((mode) => {
     assert.deepEqual(failures, []);
   });
 
-  test('failures are strings as toString gives them, and never reject run', async (t) => {
+  test('failures are the strings that toString returns, and never reject run', async (t) => {
     const { responses, failures } = await on(t, { parallelization: 4 }).run([
       { do: 'throws', message: 'bad 1' },
       { do: 'rejects', message: 'bad 2' },
@@ -96,7 +96,7 @@ forEachMode((mode) => {
     });
   }
 
-  test('params that were not given are null', async (t) => {
+  test('omitted params are null', async (t) => {
     const parallelizer = on(t, { processBatchFunctionName: 'paramsType', parallelization: 1 });
     assert.deepEqual((await parallelizer.run([1])).responses, ['null']);
   });
@@ -125,7 +125,7 @@ forEachMode((mode) => {
     });
   }
 
-  test('a typed array works, and its sub-batches are arrays', async (t) => {
+  test('a typed array is accepted, and its sub-batches are arrays', async (t) => {
     const parallelizer = on(t, { processBatchFunctionName: 'batch' });
     for (const Typed of [Uint8Array, Int32Array, Float64Array]) {
       assert.deepEqual((await parallelizer.run(Typed.of(1, 2, 3, 4))).responses, [[1, 2], [3, 4]]);
@@ -193,7 +193,7 @@ forEachMode((mode) => {
     assert.deepEqual(seen.sort(), ['debug d0', 'debug d1', 'warn m0', 'warn m1']);
   });
 
-  test('the list form answers in call order, for any subset', async (t) => {
+  test('the list form returns results in call order, for any subset of pools', async (t) => {
     const lists = on(t, ['a', 'b', 'c'].map((id) => ({ id, type: mode.type, parallelization: 1 })));
     const item = (id, ms, value) => ({ id, batch: [{ do: 'sleep', ms, value }] });
     const answers = await lists.run([item('c', 60, 'C'), item('a', 30, 'A'), item('b', 0, 'B')]);
@@ -206,7 +206,7 @@ forEachMode((mode) => {
     assert.deepEqual(await lists.run([]), []);
   });
 
-  test('the list form takes params per item, and falls back to those of the call', async (t) => {
+  test('the list form takes params per item, and otherwise those of the call', async (t) => {
     const lists = on(t, ['a', 'b'].map((id) => ({ id, type: mode.type, parallelization: 1, processBatchFunctionName: 'params' })));
     const answers = await lists.run([{ id: 'a', batch: [1], params: 'own' }, { id: 'b', batch: [1] }], 'shared');
     assert.deepEqual(answers.map(({ responses }) => responses[0]), ['own', 'shared']);

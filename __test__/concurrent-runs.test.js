@@ -8,7 +8,7 @@ const { test } = require('node:test');
 const { appeared, echo, lines, make, temporary, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
-// A small generator of repeatable chance.
+// A small seeded random number generator.
 function random(seed) {
   return () => ((seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648);
 }
@@ -28,7 +28,7 @@ forEachMode((mode) => {
     }
   });
 
-  test('40 runs of different sizes, with params of their own', async (t) => {
+  test('40 runs of different sizes, each with its own params', async (t) => {
     const parallelizer = on(t, { processBatchFunctionName: 'both', parallelization: 3 });
     const runs = Array.from({ length: 40 }, (_, i) => parallelizer.run(Array.from({ length: i }, (_, j) => i * 100 + j), { i }));
     for (const [i, { responses }] of (await within(Promise.all(runs), 'the runs')).entries()) {
@@ -87,7 +87,7 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    test('waiting runs are begun in the order in which they were called', async (t) => {
+    test('waiting runs begin in the order in which they were called', async (t) => {
       const parallelizer = make(t, { type: mode.type, parallelization: 1 });
       const dir = temporary(t);
       const held = parallelizer.run([{ do: 'gate', file: `${dir}/held` }]);
@@ -99,7 +99,7 @@ forEachMode(
       assert.deepEqual(order, Array.from({ length: 20 }, (_, i) => i));
     });
 
-    test('a slow run does not hold up a quick one where there is a free worker', async (t) => {
+    test('a slow run does not hold up a quick one if there is a free worker', async (t) => {
       const parallelizer = make(t, { type: mode.type, parallelization: 2 });
       const dir = temporary(t);
       const slow = parallelizer.run([{ do: 'gate', file: `${dir}/slow`, value: 'slow' }]);
@@ -120,7 +120,7 @@ forEachMode(
       ]);
       await appeared(`${dir}/a.started`);
       await appeared(`${dir}/b.started`);
-      // The second answers first: the order of the answers is that of the batch all the same.
+      // The second one answers first, but the responses are in the order of the batch.
       fs.writeFileSync(`${dir}/b.go`, '');
       fs.writeFileSync(`${dir}/a.go`, '');
       assert.deepEqual((await running).responses, ['a', 'b']);
@@ -131,7 +131,7 @@ forEachMode(
 
 forEachMode(
   (mode) => {
-    test('interleaved with deaths, exactly the dead ones fail', async (t) => {
+    test('among deaths, exactly the calls that died fail', async (t) => {
       const parallelizer = make(t, { type: mode.type });
       const kinds = [
         (i) => echo(i),
@@ -144,8 +144,8 @@ forEachMode(
       const runs = Array.from({ length: 50 }, (_, i) => parallelizer.run([kinds[i % 5](i), { do: 'touch', file, value: `sibling ${i}` }]));
       const answers = await within(Promise.all(runs), 'the runs', 60_000);
       for (const [i, { responses, errors }] of answers.entries()) {
-        // A worker that exits after its answer takes with it the call that it has begun by then: that call
-        // fails for this reason, and no other does.
+        // A worker that exits after its answer may have begun another call by then. That call fails for this
+        // reason, and no other does.
         const outcome = (index) => {
           const error = errors.find(({ batchIndex }) => batchIndex === index);
           if (!error) return responses[index - (errors.some(({ batchIndex }) => batchIndex < index) ? 1 : 0)];

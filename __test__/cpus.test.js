@@ -7,7 +7,7 @@ const assert = require('node:assert/strict');
 const os = require('node:os');
 const { usableCpus, countCpus, cgroupCpuQuota, workerHeapMegabytes, onLambda } = require('../lib/host/cpus');
 
-/** A file system that holds these files only. */
+/** A file system with only these files. */
 const files = (contents) => (file) => contents[file] ?? null;
 
 const V2_MOUNT = '30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n';
@@ -21,14 +21,14 @@ test('this machine has at least one CPU and at most those that the system offers
   assert.ok(count >= 1 && count <= os.availableParallelism());
 });
 
-test('on Lambda the memory decides, anew at each call', () => {
+test('on Lambda the memory decides, and is read at each call', () => {
   const cores = usableCpus({});
   assert.equal(usableCpus({ AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '512' }), 1);
   assert.equal(usableCpus({ AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '10240' }), Math.min(6, cores));
   assert.equal(usableCpus({}), cores);
 });
 
-test('the least of cores, quota and memory share counts', () => {
+test('the smallest of cores, quota and memory share decides', () => {
   const count = (available, quota, megabytes) =>
     countCpus({ available, quota, env: megabytes === undefined ? {} : { AWS_LAMBDA_FUNCTION_MEMORY_SIZE: megabytes } });
   assert.equal(count(8, Infinity), 8);
@@ -52,7 +52,7 @@ test('no cgroup, no quota', () => {
   assert.equal(cgroupCpuQuota(files({ '/proc/self/cgroup': '0::/\n', '/proc/self/mountinfo': V2_MOUNT })), Infinity);
 });
 
-test('version 2: a quota, none, and nonsense', () => {
+test('version 2: a quota, no quota, and nonsense', () => {
   const quota = (max) =>
     cgroupCpuQuota(
       files({ '/proc/self/cgroup': '0::/\n', '/proc/self/mountinfo': V2_MOUNT, '/sys/fs/cgroup/cpu.max': max }),
@@ -65,7 +65,7 @@ test('version 2: a quota, none, and nonsense', () => {
   assert.equal(quota('-1 100000'), Infinity);
 });
 
-test('version 2: the tightest of the groups above the process counts', () => {
+test('version 2: the tightest quota of the groups above the process decides', () => {
   const read = files({
     '/proc/self/cgroup': '0::/system.slice/app.service/worker\n',
     '/proc/self/mountinfo': V2_MOUNT,
@@ -77,7 +77,7 @@ test('version 2: the tightest of the groups above the process counts', () => {
   assert.equal(cgroupCpuQuota(read), 2);
 });
 
-test('version 1: the group of the hierarchy that has the CPU controller', () => {
+test('version 1: the group of the hierarchy with the CPU controller', () => {
   const read = files({
     '/proc/self/cgroup': '12:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/other\n0::/\n',
     '/proc/self/mountinfo': V1_MOUNT,
@@ -89,7 +89,7 @@ test('version 1: the group of the hierarchy that has the CPU controller', () => 
   assert.equal(cgroupCpuQuota(read), 2.5);
 });
 
-test('version 1: -1 is no quota', () => {
+test('version 1: -1 means no quota', () => {
   const read = files({
     '/proc/self/cgroup': '4:cpu,cpuacct:/\n',
     '/proc/self/mountinfo': V1_MOUNT,
@@ -99,7 +99,7 @@ test('version 1: -1 is no quota', () => {
   assert.equal(cgroupCpuQuota(read), Infinity);
 });
 
-test('a container whose mount shows its own group only, while its paths are those of the host', () => {
+test('a container whose mount shows only its own group, with paths of the host', () => {
   const read = files({
     '/proc/self/cgroup': '4:cpu,cpuacct:/docker/abc/inner\n',
     '/proc/self/mountinfo': '34 32 0:29 /docker/abc /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu,cpuacct\n',
@@ -109,7 +109,7 @@ test('a container whose mount shows its own group only, while its paths are thos
   assert.equal(cgroupCpuQuota(read), 3);
 });
 
-test('a group that lies outside of the mount: its top is read', () => {
+test('a group outside the mount: the top of the mount is read', () => {
   const read = files({
     '/proc/self/cgroup': '0::/../sibling\n',
     '/proc/self/mountinfo': '30 23 0:26 /me /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
@@ -118,7 +118,7 @@ test('a group that lies outside of the mount: its top is read', () => {
   assert.equal(cgroupCpuQuota(read), 1);
 });
 
-test('both versions at once, a mount point with a blank, and unreadable mounts', () => {
+test('both versions at once, a mount point with a space, and unreadable mounts', () => {
   const both = files({
     '/proc/self/cgroup': '4:cpu:/a\n0::/b\n',
     '/proc/self/mountinfo':
@@ -132,7 +132,7 @@ test('both versions at once, a mount point with a blank, and unreadable mounts',
   assert.equal(cgroupCpuQuota(usual), 0.5);
 });
 
-test('Lambda is known by either variable', () => {
+test('Lambda is recognized by either variable', () => {
   assert.equal(onLambda({}), false);
   assert.equal(onLambda({ AWS_LAMBDA_FUNCTION_NAME: 'f' }), true);
   assert.equal(onLambda({ AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '128' }), true);

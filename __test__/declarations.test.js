@@ -1,5 +1,5 @@
 'use strict';
-// The declarations and the code say the same: what is exported, which methods there are, which options, which errors.
+// The declarations agree with the code about exports, methods, options and errors.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -20,7 +20,7 @@ const program = ts.createProgram(files, {
 });
 const checker = program.getTypeChecker();
 
-/** What a file of declarations exports. @param {string} file */
+/** What a declaration file exports. @param {string} file */
 function exportsOf(file) {
   const source = program.getSourceFile(file);
   return checker.getExportsOfModule(checker.getSymbolAtLocation(source));
@@ -56,7 +56,7 @@ test('the classes have the methods that they declare', async () => {
   const result = pool.applyAsync(() => 1);
   assert.deepEqual(propertiesOf('AsyncResult'), namesOn(Object.getPrototypeOf(result)).filter((name) => name !== '@@toStringTag'));
   const stream = pool.imap(() => 1, []);
-  // `throw` may be missing in an iterator.
+  // Iterators need not have `throw`.
   for (const name of propertiesOf('ResultStream').filter((each) => each !== 'throw')) {
     const key = name.startsWith('@@') ? Symbol[name.slice(2)] : name;
     assert.equal(typeof stream[key], 'function', name);
@@ -64,7 +64,7 @@ test('the classes have the methods that they declare', async () => {
   await pool.terminate();
 });
 
-test('the options that are declared are those that are taken', async () => {
+test('the declared options are exactly those that are accepted', async () => {
   const pool = new Pool(0);
   const parallelizer = new Parallelizer({ filePath: __filename, processBatchFunctionName: 'f', parallelization: 0 });
   const options = {
@@ -79,14 +79,14 @@ test('the options that are declared are those that are taken', async () => {
     StreamOptions: () => pool.imap(() => 1, [], { '': 1 }),
   };
   for (const [type, call] of Object.entries(options)) {
-    // An unknown name is answered by the known ones.
+    // The error for an unknown name lists the known ones.
     const taken = await Promise.resolve().then(call).then(assert.fail, (error) => /the names are (.*)$/.exec(error.message)?.[1].split(', '));
     assert.deepEqual(taken?.sort(), propertiesOf(type), type);
   }
   await Promise.all([pool.terminate(), parallelizer.terminate()]);
 });
 
-test('each declared error code is raised, and each one raised is declared', () => {
+test('each declared error code is used, and each one used is declared', () => {
   const declared = checker.getDeclaredTypeOfSymbol(symbols.get('ParallelizerErrorCode')).types.map(({ value }) => value);
   const modules = fs.readdirSync(path.join(root, 'lib'), { recursive: true }).map(String).filter((name) => name.endsWith('.js'));
   const code = modules.map((name) => fs.readFileSync(path.join(root, 'lib', name), 'utf8').replace(/^ *\*.*$|\/\/.*$/gm, '')).join('\n');

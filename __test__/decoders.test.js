@@ -1,6 +1,7 @@
 'use strict';
-// The decoders that read what a worker has sent, given rubbish: a value or an error, soon and in little memory, and nothing
-// else changes. It runs in a process of its own with little heap, as rubbish that is not refused would take that down.
+// The decoders that read what a worker has sent, given malformed input: they return a value or throw an error, soon and
+// in little memory, and change nothing else. The fuzzer runs in its own process with a small heap, which malformed input
+// that is not refused would bring down.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -20,14 +21,14 @@ const table = (changes) => ({
 const records = (changes, words, more = []) =>
   [JSON.stringify([0, [table({ words: words.length, ...changes })]]), [Buffer.from(new Uint32Array(words).buffer), ...more]];
 
-test('a part with fewer values than it says is an error, not values that are undefined', () => {
+test('a part with fewer values than it claims is an error, not undefined values', () => {
   for (const text of ['[]', '[1]', '1', 'null', '{"length":2}', '"ab"']) {
     assert.throws(() => decodeValues(JSON_LIST, text, 2, [], null), TypeError, text);
   }
   assert.throws(() => decodeValues(77, '', 1, [], null), /unknown codec 77/);
 });
 
-test('sizes that are not there are refused before anything is made of them', () => {
+test('sizes beyond the data are refused before anything of that size is allocated', () => {
   const most = 2 ** 32 - 1;
   const constant = 0;
   for (const [text, extras] of [
@@ -84,12 +85,12 @@ test('no key reaches a prototype', () => {
 });
 
 for (const seed of [1, 2, 3]) {
-  test(`mutated encodings of all kinds (seed ${seed})`, async (t) => {
+  test(`mutated encodings of every kind (seed ${seed})`, async (t) => {
     const { messages } = await run(t, fuzz(seed, 8_000), { execArgv: ['--max-old-space-size=96'] });
     const [{ values, errors, peak }] = messages;
     t.diagnostic(JSON.stringify(messages[0]));
     assert.equal(values + errors, 8_000);
-    assert.ok(errors > 1_000 && values > 100, 'both come about');
+    assert.ok(errors > 1_000 && values > 100, 'both happen');
     assert.ok(peak < 64 * 2 ** 20, `${peak} bytes in buffers for parts of less than 100 KB`);
   });
 }

@@ -1,6 +1,6 @@
 'use strict';
-// Every code block of the documentation is checked: programs are run, TypeScript is compiled and then run, JSON is parsed,
-// and commands are those that another test or step runs. How a block says what it is: support/documentation.js.
+// Every code block of the documentation is checked: programs are run, TypeScript is compiled and run, JSON is parsed, and
+// commands are among those that another test or step runs. support/documentation.js describes how blocks are marked.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -16,7 +16,7 @@ const { sectionsOf } = require('./support/documentation');
 
 const DEADLINE = 120_000;
 
-/** Commands that are not run here, by their beginning, each with who runs it or why nobody does. */
+/** Commands that are not run here, by their beginning, with where each is run, or why it is not. */
 const COMMANDS = new Map([
   ['npm install', 'a registry would be asked; the tests of the package install its tarball'],
   ['npm start', 'takes a minute; what it runs is tested with the example'],
@@ -73,7 +73,7 @@ test('the README is short enough to be read', () => {
   assert.ok(words <= MAX_README_WORDS, `it has ${words} words: what not everybody needs goes to docs/`);
 });
 
-test('a document that says too little or too much is refused', () => {
+test('a document with too little or too much markup is refused', () => {
   assert.throws(() => sectionsOf('```js\n1;\n'), /line 1: the block is not closed/);
   assert.throws(() => sectionsOf('<!-- run -->\n\nText.\n'), /line 1: "run" belongs to a block/);
   assert.throws(() => sectionsOf('<!-- run -->'), /line 1: "run" belongs to a block/);
@@ -126,7 +126,7 @@ function layOut(t, { blocks, checks }, document) {
       const whole = directive.text.replace(/^ *…$/m, () => text);
       project.programs.push({ file: add(name, whole, place), place });
     } else {
-      // Text is for people only.
+      // Text is for readers only.
       assert.ok(language === 'text' && directive === null, `${place}: a block of language "${language}" is not checked. ${HOW}`);
     }
   }
@@ -159,7 +159,7 @@ function typeCheck({ directory, types }) {
   }
 }
 
-/** Runs a program to its end, and looks for what it says it prints. */
+/** Runs a program to its end, and checks that it prints what it says it prints. */
 async function run({ directory }, { file, place }) {
   const { NODE_TEST_CONTEXT, NODE_OPTIONS, NODE_V8_COVERAGE, ...env } = process.env;
   const child = spawn(process.execPath, [file.replace(/ts$/, 'js')], { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });

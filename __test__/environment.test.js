@@ -1,5 +1,5 @@
 'use strict';
-// What a worker inherits, and what not.
+// What a worker inherits, and what it does not.
 
 const assert = require('node:assert/strict');
 const { execFileSync, spawnSync } = require('node:child_process');
@@ -21,7 +21,7 @@ forEachMode(
       assert.deepEqual(failures, []);
       return responses[0];
     };
-    // The same in a program: `before` runs first, the answers are its only message.
+    // The same in a program: `before` runs first, and the responses are its only message.
     const lookFrom = async (t, what, { before = '', options = '{}', ...how } = {}) => {
       const { messages, stderr } = await run(
         t,
@@ -47,7 +47,7 @@ forEachMode(
       assert.deepEqual(await look(t, { env }, 'envNames'), Object.keys(env).sort());
     });
 
-    test("without env it is the parent's, with what it has set itself", async (t) => {
+    test("without env it is the parent's, including what the parent has set itself", async (t) => {
       process.env.SET_BY_THE_PARENT = 'yes';
       t.after(() => delete process.env.SET_BY_THE_PARENT);
       assert.deepEqual(await look(t, {}, 'env', ['SET_BY_THE_PARENT', 'PATH']), { SET_BY_THE_PARENT: 'yes', PATH: process.env.PATH });
@@ -57,13 +57,13 @@ forEachMode(
       assert.deepEqual(await look(t, { env: { PATH: process.env.PATH } }, 'secret'), []);
     });
 
-    test('execArgv is taken, and is what the worker sees', async (t) => {
+    test('execArgv is used, and is what the worker sees', async (t) => {
       const execArgv = ['--no-deprecation', '--stack-trace-limit=17'];
       assert.deepEqual(await look(t, { execArgv }, 'execArgv'), execArgv);
       assert.deepEqual(await look(t, { execArgv: [] }, 'execArgv'), []);
     });
 
-    test("without execArgv it is the parent's, less what is not for workers", async (t) => {
+    test("without execArgv it is the parent's, except for what is not meant for workers", async (t) => {
       const { answers } = await lookFrom(t, ['execArgv', 'heapLimit', 'inspector'], {
         execArgv: ['--no-deprecation', '--max-old-space-size=300', '--max-semi-space-size=8', '--inspect=127.0.0.1:0', '--stack-trace-limit=17'],
       });
@@ -73,7 +73,7 @@ forEachMode(
       assert.equal(answers[2], null, 'no debugger');
     });
 
-    test('heap flags in NODE_OPTIONS are stripped, the rest of it is kept', async (t) => {
+    test('heap flags are removed from NODE_OPTIONS, the rest of it is kept', async (t) => {
       const { answers } = await lookFrom(t, [['env', ['NODE_OPTIONS']], 'heapLimit'], {
         env: { NODE_OPTIONS: '--max-old-space-size=300 --no-deprecation --max_semi_space_size=4' },
       });
@@ -87,7 +87,7 @@ forEachMode(
       assert.ok(limit > 90 * 2 ** 20 && limit < 400 * 2 ** 20 && limit < usual, `${limit}, usually ${usual}`);
     });
 
-    test('a program given by -e, and one read from stdin, has workers like any other', () => {
+    test('a program passed with -e, or read from stdin, has workers like any other', () => {
       const source = `
         const { Parallelizer } = require(${JSON.stringify(path.join(__dirname, '..'))});
         const one = new Parallelizer({ type: ${JSON.stringify(mode.type)}, filePath: ${JSON.stringify(workers.filePath)}, processBatchFunctionName: 'look', parallelization: 1 });
@@ -99,7 +99,7 @@ forEachMode(
       }
     });
 
-    test('it works inside of the test runner', async (t) => {
+    test('it works inside the test runner', async (t) => {
       const file = path.join(temporary(t), 'inner.test.js');
       fs.writeFileSync(
         file,
@@ -174,14 +174,14 @@ forEachMode(
 
     const beyond = (descriptors) => Object.entries(descriptors).filter(([fd]) => fd > 2).map(([, target]) => target);
 
-    test('a worker has its three streams, its channel and what Node itself opens, the same whatever the parent has', async (t) => {
+    test('a worker has its three streams, its channel and what Node itself opens, whatever the parent has open', async (t) => {
       const dir = temporary(t);
       const [plain] = await open(t, '');
       const kinds = (descriptors) => beyond(descriptors).map((target) => target.replace(/\d+/g, '#')).sort();
       assert.ok(kinds(plain).filter((kind) => kind.startsWith('socket:')).length <= 2, `the channel alone: ${JSON.stringify(plain)}`);
       for (const fd of [0, 1, 2]) assert.ok(plain[fd], `descriptor ${fd}`);
 
-      // Node opens everything close-on-exec; a native module or a parent that passes descriptors on does not.
+      // Node opens everything close-on-exec; a native module, or a parent that passes descriptors on, may not.
       const noisy = await open(
         t,
         `const net = require('node:net'), { execFileSync } = require('node:child_process');
@@ -196,7 +196,7 @@ forEachMode(
       for (const descriptors of noisy) assert.deepEqual(kinds(descriptors), kinds(plain));
     });
 
-    test('descriptors that the parent itself inherited do not go on to the workers', async (t) => {
+    test('descriptors that the parent itself inherited are not passed on to the workers', async (t) => {
       const dir = temporary(t);
       const secret = path.join(dir, 'secret');
       const program = path.join(dir, 'program.js');
@@ -216,7 +216,7 @@ forEachMode(
       assert.deepEqual(theirs.filter((target) => target === secret), []);
     });
 
-    test("workers do not hold each other's channels: one that is killed is noticed at once", async (t) => {
+    test("workers do not hold each other's channels open: when one is killed, that is noticed at once", async (t) => {
       const [one, two] = await open(t, '');
       const channels = (descriptors) => beyond(descriptors).filter((target) => /^(socket|pipe):/.test(target));
       assert.ok(channels(one).length > 0);
@@ -241,27 +241,27 @@ forEachMode(
       }
     });
 
-    test('signals are neither blocked nor ignored beyond what Node does, SIGINT excepted', async (t) => {
+    test('no signals are blocked or ignored beyond those that Node does, except SIGINT', async (t) => {
       const parallelizer = make(t, { type: mode.type, ...workers });
       const mask = (lines, name) => BigInt(`0x${lines.find((line) => line.startsWith(name)).split(/\s+/)[1]}`);
       const { responses } = await parallelizer.run(['signals']);
       const plain = spawnSync(process.execPath, ['-e', `console.log(require('fs').readFileSync('/proc/self/status', 'utf8').match(/^Sig(?:Blk|Ign|Cgt):.*$/gm).join('\\n'))`], { encoding: 'utf8' })
         .stdout.trim().split('\n');
-      // Of the 31 classic signals: above them is what the C library keeps for itself. SIGINT is 2.
+      // Of the 31 classic signals: the C library reserves some above them for itself. SIGINT is 2.
       const classic = (1n << 31n) - 1n;
       const interrupt = 1n << 1n;
       assert.equal(mask(responses[0], 'SigBlk') & classic, mask(plain, 'SigBlk') & classic);
       assert.equal(mask(responses[0], 'SigIgn') & classic & ~interrupt, mask(plain, 'SigIgn') & classic & ~interrupt);
     });
 
-    test('workers stay in the group and the session of the parent', async (t) => {
+    test('workers stay in the process group and the session of the parent', async (t) => {
       const parallelizer = make(t, { type: mode.type, ...workers });
       const [ppid, group, session] = (await parallelizer.run(['group'])).responses[0];
       const own = fs.readFileSync('/proc/self/stat', 'latin1').replace(/^.*\) /s, '').split(' ').slice(1, 4).map(Number);
       assert.deepEqual([ppid, group, session], [process.pid, own[1], own[2]]);
     });
 
-    test("stdin of a worker does not take the parent's", async (t) => {
+    test("a worker does not read the parent's stdin", async (t) => {
       const program = path.join(temporary(t), 'program.js');
       fs.writeFileSync(
         program,
@@ -275,7 +275,7 @@ forEachMode(
       assert.deepEqual(JSON.parse(stdout || `"${stderr}"`), ['', 'for the parent']);
     });
 
-    test('a worker is named so that it can be told from its parent: it has a pid of its own that stats() gives', async (t) => {
+    test('a worker can be told from its parent: it has its own pid, which stats() returns', async (t) => {
       const parallelizer = make(t, { type: mode.type, ...workers });
       await parallelizer.ready();
       const [{ pid }] = parallelizer.stats().workers;

@@ -1,6 +1,6 @@
 'use strict';
 
-// Whatever is thrown in a worker reaches the parent, as near to the original as data can be.
+// Whatever is thrown in a worker reaches the parent, as close to the original as data can be.
 
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
@@ -42,7 +42,7 @@ test('built-in classes arrive as themselves, with the stack of the worker', () =
   }
 });
 
-test('DOMException and the aborts of the platform', () => {
+test('DOMException and the abort errors of the platform', () => {
   const error = new DOMException('gone', 'AbortError');
   const arrived = travel(error);
   assert.ok(arrived instanceof DOMException);
@@ -79,7 +79,7 @@ test("a user's class arrives as its nearest built-in class, under its own name",
   assert.equal(util.inspect(travel(new (class Quiet extends Error {})('x'))).split('\n')[0], 'Quiet [Error]: x');
 });
 
-test('a name, a message and a code that a class supplies', () => {
+test('a name, a message and a code that the class defines', () => {
   class HttpError extends Error {
     get name() {
       return 'HttpError';
@@ -96,7 +96,7 @@ test('a name, a message and a code that a class supplies', () => {
   assert.deepEqual(Object.keys(arrived), []);
 });
 
-test('classes from before there were classes, and from another realm', () => {
+test('classes from before the class syntax, and from another realm', () => {
   function OldError(message) {
     this.message = message;
   }
@@ -109,7 +109,7 @@ test('classes from before there were classes, and from another realm', () => {
   assert.ok(travel(vm.runInNewContext('new RangeError("far away")')) instanceof RangeError);
 });
 
-test("Node's errors keep what programs look at", () => {
+test("Node's errors keep what programs check", () => {
   const arrived = travel(caught(() => fs.readFileSync('/no/such/file')));
   const { code, errno, syscall, path } = arrived;
   assert.deepEqual({ code, errno, syscall, path }, { code: 'ENOENT', errno: -2, syscall: 'open', path: '/no/such/file' });
@@ -118,7 +118,7 @@ test("Node's errors keep what programs look at", () => {
   assert.deepEqual([assertion.actual, assertion.expected], [{ a: 1 }, { a: 2 }]);
 });
 
-test("the library's own errors stay its own", () => {
+test("errors of this library stay instances of their class", () => {
   const error = workerExited({ pid: 7, exitCode: 1, stderr: 'last words' });
   const arrived = travel(error);
   assert.ok(arrived instanceof ParallelizerError);
@@ -127,7 +127,7 @@ test("the library's own errors stay its own", () => {
   assert.ok(!(travel(lookalike) instanceof ParallelizerError));
 });
 
-test('own properties, with what JSON would lose', () => {
+test('own properties, including what JSON would lose', () => {
   const properties = {
     undefined,
     null: null,
@@ -145,7 +145,7 @@ test('own properties, with what JSON would lose', () => {
   assert.ok(never instanceof Date && Number.isNaN(never.getTime()));
 });
 
-test('what cannot travel is left out, and harms nothing else', () => {
+test('what cannot travel is left out without affecting the rest', () => {
   const error = Object.assign(new Error('kept'), {
     call: () => {},
     symbol: Symbol('s'),
@@ -161,14 +161,14 @@ test('what cannot travel is left out, and harms nothing else', () => {
   assert.deepEqual({ ...travel(error) }, { list: [1, undefined, 3], code: 'E_KEPT' });
 });
 
-test('what has no properties to tell of it', () => {
+test('objects whose content is not in properties', () => {
   const properties = { map: new Map([[1, new Set([2n])]]), bytes: Buffer.from('x'), numbers: new Float32Array([1.5]), pattern: /a/g };
   assert.deepEqual({ ...travel(Object.assign(new Error('x', { cause: properties.map }), properties)) }, properties);
   assert.deepEqual(travel(new Error('x', { cause: properties.map })).cause, properties.map);
   for (const thrown of Object.values(properties)) assert.deepEqual(travel(thrown), thrown);
 });
 
-test('causes: nested, no errors, explicitly undefined, none', () => {
+test('causes: nested, not an error, explicitly undefined, none', () => {
   const arrived = travel(new Error('top', { cause: new TypeError('middle', { cause: { status: 404 } }) }));
   assert.ok(arrived.cause instanceof TypeError);
   assert.deepEqual(arrived.cause.cause, { status: 404 });
@@ -190,7 +190,7 @@ test('cycles and shared objects keep their shape', () => {
   assert.equal(arrived.one.back, arrived);
 });
 
-test('keys that could poison a prototype are keys', () => {
+test('keys that could pollute a prototype are just keys', () => {
   const error = Object.assign(new Error('x'), { details: JSON.parse('{"__proto__":{"polluted":1},"constructor":2}') });
   Object.defineProperty(error, '__proto__', { value: { polluted: 1 }, enumerable: true });
   const arrived = travel(error);
@@ -200,7 +200,7 @@ test('keys that could poison a prototype are keys', () => {
   assert.equal({}.polluted, undefined);
 });
 
-test('what is no error arrives as thrown', () => {
+test('a thrown value that is not an error arrives as thrown', () => {
   for (const thrown of [undefined, null, 'text', '', 42, NaN, -0, true, 10n, { a: [{ b: undefined }] }, [1, [2]]]) {
     const arrived = travel(thrown);
     assert.deepEqual(arrived, thrown);
@@ -219,7 +219,7 @@ test('what cannot arrive as thrown is described', () => {
   assert.equal(travel(proxy), 'a value that cannot be shown');
 });
 
-test('the text is made in the worker, by the toString of the error', () => {
+test('the text is made in the worker, by the toString of the error itself', () => {
   class Loud extends Error {
     toString() {
       return `LOUD! ${this.message}`;
@@ -264,7 +264,7 @@ test('hostile objects', () => {
   assert.doesNotThrow(() => flattenError(endless));
 });
 
-test('Error.prepareStackTrace that throws or makes no text', () => {
+test('Error.prepareStackTrace that throws or does not return text', () => {
   const original = Error.prepareStackTrace;
   try {
     for (const prepare of [(_, frames) => frames, fails]) {
@@ -313,7 +313,7 @@ test('depth and size are bounded, in space and in time', () => {
   assert.ok(travel(huge).message.startsWith('xxxx'));
 });
 
-test('names of classes do not fill the memory', () => {
+test('class names do not fill the memory', () => {
   for (let i = 0; i < 2000; i++) {
     const { Class } = { Class: { [`Class${i}`]: class extends Error {} }[`Class${i}`] };
     const arrived = travel(new Class('x'));

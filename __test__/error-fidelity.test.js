@@ -9,7 +9,7 @@ const { forEachMode } = require('./support/modes');
 const { kinds } = require('./fixtures/errors');
 
 forEachMode((mode) => {
-  // One instance for the whole table; each case checks that the worker goes on.
+  // One instance for the whole table; each case checks that the worker survives.
   const fail = async (t, kind, name = 'fail') => {
     const parallelizer = make(t, { type: mode.type, filePath: fixture('errors.js'), processBatchFunctionName: name });
     const result = await within(parallelizer.run([kind, 'fine']), kind);
@@ -42,7 +42,7 @@ forEachMode((mode) => {
     }
   });
 
-  test('a class of the user: name, code, own properties and cause', async (t) => {
+  test('a user-defined class: name, code, own properties and cause', async (t) => {
     const { error, failure } = await fail(t, 'payment');
     assert.equal(error.name, 'PaymentError');
     assert.equal(error.message, 'card refused');
@@ -55,7 +55,7 @@ forEachMode((mode) => {
     assert.equal(String(error), failure);
   });
 
-  test('a subclass of a built-in class is an instance of that', async (t) => {
+  test('a subclass of a built-in class arrives as an instance of that class', async (t) => {
     const { error, failure } = await fail(t, 'quietSubclass');
     assert.ok(error instanceof TypeError);
     assert.equal(error.message, 'quiet');
@@ -75,7 +75,7 @@ forEachMode((mode) => {
     assert.match(error.cause.cause.stack, /errors\.js/);
   });
 
-  test('a cause that is no error', async (t) => {
+  test('a cause that is not an error', async (t) => {
     assert.deepEqual((await fail(t, 'plainCause')).error.cause, { status: 404, why: 'gone' });
     assert.equal((await fail(t, 'textCause')).error.cause, 'because');
     assert.ok(!('cause' in (await fail(t, 'Error')).error), 'none where there was none');
@@ -124,7 +124,7 @@ forEachMode((mode) => {
   });
 
   for (const kind of ['function', 'bigint', 'cycle', 'socket', 'badGetter']) {
-    test(`a property that cannot travel (${kind}) does not cost the error`, async (t) => {
+    test(`a property that cannot travel (${kind}) is left out, and the error arrives`, async (t) => {
       const { error } = await fail(t, kind);
       assert.match(error.message, /^with a /);
       assert.equal(error.code, 'E_KEPT');
@@ -155,7 +155,7 @@ forEachMode((mode) => {
   }
 
   for (const kind of kinds) {
-    test(`thrown ${kind}: one failure, a string, and the worker goes on`, async (t) => {
+    test(`thrown ${kind}: one failure, a string, and the worker survives`, async (t) => {
       const { failure } = await fail(t, kind, 'failLater');
       assert.equal(typeof failure, 'string');
     });

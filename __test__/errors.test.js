@@ -1,6 +1,6 @@
 'use strict';
 
-// The wording of our own errors: what happened, to what, and what helps.
+// The wording of this library's errors: what happened, to what, and what helps.
 
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
@@ -33,7 +33,7 @@ test('each factory makes a ParallelizerError with its code', () => {
   assert.equal(String(made.ERR_PARALLELIZER_TIMEOUT).split(':')[0], 'ParallelizerError');
 });
 
-test('an option error shows the value, briefly', () => {
+test('an option error shows the value in brief', () => {
   const message = (value, name = 'x') => errors.optionError(name, value, 'good').message;
   assert.equal(message(-1, 'batchSize'), 'option "batchSize" must be good, got -1 (number)');
   assert.equal(message('4'), `option "x" must be good, got '4' (string)`);
@@ -46,7 +46,7 @@ test('an option error shows the value, briefly', () => {
   assert.ok(!message('a\nb\nc').includes('\n'));
 });
 
-test('an option error shows no secret', () => {
+test('an option error shows no secrets', () => {
   for (const name of ['env', 'env.API_KEY', 'options[2].env', 'options[2].env["A=B"]']) {
     assert.ok(!errors.optionError(name, 'hunter2', 'a good one').message.includes('hunter2'), name);
   }
@@ -82,7 +82,7 @@ test('values that resist being shown', () => {
   }
 });
 
-test('a module that does not load: its own error is told and kept', () => {
+test('a module that does not load: its own error is quoted and kept', () => {
   const cause = new SyntaxError('Unexpected token\n    at line 3');
   const error = errors.moduleError('/srv/a.js', { cause });
   assert.equal(error.cause, cause);
@@ -91,7 +91,7 @@ test('a module that does not load: its own error is told and kept', () => {
   assert.match(errors.moduleError('/srv/a.js', { cause: undefined }).message, /does not load: undefined/);
 });
 
-test('a module without the function: what it has instead', () => {
+test('a module without the function: what it exports instead', () => {
   const message = (functionName, exports) => errors.moduleError('/srv/a.js', { functionName, exports }).message;
   assert.match(message('f', ['g', 'default']), /has no function "f"; it exports "g", "default": name one of these/);
   assert.match(message('f', []), /it exports nothing/);
@@ -100,7 +100,7 @@ test('a module without the function: what it has instead', () => {
   assert.ok(many.length < 600 && many.includes('and 480 more'));
 });
 
-test('a worker that ended: how, at what, its last words, and what helps', () => {
+test('a worker that ended: how, doing what, its last output, and what helps', () => {
   const killed = errors.workerExited({ pid: 42, signal: 'SIGKILL', stderr: 'one\ntwo\n', what: 'sub-batch 3' });
   assert.deepEqual(
     [killed.pid, killed.exitCode, killed.signal, killed.stderr],
@@ -121,7 +121,7 @@ test('a worker that ended: how, at what, its last words, and what helps', () => 
   assert.match(errors.workerExited({}).message, /not known/);
 });
 
-test('only the end of a long stderr is in the message, all that was kept in the property', () => {
+test('the message has only the end of a long stderr, the property all that was kept', () => {
   const lines = Array.from({ length: 400 }, (_, i) => `line ${i}`);
   const error = errors.workerExited({ pid: 1, exitCode: 1, stderr: lines.join('\n') });
   assert.ok(error.message.endsWith('line 398\nline 399'));
@@ -141,7 +141,7 @@ test('a worker that could not be started', () => {
   assert.match(errors.spawnFailedError({ message: 'no idea' }).message, /\(no idea\)/);
 });
 
-test('an abort bears the name that code looks for, and the reason', () => {
+test('an abort has the name that code checks for, and the reason', () => {
   const signal = AbortSignal.abort(new Error('user left'));
   const error = errors.abortError(signal.reason, 'sub-batch 1');
   assert.equal(error.name, 'AbortError');
@@ -151,7 +151,7 @@ test('an abort bears the name that code looks for, and the reason', () => {
   assert.ok('cause' in errors.abortError(undefined, 'sub-batch 1'));
 });
 
-test('a queue without room: the numbers', () => {
+test('a full queue: the numbers', () => {
   assert.match(errors.queueFullError(3, 4, 2).message, /2 more: 3 are waiting and "maxQueue" is 4/);
 });
 
@@ -162,7 +162,7 @@ test('a value that cannot travel: where it is, what it is, why', () => {
   assert.equal(error.cause, cause);
 });
 
-test('loading the errors loads nothing else: they are part of the start of every worker', () => {
+test('loading the errors loads nothing else, since they add to the start of every worker', () => {
   const script = `
     const before = process.moduleLoadList.length;
     require(${JSON.stringify(require.resolve('../lib/errors'))});

@@ -1,13 +1,13 @@
 'use strict';
 
-// Which of the parent's flags a worker gets.
+// Which of the parent's flags a worker inherits.
 
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const { inheritedExecArgv, inheritedEnv, resourceLimitFlags } = require('../lib/host/exec-argv');
 
-/** @param {string} text flags, separated by blanks */
+/** @param {string} text flags, separated by spaces */
 const kept = (text) => inheritedExecArgv(text.split(' ')).join(' ');
 
 test('what users rely on is kept', () => {
@@ -24,7 +24,7 @@ test('what users rely on is kept', () => {
   assert.deepEqual(inheritedExecArgv([]), []);
 });
 
-test('what tells Node to run something else is dropped, with its text', () => {
+test('what tells Node to run something else is dropped, with its argument', () => {
   for (const flags of [
     '-e code()',
     '--eval code()',
@@ -47,7 +47,7 @@ test('what tells Node to run something else is dropped, with its text', () => {
   }
 });
 
-test('the test runner and the watcher are not started again', () => {
+test('the test runner and watch mode are not started again', () => {
   assert.equal(
     kept('--test --test-reporter spec --test-reporter-destination=out --test-only --test-name-pattern foo -r a'),
     '-r a',
@@ -56,7 +56,7 @@ test('the test runner and the watcher are not started again', () => {
   assert.equal(kept('--watch --watch-path ./src --watch-path=./lib --watch-preserve-output -r a'), '-r a');
 });
 
-test('no second debugger on the same port', () => {
+test('no second debugger listens on the same port', () => {
   assert.equal(kept('--inspect --inspect-brk=0 --inspect-wait=127.0.0.1:0 --inspect=9229 -r a'), '-r a');
   assert.equal(kept('--inspect-port 0 --inspect-port=0 --debug-port=1 --debug-port 9 --inspect-publish-uid=http -r a'), '-r a');
 });
@@ -80,22 +80,22 @@ test('heap flags are dropped in every spelling', () => {
   }
 });
 
-test('a flag without its value does not take what follows', () => {
+test('a flag without its value does not swallow what follows', () => {
   assert.equal(kept('--max-old-space-size --require a'), '--require a');
   assert.equal(kept('-p --require a'), '--require a');
 });
 
-test('names that only look alike are kept', () => {
+test('similar names are kept', () => {
   const flags = '--inspector --testing --watchful --evaluate --printer --max-http-header-size=1 --experimental-test-isolation';
   assert.equal(kept(flags), flags);
 });
 
-test('the list that was passed stays as it is', () => {
+test('the list that was passed is not changed', () => {
   const flags = Object.freeze(['--inspect', '-r', 'a']);
   assert.deepEqual(inheritedExecArgv(flags), ['-r', 'a']);
 });
 
-test('NODE_OPTIONS loses the same flags and nothing else', () => {
+test('the same flags are removed from NODE_OPTIONS, and nothing else', () => {
   const options = (text) => inheritedEnv({ NODE_OPTIONS: text }).NODE_OPTIONS;
   assert.equal(options('--max-old-space-size=4096'), undefined);
   assert.equal(options('--max-old-space-size=4096 --enable-source-maps'), '--enable-source-maps');
@@ -107,7 +107,7 @@ test('NODE_OPTIONS loses the same flags and nothing else', () => {
   assert.equal(options('--title="--inspect x"'), '--title="--inspect x"');
 });
 
-test('NODE_OPTIONS that Node refuses is left for Node to refuse', () => {
+test('invalid NODE_OPTIONS are left for Node to reject', () => {
   assert.equal(inheritedEnv({ NODE_OPTIONS: '--inspect "open' }).NODE_OPTIONS, '--inspect "open');
   assert.equal(inheritedEnv({ NODE_OPTIONS: '"open\\' }).NODE_OPTIONS, '"open\\');
 });
@@ -118,7 +118,7 @@ test('the rest of the environment is copied', () => {
   assert.equal(inheritedEnv().PATH, process.env.PATH);
 });
 
-test('Node reads the cleaned NODE_OPTIONS as it read the original', () => {
+test('Node reads the filtered NODE_OPTIONS as it reads the original', () => {
   const title = 'a "quoted" \\ title';
   const text = `--inspect-port=0 --title="${title.replace(/["\\]/g, '\\$&')}" --max-old-space-size=64`;
   const { stdout, stderr } = spawnSync(process.execPath, ['-p', 'process.title'], {

@@ -1,6 +1,6 @@
 'use strict';
 // A new user's first ten minutes, in TypeScript: the packed package installed into an empty directory, the README's
-// handler compiled and run, a slip that the compiler catches, and a crash that is told.
+// handler compiled and run, a mistake that the compiler catches, and a crash that is reported.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -11,7 +11,7 @@ const { after, before, describe, test } = require('node:test');
 const { root } = require('./support/helpers');
 const { fromReadme, install, node, packHere, write } = require('./support/packages');
 
-/** Invokes the handler as Lambda would; what it throws is printed. */
+/** Invokes the handler as Lambda would, and prints what it throws. */
 const INVOKE = `
   const { handler } = require('./handler.js');
   const orders = [{ id: 'a', amount: 50 }, { id: 'b', amount: 150 }, { id: 'c', amount: 250 }];
@@ -28,7 +28,7 @@ describe('first steps', { timeout: 300_000 }, () => {
     base = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-first-steps-'));
     project = path.join(base, 'project');
     await install(project, (await packHere(path.join(base, 'tarballs'))).map(({ tarball }) => tarball));
-    // The compiler and the types of Node, which everybody has who writes TypeScript.
+    // The compiler and the types of Node, which everyone who writes TypeScript has.
     for (const name of ['typescript', '@types', 'undici-types', '@typescript']) {
       const from = path.join(root, 'node_modules', name);
       if (fs.existsSync(from)) fs.symlinkSync(from, path.join(project, 'node_modules', name));
@@ -56,7 +56,7 @@ describe('first steps', { timeout: 300_000 }, () => {
     ['the records', 'event.orders,', 'event.orders.map(({ id }) => id),', /^handler\.ts\(11,.*'string\[\]' is not assignable to .*Order\[\]'/m],
     ['what comes back', 'responses.flat()', 'responses', /^handler\.ts\(13,.*'string\[\]\[\]' is not assignable to type 'string\[\]'/m],
   ]) {
-    test(`a slip in ${slip} is told by the compiler`, async () => {
+    test(`the compiler reports a mistake in ${slip}`, async () => {
       const { 'worker.ts': worker, 'handler.ts': handler } = files();
       assert.ok(handler.includes(from));
       write(project, { 'worker.ts': worker, 'handler.ts': handler.replace(from, to) });
@@ -67,7 +67,7 @@ describe('first steps', { timeout: 300_000 }, () => {
     });
   }
 
-  test('a crash is told: which worker, how it ended, and its last words', async () => {
+  test('a crash is reported: which worker, how it ended, and its last output', async () => {
     const { 'worker.ts': worker, 'handler.ts': handler } = files();
     const crash = `  if (batch.some(({ amount }) => amount === 150)) {\n    console.error('no more paper');\n    process.kill(process.pid, 'SIGKILL');\n  }\n  return batch`;
     assert.ok(worker.includes('  return batch'));

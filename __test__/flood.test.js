@@ -1,6 +1,6 @@
 'use strict';
-// 100,000 items and more through 3 workers, one of which is killed every 50 ms: with retries none is lost and none comes
-// twice. It goes on until both there were that many items and that many kills, whichever the machine is slower at.
+// 100,000 items and more through 3 workers, one of which is killed every 50 ms: with retries none is lost and none
+// arrives twice. Goes on until there were both enough items and enough kills, whichever takes the machine longer.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -17,7 +17,7 @@ const task = { filePath: fixture('flood.js'), name: 'item' };
 
 forEachMode(
   (mode) => {
-    test('100,000 items, a kill every 50 ms: each arrives, once', { timeout: 600_000 }, async (t) => {
+    test('100,000 items, a kill every 50 ms: each arrives exactly once', { timeout: 600_000 }, async (t) => {
       const word = new Int32Array(new SharedArrayBuffer(4));
       const pool = makePool(t, mode, {
         processes: 3,
@@ -28,7 +28,7 @@ forEachMode(
       const random = new Random(7);
       let kills = 0;
       const killer = setInterval(() => {
-        // On a machine with other work, workers that are killed as soon as they are up would get nothing done.
+        // On a busy machine, workers that are killed as soon as they are up would get nothing done.
         const up = pool.stats().workers.filter((worker) => worker.done > 0);
         if (up.length === 0) return;
         if (!mode.hasProcess) {
@@ -38,7 +38,7 @@ forEachMode(
             process.kill(random.pick(up).pid, 'SIGKILL');
             kills++;
           } catch {
-            // It has gone already.
+            // It is gone already.
           }
         }
       }, PACE);
@@ -49,7 +49,7 @@ forEachMode(
       function* numbers() {
         while (offered < ITEMS || kills < KILLS) yield offered++;
       }
-      /** @type {Set<number>[]} Numbers that are there, a thousand in each; a full one is let go. */
+      /** @type {Set<number>[]} The numbers that have arrived, a thousand per set; a full set is dropped. */
       const seen = [];
       const take = (number) => {
         const thousand = Math.floor(number / 1000);

@@ -1,6 +1,6 @@
 'use strict';
-// Freezes that hit a part of the processes only, or a delicate moment: the parent alone, the workers alone, a grace period
-// that runs, a worker that polls before it sleeps, the end of a worker that nobody could look after meanwhile.
+// Freezes that affect only some of the processes, or come at a delicate moment: the parent alone, the workers alone,
+// during a grace period, while a worker polls before it sleeps, and when a worker ends with nobody to notice.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -13,7 +13,7 @@ const { asynchronous, start } = require('./support/scripts');
 
 const FROZEN = 3_000;
 
-/** Stops these for longer than any limit that the programs here have; `open`: a gate that opens meanwhile. */
+/** Stops these for longer than any time limit of the programs here; `open`: a gate that opens meanwhile. */
 async function freeze(pids, open) {
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
   if (open !== undefined) fs.writeFileSync(`${open}.go`, '');
@@ -31,7 +31,7 @@ forEachMode(
   (mode) => {
     const withWorkers = (program) => [program.pid, ...childrenOf(program.pid)];
 
-    test('a get(timeout) of an AsyncResult that is frozen does not run out meanwhile', async (t) => {
+    test('get(timeout) of an AsyncResult does not time out because of a freeze', async (t) => {
       const file = path.join(temporary(t), 'held');
       const program = start(
         t,
@@ -49,7 +49,7 @@ forEachMode(
       assert.deepEqual(await ended(program), [['open']]);
     });
 
-    test('with a grace period that runs: a function that stops when it is told keeps its worker', async (t) => {
+    test('during a grace period: a function that stops when its signal fires keeps its worker', async (t) => {
       const file = path.join(temporary(t), 'told');
       const program = start(
         t,
@@ -72,7 +72,7 @@ forEachMode(
       assert.deepEqual(await ended(program), [['ERR_PARALLELIZER_ABORTED'], [true, 0]]);
     });
 
-    test('while calls follow each other so closely that both sides poll before they sleep', async (t) => {
+    test('while calls follow each other so closely that both sides poll before sleeping', async (t) => {
       const stop = path.join(temporary(t), 'stop');
       const program = start(
         t,
@@ -124,7 +124,7 @@ forEachMode(
 
 forEachMode(
   (mode) => {
-    test('the parent alone: what its workers have done meanwhile is in time', async (t) => {
+    test('the parent alone: what its workers did meanwhile was in time', async (t) => {
       const file = path.join(temporary(t), 'held');
       const program = start(
         t,
@@ -146,7 +146,7 @@ forEachMode(
       assert.deepEqual(await ended(program), [[[4, 1e6], [], 0]]);
     });
 
-    test('the parent alone, while a worker dies: its work is told, the other goes on, and no zombie is left', async (t) => {
+    test('the parent alone, while a worker dies: its work is reported as lost, the other worker goes on, and no zombie is left', async (t) => {
       const file = path.join(temporary(t), 'held');
       const program = start(
         t,
@@ -174,7 +174,7 @@ forEachMode(
       await waitFor(() => childrenOf(program.pid).length === 0, 'no zombie');
     });
 
-    test('the workers alone, without a time limit: nobody gives them up', async (t) => {
+    test('the workers alone, without a time limit: they are not given up', async (t) => {
       const file = path.join(temporary(t), 'held');
       const program = start(
         t,

@@ -1,6 +1,6 @@
 'use strict';
-// A process that is frozen and thawed with its workers (as Lambda does between invocations, and a closed
-// laptop) sees no false time-out. SIGSTOP and SIGCONT to all of them stand in for the freezer.
+// A process that is frozen and thawed together with its workers (by Lambda between invocations, or by closing a laptop)
+// sees no false timeout. SIGSTOP and SIGCONT to all of them stand in for the freezer.
 
 const assert = require('node:assert/strict');
 const path = require('node:path');
@@ -14,7 +14,7 @@ const FROZEN = 4_000;
 
 forEachMode(
   (mode) => {
-    // Freezes the program with its workers for longer than any of its deadlines.
+    // Freezes the program and its workers for longer than any of its deadlines.
     async function freeze(program, order) {
       const pids = [program.pid, ...childrenOf(program.pid)];
       const all = (signal, list) => {
@@ -22,7 +22,7 @@ forEachMode(
       };
       all('SIGSTOP', pids);
       await sleep(FROZEN);
-      // Which of them goes on first is chance: try both ends.
+      // Which of them is thawed first is chance, so both orders are tried.
       all('SIGCONT', order === 'parent first' ? pids : [...pids].reverse());
     }
 

@@ -1,5 +1,5 @@
 'use strict';
-// runOptions.groupBy: the records of one key in order, one after another; different keys side by side.
+// runOptions.groupBy: the records of one key run in order, one after another; different keys run in parallel.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -15,7 +15,7 @@ forEachMode((mode) => {
   const records = (keys) => [...keys].map((key, n) => ({ key, n }));
   const shape = (responses) => responses.map((part) => part.map(({ key, n }) => `${key}${n}`).join(' '));
 
-  test('a sub-batch holds one key only; keys in order of their first record', async (t) => {
+  test('a sub-batch has only one key; keys are in the order of their first records', async (t) => {
     const { responses } = await on(t).run(records('abacbca'), null, { groupBy: key });
     assert.deepEqual(shape(responses), ['a0 a2 a6', 'b1 b4', 'c3 c5']);
   });
@@ -36,7 +36,7 @@ forEachMode((mode) => {
     for (const part of parts) assert.ok(part.split(' ').length <= 2);
   });
 
-  test('a key may be any value; equal as in a Map', async (t) => {
+  test('a key may be any value; equality is that of a Map', async (t) => {
     const object = {};
     const keys = [1, '1', null, undefined, Number.NaN, object, 1, '1', null, undefined, Number.NaN, object, true, 'true', '__proto__', '__proto__'];
     let i = 0;
@@ -54,7 +54,7 @@ forEachMode((mode) => {
     assert.deepEqual(await on(t).run([], null, { groupBy: key }), { responses: [], failures: [] });
   });
 
-  test('errors know the indices of their records in the batch', async (t) => {
+  test('errors have the indices of their records in the batch', async (t) => {
     const parallelizer = make(t, { type: mode.type });
     const batch = [
       { key: 'a', ...echo(1) },
@@ -79,7 +79,7 @@ forEachMode((mode) => {
     assert.equal(errors.length, 1);
   });
 
-  test('stopKeyOnError skips the rest of the key, and no other', async (t) => {
+  test('stopKeyOnError skips the rest of the key, and no other key', async (t) => {
     const parallelizer = make(t, { type: mode.type, batchSize: 1 });
     const file = `${temporary(t)}/touched`;
     const batch = [
@@ -140,7 +140,7 @@ forEachMode(
 
 forEachMode(
   (mode) => {
-    test('a key moves on if its worker dies, and keeps its order, retries included', async (t) => {
+    test('a key moves to another worker if its worker dies, and keeps its order, even with retries', async (t) => {
       const parallelizer = make(t, { type: mode.type, batchSize: 1, retries: 1, filePath: require.resolve('./fixtures/keyed.js'), processBatchFunctionName: 'act' });
       const dir = temporary(t);
       const batch = Array.from({ length: 24 }, (_, n) => ({ key: 'abc'[n % 3], n, dir, ...(n % 7 === 3 ? { die: `${dir}/died-${n}` } : {}) }));

@@ -1,6 +1,6 @@
 'use strict';
-// The end of an invocation: what is not done then is reported, nothing works on it any more when the answer is given,
-// and what comes after has nothing to do with it.
+// The end of an invocation: what is not done by then is reported, no worker is still at it when the response is given,
+// and what comes later is not affected by it.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -17,7 +17,7 @@ const rawsOf = (source, payloads, groups = []) =>
   payloads.map((payload, position) => make[source](r, { payload: { id: position, ...payload }, position, group: groups[position] }));
 const slow = { what: 'slow', ms: 5 };
 
-/** A context whose remaining time is what the test says. */
+/** A context whose remaining time the test decides. */
 function contextWith(left) {
   const context = contextOf();
   context.getRemainingTimeInMillis = () => left.ms;
@@ -41,7 +41,7 @@ forEachMode((mode) => {
     assert.match(errors[0].error.message, /deadlineMargin/);
   });
 
-  test('what was done before the deadline stays done; the rest is reported; the next invocation is as ever', async (t) => {
+  test('what was done before the deadline stays done, the rest is reported, and the next invocation is unaffected', async (t) => {
     const { handler, log } = on(t);
     await handler(eventOf('sqs', rawsOf('sqs', [{}])), contextOf());
     const raws = rawsOf('kafka', Array.from({ length: 2000 }, () => slow), Array.from({ length: 2000 }, (_, i) => i % 4));
@@ -58,7 +58,7 @@ forEachMode((mode) => {
     assert.equal(lines(log).length, before + 4, 'nothing but the two went on after the answer');
   });
 
-  test('a margin of one’s own', async (t) => {
+  test('a margin set by the user', async (t) => {
     const { handler } = on(t, { deadlineMargin: 4_000 });
     const context = contextOf(4_300);
     const raws = rawsOf('sqs', Array.from({ length: 4000 }, () => slow));
@@ -67,7 +67,7 @@ forEachMode((mode) => {
     assert.ok(context.getRemainingTimeInMillis() > 0, 'there is time left for the answer');
   });
 
-  test('contexts whose time nobody knows have no deadline', async (t) => {
+  test('contexts without a known remaining time have no deadline', async (t) => {
     const { handler } = on(t);
     for (const context of [undefined, null, {}, { getRemainingTimeInMillis: () => Number.NaN }, { getRemainingTimeInMillis: () => Infinity }]) {
       assert.deepEqual(await handler(eventOf('sqs', rawsOf('sqs', [{}])), context), { batchItemFailures: [] });
@@ -88,7 +88,7 @@ forEachMode(
   (mode) => {
     const on = (t, options) => handlerFor(t, { type: mode.type, ...options });
 
-    /** An event that is answered when the test says that its time is up. */
+    /** An event that is answered when the test decides that its time is up. */
     const stoppable = (t, raws, options) => {
       const log = `${temporary(t)}/log`;
       const parallelizer = parallelizerOf(t, { type: mode.type, filePath: fixture('lambda-worker.js'), processBatchFunctionName: 'whole', batchSize: 1, ...options });
@@ -103,9 +103,9 @@ forEachMode(
     };
 
     for (const what of ['hang', 'loop', 'heed']) {
-      test(`what runs at the end is over when the answer is given: ${what}`, async (t) => {
+      test(`what runs at the end has ended when the response is given: ${what}`, async (t) => {
         const raws = rawsOf('kafka', [{ what, times: 1 }, {}, {}, {}], [0, 1, 1, 2]);
-        // More patient than Lambda.
+        // Waits longer than Lambda would.
         const { log, parallelizer, stop, answering, again } = stoppable(t, raws, { gracePeriod: 60_000 });
         await waitFor(() => idsOf(log, 'begin').length === 4 && idsOf(log, 'done').length === 3, 'the others to be done');
         stop(500);
@@ -116,7 +116,7 @@ forEachMode(
       });
     }
 
-    test('a function that returns in its grace period: its result is late, and touches nothing', async (t) => {
+    test('a function that returns in its grace period: its result is late, and has no effect', async (t) => {
       const dir = temporary(t);
       const raws = rawsOf('kafka', [{ what: 'gate', gate: `${dir}/gate` }, {}], [0, 0]);
       const { log, stop, answering, again } = stoppable(t, raws, { gracePeriod: 60_000, parallelization: 1 });
@@ -132,7 +132,7 @@ forEachMode(
       assert.deepEqual(history(log).map(({ did, id }) => `${did} ${id}`), ['begin 0', 'done 0', 'begin 0', 'done 0', 'begin 1', 'done 1']);
     });
 
-    test('what waits for a module that loads slowly never begins', async (t) => {
+    test('what waits for a slow module to load never begins', async (t) => {
       const dir = temporary(t);
       const { handler, errors } = on(t, {
         filePath: fixture('lambda-slow-load.js'), recordFunctionName: 'record', params: { log: `${dir}/log` }, env: { ...process.env, SLOW_LOAD_GATE: `${dir}/gate` },
@@ -149,7 +149,7 @@ forEachMode(
       assert.deepEqual(lines(`${dir}/log`), ['began']);
     });
 
-    test('a call that ran out of time is over when the answer is given', async (t) => {
+    test('a call that ran out of time has ended when the response is given', async (t) => {
       const { handler, log } = on(t, { timeout: 200, gracePeriod: 100 });
       const raws = rawsOf('sqs', [{ what: 'hang' }, {}, {}]);
       const answer = await within(handler(eventOf('sqs', raws), contextOf()), 'the answer');

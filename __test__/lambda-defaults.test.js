@@ -1,6 +1,6 @@
 'use strict';
-// What workers get where nothing is said: as many as the function's memory pays for, each with its share of it, and
-// nothing of what Lambda has told the parent for itself.
+// What workers get by default: as many of them as the function's memory pays for, each with its part of that memory, and
+// nothing of what Lambda has set for the parent only.
 
 const assert = require('node:assert/strict');
 const path = require('node:path');
@@ -16,7 +16,7 @@ forEachMode(
     for (const megabytes of [512, 1769, 3538]) {
       test(`a function with ${megabytes} MB`, async (t) => {
         const log = path.join(temporary(t), 'log');
-        // As Lambda starts Node: the heap is nearly all of the memory, for one process.
+        // As Lambda starts Node: with a heap of nearly all the memory, for one process.
         const own = Math.floor(megabytes * 0.9);
         const env = {
           AWS_LAMBDA_FUNCTION_NAME: 'orders',
@@ -42,7 +42,7 @@ forEachMode(
         assert.equal(workers, usableCpus(env));
         const [limits] = lines(log).map((line) => JSON.parse(line));
         const share = workerHeapMegabytes(workers, env);
-        // The young generation comes on top.
+        // The young generation comes on top of it.
         assert.ok(limits.heapMegabytes >= share && limits.heapMegabytes < share + 200, `${limits.heapMegabytes} MB of ${share}`);
         assert.ok(workers * share + 64 <= megabytes, 'all of them and the parent fit');
         if (!mode.hasProcess) return;

@@ -1,7 +1,7 @@
 'use strict';
-// Whole deliveries: a source offers its records until it is told that all are done, while functions throw, workers die
-// and calls run out of time at random places. Whatever happens, nothing is lost, nothing is told done that was not, and
-// the order within a group holds.
+// Whole deliveries: a source offers its records until all are reported as done, while functions throw, workers die and
+// calls run out of time at random. Whatever happens, nothing is lost, nothing is reported as done that was not, and the
+// order within a group is kept.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -12,14 +12,14 @@ const { SOURCES, contextOf, eventOf, random, recordsFor } = require('./support/l
 const { forEachMode } = require('./support/modes');
 
 const COUNT = 100;
-const MOST_INVOCATIONS = 200;
+const MAX_INVOCATIONS = 200;
 
-/** Delivers until nothing is left; gives the answer to each event to `seen`. */
+/** Delivers until nothing is left; calls `seen` with the response to each event. */
 async function deliver(name, handler, raws, r, seen = () => {}) {
   const queue = SOURCES[name].deliver(raws);
   const position = new Map(raws.map((raw, i) => [raw, i]));
   for (let invocation = 0; queue.raws.length > 0; invocation++) {
-    assert.ok(invocation < MOST_INVOCATIONS, 'the records that are left never succeed');
+    assert.ok(invocation < MAX_INVOCATIONS, 'the records that are left never succeed');
     const batch = queue.poll(1 + r.below(100));
     const event = eventOf(SOURCES[name].source, batch);
     const answer = await within(handler(event, contextOf()), 'an invocation', 60_000);
@@ -28,7 +28,7 @@ async function deliver(name, handler, raws, r, seen = () => {}) {
   }
 }
 
-/** In each group a record begins when all before it are done, whatever happened to them on the way. */
+/** In each group a record begins only when all before it are done, whatever happened to them on the way. */
 function assertOrder(log, count, groupOf) {
   const members = new Map();
   for (let id = 0; id < count; id++) members.set(groupOf(id), [...(members.get(groupOf(id)) ?? []), id]);
@@ -59,7 +59,7 @@ forEachMode((mode) => {
         await deliver(name, handler, raws, r, ({ batch, done }) => {
           const really = doneIn(log);
           for (const id of done) assert.ok(really.has(id), `${id} was told done`);
-          // With what follows in its group, and no other.
+          // Together with what follows it in its group, and no other.
           const undone = batch.filter((id) => !done.includes(id));
           const first = new Map();
           for (const id of undone) if (!first.has(groupOf(id))) first.set(groupOf(id), id);
@@ -70,7 +70,7 @@ forEachMode((mode) => {
         const times = new Map();
         for (const { did, id } of history(log)) if (did === 'done') times.set(id, (times.get(id) ?? 0) + 1);
         for (let id = 0; id < COUNT; id++) assert.equal(times.get(id), 1, `record ${id}`);
-        // One failure, one report, which names the record.
+        // One failure makes one report, which names the record.
         const failures = payloads.reduce((sum, { what, times = 0 }) => sum + (what === undefined ? 0 : times), 0);
         assert.equal(errors.length, failures);
         for (const { records } of errors) assert.equal(records.length, 1);
@@ -145,7 +145,7 @@ forEachMode(
         clearInterval(killer);
         assertOrder(log, COUNT, groupOf);
         assert.equal(doneIn(log).size, COUNT);
-        // An answer that was on its way when its worker was killed is the only reason to do a record again.
+        // A record is done again only if its answer was on its way when its worker was killed.
         const dones = history(log).filter(({ did }) => did === 'done').length;
         assert.ok(dones - COUNT <= kills, `${dones - COUNT} records were done again after ${kills} kills`);
       });

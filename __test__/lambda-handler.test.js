@@ -12,7 +12,7 @@ const { forEachMode } = require('./support/modes');
 
 const r = random(7);
 
-/** Records of a source with these payloads; `groups` names the group of each. */
+/** Records of a source with these payloads; `groups` has the group of each. */
 const rawsOf = (source, payloads, groups = []) =>
   payloads.map((payload, position) => make[source](r, { payload: { id: position, ...payload }, position, group: groups[position] }));
 const count = (n, payload = {}) => Array.from({ length: n }, () => payload);
@@ -53,7 +53,7 @@ forEachMode((mode) => {
     assert.ok(seen[0].given.includes('batch') && !seen[0].given.includes('record'));
   });
 
-  test('a batch function gets records of one group, where the source has an order; batchSize cuts them', async (t) => {
+  test('a batch function gets records of one group if the source is ordered; batchSize cuts them', async (t) => {
     for (const [batchSize, expected] of [[undefined, ['0,2,3', '1,4']], [2, ['0,2', '1,4', '3']]]) {
       const { handler, log } = on(t, { processBatchFunctionName: 'show', batchSize });
       await handler(eventOf('sqs', rawsOf('sqs', count(5), [1, 2, 1, 1, 2])), contextOf());
@@ -68,7 +68,7 @@ forEachMode((mode) => {
     assert.equal(shown(log)[0].remaining, 'Infinity');
   });
 
-  test('params may be made of event and context', async (t) => {
+  test('params may be computed from event and context', async (t) => {
     const { log } = on(t);
     const { handler } = on(t, {
       recordFunctionName: 'show',
@@ -80,7 +80,7 @@ forEachMode((mode) => {
     await assert.rejects(failing.handler(eventOf('sqs', rawsOf('sqs', count(1)))), /no params/);
   });
 
-  test('an event without records is done', async (t) => {
+  test('an event without records succeeds', async (t) => {
     const { handler } = on(t);
     for (const event of [{ Records: [] }, { eventSource: 'aws:kafka', records: {} }]) {
       assert.deepEqual(await handler(event, contextOf()), { batchItemFailures: [] });
@@ -101,7 +101,7 @@ forEachMode((mode) => {
     ]);
   });
 
-  test('SQS FIFO: with the rest of their groups, which does not run', async (t) => {
+  test('SQS FIFO: together with the rest of their groups, which does not run', async (t) => {
     const { handler, log, errors } = on(t);
     const raws = rawsOf('sqs', [good, good, bad, good, good, good, good], [1, 2, 1, 1, 2, 3, 1]);
     assert.deepEqual(identifiers(await handler(eventOf('sqs', raws), contextOf())), [2, 3, 6].map((i) => raws[i].messageId));
@@ -128,7 +128,7 @@ forEachMode((mode) => {
   });
 
   for (const source of ['s3', 'sns']) {
-    test(`${source}: an error, since there is no such answer`, async (t) => {
+    test(`${source}: an error, since it has no partial response`, async (t) => {
       const { handler, log } = on(t);
       const raws = rawsOf(source, [good, bad, good]);
       await assert.rejects(handler(eventOf(source, raws), contextOf()), (error) => {
@@ -159,7 +159,7 @@ forEachMode((mode) => {
         const answer = await handler(eventOf(source, raws), contextOf());
         if (source === 'sqs') assert.deepEqual(identifiers(answer), [raws[1].messageId, raws[3].messageId]);
         if (source === 'kafka') assert.deepEqual(identifiers(answer), [{ partition: 'orders-0', offset: 1001 }]);
-        // Whatever was done behind the checkpoint comes again.
+        // Whatever was done after the checkpoint is delivered again.
         if (source === 'dynamodb') assert.deepEqual(identifiers(answer), raws.slice(1).map((raw) => raw.dynamodb.SequenceNumber));
       }
       const [{ error, records }] = errors;
@@ -169,7 +169,7 @@ forEachMode((mode) => {
     }
   });
 
-  test('FIFO: what a sub-batch has done behind a failure of its group is reported, to keep the order', async (t) => {
+  test('FIFO: what a sub-batch has done after a failure in its group is reported, to keep the order', async (t) => {
     const { handler } = on(t, { processBatchFunctionName: 'answer', params: { returns: [1] } });
     const raws = rawsOf('sqs', count(4), [1, 1, 1, 1]);
     assert.deepEqual(identifiers(await handler(eventOf('sqs', raws), contextOf())), raws.slice(1).map(({ messageId }) => messageId));
@@ -197,18 +197,18 @@ forEachMode((mode) => {
     assert.deepEqual(identifiers(await handler(eventOf('sqs', raws), contextOf())), [raws[0].messageId]);
   });
 
-  test('groupBy: an order that is finer than the source’s', async (t) => {
+  test('groupBy: a finer order than that of the source', async (t) => {
     const { handler, log } = on(t, { groupBy: (record) => record.partitionKey });
     const raws = rawsOf('kinesis', [good, bad, good, good]);
     for (const [i, key] of ['a', 'b', 'a', 'b'].entries()) raws[i].kinesis.partitionKey = key;
-    // The lowest is the checkpoint; what is done behind it comes again.
+    // The lowest is the checkpoint; what was done after it is delivered again.
     assert.deepEqual(identifiers(await handler(eventOf('kinesis', raws), contextOf())), [1, 3].map((i) => raws[i].kinesis.sequenceNumber));
     assert.deepEqual(idsOf(log, 'done').sort(), [0, 2]);
     const throwing = on(t, { groupBy: () => { throw new Error('no key'); } });
     await assert.rejects(throwing.handler(eventOf('kinesis', raws)), /no key/);
   });
 
-  test('many events at the same time do not mix', async (t) => {
+  test('many events at the same time are kept apart', async (t) => {
     const { handler, log } = on(t);
     const events = Array.from({ length: 12 }, (_, e) =>
       rawsOf('sqs', Array.from({ length: 10 }, (_, i) => ({ id: e * 10 + i, ...(i === e % 10 ? { what: 'throw', times: 99 } : {}) }))));
@@ -217,7 +217,7 @@ forEachMode((mode) => {
     assert.equal(idsOf(log, 'done').length, 12 * 9);
   });
 
-  test('an event that it does not know rejects, and says why', async (t) => {
+  test('an event of an unknown kind rejects, and says why', async (t) => {
     const { handler } = on(t);
     await assert.rejects(handler({ httpMethod: 'GET' }, contextOf()), optionError(/"event" must be an event of Kafka/));
   });
@@ -233,14 +233,14 @@ forEachMode((mode) => {
     assert.equal(error.message, 'record 0 is bad');
   });
 
-  test('processPartialResponse: inside a handler of one’s own', async (t) => {
+  test('processPartialResponse: inside a user-written handler', async (t) => {
     const parallelizer = makeParallelizer(t, { type: mode.type, filePath: fixture('lambda-worker.js'), processBatchFunctionName: 'batch', batchSize: 2 });
     const { log } = on(t);
     const onError = () => {};
     const raws = rawsOf('sqs', [good, good, bad, good, bad]);
     const answer = await processPartialResponse(eventOf('sqs', raws), contextOf(), parallelizer, { params: { log }, onError });
     assert.deepEqual(identifiers(answer), [raws[2].messageId, raws[4].messageId]);
-    // The same instance goes on serving runs, whose records are what they are.
+    // The same instance still serves plain runs, whose records are passed as they are.
     const { responses } = await makeParallelizer(t, { type: mode.type }).run([{ do: 'echo', value: 1 }]);
     assert.deepEqual(responses, [1]);
   });
@@ -254,7 +254,7 @@ forEachMode((mode) => {
     for (const id of [undefined, 'b']) await assert.rejects(respond({ id }), optionError(/"id" must be one of 'a', '2'/));
   });
 
-  test('a signal of one’s own stops it as the deadline does', async (t) => {
+  test('a signal passed by the user stops it as the deadline does', async (t) => {
     const parallelizer = makeParallelizer(t, { type: mode.type, filePath: fixture('lambda-worker.js'), processBatchFunctionName: 'whole' });
     const raws = rawsOf('sqs', count(4));
     const { log } = on(t);

@@ -1,6 +1,6 @@
 'use strict';
-// What workers print on Lambda: through the console, as if the handler had printed it; with the invocation that it belongs
-// to, and as JSON where that is how the function logs.
+// What workers print on Lambda goes through the console as if the handler had printed it: with the invocation that it
+// belongs to, and as JSON if the function logs JSON.
 
 const assert = require('node:assert/strict');
 const path = require('node:path');
@@ -10,7 +10,7 @@ const { root } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
 
-// The runtime client takes the console's place; a context of asynchronous work tells it which invocation speaks.
+// The runtime client replaces the console, and tells from the async context which invocation prints.
 const head = `
   const { AsyncLocalStorage } = require('node:async_hooks');
   const { processPartialResponse } = require(${JSON.stringify(path.join(root, 'lambda.js'))});
@@ -53,7 +53,7 @@ forEachMode(
       for (const { id, args } of seen) assert.ok(args[0].endsWith(`of ${id}`), `${args[0]} was printed as ${id}`);
     });
 
-    test('also what is printed by what is being stopped', async (t) => {
+    test('so does what a function prints while it is being stopped', async (t) => {
       const { seen } = await printed(t, mode, `
         const controller = new AbortController();
         const answer = invoke('r1', ['straggles'], { signal: controller.signal });
@@ -75,7 +75,7 @@ forEachMode(
       assert.equal(seen[3].args[0], '{"level":"INFO","message":"from a logger"}');
     });
 
-    test('JSON logs: objects and errors are what they are', async (t) => {
+    test('JSON logs: objects and errors stay objects and errors', async (t) => {
       const { seen } = await printed(
         t, mode, `await invoke('r1', ['text', 'object', 'error', 'beside', 'inside', 'logger', 'table', 'cycle']);`, JSON_LOGS,
       );

@@ -1,5 +1,5 @@
 'use strict';
-// The records of an event as one list: what names them, what keeps them in order, what is in them.
+// The records of an event as one list: their identifiers, their order, their content.
 
 const assert = require('node:assert/strict');
 const path = require('node:path');
@@ -53,7 +53,7 @@ test('Kafka: a record without a value (a tombstone)', () => {
 });
 
 for (const source of ['kafka', 'sqs', 'kinesis', 'dynamodb', 's3', 'sns']) {
-  test(`${source}: what a record has in the event it has here, unless that is decoded`, () => {
+  test(`${source}: a record has what it has in the event, except for what is decoded`, () => {
     const raw = make[source](r, { payload: { n: 1 } });
     const [record] = records(eventOf(source, [raw]));
     for (const name of Object.keys(raw).filter((name) => !(source === 'kafka' && ['key', 'value', 'headers'].includes(name)))) {
@@ -62,7 +62,7 @@ for (const source of ['kafka', 'sqs', 'kinesis', 'dynamodb', 's3', 'sns']) {
   });
 }
 
-test('SQS: no order in a standard queue, not even where messages have a group', () => {
+test('SQS: no order in a standard queue, even if messages have a group', () => {
   const raws = [make.sqs(r, { payload: { n: 1 } }), make.sqs(r, { payload: [2] })];
   raws[1].attributes.MessageGroupId = 'tenant-7';
   const list = records(eventOf('sqs', raws));
@@ -92,14 +92,14 @@ test('Kinesis: by shard, with and without enhanced fan-out', () => {
   assert.match(record.groupKey, /^arn:aws:kinesis:/);
 });
 
-test('Kinesis: data that is no text', () => {
+test('Kinesis: data that is not text', () => {
   const bytes = Buffer.from([0, 255, 128, 7]);
   const raw = make.kinesis(r, { payload: 1 });
   raw.kinesis.data = bytes.toString('base64');
   assert.deepEqual(records(eventOf('kinesis', [raw]))[0].bytes, bytes);
 });
 
-test('DynamoDB: images are what they say', () => {
+test('DynamoDB: images have the types that they declare', () => {
   const raw = make.dynamodb(r, { payload: { id: 7 } });
   raw.dynamodb.NewImage = {
     s: { S: 'text' },
@@ -131,7 +131,7 @@ test('DynamoDB: images are what they say', () => {
   assert.equal(record.timestamp, 1_700_000_000_000);
 });
 
-test('DynamoDB: images that the stream does not carry; types that nobody knows', () => {
+test('DynamoDB: images that the stream does not carry; unknown types', () => {
   const raw = make.dynamodb(r, { payload: { id: 7 } });
   delete raw.dynamodb.OldImage;
   raw.dynamodb.NewImage = { what: { X: 1 } };
@@ -140,7 +140,7 @@ test('DynamoDB: images that the stream does not carry; types that nobody knows',
   assert.throws(() => record.newImage, /no type that is known: it has X/);
 });
 
-test('S3: the key as S3 itself calls it', () => {
+test('S3: the key as S3 itself writes it', () => {
   const raw = make.s3(r, { payload: 0 });
   raw.s3.object = { key: 'my+folder/%C3%BCber%2Bplus.txt', size: 5, eTag: 'e', versionId: 'v1', sequencer: '00' };
   const [record] = records(eventOf('s3', [raw]));
@@ -161,14 +161,14 @@ test('SNS: message and subject', () => {
   assert.equal(record.timestamp, Date.parse('2024-01-01T12:00:00.000Z'));
 });
 
-test('a payload that is no JSON says whose it is', () => {
+test('the error for a payload that is not JSON says which record it is of', () => {
   const raw = { ...make.sqs(r, { payload: 0 }), body: '{oops' };
   const [record] = records(eventOf('sqs', [raw]));
   assert.throws(() => record.json, (error) => error instanceof SyntaxError && error.message.includes(raw.messageId) && error.cause instanceof SyntaxError);
   assert.equal(record.value, '{oops');
 });
 
-test('nothing is decoded before it is asked for, and a record is its raw form when it is written', () => {
+test('nothing is decoded before it is read, and a record is serialized in its raw form', () => {
   const raw = make.kafka(r, { payload: 1 });
   Object.defineProperty(raw, 'value', { get: () => assert.fail('read too early') });
   const list = records(eventOf('kafka', [raw]));
@@ -184,7 +184,7 @@ test('events without records', () => {
   }
 });
 
-test('what is wrong with an event is named', () => {
+test('errors name what is wrong with an event', () => {
   const bad = (event, pattern) => assert.throws(() => records(event), (error) => {
     assert.equal(error.code, 'ERR_PARALLELIZER_OPTION');
     assert.match(error.message, pattern);

@@ -1,5 +1,5 @@
 'use strict';
-// The trace header of an invocation is in the worker's environment while it works for that invocation, and only then.
+// A worker has an invocation's trace header in its environment while it works for that invocation, and only then.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -47,7 +47,7 @@ forEachMode(
       assert.equal(await respond(parallelizer, 'throwLater', contextOf()), 'none null');
     });
 
-    test('what a worker has had since it started comes back', async (t) => {
+    test('the value that a worker was started with comes back', async (t) => {
       t.after(() => put(before));
       put('Root=of-the-init-phase');
       const parallelizer = instance(t);
@@ -59,7 +59,7 @@ forEachMode(
       assert.equal(await plain(parallelizer), 'Root=of-the-init-phase');
     });
 
-    test('where invocations share a process it comes from the context', async (t) => {
+    test('if invocations share a process, it comes from the context', async (t) => {
       t.after(() => put(before));
       put(undefined);
       const parallelizer = instance(t, { parallelization: 2 });

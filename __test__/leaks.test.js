@@ -1,5 +1,5 @@
 'use strict';
-// Descriptors, threads, processes and memory do not grow with runs and instances.
+// Descriptors, threads, processes and memory do not grow with the number of runs and instances.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -16,7 +16,7 @@ const count = () => {
   return { descriptors: fs.readdirSync('/proc/self/fd').length, threads: fs.readdirSync('/proc/self/task').length, children };
 };
 const listeners = () => process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
-// Waits for the counts to come down to the limit: what is given back may be given back a moment later.
+// Waits for the counts to come down to the limit, since things may be freed a moment later.
 const settled = async (limit) => {
   for (const end = Date.now() + 15000; ; await sleep(50)) {
     const now = count();
@@ -80,7 +80,7 @@ forEachMode((mode) => {
       { mode, execArgv: ['--expose-gc'], deadline: 180_000 },
     );
     const [before, after] = messages[0];
-    // 2,200 rounds carry 440 MB; what one round left behind would show.
+    // 2,200 rounds carry 440 MB, so anything left behind by each round would show.
     assert.ok(after - before < 60, `${before.toFixed()} → ${after.toFixed()} MB`);
   });
 });
@@ -94,7 +94,7 @@ forEachMode(
           asynchronous(`
             const parallelizer = make();
             for (let i = 0; i < 8; i++) { ${step} }
-            // Both workers work at the same time: the count is of a full house.
+            // Both workers run at the same time, so that the count includes all of them.
             const full = async () => {
               const dir = fs.mkdtempSync(require('node:path').join(require('node:os').tmpdir(), 'meet-'));
               await parallelizer.run([{ do: 'meet', dir, count: 2 }, { do: 'meet', dir, count: 2 }]);

@@ -10,7 +10,7 @@ const { forEachMode } = require('./support/modes');
 const { asynchronous, run, start } = require('./support/scripts');
 
 forEachMode((mode) => {
-  test('an instance that was only made does not keep the process alive', async (t) => {
+  test('an instance that is merely created does not keep the process alive', async (t) => {
     const { stdout } = await run(t, `make(); process.on('exit', (code) => console.log('exit ' + code));`, { mode });
     assert.equal(stdout, 'exit 0\n');
   });
@@ -30,7 +30,7 @@ forEachMode((mode) => {
     assert.equal(stdout, '1,2\n', 'but a run holds it until it has settled');
   });
 
-  test('nor one whose run was followed by another, later', async (t) => {
+  test('nor one with a second run after some time', async (t) => {
     const { stdout } = await run(
       t,
       asynchronous(`
@@ -44,7 +44,7 @@ forEachMode((mode) => {
     assert.equal(stdout, '0\n1\n2\n');
   });
 
-  test('nor one with a failed run behind it', async (t) => {
+  test('nor one after a failed run', async (t) => {
     const { stdout } = await run(
       t,
       `make().run([{ do: 'throws' }, { do: 'rejects' }]).then(({ failures }) => console.log(failures.length));`,
@@ -53,12 +53,12 @@ forEachMode((mode) => {
     assert.equal(stdout, '2\n');
   });
 
-  test('an instance made and forgotten many times over lets the process end', async (t) => {
+  test('creating and dropping many instances lets the process end', async (t) => {
     const { stdout } = await run(t, `for (let i = 0; i < 10; i++) make({ parallelization: 1 }); console.log('made');`, { mode });
     assert.equal(stdout, 'made\n');
   });
 
-  test("the exit code is the program's own", async (t) => {
+  test("the exit code is that of the program", async (t) => {
     await run(t, `make().run([{ do: 'echo' }]).then(() => { process.exitCode = 7; });`, { mode, code: 7 });
   });
 });
@@ -74,7 +74,7 @@ forEachMode(
       assert.equal(stdout, 'ERR_PARALLELIZER_WORKER_EXITED\n');
     });
 
-    test('nor one with a timeout behind it, whose function still runs', async (t) => {
+    test('nor one after a timeout, whose function still runs', async (t) => {
       const { stdout } = await run(
         t,
         `make({ timeout: 200, gracePeriod: 100 }).run([{ do: 'loop' }, { do: 'forever' }]).then(({ errors }) => console.log(errors.map(({ code }) => code).join()));`,
@@ -83,7 +83,7 @@ forEachMode(
       assert.equal(stdout, 'ERR_PARALLELIZER_TIMEOUT,ERR_PARALLELIZER_TIMEOUT\n');
     });
 
-    test('closing holds the process until it is done', async (t) => {
+    test('close keeps the process alive until it is done', async (t) => {
       const { stdout } = await run(
         t,
         `const parallelizer = make();
@@ -99,7 +99,7 @@ forEachMode(
 
 forEachMode(
   (mode) => {
-    // What the workers are doing when their parent ends. `ready` tells that they are at it.
+    // What the workers are doing when their parent ends. `ready` resolves once they are doing it.
     const states = {
       idle: { options: '{}', begin: 'await parallelizer.ready();' },
       busy: { options: '{}', record: "{ do: 'forever', file }" },
@@ -118,7 +118,7 @@ forEachMode(
     for (const [state, { options, begin = '', record, boots }] of Object.entries(states)) {
       describe(`workers ${state}`, () => {
         for (const [end, { by, code }] of Object.entries(ends)) {
-          test(`${end} of the parent leaves none behind`, async (t) => {
+          test(`${end} of the parent leaves no workers behind`, async (t) => {
             const file = path.join(temporary(t), 'pids');
             const program = start(
               t,
@@ -152,7 +152,7 @@ forEachMode(
       });
     }
 
-    test('the death of the parent ends a worker that holds SIGTERM, SIGINT and SIGHUP', async (t) => {
+    test('the death of the parent ends a worker that handles SIGTERM, SIGINT and SIGHUP', async (t) => {
       const file = path.join(temporary(t), 'pids');
       const program = start(
         t,
@@ -166,7 +166,7 @@ forEachMode(
       await gone(Number(lines(file)[0]));
     });
 
-    test('workers of a parent that is no leader of anything: Ctrl-C reaches the group, the parent decides', async (t) => {
+    test('Ctrl-C reaches the whole process group, and the parent decides what becomes of its workers', async (t) => {
       const file = path.join(temporary(t), 'go');
       const program = start(
         t,
@@ -187,7 +187,7 @@ forEachMode(
       assert.equal(code, 0);
     });
 
-    test('without a handler Ctrl-C ends the parent and with it the workers', async (t) => {
+    test('without a handler Ctrl-C ends the parent, and the workers with it', async (t) => {
       const file = path.join(temporary(t), 'pids');
       const program = start(t, `make().run([{ do: 'loop', file: ${JSON.stringify(file)} }]);`, { mode, detached: true });
       await waitFor(() => lines(file).length === 1, 'the worker to begin');
@@ -207,7 +207,7 @@ forEachMode(
       for (const pid of messages[0]) await gone(pid);
     });
 
-    test('a child process of the caller is left alone', async (t) => {
+    test('child processes of the caller are left alone', async (t) => {
       const { messages } = await run(
         t,
         asynchronous(`

@@ -1,5 +1,5 @@
 'use strict';
-// What the documentation links to is there: files of the repository, and headings in them.
+// Links in the documentation lead to files of the repository, and to headings in them, that exist.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -8,7 +8,7 @@ const { test } = require('node:test');
 
 const { root } = require('./support/helpers');
 
-/** What is installed has documents of its own, and links that lead in circles. */
+/** Installed packages have documents of their own, and symbolic links that lead in circles. */
 const INSTALLED = ['node_modules', '.setup'];
 
 /** @param {string} folder @param {boolean} deep @returns {string[]} */
@@ -22,7 +22,7 @@ function documentsIn(folder, deep) {
 
 const documents = [...documentsIn('.', false), ...['docs', 'benchmark', 'examples'].flatMap((folder) => documentsIn(folder, true))];
 
-/** What a heading is called in a link, as GitHub has it. @param {string} heading */
+/** A heading's anchor, as GitHub makes it. @param {string} heading */
 const anchorOf = (heading) => heading.trim().toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');
 
 for (const document of documents) {

@@ -1,5 +1,5 @@
 'use strict';
-// Sub-batches so long that they are encoded while the event loop turns: same values, same outcomes, no pause.
+// Sub-batches so long that they are encoded in steps while the event loop turns: same values and outcomes, no pauses.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -12,7 +12,7 @@ const LENGTH = 40_000;
 const record = (i) => ({ id: i, name: `record ${i}`, tags: [i % 7, 'é'], at: null });
 const records = Array.from({ length: LENGTH }, (_, i) => record(i));
 
-/** Turns of the event loop until it is stopped. */
+/** Counts the turns of the event loop until it is stopped. */
 function turns() {
   let count = 0;
   let isOn = true;
@@ -60,7 +60,7 @@ forEachMode((mode) => {
     }
   });
 
-  test('what is not for the columns arrives all the same', async (t) => {
+  test('what does not fit the columns arrives all the same', async (t) => {
     const dated = records.with(LENGTH - 1, { id: 1, name: 'x', tags: new Date(5), at: new Map([[1, 2n]]) });
     const { responses } = await on(t, 'same', { parallelization: 1 }).run(dated);
     assert.deepEqual(responses, [dated]);
@@ -69,7 +69,7 @@ forEachMode((mode) => {
     assert.deepEqual((await on(t, 'areOne', { parallelization: 1 }).run(repeated)).responses, [true]);
   });
 
-  test('what cannot travel fails alone, and says where', async (t) => {
+  test('what cannot travel fails alone, and the error says where it is', async (t) => {
     const parallelizer = on(t, 'count');
     const bad = records.with(LENGTH - 1, { id: () => {} });
     const { responses, errors } = await parallelizer.run(bad);
@@ -78,7 +78,7 @@ forEachMode((mode) => {
     assert.match(errors[0].message, /\[19999\]\.id/);
   });
 
-  test('short runs get through meanwhile, each with its own result', async (t) => {
+  test('short runs complete meanwhile, each with its own result', async (t) => {
     const parallelizer = on(t, 'count', { parallelization: 1 });
     const runs = [parallelizer.run(records), parallelizer.run([1]), parallelizer.run(records.slice(1)), parallelizer.run([2, 3])];
     const counts = (await Promise.all(runs)).map(({ responses }) => responses[0].count);
@@ -113,7 +113,7 @@ forEachMode((mode) => {
     assert.deepEqual((await last).responses.map(({ count }) => count), [LENGTH / 2, LENGTH / 2]);
   });
 
-  test('changed while it is encoded: nobody is harmed', async (t) => {
+  test('changed while it is encoded: nothing else is affected', async (t) => {
     const parallelizer = on(t, 'count', { parallelization: 1 });
     await parallelizer.ready();
     const batch = records.slice();
@@ -134,7 +134,7 @@ forEachMode((mode) => {
   });
 
   if (mode.hasWorkers) {
-    test('its worker dies meanwhile, or by it', async (t) => {
+    test('its worker dies meanwhile, or because of it', async (t) => {
       const parallelizer = on(t, 'die', { parallelization: 1 });
       const [first, second] = [parallelizer.run([1, 2], { most: 1 }), parallelizer.run(records, { most: LENGTH })];
       assert.equal((await within(first, 'the short one')).errors[0].code, 'ERR_PARALLELIZER_WORKER_EXITED');

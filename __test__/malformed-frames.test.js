@@ -1,33 +1,33 @@
 'use strict';
-// Whatever a worker's own code writes to the channel: the call fails with an error that says so, or nothing happens; the
-// host goes on, and so does the pool. (The port of a thread cannot be had by the user's code.)
+// Whatever a worker's own code writes to the channel, the call fails with an error that says so, or nothing happens, and
+// both the host and the pool go on. (The user's code cannot get at the port of a thread.)
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { Random } = require('./chaos/random');
-const { frame, part } = require('./fixtures/rubbish');
+const { frame, part } = require('./fixtures/raw-frames');
 const { fixture, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { makePool } = require('./support/pool');
 const { asynchronous, run } = require('./support/scripts');
 
-const task = (name) => ({ filePath: fixture('rubbish.js'), name });
+const task = (name) => ({ filePath: fixture('raw-frames.js'), name });
 const [CALLS, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY] = [2, 16, 17, 18, 19, 20, 21];
 const [JSON_LIST, V8_VALUE, UNDEFINED, ERROR_TREE, RECORDS, CLONE] = [1, 2, 3, 4, 5, 6];
 const [LATIN1, UTF8, BYTES, SHARED, UTF16] = [0, 1, 2, 3, 4];
-const MOST = 2 ** 32 - 1;
+const MAX = 2 ** 32 - 1;
 const FAILED = 1;
 const SKIPPED = 2;
 
 forEachMode(
   (mode) => {
-    /** What becomes of a call, the first of its worker, that writes these bytes and then answers. */
+    /** The outcome of a call, the first of its worker, that writes these bytes and then returns. */
     async function outcome(t, bytes, options) {
       const pool = makePool(t, mode, { processes: 1, gracePeriod: 50, ...options });
       const call = pool.apply(task('write'), [{ bytes: bytes.toString('base64'), value: 'its own' }]);
       const [settled] = await within(Promise.allSettled([call]), 'the call');
-      // The worker is ended when its own answer comes, which may be a moment later.
+      // The worker is killed when its real answer arrives, which may be a moment later.
       assert.equal(await within(pool.apply(task('echo'), ['next'], { retries: 1 }), 'the next call'), 'next');
       return settled;
     }
@@ -38,21 +38,21 @@ forEachMode(
     }]]);
 
     for (const [what, bytes] of [
-      ['JSON that is none', answer({ bytes: '[1' })],
-      ['JSON that is no list', answer({ bytes: '1' })],
+      ['invalid JSON', answer({ bytes: '[1' })],
+      ['JSON other than a list', answer({ bytes: '1' })],
       ['a list without values', answer({ bytes: '[]' })],
       ['an unknown codec', answer({ codec: 99, bytes: '[1]' })],
-      ["a codec of threads' own", answer({ codec: CLONE, encoding: BYTES, bytes: 'x' })],
-      ['a value in no format of V8', answer({ codec: V8_VALUE, encoding: BYTES, bytes: Buffer.alloc(100, 0xa5) })],
-      ["V8's format with parts that are missing", answer({ codec: V8_VALUE, encoding: BYTES, bytes: Buffer.from('ff0fffffffff0f', 'hex') })],
-      ['records without end', answer({ codec: RECORDS, bytes: table({ records: MOST, keys: ['a'] }) }, [part({ encoding: BYTES, calls: 0 })])],
-      ['records with a prototype for key', answer({ codec: RECORDS, bytes: table({ keys: ['__proto__'], words: 1 }) }, [part({ encoding: BYTES, calls: 0, bytes: Buffer.alloc(4) })])],
+      ['a codec for threads only', answer({ codec: CLONE, encoding: BYTES, bytes: 'x' })],
+      ['a value that is not in the format of V8', answer({ codec: V8_VALUE, encoding: BYTES, bytes: Buffer.alloc(100, 0xa5) })],
+      ['the format of V8 with missing parts', answer({ codec: V8_VALUE, encoding: BYTES, bytes: Buffer.from('ff0fffffffff0f', 'hex') })],
+      ['an endless number of records', answer({ codec: RECORDS, bytes: table({ records: MAX, keys: ['a'] }) }, [part({ encoding: BYTES, calls: 0 })])],
+      ['records with the key __proto__', answer({ codec: RECORDS, bytes: table({ keys: ['__proto__'], words: 1 }) }, [part({ encoding: BYTES, calls: 0, bytes: Buffer.alloc(4) })])],
       ['records without their bytes', answer({ codec: RECORDS, bytes: table() })],
-      ['an error that is none', answer({ codec: ERROR_TREE, flags: FAILED, bytes: 'no' })],
-      ['an error without its parts', answer({ codec: ERROR_TREE, flags: FAILED, bytes: '{"root":["node",0]}' })],
-      ['memory that has not come', answer({ codec: V8_VALUE, encoding: SHARED, bytes: Buffer.alloc(8, 1) })],
-      ['memory without a length', answer({ codec: V8_VALUE, encoding: SHARED, bytes: 'x' })],
-      ['memory beside it that has not come', answer({ bytes: '[1]' }, [part({ encoding: SHARED, calls: 0, bytes: Buffer.alloc(8, 1) })])],
+      ['an error that is not a tree', answer({ codec: ERROR_TREE, flags: FAILED, bytes: 'no' })],
+      ['an error without its nodes', answer({ codec: ERROR_TREE, flags: FAILED, bytes: '{"root":["node",0]}' })],
+      ['shared memory that never arrived', answer({ codec: V8_VALUE, encoding: SHARED, bytes: Buffer.alloc(8, 1) })],
+      ['shared memory without a length', answer({ codec: V8_VALUE, encoding: SHARED, bytes: 'x' })],
+      ['shared memory in an extra that never arrived', answer({ bytes: '[1]' }, [part({ encoding: SHARED, calls: 0, bytes: Buffer.alloc(8, 1) })])],
       ['a failure with a value', answer({ codec: JSON_LIST, flags: FAILED, bytes: '[1]' })],
     ]) {
       test(`an answer that cannot be decoded, ${what}: ERR_PARALLELIZER_PROTOCOL`, async (t) => {
@@ -64,19 +64,19 @@ forEachMode(
 
     for (const [what, bytes] of [
       ['an unknown kind', frame({ kind: 99 })],
-      ['a frame that is too long', frame({ kind: REPLY, length: MOST })],
-      ['a part that is longer than its frame', answer({ bytes: '[1]', length: MOST })],
-      ['more parts than there are', frame({ kind: REPLY, count: MOST, parts: [part({ bytes: '[1]' })] })],
+      ['a frame that is too long', frame({ kind: REPLY, length: MAX })],
+      ['a part that is longer than its frame', answer({ bytes: '[1]', length: MAX })],
+      ['a count of more parts than there are', frame({ kind: REPLY, count: MAX, parts: [part({ bytes: '[1]' })] })],
       ['an unknown encoding', answer({ encoding: 77, bytes: '[1]' })],
-      ['what only a parent sends', frame({ kind: CALLS, parts: [part({ bytes: '[1]' })] })],
-      ['an answer to a frame that it does not have', frame({ kind: REPLY, id: 77, parts: [part({ bytes: '[1]' })] })],
-      ['an answer to calls that it does not have', frame({ kind: REPLY, seq: 5, parts: [part({ bytes: '[1]' })] })],
-      ['an answer to all calls there could be', answer({ codec: UNDEFINED, calls: MOST })],
-      ['an answer to no call', answer({ calls: 0, bytes: '[1]' }, [part({ calls: MOST, codec: UNDEFINED })])],
-      ['skipping a call that is wanted', answer({ flags: SKIPPED })],
+      ['a frame that only a parent sends', frame({ kind: CALLS, parts: [part({ bytes: '[1]' })] })],
+      ['an answer to a frame that the worker was not sent', frame({ kind: REPLY, id: 77, parts: [part({ bytes: '[1]' })] })],
+      ['an answer to calls that the worker was not sent', frame({ kind: REPLY, seq: 5, parts: [part({ bytes: '[1]' })] })],
+      ['an answer to as many calls as can be counted', answer({ codec: UNDEFINED, calls: MAX })],
+      ['an answer to no call', answer({ calls: 0, bytes: '[1]' }, [part({ calls: MAX, codec: UNDEFINED })])],
+      ['skipping a call that was not cancelled', answer({ flags: SKIPPED })],
       ['text', Buffer.from('a line that was meant for somebody else\n')],
     ]) {
-      test(`${what}: its worker is ended, and the error says why`, async (t) => {
+      test(`${what}: its worker is killed, and the error says why`, async (t) => {
         const { reason } = await outcome(t, bytes);
         assert.equal(reason?.code, 'ERR_PARALLELIZER_WORKER_EXITED', String(reason));
         assert.equal(reason.cause?.code, 'ERR_PARALLELIZER_PROTOCOL', String(reason.cause));
@@ -84,21 +84,21 @@ forEachMode(
     }
 
     for (const [what, bytes] of [
-      ['a second Ready', frame({ kind: READY, id: 9, seq: MOST, aux: MOST })],
-      ['a beginning of what there is not', frame({ kind: BEGUN, seq: MOST })],
-      ['no memory, and all of it', Buffer.concat([frame({ kind: MEMORY }), frame({ kind: MEMORY, aux: MOST })])],
+      ['a second Ready', frame({ kind: READY, id: 9, seq: MAX, aux: MAX })],
+      ['the begin of a call that does not exist', frame({ kind: BEGUN, seq: MAX })],
+      ['no memory in use, and all of it', Buffer.concat([frame({ kind: MEMORY }), frame({ kind: MEMORY, aux: MAX })])],
       ['a late failure to load', frame({ kind: LOAD_FAILED, parts: [part({ bytes: 'no' })] })],
-      ['output that is no message', frame({ kind: OUTPUT, parts: [part({ bytes: '{' })] })],
-      ['output that is no text', frame({ kind: OUTPUT, parts: [part({ encoding: BYTES, bytes: 'x' })] })],
-      ['output of nothing', frame({ kind: OUTPUT })],
-      ['output on something else', frame({ kind: OUTPUT, parts: [part({ bytes: '["__proto__","x"]' }), part({ bytes: '[{},{}]' })] })],
+      ['output that is not a message', frame({ kind: OUTPUT, parts: [part({ bytes: '{' })] })],
+      ['output that is not text', frame({ kind: OUTPUT, parts: [part({ encoding: BYTES, bytes: 'x' })] })],
+      ['empty output', frame({ kind: OUTPUT })],
+      ['output for an unknown console method', frame({ kind: OUTPUT, parts: [part({ bytes: '["__proto__","x"]' }), part({ bytes: '[{},{}]' })] })],
     ]) {
-      test(`${what}: nothing comes of it`, async (t) => {
+      test(`${what}: is ignored`, async (t) => {
         assert.deepEqual(await outcome(t, bytes), { status: 'fulfilled', value: 'its own' });
       });
     }
 
-    test('text in every encoding, also with halves of characters, is text', async (t) => {
+    test('text in every encoding is decoded, even with incomplete characters', async (t) => {
       for (const [encoding, bytes, text] of [
         [LATIN1, Buffer.from([0x22, 0xe9, 0x22]), 'é'],
         [UTF8, Buffer.from('"é漢"'), 'é漢'],
@@ -115,7 +115,7 @@ forEachMode(
       }
     });
 
-    test('one failure for several calls is one of each', async (t) => {
+    test('one failure for several calls fails each of them', async (t) => {
       const pool = makePool(t, mode, { processes: 1, gracePeriod: 50 });
       const bytes = answer({ codec: ERROR_TREE, flags: FAILED, calls: 3, bytes: '{"root":"forged","nodes":[]}' }).toString('base64');
       const items = [{ bytes, forever: true }, { bytes: '' }, { bytes: '' }];
@@ -123,7 +123,7 @@ forEachMode(
       assert.deepEqual(settled.map(({ reason }) => reason), ['forged', 'forged', 'forged']);
     });
 
-    test('a frame that never ends costs its call, and no more memory than has come', async (t) => {
+    test('a frame that never ends costs its call, and no more memory than was received', async (t) => {
       const pool = makePool(t, mode, { processes: 1, gracePeriod: 50, timeout: 300 });
       const bytes = frame({ kind: REPLY, length: 2 ** 30 }).toString('base64');
       const before = process.memoryUsage.rss();
@@ -133,16 +133,16 @@ forEachMode(
     });
 
     for (const [what, bytes] of [
-      ['that is no frame', Buffer.alloc(64, 0xa5)],
-      ['that says that it cannot be loaded, without a reason', frame({ kind: LOAD_FAILED })],
-      ['that says so with rubbish', frame({ kind: LOAD_FAILED, parts: [part({ bytes: '{"root":["node",0],"nodes":' })] })],
+      ['that is not a frame', Buffer.alloc(64, 0xa5)],
+      ['that reports a failure to load, without a reason', frame({ kind: LOAD_FAILED })],
+      ['that reports one with an invalid reason', frame({ kind: LOAD_FAILED, parts: [part({ bytes: '{"root":["node",0],"nodes":' })] })],
     ]) {
-      test(`rubbish while loading, ${what}: ready() and run() say so, and the host goes on`, async (t) => {
+      test(`data written while loading, ${what}: ready() and run() say so, and the host goes on`, async (t) => {
         const { messages } = await run(
           t,
           asynchronous(`
-            process.env.RUBBISH_AT_LOAD = ${JSON.stringify(bytes.toString('base64'))};
-            const parallelizer = make({ filePath: fixture('rubbish.js'), processBatchFunctionName: 'echo', stdio: 'ignore' });
+            process.env.FRAME_AT_LOAD = ${JSON.stringify(bytes.toString('base64'))};
+            const parallelizer = make({ filePath: fixture('raw-frames.js'), processBatchFunctionName: 'echo', stdio: 'ignore' });
             const told = (error) => [error.code, error.cause?.code ?? null];
             console.log(JSON.stringify(await parallelizer.ready().then(() => 'ready', told)));
             console.log(JSON.stringify((await parallelizer.run([1])).errors.map(told)[0]));
@@ -156,7 +156,7 @@ forEachMode(
     }
 
     for (const seed of [1, 2, 3]) {
-      test(`random frames of all kinds (seed ${seed}): each call settles once, with its value or an error of ours`, async (t) => {
+      test(`random frames of all kinds (seed ${seed}): each call settles once, with its value or an error of this library`, async (t) => {
         const random = new Random(seed);
         const pool = makePool(t, mode, { processes: 2, gracePeriod: 0, timeout: 2_000, stdio: 'ignore' });
         const outcomes = [];
@@ -182,9 +182,9 @@ forEachMode(
   { needs: ['hasProcess'] },
 );
 
-/** A frame that is right in parts. */
+/** A frame that is partly correct. */
 function someFrame(random) {
-  const number = () => random.pick([0, 0, 0, 1, 1, 2, 5, 77, 65_535, 2 ** 31, MOST]);
+  const number = () => random.pick([0, 0, 0, 1, 1, 2, 5, 77, 65_535, 2 ** 31, MAX]);
   const texts = ['[1]', '[]', '{}', 'null', '[[0],[]]', '["log","x"]', '{"root":1,"nodes":[]}', Buffer.alloc(random.between(0, 40), 0xff), ''];
   const parts = Array.from({ length: random.between(0, 3) }, () => part({
     encoding: random.between(0, 5), codec: random.between(0, 10), flags: random.between(0, 3), calls: number(), tag: number(),

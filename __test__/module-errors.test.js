@@ -1,5 +1,5 @@
 'use strict';
-// Which worker modules load, and what is said of those that do not.
+// Which worker modules load, and the errors for those that do not.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -63,7 +63,7 @@ forEachMode((mode) => {
     assert.match(error.message, /throws-at-load\.js/);
   });
 
-  test('what it says of itself arrives, whatever characters it has', async (t) => {
+  test('its own message arrives, whatever characters it has', async (t) => {
     const dir = temporary(t);
     for (const [i, text] of ['größer', '漢字', '😀 é'].entries()) {
       const file = path.join(dir, `says-${i}.js`);
@@ -72,12 +72,12 @@ forEachMode((mode) => {
     }
   });
 
-  test('a module that throws what is no error', async (t) => {
+  test('a module that throws something other than an error', async (t) => {
     assert.equal((await outcome(t, { filePath: named('throws-text.js') })).cause, 'text thrown at load');
     assert.equal((await outcome(t, { filePath: named('throws-undefined.js') })).cause, undefined);
   });
 
-  test('a missing dependency is told from a missing module', async (t) => {
+  test('a missing dependency is distinguished from a missing module', async (t) => {
     const error = await outcome(t, { filePath: named('missing-dependency.js') });
     assert.match(`${error.message} ${error.cause.message}`, /no-such-package-anywhere/);
   });
@@ -88,7 +88,7 @@ forEachMode((mode) => {
     assert.equal(error.cause.message, 'rejected at load');
   });
 
-  test('no such export: the message lists those that there are', async (t) => {
+  test('no such export: the message lists the existing ones', async (t) => {
     const error = await outcome(t, { filePath: named('not-functions.js'), processBatchFunctionName: 'misspelt' });
     assert.match(error.message, /misspelt/);
     assert.match(error.message, /works/);
@@ -100,7 +100,7 @@ forEachMode((mode) => {
   });
 
   for (const name of ['number', 'text', 'nothing', 'object', 'list', 'toString', 'constructor', '__proto__']) {
-    test(`an export that is no function of the module's own: ${name}`, async (t) => {
+    test(`an export that is not a function of the module: ${name}`, async (t) => {
       const error = await outcome(t, { filePath: named('not-functions.js'), processBatchFunctionName: name });
       assert.ok(error.message.includes(name), error.message);
     });
@@ -127,7 +127,7 @@ forEachMode((mode) => {
     });
   }
 
-  test('filePath may be a file: URL, as text or as URL', async (t) => {
+  test('filePath may be a file: URL, as a string or as a URL object', async (t) => {
     const url = pathToFileURL(named('named.mjs'));
     for (const filePath of [url, url.href]) {
       assert.equal((await on(t, { filePath, parallelization: 1 }).run([1])).responses[0][0], 'named.mjs');
@@ -155,13 +155,13 @@ forEachMode((mode) => {
     }
   }
 
-  test('a function name that is no identifier', async (t) => {
+  test('a function name that is not an identifier', async (t) => {
     const file = path.join(temporary(t), 'names.js');
     fs.writeFileSync(file, `exports["with-dash and 'quote'"] = () => 'found'; exports[''] = () => 'empty';`);
     assert.deepEqual((await on(t, { filePath: file, processBatchFunctionName: "with-dash and 'quote'", parallelization: 1 }).run([1])).responses, ['found']);
   });
 
-  test('a relative path is relative to the working directory of the moment', async (t) => {
+  test('a relative path is relative to the working directory at the call', async (t) => {
     const dir = temporary(t);
     fs.copyFileSync(named('named.cjs'), path.join(dir, 'named.cjs'));
     fs.copyFileSync(named('named.mjs'), path.join(dir, 'named.mjs'));
@@ -171,7 +171,7 @@ forEachMode((mode) => {
         const made = ['./named.cjs', 'named.mjs'].map((filePath) => make({ filePath, parallelization: 1 }));
         process.chdir('/');
         const before = await Promise.all(made.map((one) => one.run([1])));
-        // New workers, started when the working directory is another one.
+        // New workers, started in a different working directory.
         for (const one of made) one.removeChildThreads();
         const after = await Promise.all(made.map((one) => one.run([1])));
         for (const one of made) await one.close();
@@ -187,14 +187,14 @@ forEachMode((mode) => {
     assert.equal((await on(t, { filePath: path.join(dir, 'link.cjs'), parallelization: 1 }).run([1])).responses[0][0], 'named.cjs');
   });
 
-  test('a path without its extension, and a directory with an index.js, load as require would', async (t) => {
+  test('a path without its extension, and a directory with an index.js, load as with require', async (t) => {
     const dir = temporary(t);
     fs.writeFileSync(path.join(dir, 'index.js'), 'exports.act = () => "index";');
     assert.deepEqual((await on(t, { filePath: dir, parallelization: 1 }).run([1])).responses, ['index']);
     assert.deepEqual((await on(t, { filePath: path.join(dir, 'index'), parallelization: 1 }).run([1])).responses, ['index']);
   });
 
-  test('TypeScript, where the running Node strips types', async (t) => {
+  test('TypeScript, if the running Node strips types', async (t) => {
     if (!process.features.typescript) {
       t.skip(`Node ${process.version} does not strip types`);
       return;
@@ -207,7 +207,7 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    test('a module that ends the process while it loads: reported, and not started for ever', async (t) => {
+    test('a module that ends the process while it loads is reported, and not started forever', async (t) => {
       const file = path.join(temporary(t), 'starts');
       const parallelizer = new Parallelizer({
         type: mode.type, filePath: named('exits-at-load.js'), processBatchFunctionName: 'act', parallelization: 2,

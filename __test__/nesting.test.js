@@ -20,7 +20,7 @@ forEachMode(
       assert.deepEqual((await parallelizer.run(['isWorker'])).responses, [true]);
     });
 
-    test('a module that builds an instance on itself works, and does not multiply', async (t) => {
+    test('a module that creates an instance for itself works, and does not multiply', async (t) => {
       const { messages } = await run(
         t,
         asynchronous(`
@@ -41,7 +41,7 @@ forEachMode(
       assert.ok(descendants <= 2, `${descendants} processes below it`);
     });
 
-    test('a run on itself inside a worker is an option error that explains itself', async (t) => {
+    test('a run on itself inside a worker is an option error that explains why', async (t) => {
       const parallelizer = make(t, { ...options, filePath: fixture('nest-self.js') });
       const { responses, failures } = await parallelizer.run(['nest']);
       assert.deepEqual(failures, []);
@@ -72,7 +72,7 @@ forEachMode(
 forEachMode(
   (mode) => {
     for (const end of ['terminate', 'SIGKILL of the worker']) {
-      test(`workers of workers go with them: ${end}`, async (t) => {
+      test(`workers of workers end with them: ${end}`, async (t) => {
         const parallelizer = make(t, {
           type: mode.type, filePath: fixture('nest-other.js'), parallelization: 1, env: { ...process.env, TEST_MODE_TYPE: mode.type },
         });

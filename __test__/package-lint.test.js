@@ -1,5 +1,5 @@
 'use strict';
-// The package as it is published, judged by those who know what package managers, Node and TypeScript make of one:
+// The package as it is published, checked by the tools that know how package managers, Node and TypeScript read one:
 // publint, and "Are the types wrong?".
 
 const assert = require('node:assert/strict');
@@ -10,7 +10,7 @@ const { before, test } = require('node:test');
 
 const { packHere } = require('./support/packages');
 
-/** What is published: the root package, without the addons. */
+/** The root package as it is published, without the addons. */
 let tarball;
 
 before(async () => {
@@ -23,7 +23,7 @@ before(async () => {
   }
 });
 
-test('publint has nothing to say', async () => {
+test('publint finds nothing', async () => {
   const { publint } = await import('publint');
   const { formatMessage } = await import('publint/utils');
   const { messages, pkg } = await publint({ pack: { tarball: arrayBuffer(tarball) }, level: 'suggestion', strict: true });
@@ -31,7 +31,7 @@ test('publint has nothing to say', async () => {
   assert.equal(pkg.name, '@parallelizer/node');
 });
 
-test('TypeScript finds the types that belong to what Node finds, at each entry and in every way', async () => {
+test('TypeScript finds the types that match what Node loads, for each entry and module system', async () => {
   const { checkPackage, createPackageFromTarballData } = await import('@arethetypeswrong/core');
   const { types, problems, entrypoints } = await checkPackage(createPackageFromTarballData(tarball));
   assert.equal(types.kind, 'included');

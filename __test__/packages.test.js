@@ -1,5 +1,5 @@
 'use strict';
-// The packed tarballs in an empty project: what is in them, and that they work without network, scripts and Rust.
+// The packed tarballs in an empty project: what they contain, and that they work without network, scripts and Rust.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -12,7 +12,7 @@ const { buildSync } = require('esbuild');
 const { root } = require('./support/helpers');
 const { DRIVER, assertHandled, errorIn, handlerFiles, install, node, packHere, write } = require('./support/packages');
 
-/** Lenient: half as much again as they were when this was written. */
+/** Lenient: one and a half times the size when this was written. */
 const MAX_PACKED = { root: 160, addon: 1000 }; // KiB
 
 describe('packed and installed', { timeout: 300_000 }, () => {
@@ -31,13 +31,13 @@ describe('packed and installed', { timeout: 300_000 }, () => {
   });
   after(() => fs.rmSync(base, { recursive: true, force: true }));
 
-  /** A further project with the same in it, to be spoilt. */
+  /** Another project with the same packages, to be tampered with. */
   const copyOf = (name) => {
     fs.cpSync(project, path.join(base, name), { recursive: true });
     return path.join(base, name);
   };
   const platformFolder = (folder) => path.join(folder, 'node_modules', packages[1].name);
-  test('the root package has what can be loaded, its types, and nothing else', () => {
+  test('the root package has the code that can be loaded, its types, and nothing else', () => {
     const published = path.join(project, 'node_modules/@parallelizer/node');
     const { exports } = JSON.parse(fs.readFileSync(path.join(published, 'package.json'), 'utf8'));
     const entries = Object.values(exports).filter((entry) => typeof entry === 'object');
@@ -71,7 +71,7 @@ describe('packed and installed', { timeout: 300_000 }, () => {
     }
   });
 
-  test('the root package asks for the platform packages, in its own version, and for nothing else', () => {
+  test('the root package depends on the platform packages of its own version, and on nothing else', () => {
     const installed = JSON.parse(fs.readFileSync(path.join(project, 'node_modules/@parallelizer/node/package.json'), 'utf8'));
     assert.equal(installed.dependencies, undefined);
     assert.equal(installed.scripts, undefined);
@@ -108,7 +108,7 @@ describe('packed and installed', { timeout: 300_000 }, () => {
     });
   }
 
-  test('TypeScript finds the types, and a mistake', async () => {
+  test('TypeScript finds the types, and reports a mistake', async () => {
     const body = (/** @type {string} */ result) => `
       import { Parallelizer, Pool, PARALLELIZER_THREADS } from '@parallelizer/node';
       export const parallelizer = new Parallelizer({
@@ -127,7 +127,7 @@ describe('packed and installed', { timeout: 300_000 }, () => {
     assert.match(wrong.stdout, /^wrong\.mts\(6,.*error TS.*number/m);
   });
 
-  test('without the platform package the module still loads, and an instance is refused', async () => {
+  test('without the platform package the module still loads, but creating an instance throws', async () => {
     const folder = path.join(base, 'alone');
     await install(folder, [packages[0].tarball]);
     const { stdout } = await node(folder, ['-p', `Object.keys(require('@parallelizer/node')).join()`]);
@@ -136,7 +136,7 @@ describe('packed and installed', { timeout: 300_000 }, () => {
     assert.deepEqual([name, code], ['ParallelizerError', 'ERR_PARALLELIZER_PLATFORM']);
   });
 
-  test('an addon that does not load: the error has what the linker said', async () => {
+  test('an addon that does not load: the error quotes the linker', async () => {
     const folder = copyOf('broken');
     const addon = packages[1].files.find((file) => file.endsWith('.node'));
     fs.writeFileSync(path.join(platformFolder(folder), String(addon)), 'no addon');

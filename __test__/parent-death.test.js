@@ -1,5 +1,5 @@
 'use strict';
-// A parent that crashes, or dies in the very moment in which it starts workers, leaves none of them behind.
+// A parent that crashes, or dies at the very moment at which it starts workers, leaves none of them behind.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -13,7 +13,7 @@ const { asynchronous, start } = require('./support/scripts');
 
 let marks = 0;
 
-/** A name that the program and all that it starts have in their environment, and what finds them by it. */
+/** A mark in the environment of the program and of everything that it starts, and a function that finds them by it. */
 function marked() {
   const mark = `PARALLELIZER_MARK=${process.pid}-${++marks}`;
   const pids = () => fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
@@ -85,7 +85,7 @@ forEachMode(
       }
     }
 
-    test('SIGKILL of the parent in the very moment in which it starts workers: none is left', async (t) => {
+    test('SIGKILL of the parent at the very moment at which it starts workers: none is left', async (t) => {
       const random = new Random(5);
       for (let round = 0; round < 12; round++) {
         const { env, pids } = marked();
@@ -109,7 +109,7 @@ forEachMode(
       ['an exception', "throw new Error('the end')"],
       ['process.abort', 'process.abort()'],
     ]) {
-      test(`${what} in the turn in which workers are asked for, and in the next: none is left`, async (t) => {
+      test(`${what} in the turn in which workers are requested, and in the next one: none is left`, async (t) => {
         for (const when of ['', 'setImmediate', 'setTimeout']) {
           const { env, pids } = marked();
           const program = start(t, `make(); make().run([{ do: 'loop' }]); ${when}(() => { ${code} })${when === '' ? '()' : ''};`, {

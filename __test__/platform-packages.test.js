@@ -1,5 +1,5 @@
 'use strict';
-// What npm installs from a registry, for this system and for others, and what the loader says when that does not fit.
+// What npm installs from a registry, for this system and for others, and what the loader says if that does not fit.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -15,7 +15,7 @@ const { pack } = require('../scripts/pack');
 const PACKAGE = '@parallelizer/node';
 const targets = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl', 'darwin-x64', 'darwin-arm64'];
 
-/** The flags of npm for another system. @param {string} target */
+/** The npm flags that select another system. @param {string} target */
 function flagsOf(target) {
   const [system, cpu, abi] = target.split('-');
   return [`--os=${system}`, `--cpu=${cpu}`, ...(abi === undefined ? [] : [`--libc=${abi === 'gnu' ? 'glibc' : abi}`])];
@@ -34,7 +34,7 @@ describe('from a registry', { timeout: 300_000 }, () => {
   before(async () => {
     base = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-registry-'));
     const addons = path.join(base, 'addons');
-    // Only that of this system is ever loaded.
+    // Only the package of this system is ever loaded.
     write(addons, Object.fromEntries(targets.map((target) => [`parallelizer.${target}.node`, `for ${target}`])));
     const built = addonPath();
     fs.copyFileSync(built, path.join(addons, path.basename(built)));
@@ -53,7 +53,7 @@ describe('from a registry', { timeout: 300_000 }, () => {
   const installed = (/** @type {string} */ folder) =>
     fs.readdirSync(path.join(folder, 'node_modules/@parallelizer')).map((name) => `@parallelizer/${name}`);
 
-  test('npm takes the package of this system, and no other', async () => {
+  test('npm installs the package of this system, and no other', async () => {
     const folder = path.join(base, 'plain');
     await install(folder, [PACKAGE], registry.url);
     assert.deepEqual(installed(folder), [PACKAGE, own]);
@@ -68,7 +68,7 @@ describe('from a registry', { timeout: 300_000 }, () => {
     });
   }
 
-  test('installed for another system: the error says for which, and its remedy helps', async () => {
+  test('installed for another system: the error says for which one, and its remedy helps', async () => {
     const folder = path.join(base, 'foreign');
     await install(folder, [...flagsOf(foreign), PACKAGE], registry.url);
     const { code, message } = await errorIn(folder);

@@ -1,5 +1,5 @@
 'use strict';
-// Which worker gets which items, and when: seen by what the items do while a gate holds one of them.
+// Which worker gets which items, and when: observed by what the items do while a gate holds one of them.
 
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
@@ -8,7 +8,7 @@ const { lines, sleep, temporary, waitFor, within } = require('./support/helpers'
 const { forEachMode } = require('./support/modes');
 const { brief, gateIn, list, makePool, range, task } = require('./support/pool');
 
-const PATIENCE = 6_000; // For what takes milliseconds, once the workers are up.
+const PATIENCE = 6_000; // A limit for what takes milliseconds once the workers are up.
 
 const square = (x) => x * x;
 const picky = (x) => {
@@ -16,7 +16,7 @@ const picky = (x) => {
   return x;
 };
 
-/** What `noteAndGate` has noted: the items, in the order in which they began, and who ran each. */
+/** What `noteAndGate` has noted: the items in the order in which they began, and the worker of each. */
 function notes(file) {
   const entries = lines(file).map((line) => line.split(' '));
   return { items: entries.map(([item]) => Number(item)), workers: new Map(entries.map(([item, worker]) => [Number(item), worker])) };
@@ -92,14 +92,14 @@ forEachMode((mode) => {
       });
     }
 
-    test('has told all before the result is there', async (t) => {
+    test('has reported everything before the result is there', async (t) => {
       const order = [];
       const onProgress = ({ done }) => order.push(done);
       await on(t).mapAsync(square, [1, 2, 3], { onProgress, callback: () => order.push('callback') }).get().then(() => order.push('result'));
       assert.deepEqual(order, [1, 2, 3, 'callback', 'result']);
     });
 
-    test('tells of an item while others run', async (t) => {
+    test('reports an item while others run', async (t) => {
       const { file, open } = gateIn(t);
       let done = 0;
       const items = [[null, 0], [null, 1], [file, 2]];
@@ -140,7 +140,7 @@ forEachMode(
         }
       }
 
-      test('map, after many items of the same task that cost next to nothing', async (t) => {
+      test('map, after many items of the same task that cost almost nothing', async (t) => {
         const gate = gateIn(t);
         const file = `${gate.dir}/notes`;
         const pool = on(t);
@@ -164,7 +164,7 @@ forEachMode(
       });
     });
 
-    test('long items side by side in the list run side by side', async (t) => {
+    test('long items next to each other in the list run in parallel', async (t) => {
       const dir = temporary(t);
       const file = `${dir}/notes`;
       const pool = on(t);
@@ -181,7 +181,7 @@ forEachMode(
     });
 
     describe('chunkSize', () => {
-      test('a chunk goes to one worker and stays there, behind an item that is held; the others do not', async (t) => {
+      test('a chunk goes to one worker and stays there behind an item that is held; other chunks do not wait', async (t) => {
         const gate = gateIn(t);
         const file = `${gate.dir}/notes`;
         const items = range(16).map((i) => [file, i, i === 1 ? gate.file : null]);
@@ -197,7 +197,7 @@ forEachMode(
         }
       });
 
-      test('as large as the list: one worker has it all, and another one what comes next', async (t) => {
+      test('as large as the list: one worker gets all of it, and another one what comes next', async (t) => {
         const gate = gateIn(t);
         const file = `${gate.dir}/notes`;
         const pool = on(t);

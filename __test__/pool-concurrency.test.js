@@ -9,7 +9,7 @@ const { appeared, lines, sleep, temporary, waitFor, within } = require('./suppor
 const { forEachMode } = require('./support/modes');
 const { brief, gateIn, list, makePool, range, task } = require('./support/pool');
 
-const PATIENCE = 60_000; // A grace period that no case means to reach.
+const PATIENCE = 60_000; // A grace period that no case is meant to reach.
 const EXITED = 'ERR_PARALLELIZER_WORKER_EXITED';
 const TIMEOUT = 'ERR_PARALLELIZER_TIMEOUT';
 const ABORTED = 'ERR_PARALLELIZER_ABORTED';
@@ -17,7 +17,7 @@ const ABORTED = 'ERR_PARALLELIZER_ABORTED';
 const square = (x) => x * x;
 const never = () => new Promise(() => setInterval(() => {}, 1000).unref());
 
-/** Says in FILE.started that it runs, and in FILE.told that it was told to stop, which it does. */
+/** Notes in FILE.started that it runs, and in FILE.told that it was told to stop, which it does. */
 const untilTold = function (file) {
   const { signal } = this;
   require('node:fs').writeFileSync(`${file}.started`, '');
@@ -78,7 +78,7 @@ forEachMode((mode) => {
       assert.equal(Math.max(...(await within(mapping, 'map'))), 20);
     });
 
-    test('calls of different kinds share the places', async (t) => {
+    test('calls of different kinds count together', async (t) => {
       const { file, open } = gateIn(t);
       const pool = one(t, 4);
       const calls = [
@@ -136,7 +136,7 @@ forEachMode((mode) => {
       assert.deepEqual(await Promise.all(range(200).map((x) => pool.apply(square, [x]))), range(200).map(square));
     });
 
-    test('of functions some of which wait', async (t) => {
+    test('of functions of which some wait', async (t) => {
       const pool = on(t, { concurrency: 20 });
       const sometimes = (x) => (x % 3 === 0 ? x : new Promise((resolve) => setTimeout(resolve, (x * 7) % 11, x)));
       const options = [{}, { chunkSize: 1 }, { chunkSize: 50 }, { chunkSize: 1000 }];
@@ -160,7 +160,7 @@ forEachMode((mode) => {
   });
 
   describe('errors', () => {
-    test("each is its own item's, whether it is thrown at once or later", async (t) => {
+    test("each belongs to its own item, whether it is thrown at once or later", async (t) => {
       const fails = (x) => {
         if (x % 4 === 1) throw new RangeError(`bad ${x}`);
         if (x % 4 === 2) return new Promise((_, reject) => setTimeout(() => reject(new RangeError(`bad ${x}`)), 5));
@@ -170,7 +170,7 @@ forEachMode((mode) => {
       assert.deepEqual(brief(outcomes), range(24).map((i) => (i % 4 === 1 || i % 4 === 2 ? [`bad ${i}`] : i)));
     });
 
-    test('map rejects with the first by the order of the items, not the first in time', async (t) => {
+    test('map rejects with the first in the order of the items, not the first in time', async (t) => {
       const { file, started, open } = gateIn(t);
       const pool = one(t, 3);
       let failed = 0;
@@ -184,7 +184,7 @@ forEachMode((mode) => {
       assert.deepEqual(await within(pool.map(square, range(5)), 'the next'), range(5).map(square));
     });
 
-    test('after an error nothing that has not begun is begun', async (t) => {
+    test('after an error nothing else begins', async (t) => {
       const dir = temporary(t);
       const pool = one(t, 2);
       const failsAt = async ([path, x]) => {
@@ -201,7 +201,7 @@ forEachMode((mode) => {
   });
 
   describe('a signal', () => {
-    test('is fired in all that run; what has not begun does not', async (t) => {
+    test('fires in all that run; what has not begun never begins', async (t) => {
       const dir = temporary(t);
       const pool = one(t, 3, { gracePeriod: PATIENCE });
       const files = range(6).map((i) => `${dir}/${i}`);
@@ -216,7 +216,7 @@ forEachMode((mode) => {
       assert.deepEqual(files.filter((file) => fs.existsSync(`${file}.started`)), files.slice(0, 3));
     });
 
-    test('is that of each call: the others beside it go on', async (t) => {
+    test('belongs to its call: the others next to it go on', async (t) => {
       const { dir, file, started, open } = gateIn(t);
       const pool = one(t, 2, { gracePeriod: PATIENCE });
       const controller = new AbortController();
@@ -233,7 +233,7 @@ forEachMode((mode) => {
   });
 
   describe('a time limit', () => {
-    test('one that heeds its signal costs neither the others nor the worker', async (t) => {
+    test('an item that heeds its signal costs neither the others nor the worker', async (t) => {
       const { dir, file, started, open } = gateIn(t);
       const pool = one(t, 2, { gracePeriod: PATIENCE });
       const before = await pool.apply(task('who'));
@@ -251,7 +251,7 @@ forEachMode((mode) => {
       assert.deepEqual(await within(one(t, 2, { timeout: 850 }).map(waits, range(6), { chunkSize: 6 }), 'map'), range(6));
     });
 
-    test('those that never settle reject, each with its index', async (t) => {
+    test('items that never settle reject, each with its index', async (t) => {
       const pool = one(t, 4, { gracePeriod: 50 });
       const stuck = (x) => (x < 0 ? new Promise(() => setInterval(() => {}, 1000).unref()) : x);
       const outcomes = await within(pool.map(stuck, [0, -1, -1, 3], { timeout: 1000, onError: 'collect' }), 'map');
@@ -263,7 +263,7 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    test('so many at each worker', async (t) => {
+    test('applies to each worker', async (t) => {
       const { file, open } = gateIn(t);
       const pool = makePool(t, mode, { concurrency: 3 });
       await pool.ready();
@@ -278,7 +278,7 @@ forEachMode(
       assert.equal(Math.max(...(await within(mapping, 'map'))), 3);
     });
 
-    test('a few items are spread, not heaped on one worker', async (t) => {
+    test('a few items are spread, not piled on one worker', async (t) => {
       const { file, open } = gateIn(t);
       const pool = makePool(t, mode, { concurrency: 10 });
       await pool.ready();
@@ -297,7 +297,7 @@ forEachMode(
     const one = (t, concurrency, options) => makePool(t, mode, { processes: 1, concurrency, stdio: 'ignore', ...options });
     const how = mode.hasProcess ? 'kill' : 'exit';
 
-    /** Items of which the first three are under way together when the third one dies; a gate holds the others. */
+    /** Items of which the first three are under way together when the third one kills its worker; a gate holds the others. */
     const dying = (dir) => {
       const gates = [`${dir}/0`, `${dir}/1`];
       return { gates, calls: [...gates.map((file, i) => ['gate', [file, i]]), ['dieAfter', [gates, how]]] };
@@ -313,7 +313,7 @@ forEachMode(
       assert.deepEqual(await within(behind, 'those behind'), range(10).map(square));
     });
 
-    test('a death within a map: each item that was under way, by its index', async (t) => {
+    test('a death during a map: each item that was under way fails, with its index', async (t) => {
       const dir = temporary(t);
       const items = range(8).map((i) => [i === 5 || i === 6 ? 'wait' : i === 7 ? 'die' : null, i, dir]);
       const acts = async ([what, i, path]) => {
@@ -341,7 +341,7 @@ forEachMode(
       assert.equal(lines(`${dir}/dies`).length, 2);
     });
 
-    test('one that timed out and does not stop takes its worker along, after the grace period', async (t) => {
+    test('an item that timed out and does not stop takes its worker down after the grace period', async (t) => {
       const { file, started } = gateIn(t);
       const pool = one(t, 2, { gracePeriod: 100 });
       const before = await pool.apply(task('who'));
@@ -353,7 +353,7 @@ forEachMode(
       assert.notEqual(await within(next, 'the next'), before);
     });
 
-    test('one beside it that ends has its value, and what comes next another worker, however long the grace period', async (t) => {
+    test('an item next to it that ends has its value, and what comes next gets another worker, however long the grace period', async (t) => {
       const { file, started, open } = gateIn(t);
       const pool = one(t, 2, { gracePeriod: PATIENCE });
       const before = await pool.apply(task('who'));
@@ -366,7 +366,7 @@ forEachMode(
       assert.notEqual(await within(next, 'the next'), before);
     });
 
-    test('with retries the one beside it is run again', async (t) => {
+    test('with retries the item next to it is run again', async (t) => {
       const { file, started, open } = gateIn(t);
       const pool = one(t, 2, { gracePeriod: 50, retries: 1 });
       const other = pool.apply(task('gate'), [file, 'there']);
@@ -377,7 +377,7 @@ forEachMode(
       assert.equal(await within(other, 'the one beside it'), 'there');
     });
 
-    test('an endless loop holds all of its worker: it times out, the others are lost or run again', async (t) => {
+    test('an endless loop blocks its whole worker: it times out, the others are lost or run again', async (t) => {
       const { file, started, open } = gateIn(t);
       const pool = one(t, 2, { gracePeriod: 50, retries: 1 });
       const other = pool.apply(task('gate'), [file, 'there']);

@@ -8,14 +8,14 @@ const { appeared, lines, sleep, temporary, waitFor, within } = require('./suppor
 const { forEachMode } = require('./support/modes');
 const { brief, gateIn, list, makePool, range, task } = require('./support/pool');
 
-const PATIENCE = 60_000; // A grace period that no case means to reach.
+const PATIENCE = 60_000; // A grace period that no case is meant to reach.
 const MEGABYTE = 2 ** 20;
 const EXITED = 'ERR_PARALLELIZER_WORKER_EXITED';
 const TIMEOUT = 'ERR_PARALLELIZER_TIMEOUT';
 const ABORTED = 'ERR_PARALLELIZER_ABORTED';
 
 const square = (x) => x * x;
-/** -1: loops for ever; -2: never settles. */
+/** -1: loops forever; -2: never settles. */
 const endless = (x) => {
   if (x === -1) for (;;);
   return x < 0 ? new Promise(() => setInterval(() => {}, 1000)) : x;
@@ -42,7 +42,7 @@ forEachMode(
     const itemsDying = (way) => range(count).map((i) => [i, i === fatal ? way : null]);
 
     for (const way of ways) {
-      test(`a worker that dies (${way}) fails the item that it was at`, async (t) => {
+      test(`a worker that dies (${way}) fails the item that it was running`, async (t) => {
         const pool = on(t);
         const [mapped, applied] = await within(
           Promise.all([
@@ -82,7 +82,7 @@ forEachMode(
       assert.deepEqual(await within(pool.map(square, range(5)), 'the next'), range(5).map(square));
     });
 
-    test('what a worker had done before it died is not done again, and nothing is left out', async (t) => {
+    test('what a worker had done before it died is not done again, and nothing is skipped', async (t) => {
       const file = `${temporary(t)}/ran`;
       const items = range(12).map((i) => [file, i, i === 3 || i === 8 ? how : null]);
       const outcomes = await within(on(t, { processes: 1 }).starmap(task('noteAndDieIf'), items, { ...collect, chunkSize: 5 }), 'starmap');
@@ -139,7 +139,7 @@ forEachMode(
     });
 
     describe('a time limit', () => {
-      test('is that of each item: those that never end reject, the others do not', async (t) => {
+      test('applies to each item: those that never end reject, the others do not', async (t) => {
         const pool = on(t, { gracePeriod: 50 });
         const items = range(8).map((i) => (i === 3 ? -1 : i === 6 ? -2 : i));
         const expected = range(8).map((i) => (items[i] < 0 ? [TIMEOUT, i] : i));
@@ -160,13 +160,13 @@ forEachMode(
         assert.equal(await within(pool.apply(endless, [2]), 'the pool works on'), 2);
       });
 
-      test('is counted from the beginning of the item, not of its chunk', async (t) => {
+      test('counts from the beginning of the item, not of its chunk', async (t) => {
         const waits = (x) => new Promise((resolve) => setTimeout(resolve, 250, x));
         const pool = on(t, { processes: 1, timeout: 900 });
         assert.deepEqual(await within(pool.map(waits, range(4), { chunkSize: 4 }), 'map'), range(4));
       });
 
-      test('of the pool holds where the call gives none', async (t) => {
+      test('of the pool applies if the call has none', async (t) => {
         const pool = on(t, { processes: 1, timeout: 100, gracePeriod: 50 });
         const rejected = [pool.apply(endless, [-2]), list(pool.imap(endless, [-2]))].map((one) => assert.rejects(one, { code: TIMEOUT }));
         await within(Promise.all(rejected), 'those that reject');
@@ -231,7 +231,7 @@ forEachMode(
         assert.deepEqual(await within(Promise.all(others), 'the others'), range(20).map(square));
       });
 
-      test('is seen by a loop that polls it: its worker stays', async (t) => {
+      test('is seen by a loop that polls it, and its worker stays', async (t) => {
         const dir = temporary(t);
         const pool = on(t, { processes: 1, gracePeriod: PATIENCE });
         const before = await pool.apply(task('who'));
@@ -275,7 +275,7 @@ forEachMode(
   (mode) => {
     const on = (t, options) => makePool(t, mode, options);
 
-    test('a worker killed from outside during a map fails the item that it was at', async (t) => {
+    test('a worker killed from outside during a map fails the item that it was running', async (t) => {
       const { file, started, pid, open } = gateIn(t);
       const pool = on(t);
       const items = range(10).map((i) => [i === 4 ? file : null, i]);
@@ -288,7 +288,7 @@ forEachMode(
       open();
     });
 
-    test('and with retries none', async (t) => {
+    test('and with retries it fails none', async (t) => {
       const { file, started, pid, open } = gateIn(t);
       const pool = on(t, { retries: 1 });
       const mapping = pool.map(task('gateAsItem'), range(10).map((i) => [i === 4 ? file : null, i]));
@@ -298,7 +298,7 @@ forEachMode(
       assert.deepEqual(await within(mapping, 'map'), range(10));
     });
 
-    test('workers killed again and again: what they were at fails, all else arrives', async (t) => {
+    test('workers killed again and again: what they were running fails, everything else arrives', async (t) => {
       const pool = on(t);
       const dir = temporary(t);
       const held = range(24).filter((i) => i % 8 < 2);
@@ -323,7 +323,7 @@ forEachMode(
       assert.deepEqual(brief(outcomes), range(3000).map((i) => (i === 1777 ? [EXITED, i] : i)));
     });
 
-    test('SIGKILL among thousands of short items: without one, the last of those before it at most', async (t) => {
+    test('SIGKILL among thousands of short items: without one, it and at most the last of those before it', async (t) => {
       const pool = on(t, { processes: 1 });
       const kills = (x) => (x === 4777 ? process.kill(process.pid, 'SIGKILL') && new Promise(() => {}) : x);
       await within(pool.map((x) => x, range(5000)), 'a first map');

@@ -1,7 +1,7 @@
 'use strict';
 // `Pool` is Python's multiprocessing.Pool: the same scenarios (fixtures/parity.py and fixtures/parity.js) run with
-// CPython and with `Pool`, and the outcomes must be the same, but for the departures that parity.js lists.
-// With no python3 in the PATH, or one that can make no Pool, the comparisons are skipped.
+// CPython and with `Pool`, and the outcomes must be the same except for the departures that parity.js lists. Without a
+// python3 on the PATH, or with one that cannot make a Pool, the comparisons are skipped.
 
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
@@ -12,12 +12,12 @@ const { Surroundings, scenarios } = require('./fixtures/parity');
 const { fixture, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
-/** Runs parity.py; each of its outcomes can be had as soon as it is printed. */
+/** Runs parity.py; each of its outcomes is available as soon as it is printed. */
 function python() {
   const outcomes = new Map();
   const waiting = new Set();
   const state = { names: null, absent: null, ended: null };
-  // In a group of its own: the workers of a Python that is killed would stay.
+  // In its own process group, since the workers of a Python that is killed would stay.
   const child = spawn('python3', [fixture('parity.py')], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let stderr = '';
   let rest = '';
@@ -46,7 +46,7 @@ function python() {
     wake();
   });
 
-  /** Resolves when `there()` gives something; null when Python is absent; rejects when it has ended without. */
+  /** Resolves when `there()` returns something; to null if Python is absent; rejects if it ends before that. */
   const until = (there) =>
     new Promise((resolve, reject) => {
       const look = () => {

@@ -1,6 +1,6 @@
 'use strict';
-// imap and imapUnordered: how far they read, what ends them, and what becomes of the source then. (The values and the
-// order that Python's users know are in pool-python-parity.test.js.)
+// imap and imapUnordered: how far they read ahead, what ends them, and what becomes of the source then. (The values and
+// the order that users of Python know are in pool-python-parity.test.js.)
 
 const assert = require('node:assert/strict');
 const { AsyncLocalStorage } = require('node:async_hooks');
@@ -12,7 +12,7 @@ const { Pool } = require('@parallelizer/node');
 const { appeared, fixture, lines, read, sleep, temporary, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
-const PATIENCE = 60_000; // A grace period that no case means to reach.
+const PATIENCE = 60_000; // A grace period that no case is meant to reach.
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 
 const closed = { code: 'ERR_PARALLELIZER_CLOSED' };
@@ -24,7 +24,7 @@ const range = (count) => Array.from({ length: count }, (_, i) => i);
 
 const identity = (x) => x;
 const square = (x) => x * x;
-/** Takes a moment that everybody can measure, so that chunks stay small. */
+/** Takes a measurable time, so that chunks stay small. */
 const later = (x) => new Promise((resolve) => setTimeout(resolve, 5, x));
 const never = () => new Promise(() => setInterval(() => {}, 1000).unref());
 const firstOnly = (x) => (x === 0 ? x : new Promise(() => setInterval(() => {}, 1000).unref()));
@@ -32,7 +32,7 @@ const picky = (x) => {
   if (x < 0) throw new RangeError(`bad ${x}`);
   return x;
 };
-/** Says in FILE.started that it runs, and in FILE that it was told to stop. */
+/** Notes in FILE.started that it runs, and in FILE that it was told to stop. */
 const untilTold = function (file) {
   const { signal } = this;
   require('node:fs').appendFileSync(`${file}.started`, 'x\n');
@@ -60,7 +60,7 @@ async function list(iterable) {
 
 const settled = (promise) => promise.then((value) => ({ value }), (error) => ({ error }));
 
-/** An endless source, or one of these items, that counts what is done to it. */
+/** A source that is endless, or has these items, and counts what is done to it. */
 function source(items = null, { isAsync = false, value = (i) => i, fail = null } = {}) {
   const seen = { opened: 0, read: 0, closed: 0, overlapping: 0 };
   let reading = 0;
@@ -114,7 +114,7 @@ forEachMode((mode) => {
       });
 
       for (const method of ['imap', 'imapUnordered']) {
-        test(`${method}: while nothing is done, of ${kind} no more than the workers can use soon`, async (t) => {
+        test(`${method}: while nothing is finished, ${kind} is read only as far as the workers can soon use`, async (t) => {
           const file = `${temporary(t)}/gate`;
           const one = source(null, { isAsync, value: (i) => [file, i] });
           const iterator = on(t)[method](task('gateAsItem'), one);
@@ -141,7 +141,7 @@ forEachMode((mode) => {
       }
     }
 
-    test('cheap items: further, but not without limit', async (t) => {
+    test('cheap items are read further ahead, but not without limit', async (t) => {
       const one = source();
       const iterator = on(t).imap(identity, one);
       let ahead = 0;
@@ -154,7 +154,7 @@ forEachMode((mode) => {
       await iterator.return();
     });
 
-    test('cheap items with large results: not so far that they fill the memory', async (t) => {
+    test('cheap items with large results are not read so far ahead that they fill the memory', async (t) => {
       const one = source();
       const large = (i) => `${i} ${'x'.repeat(1_000_000)}`;
       const iterator = on(t).imap(large, one);
@@ -165,7 +165,7 @@ forEachMode((mode) => {
       await iterator.return();
     });
 
-    test('concurrency: as far as that many can run', async (t) => {
+    test('concurrency: as far ahead as that many can run', async (t) => {
       const file = `${temporary(t)}/gate`;
       const one = source(null, { value: (i) => [file, i] });
       const iterator = on(t, { concurrency: 5 }).imap(task('gateAsItem'), one);
@@ -178,7 +178,7 @@ forEachMode((mode) => {
       await iterator.return();
     });
 
-    test('imap: behind a slow item the others get on, but not without limit', async (t) => {
+    test('imap: the items after a slow one go on, but not without limit', async (t) => {
       const file = `${temporary(t)}/gate`;
       const one = source(null, { value: (i) => [i, file] });
       const slowFirst = async ([i, path]) => {
@@ -206,7 +206,7 @@ forEachMode((mode) => {
       assert.equal(one.closed, 0, 'it has ended by itself');
     });
 
-    test('a source that gives an item only after the result of the one before', async (t) => {
+    test('a source that yields an item only after the result of the one before', async (t) => {
       for (const method of ['imap', 'imapUnordered']) {
         let taken = 0;
         async function* patient() {
@@ -225,7 +225,7 @@ forEachMode((mode) => {
     });
 
     for (const chunkSize of [1, 3, 1000]) {
-      test(`chunkSize ${chunkSize} does not hold back what a slow source has given`, async (t) => {
+      test(`chunkSize ${chunkSize} does not hold back what a slow source has yielded`, async (t) => {
         let taken = 0;
         async function* patient() {
           for (let i = 0; i < 5; i++) {
@@ -291,7 +291,7 @@ forEachMode((mode) => {
       }
     }
 
-    test('generators run their finally, which is waited for', async (t) => {
+    test('generators run their finally block, which is awaited', async (t) => {
       const order = [];
       function* plain() {
         try {
@@ -312,7 +312,7 @@ forEachMode((mode) => {
       for (const one of [plain(), slow()]) {
         const iterator = pool.imap(later, one);
         await iterator.next();
-        // Until as much is read as will be: one that is busy reading is not waited for.
+        // Until it has read as much as it will: a source that is busy reading is not waited for.
         await sleep(100);
         await iterator.return();
         order.push('left');
@@ -320,13 +320,13 @@ forEachMode((mode) => {
       assert.deepEqual(order, ['plain', 'left', 'slow', 'left']);
     });
 
-    test('a source without return() is no trouble', async (t) => {
+    test('a source without return() is fine', async (t) => {
       let i = 0;
       const one = { [Symbol.iterator]: () => ({ next: () => ({ value: i++, done: false }) }) };
       await within(breaks(on(t).imap(identity, one), 3), 'break');
     });
 
-    test('what closing the source throws reaches whoever leaves', async (t) => {
+    test('what closing the source throws reaches whoever leaves the loop', async (t) => {
       const pool = on(t);
       for (const isAsync of [false, true]) {
         const failing = { next: () => ({ value: 1, done: false }), return: () => { throw new Error('will not close'); } };
@@ -350,7 +350,7 @@ forEachMode((mode) => {
       assert.deepEqual(await pool.map(square, [3]), [9]);
     });
 
-    test('several next() that are pending all end', async (t) => {
+    test('several pending next() all end', async (t) => {
       const iterator = on(t).imap(never, range(5));
       const pending = range(4).map(() => iterator.next());
       await sleep(20);
@@ -369,7 +369,7 @@ forEachMode((mode) => {
       assert.deepEqual(await within(pool.map(square, [3]), 'map'), [9]);
     });
 
-    test('what runs sees its signal; what has not begun does not run', async (t) => {
+    test('what runs sees its signal; what has not begun never runs', async (t) => {
       const dir = temporary(t);
       const pool = on(t, { gracePeriod: PATIENCE });
       const files = range(10).map((i) => `${dir}/${i}`);
@@ -383,7 +383,7 @@ forEachMode((mode) => {
       assert.equal(files.filter((file) => fs.existsSync(`${file}.started`)).length, 2, 'no other has begun');
     });
 
-    test('results that nobody has taken are dropped, errors too', async (t) => {
+    test('results that nobody has taken are dropped, as are errors', async (t) => {
       const pool = on(t);
       const iterator = pool.imap(picky, [1, -2, -3, -4, 5]);
       assert.equal((await iterator.next()).value, 1);
@@ -417,7 +417,7 @@ forEachMode((mode) => {
       }
     }
 
-    test('one that does not open, or is no iterator', async (t) => {
+    test('a source that does not open, or is not an iterator', async (t) => {
       const pool = on(t);
       const opens = {
         'throws at opening': () => { throw error; },
@@ -445,14 +445,14 @@ forEachMode((mode) => {
       assert.deepEqual(await iterator.next(), end);
     });
 
-    test('after the error of an item, that of the source is not told: it is over', async (t) => {
+    test('after the error of an item, that of the source is not reported: the stream is over', async (t) => {
       const iterator = on(t).imap(picky, source([1, -2], { fail: { at: 2, error } }));
       assert.equal((await iterator.next()).value, 1);
       await assert.rejects(iterator.next(), { message: 'bad -2' });
       assert.deepEqual(await iterator.next(), end);
     });
 
-    test('after leaving, neither', async (t) => {
+    test('nor after leaving', async (t) => {
       const iterator = on(t).imap(identity, source([1, 2], { fail: { at: 2, error } }));
       assert.equal((await iterator.next()).value, 1);
       await sleep(30);
@@ -462,7 +462,7 @@ forEachMode((mode) => {
   });
 
   describe('errors of items', () => {
-    test('the first in the order of the items ends it, and closes an endless source, once', async (t) => {
+    test('the first in the order of the items ends the stream, and closes an endless source, once', async (t) => {
       const pool = on(t);
       for (const isAsync of [false, true]) {
         const one = source(null, { isAsync, value: (i) => (i < 20 ? i : -i) });
@@ -487,7 +487,7 @@ forEachMode((mode) => {
       assert.deepEqual(await iterator.next(), end);
     });
 
-    test('one that nobody waits for is no unhandled rejection, and is told when somebody asks', async (t) => {
+    test('one that nobody waits for is not an unhandled rejection, and is reported to whoever asks next', async (t) => {
       const iterator = on(t).imap(picky, [1, -2, -3]);
       assert.equal((await iterator.next()).value, 1);
       await sleep(50);
@@ -496,7 +496,7 @@ forEachMode((mode) => {
     });
 
     for (const thrown of [undefined, null, 0, 'text']) {
-      test(`a thrown ${JSON.stringify(thrown)} is told as it is`, async (t) => {
+      test(`a thrown ${JSON.stringify(thrown)} is reported as it is`, async (t) => {
         const pool = on(t);
         const throwIt = (value) => {
           throw value;
@@ -559,7 +559,7 @@ forEachMode((mode) => {
   });
 
   describe('asking', () => {
-    test('many next() at once get the values in order, and the end', async (t) => {
+    test('many next() at once get the values in order, and then the end', async (t) => {
       const iterator = on(t).imap(later, range(20));
       const results = await within(Promise.all(range(30).map(() => iterator.next())), 'all of them');
       assert.deepEqual(results.map(({ value, done }) => (done ? 'end' : value)), [...range(20), ...Array(10).fill('end')]);
@@ -572,21 +572,21 @@ forEachMode((mode) => {
       assert.deepEqual(results.slice(0, 20).map(({ value }) => value).sort((a, b) => a - b), range(20));
     });
 
-    test('many next() at once and an error among them: one rejects, those after it end', async (t) => {
+    test('many next() at once with an error among them: one rejects, those after it end', async (t) => {
       const iterator = on(t).imap(picky, [0, 1, -2, 3, 4]);
       const results = await within(Promise.all(range(7).map(() => settled(iterator.next()))), 'all of them');
       const brief = ({ value, error }) => error?.message ?? (value.done ? 'end' : value.value);
       assert.deepEqual(results.map(brief), [0, 1, 'bad -2', 'end', 'end', 'end', 'end']);
     });
 
-    test('more next() at once than it would read ahead', async (t) => {
+    test('more next() at once than are read ahead', async (t) => {
       const iterator = on(t).imap(later, source());
       const results = await within(Promise.all(range(100).map(() => iterator.next())), 'all of them');
       assert.deepEqual(results.map(({ value }) => value), range(100));
       await iterator.return();
     });
 
-    test('of random cost: imap in order, imapUnordered each once', async (t) => {
+    test('items of random cost: imap in order, imapUnordered each once', async (t) => {
       const items = range(150).map((i) => [i, (i * 7919) % 11]);
       const wait = ([i, ms]) => new Promise((resolve) => setTimeout(resolve, ms, i));
       const pool = on(t);
@@ -626,7 +626,7 @@ forEachMode((mode) => {
     });
 
     for (const isAsync of [false, true]) {
-      test(`in the middle of ${isAsync ? 'an async source' : 'a source'}: the pending next() is told, and the source closed`, async (t) => {
+      test(`in the middle of ${isAsync ? 'an async source' : 'a source'}: the pending next() rejects, and the source is closed`, async (t) => {
         const file = `${temporary(t)}/gate`;
         const pool = on(t, { gracePeriod: PATIENCE });
         const one = source(null, { isAsync, value: (i) => (i < 3 ? [null, i] : [file, i]) });
@@ -645,7 +645,7 @@ forEachMode((mode) => {
       });
     }
 
-    test('while nobody waits: whoever asks next is told, once', async (t) => {
+    test('while nobody waits: the next next() rejects, once', async (t) => {
       const controller = new AbortController();
       const iterator = on(t).imap(identity, source(), { signal: controller.signal });
       await iterator.next();
@@ -667,7 +667,7 @@ forEachMode((mode) => {
       await waitFor(() => read(file) === 'told\n', 'the function to be told');
     });
 
-    test('after the end it changes nothing, and no listener is left', async (t) => {
+    test('after the end it has no effect, and no listener is left', async (t) => {
       const pool = on(t);
       const controller = new AbortController();
       const { signal } = controller;
@@ -680,7 +680,7 @@ forEachMode((mode) => {
       assert.deepEqual(await pool.map(square, [3]), [9]);
     });
 
-    test('one signal for many streams: all of them end, other work does not', async (t) => {
+    test('one signal for many streams: all of them end, other work goes on', async (t) => {
       const warnings = [];
       const note = (warning) => warnings.push(String(warning));
       process.on('warning', note);
@@ -699,7 +699,7 @@ forEachMode((mode) => {
   });
 
   describe('the end of the pool', () => {
-    test('terminate: the pending next() is told, the source closed, and then it is over', async (t) => {
+    test('terminate: the pending next() rejects, the source is closed, and the stream is over', async (t) => {
       for (const isAsync of [false, true]) {
         const pool = on(t);
         const one = source(null, { isAsync });
@@ -720,7 +720,7 @@ forEachMode((mode) => {
     });
 
     for (const method of ['imap', 'imapUnordered']) {
-      test(`terminate, ${method} with onError 'collect': nothing more is read, and nothing is thrown at nobody`, async (t) => {
+      test(`terminate, ${method} with onError 'collect': nothing more is read, and there is no unhandled rejection`, async (t) => {
         const pool = on(t);
         const one = source();
         const iterator = pool[method](firstOnly, one, { onError: 'collect' });
@@ -735,7 +735,7 @@ forEachMode((mode) => {
       });
     }
 
-    test('terminate of a stream that was not begun', async (t) => {
+    test('terminate with a stream that was not begun', async (t) => {
       const pool = on(t);
       const one = source();
       const iterator = pool.imap(identity, one);
@@ -809,7 +809,7 @@ forEachMode((mode) => {
       }
     }
 
-    test('join with a stream that was begun and is not read on', async (t) => {
+    test('join with a stream that was begun and is no longer read', async (t) => {
       const pool = on(t);
       const iterator = pool.imap(square, range(30));
       assert.equal((await iterator.next()).value, 0);
@@ -818,7 +818,7 @@ forEachMode((mode) => {
       assert.deepEqual(await list(iterator), range(30).map(square).slice(1));
     });
 
-    test('join with a stream that fails: its error is told to whoever asks', async (t) => {
+    test('join with a stream that fails: its error is reported to whoever asks', async (t) => {
       for (const [items, options, expected] of [
         [source([1, -2, 3]), {}, 'bad -2'],
         [source([1], { fail: { at: 1, error: new Error('dry') } }), {}, 'dry'],
@@ -848,7 +848,7 @@ forEachMode((mode) => {
       assert.equal(pool.stats().workers.length, 0);
     });
 
-    test('terminate hurries a join that reads', async (t) => {
+    test('terminate cuts short a join that reads', async (t) => {
       const pool = on(t);
       const iterator = pool.imap(later, source());
       pool.close();
@@ -913,7 +913,7 @@ forEachMode((mode) => {
       assert.deepEqual(await within(list(chained), 'the values'), range(500).map((x) => x + 3));
     });
 
-    test('leaving the last of a chain leaves all of it', async (t) => {
+    test('leaving the last stream of a chain leaves all of them', async (t) => {
       const pool = on(t);
       const one = source();
       const inner = pool.imap(later, one);
@@ -1000,7 +1000,7 @@ forEachMode((mode) => {
   describe('async context', () => {
     const storage = new AsyncLocalStorage();
 
-    test('the source and onProgress see that of whoever made the stream, the loop its own', async (t) => {
+    test('the source and onProgress see the context in which the stream was made, the loop its own', async (t) => {
       const pool = on(t);
       const seen = { source: new Set(), closing: new Set(), progress: new Set(), loop: new Set() };
       async function* watched() {
@@ -1060,7 +1060,7 @@ forEachMode(
   (mode) => {
     const on = (t, options) => make(t, mode, options);
 
-    test('leaving early does not cost a worker, however long it goes on with what was dropped', async (t) => {
+    test('leaving early does not cost a worker, however long it continues with what was dropped', async (t) => {
       const dir = temporary(t);
       const pool = on(t, { processes: 1, gracePeriod: 50 });
       const before = await pool.apply(task('who'));
@@ -1087,7 +1087,7 @@ forEachMode(
       assert.notEqual(await within(pool.apply(task('who')), 'the next call'), before);
     });
 
-    test('an item that loops for ever times out; those around it arrive', async (t) => {
+    test('an item that loops forever times out; those around it arrive', async (t) => {
       const pool = on(t, { gracePeriod: 50 });
       const loops = (x) => {
         if (x === 3) for (;;);

@@ -1,5 +1,5 @@
 'use strict';
-// What a pool can be told to run: functions of modules, and functions by their source.
+// What a pool can run: functions of modules, and functions that are sent as their source.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -15,7 +15,7 @@ const { brief, gateIn, list, makePool, range, task } = require('./support/pool')
 
 const inModules = (name) => fixture(`modules/${name}`);
 
-/** A function of which the source is given. */
+/** A function made from this source. */
 const fromText = (text) => vm.runInThisContext(`(${text})`);
 
 /** A module with this text, in a directory of its own. */
@@ -60,7 +60,7 @@ forEachMode((mode) => {
       }
     });
 
-    test('in a path with blanks, a # and letters beyond ASCII', async (t) => {
+    test('in a path with spaces, a # and letters beyond ASCII', async (t) => {
       const pool = on(t);
       const file = moduleIn(t, "exports.name = () => require('node:path').basename(__dirname);", 'a b#c %41 é漢/tasks.js');
       for (const reference of [`${file}#name`, `${pathToFileURL(file).href}#name`, { filePath: pathToFileURL(file), name: 'name' }]) {
@@ -68,7 +68,7 @@ forEachMode((mode) => {
       }
     });
 
-    test('what "relative" means is settled at the call', async (t) => {
+    test('relative paths are resolved at the call', async (t) => {
       const pool = on(t);
       await pool.ready();
       const [one, two] = [1, 2].map((value) => path.dirname(moduleIn(t, `exports.value = () => ${value};`)));
@@ -113,7 +113,7 @@ forEachMode((mode) => {
     });
   });
 
-  describe('a function by its source', () => {
+  describe('a function that is sent as its source', () => {
     const shapes = {
       'an arrow': [(x) => x + 1, [1], 2],
       'an arrow without brackets': [fromText('x => x + 1'), [1], 2],
@@ -151,7 +151,7 @@ forEachMode((mode) => {
       }
     });
 
-    test('what it says of itself by other means does not matter', async (t) => {
+    test('what it says about itself in other ways does not matter', async (t) => {
       const fn = Object.defineProperties((x) => x, { toString: { value: () => '() => "another"' }, name: { value: 'another' } });
       assert.equal(await on(t).apply(fn, [1]), 1);
     });
@@ -176,12 +176,12 @@ forEachMode((mode) => {
       assert.deepEqual(await pool.apply(() => [typeof Buffer, typeof fetch, typeof setTimeout]), ['function', 'function', 'function']);
     });
 
-    test('sees nothing of what evaluates it', async (t) => {
+    test('sees nothing of the code that evaluates it', async (t) => {
       const seen = await on(t).apply(() => [typeof module, typeof exports, typeof __filename, typeof fs, typeof SCRIPT]);
       assert.deepEqual(seen, Array(5).fill('undefined'));
     });
 
-    test('does not see the variables around it, and the error says why', async (t) => {
+    test('does not see the variables around it, and the error explains that', async (t) => {
       const pool = on(t);
       const outside = 1;
       const tellsWhy = (error) => {
@@ -235,7 +235,7 @@ forEachMode((mode) => {
       assert.deepEqual(await pool.map(counter, range(3)), [4, 5, 6]);
     });
 
-    test('more different ones than a worker keeps, one after another and all at once', async (t) => {
+    test('more different functions than a worker keeps, in sequence and all at once', async (t) => {
       const pool = on(t);
       const tasks = range(600).map((i) => fromText(`(x) => x * 1000 + ${i}`));
       const expected = (x) => range(600).map((i) => x * 1000 + i);
@@ -250,7 +250,7 @@ forEachMode((mode) => {
       assert.deepEqual(each, expected(6).slice(0, 300));
     });
 
-    test('one that is forgotten while it runs ends as it should, and can be called again', async (t) => {
+    test('a function that is forgotten while it runs ends normally, and can be called again', async (t) => {
       const pool = on(t, { processes: 1, concurrency: 2 });
       const gate = gateIn(t);
       const waits = async function waiting(file) {
@@ -267,7 +267,7 @@ forEachMode((mode) => {
       assert.equal(await within(pool.apply(waits, [gate.file]), 'the same again'), 'waiting');
     });
 
-    test('whose first call cannot be sent is known at its second', async (t) => {
+    test('is defined at its second call if its first one could not be sent', async (t) => {
       const pool = on(t, { processes: 1 });
       const kind = (value) => typeof value;
       await assert.rejects(pool.apply(kind, [() => {}]), { code: 'ERR_PARALLELIZER_SERIALIZATION' });
@@ -331,7 +331,7 @@ forEachMode((mode) => {
       });
     }
 
-    test('what is no task', async (t) => {
+    test('what is not a task', async (t) => {
       const pool = on(t, { processes: 1 });
       const none = [
         undefined, null, 0, 1n, true, Symbol('task'), '', 'tasks.js', '#name', 'tasks.js#', [], {}, [() => {}], { name: 'a' },
@@ -364,7 +364,7 @@ forEachMode((mode) => {
       return true;
     };
 
-    test('fails the calls of its own, others go on', async (t) => {
+    test('fails its own calls, others go on', async (t) => {
       const pool = on(t);
       const calls = broken.flatMap(([, filePath, name, says], i) => [
         assert.rejects(pool.apply({ filePath, name }, [1]), unusable(says)),
@@ -397,7 +397,7 @@ forEachMode((mode) => {
     });
   });
 
-  test('two pools, each with tasks of its own', async (t) => {
+  test('two pools, each with its own tasks', async (t) => {
     const pools = [on(t), on(t)];
     const calls = range(40).flatMap((i) => {
       const text = (pool) => fromText(`(x) => ['${'ab'[pool]}', ${i}, x]`);
@@ -412,7 +412,7 @@ forEachMode((mode) => {
   test('one task on two pools', async (t) => {
     const fn = (x) => x * 3;
     const [one, two] = [on(t), on(t)];
-    await one.apply((x) => x, [1]); // Or both would give it the same number.
+    await one.apply((x) => x, [1]); // Otherwise both would give it the same number.
     assert.deepEqual(await Promise.all([one.map(fn, [1, 2]), two.map(fn, [3]), one.apply(task('double'), [4]), two.apply(task('double'), [5])]), [[3, 6], [9], 8, 10]);
   });
 });
@@ -421,7 +421,7 @@ forEachMode(
   (mode) => {
     const on = (t, options) => makePool(t, mode, options);
 
-    test('a new worker is told again', async (t) => {
+    test('a new worker is sent the function again', async (t) => {
       const pool = on(t, { processes: 1 });
       const fn = (x) => (x < 0 ? process.exit(-x) : x);
       assert.equal(await pool.apply(fn, [1]), 1);
@@ -430,7 +430,7 @@ forEachMode(
       assert.equal(await pool.apply(task('double'), [2]), 4);
     });
 
-    test('a module that exits as it loads fails the calls of its own', async (t) => {
+    test('a module that exits while it loads fails its own calls', async (t) => {
       const pool = on(t, { stdio: 'ignore' });
       const exits = { filePath: inModules('exits-at-load.js'), name: 'act' };
       await within(
@@ -443,7 +443,7 @@ forEachMode(
       );
     });
 
-    test('a module that never ends loading is left to the timeout', async (t) => {
+    test('a module that never finishes loading is left to the timeout', async (t) => {
       const pool = on(t, { processes: 1, gracePeriod: 50 });
       const never = { filePath: inModules('never.mjs'), name: 'act' };
       const held = assert.rejects(pool.apply(never, [], { timeout: 200 }), { code: 'ERR_PARALLELIZER_TIMEOUT' });

@@ -1,5 +1,5 @@
 'use strict';
-// Arguments and results of a pool arrive as they were sent, in each mode; what cannot travel fails its own item.
+// A pool's arguments and results arrive as they were sent, in each mode; what cannot travel fails its own item.
 
 const assert = require('node:assert/strict');
 const { after, before, describe, test } = require('node:test');
@@ -15,7 +15,7 @@ const EXITED = 'ERR_PARALLELIZER_WORKER_EXITED';
 
 const identity = (value) => value;
 
-/** What JSON would lose. Each makes a new value, here and in a worker. */
+/** Values that JSON would change. Each function makes a new one, here and in a worker. */
 const rich = {
   undefined: () => undefined,
   NaN: () => NaN,
@@ -73,7 +73,7 @@ forEachMode((mode) => {
     });
   }
 
-  test('a Date that is none', async (t) => {
+  test('an invalid Date', async (t) => {
     const pool = on(t);
     for (const date of await Promise.all([pool.apply(() => new Date(NaN)), pool.apply(identity, [new Date(NaN)])])) {
       assert.ok(date instanceof Date);
@@ -92,7 +92,7 @@ forEachMode((mode) => {
     assert.equal({}.polluted, undefined);
   });
 
-  test('values of all kinds side by side', async (t) => {
+  test('values of all kinds together', async (t) => {
     const values = () => Object.values({ ...rich, ...plain }).map((make) => make());
     const pool = on(t, { processes: 2 });
     assert.deepEqual(await within(pool.map(identity, values(), { chunkSize: 100 }), 'map'), values());
@@ -106,7 +106,7 @@ forEachMode((mode) => {
   });
 
   describe('references', () => {
-    test('a cycle stays one', async (t) => {
+    test('a cycle stays a cycle', async (t) => {
       const pool = on(t);
       const cyclic = { list: [] };
       cyclic.list.push(cyclic, [cyclic]);
@@ -117,7 +117,7 @@ forEachMode((mode) => {
       }
     });
 
-    test('two references to one object stay that within an item and among arguments, but not between items', async (t) => {
+    test('two references to one object stay so within an item and among arguments, but not between items', async (t) => {
       const pool = on(t);
       const shared = { a: 1 };
       const [one, two] = await pool.map(identity, [[shared, shared], { shared, again: [shared] }]);
@@ -132,7 +132,7 @@ forEachMode((mode) => {
       assert.equal(shared.a, 1);
     });
 
-    test('results are copies, that of a global of the worker too', async (t) => {
+    test('results are copies, even of a global object of the worker', async (t) => {
       t.after(() => delete globalThis.keptByPoolTest);
       const pool = on(t);
       const keeps = () => (globalThis.keptByPoolTest ??= { list: [1] });
@@ -186,7 +186,7 @@ forEachMode((mode) => {
   });
 
   describe('errors', () => {
-    test('arrive as that class, with what they bear', async (t) => {
+    test('arrive as that class, with their properties', async (t) => {
       const pool = on(t);
       for (const { name } of classes) {
         const throws = (which) => {
@@ -202,7 +202,7 @@ forEachMode((mode) => {
       }
     });
 
-    test('of classes of the user keep their name', async (t) => {
+    test('of user-defined classes keep their name', async (t) => {
       const throws = () => {
         class HttpError extends Error {
           constructor(status) {
@@ -222,7 +222,7 @@ forEachMode((mode) => {
       assert.deepEqual([error.cause.name, error.cause.status], ['HttpError', 500]);
     });
 
-    test('that are none arrive as thrown', async (t) => {
+    test('that are not errors arrive as thrown', async (t) => {
       const pool = on(t);
       const throws = (value) => {
         throw value;
@@ -237,7 +237,7 @@ forEachMode((mode) => {
     });
   });
 
-  test('errors that hold, and thrown values that are, what results may be', async (t) => {
+  test('errors that contain, and thrown values that are, anything that a result may be', async (t) => {
     const pool = on(t);
     const values = () => [new Map([[1, new Set([2])]]), Buffer.from('abc'), Float32Array.from([0.5]), /x/g];
     const fails = (value) => {
@@ -335,7 +335,7 @@ forEachMode((mode) => {
       assert.equal(pool.stats().restarts, 0);
     });
 
-    test("with 'json' what JSON has no text for", async (t) => {
+    test("with 'json', what has no JSON", async (t) => {
       const json = on(t, { serialization: 'json' });
       const cyclic = {};
       cyclic.self = cyclic;
@@ -351,7 +351,7 @@ forEachMode((mode) => {
     const sum = (bytes) => [bytes.byteLength, new Uint8Array(bytes).reduce((all, one) => all + one, 0)];
     const filled = (size) => new Uint8Array(size).fill(1).buffer;
 
-    test('what is in transferList arrives whole, and is moved where it can be, at the call', async (t) => {
+    test('what is in transferList arrives whole, and is moved at the call where that is possible', async (t) => {
       const pool = on(t);
       const buffers = [1000, 20_000, 300_000].map(filled);
       const calls = [
@@ -373,7 +373,7 @@ forEachMode((mode) => {
       const pool = on(t);
       const bytes = new Uint8Array(filled(30_000));
       const result = await pool.starmap((all, part) => [all.length, part.length, all.buffer === part.buffer], [[bytes, bytes.subarray(5, 10)]], { transferList: [bytes.buffer] });
-      // V8's format, in which processes exchange it, gives each view memory of its own.
+      // V8's format, in which processes exchange it, gives each view its own memory.
       assert.deepEqual(result, [[30_000, 5, shares]]);
     });
 
@@ -383,7 +383,7 @@ forEachMode((mode) => {
       assert.deepEqual([bytes.length, bytes.every((one) => one === 7)], [100_000, true]);
     });
 
-    test('shared memory is shared, or refused where the memory is another', async (t) => {
+    test('shared memory is shared between threads, and refused between processes', async (t) => {
       const pool = on(t);
       const shared = new SharedArrayBuffer(4);
       const adds = (memory) => Atomics.add(new Int32Array(memory), 0, 1);
@@ -396,7 +396,7 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    test('a call that moves what it was given is not run again', async (t) => {
+    test('a call that moves its argument is not retried', async (t) => {
       const pool = makePool(t, mode, { processes: 1, retries: 3, stdio: 'ignore' });
       const file = `${temporary(t)}/ran`;
       const buffer = new ArrayBuffer(1000);

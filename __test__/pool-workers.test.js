@@ -1,5 +1,5 @@
 'use strict';
-// Workers of a pool that are made and replaced: initializer, maxTasksPerChild, idleTimeout.
+// How a pool's workers are set up and replaced: initializer, maxTasksPerChild, idleTimeout.
 
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
@@ -12,7 +12,7 @@ const EXITED = 'ERR_PARALLELIZER_WORKER_EXITED';
 
 const square = (x) => x * x;
 
-/** Waits until a file has no more lines than it had a while ago. */
+/** Waits until the number of lines in a file no longer grows. */
 async function noMoreLines(file) {
   for (let before = -1; before !== lines(file).length; await sleep(300)) before = lines(file).length;
   return lines(file).length;
@@ -29,7 +29,7 @@ forEachMode(
         ['exits', 'exit', { code: EXITED, exitCode: 5 }],
       ];
       for (const [name, end, expected] of ends) {
-        test(`that ${name} fails everything with its own error, and is not run for ever`, async (t) => {
+        test(`that ${name} fails everything with its own error, and is not run forever`, async (t) => {
           const file = `${temporary(t)}/starts`;
           const pool = on(t, { initializer: task('setUpInVain'), initArgs: [file, end, new TypeError('no database')] });
           const first = [
@@ -49,7 +49,7 @@ forEachMode(
         });
       }
 
-      test('that fails in a pool that nobody uses is not run for ever', async (t) => {
+      test('that fails in a pool that nobody uses is not run forever', async (t) => {
         const dir = temporary(t);
         for (const [, end] of ends) on(t, { initializer: task('setUpInVain'), initArgs: [`${dir}/${end}`, end, 'no database'] });
         for (const [, end] of ends) await appeared(`${dir}/${end}`);
@@ -68,7 +68,7 @@ forEachMode(
         assert.equal(outcome, 'in turn', `after ${lines(file).length} starts`);
       });
 
-      test('that throws what is no Error: rejects with that', async (t) => {
+      test('that throws something other than an Error: rejects with that', async (t) => {
         const pool = on(t, { processes: 1, initializer: task('setUpInVain'), initArgs: [`${temporary(t)}/starts`, 'throw', 'just text'] });
         const thrown = (promise) => within(promise, 'the call').then(() => 'resolved', (reason) => reason);
         assert.equal(await thrown(pool.apply(square, [1])), 'just text');
@@ -80,7 +80,7 @@ forEachMode(
         await assert.rejects(within(pool.apply(square, [1]), 'apply'), (error) => error.code === 'ERR_PARALLELIZER_MODULE' && /noSuchName/.test(error.message));
       });
 
-      test('runs again in the worker that takes the place of a dead one', async (t) => {
+      test('runs again in the worker that replaces a dead one', async (t) => {
         const file = `${temporary(t)}/starts`;
         const pool = on(t, { processes: 1, initializer: task('setUpSlowly'), initArgs: [file, 'set'] });
         assert.equal(await within(pool.apply(task('configured')), 'apply'), 'set');
@@ -118,7 +118,7 @@ forEachMode(
         await within(pool.join(), 'join');
       });
 
-      test('an item that throws counts, one that dies loses only itself', async (t) => {
+      test('an item that throws counts, and one that kills its worker loses only itself', async (t) => {
         const pool = on(t, { processes: 1, maxTasksPerChild: 2 });
         const items = range(5).map((i) => [i, i === 2 ? 'exit' : null]);
         const outcomes = await within(pool.map(task('dieIfAsItem'), items, { onError: 'collect' }), 'map');
@@ -141,7 +141,7 @@ forEachMode(
         assert.deepEqual(await within(pool.map(square, range(10)), 'map'), range(10).map(square));
       });
 
-      test('does not stop one that works', async (t) => {
+      test('does not stop a busy worker', async (t) => {
         const pool = on(t, { idleTimeout: 50 });
         const { file, started, open } = gateIn(t);
         const held = pool.apply(task('gate'), [file, 'kept']);
@@ -160,7 +160,7 @@ forEachMode(
         }
       });
 
-      test('close and join where no worker is left', async (t) => {
+      test('close and join when no worker is left', async (t) => {
         const pool = on(t, { processes: 1, idleTimeout: 50 });
         await pool.apply(square, [1]);
         await noneLeft(pool);

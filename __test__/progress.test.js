@@ -11,7 +11,7 @@ const { asynchronous, run } = require('./support/scripts');
 forEachMode((mode) => {
   const on = (t, options) => make(t, { type: mode.type, ...options });
 
-  test('counts up to the total, in steps forward', async (t) => {
+  test('counts up to the total, and never back', async (t) => {
     const seen = [];
     const parallelizer = on(t, { batchSize: 1 });
     await parallelizer.run(Array.from({ length: 20 }, (_, i) => echo(i)), null, { onProgress: (progress) => seen.push(progress) });
@@ -21,7 +21,7 @@ forEachMode((mode) => {
     assert.equal(seen.at(-1).done, 20, 'the last one comes before run resolves');
   });
 
-  test('done counts all that has settled, failed those of them that failed', async (t) => {
+  test('done counts all that have settled, failed those of them that failed', async (t) => {
     const seen = [];
     await on(t, { batchSize: 1 }).run(
       Array.from({ length: 9 }, (_, i) => (i % 3 === 0 ? { do: 'throws' } : echo(i))),
@@ -32,7 +32,7 @@ forEachMode((mode) => {
     for (const { done, failed } of seen) assert.ok(failed <= done && done <= 9);
   });
 
-  test('each run has its own', async (t) => {
+  test('each run has its own counts', async (t) => {
     const parallelizer = on(t, { batchSize: 1 });
     const last = {};
     await Promise.all([3, 5, 7].map((n) =>
@@ -41,7 +41,7 @@ forEachMode((mode) => {
     assert.deepEqual(last, { 3: { done: 3, total: 3, failed: 0 }, 5: { done: 5, total: 5, failed: 0 }, 7: { done: 7, total: 7, failed: 0 } });
   });
 
-  test('an onProgress that throws is noticed, and does not hang or spoil the run', async (t) => {
+  test('an onProgress that throws is reported, and does not hang or harm the run', async (t) => {
     const { messages } = await run(
       t,
       asynchronous(`

@@ -1,5 +1,5 @@
 'use strict';
-// maxQueue: how many sub-batches may wait. All of a call or nothing.
+// maxQueue: how many sub-batches may wait. A call is accepted as a whole, or not at all.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -12,7 +12,7 @@ const full = { code: 'ERR_PARALLELIZER_QUEUE_FULL' };
 
 forEachMode(
   (mode) => {
-    // An instance whose only worker is held until `open()`.
+    // An instance whose only worker is blocked until `open()`.
     async function held(t, options) {
       const parallelizer = make(t, { type: mode.type, parallelization: 1, ...options });
       const dir = temporary(t);
@@ -49,7 +49,7 @@ forEachMode(
       for (const name of ['c', 'd']) assert.equal(lines(`${dir}/${name}`).length, 0, 'a rejected call leaves nothing behind');
     });
 
-    test('running work does not count, with maxQueue 0 neither', async (t) => {
+    test('running work does not count, even with maxQueue 0', async (t) => {
       const { parallelizer, open } = await held(t, { maxQueue: 0, parallelization: 2 });
       assert.deepEqual((await within(parallelizer.run([echo(1)]), 'a run on the free worker')).responses, [1]);
       await assert.rejects(parallelizer.run([echo(1), echo(2)]), full);
@@ -68,7 +68,7 @@ forEachMode(
       assert.deepEqual((await third).responses, [3]);
     });
 
-    test('stats() tells how many wait', async (t) => {
+    test('stats() says how many wait', async (t) => {
       const { parallelizer, open } = await held(t, { maxQueue: 5 });
       const waiting = [parallelizer.run([echo(1)]), parallelizer.run([echo(2)])];
       assert.equal(parallelizer.stats().waiting, 2);
@@ -79,7 +79,7 @@ forEachMode(
       assert.equal(parallelizer.stats().running, 0);
     });
 
-    test('an empty batch is never too much', async (t) => {
+    test('an empty batch is always accepted', async (t) => {
       const { parallelizer, open } = await held(t, { maxQueue: 0 });
       assert.deepEqual((await parallelizer.run([])).responses, []);
       await open();

@@ -10,7 +10,7 @@ const { forEachMode } = require('./support/modes');
 forEachMode((mode) => {
   const on = (t, options) => make(t, { type: mode.type, ...options });
 
-  test('resolves, as often as it is asked', async (t) => {
+  test('resolves, however often it is called', async (t) => {
     const parallelizer = on(t);
     const both = [parallelizer.ready(), parallelizer.ready()];
     await within(Promise.all(both), 'ready');
@@ -24,7 +24,7 @@ forEachMode((mode) => {
     await within(lists.ready(), 'ready');
   });
 
-  test("rejects with the module's error where that does not load", async (t) => {
+  test("rejects with the module's error if that does not load", async (t) => {
     const parallelizer = on(t, { filePath: fixture('throws-at-load.js') });
     for (let i = 0; i < 2; i++) {
       await assert.rejects(within(parallelizer.ready(), 'ready'), (error) => {
@@ -38,7 +38,7 @@ forEachMode((mode) => {
     await assert.rejects(within(lists.ready(), 'ready'), { code: 'ERR_PARALLELIZER_MODULE' });
   });
 
-  test('a module that does not load causes no unhandled rejection while nobody asks', async (t) => {
+  test('a module that does not load causes no unhandled rejection if nobody calls ready()', async (t) => {
     const seen = [];
     const note = (error) => seen.push(error);
     process.on('unhandledRejection', note);

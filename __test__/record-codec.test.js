@@ -1,5 +1,5 @@
 'use strict';
-// Values of every shape through the codec, and back as structured clone would give them.
+// Values of every shape pass through the codec and come back as from structured clone.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -8,7 +8,7 @@ const v8 = require('node:v8');
 const { decodeValues, encodeValues } = require('../lib/codec/codec');
 const { LATIN1, UTF8, PART_FIELDS, CALLS_FIELD } = require('../lib/codec/parts');
 
-/** A random number generator that a seed determines. */
+/** A seeded random number generator. */
 function generator(seed) {
   let state = seed;
   const random = () => (state = (state * 1103515245 + 12345) % 2 ** 31) / 2 ** 31;
@@ -16,13 +16,13 @@ function generator(seed) {
   return { random, int, pick: (list) => list[int(list.length)] };
 }
 
-/** A string or buffer as it is after its way through a frame. */
+/** A string or buffer as it comes out of a frame. */
 function travelled(encoding, value) {
   if (encoding === LATIN1) return Buffer.from(value, 'latin1').toString('latin1');
   return encoding === UTF8 ? Buffer.from(value, 'utf8').toString('utf8') : value;
 }
 
-/** What arrives of these values, each of them one call's. */
+/** What these values, one per call, arrive as. */
 function roundTrip(values) {
   const parts = [];
   encodeValues(values, 'auto', null, parts, 0, (index, error) => assert.fail(`value ${index}: ${error.message}`));
@@ -43,7 +43,7 @@ function roundTrip(values) {
 const clone = (value) => v8.deserialize(v8.serialize(value));
 
 for (const seed of [1, 20, 300, 4000]) {
-  test(`random records arrive as structured clone gives them (seed ${seed})`, () => {
+  test(`random records arrive as from structured clone (seed ${seed})`, () => {
     const { random, int, pick } = generator(seed);
     const string = () =>
       pick(['', 'a', 'é', '漢字', '\ud800', 'x'.repeat(int(30)), '😀', '__proto__', random() < 0.05 ? 'y'.repeat(int(70_000)) : 'z']);
@@ -79,7 +79,7 @@ for (const seed of [1, 20, 300, 4000]) {
   });
 }
 
-test('a record that is met twice is one object there, too', () => {
+test('a record that is in a list twice arrives as one object', () => {
   const records = Array.from({ length: 20 }, (_, i) => ({ i, tag: 'x' }));
   records[7] = records[3];
   const { arrived } = roundTrip([records]);
@@ -96,7 +96,7 @@ test('a key called __proto__ stays a key', () => {
   assert.equal({}.polluted, undefined);
 });
 
-test('a list that holds records keeps its further properties, and an object its key __proto__', () => {
+test('a list that holds records keeps its other properties, and an object its key __proto__', () => {
   const records = Array.from({ length: 20 }, (_, i) => ({ i }));
   const list = Object.assign([records, 1], { more: 'here' });
   assert.deepEqual(roundTrip([list]).arrived, [clone(list)]);
@@ -106,7 +106,7 @@ test('a list that holds records keeps its further properties, and an object its 
   assert.equal(Object.getPrototypeOf(arrived), Object.prototype);
 });
 
-test('a record that is kept does not hold its whole batch', () => {
+test('a record that is kept does not keep its whole batch in memory', () => {
   v8.setFlagsFromString('--expose-gc');
   const collect = require('node:vm').runInNewContext('gc');
   const used = () => {
@@ -119,7 +119,7 @@ test('a record that is kept does not hold its whole batch', () => {
   const before = used();
   const kept = one();
   const growth = used() - before;
-  // All of them are 10 MB.
+  // All records together are 10 MB.
   assert.ok(growth < 2_000_000, `one record holds ${growth} bytes`);
   assert.equal(kept.value, '2000 '.repeat(500));
 });

@@ -1,5 +1,5 @@
 'use strict';
-// Workers replaced after so much work or memory, and stopped when idle for so long.
+// Workers are replaced after a certain amount of work or memory, and stopped after a certain idle time.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -14,7 +14,7 @@ forEachMode(
     const on = (t, options) => make(t, { type: mode.type, parallelization: 1, ...options });
 
     for (const limit of [1, 2, 3]) {
-      test(`maxBatchesPerWorker ${limit}: no worker has more sub-batches, none is lost`, async (t) => {
+      test(`maxBatchesPerWorker ${limit}: no worker runs more sub-batches, and none is lost`, async (t) => {
         const parallelizer = on(t, { maxBatchesPerWorker: limit });
         const all = [];
         for (let i = 0; i < 6; i++) all.push((await within(parallelizer.run([{ do: 'who' }]), 'a run')).responses[0]);
@@ -60,7 +60,7 @@ forEachMode(
       assert.notEqual(after, before);
     });
 
-    test('idleTimeout does not touch a worker that is busy for longer', async (t) => {
+    test('idleTimeout does not affect a worker that is busy for longer', async (t) => {
       const parallelizer = on(t, { idleTimeout: 100 });
       assert.deepEqual((await parallelizer.run([{ do: 'sleep', ms: 900, value: 'done' }])).responses, ['done']);
     });
@@ -74,7 +74,7 @@ forEachMode(
       }
     });
 
-    test('a recycled worker is no failure and no restart of a dead one', async (t) => {
+    test('replacing a worker is neither a failure nor the restart of a dead one', async (t) => {
       const parallelizer = on(t, { maxBatchesPerWorker: 1 });
       for (let i = 0; i < 3; i++) assert.deepEqual((await parallelizer.run([echo(i)])).failures, []);
       assert.equal(parallelizer.stats().failed, 0);
@@ -91,7 +91,7 @@ forEachMode(
       const first = await hoard(1);
       assert.equal(await hoard(1), first, 'within it, the worker stays');
       assert.equal(await hoard(300 * 2 ** 20), first);
-      // It is looked at between sub-batches: at the latest before the one after the next.
+      // Memory is checked between sub-batches: at the latest before the one after the next.
       await waitFor(async () => (await hoard(1)) !== first, 'the worker to be replaced');
       await gone(Number.parseInt(first, 10));
     });

@@ -1,5 +1,5 @@
 'use strict';
-// Callers that act from within callbacks, and moments that are easy to get wrong.
+// Calls made from within callbacks, and moments that are easy to get wrong.
 
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
@@ -11,7 +11,7 @@ const { forEachMode } = require('./support/modes');
 forEachMode((mode) => {
   const on = (t, options) => make(t, { type: mode.type, parallelization: 1, ...options });
 
-  test('aborting from onProgress, when a record could not even be sent', async (t) => {
+  test('aborting from onProgress when a record could not even be sent', async (t) => {
     const controller = new AbortController();
     const onProgress = ({ failed }) => failed > 0 && controller.abort();
     const result = await on(t, { batchSize: 1 }).run([() => {}, { do: 'echo' }, { do: 'echo' }], null, {
@@ -45,7 +45,7 @@ forEachMode(
       await parallelizer.ready();
     });
 
-    test('moved records that a worker took along fail; the others arrive', async (t) => {
+    test('moved records that were lost with a worker fail; the others arrive', async (t) => {
       const buffers = Array.from({ length: 20 }, () => new ArrayBuffer(8));
       const records = buffers.map((buffer, i) => (i === 10 ? { do: 'exit', code: 3, buffer } : { do: 'echo', value: i, buffer }));
       const { responses, failures } = await on(t, { batchSize: 1 }).run(records, null, { transferList: buffers });
@@ -57,7 +57,7 @@ forEachMode(
   { needs: ['hasWorkers'] },
 );
 
-test('without memory to share, workers announce their calls, and their deaths cost no more', () => {
+test('without shared memory, workers announce their calls, and their deaths cost no more', () => {
   const program = `
     const { Parallelizer } = require('@parallelizer/node');
     const options = { filePath: ${JSON.stringify(fixture('act.js'))}, processBatchFunctionName: 'act', parallelization: 2, stdio: 'ignore' };
@@ -68,7 +68,7 @@ test('without memory to share, workers announce their calls, and their deaths co
       console.log(JSON.stringify([responses, errors.map(({ exitCode }) => exitCode), next.responses]));
       await parallelizer.close();
     })();`;
-  // No file may grow, of any kind: neither an anonymous one nor one in the temporary directory.
+  // No file of any kind may grow, neither an anonymous one nor one in the temporary directory.
   const limited = 'trap "" XFSZ; ulimit -f 0; "$0" -e "$1" | cat';
   const { stdout, stderr } = spawnSync('bash', ['-c', limited, process.execPath, program], { cwd: __dirname, encoding: 'utf8', timeout: 60_000 });
   assert.equal(stdout.trim(), '[[1],[3],[2,3]]', stderr);

@@ -1,6 +1,6 @@
 'use strict';
-// Each way in which node-parallelizer 3.1 breaks, shown not to break here. Deaths, concurrency and split
-// sizes have files of their own; here is the shortest case of each.
+// The shortest case of each way in which node-parallelizer 3.1 breaks, shown not to break here. Deaths, concurrency and
+// split sizes also have files of their own.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -24,7 +24,7 @@ forEachMode((mode) => {
     assert.deepEqual([one.responses, two.responses], [[1, 2], [3, 4]]);
   });
 
-  test('3. a value that cannot be serialised fails its sub-batch; later runs are not off by one', async (t) => {
+  test('3. a value that cannot be serialized fails its sub-batch; later runs are not off by one', async (t) => {
     const parallelizer = on(t, { serialization: 'json' });
     const cycle = {};
     cycle.self = cycle;
@@ -39,7 +39,7 @@ forEachMode((mode) => {
     }
   });
 
-  test('5. results are in the order of the batch, errors know their records', async (t) => {
+  test('5. results are in the order of the batch, errors name their records', async (t) => {
     const parallelizer = on(t, { parallelization: 3 });
     const { responses, errors } = await parallelizer.run([
       { do: 'sleep', ms: 80, value: 'slow' },
@@ -51,7 +51,7 @@ forEachMode((mode) => {
     assert.deepEqual([...errors[0].records], [1]);
   });
 
-  test('errors is there, but does not show', async (t) => {
+  test('errors exists, but is not enumerable', async (t) => {
     const result = await on(t).run([{ do: 'throws' }]);
     assert.deepEqual(Object.keys(result), ['responses', 'failures']);
     assert.ok(!JSON.stringify(result).includes('errors'));
@@ -127,7 +127,7 @@ forEachMode((mode) => {
     assert.deepEqual((await single.run(Object.freeze([echo(2)]))).responses, [2]);
   });
 
-  test('10. a stray process.send is no answer', async (t) => {
+  test('10. a stray process.send is not an answer', async (t) => {
     const parallelizer = on(t);
     for (let i = 0; i < 5; i++) {
       const { responses, failures } = await within(parallelizer.run([{ do: 'straySend', value: 'mine' }, echo(i)]), 'the run');
@@ -231,7 +231,7 @@ forEachMode(
     test('2. a worker that answers and exits is counted once', async (t) => {
       const parallelizer = on(t);
       for (let i = 0; i < 4; i++) {
-        // Both are up: the two sub-batches go to different workers.
+        // Both workers are up, so the two sub-batches go to different ones.
         if (mode.hasProcess) await pidsOf(t, parallelizer);
         else await parallelizer.ready();
         const { responses, failures } = await parallelizer.run([

@@ -51,7 +51,7 @@ forEachMode(
       });
     }
 
-    test('every sub-batch has retries of its own', async (t) => {
+    test('every sub-batch has its own retries', async (t) => {
       const parallelizer = on(t, { retries: 1, batchSize: 1 });
       const dir = temporary(t);
       const batch = Array.from({ length: 10 }, (_, i) => ({ do: 'dieAtFirst', file: `${dir}/${i}`, value: i }));

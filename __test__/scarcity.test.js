@@ -1,6 +1,6 @@
 'use strict';
-// No descriptor, process or memory for another worker: work goes on with those that there are, or is rejected with the
-// cause; it is tried again ever more seldom, and once there is room all workers are back.
+// When there are no descriptors, processes or memory for another worker, work goes on with the existing ones, or is
+// rejected with the cause. Starting is retried at growing intervals, and once there is room all workers are back.
 
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
@@ -20,7 +20,7 @@ const isHidden = !isNotRoot
   && spawnSync(process.execPath, ['-e', `require(${JSON.stringify(root)})`], { uid: NOBODY, gid: NOBODY }).status !== 0
   && 'nobody else can read this directory';
 
-/** How the limits of a running process are changed. Only the soft one, which needs no right. */
+/** Ways to change a limit of a running process. Only the soft limit, which needs no privilege. */
 const limits = {
   descriptors: {
     option: '--nofile', few: 3, errno: /EMFILE|ERR_WORKER_INIT_FAILED|too many open files/i,
@@ -30,7 +30,7 @@ const limits = {
   },
 };
 
-/** As the user whose process it is: root may have lost the right to do it for others. */
+/** Runs as the owner of the process, since root may not have the capability to do it for others. */
 function prlimit(pid, { uid }, ...args) {
   const user = uid === undefined ? {} : { uid, gid: uid };
   const { status, stderr, stdout } = spawnSync('prlimit', ['--pid', String(pid), ...args], { encoding: 'utf8', ...user });
@@ -40,7 +40,7 @@ function prlimit(pid, { uid }, ...args) {
 const setLimit = (pid, limit, value) => prlimit(pid, limit, `${limit.option}=${value}:`);
 const softLimit = (pid, limit) => prlimit(pid, limit, limit.option, '--output=SOFT', '--noheadings');
 
-/** A program that goes on from step to step when it is told; it answers each with a line of JSON. */
+/** A program that runs its steps one by one when told to, and answers each with a line of JSON. */
 function stepwise(t, mode, limit, body) {
   const dir = temporary(t);
   fs.chmodSync(dir, 0o777);
@@ -73,10 +73,10 @@ forEachMode(
     for (const [what, limit] of Object.entries(limits)) {
       const skip = lacksPrlimit || limit.skip || false;
 
-      test(`no ${what} for a new worker: the other does the work; with room again both do`, { skip }, async (t) => {
+      test(`no ${what} for a new worker: the other one does the work; once there is room again, both do`, { skip }, async (t) => {
         const { program, answer, go, dir } = stepwise(t, mode, limit, `
           const parallelizer = make({ debug: true });
-          // As much as can be is loaded before there is a lack.
+          // As much as possible is loaded before resources run out.
           await parallelizer.run([{ do: 'throws' }, { do: 'echo' }]);
           await parallelizer.ready();
           say('ready');
@@ -109,7 +109,7 @@ forEachMode(
         assert.equal((await within(program.exited, 'the program')).code, 0);
       });
 
-      test(`no ${what} for any worker: rejected with the cause; with room again it works`, { skip }, async (t) => {
+      test(`no ${what} for any worker: rejected with the cause; once there is room again it works`, { skip }, async (t) => {
         const { program, answer, go } = stepwise(t, mode, limit, `
           const parallelizer = make({ debug: true });
           await parallelizer.run([{ do: 'throws' }, { do: 'echo' }]);
@@ -148,7 +148,7 @@ forEachMode(
 
 forEachMode(
   (mode) => {
-    test('no descriptor for memory that an answer is in: its call fails and says so; with room again it arrives', { skip: lacksPrlimit }, async (t) => {
+    test('no descriptor for the shared memory of an answer: its call fails and says so; once there is room again it arrives', { skip: lacksPrlimit }, async (t) => {
       const limit = limits.descriptors;
       const { program, answer, go } = stepwise(t, mode, limit, `
         const { Pool } = require(${JSON.stringify(root)});
@@ -176,7 +176,7 @@ forEachMode(
 
     let deny = null;
     let skip = false;
-    test('a program that denies system calls can be made', (t) => {
+    test('a program that denies system calls can be built', (t) => {
       const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-deny-'));
       process.on('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
       const file = path.join(dir, 'deny');

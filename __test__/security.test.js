@@ -1,6 +1,6 @@
 'use strict';
-// Nobody else reaches the channel, nothing that comes over it reaches a prototype or becomes code, and what the environment
-// holds shows nowhere.
+// Nobody else can reach the channel, nothing that comes over it reaches a prototype or becomes code, and nothing of the
+// environment is ever shown.
 
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
@@ -67,14 +67,14 @@ forEachMode(
       }
     });
 
-    test('shared memory keeps its size, whoever holds it', async (t) => {
+    test('the size of shared memory cannot be changed by whoever holds it', async (t) => {
       const pool = makePool(t, mode);
       const codes = await pool.apply(task('tamper'));
       if (codes === null) return t.skip('its descriptor is closed, and its mapping is not for this user to open');
       assert.deepEqual(codes, ['EPERM', 'EPERM']);
     });
 
-    test('what a worker is told to run is the same whatever paths, names and data there are', async (t) => {
+    test('the script that workers start with is the same whatever the paths, names and data', async (t) => {
       const commands = [];
       for (const options of [
         { id: 'a' },
@@ -113,7 +113,7 @@ forEachMode((mode) => {
       assert.equal(one.polluted, false);
       isOwn(one.value);
     }
-    // Long enough for the codec of records.
+    // Long enough for the record codec.
     const many = Array.from({ length: 500 }, hostile);
     const back = await pool.apply(task('echo'), [many]);
     assert.equal(back.polluted, false);
@@ -124,7 +124,7 @@ forEachMode((mode) => {
     assert.equal([].polluted, undefined);
   });
 
-  test('nor one of params, context, or a record', async (t) => {
+  test('nor does one of params, context, or a record', async (t) => {
     const parallelizer = make(t, { type: mode.type, processBatchFunctionName: 'both' });
     const { responses } = await parallelizer.run([hostile(), hostile()], hostile(), { context: hostile() });
     for (const { batch, params } of responses) {
@@ -135,7 +135,7 @@ forEachMode((mode) => {
   });
 
   for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf']) {
-    test(`${name} is no function of a module`, async (t) => {
+    test(`${name} is not a function of a module`, async (t) => {
       const parallelizer = make(t, { type: mode.type, processBatchFunctionName: name });
       const { errors } = await within(parallelizer.run([1]), 'the run');
       assert.deepEqual(errors.map(({ code }) => code), ['ERR_PARALLELIZER_MODULE']);
@@ -147,7 +147,7 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    test('what the environment holds is in no error, no line of debug, no title and no command line', async (t) => {
+    test('nothing of the environment is in an error, a debug line, a process title or a command line', async (t) => {
       const { messages, stdout, stderr } = await run(
         t,
         asynchronous(`
@@ -202,7 +202,7 @@ forEachMode(
   { needs: 'hasWorkers' },
 );
 
-test('an instance shows nothing of its options to whoever inspects it', () => {
+test('inspecting an instance shows nothing of its options', () => {
   const options = { env: { A_SECRET: 'hunter2' }, filePath: fixture('act.js'), processBatchFunctionName: 'act' };
   for (const one of [new Parallelizer(options), new Pool(1, { env: options.env })]) {
     assert.ok(!inspect(one, { depth: 10, showHidden: true }).includes('hunter2'));

@@ -1,6 +1,6 @@
 'use strict';
-// What is kept of a batch does not hold the batch: neither in the worker, of what came, nor in the parent, of what came
-// back.
+// Keeping a part of a batch does not keep the whole batch in memory: neither in the worker, of what it was sent, nor in
+// the parent, of what came back.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -10,13 +10,13 @@ const { root } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
 
-/** Of a megabyte each; fewer where the same is seen with less. */
+/** Batches of a megabyte each; fewer where fewer show the same. */
 const BATCHES = 50;
 const FEWER = 10;
-/** Of all that was sent. What is kept are strings, or records of 1 KB. */
+/** Part of all that was sent. What is kept are strings, or records of 1 KB. */
 const MOST = 0.25;
 
-// A process of its own: the heap of this one is full of tests.
+// In its own process, since the heap of this one is full of tests.
 const program = (kind, api, batches) =>
   asynchronous(`
     const { Parallelizer, Pool } = require(${JSON.stringify(root)});
@@ -31,7 +31,7 @@ const program = (kind, api, batches) =>
     let sent = 0;
     const exchange = async (n) => {
       const batch = makeBatch(kind, n);
-      // As they are in memory.
+      // As much as they take in memory.
       for (const { key, value } of batch) sent += 100 + key.length + value.length * (/[\\u0100-\\uffff]/.test(value) ? 2 : 1);
       kept.push(smallOf(kind, await send(batch)));
     };
@@ -40,7 +40,7 @@ const program = (kind, api, batches) =>
     const [before, workerBefore] = [used(), (await ask()).used];
     sent = 0;
     for (let n = 1; n <= ${batches}; n++) await exchange(n);
-    // What is collected is given back some time later, by another thread.
+    // Collected memory is freed some time later, by another thread.
     let [parent, worker] = [Infinity, Infinity];
     for (let i = 0; i < 50 && !(parent < ${MOST} * sent && worker < ${MOST} * sent); i++) {
       await sleep(20);
@@ -51,7 +51,7 @@ const program = (kind, api, batches) =>
     await (pool ?? parallelizer).terminate();`);
 
 forEachMode((mode) => {
-  // Inline, what both keep is in one heap.
+  // Inline, both keep their part in one heap.
   const most = mode.hasWorkers ? MOST : 2 * MOST;
   const check = async (t, kind, api, batches) => {
     const { messages } = await run(t, program(kind, api, batches), { mode });
@@ -66,7 +66,7 @@ forEachMode((mode) => {
   test('strings, Parallelizer', (t) => check(t, 'strings', 'Parallelizer', FEWER));
   test('Buffers', (t) => check(t, 'Buffers', 'Pool', 2 * FEWER));
 
-  // What decodes is the same in every mode.
+  // The decoder is the same in every mode.
   if (mode.hasProcess) {
     for (const kind of kinds.filter((kind) => kind !== 'strings' && kind !== 'Buffers')) test(kind, (t) => check(t, kind, 'Parallelizer', FEWER));
   }

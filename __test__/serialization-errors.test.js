@@ -1,5 +1,5 @@
 'use strict';
-// What cannot travel is refused where it is, by name, and at that call only.
+// A value that cannot travel is refused with an error that says where in it the trouble is, and fails only its call.
 
 const assert = require('node:assert/strict');
 const { after, before, describe, test } = require('node:test');
@@ -14,7 +14,7 @@ const { asynchronous, run } = require('./support/scripts');
 const filePath = fixture('culprits.js');
 const task = (name) => ({ filePath, name });
 
-/** Node 20 ignores what is detached already. */
+/** Node 20 ignores what is already detached. */
 const refusesDetached = (() => {
   const { port1 } = new MessageChannel();
   try {
@@ -34,7 +34,7 @@ function assertRefused(error, where, what) {
   assert.ok(error.message.startsWith(`${where} cannot travel`), `${what}: ${error.message.slice(0, 300)}`);
 }
 
-/** Of settled results: that the second alone was refused. */
+/** Asserts that of these settled results only the second one was refused. */
 function assertSecondRefused(results, where, what) {
   assert.deepEqual(results.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'], what);
   assert.deepEqual([results[0].value, results[2].value], ['before', { after: [1, undefined] }], what);
@@ -79,7 +79,7 @@ forEachMode((mode) => {
         });
       }
 
-      test('a getter that throws: where, and what it threw', async () => {
+      test('a getter that throws: where it is, and what it threw', async () => {
         for (const results of [await send(badGetter()), await fetch({ getter: true })]) {
           assert.deepEqual(results.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled']);
           const { reason } = results[1];
@@ -98,7 +98,7 @@ forEachMode((mode) => {
         }
       });
 
-      test('map rejects with it, and the pool goes on', async () => {
+      test('map rejects with the error, and the pool goes on', async () => {
         await assert.rejects(pool.map(task('echo'), [1, { a: { b: () => 1 } }, 3]), (error) => {
           assertRefused(error, '.a.b', 'map');
           return true;
@@ -169,11 +169,11 @@ forEachMode((mode) => {
 
   describe('nesting', () => {
     for (const serialization of ['auto', 'json', 'advanced']) {
-      test(`${serialization}: too deep is refused, at that call only`, async (t) => {
+      test(`${serialization}: values nested too deep are refused, and fail only their call`, async (t) => {
         const pool = new Pool(1, { type: mode.type, serialization });
         t.after(() => pool.terminate());
         const refused = { code: 'ERR_PARALLELIZER_SERIALIZATION' };
-        // Where the stack of the one who reads is the smaller, it is the reader who refuses.
+        // If the reader has the smaller stack, it is the reader that refuses.
         for (const depth of [1000, 2500, 3000, 3500, 4000, 4500, 5000, 6000, 10_000, 100_000]) {
           for (const [name, sent] of [['echo', nested(depth)], ['produce', { depth }]]) {
             const [one, two, three] = await within(pool.map(task(name), [{ value: 1 }, sent, { value: 3 }], { chunkSize: 3, onError: 'collect' }), 'the call');
@@ -196,7 +196,7 @@ forEachMode((mode) => {
     after(() => pool.terminate());
     const send = (value) => within(pool.map(task('echo'), ['before', value, 'after'], { chunkSize: 3, onError: 'collect' }), 'the call');
 
-    test('refuses BigInt and cycles, and says where', async () => {
+    test('refuses BigInt and cycles, and says where they are', async () => {
       for (const [value, where] of [[{ a: [1, { b: 10n }] }, '.a[1].b'], [5n, 'the value'], [cycle(), '.list[0].value']]) {
         const results = await send(value);
         assert.deepEqual([results[0].value, results[2].value], ['before', 'after']);
@@ -206,7 +206,7 @@ forEachMode((mode) => {
       for (const { reason } of results) assertRefused(reason, '.list[0].value', 'a result');
     });
 
-    test('refuses what throws when it is looked at', async () => {
+    test('refuses what throws when it is read', async () => {
       const badToJSON = { toJSON() { throw new Error('no JSON'); } };
       for (const value of [badGetter(), { a: badToJSON }]) {
         const results = await send(value);
@@ -215,7 +215,7 @@ forEachMode((mode) => {
       }
     });
 
-    test('drops and changes what JSON does', async () => {
+    test('drops and changes what JSON drops and changes', async () => {
       const point = { x: 1, toJSON: () => 'by toJSON' };
       const value = { a: undefined, b: [undefined, () => 1, Symbol('x'), NaN, -0], c: () => 1, d: new Date(5), e: new Map([[1, 2]]), f: point };
       const [, { value: arrived }] = await send(value);
@@ -229,8 +229,8 @@ forEachMode((mode) => {
     });
   });
 
-  test('a Proxy that cannot be looked at is refused, at that call only', async (t) => {
-    // A program of its own: what escapes ends it.
+  test('a Proxy whose traps throw is refused, and fails only its call', async (t) => {
+    // In its own program, which an escaping error would end.
     const { messages } = await run(
       t,
       asynchronous(`
@@ -261,7 +261,7 @@ forEachMode((mode) => {
     after(() => pool.terminate());
     const moves = !mode.hasProcess;
 
-    test('what is no object is refused by name, and nothing is detached', async () => {
+    test('what is not an object is refused by name, and nothing is detached', async () => {
       const good = new ArrayBuffer(8);
       for (const bad of [5, null, 'text', undefined]) {
         const call = () => pool.map(task('echo'), [{ good }], { transferList: [good, bad] });
@@ -271,7 +271,7 @@ forEachMode((mode) => {
       assert.equal(good.byteLength, 8);
     });
 
-    test('what cannot be transferred fails the call that it goes with', async () => {
+    test('what cannot be transferred fails the call that it belongs to', async () => {
       const detached = culprits['a detached ArrayBuffer']();
       for (const bad of [detached, {}, Buffer.alloc(8), new Map()]) {
         const [one, three] = [new ArrayBuffer(8), new ArrayBuffer(16)];
@@ -286,7 +286,7 @@ forEachMode((mode) => {
       assert.equal(await pool.apply(task('echo'), [5]), 5);
     });
 
-    test('a function beside what is transferred is refused by where it is', async () => {
+    test('a function next to what is transferred is refused, with its place', async () => {
       const bytes = new ArrayBuffer(8);
       await assert.rejects(pool.apply(task('echo'), [{ bytes, a: { b: () => 1 } }], { transferList: [bytes] }), (error) => {
         assert.equal(error.code, 'ERR_PARALLELIZER_SERIALIZATION');
@@ -295,7 +295,7 @@ forEachMode((mode) => {
       });
     });
 
-    test('by a worker: with nothing to move, the value is what arrives', async () => {
+    test('by a worker: with nothing to move, the value itself arrives', async () => {
       for (const serialization of ['auto', 'json', 'advanced']) {
         const other = new Pool(1, { type: mode.type, serialization });
         try {
@@ -314,7 +314,7 @@ forEachMode((mode) => {
         const { what } = orders[i];
         if (what === 'nothing') assert.equal(value?.bytes.byteLength, 8);
         else if (what === 'function') assertRefused(reason, '.a.b', what);
-        // Where all is copied, the list has no meaning.
+        // Where everything is copied, the list has no effect.
         else if (moves && (what !== 'detached' || refusesDetached)) assert.equal(reason?.code, 'ERR_PARALLELIZER_SERIALIZATION', what);
       }
       assert.equal(await pool.apply(task('pid'), []), pid);
@@ -324,7 +324,7 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    test('a SharedArrayBuffer, and views of one, are refused where the memory is another', async (t) => {
+    test('a SharedArrayBuffer, and views of one, are refused between processes', async (t) => {
       const pool = new Pool(1, { type: mode.type });
       t.after(() => pool.terminate());
       const shared = new SharedArrayBuffer(8);

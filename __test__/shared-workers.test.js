@@ -10,7 +10,7 @@ const { environments } = require('./support/environments');
 const helpers = require('./support/helpers');
 
 const { childrenOf, fixture, gone, isRunning, lines, read, temporary, within } = helpers;
-// Many threads and processes at once: a busy machine takes its time.
+// Many threads and processes at once, which take a busy machine some time.
 const PATIENCE = 60_000;
 const waitFor = (condition, what) => helpers.waitFor(condition, what, PATIENCE);
 const appeared = (file) => helpers.appeared(file, PATIENCE);
@@ -18,11 +18,11 @@ const appeared = (file) => helpers.appeared(file, PATIENCE);
 const BUDGET = 2;
 const act = { filePath: fixture('act.js'), processBatchFunctionName: 'act', parallelization: BUDGET };
 
-/** Worker processes of this process; those that have ended and are not reaped do not count. */
+/** The worker processes of this process, except for those that have ended and are not reaped yet. */
 const workers = () => childrenOf(process.pid).filter(isRunning);
 const noneLeft = () => waitFor(() => childrenOf(process.pid).length === 0, 'the last worker process to be gone');
 
-/** Looks again and again how many workers there are. */
+/** Samples the number of workers. */
 function watch(t, count = () => workers().length) {
   let most = 0;
   const timer = setInterval(() => (most = Math.max(most, count())), 5);
@@ -42,7 +42,7 @@ const pidsOfMap = async (pool, items) => {
 
 after(noneLeft);
 
-test('16 environments have as many workers as one has, all of them work, and none is left', async (t) => {
+test('16 environments have as many workers as one would have, all of them work, and none is left behind', async (t) => {
   const most = watch(t);
   const all = environments(t, 16, 'pool', { processes: BUDGET });
   const pids = await Promise.all(
@@ -84,7 +84,7 @@ test('ready() in every environment at once', async (t) => {
   await Promise.all(all.map((one) => one.close()));
 });
 
-test('an environment with work without end leaves room for the others', async (t) => {
+test('an environment with endless work leaves room for the others', async (t) => {
   const [hog, ...others] = environments(t, 5, 'pool', { processes: BUDGET });
   hog.tell(async (pool, _, { kept }) => {
     kept.done = 0;
@@ -108,7 +108,7 @@ test('an environment with work without end leaves room for the others', async (t
   await Promise.all([hog, ...others].map((one) => one.close()));
 });
 
-test('who waits behind long calls is served when these are done', async (t) => {
+test('an environment that waits behind long calls is served when these are done', async (t) => {
   const [holder, ...others] = environments(t, 4, 'parallelizer', act);
   const dir = temporary(t);
   const held = holder.do((p, dir) => p.run([1, 2].map((i) => ({ do: 'gate', file: `${dir}/${i}`, value: i }))), dir);
@@ -118,7 +118,7 @@ test('who waits behind long calls is served when these are done', async (t) => {
     served++;
     return result.responses;
   }));
-  // A round trip to each of them: the request has gone before.
+  // After a round trip to each of them, the request has been sent.
   await Promise.all(others.map((one) => one.do(() => {})));
   assert.equal(served, 0, 'there is nobody to do it');
   fs.writeFileSync(`${dir}/1.go`, '');
@@ -207,7 +207,7 @@ test('idle workers that are killed cost nothing', async (t) => {
   const [one, other] = environments(t, 2, 'parallelizer', act);
   for (let round = 0; round < 5; round++) {
     await one.do((p) => p.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }]));
-    // Whoever has them or has not: nothing is under way.
+    // Whichever environment holds them, nothing is under way.
     for (const pid of workers()) process.kill(pid, 'SIGKILL');
     const { responses, failures } = await other.do((p) => p.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }]));
     assert.deepEqual([responses, failures], [[1, 2], []]);
@@ -228,7 +228,7 @@ for (const end of ['close', 'terminate']) {
   });
 }
 
-test('terminate of one with work under way kills its own workers only', async (t) => {
+test('terminate of one with work under way kills only its own workers', async (t) => {
   const [one, other] = environments(t, 2, 'parallelizer', act);
   const dir = temporary(t);
   const held = other.do((p, file) => p.run([{ do: 'gate', file, value: 'kept' }]), `${dir}/kept`);
@@ -242,7 +242,7 @@ test('terminate of one with work under way kills its own workers only', async (t
   await other.close();
 });
 
-test('close does what was accepted, also where the workers are elsewhere', async (t) => {
+test('close finishes what was accepted, even if the workers are lent to others', async (t) => {
   const [one, other] = environments(t, 2, 'parallelizer', { ...act, parallelization: 1 });
   const file = `${temporary(t)}/gate`;
   const held = one.do((p, file) => p.run([{ do: 'gate', file, value: 'kept' }]), file);
@@ -261,11 +261,11 @@ test('close does what was accepted, also where the workers are elsewhere', async
   assert.deepEqual(childrenOf(process.pid), []);
 });
 
-test('removeChildThreads ends what is idle; the next run starts workers again', async (t) => {
+test('removeChildThreads ends idle workers; the next run starts workers again', async (t) => {
   const [one, other] = environments(t, 2, 'parallelizer', act);
   await one.do((p) => p.run([{ do: 'echo' }, { do: 'echo' }]));
   await waitFor(() => workers().length === BUDGET, 'the workers');
-  // The first may have its answer, and the workers still: its turn of the loop has to end.
+  // The first one may have its answer and still hold the workers until its turn of the event loop ends.
   await waitFor(async () => {
     await other.do((p) => p.removeChildThreads());
     return childrenOf(process.pid).length === 0;
@@ -276,7 +276,7 @@ test('removeChildThreads ends what is idle; the next run starts workers again', 
   await Promise.all([one.close(), other.close()]);
 });
 
-test("handlers of 'exit' run in workers that the last one closes", async (t) => {
+test("'exit' handlers run in workers when the last environment closes", async (t) => {
   const file = `${temporary(t)}/exit`;
   const options = { filePath: fixture('exit-handler.js'), processBatchFunctionName: 'act', parallelization: 1 };
   const known = Object.keys(require('./fixtures/exit-handler.js'));
@@ -288,7 +288,7 @@ test("handlers of 'exit' run in workers that the last one closes", async (t) => 
   assert.deepEqual(lines(file), ['exit']);
 });
 
-test('functions by source: each environment runs its own, in whatever order they came', async (t) => {
+test('functions sent as source: each environment runs its own, in whatever order they came', async (t) => {
   const all = environments(t, 4, 'pool', { processes: 1 });
   const answers = await Promise.all(all.map((one, i) => one.do(async (pool, i) => {
     const fns = [(x) => `a${x}`, (x) => `b${x}`, (x) => `c${x}`, (x) => `d${x}`];
@@ -301,7 +301,7 @@ test('functions by source: each environment runs its own, in whatever order they
   await Promise.all(all.map((one) => one.close()));
 });
 
-test('what one environment gives up does not make a call of another be skipped', async (t) => {
+test('a call that one environment cancels does not make a call of another be skipped', async (t) => {
   const [one, other] = environments(t, 2, 'pool', { processes: 1 });
   for (let round = 0; round < 10; round++) {
     const codes = one.do(async (pool, { filePath }) => {
@@ -317,7 +317,7 @@ test('what one environment gives up does not make a call of another be skipped',
   await Promise.all([one.close(), other.close()]);
 });
 
-test('maxTasksPerChild counts what a worker did for anybody', async (t) => {
+test('maxTasksPerChild counts what a worker did for all environments', async (t) => {
   const [one, other] = environments(t, 2, 'pool', { processes: 1, maxTasksPerChild: 3 });
   const pid = (owner) => owner.do((pool) => pool.apply(() => process.pid));
   const pids = [await pid(one), await pid(one), await pid(other), await pid(other), await pid(one)];
@@ -336,7 +336,7 @@ test('idleTimeout stops workers that nobody needs', async (t) => {
   await Promise.all(all.map((one) => one.close()));
 });
 
-test('groupBy keeps the order of each key while workers change hands', async (t) => {
+test('groupBy keeps the order of each key while workers pass from one environment to another', async (t) => {
   const all = environments(t, 4, 'parallelizer', { ...act, batchSize: 1 });
   const dir = temporary(t);
   await Promise.all(all.map((one, i) => one.do(async (p, [dir, i]) => {
@@ -352,7 +352,7 @@ test('groupBy keeps the order of each key while workers change hands', async (t)
   await Promise.all(all.map((one) => one.close()));
 });
 
-test('a module that does not load is told to every environment', async (t) => {
+test('a module that does not load is reported to every environment', async (t) => {
   const options = { ...act, filePath: fixture('throws-at-load.js'), parallelization: 1 };
   const all = environments(t, 3, 'parallelizer', options);
   const codes = await Promise.all(all.map((one) => one.do((p) => p.run([1]).then(({ errors }) => errors[0].code))));
@@ -360,7 +360,7 @@ test('a module that does not load is told to every environment', async (t) => {
   await Promise.all(all.map((one) => one.close()));
 });
 
-test('what a worker prints comes out of the environment that it works for', async (t) => {
+test('what a worker prints comes out in the environment that it works for', async (t) => {
   const all = environments(t, 3, 'parallelizer', { ...act, parallelization: 1, stdio: 'forward' });
   const printed = await Promise.all(all.map((one, i) => one.do(async (p, i) => {
     const said = [];
@@ -374,7 +374,7 @@ test('what a worker prints comes out of the environment that it works for', asyn
   await Promise.all(all.map((one) => one.close()));
 });
 
-test('pools of other options have workers of their own, and equal ones in one environment share', async (t) => {
+test('pools with different options have their own workers, and equal ones in one environment share', async (t) => {
   const pools = [{}, {}, { env: { ...process.env, OTHER: '1' } }, { processes: 1 }].map(
     (options) => new Pool({ processes: 2, shared: true, ...options }),
   );
@@ -394,14 +394,14 @@ test('pools of other options have workers of their own, and equal ones in one en
   assert.deepEqual(childrenOf(process.pid), []);
 });
 
-test('without sharing each environment has its own', async (t) => {
+test('without sharing each environment has its own workers', async (t) => {
   const all = environments(t, 2, 'parallelizer', { ...act, parallelization: 1, shared: false });
   const pids = await Promise.all(all.map((one) => one.do((p) => p.run([{ do: 'pid' }]))));
   assert.notEqual(pids[0].responses[0], pids[1].responses[0]);
   await Promise.all(all.map((one) => one.close()));
 });
 
-test('threads: no more of them than the budget, in all environments', async (t) => {
+test('threads: no more than the budget in all environments together', async (t) => {
   const directory = temporary(t);
   const count = () => fs.readdirSync(directory).length;
   const most = watch(t, count);

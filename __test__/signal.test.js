@@ -9,7 +9,7 @@ const { test } = require('node:test');
 const { appeared, echo, gone, lines, make, read, temporary, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
-const PATIENCE = 15_000; // A grace period that no case means to reach.
+const PATIENCE = 15_000; // A grace period that no case is meant to reach.
 
 function assertAborted(error, reason) {
   assert.equal(error.code, 'ERR_PARALLELIZER_ABORTED');
@@ -66,14 +66,14 @@ forEachMode((mode) => {
     assertAborted(errors[0], controller.signal.reason);
   });
 
-  test('AbortSignal.timeout works as a limit to the whole run', async (t) => {
+  test('AbortSignal.timeout limits the whole run', async (t) => {
     const parallelizer = on(t, { gracePeriod: 100 });
     const { errors } = await within(parallelizer.run([{ do: 'forever' }, { do: 'forever' }], null, { signal: AbortSignal.timeout(200) }), 'the run');
     assert.deepEqual(errors.map(({ code }) => code), ['ERR_PARALLELIZER_ABORTED', 'ERR_PARALLELIZER_ABORTED']);
     assert.equal(errors[0].cause.name, 'TimeoutError');
   });
 
-  test('an abort after the end changes nothing', async (t) => {
+  test('an abort after the end has no effect', async (t) => {
     const parallelizer = on(t);
     const controller = new AbortController();
     const result = await parallelizer.run([echo(1), echo(2)], null, { signal: controller.signal });
@@ -110,7 +110,7 @@ forEachMode((mode) => {
     assert.deepEqual((await held).responses, ['held']);
   });
 
-  test('a function always has a signal, not aborted, also in a run without one', async (t) => {
+  test('a function always has a signal that is not aborted, even in a run without one', async (t) => {
     const parallelizer = on(t, { parallelization: 1 });
     const file = `${temporary(t)}/seen`;
     fs.writeFileSync(`${file}.go`, '');
@@ -153,7 +153,7 @@ forEachMode(
       });
     }
 
-    test('a loop that does not look is replaced after the grace period', async (t) => {
+    test('the worker of a loop that ignores it is replaced after the grace period', async (t) => {
       const parallelizer = on(t, { parallelization: 1, gracePeriod: 200, retries: 2 });
       const file = `${temporary(t)}/looping`;
       const controller = new AbortController();
@@ -213,7 +213,7 @@ forEachMode(
       assert.deepEqual((await parallelizer.run([echo(1), echo(2)])).responses, [1, 2]);
     });
 
-    test('aborts at random moments: each run settles every sub-batch once, with its own', async (t) => {
+    test('aborts at random moments: each run settles every sub-batch once, with its own outcome', async (t) => {
       const parallelizer = on(t, { gracePeriod: PATIENCE });
       const one = async (i) => {
         const controller = new AbortController();

@@ -1,5 +1,6 @@
 'use strict';
-// The place for small frames in the page that a parent shares with a thread: whoever stops polling, a frame goes one way.
+// The slot for small frames in the page that a parent shares with a thread: each frame arrives once, by either path,
+// whoever stops polling.
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
@@ -15,7 +16,7 @@ const UTF8 = 1;
 const newPage = () => new Uint32Array(new SharedArrayBuffer(PAGE_WORDS * 4));
 const textPart = (text, encoding = LATIN1) => [encoding, 1, 2, 3, 0xffffffff, text];
 
-test('a frame goes to who polls, and to nobody else', () => {
+test('a frame goes through the slot only while the receiver polls', () => {
   const page = newPage();
   const [parent, worker] = [new Slot(page, true), new Slot(page, false)];
   assert.equal(parent.send(2, 7, 8, 9, textPart('[1]'), 0), false, 'it sleeps');
@@ -29,7 +30,7 @@ test('a frame goes to who polls, and to nobody else', () => {
   assert.equal(worker.take(0), null);
 });
 
-test('what is long, or not one part of plain text, does not go there; an empty text does', () => {
+test('a frame that is long, or not one part of text, does not fit; an empty text does', () => {
   const page = newPage();
   const [parent, worker] = [new Slot(page, true), new Slot(page, false)];
   worker.setPolling(true);
@@ -42,7 +43,7 @@ test('what is long, or not one part of plain text, does not go there; an empty t
   }
 });
 
-test('a frame waits for the messages that were posted before it, also where their count wraps', () => {
+test('a frame waits for the messages that were posted before it, even when their count wraps', () => {
   const page = newPage();
   const [parent, worker] = [new Slot(page, true), new Slot(page, false)];
   worker.setPolling(true);
@@ -69,7 +70,7 @@ test('between threads each frame arrives once, whenever the receiver stops polli
   assert.deepEqual([...taken.map(([id]) => id), ...back].sort((a, b) => a - b), [...Array(count).keys()]);
 });
 
-test('calls keep their order and their results, whichever way their frames go', async (t) => {
+test('calls keep their order and their results, whichever path their frames take', async (t) => {
   for (const type of ['worker-threads', 'child-process']) {
     const pool = new Pool({ type, processes: 1 });
     t.after(() => pool.terminate());
@@ -80,7 +81,7 @@ test('calls keep their order and their results, whichever way their frames go', 
     const pending = [];
     const expected = [];
     for (let id = 0; id < 600; id++) {
-      // Small ones, ones that are too long, ones of two bytes a character, and bytes; alone, and several at once.
+      // Small, too long, with two bytes per character, and bytes; one at a time, and several at once.
       const item = [id, { id, text: 'y'.repeat(3000) }, { id, text: '\u4e16' }, { id, bytes: new Uint8Array(5000) }][(id * 7) % 4];
       expected.push(id);
       const result = pool.apply(remember, [item]);

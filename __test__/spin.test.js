@@ -1,5 +1,5 @@
 'use strict';
-// The short poll before a sleep: it changes no outcome, starves nobody, and ends when nothing is expected.
+// Polling shortly before sleeping changes no outcome, starves nobody, and ends when nothing is expected.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -11,7 +11,7 @@ const { forEachMode } = require('./support/modes');
 
 const increment = (x) => x + 1;
 
-/** Milliseconds of CPU time that these processes have had. */
+/** The CPU time that these processes have used, in milliseconds. */
 function cpuTime(pids) {
   return pids.reduce((sum, pid) => {
     const [, rest] = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
@@ -34,7 +34,7 @@ forEachMode((mode) => {
         for (let i = 0; i < 2000; i++) assert.equal(await pool.apply(increment, [i]), i + 1);
       });
 
-      test('timers of the caller and of the worker have their turn meanwhile', async (t) => {
+      test('timers of the caller and of the worker fire meanwhile', async (t) => {
         const pool = make(t, { processes: 1 });
         let ticks = 0;
         const timer = setInterval(() => ticks++, 1);
@@ -50,7 +50,7 @@ forEachMode((mode) => {
         await pool.apply(() => clearInterval(globalThis.timer));
       });
 
-      test('a pause between calls does not harm', async (t) => {
+      test('a pause between calls does no harm', async (t) => {
         const pool = make(t);
         for (let i = 0; i < 30; i++) {
           assert.deepEqual(await pool.map(increment, [i, i]), [i + 1, i + 1]);

@@ -1,6 +1,6 @@
 'use strict';
 
-// How a batch is cut: the ancestor's cut to the record, at the cost of the sub-batches.
+// How a batch is cut: exactly where the ancestor cuts it, at a cost that grows with the sub-batches only.
 
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
@@ -9,7 +9,7 @@ const { splitEvenly, splitBySize, subBatchStart } = require('../lib/parallelizer
 /** @param {readonly (readonly [number, number])[]} bounds */
 const sizes = (bounds) => bounds.map(([start, end]) => end - start);
 
-/** The ancestor's formula, record by record: the sizes of its sub-batches. */
+/** The sizes of the sub-batches by the ancestor's formula, record by record. */
 function ancestorSizes(length, workers) {
   if (length < workers) return Array(length).fill(1);
   const size = length / workers;
@@ -21,7 +21,7 @@ function ancestorSizes(length, workers) {
   return counts;
 }
 
-/** Contiguous, complete, none empty, and none larger than another by more than one record. */
+/** Contiguous, complete, none empty, and of sizes that differ by at most one record. */
 function assertWellFormed(bounds, length, count) {
   assert.equal(bounds.length, count);
   let next = 0;
@@ -78,7 +78,7 @@ test('large batches are cut as the formula says', () => {
   const next = (limit) => 1 + Math.floor(random.next().value * limit);
   for (let i = 0; i < 400; i++) {
     const length = next(1_000_000);
-    // Worker counts that occur, and any that could.
+    // Worker counts that are usual, and arbitrary ones.
     const workers = i % 4 === 0 ? next(length) : next(1024);
     const bounds = splitEvenly(length, workers);
     assert.deepEqual(sizes(bounds), ancestorSizes(length, workers), `${length} over ${workers}`);
@@ -86,7 +86,7 @@ test('large batches are cut as the formula says', () => {
   }
 });
 
-test('a batch size gives as few sub-batches as it allows, none above it', () => {
+test('a batch size gives as few sub-batches as it allows, and none above it', () => {
   assert.deepEqual(sizes(splitBySize(10, 4)), sizes(splitEvenly(10, 3)));
   assert.deepEqual(sizes(splitBySize(3, 100)), [3]);
   assert.deepEqual(sizes(splitBySize(4, 1)), [1, 1, 1, 1]);
@@ -100,7 +100,7 @@ test('a batch size gives as few sub-batches as it allows, none above it', () => 
   }
 });
 
-test('one sub-batch can be found without the others', () => {
+test('the start of a sub-batch can be found without the others', () => {
   const bounds = splitEvenly(1003, 17);
   for (const [index, [start, end]] of bounds.entries()) {
     assert.equal(subBatchStart(1003, 17, index), start);
@@ -108,7 +108,7 @@ test('one sub-batch can be found without the others', () => {
   }
 });
 
-test('the cost does not grow with the records', () => {
+test('the cost does not grow with the number of records', () => {
   const began = performance.now();
   const bounds = splitEvenly(1e12, 8);
   assert.ok(performance.now() - began < 100);

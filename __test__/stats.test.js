@@ -25,7 +25,7 @@ forEachMode((mode) => {
     }
   });
 
-  test('is plain data that can be logged, and a copy', async (t) => {
+  test('is a copy, and plain data that can be logged', async (t) => {
     const parallelizer = on(t);
     const stats = parallelizer.stats();
     assert.deepEqual(JSON.parse(JSON.stringify(stats)), stats);
@@ -34,7 +34,7 @@ forEachMode((mode) => {
     assert.equal(parallelizer.stats().done, 0);
   });
 
-  test('before anything has run all is 0', async (t) => {
+  test('everything is 0 before anything has run', async (t) => {
     const { done, failed, waiting, running, restarts, waitTime, runTime } = on(t).stats();
     assert.deepEqual([done, failed, waiting, running, restarts], [0, 0, 0, 0, 0]);
     for (const times of [waitTime, runTime]) for (const name of distribution) assert.equal(times[name], 0, name);
@@ -57,7 +57,7 @@ forEachMode((mode) => {
     assert.deepEqual([stats.a.done, stats.b.done], [1, 0]);
   });
 
-  test('can be asked at any time, closed or not', async (t) => {
+  test('can be called at any time, closed or not', async (t) => {
     const parallelizer = on(t);
     const running = parallelizer.run([echo(1)]);
     assert.equal(typeof parallelizer.stats().running, 'number');
@@ -115,7 +115,7 @@ forEachMode(
       }
     });
 
-    test('waitTime sees what waits', async (t) => {
+    test('waitTime includes the time that calls wait', async (t) => {
       const parallelizer = on(t, { parallelization: 1 });
       await parallelizer.ready();
       await Promise.all([parallelizer.run([{ do: 'sleep', ms: 300 }]), parallelizer.run([echo(1)])]);

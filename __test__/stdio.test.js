@@ -65,7 +65,7 @@ forEachMode(
       assert.deepEqual(messages[0].map(([, ...args]) => args.join(' ').trimEnd()), [text, 'another']);
     });
 
-    test('forward: text that looks like a format is left as it is', async (t) => {
+    test('forward: text that looks like a format string is left as it is', async (t) => {
       const { stdout } = await run(
         t,
         asynchronous(`
@@ -90,7 +90,7 @@ forEachMode(
         );
         const lines = stdout.split('\n').filter(Boolean);
         if (stdio === 'inherit' && mode.hasProcess) {
-          // Two processes write to one pipe: the system may cut a line of one by a line of the other, and loses none.
+          // Two processes write to one pipe: the system may interleave their lines, but loses none.
           const expected = lines.length === 0 ? '' : Array.from({ length: 20_000 }, (_, i) => i).join('');
           assert.equal(stdout.replace(/[^x]/g, '').length, 20_000 * 40);
           assert.equal(stdout.replace(/[^y]/g, '').length, 20_000 * 40);
@@ -119,7 +119,7 @@ forEachMode(
       }
     });
 
-    test('a parent whose stdout is closed on the other side does not hang', async (t) => {
+    test('a parent whose stdout is closed by its reader does not hang', async (t) => {
       await run(
         t,
         asynchronous(`

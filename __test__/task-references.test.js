@@ -51,7 +51,7 @@ test('a bad path or name is refused at the call, by its name', () => {
 });
 
 forEachMode((mode) => {
-  test('every method takes it, and so does the initializer', async (t) => {
+  test('every method accepts it, and so does the initializer', async (t) => {
     const double = task(file, 'double');
     const pool = makePool(t, mode, { initializer: task(file, 'double'), initArgs: [1] });
     assert.equal(await pool.apply(double, [1]), 2);
@@ -61,7 +61,7 @@ forEachMode((mode) => {
     assert.equal(await pool.applyAsync(double, [5]), 10);
   });
 
-  test('what is not there is told by the call', async (t) => {
+  test('a missing module or function is reported by the call', async (t) => {
     const pool = makePool(t, mode);
     for (const missing of [task(file, 'noSuchFunction'), task(fixture('no-such-file.js'), 'double')]) {
       await assert.rejects(pool.apply(missing), { code: 'ERR_PARALLELIZER_MODULE' });
@@ -69,7 +69,7 @@ forEachMode((mode) => {
   });
 });
 
-test('several pools share one', async (t) => {
+test('several pools can use one', async (t) => {
   const double = task(file, 'double');
   const pools = [new Pool(1), new Pool(0)];
   t.after(() => Promise.all(pools.map((pool) => pool.terminate())));

@@ -1,5 +1,5 @@
 'use strict';
-// What Node's own `Worker` takes, given to threads.
+// The options of Node's own `Worker`, given to threads.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -9,7 +9,7 @@ const { fixture, make } = require('./support/helpers');
 
 const on = (t, options) => make(t, { type: PARALLELIZER_THREADS, parallelization: 1, ...options });
 
-test('flags that Node refuses for a thread are told, with its own error as cause', async (t) => {
+test('flags that Node refuses for a thread are reported, with its own error as cause', async (t) => {
   const parallelizer = on(t, { execArgv: ['--max-old-space-size=50'], parallelization: 2 });
   const { failures, errors } = await parallelizer.run([1, 2]);
   assert.equal(failures.length, 2);
@@ -18,7 +18,7 @@ test('flags that Node refuses for a thread are told, with its own error as cause
   await assert.rejects(parallelizer.ready(), { code: 'ERR_PARALLELIZER_WORKER_EXITED' });
 });
 
-test('resourceLimits bound its heap: the sub-batch that fills it fails, and no other', async (t) => {
+test('resourceLimits bound the heap of a thread: the sub-batch that fills it fails, and no other', async (t) => {
   const parallelizer = on(t, { resourceLimits: { maxOldGenerationSizeMb: 24 }, parallelization: 2 });
   await parallelizer.ready();
   const { responses, errors } = await parallelizer.run([{ do: 'exhaustHeap' }, { do: 'echo', value: 'fine' }]);
@@ -29,7 +29,7 @@ test('resourceLimits bound its heap: the sub-batch that fills it fails, and no o
   assert.deepEqual(next.responses, [1, 2]);
 });
 
-test('env is its own', async (t) => {
+test('a thread has its own env', async (t) => {
   const options = { filePath: fixture('shared.js'), processBatchFunctionName: 'environment', env: { ONLY: 'this' } };
   const { responses } = await on(t, options).run([1]);
   assert.deepEqual(responses, [{ ONLY: 'this' }]);

@@ -1,17 +1,17 @@
 'use strict';
-// Messages of a port: in order, and with a turn of the event loop after some milliseconds of them.
+// The messages of a port are handled in order, with a turn of the event loop after every few milliseconds of them.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { TimeSlice } = require('../lib/transport/time-slice');
 
-/** Keeps the loop for so many milliseconds. */
+/** Blocks the event loop for this many milliseconds. */
 function work(milliseconds) {
   for (const end = performance.now() + milliseconds; performance.now() < end; );
 }
 
-test('the loop slice while long messages come one after another', async () => {
+test('the event loop turns while long messages arrive one after another', async () => {
   const handled = [];
   const slice = new TimeSlice((number) => {
     handled.push(number);
@@ -31,14 +31,14 @@ test('the loop slice while long messages come one after another', async () => {
   assert.deepEqual(handled, numbers);
 });
 
-test('what is short is handled as it comes', () => {
+test('short messages are handled as they come', () => {
   const handled = [];
   const slice = new TimeSlice((number) => handled.push(number));
   for (let number = 0; number < 1000; number++) slice.add(number, false);
   assert.equal(handled.length, 1000);
 });
 
-test('who asks for all that waits while one of it is handled gets the next ones, in order', () => {
+test('draining while a message is handled handles the next ones, in order', () => {
   const handled = [];
   const slice = new TimeSlice((number) => {
     handled.push(number);
@@ -52,7 +52,7 @@ test('who asks for all that waits while one of it is handled gets the next ones,
   assert.equal(slice.isBehind, false);
 });
 
-test('a handler that throws loses nothing but its own message', () => {
+test('a handler that throws loses only its own message', () => {
   const handled = [];
   const slice = new TimeSlice((number) => {
     handled.push(number);

@@ -1,5 +1,5 @@
 'use strict';
-// `timeout` is per sub-batch and counts the time that it runs.
+// `timeout` applies to each sub-batch, and counts the time that it runs.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -8,12 +8,12 @@ const { test } = require('node:test');
 const { appeared, echo, fixture, gone, lines, make, read, sleep, temporary, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
-const PATIENCE = 15_000; // A grace period that no case means to reach.
+const PATIENCE = 15_000; // A grace period that no case is meant to reach.
 
 forEachMode((mode) => {
   const on = (t, options) => make(t, { type: mode.type, ...options });
 
-  test('a sub-batch over its time fails with ERR_PARALLELIZER_TIMEOUT; run resolves', async (t) => {
+  test('a sub-batch that exceeds it fails with ERR_PARALLELIZER_TIMEOUT; run resolves', async (t) => {
     const parallelizer = on(t, { timeout: 150 });
     const { responses, failures, errors } = await within(parallelizer.run([{ do: 'forever' }, { do: 'sleep', ms: 1, value: 'kept' }]), 'the run');
     assert.deepEqual(responses, ['kept']);
@@ -34,12 +34,12 @@ forEachMode((mode) => {
     assert.deepEqual(two.responses, ['in time']);
   });
 
-  test('what ends in time is not touched, and the loop is not held by its deadline', async (t) => {
+  test('what ends in time is not affected, and its deadline does not keep the process alive', async (t) => {
     const parallelizer = on(t, { timeout: 30_000 });
     for (let i = 0; i < 10; i++) assert.deepEqual((await parallelizer.run([echo(i), echo(-i)])).responses, [i, -i]);
   });
 
-  test('an error before the deadline is that error', async (t) => {
+  test('an error before the deadline is reported as it is', async (t) => {
     const { failures } = await on(t, { timeout: 30_000 }).run([{ do: 'throws', message: 'quick' }]);
     assert.deepEqual(failures, ['Error: quick']);
   });
@@ -77,7 +77,7 @@ forEachMode(
       await parallelizer.terminate();
     });
 
-    test('the function sees its signal, and where it stops, the worker stays', async (t) => {
+    test('the function sees its signal, and if it stops, the worker stays', async (t) => {
       const parallelizer = on(t, { parallelization: 1, timeout: 300, gracePeriod: PATIENCE });
       const before = (await parallelizer.run([{ do: 'who' }])).responses[0];
       for (const action of ['untilAborted', 'untilAbortEvent', 'pollAborted']) {
@@ -98,7 +98,7 @@ forEachMode(
       assert.deepEqual(answers.map(({ responses }) => responses[0]), [0, 1, 2, 3, 4, 5, 6, 7]);
     });
 
-    test('nor does it for the sub-batches of one run', async (t) => {
+    test('nor does it among the sub-batches of one run', async (t) => {
       const parallelizer = on(t, { parallelization: 1, timeout: 4000, batchSize: 1 });
       const { responses, failures } = await within(parallelizer.run(Array.from({ length: 8 }, (_, value) => ({ do: 'sleep', ms: 700, value }))), 'the run', 60_000);
       assert.deepEqual([responses, failures], [[0, 1, 2, 3, 4, 5, 6, 7], []]);
@@ -131,7 +131,7 @@ forEachMode(
       assert.deepEqual((await within(slow, 'the held run')).responses, ['held']);
     });
 
-    test('a timed-out sub-batch of many lets the others finish', async (t) => {
+    test('one timed-out sub-batch of many lets the others finish', async (t) => {
       const parallelizer = on(t, { parallelization: 2, batchSize: 1, timeout: 1500, gracePeriod: 50 });
       const batch = Array.from({ length: 12 }, (_, i) => (i === 4 ? { do: 'loop' } : echo(i)));
       const { responses, errors } = await within(parallelizer.run(batch), 'the run');
@@ -139,7 +139,7 @@ forEachMode(
       assert.deepEqual(responses, [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11]);
     });
 
-    test('a process that blocks its own loop for longer than the timeout sees no false one', async (t) => {
+    test('a process that blocks its own event loop for longer than the timeout sees no false timeout', async (t) => {
       const parallelizer = on(t, { timeout: 1500 });
       await parallelizer.ready();
       const running = parallelizer.run([{ do: 'sleep', ms: 300, value: 1 }, echo(2)]);

@@ -1,5 +1,5 @@
 'use strict';
-// SharedArrayBuffer, transferList and transfer(): what only carriers within one process can share or move.
+// SharedArrayBuffer, transferList and transfer(): what only workers within one process can share or be moved.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -13,7 +13,7 @@ forEachMode((mode) => {
     make(t, { type: mode.type, filePath: fixture('shared.js'), processBatchFunctionName: 'run', parallelization: 2, ...options });
   const shares = !mode.hasProcess;
 
-  test('shared memory is shared, or refused where the memory is another', async (t) => {
+  test('shared memory is shared between threads, and refused between processes', async (t) => {
     const shared = new SharedArrayBuffer(4);
     const { responses, failures, errors } = await on(t).run([{ shared }, { shared }]);
     if (shares) {
@@ -26,7 +26,7 @@ forEachMode((mode) => {
     }
   });
 
-  test('what is in transferList arrives whole, and is moved where it can be', async (t) => {
+  test('what is in transferList arrives whole, and is moved where that is possible', async (t) => {
     const buffers = [new ArrayBuffer(1_000_000), new ArrayBuffer(2_000_000)];
     const running = on(t).run(buffers.map((moved) => ({ moved })), null, { transferList: buffers });
     if (shares) assert.deepEqual(buffers.map(({ byteLength }) => byteLength), [0, 0], 'detached at the call');
@@ -43,7 +43,7 @@ forEachMode((mode) => {
     assert.equal(nested[0], pixels, 'identity is kept within a result');
   });
 
-  test('what was moved to a worker is not taken back from it', async (t) => {
+  test('calls whose values were moved to a worker are not taken back from it', async (t) => {
     const pool = makePool(t, mode);
     await pool.ready();
     const buffers = range(40).map((i) => new ArrayBuffer(i));

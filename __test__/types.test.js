@@ -1,6 +1,6 @@
 'use strict';
-// The public types: that they infer what they are to and refuse what they are to (types/*.ts, where each intended error is
-// marked), with the compilers and the ways of finding modules that users have.
+// The public types infer what they should and reject what they should (types/*.ts, where each intended error is marked),
+// with the compilers and the module resolutions that users have.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -43,13 +43,13 @@ for (const compiler of ['typescript', 'typescript-5']) {
       });
     }
 
-    test('code that says nothing of types compiles without strict, and the declarations by themselves', () => {
+    test('code without type arguments compiles without strict, and so do the declarations by themselves', () => {
       const options = ['--noEmit', '--types', 'node', '--target', 'es2022', '--module', 'node16', '--strict', 'false'];
       if (!isOld) options.push('--ignoreConfig');
       assert.deepEqual(compile(compiler, [path.join(project, 'drop-in.cts'), ...options, '--skipLibCheck', 'false']).errors, []);
     });
 
-    test('a mistake is told by the name or the value that is wrong', () => {
+    test('errors for mistakes name the wrong name or value', () => {
       const { errors } = compile(compiler, ['--project', 'mistakes']);
       const heads = errors.filter((line) => !line.startsWith(' '));
       const expected = [

@@ -1,5 +1,5 @@
 'use strict';
-// What structured clone keeps arrives, in every mode and serialization, as an argument and as a result.
+// What structured clone preserves arrives, in every mode and serialization, as an argument and as a result.
 
 const assert = require('node:assert/strict');
 const { after, before, describe, test } = require('node:test');
@@ -13,11 +13,11 @@ const { forEachMode } = require('./support/modes');
 const filePath = fixture('fidelity.js');
 const identity = (value) => value;
 
-/** PARALLELIZER_TEST_SEED=n repeats a run. */
+/** PARALLELIZER_TEST_SEED=n repeats a run with that seed. */
 const seed = Number(process.env.PARALLELIZER_TEST_SEED ?? Date.now() % 2 ** 31);
 const RANDOM_VALUES = 300;
 
-/** Those that take long to make and to compare. */
+/** Values that take long to make and to compare. */
 const isHuge = (name) => /\d,000 (keys|integer keys|entries)/.test(name);
 
 /** What JSON refuses, or what only JSON.stringify's own recursion decides; see serialization-errors.test.js. */
@@ -34,7 +34,7 @@ forEachMode((mode) => {
   for (const serialization of ['auto', 'advanced', 'json']) {
     describe(serialization, () => {
       const oracle = serialization === 'json' ? 'json' : 'clone';
-      // Only 'auto' has a way of its own for lists of records, and looks at all that is in an object.
+      // Only 'auto' has a codec of its own for lists of records, and looks at everything in an object.
       const names = Object.keys(values).filter((name) =>
         serialization === 'auto' ? mode.hasProcess || !isHuge(name) : !lists.includes(name) && !isHuge(name) && (oracle === 'clone' || hasJson(name)),
       );
@@ -53,7 +53,7 @@ forEachMode((mode) => {
         test(name, async () => {
           const value = values[name]();
           const isList = lists.includes(name);
-          // Between the modes, what is written of a list differs by nothing but what carries it.
+          // Between the modes, the encoding of a list differs only in what carries it.
           if (!isList || mode.hasProcess) {
             const [item] = await within(pool.map({ filePath, name: 'visit' }, [{ name, oracle, value }]), name);
             assert.equal(item.wrong, null, 'an item of a Pool');
@@ -61,12 +61,12 @@ forEachMode((mode) => {
           }
           if (isHuge(name)) return;
 
-          // A list of records is what a batch mostly is.
+          // Most batches are lists of records.
           const isWhole = isList && isBatch(value);
           const running = byBatch.run(isWhole ? value : [value], { name, oracle, isWhole });
           const { responses, failures } = await within(running, name);
           assert.deepEqual(failures, []);
-          // JSON has no undefined in a list.
+          // JSON has no undefined in lists.
           const expected = serialization === 'json' && value === undefined ? 'value: null instead of undefined' : null;
           assert.equal(responses[0].wrong, expected, 'a record');
           assert.equal(wrongWith(responses[0].value, name, oracle), null, 'a response');
@@ -76,14 +76,14 @@ forEachMode((mode) => {
       test('as params and context', async () => {
         const small = names.filter((name) => !lists.includes(name) && !isHuge(name) && !/long|list/.test(name));
         for (const name of small) {
-          // One made for each: within one call they would share what is the same object.
+          // A new value for each: within one call they would share what is the same object.
           const running = byParams.run([1], { name, oracle, value: values[name]() }, { context: { value: values[name]() } });
           const { responses, failures } = await within(running, name);
           assert.deepEqual([responses, failures], [[null], []], name);
         }
       });
 
-      test('side by side in one chunk', async () => {
+      test('together in one chunk', async () => {
         const some = names.filter((name) => !isHuge(name) && !/long/.test(name) && (mode.hasProcess || !lists.includes(name)));
         const items = some.map((name) => ({ name, oracle, value: values[name]() }));
         const results = await within(pool.map({ filePath, name: 'visit' }, items, { chunkSize: 50 }), 'all of them');
@@ -132,7 +132,7 @@ forEachMode((mode) => {
 
   describe(`random values, seed ${seed}`, () => {
     for (const serialization of mode.hasProcess ? ['auto', 'advanced'] : ['auto']) {
-      test(`${serialization}: arrive as structured clone gives them`, async (t) => {
+      test(`${serialization}: arrive as from structured clone`, async (t) => {
         t.diagnostic(`PARALLELIZER_TEST_SEED=${seed}`);
         const random = generator(seed);
         const items = Array.from({ length: RANDOM_VALUES }, () => random.value());
@@ -170,7 +170,7 @@ function generator(start) {
   const primitive = () => pick([text, text, number, number, () => null, () => maybe(0.5), () => undefined, () => BigInt(int(1e9)) ** 3n])();
   const plain = () => pick([text, number, () => null, () => maybe(0.5)])();
 
-  /** Objects of this value, to refer to again. */
+  /** The objects made so far for this value, to refer to again. */
   let known = [];
   const keep = (object) => {
     known.push(object);
@@ -254,7 +254,7 @@ function generator(start) {
   };
 }
 
-/** Sets a property, whatever its name; not on what is no object. */
+/** Sets a property, whatever its name, if the target is an object. */
 function define(target, key, value) {
   if (typeof target !== 'object' || target === null) return;
   Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });

@@ -9,7 +9,7 @@ const { forEachMode } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
 const { plain } = require('./fixtures/values');
 
-// Of large values only the first difference: a diff of megabytes helps nobody.
+// Of large values only the first difference is shown: a diff of megabytes helps nobody.
 function assertSame(actual, expected, what) {
   if (typeof expected === 'string' && expected.length > 10_000) {
     if (actual === expected) return;
@@ -44,7 +44,7 @@ forEachMode((mode) => {
     assert.equal({}.polluted, undefined);
   });
 
-  test('what is sent is what it was at the call', async (t) => {
+  test('what is sent is the value at the call', async (t) => {
     const parallelizer = on(t, { parallelization: 1, processBatchFunctionName: 'echo' });
     const batch = [1, 2, 3];
     const running = parallelizer.run(batch);
@@ -105,7 +105,7 @@ forEachMode((mode) => {
     }
   });
 
-  test('large answers to small questions, small answers to large questions', async (t) => {
+  test('large results of small records, small results of large records', async (t) => {
     const big = on(t, { processBatchFunctionName: 'big' });
     const { responses } = await within(big.run([8_000_000, 8_000_000]), 'the answers', 60_000);
     assert.deepEqual(responses.map(({ length }) => length), [8_000_000, 8_000_000]);
@@ -122,7 +122,7 @@ forEachMode((mode) => {
     assert.ok(all.every(({ id, text }, i) => id === i && text === `record ${i}`));
   });
 
-  // With 'json' these cannot travel; what the other carriers keep of them is for their own tests.
+  // With 'json' these cannot travel; what other serializations preserve of them has its own tests.
   const unfit = {
     cycle() {
       const value = { list: [] };
@@ -171,7 +171,7 @@ forEachMode((mode) => {
     });
   }
 
-  test('a SERIALIZATION error says where', async (t) => {
+  test('an ERR_PARALLELIZER_SERIALIZATION says where', async (t) => {
     const parallelizer = on(t, { serialization: 'json', processBatchFunctionName: 'echo', parallelization: 1 });
     const { errors } = await parallelizer.run([{}, { order: { amount: 10n } }]);
     assert.match(errors[0].message, /amount/);

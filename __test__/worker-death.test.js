@@ -1,5 +1,5 @@
 'use strict';
-// A worker that dies fails exactly its own sub-batch, says why, and is replaced.
+// A worker that dies fails exactly its own sub-batch with an error that says why, and is replaced.
 
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
@@ -55,7 +55,7 @@ forEachMode(
           assert.ok(!isRunning(error.pid));
         });
 
-        test('with retries the sub-batch is run again, here in vain, and the instance survives', async (t) => {
+        test('with retries the sub-batch is run again, here in vain, and the instance goes on', async (t) => {
           const parallelizer = on(t, { stdio: 'ignore', retries: 1, ...options });
           const result = await within(parallelizer.run([echo('sibling'), record]), name, 60_000);
           assert.deepEqual(result.responses, ['sibling']);
@@ -109,7 +109,7 @@ forEachMode(
       }
     });
 
-    test('SIGKILL to all of them at the moment of the call settles every sub-batch once', async (t) => {
+    test('SIGKILL to all workers at the moment of the call settles every sub-batch once', async (t) => {
       const parallelizer = on(t, { retries: 0 });
       for (let round = 0; round < 20; round++) {
         await parallelizer.ready();
@@ -127,7 +127,7 @@ forEachMode(
     test('a worker that answers and then exits has answered; nothing leaks into the next run', async (t) => {
       const parallelizer = on(t);
       for (let round = 0; round < 8; round++) {
-        await pidsOf(t, parallelizer); // Both are up: the two sub-batches go to different workers.
+        await pidsOf(t, parallelizer); // Both workers are up, so the two sub-batches go to different ones.
         const { responses, failures } = await parallelizer.run([
           { do: 'exitAfterReply', code: 0, ms: round },
           { do: 'sleep', ms: 40, value: `stays ${round}` },
@@ -164,7 +164,7 @@ forEachMode(
       assert.ok(responses[0] === value && responses[1] === 1);
     });
 
-    test('a death in a long line of sub-batches costs that one alone', async (t) => {
+    test('a death in a long series of sub-batches costs only that one', async (t) => {
       const parallelizer = on(t, { batchSize: 1 });
       const batch = Array.from({ length: 60 }, (_, i) => (i === 20 || i === 41 ? { do: 'exit', code: i } : echo(i)));
       const { responses, errors } = await within(parallelizer.run(batch), 'the run');
@@ -176,7 +176,7 @@ forEachMode(
     });
 
     for (const signal of ['SIGKILL', 'SIGSEGV']) {
-      test(`${signal} in a long line of sub-batches costs that one alone: those finished before it have finished`, async (t) => {
+      test(`${signal} in a long series of sub-batches costs only that one: those finished before it stay finished`, async (t) => {
         const parallelizer = on(t, { batchSize: 1, parallelization: 1 });
         await parallelizer.ready();
         for (let round = 0; round < 5; round++) {
@@ -195,7 +195,7 @@ forEachMode(
       assert.equal(errors[0].batchIndex, 1);
     });
 
-    test('what goes through the console of the parent is among the last lines, too', async (t) => {
+    test('what goes through the parent’s console is among the last lines as well', async (t) => {
       const parallelizer = make(t, { type: mode.type, parallelization: 1, stdio: 'forward' });
       const { errors } = await parallelizer.run([{ do: 'sayAndExit', text: 'famous last words\n', code: 9 }]);
       assert.match(text(errors[0]), /famous last words/);
@@ -214,7 +214,7 @@ forEachMode(
       assert.doesNotMatch(errors[1].stderr, /the end/);
     });
 
-    test('a grandchild that holds stderr delays nothing', async (t) => {
+    test('a grandchild that holds stderr open delays nothing', async (t) => {
       const parallelizer = on(t, { filePath: require.resolve('./fixtures/grandchild.js'), processBatchFunctionName: 'run', parallelization: 1 });
       const file = `${temporary(t)}/grandchild`;
       const { errors } = await within(parallelizer.run([{ file }]), 'the run, while the grandchild sleeps');
@@ -226,7 +226,7 @@ forEachMode(
       assert.ok(isRunning(grandchild), 'it is still there: the run did not wait for it');
     });
 
-    test('a death while a run waits gives the waiting run its own new worker', async (t) => {
+    test('after a death, a waiting run gets a new worker', async (t) => {
       const parallelizer = on(t, { parallelization: 1 });
       const file = `${temporary(t)}/held`;
       const first = parallelizer.run([{ do: 'gate', file }]);

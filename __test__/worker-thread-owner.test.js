@@ -1,6 +1,6 @@
 'use strict';
-// A Node worker thread may own instances, and may be terminated at any moment: the process survives it, and
-// the worker processes go with their owner. Each case is a program of its own, as a crash would take it down.
+// A Node worker thread may own instances, and may be terminated at any moment: the process survives, and the worker
+// processes end with their owner. Each case is its own program, which a crash would take down.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -47,7 +47,7 @@ forEachMode((mode) => {
       t,
       owner(`
         const thread = own("parentPort.postMessage((await parallelizer.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }])).responses);");
-        // Asked for early: a thread's last message and its exit may come in one go.
+        // Requested early, since a thread's last message and its exit may come together.
         const [answer, exit] = await Promise.all([said(thread), once(thread, 'exit')]);
         console.log(JSON.stringify(answer));
         console.log(JSON.stringify(exit));`),
@@ -97,7 +97,7 @@ forEachMode((mode) => {
             await said(thread);
             await thread.terminate();
           }
-          // The process still works, and so does the library in it.
+          // The process still works, and so does this library in it.
           const parallelizer = make();
           console.log((await parallelizer.run([{ do: 'echo', value: 'alive' }])).responses.join());
           await parallelizer.close();`),
@@ -107,7 +107,7 @@ forEachMode((mode) => {
     });
   }
 
-  test('a thread that calls process.exit ends itself alone', async (t) => {
+  test('a thread that calls process.exit ends only itself', async (t) => {
     const { stdout } = await run(
       t,
       owner(`
@@ -179,7 +179,7 @@ forEachMode(
       });
     }
 
-    test('no zombie is left in the process either', async (t) => {
+    test('no zombie is left in the process', async (t) => {
       const program = start(
         t,
         owner(`

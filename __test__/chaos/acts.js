@@ -5,7 +5,7 @@
 const fs = require('node:fs');
 const { isMainThread } = require('node:worker_threads');
 
-const { frame, part } = require('../fixtures/rubbish');
+const { frame, part } = require('../fixtures/raw-frames');
 
 const CHANNEL = 3;
 const REPLY = 18;
@@ -63,7 +63,7 @@ const acts = {
     for (;;) kept.push(new Array(10_000).fill(kept.length));
   },
   // Only a process has a channel of its own that it could spoil.
-  rubbish: () => (isMainThread ? fs.writeSync(CHANNEL, Buffer.alloc(4096, 0xa5)) : process.exit(2)),
+  garbage: () => (isMainThread ? fs.writeSync(CHANNEL, Buffer.alloc(4096, 0xa5)) : process.exit(2)),
   // An answer to what it was never asked.
   forge: ({ id }) =>
     isMainThread

@@ -14,7 +14,7 @@ const { Random } = require('./random');
 
 const task = { filePath: path.join(__dirname, 'acts.js'), name: 'perform' };
 const HARMLESS = ['value', 'value', 'value', 'value', 'value', 'value', 'think', 'wait', 'throw', 'reject'];
-const HARMFUL = ['exit', 'kill', 'abort', 'straySoon', 'throwSoon', 'exitSoon', 'noise', 'rubbish', 'forge', 'close', 'deaf', 'large', 'huge'];
+const HARMFUL = ['exit', 'kill', 'abort', 'straySoon', 'throwSoon', 'exitSoon', 'noise', 'garbage', 'forge', 'close', 'deaf', 'large', 'huge'];
 /** All is settled by then, on the slowest machine. */
 const DEADLINE = 120_000;
 
