@@ -1,6 +1,6 @@
 'use strict';
-// Many items for a pool whose workers, or whose consumer, are slower than the source: memory use stays flat. Runs in its
-// own process with a small heap, into which a queue of the items or of their results would not fit.
+// Many items for a pool whose workers, or whose consumer, are slower than the source: memory use stays flat. Runs in
+// its own process with a small heap, into which a queue of the items or of their results would not fit.
 //
 //   PARALLELIZER_TEST_ITEMS=1000000 node --test __test__/backpressure.test.js
 

@@ -1,7 +1,7 @@
 'use strict';
 // The decoders that read what a worker has sent, given malformed input: they return a value or throw an error, soon and
-// in little memory, and change nothing else. The fuzzer runs in its own process with a small heap, which malformed input
-// that is not refused would bring down.
+// in little memory, and change nothing else. The fuzzer runs in its own process with a small heap, which malformed
+// input that is not refused would bring down.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');

@@ -1,6 +1,7 @@
 'use strict';
-// Every code block of the documentation is checked: programs are run, TypeScript is compiled and run, JSON is parsed, and
-// commands are among those that another test or step runs. support/documentation.js describes how blocks are marked.
+// Every code block of the documentation is checked: programs are run, TypeScript is compiled and run, JSON is parsed,
+// and commands are among those that another test or step runs. support/documentation.js describes how blocks are
+// marked.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -87,7 +88,8 @@ test('a document with too little or too much markup is refused', () => {
 
 /**
  * A directory with what a section shows, in which this package is installed.
- * @param {import('node:test').TestContext} t @param {import('./support/documentation').Section} section @param {string} document
+ * @param {import('node:test').TestContext} t @param {import('./support/documentation').Section} section @param {string}
+ *   document
  */
 function layOut(t, { blocks, checks }, document) {
   const directory = temporary(t);
@@ -144,7 +146,7 @@ function noting(name, text, log) {
   return (isModule ? `import { appendFileSync } from 'node:fs'; ${note} ` : `require('node:fs').${note} `) + text;
 }
 
-/** Compiles what is TypeScript, and has it beside as JavaScript. */
+/** Compiles TypeScript, with the JavaScript next to it. */
 function typeCheck({ directory, types }) {
   if (types.length === 0) return;
   const options = ['--strict', '--noEmit', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', '--pretty', 'false'];

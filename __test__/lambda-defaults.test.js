@@ -1,6 +1,6 @@
 'use strict';
-// What workers get by default: as many of them as the function's memory pays for, each with its part of that memory, and
-// nothing of what Lambda has set for the parent only.
+// What workers get by default: as many of them as the function's memory pays for, each with its part of that memory,
+// and nothing of what Lambda has set for the parent only.
 
 const assert = require('node:assert/strict');
 const path = require('node:path');

@@ -1,6 +1,6 @@
 'use strict';
-// Whatever a worker's own code writes to the channel, the call fails with an error that says so, or nothing happens, and
-// both the host and the pool go on. (The user's code cannot get at the port of a thread.)
+// Whatever a worker's own code writes to the channel, the call fails with an error that says so, or nothing happens,
+// and both the host and the pool go on. (The user's code cannot get at the port of a thread.)
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');

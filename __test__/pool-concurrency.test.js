@@ -297,7 +297,10 @@ forEachMode(
     const one = (t, concurrency, options) => makePool(t, mode, { processes: 1, concurrency, stdio: 'ignore', ...options });
     const how = mode.hasProcess ? 'kill' : 'exit';
 
-    /** Items of which the first three are under way together when the third one kills its worker; a gate holds the others. */
+    /**
+     * Items of which the first three are under way together when the third one kills its worker; a gate holds the
+     * others.
+     */
     const dying = (dir) => {
       const gates = [`${dir}/0`, `${dir}/1`];
       return { gates, calls: [...gates.map((file, i) => ['gate', [file, i]]), ['dieAfter', [gates, how]]] };
@@ -349,7 +352,7 @@ forEachMode(
       await started();
       await assert.rejects(within(pool.apply(never, [], { timeout: 50 }), 'the one that timed out'), { code: TIMEOUT });
       const next = pool.apply(task('who'));
-      await within(other, 'the one beside it');
+      await within(other, 'the one next to it');
       assert.notEqual(await within(next, 'the next'), before);
     });
 
@@ -362,7 +365,7 @@ forEachMode(
       await assert.rejects(within(pool.apply(never, [], { timeout: 50 }), 'the one that timed out'), { code: TIMEOUT });
       const next = pool.apply(task('who'));
       open();
-      assert.equal(await within(other, 'the one beside it'), 'there');
+      assert.equal(await within(other, 'the one next to it'), 'there');
       assert.notEqual(await within(next, 'the next'), before);
     });
 
@@ -374,7 +377,7 @@ forEachMode(
       await assert.rejects(within(pool.apply(never, [], { timeout: 50 }), 'the one that timed out'), { code: TIMEOUT });
       await waitFor(() => lines(`${file}.started`).length === 2, 'it to begin again');
       open();
-      assert.equal(await within(other, 'the one beside it'), 'there');
+      assert.equal(await within(other, 'the one next to it'), 'there');
     });
 
     test('an endless loop blocks its whole worker: it times out, the others are lost or run again', async (t) => {
@@ -387,7 +390,7 @@ forEachMode(
       };
       await assert.rejects(within(pool.apply(loops, [], { timeout: 100 }), 'the loop'), { code: TIMEOUT });
       open();
-      assert.equal(await within(other, 'the one beside it'), 'there');
+      assert.equal(await within(other, 'the one next to it'), 'there');
     });
   },
   { needs: ['hasWorkers'] },

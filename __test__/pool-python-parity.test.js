@@ -8,7 +8,7 @@ const { spawn } = require('node:child_process');
 const { after, before, test } = require('node:test');
 
 const { Pool } = require('@parallelizer/node');
-const { Surroundings, scenarios } = require('./fixtures/parity');
+const { Scene, scenarios } = require('./fixtures/parity');
 const { fixture, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
@@ -93,9 +93,9 @@ forEachMode((mode) => {
     test(departs ? `${name} (not as in Python: ${departs.because})` : name, async (t) => {
       const expected = await within(theirs.outcome(name), 'Python', 120_000);
       if (expected === null) return t.skip(theirs.absent());
-      const surroundings = new Surroundings(Pool, mode);
-      t.after(() => surroundings.end());
-      const actual = await within(run(surroundings), name, 60_000);
+      const scene = new Scene(Pool, mode);
+      t.after(() => scene.end());
+      const actual = await within(run(scene), name, 60_000);
       if (departs) {
         assert.deepEqual(actual, departs.here);
         assert.notDeepEqual(actual, expected, 'Python does the same: this is no departure any more');

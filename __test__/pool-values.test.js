@@ -8,7 +8,7 @@ const { Pool } = require('@parallelizer/node');
 const { temporary, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { brief, gateIn, list, makePool, range, task } = require('./support/pool');
-const { plain } = require('./fixtures/values');
+const { jsonSafe } = require('./fixtures/values');
 
 const SERIALIZATION = 'ERR_PARALLELIZER_SERIALIZATION';
 const EXITED = 'ERR_PARALLELIZER_WORKER_EXITED';
@@ -82,7 +82,7 @@ forEachMode((mode) => {
   });
 
   test('plain data of all kinds', async (t) => {
-    const values = () => Object.values(plain).map((make) => make());
+    const values = () => Object.values(jsonSafe).map((make) => make());
     for (const serialization of ['auto', 'json', 'advanced']) {
       const pool = on(t, { serialization });
       assert.deepEqual(await within(pool.map(identity, values()), serialization), values());
@@ -93,7 +93,7 @@ forEachMode((mode) => {
   });
 
   test('values of all kinds together', async (t) => {
-    const values = () => Object.values({ ...rich, ...plain }).map((make) => make());
+    const values = () => Object.values({ ...rich, ...jsonSafe }).map((make) => make());
     const pool = on(t, { processes: 2 });
     assert.deepEqual(await within(pool.map(identity, values(), { chunkSize: 100 }), 'map'), values());
     assert.deepEqual(await within(Promise.all(values().map((value) => pool.apply(identity, [value]))), 'apply'), values());

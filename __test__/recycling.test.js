@@ -28,7 +28,7 @@ forEachMode(
       for (const turn of [1, 2, 3]) {
         const first = (await who()).responses[0];
         const isThere = () => parallelizer.stats().workers.filter(({ state }) => state === 'ready').length === 2;
-        await waitFor(isThere, `worker ${turn + 1} to be ready beside worker ${turn}`);
+        await waitFor(isThere, `worker ${turn + 1} to be ready while worker ${turn} is there`);
         for (let i = 1; i < 10; i++) assert.deepEqual((await who()).responses, [first]);
       }
       assert.equal(parallelizer.stats().restarts, 3);

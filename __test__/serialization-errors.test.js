@@ -242,7 +242,8 @@ forEachMode((mode) => {
         for (const [proxy, make] of Object.entries(proxies)) {
           const sent = await pool.map(task('echo'), [1, make(), [2, make()], 3], { chunkSize: 4, onError: 'collect' });
           const got = await pool.map(task('produce'), [{ value: 1 }, { proxy }, { value: 3 }], { chunkSize: 3, onError: 'collect' });
-          // What a function returns is asked for its \`then\`, by whoever awaits it: its own error is that of the function.
+          // What a function returns is asked for its \`then\`, by whoever awaits it: its own error is that of the
+          // function.
           told.push([...sent.map(({ value, reason }) => value ?? reason.code), ...got.map(({ value, status }) => value ?? status)]);
         }
         console.log(JSON.stringify(told));

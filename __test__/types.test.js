@@ -1,6 +1,6 @@
 'use strict';
-// The public types infer what they should and reject what they should (types/*.ts, where each intended error is marked),
-// with the compilers and the module resolutions that users have.
+// The public types infer what they should and reject what they should (types/*.ts, where each intended error is
+// marked), with the compilers and the module resolutions that users have.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');

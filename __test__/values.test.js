@@ -7,7 +7,7 @@ const { test } = require('node:test');
 const { fixture, make, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
-const { plain } = require('./fixtures/values');
+const { jsonSafe } = require('./fixtures/values');
 
 // Of large values only the first difference is shown: a diff of megabytes helps nobody.
 function assertSame(actual, expected, what) {
@@ -25,7 +25,7 @@ forEachMode((mode) => {
   const on = (t, options) => make(t, { type: mode.type, filePath: fixture('values.js'), processBatchFunctionName: 'both', ...options });
 
   for (const serialization of ['auto', 'json']) {
-    for (const [name, value] of Object.entries(plain)) {
+    for (const [name, value] of Object.entries(jsonSafe)) {
       test(`${serialization}: ${name}`, async (t) => {
         const parallelizer = on(t, { parallelization: 1, serialization });
         const { responses, failures } = await parallelizer.run([value(), [value()]], value(), { context: value() });
@@ -57,7 +57,7 @@ forEachMode((mode) => {
     const parallelizer = on(t, { parallelization: 1, processBatchFunctionName: 'make' });
     const [one, two] = [await parallelizer.run(['object']), await parallelizer.run(['object'])];
     one.responses[0].c.push('more');
-    assert.deepEqual(two.responses[0], plain.object());
+    assert.deepEqual(two.responses[0], jsonSafe.object());
   });
 
   test('every length around 64 KiB', async (t) => {

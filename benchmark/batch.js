@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * A batch of 100 records, computing and a little I/O for each: in this thread with `Promise.all`,
- * in a hand-written fork pool, and in this package's child processes, as many of them.
+ * A batch of 100 records, with computing and a little I/O for each: in this thread with `Promise.all`, in a
+ * hand-written fork pool, and in as many child processes of this package.
  *
  *   node benchmark/batch.js [--rounds 15]
  */
@@ -32,7 +32,7 @@ async function main() {
   });
 
   const expected = await processBatch({ batch });
-  // An addition that the compiler dropped, or a record that went missing, would show here.
+  // If the compiler had optimized an addition away, or a record had got lost, it would show here.
   const after = (/** @type {number[]} */ sums) => assert.deepEqual(sums, expected);
 
   try {

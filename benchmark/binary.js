@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * A Buffer there and back, 64 KB to 64 MB, one at a time: copied, and between threads also moved. Against Node's own
- * ways and against piscina.
+ * A Buffer of 64 KB to 64 MB there and back, one at a time: copied, and between threads also moved. Compared with
+ * Node's own means and with piscina.
  *
  *   node benchmark/binary.js [--rounds 15] [--quick]
  */
@@ -22,13 +22,13 @@ const { bestPeers, Suite } = require('./support/suite.js');
 const KB = 1024;
 const MB = 1024 * KB;
 const SIZES = [64 * KB, MB, 16 * MB, 64 * MB];
-/** So that small buffers are timed over many trips. */
+/** Small buffers are timed over many trips. */
 const BYTES_PER_SAMPLE = 16 * MB;
 
 /** @param {number} size */
 const sizeName = (size) => (size < MB ? `${size / KB} KB` : `${size / MB} MB`);
 
-/** Moved buffers are compared among themselves. */
+/** Moved buffers are compared only with each other. */
 const MOVED = 'threads, moved';
 
 /** @returns {Contender[]} */
@@ -38,13 +38,13 @@ function players() {
   const moving = { filePath: require.resolve('./support/work-transfer.js'), name: 'echo' };
   return [
     own('child'),
-    { name: "fork, 'advanced'", mode: 'child', kind: 'plain', make: (task) => new Fork(task, { serialization: 'advanced' }) },
+    { name: "fork, 'advanced'", mode: 'child', kind: 'handwritten', make: (task) => new Fork(task, { serialization: 'advanced' }) },
     { name: "tinypool, 'advanced'", mode: 'child', kind: 'library', make: (task) => new TinypoolPeer(task, runtime) },
     own('threads'),
-    { name: 'worker_threads', mode: 'threads', kind: 'plain', make: (task) => new Threads(task) },
+    { name: 'worker_threads', mode: 'threads', kind: 'handwritten', make: (task) => new Threads(task) },
     ...library,
     { ...own('threads'), mode: MOVED, make: () => moved(own('threads').make(moving)) },
-    { name: 'worker_threads', mode: MOVED, kind: 'plain', make: (task) => new Threads(task, { transfer: true }) },
+    { name: 'worker_threads', mode: MOVED, kind: 'handwritten', make: (task) => new Threads(task, { transfer: true }) },
   ];
 }
 
@@ -65,7 +65,7 @@ async function main() {
   await withStarted(players(), task, workers, async (started) => {
     for (const size of SIZES) {
       const original = randomFillSync(Buffer.alloc(size));
-      // A moved buffer is gone: everybody sends on what came back.
+      // A moved buffer is gone, so each contender sends again what came back.
       /** @type {Map<object, any>} */
       const held = new Map(started.map((contender) => [contender, Buffer.from(new Uint8Array(original).buffer)]));
       const trips = Math.max(1, Math.round(BYTES_PER_SAMPLE / size / (quick ? 4 : 1)));

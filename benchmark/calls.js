@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * What a call costs that does nothing: the round trip of one call at a time, with the cores free and with everything on
- * one core, and calls per second with 20,000 under way.
+ * The cost of a call that does nothing: the round trip of one call at a time, with the cores free and with everything
+ * on one core, and calls per second with 20,000 under way.
  *
  *   node benchmark/calls.js [--rounds 15] [--quick]
  */
@@ -17,7 +17,7 @@ const { Suite } = require('./support/suite.js');
 
 const UNDER_WAY = 20_000;
 const TRIPS = 1000;
-/** Until the compiler has seen everybody's code: some thousand calls. */
+/** Some thousand calls, until the compiler has optimized every contender's code. */
 const WARMUPS = 8;
 const ONE_CORE = 'one-core';
 
@@ -26,7 +26,7 @@ async function main() {
   const task = { filePath: require.resolve('./support/work.js'), name: 'echo' };
   const suite = new Suite(part === ONE_CORE ? 'calls-one-core' : 'calls', { workers, trips: TRIPS, 'under way': UNDER_WAY });
   const everyone = contenders();
-  // What the spin before sleeping contributes.
+  // What polling before sleeping contributes.
   const still = /** @type {const} */ (['child', 'threads'])
     .map((mode) => own(mode, { name: `${OWN_NAME}, spin: false`, spin: false }));
 
@@ -74,7 +74,7 @@ function inOrder(rows) {
   return modes.flatMap((mode) => rows.filter((row) => row.mode === mode));
 }
 
-/** The same again where nobody has a second core. @param {number} rounds @param {boolean} quick */
+/** The same again with everything on one core. @param {number} rounds @param {boolean} quick */
 function onOneCore(rounds, quick) {
   const args = ['-c', '0', process.execPath, __filename, '--part', ONE_CORE, '--rounds', String(rounds), ...(quick ? ['--quick'] : [])];
   const { status, error } = spawnSync('taskset', args, { stdio: 'inherit' });

@@ -1,11 +1,11 @@
 'use strict';
 
 /**
- * How long a caller waits for a pool that did not exist, and what a worker costs that has nothing to do.
+ * How long a caller waits for a pool that did not exist, and what an idle worker costs.
  *
- * First inside a process that has been running for a while: from the constructor to the first result of one record. Then
- * in a fresh process, loading of the package included. The measure is what nobody can go below by much: `node -e 0`,
- * spawned in the same round and waited for. Then the private memory of an idle worker.
+ * First in a process that has been running for a while: from the constructor to the first result of one record. Then in
+ * a fresh process, including loading the package. The yardstick is what no pool can undercut by much: `node -e 0`,
+ * spawned and awaited in the same round. Then the private memory of an idle worker.
  *
  *   node benchmark/cold.js [--rounds 20] [--quick]
  */
@@ -28,7 +28,7 @@ const { rowWhere, Suite } = require('./support/suite.js');
 /** @typedef {import('./support/rounds.js').Competitor} Competitor */
 
 const NODE = 'node -e 0';
-/** Idle workers, of whose memory that of a pool with one is taken away. */
+/** Idle workers, from whose memory that of a pool with one worker is subtracted. */
 const MORE_WORKERS = 4;
 
 async function bareNode() {
@@ -55,7 +55,7 @@ async function take(players, options) {
 /** @param {InstanceType<typeof Suite>} suite @param {number} rounds */
 async function inThisProcess(suite, rounds) {
   const filePath = require.resolve('./support/echo.js');
-  /** @type {number[]} how long each counted constructor held its caller */
+  /** @type {number[]} how long each counted constructor call took */
   const constructors = [];
 
   const coldPool = (/** @type {'child' | 'threads'} */ mode, /** @type {number} */ workers) => ({
@@ -80,7 +80,7 @@ async function inThisProcess(suite, rounds) {
     },
   });
 
-  // One worker is what one record needs; one per CPU is what a caller has by default.
+  // One record needs one worker; by default there is one per CPU.
   const counts = [...new Set([1, os.availableParallelism()])];
   const rows = await take([
     REFERENCE,

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * Work that only computes: the speed-up over one thread, against that of bare `node` processes, as many as there are
- * workers, in the same rounds. Those show what the cores can give.
+ * Work that only computes: the speed-up over one thread, compared in the same rounds with that of as many bare `node`
+ * processes as there are workers. Those show what the cores can do.
  *
  *   node benchmark/cpu.js [--rounds 7] [--quick]
  */

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * What an item costs that does nothing, for lists of 10³ to 10⁶ items through `map`, and with 1 to 16 workers. The
- * hand-written peers send each worker its whole part in one message; libraries take one call per item, and end with
+ * The cost of an item that does nothing, for lists of 10³ to 10⁶ items through `map`, and with 1 to 16 workers. The
+ * hand-written peers send each worker its whole part in one message; libraries make one call per item, and stop at
  * 10⁴ items.
  *
  *   node benchmark/growth.js [--rounds 7] [--quick]
@@ -18,7 +18,7 @@ const ITEMS = [1000, 10_000, 100_000, 1_000_000];
 const LIBRARY_LIMIT = 10_000;
 const WORKERS = [1, 2, 4, 8, 16];
 const ITEMS_FOR_WORKERS = 100_000;
-/** So that small lists are timed over many runs. */
+/** Small lists are timed over many runs. */
 const ITEMS_PER_SAMPLE = 20_000;
 
 const task = { filePath: require.resolve('./support/work.js'), name: 'echo' };
@@ -46,7 +46,7 @@ async function main() {
   const { rounds, workers } = optionsFromArgv({ rounds: 7 });
   const suite = new Suite('growth', { workers });
   const all = contenders();
-  const players = all.map((contender) => (contender.kind === 'plain' ? inParts(contender) : contender));
+  const players = all.map((contender) => (contender.kind === 'handwritten' ? inParts(contender) : contender));
   /** @type {Map<number, any[]>} */
   const byItems = new Map();
 
@@ -70,7 +70,7 @@ async function main() {
 
   /** @type {Map<number, any[]>} */
   const byWorkers = new Map();
-  const few = [own('child'), own('threads'), ...all.filter(({ kind }) => kind === 'plain').map(inParts)]
+  const few = [own('child'), own('threads'), ...all.filter(({ kind }) => kind === 'handwritten').map(inParts)]
     .toSorted((left, right) => left.mode.localeCompare(right.mode));
   for (const count of WORKERS) {
     await withStarted(few, task, count, async (started) => {

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * Runs the benchmarks, all or those named, each in a process of its own: nobody inherits
- * another's heap or what the compiler has learnt.
+ * Runs the benchmarks, all or those named, each in its own process, so that none inherits the heap or the optimized
+ * code of another.
  *
  *   npm run bench
  *   npm run bench -- calls cold

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * The way there and back: 1,000 Kafka records of about 900 bytes to two workers that return what
- * they got. The fork pool's way is one JSON message per sub-batch and child.
+ * The round trip of 1,000 Kafka records of about 900 bytes to two workers that return what they got. The fork pool
+ * sends one JSON message per sub-batch and child.
  *
  *   node benchmark/kafka-records.js [--rounds 30]
  */
@@ -16,7 +16,7 @@ const { alternate } = require('./support/rounds.js');
 
 const RECORDS = 1000;
 const WORKERS = 2;
-/** One run takes a few milliseconds: too short to be timed alone. */
+/** One run takes a few milliseconds, too short to be timed alone. */
 const RUNS_PER_SAMPLE = 10;
 
 /**

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * How long the main event loop is held while 200,000 small items go out and their results come back: the longest gap
- * between two turns, seen by a chain of `setImmediate` and by `perf_hooks.monitorEventLoopDelay`.
+ * How long the main event loop is blocked while 200,000 small items go out and their results come back: the longest gap
+ * between two turns, as seen by a chain of `setImmediate` and by `perf_hooks.monitorEventLoopDelay`.
  *
  *   node benchmark/loop.js [--rounds 7] [--quick]
  */
@@ -18,7 +18,7 @@ const { contenders, own, typeOf } = require('./support/peers/index.js');
 const { Suite } = require('./support/suite.js');
 
 const ITEMS = 200_000;
-/** What a caller that minds its loop submits in one turn. */
+/** What a caller that cares for its event loop submits in one turn. */
 const SLICE = 1000;
 
 /** @typedef {import('./support/peers/index.js').Contender} Contender */
@@ -40,16 +40,16 @@ async function held(work) {
     if (watching) setImmediate(turn);
   };
   const monitor = monitorEventLoopDelay({ resolution: 1 });
-  // What the round before left behind is collected before, not during.
+  // Garbage of the previous round is collected before this one, not during it.
   globalThis.gc?.();
   monitor.enable();
-  // It counts from the second of its own ticks on.
+  // The monitor counts from its second tick on.
   await sleep(20);
   monitor.reset();
 
   last = performance.now();
   setImmediate(turn);
-  // The chain is running when the work begins.
+  // The chain has to be running when the work begins.
   await new Promise((resolve) => { setImmediate(resolve); });
   gap = 0;
   const begin = performance.now();
@@ -59,7 +59,7 @@ async function held(work) {
   const total = performance.now() - begin;
   gap = Math.max(gap, performance.now() - last);
   watching = false;
-  // Its tick after the last gap.
+  // The monitor's tick after the last gap.
   await sleep(5);
   monitor.disable();
   return { gap, delay: monitor.max / 1e6, caller, total, result };
@@ -137,7 +137,7 @@ function forkPool() {
   return {
     name: 'fork, one message per child',
     mode: 'child',
-    kind: 'plain',
+    kind: 'handwritten',
     make: () => {
       const pool = new ForkPool({ filePath: require.resolve('./support/work-batch.js'), functionName: 'idOf', size: 2 });
       return {

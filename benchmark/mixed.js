@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * Two kinds of work in one run, each on the carrier that suits it: 4 key derivations that only compute, on threads, beside
- * 100 records with computing and files, on child processes. Against `Promise.all` over both in this thread.
+ * Two kinds of work in one run, each on the carrier that suits it: 4 key derivations that only compute, on threads, and
+ * 100 records with computing and files, on child processes. Compared with `Promise.all` over both in this thread.
  *
  *   node benchmark/mixed.js [--rounds 10]
  */
@@ -56,7 +56,7 @@ async function main() {
     );
     report({
       name: 'mixed',
-      title: 'Threads beside child processes in one run: key derivation, and records with files',
+      title: 'Threads and child processes in one run: key derivation, and records with files',
       samples,
       unit: 'run',
       bases: ['Promise.all'],

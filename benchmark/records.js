@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * The way there and back: Kafka records of about 900 bytes to two workers that return what they got. The peers' way is
- * one call per worker with its part of the records.
+ * The round trip of Kafka records of about 900 bytes to two workers that return what they got. The peers make one call
+ * per worker, with its part of the records.
  *
  *   node benchmark/records.js [--rounds 15] [--quick]
  */
@@ -15,7 +15,7 @@ const { contenders, inParts, own, ownBatches, OWN_NAME } = require('./support/pe
 const { Suite } = require('./support/suite.js');
 
 const COUNTS = [1000, 10_000];
-/** So that a sample is long enough to be timed. */
+/** Runs per sample, so that it is long enough to be timed. */
 const RECORDS_PER_SAMPLE = 10_000;
 
 const MODES = /** @type {const} */ (['child', 'threads']);
@@ -25,7 +25,7 @@ async function main() {
   const suite = new Suite('records', { workers });
   const task = { filePath: require.resolve('./support/work.js'), name: 'echo' };
   const batchTask = { filePath: require.resolve('./support/echo.js'), name: 'echo' };
-  const peers = contenders().filter(({ kind }) => kind === 'library' || kind === 'plain').map(inParts);
+  const peers = contenders().filter(({ kind }) => kind === 'library' || kind === 'handwritten').map(inParts);
   const players = MODES.flatMap((mode) => [
     ownBatches(mode, batchTask),
     own(mode, { name: `${OWN_NAME}, map` }),

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * What values cost on their way: 'auto' against 'json' and 'advanced', there and back through a pool of one child; what
- * it costs to find out that JSON loses nothing; and how many bytes a second each path carries.
+ * The cost of carrying values: 'auto' against 'json' and 'advanced', there and back through a pool of one child; the
+ * cost of finding out that JSON loses nothing; and how many bytes per second each path carries.
  *
  *   node benchmark/serialization.js [--rounds 15] [--quick]
  */
@@ -20,10 +20,10 @@ const { Suite } = require('./support/suite.js');
 
 const KB = 1024;
 const MB = 1024 * KB;
-/** From here on bytes are sent in shared memory, in the addon. */
+/** From this size on the addon sends bytes in shared memory. */
 const SHARED_FROM = 256 * KB;
-/** A sample takes at least this long, in milliseconds. */
-const LEAST_SAMPLE = 20;
+/** The least duration of a sample, in milliseconds. */
+const MIN_SAMPLE = 20;
 
 /** @template T @param {number} count @param {(i: number) => T} make */
 const range = (count, make) => Array.from({ length: count }, (_, i) => make(i));
@@ -47,14 +47,14 @@ const BINARY = { 'a Buffer of 1 MiB': () => Buffer.alloc(MB, 'bytes'), 'a Buffer
 const echo = (value) => value;
 
 /**
- * How often it has to run for a sample.
+ * How many times a function has to run for a sample.
  * @param {() => unknown} run
  */
 async function repeatsOf(run) {
   for (let i = 0; i < 3; i += 1) await run();
   const begin = performance.now();
   await run();
-  return Math.max(1, Math.ceil(LEAST_SAMPLE / (performance.now() - begin)));
+  return Math.max(1, Math.ceil(MIN_SAMPLE / (performance.now() - begin)));
 }
 
 /**
@@ -85,7 +85,7 @@ async function thereAndBack(suite, rounds) {
   try {
     for (const [mode, make] of Object.entries({ ...PLAIN, ...BINARY })) {
       const value = make();
-      // JSON makes a list of 16 million numbers of it.
+      // JSON would make a list of 16 million numbers of it.
       const count = mode === 'a Buffer of 16 MiB' ? pools.filter((_, i) => serializations[i] !== 'json') : pools;
       assert.deepEqual(await pools[0].apply(echo, [value]), value);
       const runs = Object.fromEntries(count.map((pool) => [serializations[pools.indexOf(pool)], () => pool.apply(echo, [value])]));
@@ -134,7 +134,7 @@ async function checks(suite, rounds) {
   const reading = [];
   for (const [mode, make] of Object.entries(PLAIN)) {
     const value = make();
-    // So deep down no lists of records are looked for: what is left is the check.
+    // At this depth no record lists are looked for, so that only the check remains.
     const hidden = { a: { b: { c: value } } };
     const writers = {
       'JSON.stringify': () => JSON.stringify(hidden),
@@ -174,13 +174,13 @@ async function paths(suite, rounds) {
 
   /** @type {[mode: string, name: string, bytes: number, run: () => unknown][]} */
   const found = [
-    // The copies that there are, one by one.
+    // Each kind of copy by itself.
     ['in one process', 'memory to memory', text.length, () => source.copy(target, 0, 0, text.length)],
     ['in one process', 'records to JSON', text.length, () => JSON.stringify(records)],
     ['in one process', "records to parts ('auto')", text.length, () => encoded(records, 'auto')],
     ['in one process', 'string to bytes', text.length, () => target.latin1Write(text)],
     ['in one process', 'bytes to string', text.length, () => latin1.latin1Slice()],
-    // And whole ways: there and back is twice the bytes.
+    // Whole round trips, which carry the bytes twice.
     ['there and back', "records, 'json', by the socket", 2 * text.length, () => json.apply(echo, [records])],
     ['there and back', 'records, by the socket', 2 * text.length, () => child.apply(echo, [records])],
     ['there and back', 'records, between threads', 2 * text.length, () => thread.apply(echo, [records])],

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * 400 items of which 20 cost 25 times the rest, all of them computing: how near the time of the whole list is to its
- * ideal, the time of the same list in one thread in the same round over the workers.
+ * 400 items that compute, of which 20 cost 25 times as much as the rest: how close the time for the whole list is to
+ * the ideal, which is the time of the same list in one thread in the same round, divided by the workers.
  *
  *   node benchmark/skew.js [--rounds 9] [--quick]
  */
@@ -17,14 +17,14 @@ const { burn } = require('./support/work.js');
 const ITEMS = 400;
 const EXPENSIVE = 20;
 const FACTOR = 25;
-/** What the cheap ones cost, in milliseconds. */
+/** The cost of a cheap item, in milliseconds. */
 const CHEAP = 0.5;
 
 /** @typedef {'at random places' | 'at the start' | 'at the end'} Placement */
 /** @type {Placement[]} */
 const PLACEMENTS = ['at random places', 'at the start', 'at the end'];
 
-/** @returns {number} how many steps `burn` makes in a millisecond */
+/** @returns {number} how many steps `burn` does in a millisecond */
 function stepsPerMillisecond() {
   const steps = 2_000_000;
   const times = Array.from({ length: 9 }, () => {
@@ -78,7 +78,7 @@ async function main() {
         rows: rows.map((row) => ({ ...row, samples: row.samples.map((time, round) => time / (inline[round] / workers)) })),
         against: [
           { head: '÷ best library', other: bestOf('library', 'lower') },
-          { head: '÷ by hand', other: bestOf('plain', 'lower') },
+          { head: '÷ by hand', other: bestOf('handwritten', 'lower') },
         ],
       });
     }

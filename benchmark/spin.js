@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * What the poll before sleeping gives and costs: the round trip of a no-op call with it and without, the CPU time of
- * all processes for it, the lateness of a 5 ms interval meanwhile, and the CPU time of an idle pool.
+ * What polling before sleeping gains and costs: the round trip of a no-op call with and without it, the CPU time that
+ * all processes spend on it, the lateness of a 5 ms interval meanwhile, and the CPU time of an idle pool.
  *
  *   node benchmark/spin.js [--rounds 15] [--quick]
  */
@@ -31,7 +31,7 @@ function processesOf(peer) {
   return [...new Set([process.pid, ...workers.map((/** @type {{ pid: number | null }} */ { pid }) => pid ?? process.pid)])];
 }
 
-/** @param {number[]} pids @returns {number} milliseconds on a core so far; NaN where the system does not tell */
+/** @param {number[]} pids @returns {number} milliseconds of CPU time so far; NaN if the system does not say */
 function cpuTime(pids) {
   try {
     return pids
@@ -109,7 +109,7 @@ async function main() {
         rounds: Math.min(rounds, 5),
         warmups: 0,
         run: async (peer) => {
-          // What the calls before it left has settled.
+          // The aftermath of the calls before it is over.
           await sleep(IDLE / 2);
           const pids = processesOf(peer);
           const before = cpuTime(pids);

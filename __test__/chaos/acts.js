@@ -1,6 +1,6 @@
 'use strict';
-// What chaos runs in the workers. Each run of an item is noted first, in one file for all workers, so that the ledger can
-// tell how often it ran.
+// What chaos runs in the workers. Each run of an item is noted first, in one file for all workers, so that the ledger
+// knows how often it ran.
 
 const fs = require('node:fs');
 const { isMainThread } = require('node:worker_threads');
@@ -9,7 +9,7 @@ const { frame, part } = require('../fixtures/raw-frames');
 
 const CHANNEL = 3;
 const REPLY = 18;
-/** Sizes of answers: through the socket, and through shared memory. */
+/** Sizes of results: through the socket, and through shared memory. */
 const LARGE = 1 << 20;
 const HUGE = 12 << 20;
 const files = new Map();
@@ -20,7 +20,7 @@ function note(file, id) {
   fs.writeSync(descriptor, `${id}\n`);
 }
 
-/** Whether this item does its worst now: with retries only the first time. */
+/** Whether this item does its harm now: with retries only the first time. */
 function isFirst({ file, id, once }) {
   if (!once) return true;
   try {
@@ -33,7 +33,7 @@ function isFirst({ file, id, once }) {
 
 const forEver = () => new Promise(() => setInterval(() => {}, 1000));
 const later = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, value));
-/** The worker ends soon after this, whatever it runs then. */
+/** Ends the worker soon after, whatever it runs by then. */
 const soon = (act) => void setTimeout(act, 2);
 
 const acts = {
@@ -62,15 +62,15 @@ const acts = {
     const kept = [];
     for (;;) kept.push(new Array(10_000).fill(kept.length));
   },
-  // Only a process has a channel of its own that it could spoil.
+  // Only a process has a channel that it could corrupt.
   garbage: () => (isMainThread ? fs.writeSync(CHANNEL, Buffer.alloc(4096, 0xa5)) : process.exit(2)),
-  // An answer to what it was never asked.
+  // A reply to a frame that it was never sent.
   forge: ({ id }) =>
     isMainThread
       ? fs.writeSync(CHANNEL, frame({ kind: REPLY, id: 2 ** 31 + id, seq: id % 3, parts: [part({ calls: 1 + (id % 5), bytes: '[]' })] }))
       : process.exit(2),
   close: () => (isMainThread ? fs.closeSync(CHANNEL) : process.exit(2)),
-  // Reads nothing for a while, whatever comes.
+  // Reads nothing for a while, whatever arrives.
   deaf: () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 40),
   large: () => {},
   huge: () => {},

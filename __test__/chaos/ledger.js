@@ -1,27 +1,27 @@
 'use strict';
-// The ledger of chaos: what was accepted, what came of it, and what may come of it.
+// The ledger of chaos: what was accepted, what became of it, and what may become of it.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 
 const { LARGE, HUGE } = require('./acts');
 
-/** Never end by themselves. */
+/** Acts that never end by themselves. */
 const ENDLESS = ['loop', 'hang'];
 const THROWING = ['throw', 'reject'];
-/** End their worker before they answer. */
+/** Acts that end their worker before they return. */
 const DEADLY = ['exit', 'kill', 'abort', 'heap'];
-/** A worker that ends takes the item that it runs with it. */
+/** A worker that ends takes down the item that it runs. */
 const FATE = ['ERR_PARALLELIZER_WORKER_EXITED', 'ERR_PARALLELIZER_PROTOCOL'];
 
-/** What an item brings along: seldom so much that a worker that does not read holds it up. */
+/** The payload of an item: rarely so large that a worker that does not read holds it up. */
 function payloadOf(id) {
   if (id % 50 === 7) return 'z'.repeat(300_000);
   return id % 3 === 0 ? { text: `é${id}`, at: new Date(id) } : id;
 }
 
 class Ledger {
-  /** @param {string} file where workers note what they run */
+  /** @param {string} file in which workers note what they run */
   constructor(file) {
     this.file = file;
     fs.writeFileSync(file, '');
@@ -30,14 +30,14 @@ class Ledger {
     this.isEnded = false;
   }
 
-  /** @returns {object} the item, as the worker gets it */
+  /** @returns {object} the item as the worker gets it */
   accept(act, { retries, timed }) {
     const id = this.items.size;
     this.items.set(id, { act, retries, timed, aborted: false, outcome: null });
     return { id, act, file: this.file, once: retries > 0, payload: payloadOf(id) };
   }
 
-  /** Its signal has fired: from now on it may end by that. @param {Iterable<number>} ids */
+  /** Notes that the signal of these items has fired: from now on they may be aborted. @param {Iterable<number>} ids */
   abort(ids) {
     for (const id of ids) this.items.get(id).aborted = true;
   }
@@ -62,7 +62,7 @@ class Ledger {
     item.outcome = outcome;
   }
 
-  /** All have settled, with what may come of them, and none has run more often than it may. */
+  /** Asserts that all have settled with an outcome that is allowed, and that none has run more often than it may. */
   check() {
     const runs = new Map();
     for (const line of fs.readFileSync(this.file, 'utf8').trim().split('\n').filter(Boolean)) {
@@ -85,7 +85,7 @@ class Ledger {
     return counts;
   }
 
-  /** Which failure it is; throws when it may not have it. */
+  /** The kind of a failure; throws if the item may not have it. */
   #kindOf({ act, retries, timed, aborted, outcome: { error } }, what) {
     const told = `${what} failed with ${error?.stack ?? error}`;
     if (error instanceof RangeError) {

@@ -1,5 +1,5 @@
 'use strict';
-// Numbers that a seed determines.
+// Seeded random numbers.
 
 /** @param {number} seed @returns {() => number} from 0 up to 1 (mulberry32) */
 function generator(seed) {
@@ -20,9 +20,9 @@ class Random {
     this.#next = generator(seed);
   }
 
-  /** From `least` to `most`, both included. */
-  between(least, most) {
-    return least + Math.floor(this.#next() * (most - least + 1));
+  /** An integer from `min` to `max`, both included. */
+  between(min, max) {
+    return min + Math.floor(this.#next() * (max - min + 1));
   }
 
   chance(probability) {

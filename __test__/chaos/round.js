@@ -1,6 +1,6 @@
 'use strict';
-// One round of chaos: a pool, work of every kind, and attacks on it until all is settled. The seed determines what is
-// offered and what is done to it; when it hits is up to the machine.
+// One round of chaos: a pool, work of every kind, and attacks on it until everything has settled. The seed determines
+// what is offered and what is done to it; the timing depends on the machine.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -15,11 +15,11 @@ const { Random } = require('./random');
 const task = { filePath: path.join(__dirname, 'acts.js'), name: 'perform' };
 const HARMLESS = ['value', 'value', 'value', 'value', 'value', 'value', 'think', 'wait', 'throw', 'reject'];
 const HARMFUL = ['exit', 'kill', 'abort', 'straySoon', 'throwSoon', 'exitSoon', 'noise', 'garbage', 'forge', 'close', 'deaf', 'large', 'huge'];
-/** All is settled by then, on the slowest machine. */
+/** Everything has settled by then even on a slow machine. */
 const DEADLINE = 120_000;
 
 /**
- * @param {number} seed @param {'child-process' | 'worker-threads'} type @param {number} size how many items about
+ * @param {number} seed @param {'child-process' | 'worker-threads'} type @param {number} size roughly how many items
  * @returns {Promise<Record<string, number>>} what became of the items
  */
 async function round(seed, type, size) {
@@ -70,7 +70,7 @@ function actOf(random, harm, timeout) {
   return random.chance(0.03) ? 'heap' : random.pick(HARMFUL);
 }
 
-/** Offers items in one of the ways that there are; resolves when all of them have settled. */
+/** Offers items by one of the methods; resolves when all of them have settled. */
 async function offer(pool, random, ledger, items) {
   const controller = random.chance(0.15) ? new AbortController() : null;
   const ids = items.map(({ id }) => id);
@@ -101,7 +101,7 @@ async function offer(pool, random, ledger, items) {
       const stream = pool.imapUnordered(task, items, { onError: 'collect', signal, chunkSize });
       await drain(stream, ledger, ids, ({ value, reason }) => {
         if (reason === undefined) return ledger.succeed(value.id, value);
-        // A failure of ours names its item by its place, a thrown error by its text.
+        // An error of this library names its item by its index, a thrown one by its text.
         const id = reason.records ? ids[reason.records[0]] : Number(/\d+/.exec(reason.message));
         return ledger.fail(id, reason);
       });
@@ -109,7 +109,7 @@ async function offer(pool, random, ledger, items) {
   }
 }
 
-/** Takes what a stream gives; when it is cut off, what it has not given is over with that error. */
+/** Takes what a stream yields; if it is cut short, what it has not yielded has failed with that error. */
 async function drain(stream, ledger, ids, take) {
   try {
     for await (const outcome of stream) take(outcome);
@@ -126,7 +126,7 @@ async function end(pool, ending, random, ledger, work) {
     await Promise.all(work);
   } else {
     if (ending === 'join') await Promise.all(work);
-    // In the middle of it, else: what was accepted is finished all the same.
+    // Otherwise close in the middle of it: what was accepted is finished all the same.
     else await sleep(random.between(0, 30));
     pool.close();
     await pool.join();
@@ -140,7 +140,7 @@ async function expire(seed, pool, ledger) {
   throw new Error(`seed ${seed}: not settled: ${open.slice(0, 20).join(', ')}; ${JSON.stringify(pool.stats())}`);
 }
 
-/** Kills, stops and continues workers, where they are processes; reads nothing for a while, where they are threads, too. */
+/** Kills, stops and continues workers that are processes; also with threads, reads nothing for a while. */
 function attack(pool, random, type) {
   if (random.chance(0.2)) return { stop() {} };
   if (type !== 'child-process') {
@@ -153,7 +153,7 @@ function attack(pool, random, type) {
     try {
       process.kill(pid, name);
     } catch {
-      // It has gone by itself.
+      // It has ended by itself.
     }
   };
   // On a busy machine workers would be killed faster than they start.
@@ -161,7 +161,7 @@ function attack(pool, random, type) {
   const timer = setInterval(() => {
     if (left-- <= 0) return;
     if (random.chance(0.1)) return stall(random.between(1, 60));
-    // One that is always killed before it is up gets nothing done.
+    // A worker that is always killed before it is up gets nothing done.
     const isHit = ({ pid, state }) => pid !== null && (state !== 'starting' || random.chance(0.02));
     const targets = pool.stats().workers.filter(isHit);
     if (targets.length === 0) return;

@@ -1,9 +1,9 @@
 'use strict';
-// Chaos for as long as it is told:
+// Runs chaos for a given time:
 //
 //   npm run chaos -- --seconds 60 --seed 7 --size 500 --mode child
 //
-// Each round prints its seed, and can be had again by it: npm run chaos -- --seed 12 --rounds 1
+// Each round prints its seed, with which it can be repeated: npm run chaos -- --seed 12 --rounds 1
 
 const { parseArgs } = require('node:util');
 const { round } = require('./round');

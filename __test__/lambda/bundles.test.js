@@ -1,5 +1,5 @@
 'use strict';
-// The README's handler, bundled and zipped as CDK and serverless-esbuild do it, in AWS's runtime clients.
+// The README's handler, bundled and zipped as by CDK and serverless-esbuild, in AWS's runtime clients.
 
 const assert = require('node:assert/strict');
 const { after, before, describe } = require('node:test');

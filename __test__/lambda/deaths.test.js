@@ -1,6 +1,6 @@
 'use strict';
-// What dies, or takes too long, costs what it was at: the records of a worker that is killed, the invocation that Lambda
-// gives up. The next invocation works.
+// A worker that is killed costs the records that it was running, and an invocation that takes too long costs itself.
+// The next invocation works.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -25,7 +25,7 @@ for (const client of [3, 4]) {
         assert.deepEqual(identifiers(body), ['message-123']);
         assert.equal(stored(lambda, requestId).length, fate === 'die' ? RECORDS - 1 : RECORDS);
 
-        // Kafka: its partition is resumed from there, whatever lies behind it has not been begun.
+        // Kafka: its partition resumes from there; nothing after it has been begun.
         const records = withFate(spread(RECORDS, PARTITIONS), { 41: fate });
         const second = await lambda.invoke(kafkaEvent(records));
         assert.deepEqual(checkpoints(second.body), { [`${TOPIC}-1`]: 10 });

@@ -1,7 +1,7 @@
 'use strict';
-// A topic goes through a function whose workers are killed and whose environment is frozen at random: of each invocation
-// every record is stored exactly once or reported, in order; and in the end, with what is reported coming again as an
-// event source mapping has it, the whole topic is stored. The seed of a failing run: TEST_SEED.
+// A topic goes through a function whose workers are killed and whose environment is frozen at random. Of each
+// invocation, every record is stored exactly once or reported, in order; and in the end, since what is reported is
+// delivered again as an event source mapping does it, the whole topic is stored. TEST_SEED repeats a failing run.
 
 const assert = require('node:assert/strict');
 
@@ -12,10 +12,10 @@ const { sleep } = require('../support/helpers');
 const INVOCATIONS = 30;
 const RECORDS = 1200;
 const PARTITIONS = 12;
-/** Some work per record, in rounds of hashing: what kills hit shall be under way. */
+/** Some work per record, in rounds of hashing, so that kills hit work under way. */
 const ROUNDS = 150;
 
-/** A small generator of pseudo-random numbers (mulberry32), so that a run can be had again. */
+/** A small seeded random number generator (mulberry32), so that a run can be repeated. */
 function random(seed) {
   let state = seed;
   return () => {
@@ -26,7 +26,7 @@ function random(seed) {
   };
 }
 
-/** The topic, and how far its consumer is: an event has the next records of each partition. */
+/** The topic and its consumer's position: an event has the next records of each partition. */
 class Mapping {
   #next = new Array(PARTITIONS).fill(0);
   #length;
@@ -49,14 +49,14 @@ class Mapping {
     return records;
   }
 
-  /** Moves on: to what the answer says, else past the event. */
+  /** Moves on to where the response says, otherwise past the event. */
   commit(records, resumeAt) {
     for (const { partition, offset } of records) this.#next[partition] = Math.max(this.#next[partition], offset + 1);
     for (const [group, offset] of Object.entries(resumeAt)) this.#next[Number(group.split('-').at(-1))] = offset;
   }
 }
 
-/** Checks what one invocation stored and answered; returns how many records it reported. */
+/** Checks what an invocation stored and responded; returns how many records it reported. */
 function check(records, resumeAt, done) {
   let reported = 0;
   for (const partition of new Set(records.map((record) => record.partition))) {
@@ -66,7 +66,8 @@ function check(records, resumeAt, done) {
     const end = resumeAt[group] ?? offsets.at(-1) + 1;
     assert.ok(end >= offsets[0] && end <= offsets.at(-1) + 1, `${group}: resumes at ${end}`);
     reported += offsets.at(-1) + 1 - end;
-    // All before the checkpoint, once, in order. The record at it may have been stored when its worker was killed.
+    // All before the checkpoint, once, in order. The record at the checkpoint may be stored if its worker was then
+    // killed.
     const kept = offsets.filter((offset) => offset < end);
     assert.deepEqual(written.slice(0, kept.length), kept, group);
     assert.ok(written.length === kept.length || (written.length === kept.length + 1 && written.at(-1) === end), `${group}: ${written.slice(kept.length)} behind ${end}`);

@@ -1,6 +1,6 @@
 'use strict';
-// Where the sandbox denies what newer kernels have (nobody has shown which of these Lambda allows): all works the
-// other way. Everything that the library would use them for is done: large values, deaths, many descriptors.
+// If the sandbox denies system calls of newer kernels (it is not known which of them Lambda allows), everything works
+// without them: large values, deaths, many descriptors.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');

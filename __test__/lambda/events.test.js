@@ -1,6 +1,6 @@
 'use strict';
-// Events of a thousand records and more, at each size of memory: what is done is stored once and in order, what is not
-// is reported, and nothing else.
+// Events of a thousand records and more, at each memory size: what is done is stored once and in order, what is not is
+// reported, and nothing else is.
 
 const assert = require('node:assert/strict');
 
@@ -16,7 +16,7 @@ const records = spread(RECORDS, PARTITIONS).map((record, i) => ({ ...record, ord
 const functions = { 'one by one': 'recordFunctionName', 'by sub-batches': 'processBatchFunctionName' };
 const optionsFor = (option, more) => JSON.stringify({ [option]: option === 'recordFunctionName' ? 'storeOne' : 'storeBatch', ...more });
 
-/** What Kafka is told, and what is stored, when the first bad record ends its partition. */
+/** What is reported to Kafka, and what is stored, if the first bad record ends its partition. */
 const expectedCheckpoints = Object.fromEntries(
   [100, 555].map((i) => [`${TOPIC}-${records[i].partition}`, records[i].offset]),
 );

@@ -1,6 +1,6 @@
 'use strict';
-// What workers take over from the process that AWS's runtime client runs in, and what they must not: its connection,
-// its claim on the memory, its agents where they are not wanted.
+// What workers inherit from the process that AWS's runtime client runs in, and what they must not: its connection, its
+// claim on the memory, its agents where they are not wanted.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -41,7 +41,7 @@ for (const client of [3, 4]) {
     for (const pid of workers) {
       const own = descriptors(pid);
       assert.deepEqual(Object.values(own).filter((target) => known.has(target)), []);
-      // Beyond the standard three, nothing is shared with the runtime but the page of memory that carries progress.
+      // Besides the standard three, only the page with the progress is shared with the runtime.
       const beyond = Object.entries(own).filter(([fd]) => Number(fd) > 2);
       const shared = beyond.filter(([, target]) => ofRuntime.includes(target) && !/^anon_inode:|^\/memfd:|^\/dev\//.test(target));
       assert.deepEqual(shared, []);
@@ -65,7 +65,7 @@ for (const type of ['child-process', 'worker-threads']) {
       // Lambda's own flag would give each of them 90 % of it.
       assert.ok(limit * workers < megabytes * MB, `${workers} × ${limit / MB} MB`);
       assert.ok(limit * workers > megabytes * MB * 0.6, `${workers} × ${limit / MB} MB`);
-      // A thread shows the flags of its process, whether or not they are for it.
+      // A thread shows the flags of its process, whether or not they apply to it.
       const flags = type === 'child-process' ? await asked('execArgv') : [];
       assert.deepEqual(flags.filter((flag) => lambda.nodeFlags.includes(flag) || flag.includes('semi-space')), []);
     });

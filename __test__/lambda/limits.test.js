@@ -1,6 +1,6 @@
 'use strict';
-// Lambda's limits, used up: work goes on with what there is, or is rejected with an error that says what was missing; and
-// all is well once there is enough again.
+// Lambda's limits, used up: work goes on with what there is, or is rejected with an error that says what was missing,
+// and everything works once there is enough again.
 
 const assert = require('node:assert/strict');
 
@@ -21,7 +21,7 @@ for (const type of ['child-process', 'worker-threads']) {
     startEnvironment(t, { handler: `limits.${handler}`, megabytes: 3538, env: { TEST_OPTIONS: JSON.stringify({ type }) }, ...options });
   const died = ({ errors }) => assert.deepEqual(errors.map(({ code }) => code), ['ERR_PARALLELIZER_WORKER_EXITED']);
 
-  /** While there is nothing left, no worker can be had; the error says why. */
+  /** While nothing is left, no worker can be started; the error says why. */
   const refused = ({ responses, errors }, cause) => {
     assert.deepEqual(responses, []);
     assert.equal(errors.length, 1);
@@ -68,15 +68,15 @@ for (const type of ['child-process', 'worker-threads']) {
     });
   }
 
-  const surroundings = { uid: 993, user: 'ERR_SYSTEM_ERROR', home: 'ERR_SYSTEM_ERROR', code: 'EROFS', shm: false };
+  const sandbox = { uid: 993, user: 'ERR_SYSTEM_ERROR', home: 'ERR_SYSTEM_ERROR', code: 'EROFS', shm: false };
   for (const writableTmp of [true, false]) {
-    // Without memfd_create, memory to share would be a file in /tmp.
+    // Without memfd_create, shared memory would be a file in /tmp.
     const deny = writableTmp ? undefined : { calls: ['memfd_create'], errno: 'EPERM' };
     const what = writableTmp ? '' : ' but a read-only /tmp, no memfd_create';
     lambdaTest(`${type}: a user without a name, read-only code, no /dev/shm${what}`, { boxed: true, deny }, async (t) => {
-      const lambda = await start(t, 'surroundings', { boxed: true, deny, writableTmp });
+      const lambda = await start(t, 'sandbox', { boxed: true, deny, writableTmp });
       const { small, large, death, after, tmp, ...said } = await lambda.respond({});
-      assert.deepEqual({ ...said, tmp }, { ...surroundings, tmp: writableTmp ? null : 'EROFS' }, 'the case is set up');
+      assert.deepEqual({ ...said, tmp }, { ...sandbox, tmp: writableTmp ? null : 'EROFS' }, 'the case is set up');
       assert.deepEqual(small, fine(1, 2));
       assert.deepEqual(large, fine(LARGE, LARGE));
       died(death);

@@ -1,6 +1,6 @@
 'use strict';
-// What a worker prints comes out of Lambda's log as if the handler had printed it: with the time, the request id of
-// its invocation and the level; one entry per message; in text and in JSON.
+// What a worker prints is in Lambda's log as if the handler had printed it: with the time, the request id of its
+// invocation and the level; one entry per message; as text and as JSON.
 
 const assert = require('node:assert/strict');
 
@@ -10,7 +10,7 @@ const { waitFor } = require('../support/helpers');
 const TYPES = ['child-process', 'worker-threads'];
 const env = (type, format) => ({ AWS_LAMBDA_LOG_FORMAT: format, TEST_OPTIONS: JSON.stringify({ type, parallelization: 2 }) });
 
-/** Two workers print in each way there is. */
+/** Two workers print in every way there is. */
 const batch = [
   { do: 'prints', stream: 'log', text: 'printed by log', value: 1 },
   { do: 'prints', stream: 'warn', text: 'printed by warn', value: 2 },
@@ -21,7 +21,7 @@ const batch = [
   { do: 'prints', stream: 'log', text: 'per cent: %s %d %%', value: 7 },
   { do: 'logs', value: 8, logs: [{ message: 'by mainLogger', params: { table: 'orders' }, logType: 'warn' }] },
 ];
-// The runtime puts a \r for a \n, so that an entry stays one.
+// The runtime writes \r for \n, so that an entry stays one entry.
 const expected = [
   ['INFO', 'printed by log'],
   ['WARN', 'printed by warn'],
@@ -64,11 +64,11 @@ for (const type of TYPES) {
           }
           const byLogger = entries.splice(entries.findIndex(({ message }) => JSON.stringify(message).includes('by mainLogger')), 1);
           assert.equal(byLogger[0].level, 'WARN');
-          // In a log of JSON its object is one, not text in a text.
+          // In a JSON log the object is an object, not text within text.
           const { child_id: _, ...rest } = format === 'JSON' ? byLogger[0].message : JSON.parse(byLogger[0].message);
           assert.deepEqual(rest, { table: 'orders', message: 'by mainLogger' });
           const found = entries.map(({ level, message }) => [level, message.replaceAll('\r', '\n')]);
-          // Two workers: one's messages are in order, the two interleave.
+          // The messages of each worker are in order; those of the two interleave.
           assert.deepEqual(found.sort(), [...expected].sort());
         }
       });
@@ -87,7 +87,7 @@ lambdaTest("a dying worker's last words are in the log, with the request id", {}
     return body;
   };
   await said({ do: 'sayAndExit', text: 'written to stderr\n', code: 3 }, 'written to stderr');
-  // What Node itself says of an uncaught exception comes by another way, and is in the error too.
+  // What Node itself prints about an uncaught exception takes another path, and is in the error as well.
   const { failures } = await said({ do: 'throwInTimer', message: 'thrown in a timer' }, 'Error: thrown in a timer');
   assert.match(failures[0], /thrown in a timer/);
 });

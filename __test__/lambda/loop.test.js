@@ -1,6 +1,6 @@
 'use strict';
-// The event loop is held while work is under way, and only then. Held while idle, a callback handler never answers;
-// let go during an `await`, Lambda's runtime answers `null` or ends in the middle of the handler.
+// The event loop is kept alive while work is under way, and only then. If it were while idle, a callback handler would
+// never respond; if it were not during an `await`, Lambda's runtime would respond `null` or end in mid-handler.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');

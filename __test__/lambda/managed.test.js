@@ -1,6 +1,6 @@
 'use strict';
 // Lambda Managed Instances: the runtime client loads the handler in several threads of one process, and invocations
-// overlap. Each is answered for itself, by one set of workers.
+// overlap. Each gets its own response, from one set of workers.
 
 const assert = require('node:assert/strict');
 

@@ -1,6 +1,6 @@
 'use strict';
-// Warm invocations: the same workers serve all of them, and a freeze between two, longer than every limit, is nothing
-// that they or the handler could notice.
+// Warm invocations: the same workers serve all of them, and neither they nor the handler notice a freeze between two
+// that is longer than every limit.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -74,7 +74,7 @@ lambdaTest('idle workers whose time is up during a freeze are replaced without a
     await lambda.freeze();
     await sleep(600);
     await lambda.thaw();
-    // Half of the time they are gone when the next event comes, else just about to go.
+    // Half of the time they are gone when the next event arrives, otherwise they are just about to stop.
     if (i % 2 === 1) await waitFor(() => !used.some(isRunning), 'idle workers to stop');
   }
 });

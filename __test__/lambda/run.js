@@ -1,7 +1,7 @@
 'use strict';
-// `npm run test:lambda [-- FILE…]`: the library inside of AWS's own runtime client, in a box with Lambda's limits.
-// Brings what that needs (see support/runtime-clients.js), then runs the test files here. What this machine cannot
-// have is said first, and the tests that need it are skipped. The last line counts.
+// `npm run test:lambda [-- FILE…]`: the library in AWS's own runtime client, in a box with Lambda's limits. Installs
+// what that needs (see support/runtime-clients.js), then runs the test files here. What this machine lacks is printed
+// first, and the tests that need it are skipped. The last line has the counts.
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -21,7 +21,7 @@ async function main() {
     .readdirSync(__dirname)
     .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix))))
     .map((name) => path.join(__dirname, name));
-  // One at a time: they measure shares of the machine, and most of it is theirs.
+  // One at a time, since they measure how fast parts of the machine are.
   const tests = spawn(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],

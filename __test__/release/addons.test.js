@@ -1,6 +1,6 @@
 'use strict';
-// The addons of a release, from `npm run build:release`: what they need of the system, their size, and that they run on
-// the system that each is for.
+// The addons of a release, from `npm run build:release`: what they require of the system, their size, and that each
+// runs on the system that it is for.
 
 const assert = require('node:assert/strict');
 const { execFileSync, spawnSync } = require('node:child_process');
@@ -20,7 +20,7 @@ const addons = fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => n
 /** What Amazon Linux 2023 has, and what releases are built against. */
 const NEWEST_GLIBC = '2.34';
 const BUILT_AGAINST = '2.17';
-const LARGEST = 2 ** 20; // packed
+const MAX_PACKED = 2 ** 20;
 
 const hasReadelf = spawnSync('readelf', ['--version']).status === 0;
 const older = (/** @type {string} */ a, /** @type {string} */ b) => a.localeCompare(b, 'en', { numeric: true }) <= 0;
@@ -43,13 +43,13 @@ for (const addon of addons.filter((name) => name.includes('.linux-'))) {
       return assert.ok(older(newest, BUILT_AGAINST), `GLIBC_${newest}`);
     });
 
-    test('it needs no library but those of the C library', () => {
+    test('it needs no libraries other than those of the C library', () => {
       const needed = [...readelf(addon, '--dynamic').matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(([, name]) => name);
       const own = /^(libc|libm|libdl|libpthread|librt|ld-linux-[\w-]+)\.so/;
       assert.deepEqual(needed.filter((name) => !own.test(name)), []);
     });
 
-    test('it stays loaded, and carries no symbols for debugging', () => {
+    test('it stays loaded, and has no debug symbols', () => {
       assert.match(readelf(addon, '--dynamic'), /FLAGS_1.*NODELETE/);
       assert.doesNotMatch(readelf(addon, '--sections'), /\.(symtab|debug_info)\b/);
     });
@@ -73,7 +73,7 @@ describe('packed and installed', { timeout: 600_000, skip: addons.length > 0 ? f
     const project = path.join(base, platform);
     const wanted = packages.filter(({ name }) => name === '@parallelizer/node' || name.endsWith(platform));
     assert.equal(wanted.length, 2, `${platform} is packed`);
-    // Whatever npm runs on: the package may be for another processor.
+    // By force, since the package may be for a processor other than npm's.
     await install(project, ['--force', ...wanted.map(({ tarball }) => tarball)]);
     write(project, { ...handlerFiles('cjs'), 'driver.mjs': DRIVER, 'modes.js': MODES });
     return project;
@@ -82,7 +82,7 @@ describe('packed and installed', { timeout: 600_000, skip: addons.length > 0 ? f
   test('they are small', (t) => {
     for (const { name, size, unpackedSize } of packages) {
       t.diagnostic(`${name}: ${Math.ceil(size / 1024)} KiB packed, ${Math.ceil(unpackedSize / 1024)} KiB unpacked`);
-      assert.ok(size < LARGEST, name);
+      assert.ok(size < MAX_PACKED, name);
     }
   });
 
@@ -109,7 +109,7 @@ describe('packed and installed', { timeout: 600_000, skip: addons.length > 0 ? f
         return t.skip(`no Node for it: ${/** @type {Error} */ (error).message}`);
       }
       const project = await projectFor(platform);
-      // Workers are started with `process.execPath`, which an emulator has to stand before.
+      // Workers are started with `process.execPath`, which has to be the emulator.
       const preload = path.join(project, 'preload.js');
       fs.writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};`);
       const run = (/** @type {string[]} */ ...args) => {

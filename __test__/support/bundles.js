@@ -13,10 +13,10 @@ const { root } = require('./helpers');
 const { install, packHere, write } = require('./packages');
 
 const esbuild = path.join(root, 'node_modules/.bin/esbuild');
-/** ES modules have no `require`; what is bundled into one needs it. */
+/** ES modules have no `require`, which code bundled into one needs. */
 const BANNER = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
-/** As each of them calls esbuild. @type {Record<string, string[]>} */
+/** The esbuild flags of each of them. @type {Record<string, string[]>} */
 const callers = {
   'CDK, defaults': ['--sourcemap'],
   'CDK, all options': ['--minify', '--sourcemap=inline', '--keep-names', '--external:@aws-sdk/*', '--external:@smithy/*'],
@@ -40,7 +40,7 @@ async function workshop() {
   let count = 0;
 
   /**
-   * Bundles the entry points, each for itself, and says where the bundle was deployed.
+   * Bundles each entry point by itself, and returns where the bundle was deployed.
    * @param {Record<string, string>} files @param {'cjs' | 'esm'} format @param {string[]} flags
    */
   function deploy(files, format, flags) {
@@ -60,7 +60,7 @@ async function workshop() {
     const emitted = fs.readdirSync(built, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     const names = emitted.map((entry) => path.relative(built, path.join(entry.parentPath ?? entry.path, entry.name)));
     const zip = zipSync(Object.fromEntries(names.map((name) => [name, fs.readFileSync(path.join(built, name))])));
-    // What it was built from must not be of help.
+    // The sources must not be there to help.
     for (const folder of [source, built]) fs.rmSync(folder, { recursive: true });
     for (const [name, bytes] of Object.entries(unzipSync(zip))) {
       fs.mkdirSync(path.dirname(path.join(deployed, name)), { recursive: true });

@@ -1,23 +1,23 @@
 'use strict';
-// Reads the code blocks of a Markdown document, with what it says about how each of them is checked.
+// Reads the code blocks of a Markdown document, and the comments that say how each of them is checked.
 //
-// A comment on the lines before a block gives it its surroundings:
+// A comment on the lines before a block says what the block is:
 //
-//   <!-- file: worker.js -->       the block is that file, in the directory of its section; a program there has to load it
-//   <!-- run -->                   the block is a program, which has to end with exit code 0; `run: main.mjs` names its file
-//   <!-- within: main.js           the block stands in for the line `…` of this text, and that is a program
+//   <!-- file: worker.js -->       the block is that file in its section's directory; a program there has to load it
+//   <!-- run -->                   the block is a program that has to exit with code 0; `run: main.mjs` names its file
+//   <!-- within: main.js           the block replaces the line `…` of this text, which is a program
 //   const { Pool } = require('@parallelizer/node');
 //   …
 //   -->
 //
-// and one that belongs to no block is a program of its own, which uses the files of its section:
+// A comment that belongs to no block is a program of its own, which uses the files of its section:
 //
 //   <!-- check
 //   require('node:assert').equal(require('./worker.js').answer(), 42);
 //   -->
 //
-// A section goes from a heading of the first or second level to the next one; `<!-- new directory -->` parts it further.
-// In a program, a comment `// → text` says of what was printed that it has this line, after those said before.
+// A section reaches from a heading of the first or second level to the next one; `<!-- new directory -->` divides it.
+// In a program, a comment `// → text` says that the output has this line, after the ones that were said before.
 
 /** @typedef {{ language: string, text: string, line: number, directive: Directive | null }} Block */
 /** @typedef {{ word: string, name: string | null, text: string, line: number }} Directive */

@@ -1,5 +1,5 @@
 'use strict';
-// Several environments of one process, each a thread with a pool of its own (fixtures/environment-owner.js).
+// Several environments of one process, each a thread with its own pool (fixtures/environment-owner.js).
 
 const { once } = require('node:events');
 const { Worker } = require('node:worker_threads');
@@ -23,7 +23,7 @@ class Environment {
     t.after(() => this.thread.terminate());
   }
 
-  /** Calls a function in there, by its source, with the environment's instance and this argument. */
+  /** Calls a function in the environment, sent as its source, with the environment's instance and this argument. */
   do(act, argument) {
     const id = this.#count++;
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
@@ -31,7 +31,7 @@ class Environment {
     return within(answer, `an environment to ${act}`, 60_000);
   }
 
-  /** The same, without an answer. */
+  /** The same, without a result. */
   tell(act, argument) {
     this.do(act, argument).catch(() => {});
   }
@@ -49,7 +49,7 @@ class Environment {
   }
 }
 
-/** So many environments with the same pool. */
+/** This many environments with the same pool. */
 const environments = (t, count, kind, options) =>
   Array.from({ length: count }, () => new Environment(t, kind, { shared: true, ...options }));
 

@@ -1,6 +1,6 @@
 'use strict';
-// What most test files need. To run one file: node --test __test__/close.test.js (see modes.js for more).
-// A failing case that waits for a condition takes DEADLINE; nothing else here depends on the clock.
+// What most test files need. To run one file: node --test __test__/close.test.js (see modes.js for more). A failing
+// case that waits for a condition takes DEADLINE; nothing else here depends on the clock.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -15,7 +15,7 @@ const root = path.join(__dirname, '..', '..');
 
 const fixture = (name) => path.join(__dirname, '..', 'fixtures', name);
 
-/** An instance of 2 workers on fixtures/act.js (unless told otherwise) that ends with the test. */
+/** An instance that ends with the test, by default with 2 workers on fixtures/act.js. */
 function make(t, options = {}) {
   const defaults = { filePath: fixture('act.js'), processBatchFunctionName: 'act', parallelization: 2 };
   const instance = Array.isArray(options)
@@ -25,14 +25,14 @@ function make(t, options = {}) {
   return instance;
 }
 
-/** An empty directory that ends with the test. */
+/** An empty directory that is removed after the test. */
 function temporary(t) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-test-'));
   t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
-/** Polls until `condition()` is truthy and returns what it gave. */
+/** Polls until `condition()` is truthy, and returns its value. */
 async function waitFor(condition, what, deadline = DEADLINE) {
   const end = Date.now() + deadline;
   for (;;) {
@@ -43,7 +43,7 @@ async function waitFor(condition, what, deadline = DEADLINE) {
   }
 }
 
-/** Rejects when `promise` has not settled by then: a hang becomes a failure with a name. */
+/** Rejects if `promise` has not settled by then, which turns a hang into a failure with a name. */
 function within(promise, what, deadline = DEADLINE) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -62,7 +62,7 @@ function stat(pid) {
   }
 }
 
-/** Whether the process still executes: a zombie that its reaper has not collected does not. */
+/** Whether the process is still running, which a zombie is not. */
 function isRunning(pid) {
   const fields = stat(pid);
   return fields !== null && fields[0] !== 'Z' && fields[0] !== 'X';
@@ -79,7 +79,7 @@ function childrenOf(parent) {
     .map(Number);
 }
 
-/** Reads a file that another process writes, '' while it is not there. */
+/** Reads a file that another process writes; '' while it does not exist. */
 function read(file) {
   try {
     return fs.readFileSync(file, 'utf8');
@@ -91,7 +91,7 @@ function read(file) {
 const appeared = (file, deadline) => waitFor(() => fs.existsSync(file), `${file} did not appear`, deadline);
 const lines = (file) => read(file).split('\n').filter(Boolean);
 
-/** The pids of an instance's workers, which must be `count`: each one takes a sub-batch, at the same time. */
+/** The pids of an instance's workers, of which there must be `count`: each takes a sub-batch at the same time. */
 async function pidsOf(t, parallelizer, count = 2) {
   const dir = temporary(t);
   const batch = Array.from({ length: count }, () => ({ do: 'meet', dir, count }));

@@ -1,6 +1,6 @@
 'use strict';
-// Events as AWS Lambda gets them from its sources, made from a seed, and sources that deliver them: each keeps what it
-// was told is not done, as AWS documents it, and offers it again.
+// Events as AWS Lambda gets them from its sources, made from a seed, and sources that deliver them: each keeps what was
+// reported as not done, as AWS documents it, and offers it again.
 
 /** The same numbers for the same seed (mulberry32). */
 function random(seed) {
@@ -25,7 +25,7 @@ const REGION = 'eu-central-1';
 const base64 = (value) => Buffer.from(JSON.stringify(value)).toString('base64');
 const uuid = (r) => [8, 4, 4, 4, 12].map((length) => r.hex(length)).join('-');
 
-/** One record of each source, with this payload. `group` is what its order is kept by. */
+/** One record of each source, with this payload. Records of one `group` are ordered. */
 const make = {
   kafka: (r, { payload, group = 0, position = 0, topic = 'orders' }) => ({
     topic,
@@ -169,11 +169,10 @@ const eventOf = (source, raws) => {
   return { eventSource: 'aws:kafka', eventSourceArn: `arn:aws:kafka:${REGION}:${ACCOUNT}:cluster/c/1`, bootstrapServers: 'b-1:9092', records };
 };
 
-// ---- sources that deliver until all is done
+// ---- sources that deliver until everything is done
 
 /**
- * A queue: what is not reported is deleted. In order of the groups where it is FIFO: Lambda gets messages of a group only
- * in their order.
+ * A queue deletes what is not reported. If it is FIFO, Lambda gets the messages of a group only in their order.
  */
 class Queue {
   constructor(raws) {
@@ -194,7 +193,7 @@ class Queue {
   }
 }
 
-/** A shard: the lowest sequence number reported is where it goes on. */
+/** A shard goes on from the lowest sequence number that is reported. */
 class Shard {
   constructor(raws, numberOf) {
     this.raws = [...raws];
@@ -216,7 +215,7 @@ class Shard {
   }
 }
 
-/** A topic: each partition goes on from the offset that is reported for it. */
+/** A topic goes on, in each partition, from the offset that is reported for it. */
 class Topic {
   constructor(raws) {
     this.raws = [...raws];
@@ -241,7 +240,7 @@ class Topic {
   }
 }
 
-/** By name: how records are made, in how many groups they are, and what delivers them. */
+/** Sources by name: how records are made, how many groups they form, and what delivers them. */
 const SOURCES = {
   kafka: { source: 'kafka', groups: 5, deliver: (raws) => new Topic(raws) },
   sqs: { source: 'sqs', groups: 0, deliver: (raws) => new Queue(raws) },
@@ -251,7 +250,7 @@ const SOURCES = {
 };
 
 /**
- * `count` records for payloads, in turn of the groups of the source.
+ * `count` records for payloads, taking turns among the groups of the source.
  * @returns {{ raws: any[], groupOf: (id: number) => string }}
  */
 function recordsFor(name, r, payloads) {
@@ -261,7 +260,7 @@ function recordsFor(name, r, payloads) {
   return { raws, groupOf: (position) => (groups === 0 ? `record ${position}` : `group ${group[position]}`) };
 }
 
-/** What Lambda hands a handler, with so many milliseconds to go. */
+/** The context that Lambda passes to a handler, with this many milliseconds left. */
 function contextOf(milliseconds = 60_000, more = {}) {
   const end = Date.now() + milliseconds;
   return {

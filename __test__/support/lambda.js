@@ -6,7 +6,9 @@ const path = require('node:path');
 const { createHandler } = require('@parallelizer/node/lambda');
 const { fixture, lines, temporary } = require('./helpers');
 
-/** A handler of 2 workers on fixtures/lambda-worker.js that ends with the test, and the log that its records write. */
+/**
+ * A handler with 2 workers on fixtures/lambda-worker.js that ends with the test, and the log that its records write.
+ */
 function handlerFor(t, options = {}) {
   const log = path.join(temporary(t), 'log');
   const { params, ...rest } = options;

@@ -1,6 +1,6 @@
 'use strict';
-// The modes that the shared cases run in. Each case is written once, inside `forEachMode`, and runs once
-// per mode listed in `enabled`; PARALLELIZER_TEST_MODES=child,threads overrides the list.
+// The modes in which the shared cases run. Each case is written once, inside `forEachMode`, and runs once per mode
+// listed in `enabled`; PARALLELIZER_TEST_MODES=child,threads overrides the list.
 //
 //   node --test __test__/close.test.js                                  one file
 //   node --test --test-name-pattern='SIGKILL' __test__/lifetime.test.js one case of it
@@ -44,8 +44,8 @@ const modes = names.map((name) => {
 });
 
 /**
- * Runs `define(mode)` once per mode, in a suite of that name. `needs` names flags that a mode must have;
- * a mode without them is reported as skipped, with the reason.
+ * Runs `define(mode)` once per mode, in a suite of that name. `needs` names flags that a mode must have; a mode without
+ * them is reported as skipped, with the reason.
  */
 function forEachMode(define, { needs = [] } = {}) {
   for (const mode of modes) {

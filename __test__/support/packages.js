@@ -13,7 +13,7 @@ const { pack } = require('../../scripts/pack');
 const run = promisify(execFile);
 const LIMIT = 120_000;
 
-/** The environment of somebody who has Node and nothing else of ours: no Rust on the PATH, no settings of npm. */
+/** The environment of a user who only has Node: no Rust on the PATH, no npm settings. */
 function bare() {
   const npm = path.dirname(execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim());
   const places = [path.dirname(process.execPath), npm, '/usr/bin', '/bin'];
@@ -21,9 +21,9 @@ function bare() {
 }
 
 /**
- * Runs `npm install` in a project, which is made if it is not there.
+ * Runs `npm install` in a project, which is created if it does not exist.
  * @param {string} folder @param {string[]} args tarballs, packages, flags
- * @param {string} [registry] without one there is no network: what is not among the tarballs is not to be had
+ * @param {string} [registry] without one there is no network, and only the tarballs can be installed
  */
 async function install(folder, args, registry) {
   fs.mkdirSync(folder, { recursive: true });
@@ -32,7 +32,7 @@ async function install(folder, args, registry) {
   const settings = {
     cache: path.join(folder, '.npm'),
     userconfig: '/dev/null',
-    // Nobody listens on that port.
+    // Nothing listens on that port.
     registry: registry ?? 'http://127.0.0.1:9/',
     'fetch-retries': '0',
   };
@@ -53,7 +53,7 @@ async function packHere(out) {
 }
 
 /**
- * Runs a program of the project; resolves with what it wrote, also when it fails.
+ * Runs a program of the project; resolves with its output even if it fails.
  * @param {string} folder @param {string[]} args @param {object} [options] of `execFile`
  */
 async function node(folder, args, options = {}) {
@@ -64,7 +64,10 @@ async function node(folder, args, options = {}) {
   );
 }
 
-/** The error that a new pool raises in the project; nothing in it when there is none. @param {string} folder @param {string} [prelude] */
+/**
+ * The error that a new pool raises in the project; an empty object if there is none.
+ * @param {string} folder @param {string} [prelude]
+ */
 async function errorIn(folder, prelude = '') {
   const script = `${prelude}; const { Pool } = require('@parallelizer/node');
     try { new Pool(1).terminate(); console.log('{}'); } catch ({ code, name, message }) { console.log(JSON.stringify({ code, name, message })); }`;
@@ -81,7 +84,7 @@ function fromReadme(name) {
   return found.split('\n').slice(1, -1).join('\n') + '\n';
 }
 
-/** Replaces what must be there. @param {string} text @param {[from: string | RegExp, to: string][]} changes */
+/** Replaces texts that must be there. @param {string} text @param {[from: string | RegExp, to: string][]} changes */
 function changed(text, changes) {
   return changes.reduce((before, [from, to]) => {
     const after = before.replace(from, to);
@@ -90,7 +93,7 @@ function changed(text, changes) {
   }, text);
 }
 
-/** The README's handler and its worker, as it has them (CommonJS) or as ES modules. @param {'cjs' | 'esm'} format */
+/** The README's handler and its worker, as they are there (CommonJS) or as ES modules. @param {'cjs' | 'esm'} format */
 function handlerFiles(format) {
   const handler = fromReadme('handler.js');
   const worker = fromReadme('worker.js');
@@ -111,7 +114,7 @@ function write(folder, files) {
   for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(folder, name), text);
 }
 
-/** A program that does with a handler what Lambda does: loads it by its path, and awaits an invocation or two. */
+/** A program that treats a handler as Lambda does: loads it by its path, and awaits an invocation or two. */
 const DRIVER = `
 import { pathToFileURL } from 'node:url';
 const { handler } = await import(pathToFileURL(process.argv[2]).href);
@@ -120,7 +123,10 @@ for (const count of [10, 7]) answers.push(await handler({ Records: Array.from({ 
 console.log(JSON.stringify({ answers }));
 `;
 
-/** What the driver's output says that the handler of the README has done. @param {{ code: any, stdout: string, stderr: string }} ended */
+/**
+ * What the README's handler has done, according to the driver's output.
+ * @param {{ code: any, stdout: string, stderr: string }} ended
+ */
 function assertHandled({ code, stdout, stderr }) {
   assert.equal(code, 0, `${stdout}\n${stderr}`);
   const lines = stdout.trim().split('\n').map((line) => JSON.parse(line));

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const { Pool } = require('@parallelizer/node');
 const { appeared, fixture, read, temporary } = require('./helpers');
 
-/** A pool of 2 workers (unless told otherwise) that ends with the test. */
+/** A pool that ends with the test, by default with 2 workers. */
 function makePool(t, mode, options) {
   const pool = new Pool({ type: mode.type, processes: 2, ...options });
   t.after(() => pool.terminate());
@@ -24,12 +24,12 @@ async function list(iterable) {
   return all;
 }
 
-/** Settled results in short: the value, or [code or message, ...records] of the reason. */
+/** Settled results in brief: the value, or [code or message, ...records] of the reason. */
 const brief = (outcomes) =>
   outcomes.map(({ status, value, reason }) =>
     status === 'fulfilled' ? value : [reason.code ?? reason.message, ...(reason.records ?? [])]);
 
-/** The gate of fixtures/pool-tasks.js; `dir`: further ones in the same directory. */
+/** The gate of fixtures/pool-tasks.js; `dir`: for another gate in the same directory. */
 function gateIn(t, dir = temporary(t), name = 'gate') {
   const file = `${dir}/${name}`;
   return {

@@ -1,6 +1,6 @@
 'use strict';
 // Whether two values are the same as far as a copy can be: kinds, prototypes, properties and their order, and which
-// references are to one object. Goes by a list instead of recursion, so that depth does not matter.
+// references are to the same object. Works off a list instead of recursing, so that depth does not matter.
 
 const { types } = require('node:util');
 
@@ -24,7 +24,9 @@ function bytesOf(value) {
   return ArrayBuffer.isView(value) ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : Buffer.from(value);
 }
 
-/** What makes up a value of this kind besides its properties: primitives by `Object.is`, and parts to go on with. */
+/**
+ * What a value of this kind consists of besides its properties: primitives for `Object.is`, and parts to go on with.
+ */
 function contentOf(kind, value) {
   switch (kind) {
     case 'Date':
@@ -84,11 +86,11 @@ function difference(actual, expected) {
       if (!Object.is(found.own[i], own)) return wrong(`${found.own[i]} instead of ${own}`);
     }
     content.parts?.forEach((part, i) => left.push([found.parts[i], part, next, `<${i}>`]));
-    // The indices of a list without holes and further properties go without saying.
-    const keys = isPlainList(other) ? null : Reflect.ownKeys(other);
+    // The indices of a list without holes and other properties need no comparison.
+    const keys = isBareList(other) ? null : Reflect.ownKeys(other);
     const length = keys?.length ?? other.length;
     if (keys === null) {
-      if (!isPlainList(one)) return wrong('holes, or further properties');
+      if (!isBareList(one)) return wrong('holes, or further properties');
     } else {
       const ownKeys = Reflect.ownKeys(one);
       if (ownKeys.length !== length) return wrong(`${ownKeys.length} properties instead of ${length}`);
@@ -108,8 +110,8 @@ function difference(actual, expected) {
   return { where: null, size };
 }
 
-/** Whether all there is are its elements. */
-function isPlainList(value) {
+/** Whether a list has nothing but its elements. */
+function isBareList(value) {
   if (!Array.isArray(value) || Object.values(value).length !== value.length) return false;
   for (let i = 0; i < value.length; i++) if (value[i] === undefined && !Object.hasOwn(value, i)) return false;
   return true;

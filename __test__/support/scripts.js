@@ -1,6 +1,6 @@
 'use strict';
-// Runs a whole program in a process of its own: for what can only be seen from outside (its output, its
-// exit code, what it leaves behind) and for what could take the test runner down.
+// Runs a whole program in its own process: for what can only be observed from outside (its output, its exit code, what
+// it leaves behind), and for what could take the test runner down.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -18,15 +18,14 @@ const make = (options) => new Parallelizer({
 `;
 
 /**
- * Starts `source` as a program (CommonJS, the prelude's names are there), as user `uid`, by a command that is given it
- * (`by`) if any. The answer has its output so far
- * (`stdout`, `stderr`), `exited` (a promise of { code, signal, stdout, stderr }), and `says(text)`, which
- * waits for a text on stdout.
+ * Starts `source` as a program (CommonJS, with the prelude's names), as user `uid`, through the command `by` if there
+ * is one. Returns its output so far (`stdout`, `stderr`), `exited` (a promise of { code, signal, stdout, stderr }), and
+ * `says(text)`, which waits for a text on stdout.
  */
 function start(t, source, { mode, args = [], execArgv = [], env = {}, cwd = root, detached = false, uid, by = [] } = {}) {
   const file = path.join(temporary(t), 'program.js');
   fs.writeFileSync(file, prelude + source);
-  // Another user is to read it.
+  // Another user has to be able to read it.
   if (uid !== undefined) fs.chmodSync(path.dirname(file), 0o755);
   const [command, ...first] = [...by, process.execPath];
   const child = spawn(command, [...first, ...execArgv, file, ...args], {
@@ -57,7 +56,7 @@ function start(t, source, { mode, args = [], execArgv = [], env = {}, cwd = root
   child.stderr.setEncoding('utf8').on('data', (text) => (program.stderr += text));
   program.exited = new Promise((resolve, reject) => {
     child.once('error', reject);
-    // Not 'close': a worker that holds the pipe must not hide that the program has ended.
+    // Not 'close': a worker that holds the pipe open must not hide that the program has ended.
     child.once('exit', async (code, signal) => {
       const drained = Promise.all([child.stdout, child.stderr].map((s) => s.readableEnded || new Promise((r) => s.once('end', r))));
       await within(drained, 'output', 3_000).catch(() => {});
@@ -73,7 +72,7 @@ function start(t, source, { mode, args = [], execArgv = [], env = {}, cwd = root
   return program;
 }
 
-/** Runs `source` to its end; fails on a hang, and on an exit code other than `code` (pass null to allow any). */
+/** Runs `source` to its end; fails if it hangs, or exits with a code other than `code` (null allows any). */
 async function run(t, source, { deadline = 3 * DEADLINE, code = 0, ...options } = {}) {
   const program = start(t, source, options);
   const end = await within(program.exited, 'the program', deadline).catch((error) => {
@@ -84,11 +83,11 @@ async function run(t, source, { deadline = 3 * DEADLINE, code = 0, ...options } 
   return { ...end, messages: program.messages() };
 }
 
-/** Wraps the body of a program that awaits. A rejection ends it with code 99. */
+/** Wraps the body of a program that awaits. A rejection ends the program with code 99. */
 const asynchronous = (body) =>
   `(async () => {\n${body}\n})().catch((error) => { console.error(error); process.exit(99); });\n`;
 
-// What the test runner sets for its own children would change how a program prints or exits.
+// Variables that the test runner sets for its children, which would change how a program prints or exits.
 function clean(env) {
   const { NODE_TEST_CONTEXT, NODE_OPTIONS, NODE_V8_COVERAGE, ...rest } = env;
   return rest;

@@ -1,4 +1,4 @@
-// A worker module with one function that takes a batch, beside others that do not.
+// A worker module with one function that takes a batch, and others that do not.
 
 import type { BatchArguments } from '@parallelizer/node';
 import type { Order } from './worker.js';

@@ -1,4 +1,4 @@
-// A worker module as users write one; the tests beside it say what is inferred from its type.
+// A worker module as users write one; the tests next to it say what is inferred from its type.
 
 import { transfer, type BatchArguments } from '@parallelizer/node';
 

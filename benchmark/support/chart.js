@@ -13,11 +13,11 @@ const COLORS = { own: '#1f6feb', library: '#9aa4b2', plain: '#c9a227', base: '#5
 const KINDS = /** @type {const} */ ([
   ['own', '@parallelizer/node'],
   ['library', 'library'],
-  ['plain', 'written by hand'],
+  ['handwritten', 'written by hand'],
   ['base', 'for reference'],
 ]);
 
-/** From this ratio on the small values would not be seen on a linear axis. */
+/** From this ratio on small values would be invisible on a linear axis. */
 const LOG_FROM = 30;
 const WIDTH = 900;
 
@@ -49,7 +49,7 @@ function barChart({ title, unit, bars: all }) {
   const medians = bars.map(({ median }) => median);
   const type = Math.max(...medians) / Math.min(...medians) > LOG_FROM ? 'log' : 'value';
   const lowest = Math.min(...bars.map(({ low }) => low));
-  // A bar on a logarithmic axis begins at its lower end, wherever that is.
+  // On a logarithmic axis a bar begins at the lower end of the axis.
   const min = type === 'log' ? 10 ** Math.floor(Math.log10(lowest)) : 0;
   const names = bars.map(({ name }) => name);
   const used = KINDS.filter(([kind]) => bars.some((bar) => bar.kind === kind));
@@ -63,7 +63,7 @@ function barChart({ title, unit, bars: all }) {
       ...used.map(([kind, label]) => ({
         type: 'bar',
         name: label,
-        // One bar per name: the series lie over each other.
+        // One bar per name, so the series overlap.
         barGap: '-100%',
         barWidth: 14,
         itemStyle: { color: COLORS[kind] },
@@ -84,7 +84,7 @@ function barChart({ title, unit, bars: all }) {
 }
 
 /**
- * A reference that would leave the others no room.
+ * Whether a reference is so large that it would leave the others no room.
  *
  * @param {Summary} bar
  * @param {Summary[]} others

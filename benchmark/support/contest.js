@@ -1,6 +1,6 @@
 'use strict';
 
-/** Contenders at the same work, in turn within each round. */
+/** Contenders doing the same work, by turns within each round. */
 
 const { alternate } = require('./rounds.js');
 
@@ -30,7 +30,7 @@ async function withStarted(contenders, task, workers, use) {
     return await use(started);
   } finally {
     for (const { name, mode, peer } of running) {
-      // Some peers do not always come to an end; the figures are there all the same.
+      // Some peers do not always stop; the figures are valid all the same.
       await within(5000, `${name}, ${mode}: stop`, peer.stop()).catch((error) => console.error(error.message));
     }
   }
@@ -41,7 +41,7 @@ async function withStarted(contenders, task, workers, use) {
  * @param {object} contest
  * @param {(peer: Peer, contender: Started, round: number) => Promise<any>} contest.run
  * @param {(result: any, contender: Started) => unknown} [contest.after] checks the result; not timed
- * @param {(milliseconds: number, result: any) => number} [contest.sample] what counts, if not the time
+ * @param {(milliseconds: number, result: any) => number} [contest.sample] the figure, if it is not the time
  * @param {number} contest.rounds
  * @param {number} [contest.warmups]
  * @returns {Promise<Row[]>}
@@ -79,12 +79,12 @@ async function within(milliseconds, what, promise) {
 }
 
 /**
- * Runs a suite's `main`; a suite leaves with a status.
+ * Runs a suite's `main`, and exits with a status.
  *
  * @param {() => Promise<void>} main
  */
 function runSuite(main) {
-  // Some peers leave handles behind.
+  // Exits explicitly, since some peers leave handles behind.
   main().then(() => process.exit(), (error) => {
     console.error(error);
     process.exit(1);

@@ -1,9 +1,8 @@
 'use strict';
 
 /**
- * The work of node-parallelizer's own benchmark: per record a million additions, and a file that
- * is created and deleted. The file operations are asynchronous, which gives `Promise.all`
- * something to overlap.
+ * The work of node-parallelizer's own benchmark: for each record a million additions, and a file that is created and
+ * deleted. The file operations are asynchronous, so that `Promise.all` has something to overlap.
  */
 
 const { randomUUID } = require('node:crypto');

@@ -1,6 +1,6 @@
 'use strict';
 
-/** Work that is no work: what remains is the way there and back. */
+/** No work, so that only the round trip remains. */
 
 /** @param {{ batch: unknown[] }} call */
 exports.echo = ({ batch }) => batch;

@@ -5,14 +5,14 @@
 /** @typedef {import('./rounds.js').Summary} Summary */
 
 /**
- * Something counted.
+ * A count.
  *
  * @param {number} value
  */
 const count = (value) => value.toLocaleString('en');
 
 /**
- * Something measured: three significant digits, or all of an integer part that has more.
+ * A measurement, with three significant digits, or the whole integer part if that has more.
  *
  * @param {number} value
  */

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * A process that makes one pool, prints one number and ends: the milliseconds from loading the pool's package to the
- * first result, or the bytes that this process and its descendants have to themselves once the workers are idle.
+ * A process that makes one pool, prints one number and exits: the milliseconds from loading the pool's package to the
+ * first result, or the private bytes of this process and its descendants once the workers are idle.
  *
  *   node benchmark/support/fresh.js <name> <mode> first-result|memory <workers>
  */
@@ -11,7 +11,7 @@ const { readdirSync, readFileSync } = require('node:fs');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { contenders } = require('./peers/index.js');
 
-/** After which a worker has done what it does after its first call. */
+/** By then a worker has finished what it does after its first call. */
 const SETTLE = 500;
 
 /** @returns {Map<number, number[]>} */
@@ -19,11 +19,11 @@ function childrenByParent() {
   const children = new Map();
   for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
-      // The name in brackets may hold anything.
+      // The name in brackets may contain anything.
       const parent = Number(readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1]);
       children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
     } catch {
-      // It has ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
   return children;
@@ -61,7 +61,7 @@ async function main() {
   if (result !== 1) throw new Error(`not the result: ${result}`);
 
   if (what === 'memory') {
-    // Every worker has run something.
+    // Has every worker run something.
     await Promise.all(Array.from({ length: 50 * Number(workers) }, (_, item) => peer.call(item)));
     await sleep(SETTLE);
     console.log(privateBytesOfTree(process.pid));

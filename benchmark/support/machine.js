@@ -1,6 +1,6 @@
 'use strict';
 
-/** Where a figure was taken: without it a figure says nothing. */
+/** The machine that a figure was measured on, without which the figure means nothing. */
 
 const { readFileSync } = require('node:fs');
 const os = require('node:os');
@@ -20,7 +20,7 @@ function machine() {
     availableParallelism: os.availableParallelism(),
     model: cpus[0]?.model.trim() ?? 'unknown',
     memory: os.totalmem(),
-    // What else ran meanwhile.
+    // What else was running.
     load: os.loadavg(),
     versions: versions(),
   };

@@ -1,20 +1,20 @@
 'use strict';
 
-/** What the command line of every suite understands. */
+/** The command-line options of every suite. */
 
 const { parseArgs } = require('node:util');
 
-/** As the package has by default on the machine that the targets are for. */
+/** The package's default on the machine that the targets are for. */
 const WORKERS = 2;
 
-/** What is left of the rounds with `--quick`. */
+/** The part of the rounds that is run with `--quick`. */
 const QUICK_ROUNDS = 3;
 
 /**
  * @param {object} fallback
  * @param {number} fallback.rounds without `--rounds` and `--quick`
  * @returns {{ rounds: number, quick: boolean, workers: number, part: string | undefined, publish: boolean }}
- *   `part`: what a suite asks of itself in a child; `publish`: whether the result goes into the documentation
+ *   `part`: what a suite runs in a child of its own; `publish`: whether the result goes into the documentation
  */
 function optionsFromArgv(fallback) {
   const { values } = parseArgs({

@@ -1,6 +1,9 @@
 'use strict';
 
-/** The outcome of a benchmark with one table: on stdout, and with every sample as JSON and a chart under benchmark/results/. */
+/**
+ * The results of a benchmark with one table: on stdout, and under benchmark/results/ as a chart and as JSON with every
+ * sample.
+ */
 
 const Table = require('cli-table3');
 const { barChart } = require('./chart.js');
@@ -12,7 +15,7 @@ const { ratios, summarize } = require('./rounds.js');
 
 /**
  * @param {number} fallback
- * @returns {number} `--rounds` from the command line, or fewer rounds with `--quick`
+ * @returns {number} `--rounds` of the command line, or fewer rounds with `--quick`
  */
 const roundsFromArgv = (fallback) => optionsFromArgv({ rounds: fallback }).rounds;
 
@@ -21,9 +24,9 @@ const roundsFromArgv = (fallback) => optionsFromArgv({ rounds: fallback }).round
  * @param {string} benchmark.name also the name of its JSON file
  * @param {string} benchmark.title
  * @param {Map<string, number[]>} benchmark.samples milliseconds by competitor, indexed by round
- * @param {string} benchmark.unit what a sample is the time of: `batch`, `start`
+ * @param {string} benchmark.unit what a sample is the time for: `batch`, `start`
  * @param {string[]} benchmark.bases the competitors that all others are compared with
- * @param {'speed' | 'time'} [benchmark.compare] whether 2× means half the time or twice the time
+ * @param {'speed' | 'time'} [benchmark.compare] whether 2× means half or twice the time
  * @param {Record<string, string | number>} [benchmark.setting]
  */
 function report({ name, title, samples, unit, bases, compare = 'speed', setting = {} }) {

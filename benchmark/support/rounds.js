@@ -1,11 +1,11 @@
 'use strict';
 
 /**
- * Measuring competitors against each other on a machine that is not quiet.
+ * Compares competitors with each other on a machine that is not quiet.
  *
- * Every round runs each competitor once, so that whatever else the machine does falls on all of
- * them alike, and a ratio is taken within a round before the median is taken over rounds. The
- * order rotates: nobody always runs in the wake of the same neighbour.
+ * Every round runs each competitor once, so that whatever else the machine does affects all of them alike, and ratios
+ * are taken within a round before the median is taken over the rounds. The order rotates, so that none always runs in
+ * the wake of the same neighbor.
  */
 
 /**
@@ -13,7 +13,7 @@
  * @property {string} name
  * @property {(round: number) => Promise<unknown>} run what is timed; the round is negative while warming up
  * @property {(result: any, round: number) => unknown} [after] not timed: checks, tidying up
- * @property {(milliseconds: number, result: any) => number} [sample] what counts, if not the time
+ * @property {(milliseconds: number, result: any) => number} [sample] the figure, if it is not the time
  */
 
 /** @typedef {{ median: number, low: number, high: number }} Summary `low` and `high` are the quartiles */
@@ -72,8 +72,8 @@ function summarize(values) {
 }
 
 /**
- * Taken round by round, so that what slowed a whole round down cancels out. Of times, `over` the
- * base's and `under` a competitor's gives how many times as fast the competitor is.
+ * Ratios taken round by round, so that what slowed down a whole round cancels out. If they are times, with `over` the
+ * base's and `under` a competitor's, the ratio says how many times as fast the competitor is.
  *
  * @param {number[]} over
  * @param {number[]} under

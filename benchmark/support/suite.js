@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * The outcome of a suite with several tables: each on stdout as soon as it is there, all with every sample in one JSON
- * file, and a chart for each, under benchmark/results/.
+ * The results of a suite with several tables: each on stdout as soon as it is there, and under benchmark/results/ a
+ * chart for each, and one JSON file with every sample.
  */
 
 const Table = require('cli-table3');
@@ -26,8 +26,8 @@ const { ratios, summarize } = require('./rounds.js');
 /**
  * @typedef {object} Against a column of ratios, taken within a round
  * @property {string} head
- * @property {(row: Row, rows: Row[]) => Row | undefined} other whom this row is compared with; undefined: with nobody
- * @property {boolean} [inverse] the other's figure over the row's: how many times as fast, of times
+ * @property {(row: Row, rows: Row[]) => Row | undefined} other what this row is compared with; undefined: nothing
+ * @property {boolean} [inverse] the other's figure over the row's; for times, how many times as fast
  */
 
 /** @param {Row} left @param {Row} right */
@@ -36,7 +36,7 @@ const same = (left, right) => left.name === right.name && left.mode === right.mo
 /**
  * @param {Kind} kind
  * @param {'lower' | 'higher'} better
- * @returns {Against['other']} the best of that kind and of the row's own mode, by its median
+ * @returns {Against['other']} the best of that kind and of the row's mode, by its median
  */
 const bestOf = (kind, better) => (row, rows) => {
   const sign = better === 'lower' ? 1 : -1;
@@ -51,7 +51,7 @@ const rowWhere = (wanted) => (_row, rows) => rows.find(wanted);
 /** @param {'lower' | 'higher'} better @returns {Against[]} */
 const bestPeers = (better) => [
   { head: '÷ best library', other: bestOf('library', better) },
-  { head: '÷ by hand', other: bestOf('plain', better) },
+  { head: '÷ by hand', other: bestOf('handwritten', better) },
 ];
 
 class Suite {
@@ -130,7 +130,8 @@ class Suite {
    * @param {string} overview.title
    * @param {string} overview.unit
    * @param {string} overview.x
-   * @param {Map<number, ({ name: string, mode: string, kind: Kind } & Summary)[]>} overview.sections by their place on the x axis
+   * @param {Map<number, ({ name: string, mode: string, kind: Kind } & Summary)[]>} overview.sections by their place on
+   *   the x axis
    */
   overview({ id, title, unit, x, sections }) {
     /** @type {Map<string, { name: string, kind: Kind, points: ({ x: number } & Summary)[] }>} */

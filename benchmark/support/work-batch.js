@@ -1,6 +1,6 @@
 'use strict';
 
-/** The functions of work.js for contenders that are handed whole batches. */
+/** The functions of work.js for contenders that take whole batches. */
 
 /** @type {Record<string, (item: any) => unknown>} */
 const work = require('./work.js');
@@ -9,5 +9,5 @@ for (const [name, run] of Object.entries(work)) {
   module.exports[name] = (/** @type {{ batch: any[] }} */ { batch }) => batch.map((item) => run(item));
 }
 
-/** How many records arrived: the batch travels in one direction only. */
+/** Returns how many records arrived, so that the batch travels in one direction only. */
 exports.count = (/** @type {{ batch: any[] }} */ { batch }) => batch.length;

@@ -1,6 +1,6 @@
 'use strict';
 
-/** Gives a buffer back by moving it. Apart from work.js: only this package's workers have the package loaded. */
+/** Returns a buffer by moving it. Not in work.js, since only this package's workers have the package loaded. */
 
 const { transfer } = require('@parallelizer/node');
 

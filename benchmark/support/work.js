@@ -4,13 +4,13 @@
 
 const { pbkdf2Sync } = require('node:crypto');
 
-/** No work: what remains is the way there and back. */
+/** No work, so that only the round trip remains. */
 exports.echo = (/** @type {unknown} */ value) => value;
 
-/** Takes objects and gives numbers back: nearly all bytes travel in one direction. */
+/** Takes objects and returns numbers: nearly all bytes travel in one direction. */
 exports.idOf = (/** @type {{ id: number }} */ item) => item.id;
 
-/** Computes for as long as `steps` says, the same on every carrier; the result shows that nothing was skipped. */
+/** Computes `steps` steps, the same on every carrier; the result shows that nothing was skipped. */
 exports.burn = (/** @type {number} */ steps) => {
   let state = steps | 1;
   for (let step = 0; step < steps; step += 1) {
@@ -21,7 +21,7 @@ exports.burn = (/** @type {number} */ steps) => {
   return state;
 };
 
-/** A key by PBKDF2. */
+/** Derives a key with PBKDF2. */
 exports.derive = (/** @type {{ secret: string, iterations: number }} */ { secret, iterations }) => (
   pbkdf2Sync(secret, 'salt', iterations, 32, 'sha512').toString('hex')
 );

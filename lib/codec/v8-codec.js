@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * Values in V8's own format, with their large byte arrays beside it instead of in it, so that these are copied neither
+ * Values in V8's own format, with their large byte arrays next to it instead of in it, so that these are copied neither
  * into the serialized value nor out of it again.
  *
  * A view (`Buffer`, typed array, `DataView`) is written as a mark, or as a mark and its place among the byte arrays.

@@ -1,3 +1,3 @@
 'use strict';
-// Stands in for an agent that NODE_OPTIONS loads into a process to watch it.
+// Stands in for a monitoring agent that NODE_OPTIONS loads into a process.
 globalThis.agentIsThere = true;

@@ -3,7 +3,7 @@
 
 const { Parallelizer, isWorker } = require('@parallelizer/node');
 
-/** @param {{ batch: Buffer[] }} call answers the sum of the bytes, and the bytes themselves */
+/** @param {{ batch: Buffer[] }} call returns the sum of the bytes, and the bytes themselves */
 exports.addUp = ({ batch }) => batch.map((bytes) => ({ sum: bytes.reduce((sum, byte) => sum + byte, 0), bytes }));
 exports.die = () => {
   process.exit(9);

@@ -1,5 +1,5 @@
 'use strict';
-// A complete handler: createHandler with the functions of store.js, as TEST_OPTIONS says.
+// A complete handler: createHandler with the functions of store.js and the options in TEST_OPTIONS.
 
 const { createHandler } = require('@parallelizer/node/lambda');
 

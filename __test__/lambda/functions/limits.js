@@ -1,6 +1,6 @@
 'use strict';
-// Handlers that use up what Lambda limits (descriptors; processes and threads; libuv's threads), all but nothing, try
-// what a pool can still do, let go again, and tell how each attempt went.
+// Handlers that use up nearly all of what Lambda limits (descriptors; processes and threads; libuv's threads), try what
+// a pool can still do, release it again, and return how each attempt went.
 
 const fs = require('node:fs');
 const os = require('node:os');
@@ -13,7 +13,7 @@ const options = {
   filePath: `${__dirname}/fixtures/act.js`,
   processBatchFunctionName: 'act',
   parallelization: 2,
-  // An attempt is judged by its outcome, not by how often it was made.
+  // An attempt is judged by its outcome, however many times it took.
   retries: 0,
   ...JSON.parse(process.env.TEST_OPTIONS ?? '{}'),
 };
@@ -104,7 +104,7 @@ exports.processes = async () => {
   return { held: held.length, refused, large, ...said };
 };
 
-// Room for a process and some of its threads: Node then waits for ever for the others, before it runs anything.
+// Room for a process and some of its threads: Node then waits forever for the others, before it runs anything.
 exports.threads = async () => {
   const { held } = await holdProcesses();
   await end(held.splice(-4));
@@ -121,7 +121,7 @@ exports.threads = async () => {
 exports.libuv = async () => {
   const fifo = `${process.env.TEST_TMP}/fifo`;
   execFileSync('mkfifo', [fifo]);
-  // To open a pipe for reading waits for a writer; there are four threads for such waits.
+  // Opening a pipe for reading waits for a writer, and libuv has four threads that can wait.
   const waiting = Array.from({ length: 4 }, () => fs.promises.open(fifo, 'r'));
   let isBlocked = true;
   const probe = fs.promises.stat(fifo).then(() => (isBlocked = false));
@@ -141,7 +141,7 @@ exports.libuv = async () => {
   return said;
 };
 
-exports.surroundings = async () => {
+exports.sandbox = async () => {
   const refused = (act) => {
     try {
       act();

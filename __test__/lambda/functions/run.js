@@ -1,5 +1,5 @@
 'use strict';
-// Handlers around one `Parallelizer` at module level, in the styles that Lambda knows. The event says what to run:
+// Handlers around one `Parallelizer` at module level, in the styles that Lambda supports. The event says what to run:
 // { batch, params, options } (records for fixtures/act.js unless TEST_OPTIONS says otherwise), or { stats: true }.
 
 const fs = require('node:fs');
@@ -19,7 +19,7 @@ async function run({ batch, params, options, stats }) {
 
 exports.awaited = (event) => run(event);
 
-// Node 22 and older only. Lambda answers once the loop is empty.
+// Node 22 and older only. Lambda responds once the event loop is empty.
 exports.callback = (event, context, callback) => {
   run(event).then((result) => callback(null, result), callback);
 };
@@ -30,6 +30,6 @@ exports.early = (event, context, callback) => {
   callback(null, 'early');
 };
 
-// The pool is there and unused.
+// The pool exists but is not used.
 exports.unused = (event, context, callback) => callback(null, 'unused');
 exports.unusedAsync = async () => 'unused';

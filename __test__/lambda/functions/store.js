@@ -1,6 +1,6 @@
 'use strict';
-// Worker functions that store a record by writing it down in a file of their process and invocation. An order may
-// say that something goes wrong: { fate: 'throw' | 'die' | 'dieAfter' | 'hang' | 'gate' }.
+// Worker functions that store a record by appending it to a file of their process and invocation. An order may make
+// something go wrong: { fate: 'throw' | 'die' | 'dieAfter' | 'hang' | 'gate' }.
 
 const fs = require('node:fs');
 const { createHash } = require('node:crypto');
@@ -23,7 +23,7 @@ const fates = {
   hang() {
     for (;;);
   },
-  /** Says that it is there, and waits to be let through. */
+  /** Notes that it has arrived, and waits to be let through. */
   async gate() {
     fs.appendFileSync(`${tmp}/gate`, `${process.pid}\n`);
     while (!fs.existsSync(`${tmp}/go`)) await sleep(5);
@@ -32,7 +32,7 @@ const fates = {
 
 async function storeOne({ record, context }) {
   const { customer, fate, rounds = 0 } = record.json;
-  // Something to do for the processor.
+  // Work for the processor.
   for (let i = 0; i < rounds; i++) createHash('sha256').update(customer + i).digest();
   await fates[fate]?.();
   store(record, context);

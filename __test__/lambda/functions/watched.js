@@ -1,3 +1,3 @@
 'use strict';
-// A worker module that tells whether agent.js watches it.
+// A worker module that returns whether agent.js is loaded in its process.
 exports.isWatched = () => globalThis.agentIsThere === true;

@@ -1,7 +1,7 @@
 'use strict';
-// Control groups with a function's share of the machine, of whichever version the system has (both side by side, too):
-// CPU time, memory, number of processes, and the freezer. Each is a directory into which a process writes its pid.
-// Knows nothing of what runs in them.
+// Control groups with a function's part of the machine, in whichever version the system has (or both): CPU time,
+// memory, number of processes, and the freezer. Each is a directory into which a process writes its pid. Must not
+// depend on what runs in them.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -9,9 +9,9 @@ const path = require('node:path');
 const { waitFor } = require('../../support/helpers');
 
 const CONTROLLERS = ['cpu', 'memory', 'pids', 'freezer'];
-/** One vCPU per so many megabytes. */
+/** One vCPU per this many megabytes. */
 const MEGABYTES_PER_CPU = 1769;
-/** In microseconds: what is not used in one is lost. */
+/** In microseconds. What is not used in one period is lost. */
 const PERIOD = 100_000;
 
 /** The directory of this process's group in each hierarchy: { cpu: …, memory: …, …, unified: … }. */
@@ -35,7 +35,7 @@ function ownDirectories() {
   return found;
 }
 
-/** Version 2 gives children only the controllers that their parent has handed down. */
+/** In version 2, children have only the controllers that their parent has enabled for them. */
 function handDown(parent) {
   const offered = fs.readFileSync(path.join(parent, 'cgroup.controllers'), 'utf8').trim().split(' ');
   for (const controller of ['cpu', 'memory', 'pids']) {
@@ -43,7 +43,7 @@ function handDown(parent) {
     try {
       fs.writeFileSync(path.join(parent, 'cgroup.subtree_control'), `+${controller}`);
     } catch {
-      // Not with processes in that group itself: then there is no such limit here.
+      // Impossible while that group itself has processes: then there is no such limit here.
     }
   }
 }
@@ -59,7 +59,7 @@ function makeGroups(name, { megabytes, processes }) {
   const missing = [];
   const bytes = String(megabytes * 2 ** 20);
   const quota = String(Math.round((PERIOD * megabytes) / MEGABYTES_PER_CPU));
-  /** What is written where, for either version. */
+  /** What is written to which file, for either version. */
   const settings = {
     cpu: { 1: [['cpu.cfs_period_us', PERIOD], ['cpu.cfs_quota_us', quota]], 2: [['cpu.max', `${quota} ${PERIOD}`]] },
     memory: { 1: [['memory.limit_in_bytes', bytes]], 2: [['memory.max', bytes]] },
@@ -100,7 +100,7 @@ function makeGroups(name, { megabytes, processes }) {
     missing,
     freeze: placed.freezer ? () => setFrozen(true) : null,
     thaw: placed.freezer ? () => setFrozen(false) : null,
-    /** Once nothing is in them any more. */
+    /** Removes them, once nothing is in them any more. */
     async remove() {
       await waitFor(() => {
         for (const directory of directories) {

@@ -1,7 +1,7 @@
 'use strict';
 // One execution environment of Lambda: AWS's runtime client with one of the functions in ../functions, deployed as a
-// package that holds what npm would publish, talking to the Runtime API of this process. In a box with Lambda's
-// limits where that can be had (`boxed`), else as a plain process.
+// package with what npm would publish, talking to the Runtime API of this process. In a box with Lambda's limits if
+// that is possible (`boxed`), otherwise as a plain process.
 
 const fs = require('node:fs');
 const os = require('node:os');
@@ -59,7 +59,7 @@ let count = 0;
  * @param {import('node:test').TestContext} t
  * @param {object} options
  * @param {string} options.handler as in Lambda's settings: 'file.export'
- * @param {string} [options.task] the deployment package, where it is not that of ../functions
+ * @param {string} [options.task] the deployment package, if it is not that of ../functions
  * @param {3 | 4} [options.client]
  * @param {number} [options.megabytes]
  * @param {boolean} [options.boxed]
@@ -95,7 +95,7 @@ async function startEnvironment(t, options) {
   const api = await RuntimeApi.start(() => environment.kill());
   const child = spawn(program, args, {
     cwd: boxed ? '/' : task,
-    // A process group of its own, which is what ends at a time-out.
+    // In its own process group, which is what is killed at a timeout.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -129,7 +129,7 @@ async function startEnvironment(t, options) {
     lines: () => environment.output.split('\n').filter(Boolean),
     invoke: (event, invocation) =>
       within(api.invoke(event, invocation), `the invocation\n${environment.output.slice(-2000)}`, (invocation?.timeout ?? 60_000) + 10_000),
-    /** Invokes and returns the response; anything else is a failure. */
+    /** Invokes the function and returns the response; any other outcome is a failure. */
     async respond(event, invocation) {
       const outcome = await environment.invoke(event, invocation);
       if (outcome.status === 'response') return outcome.body;
@@ -151,7 +151,7 @@ async function startEnvironment(t, options) {
       if (groups?.thaw) return groups.thaw();
       process.kill(-child.pid, 'SIGCONT');
     },
-    /** As Lambda ends an environment: without a word. */
+    /** Ends it as Lambda does: without notice. */
     kill() {
       try {
         process.kill(-child.pid, 'SIGKILL');
@@ -177,7 +177,7 @@ async function startEnvironment(t, options) {
 }
 
 /**
- * A test that needs AWS's runtime client, and maybe more; skipped, with the reason, where that cannot be had.
+ * A test that needs AWS's runtime client, and maybe more; skipped, with the reason, if that is not available.
  * @param {string} name
  * @param {{ client?: 3 | 4, boxed?: boolean, deny?: unknown }} needs
  * @param {(t: import('node:test').TestContext) => Promise<void>} body

@@ -1,6 +1,6 @@
 'use strict';
-// Events as Lambda's sources send them, what an answer to one means, and what the workers of functions/store.js have
-// written down.
+// Events as Lambda's sources send them, what a response to one means, and what the workers of functions/store.js have
+// stored.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -51,7 +51,7 @@ function spread(records, partitions, first = 0) {
   return Array.from({ length: records }, (_, i) => ({ partition: i % partitions, offset: first + Math.floor(i / partitions) }));
 }
 
-/** The offset to resume from of each partition that an answer names: { 'orders-0': 17 }. */
+/** The offset from which each partition in a response resumes: { 'orders-0': 17 }. */
 function checkpoints({ batchItemFailures }) {
   return Object.fromEntries(batchItemFailures.map(({ itemIdentifier: { partition, offset } }) => [partition, offset]));
 }

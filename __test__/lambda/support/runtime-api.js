@@ -1,6 +1,7 @@
 'use strict';
 // The Lambda service as a function sees it: the Runtime API, on 127.0.0.1. The runtime client asks it for invocations
-// (GET …/invocation/next, answered when there is one) and posts what the handler returned. Knows nothing of processes.
+// (GET …/invocation/next, answered when there is one) and posts what the handler returned. Must not depend on
+// processes.
 
 const http = require('node:http');
 const { randomUUID } = require('node:crypto');
@@ -9,24 +10,26 @@ const VERSION = '2018-06-01';
 
 /**
  * How an invocation ended: 'response', 'error' (the handler's, in `body`), 'timeout', or 'gone' (the environment ended
- * before it answered).
+ * before it responded).
  * @typedef {{ status: string, body: any, requestId: string, milliseconds: number }} Outcome
  */
 
 class RuntimeApi {
   #server = http.createServer((request, response) => this.#receive(request, response));
-  /** Invocations that no runtime has asked for yet. */
+  /** Invocations that no runtime has requested yet. */
   #queue = [];
-  /** Requests of runtimes that wait for one. */
+  /** Requests of runtimes that wait for an invocation. */
   #waiting = new Set();
-  /** Invocations that a runtime works at, by request id. */
+  /** Invocations that a runtime is working on, by request id. */
   #running = new Map();
   #whenAsked = [];
   #timedOut = () => {};
-  /** What runtimes reported that could not even initialise. */
+  /** What runtimes reported that failed to initialize. */
   initErrors = [];
 
-  /** @param {() => void} timedOut called when an invocation has passed its deadline: Lambda would end the environment */
+  /**
+   * @param {() => void} timedOut called when an invocation has passed its deadline: Lambda would end the environment
+   */
   static async start(timedOut) {
     const api = new RuntimeApi();
     api.#timedOut = timedOut;
@@ -44,7 +47,7 @@ class RuntimeApi {
     return this.#waiting.size;
   }
 
-  /** Resolves when a runtime is waiting: it has initialised, or answered. */
+  /** Resolves when a runtime is waiting, after it has initialized or responded. */
   asked() {
     return this.#waiting.size > 0 ? Promise.resolve() : new Promise((resolve) => this.#whenAsked.push(resolve));
   }
@@ -61,7 +64,7 @@ class RuntimeApi {
     });
   }
 
-  /** Ends what is under way: whoever worked at it is no more. */
+  /** Ends what is under way, since the environment that worked on it is gone. */
   environmentEnded() {
     for (const request of this.#waiting) request.destroy();
     this.#waiting.clear();

@@ -1,7 +1,7 @@
 'use strict';
-// AWS's own runtime clients, the code that calls the handler inside of Lambda: where they are, and how they get
-// there. They are built from source by npm (a minute or two each), once, into a directory that git does not see.
-// `install` is for run.js; tests only ask `clientFor`, which says why one is missing.
+// AWS's own runtime clients, the code that calls the handler in Lambda: where they are, and how they get there. npm
+// builds them from source (a minute or two each), once, into a directory that git ignores. `install` is for run.js;
+// tests only ask `clientFor`, which says why one is missing.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -15,7 +15,7 @@ const CACHE = path.join(root, 'node_modules', '.cache', 'lambda-runtime');
 const DENY = path.join(CACHE, 'deny');
 const REASONS = path.join(CACHE, 'missing.json');
 
-/** `isFit`: whether the client runs on a Node of this major version; `node`: the version to fetch where ours is not. */
+/** `isFit`: whether the client runs on a Node of this major version; `node`: the version to fetch if it does not. */
 const CLIENTS = {
   // The last with callback handlers, and what managed Node 20 runs.
   3: { version: '3.3.0', main: 'bin/index.mjs', native: 'dist/rapid-client.node', node: 20, isFit: (major) => major <= 22 },
@@ -23,7 +23,7 @@ const CLIENTS = {
 };
 
 const BUILD_PACKAGES = ['cmake', 'autoconf', 'automake', 'libtool', 'make', 'g++', 'python3'];
-/** A command that each of them brings. */
+/** A command that each of them has. */
 const BUILD_COMMANDS = ['cmake', 'autoconf', 'automake', 'libtoolize', 'make', 'g++', 'python3'];
 
 const directoryOf = ({ version }) => path.join(CACHE, `client-${version}`, 'node_modules', 'aws-lambda-ric');
@@ -52,7 +52,7 @@ function installBuildTools() {
   apt('install', '--yes', '--no-install-recommends', ...missing);
 }
 
-/** node-gyp would download the headers, which often lie beside the binary. */
+/** Keeps node-gyp from downloading the headers, which are often next to the binary. */
 function headers() {
   const prefix = path.join(path.dirname(process.execPath), '..');
   return fs.existsSync(path.join(prefix, 'include', 'node', 'node_api.h')) ? { npm_config_nodedir: prefix } : {};
@@ -82,7 +82,7 @@ async function fetchNode(client) {
   await execute('tar', ['-xzf', stdout.trim().split('\n').at(-1)], { cwd: directory });
 }
 
-/** Brings what is missing; what cannot be had is noted, for `clientFor`. */
+/** Installs what is missing; notes for `clientFor` what could not be installed. */
 async function install() {
   const reasons = {};
   const trying = async (names, act) => {

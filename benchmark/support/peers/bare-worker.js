@@ -1,6 +1,6 @@
 'use strict';
 
-/** The process's side of bare.js. */
+/** The worker's side of bare.js. */
 
 const { createInterface } = require('node:readline');
 

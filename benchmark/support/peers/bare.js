@@ -1,6 +1,6 @@
 'use strict';
 
-/** Plain `node` processes, one line of JSON each way and nothing in between: no pool, but what the cores can give. */
+/** Bare `node` processes with one line of JSON each way: not a pool, but what the cores can do. */
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -14,7 +14,10 @@ class Bare {
   /** @param {Task} task */
   constructor(task) {
     this.task = task;
-    /** @type {{ child: import('node:child_process').ChildProcessByStdio<import('node:stream').Writable, import('node:stream').Readable, null>, lines: import('node:readline').Interface }[]} */
+    /**
+     * @type {{ child: import('node:child_process').ChildProcessByStdio<import('node:stream').Writable,
+     *   import('node:stream').Readable, null>, lines: import('node:readline').Interface }[]}
+     */
     this.workers = [];
   }
 

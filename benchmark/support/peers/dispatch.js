@@ -1,16 +1,16 @@
 'use strict';
 
 /**
- * Calls over ports that carry messages, as one writes it by hand: each call has a number, goes to the worker with the
- * fewest under way, and is settled by the answer with that number.
+ * Calls over message ports, as one would write it by hand: each call has a number, goes to the worker with the fewest
+ * under way, and is settled by the answer with that number.
  *
- * It is here to be compared with: nothing in it deals with time limits, restarts or a worker's errors but by failing.
+ * Only for comparison: it has no time limits and no restarts, and any error of a worker makes it fail.
  */
 
 class Dispatcher {
   /**
    * @param {((message: { id: number, item: any }, extra?: any) => unknown)[]} senders one per worker
-   * @param {number} [depth] calls that one worker has under way; the others wait here
+   * @param {number} [depth] how many calls one worker has under way; the others wait here
    */
   constructor(senders, depth = Infinity) {
     this.senders = senders;

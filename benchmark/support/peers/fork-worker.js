@@ -1,6 +1,6 @@
 'use strict';
 
-/** The child's side of fork.js. */
+/** The worker's side of fork.js. */
 
 const [filePath, name] = process.argv.slice(2);
 const run = require(filePath)[name];

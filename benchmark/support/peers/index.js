@@ -1,10 +1,10 @@
 'use strict';
 
 /**
- * Who is compared, and as what.
+ * The contenders, and how they are classified.
  *
- * All have one interface: `start(workers)`, which resolves when a call would be answered at once; `call(item)`;
- * `run(list)`, one call per item, the results in the order of the list; `stop()`.
+ * All have the same interface: `start(workers)`, which resolves when a call would be answered at once; `call(item)`;
+ * `run(list)`, with one call per item and the results in the order of the list; `stop()`.
  */
 
 const { split } = require('../../../examples/kafka-lambda/fork-pool.js');
@@ -19,9 +19,12 @@ const { Threads } = require('./threads.js');
 const { TinypoolPeer } = require('./tinypool.js');
 const { WorkerpoolPeer } = require('./workerpool.js');
 
-/** @typedef {{ filePath: string, name: string, probe?: any }} Task an export that takes one item; `probe`: an item for the first calls */
+/**
+ * @typedef {{ filePath: string, name: string, probe?: any }} Task an export that takes one item; `probe`: an item for
+ *   the first calls
+ */
 /** @typedef {'child' | 'threads' | 'threads, moved' | 'one thread'} Mode */
-/** @typedef {'own' | 'library' | 'plain' | 'base'} Kind `plain`: written by hand; `base`: no pool */
+/** @typedef {'own' | 'library' | 'handwritten' | 'base'} Kind `handwritten`: no library; `base`: no pool */
 
 /**
  * @typedef {object} Peer
@@ -41,8 +44,8 @@ const { WorkerpoolPeer } = require('./workerpool.js');
 
 /**
  * @param {object} [options]
- * @param {boolean} [options.oneAtATime] whether peers that can do either hand a worker its next call when it is free,
- *   instead of all calls at once
+ * @param {boolean} [options.oneAtATime] whether peers that can do either give a worker its next call only when it
+ *   is free, instead of all calls at once
  * @returns {Contender[]}
  */
 function contenders({ oneAtATime = false } = {}) {
@@ -50,13 +53,13 @@ function contenders({ oneAtATime = false } = {}) {
   return [
     { name: 'Promise.all', mode: 'one thread', kind: 'base', make: (task) => new Inline(task) },
     own('child'),
-    { name: 'fork', mode: 'child', kind: 'plain', make: (task) => new Fork(task, { depth }) },
+    { name: 'fork', mode: 'child', kind: 'handwritten', make: (task) => new Fork(task, { depth }) },
     { name: 'tinypool', mode: 'child', kind: 'library', make: (task) => new TinypoolPeer(task, { runtime: 'child_process' }) },
     { name: 'workerpool', mode: 'child', kind: 'library', make: (task) => new WorkerpoolPeer(task, { workerType: 'process' }) },
     { name: 'poolifier', mode: 'child', kind: 'library', make: (task) => new PoolifierPeer(task, { cluster: true, queue: oneAtATime }) },
     { name: 'jest-worker', mode: 'child', kind: 'library', make: (task) => new JestWorkerPeer(task, { threads: false }) },
     own('threads'),
-    { name: 'worker_threads', mode: 'threads', kind: 'plain', make: (task) => new Threads(task, { depth }) },
+    { name: 'worker_threads', mode: 'threads', kind: 'handwritten', make: (task) => new Threads(task, { depth }) },
     { name: 'piscina', mode: 'threads', kind: 'library', make: (task) => new PiscinaPeer(task) },
     { name: 'tinypool', mode: 'threads', kind: 'library', make: (task) => new TinypoolPeer(task, { runtime: 'worker_threads' }) },
     { name: 'workerpool', mode: 'threads', kind: 'library', make: (task) => new WorkerpoolPeer(task, { workerType: 'thread' }) },
@@ -92,7 +95,7 @@ const ownBatches = (mode, task) => ({
   name: `${OWN_NAME}, run`, mode, kind: 'own', make: () => new OwnParallelizer(task, { type: typeOf(mode) }),
 });
 
-/** What two cores can give: plain processes that share nothing. @returns {Contender} */
+/** What two cores can do: bare processes that share nothing. @returns {Contender} */
 const bare = () => ({ name: 'bare node processes', mode: 'child', kind: 'base', make: (task) => new Bare(task) });
 
 /**

@@ -1,6 +1,6 @@
 'use strict';
 
-/** This package: a `Pool`, and a `Parallelizer` whose sub-batches are the workers' shares of a list. */
+/** This package: a `Pool`, and a `Parallelizer` whose sub-batches are the workers' parts of a list. */
 
 /** @typedef {import('./index.js').Task} Task */
 /** @typedef {'child-process' | 'worker-threads'} Type */

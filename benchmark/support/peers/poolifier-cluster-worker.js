@@ -1,6 +1,6 @@
 'use strict';
 
-/** The process's side of poolifier.js. */
+/** The worker's side of poolifier.js. */
 
 const { ClusterWorker } = require('poolifier');
 

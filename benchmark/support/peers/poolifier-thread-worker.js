@@ -1,6 +1,6 @@
 'use strict';
 
-/** The thread's side of poolifier.js. */
+/** The worker's side of poolifier.js. */
 
 const { ThreadWorker } = require('poolifier');
 

@@ -9,7 +9,7 @@ const path = require('node:path');
 class PoolifierPeer {
   /**
    * @param {Task} task
-   * @param {{ cluster: boolean, queue?: boolean }} options `queue`: a worker gets a task when it is free, not at once
+   * @param {{ cluster: boolean, queue?: boolean }} options `queue`: whether a worker gets a task only when it is free
    */
   constructor(task, { cluster, queue = false }) {
     this.task = task;
