@@ -33,12 +33,19 @@ const MOVED = 'threads, moved';
 
 /** @returns {Contender[]} */
 function players() {
-  const library = contenders().filter(({ name, mode }) => mode === 'threads' && (name === 'piscina' || name === 'tinypool'));
+  const library = contenders().filter(
+    ({ name, mode }) => mode === 'threads' && (name === 'piscina' || name === 'tinypool'),
+  );
   const runtime = /** @type {const} */ ({ runtime: 'child_process', serialization: 'advanced' });
   const moving = { filePath: require.resolve('./support/work-transfer.js'), name: 'echo' };
   return [
     own('child'),
-    { name: "fork, 'advanced'", mode: 'child', kind: 'handwritten', make: (task) => new Fork(task, { serialization: 'advanced' }) },
+    {
+      name: "fork, 'advanced'",
+      mode: 'child',
+      kind: 'handwritten',
+      make: (task) => new Fork(task, { serialization: 'advanced' }),
+    },
     { name: "tinypool, 'advanced'", mode: 'child', kind: 'library', make: (task) => new TinypoolPeer(task, runtime) },
     own('threads'),
     { name: 'worker_threads', mode: 'threads', kind: 'handwritten', make: (task) => new Threads(task) },

@@ -24,7 +24,11 @@ const ONE_CORE = 'one-core';
 async function main() {
   const { rounds, quick, workers, part } = optionsFromArgv({ rounds: 15 });
   const task = { filePath: require.resolve('./support/work.js'), name: 'echo' };
-  const suite = new Suite(part === ONE_CORE ? 'calls-one-core' : 'calls', { workers, trips: TRIPS, 'under way': UNDER_WAY });
+  const suite = new Suite(part === ONE_CORE ? 'calls-one-core' : 'calls', {
+    workers,
+    trips: TRIPS,
+    'under way': UNDER_WAY,
+  });
   const everyone = contenders();
   // What polling before sleeping contributes.
   const still = /** @type {const} */ (['child', 'threads'])
@@ -76,7 +80,17 @@ function inOrder(rows) {
 
 /** The same again with everything on one core. @param {number} rounds @param {boolean} quick */
 function onOneCore(rounds, quick) {
-  const args = ['-c', '0', process.execPath, __filename, '--part', ONE_CORE, '--rounds', String(rounds), ...(quick ? ['--quick'] : [])];
+  const args = [
+    '-c',
+    '0',
+    process.execPath,
+    __filename,
+    '--part',
+    ONE_CORE,
+    '--rounds',
+    String(rounds),
+    ...(quick ? ['--quick'] : []),
+  ];
   const { status, error } = spawnSync('taskset', args, { stdio: 'inherit' });
   if (error) console.log(`\nNot measured on one core: ${error.message}`);
   else if (status !== 0) process.exitCode = 1;

@@ -48,8 +48,16 @@ const againstNode = [{ head: `÷ ${NODE}`, other: rowWhere(({ mode }) => mode ==
  * @returns {Promise<Row[]>}
  */
 async function take(players, options) {
-  const samples = await alternate(players.map((player, index) => ({ ...player, name: String(index) })), options);
-  return players.map(({ name, mode, kind }, index) => ({ name, mode, kind, samples: samples.get(String(index)) ?? [] }));
+  const samples = await alternate(
+    players.map((player, index) => ({ ...player, name: String(index) })),
+    options,
+  );
+  return players.map(({ name, mode, kind }, index) => ({
+    name,
+    mode,
+    kind,
+    samples: samples.get(String(index)) ?? [],
+  }));
 }
 
 /** @param {InstanceType<typeof Suite>} suite @param {number} rounds */
@@ -82,12 +90,21 @@ async function inThisProcess(suite, rounds) {
 
   // One record needs one worker; by default there is one per CPU.
   const counts = [...new Set([1, os.availableParallelism()])];
-  const rows = await take([
-    REFERENCE,
-    ...counts.map((count) => coldPool('child', count)),
-    ...counts.map((count) => coldPool('threads', count)),
-  ], { rounds, warmups: 2 });
-  suite.section({ id: 'first-result', title: 'From the constructor to the first result', unit: 'ms', rows, against: againstNode });
+  const rows = await take(
+    [
+      REFERENCE,
+      ...counts.map((count) => coldPool('child', count)),
+      ...counts.map((count) => coldPool('threads', count)),
+    ],
+    { rounds, warmups: 2 },
+  );
+  suite.section({
+    id: 'first-result',
+    title: 'From the constructor to the first result',
+    unit: 'ms',
+    rows,
+    against: againstNode,
+  });
   const held = summarize(constructors);
   console.log(`The constructor itself, child processes: ${figure(held.median)} ms (${spread(held)}).`);
 }

@@ -69,7 +69,11 @@ async function main() {
         rows,
         against: [
           { head: 'speed-up over one thread', other: rowWhere(({ mode }) => mode === 'one thread'), inverse: true },
-          { head: 'speed-up ÷ that of bare processes', other: rowWhere(({ kind, mode }) => kind === 'base' && mode === 'child'), inverse: true },
+          {
+            head: 'speed-up ÷ that of bare processes',
+            other: rowWhere(({ kind, mode }) => kind === 'base' && mode === 'child'),
+            inverse: true,
+          },
         ],
       });
     });

@@ -139,7 +139,11 @@ function forkPool() {
     mode: 'child',
     kind: 'handwritten',
     make: () => {
-      const pool = new ForkPool({ filePath: require.resolve('./support/work-batch.js'), functionName: 'idOf', size: 2 });
+      const pool = new ForkPool({
+        filePath: require.resolve('./support/work-batch.js'),
+        functionName: 'idOf',
+        size: 2,
+      });
       return {
         start: async () => {
           await pool.run([{ id: 0 }, { id: 0 }]);
@@ -183,21 +187,53 @@ async function main() {
       warmups: 1,
       run: (peer) => held(() => peer.run(items)),
       after: ({ result, ...times }, { name, mode: which }) => {
-        if (name.startsWith('run, a number')) assert.equal(result.reduce((/** @type {number} */ sum, /** @type {number} */ count) => sum + count, 0), ITEMS);
+        if (name.startsWith('run, a number'))
+          assert.equal(
+            result.reduce((/** @type {number} */ sum, /** @type {number} */ count) => sum + count, 0),
+            ITEMS,
+          );
         else assert.deepEqual(result, ids);
         const key = `${which} ${name}`;
         all.set(key, [...(all.get(key) ?? []), times]);
       },
       sample: (_milliseconds, { gap }) => gap,
     });
-    suite.section({ id: 'gap', title: `Longest gap between two turns, ${ITEMS.toLocaleString('en')} items`, unit: 'ms', rows, against: [] });
-    const further = (/** @type {keyof Held} */ what) => rows.map((row) => ({
-      ...row,
-      samples: (all.get(`${row.mode} ${row.name}`) ?? []).slice(-rounds).map((times) => times[what]),
-    }));
-    suite.section({ id: 'delay', title: 'The same by monitorEventLoopDelay (1 ms resolution)', unit: 'ms', rows: further('delay'), against: [], chart: false });
-    suite.section({ id: 'caller', title: 'Of it, the submitting call itself until it returns', unit: 'ms', rows: further('caller'), against: [], chart: false });
-    suite.section({ id: 'total', title: 'Until all results are there', unit: 'ms', rows: further('total'), against: [], chart: false });
+    suite.section({
+      id: 'gap',
+      title: `Longest gap between two turns, ${ITEMS.toLocaleString('en')} items`,
+      unit: 'ms',
+      rows,
+      against: [],
+    });
+    const further = (/** @type {keyof Held} */ what) =>
+      rows.map((row) => ({
+        ...row,
+        samples: (all.get(`${row.mode} ${row.name}`) ?? []).slice(-rounds).map((times) => times[what]),
+      }));
+    suite.section({
+      id: 'delay',
+      title: 'The same by monitorEventLoopDelay (1 ms resolution)',
+      unit: 'ms',
+      rows: further('delay'),
+      against: [],
+      chart: false,
+    });
+    suite.section({
+      id: 'caller',
+      title: 'Of it, the submitting call itself until it returns',
+      unit: 'ms',
+      rows: further('caller'),
+      against: [],
+      chart: false,
+    });
+    suite.section({
+      id: 'total',
+      title: 'Until all results are there',
+      unit: 'ms',
+      rows: further('total'),
+      against: [],
+      chart: false,
+    });
   });
   suite.save();
 }

@@ -22,8 +22,18 @@ async function main() {
   const secrets = Array.from({ length: DERIVATIONS }, (_, i) => `secret ${i}`);
   const records = [...Array(RECORDS).keys()];
   const parallelizer = new Parallelizer([
-    { id: 'derive', type: PARALLELIZER_THREADS, filePath: require.resolve('./support/derive.js'), processBatchFunctionName: 'derive' },
-    { id: 'store', type: PARALLELIZER_CHILD, filePath: require.resolve('./support/cpu-io.js'), processBatchFunctionName: 'processBatch' },
+    {
+      id: 'derive',
+      type: PARALLELIZER_THREADS,
+      filePath: require.resolve('./support/derive.js'),
+      processBatchFunctionName: 'derive',
+    },
+    {
+      id: 'store',
+      type: PARALLELIZER_CHILD,
+      filePath: require.resolve('./support/cpu-io.js'),
+      processBatchFunctionName: 'processBatch',
+    },
   ]);
   const expected = { keys: derive({ batch: secrets }), sums: await processBatch({ batch: records }) };
   const after = (/** @type {object} */ result) => assert.deepEqual(result, expected);

@@ -28,7 +28,11 @@ const MIN_SAMPLE = 20;
 /** @template T @param {number} count @param {(i: number) => T} make */
 const range = (count, make) => Array.from({ length: count }, (_, i) => make(i));
 /** @param {number} i */
-const nested = (i) => ({ id: i, user: { name: `user ${i}`, tags: ['a', 'b'], address: { city: 'Porto', zip: i % 9999 } }, ok: i % 2 === 0 });
+const nested = (i) => ({
+  id: i,
+  user: { name: `user ${i}`, tags: ['a', 'b'], address: { city: 'Porto', zip: i % 9999 } },
+  ok: i % 2 === 0,
+});
 
 /** @type {Record<string, () => unknown>} */
 const PLAIN = {
@@ -41,7 +45,10 @@ const PLAIN = {
   'a string of 4 MB': () => 'plain text. '.repeat(MB / 3),
 };
 /** @type {Record<string, () => unknown>} */
-const BINARY = { 'a Buffer of 1 MiB': () => Buffer.alloc(MB, 'bytes'), 'a Buffer of 16 MiB': () => Buffer.alloc(16 * MB, 'bytes') };
+const BINARY = {
+  'a Buffer of 1 MiB': () => Buffer.alloc(MB, 'bytes'),
+  'a Buffer of 16 MiB': () => Buffer.alloc(16 * MB, 'bytes'),
+};
 
 /** @param {any} value */
 const echo = (value) => value;
@@ -74,7 +81,10 @@ async function measure(runs, rounds) {
 }
 
 /** @param {string} head @param {string} name @returns {import('./support/suite.js').Against} */
-const against = (head, name) => ({ head, other: (row, rows) => rows.find((other) => other.mode === row.mode && other.name === name) });
+const against = (head, name) => ({
+  head,
+  other: (row, rows) => rows.find((other) => other.mode === row.mode && other.name === name),
+});
 
 /** @param {Suite} suite @param {number} rounds */
 async function thereAndBack(suite, rounds) {
@@ -88,7 +98,9 @@ async function thereAndBack(suite, rounds) {
       // JSON would make a list of 16 million numbers of it.
       const count = mode === 'a Buffer of 16 MiB' ? pools.filter((_, i) => serializations[i] !== 'json') : pools;
       assert.deepEqual(await pools[0].apply(echo, [value]), value);
-      const runs = Object.fromEntries(count.map((pool) => [serializations[pools.indexOf(pool)], () => pool.apply(echo, [value])]));
+      const runs = Object.fromEntries(
+        count.map((pool) => [serializations[pools.indexOf(pool)], () => pool.apply(echo, [value])]),
+      );
       for (const [name, samples] of await measure(runs, rounds)) {
         rows.push({ name: `'${name}'`, mode, kind: name === 'auto' ? 'own' : 'base', samples });
       }
@@ -153,8 +165,20 @@ async function checks(suite, rounds) {
     }
   }
   const shared = { unit: 'ms', chart: false };
-  suite.section({ ...shared, id: 'writing', title: 'Writing, in one process', rows: writing, against: [against('÷ JSON.stringify', 'JSON.stringify')] });
-  suite.section({ ...shared, id: 'reading', title: 'Reading, in one process', rows: reading, against: [against('÷ JSON.parse', 'JSON.parse')] });
+  suite.section({
+    ...shared,
+    id: 'writing',
+    title: 'Writing, in one process',
+    rows: writing,
+    against: [against('÷ JSON.stringify', 'JSON.stringify')],
+  });
+  suite.section({
+    ...shared,
+    id: 'reading',
+    title: 'Reading, in one process',
+    rows: reading,
+    against: [against('÷ JSON.parse', 'JSON.parse')],
+  });
 }
 
 /** @param {Suite} suite @param {number} rounds */
@@ -186,7 +210,12 @@ async function paths(suite, rounds) {
     ['there and back', 'records, between threads', 2 * text.length, () => thread.apply(echo, [records])],
     ['there and back', 'a string of 1 M one-byte characters', 2 * MB, () => child.apply(echo, [narrow])],
     ['there and back', 'a string of 1 M two-byte characters', 4 * MB, () => child.apply(echo, [wide])],
-    ['there and back', '8 Buffers of 256 KiB less 8, by the socket', 16 * SHARED_FROM, () => child.apply(echo, [below])],
+    [
+      'there and back',
+      '8 Buffers of 256 KiB less 8, by the socket',
+      16 * SHARED_FROM,
+      () => child.apply(echo, [below]),
+    ],
     ['there and back', '8 Buffers of 256 KiB, in shared memory', 16 * SHARED_FROM, () => child.apply(echo, [above])],
     ['there and back', 'a Buffer of 16 MiB, in shared memory', 32 * MB, () => child.apply(echo, [source])],
     ['there and back', 'a Buffer of 16 MiB, between threads', 32 * MB, () => thread.apply(echo, [source])],
@@ -201,7 +230,15 @@ async function paths(suite, rounds) {
       samples: (samples.get(name) ?? []).map((milliseconds) => bytes / MB / (milliseconds / 1000)),
     }));
     const memory = { head: '÷ memory to memory', other: (/** @type {Row} */ _row, /** @type {Row[]} */ all) => all[0] };
-    suite.section({ id: 'paths', title: 'Bytes by each path', unit: 'MiB/s', better: 'higher', rows, against: [memory], chart: false });
+    suite.section({
+      id: 'paths',
+      title: 'Bytes by each path',
+      unit: 'MiB/s',
+      better: 'higher',
+      rows,
+      against: [memory],
+      chart: false,
+    });
   } finally {
     await Promise.all([child, json, thread].map((pool) => pool.terminate()));
   }

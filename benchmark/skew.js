@@ -75,7 +75,10 @@ async function main() {
         id: placement.replaceAll(' ', '-'),
         title: `${EXPENSIVE} expensive items of ${ITEMS}, ${placement}: time of the list ÷ ideal`,
         unit: '÷ ideal',
-        rows: rows.map((row) => ({ ...row, samples: row.samples.map((time, round) => time / (inline[round] / workers)) })),
+        rows: rows.map((row) => ({
+          ...row,
+          samples: row.samples.map((time, round) => time / (inline[round] / workers)),
+        })),
         against: [
           { head: '÷ best library', other: bestOf('library', 'lower') },
           { head: '÷ by hand', other: bestOf('handwritten', 'lower') },

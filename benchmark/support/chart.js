@@ -9,7 +9,7 @@ const { figure } = require('./format.js');
 /** @typedef {import('./peers/index.js').Kind} Kind */
 
 /** @type {Record<Kind, string>} */
-const COLORS = { own: '#1f6feb', library: '#9aa4b2', plain: '#c9a227', base: '#57606a' };
+const COLORS = { own: '#1f6feb', library: '#9aa4b2', handwritten: '#c9a227', base: '#57606a' };
 const KINDS = /** @type {const} */ ([
   ['own', '@parallelizer/node'],
   ['library', 'library'],
@@ -106,13 +106,36 @@ function drawWhisker(_params, api) {
       line([left, y, right, y]),
       line([left, y - 4, left, y + 4]),
       line([right, y - 4, right, y + 4]),
-      { type: 'text', style: { text: figure(api.value(3)), x: right + 6, y, fontSize: 11, fill: '#24292f', textVerticalAlign: 'middle' } },
+      {
+        type: 'text',
+        style: {
+          text: figure(api.value(3)),
+          x: right + 6,
+          y,
+          fontSize: 11,
+          fill: '#24292f',
+          textVerticalAlign: 'middle',
+        },
+      },
     ],
   };
 }
 
 const OWN_PALETTE = [COLORS.own, '#54aeff', '#0a3069'];
-const PALETTE = ['#8250df', '#cf222e', '#116329', '#bf8700', '#e85aad', '#953800', '#6e7781', '#d4a72c', '#1b7c83', '#4d2d00', '#a475f9', '#57ab5a'];
+const PALETTE = [
+  '#8250df',
+  '#cf222e',
+  '#116329',
+  '#bf8700',
+  '#e85aad',
+  '#953800',
+  '#6e7781',
+  '#d4a72c',
+  '#1b7c83',
+  '#4d2d00',
+  '#a475f9',
+  '#57ab5a',
+];
 
 /**
  * @param {object} chart
@@ -127,7 +150,14 @@ function lineChart({ title, unit, x, lines }) {
     title: titled(title, `${unit}; medians, with quartiles as bars; logarithmic`),
     legend: { type: 'plain', orient: 'vertical', right: 10, top: 60 },
     grid: { left: 20, right: 270, top: 70, bottom: 40, containLabel: true },
-    xAxis: { type: 'log', name: x, nameLocation: 'middle', nameGap: 28, logBase: 10, axisLabel: { formatter: (/** @type {number} */ value) => value.toLocaleString('en') } },
+    xAxis: {
+      type: 'log',
+      name: x,
+      nameLocation: 'middle',
+      nameGap: 28,
+      logBase: 10,
+      axisLabel: { formatter: (/** @type {number} */ value) => value.toLocaleString('en') },
+    },
     yAxis: { type: 'log', axisLabel: { formatter: (/** @type {number} */ value) => value.toLocaleString('en') } },
     series: lines.flatMap(({ name, kind, points }) => {
       const color = (kind === 'own' ? colors.own : colors.other).shift() ?? COLORS[kind];

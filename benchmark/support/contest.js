@@ -56,7 +56,12 @@ async function contest(started, { run, after, sample, rounds, warmups = 2 }) {
     })),
     { rounds, warmups },
   );
-  return started.map(({ name, mode, kind }, index) => ({ name, mode, kind, samples: samples.get(String(index)) ?? [] }));
+  return started.map(({ name, mode, kind }, index) => ({
+    name,
+    mode,
+    kind,
+    samples: samples.get(String(index)) ?? [],
+  }));
 }
 
 /**

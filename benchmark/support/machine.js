@@ -44,7 +44,10 @@ function describeMachine({ node, platform, cpus, availableParallelism, model, me
 }
 
 /** @param {ReturnType<typeof machine>} found */
-const describeVersions = (found) => Object.entries(found.versions).map(([name, version]) => `${name} ${version}`).join(', ');
+const describeVersions = (found) =>
+  Object.entries(found.versions)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ');
 
 /** @param {ReturnType<typeof machine>} found @param {string[]} names of peers */
 const versionsOf = ({ versions: all }, names) => ['@parallelizer/node', ...names].map((name) => `${name} ${all[name]}`).join(', ');
