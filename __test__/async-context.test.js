@@ -30,7 +30,10 @@ forEachMode((mode) => {
     const parallelizer = make(t, { type: mode.type });
     const seen = [];
     await storage.run('mine', () =>
-      parallelizer.run([echo(1)]).then(() => seen.push(storage.getStore())).finally(() => seen.push(storage.getStore())),
+      parallelizer
+        .run([echo(1)])
+        .then(() => seen.push(storage.getStore()))
+        .finally(() => seen.push(storage.getStore())),
     );
     await storage.run('mine', () => parallelizer.run('bad').catch(() => seen.push(storage.getStore())));
     assert.deepEqual(seen, ['mine', 'mine', 'mine']);
@@ -42,7 +45,9 @@ forEachMode((mode) => {
     await Promise.all(
       ['a', 'b', 'c'].map((name) =>
         storage.run(name, () =>
-          parallelizer.run([echo(1), echo(2), echo(3)], null, { onProgress: () => (seen[name] ??= new Set()).add(storage.getStore()) }),
+          parallelizer.run([echo(1), echo(2), echo(3)], null, {
+            onProgress: () => (seen[name] ??= new Set()).add(storage.getStore()),
+          }),
         ),
       ),
     );

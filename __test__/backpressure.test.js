@@ -42,12 +42,22 @@ forEachMode(
     for (const [what, setUp, loop] of [
       ['workers that are slower than the source', '', ''],
       // The event loop turns once per 500 items, so that whatever can arrive has arrived.
-      ['a consumer that is slower than both', '', 'if (taken % 500 === 0) { await new Promise(setImmediate); for (const end = performance.now() + 0.5; performance.now() < end; ); }'],
+      [
+        'a consumer that is slower than both',
+        '',
+        'if (taken % 500 === 0) { await new Promise(setImmediate); for (const end = performance.now() + 0.5; performance.now() < end; ); }',
+      ],
     ]) {
       test(`an endless number of items through imap, with ${what}`, { timeout: 600_000 }, async (t) => {
-        const { messages } = await run(t, stream(setUp, loop), { mode, execArgv: ['--max-old-space-size=48'], deadline: 500_000 });
+        const { messages } = await run(t, stream(setUp, loop), {
+          mode,
+          execArgv: ['--max-old-space-size=48'],
+          deadline: 500_000,
+        });
         const [{ taken, ahead, early, peak }] = messages;
-        t.diagnostic(`${taken} items; at most ${ahead} ahead; resident ${early} MB in the first tenth, ${peak} MB at most`);
+        t.diagnostic(
+          `${taken} items; at most ${ahead} ahead; resident ${early} MB in the first tenth, ${peak} MB at most`,
+        );
         assert.equal(taken, ITEMS);
         assert.ok(ahead < 10_000, `${ahead} items read ahead`);
         assert.ok(peak - early < 60, `${early} → ${peak} MB`);

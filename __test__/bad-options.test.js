@@ -20,7 +20,17 @@ const naming = (name) => (error) => {
 describe('new Parallelizer', () => {
   const bad = {
     type: ['child', 'threads', '', 5, null, {}],
-    filePath: [undefined, null, '', 5, {}, [], 'https://example.com/a.js', new URL('https://example.com/a.js'), 'data:text/javascript,1'],
+    filePath: [
+      undefined,
+      null,
+      '',
+      5,
+      {},
+      [],
+      'https://example.com/a.js',
+      new URL('https://example.com/a.js'),
+      'data:text/javascript,1',
+    ],
     processBatchFunctionName: [undefined, null, '', 5, {}, () => {}],
     parallelization: [-1, Number.NaN, 1.5, Number.POSITIVE_INFINITY, 'x', {}, true],
     parallelizationPerCPU: [-1, 0, Number.NaN, 'x', '', Number.POSITIVE_INFINITY, {}],
@@ -45,8 +55,19 @@ describe('new Parallelizer', () => {
   for (const [name, values] of Object.entries(bad)) {
     test(`${name}`, () => {
       for (const value of values) {
-        assert.throws(() => new Parallelizer({ ...fine, parallelization: 1, [name]: value }), naming(name), `accepted ${String(JSON.stringify(value))}`);
-        assert.throws(() => new Parallelizer([{ id: 'a', ...fine }, { id: 'b', ...fine, [name]: value }]), naming(name));
+        assert.throws(
+          () => new Parallelizer({ ...fine, parallelization: 1, [name]: value }),
+          naming(name),
+          `accepted ${String(JSON.stringify(value))}`,
+        );
+        assert.throws(
+          () =>
+            new Parallelizer([
+              { id: 'a', ...fine },
+              { id: 'b', ...fine, [name]: value },
+            ]),
+          naming(name),
+        );
       }
     });
   }
@@ -57,8 +78,10 @@ describe('new Parallelizer', () => {
   });
 
   test('what is not an options object', () => {
-    for (const options of [undefined, null, 'x', 5, () => {}]) assert.throws(() => new Parallelizer(options), naming('options'));
-    for (const item of [undefined, null, 'x', 5]) assert.throws(() => new Parallelizer([{ id: 'a', ...fine }, item]), naming('options[1]'));
+    for (const options of [undefined, null, 'x', 5, () => {}])
+      assert.throws(() => new Parallelizer(options), naming('options'));
+    for (const item of [undefined, null, 'x', 5])
+      assert.throws(() => new Parallelizer([{ id: 'a', ...fine }, item]), naming('options[1]'));
   });
 
   test('ids in a list', () => {
@@ -72,12 +95,22 @@ describe('new Parallelizer', () => {
   });
 
   test('the stack trace leads to the caller', () => {
-    assert.throws(() => new Parallelizer({ ...fine, batchSize: -1 }), (error) => error.stack.includes('bad-options.test.js'));
+    assert.throws(
+      () => new Parallelizer({ ...fine, batchSize: -1 }),
+      (error) => error.stack.includes('bad-options.test.js'),
+    );
   });
 
   test('a constructor that throws leaves no worker behind', async () => {
     const before = childrenOf(process.pid).length;
-    for (let i = 0; i < 5; i++) assert.throws(() => new Parallelizer([{ id: 'a', ...fine }, { id: 'b', ...fine, batchSize: -1 }]));
+    for (let i = 0; i < 5; i++)
+      assert.throws(
+        () =>
+          new Parallelizer([
+            { id: 'a', ...fine },
+            { id: 'b', ...fine, batchSize: -1 },
+          ]),
+      );
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.equal(childrenOf(process.pid).length, before);
   });
@@ -93,7 +126,20 @@ forEachMode((mode) => {
 
   test('run: the batch', async (t) => {
     const parallelizer = make(t, { type: mode.type });
-    for (const batch of [undefined, null, 'abc', '', 5, true, {}, { length: 1, 0: 1 }, new Set(), new Map(), () => {}, new ArrayBuffer(4)]) {
+    for (const batch of [
+      undefined,
+      null,
+      'abc',
+      '',
+      5,
+      true,
+      {},
+      { length: 1, 0: 1 },
+      new Set(),
+      new Map(),
+      () => {},
+      new ArrayBuffer(4),
+    ]) {
       await rejects(() => parallelizer.run(batch), 'batch');
     }
     assert.deepEqual((await parallelizer.run([echo(1)])).responses, [1]);
@@ -112,10 +158,14 @@ forEachMode((mode) => {
     for (const [name, values] of Object.entries(bad)) {
       for (const value of values) await rejects(() => parallelizer.run([echo(1)], null, { [name]: value }), name);
     }
-    for (const options of [5, 'x', null, []]) await rejects(() => parallelizer.run([echo(1)], null, options), 'runOptions');
+    for (const options of [5, 'x', null, []])
+      await rejects(() => parallelizer.run([echo(1)], null, options), 'runOptions');
     await rejects(() => parallelizer.run([echo(1)], null, { onprogress() {} }), 'onProgress');
     assert.deepEqual((await parallelizer.run([echo(1)], null, {})).responses, [1]);
-    assert.deepEqual((await parallelizer.run([echo(1)], null, { signal: undefined, timeout: undefined })).responses, [1]);
+    assert.deepEqual(
+      (await parallelizer.run([echo(1)], null, { signal: undefined, timeout: undefined })).responses,
+      [1],
+    );
   });
 
   test('run: a bad argument starts nothing', async (t) => {
@@ -126,8 +176,23 @@ forEachMode((mode) => {
   });
 
   test('run of a list: items', async (t) => {
-    const lists = make(t, ['a', 'b'].map((id) => ({ id, type: mode.type, parallelization: 1 })));
-    for (const items of [undefined, null, 'x', 5, [null], [5], [{}], [{ id: 'a' }], [{ id: 'a', batch: 'x' }], [{ id: 'a', batch: null }], [{ batch: [] }]]) {
+    const lists = make(
+      t,
+      ['a', 'b'].map((id) => ({ id, type: mode.type, parallelization: 1 })),
+    );
+    for (const items of [
+      undefined,
+      null,
+      'x',
+      5,
+      [null],
+      [5],
+      [{}],
+      [{ id: 'a' }],
+      [{ id: 'a', batch: 'x' }],
+      [{ id: 'a', batch: null }],
+      [{ batch: [] }],
+    ]) {
       await rejects(() => lists.run(items), '');
     }
     await rejects(() => lists.run([{ id: 'a', batch: [echo(1)] }, { id: 'nobody', batch: [] }]), 'nobody');

@@ -56,7 +56,11 @@ forEachMode(
       const parallelizer = make(t, { type: mode.type, batchSize: 1, parallelization: 2 });
       const file = `${temporary(t)}/slow`;
       // The last record opens the gate at which the first one waits.
-      const batch = [{ do: 'gate', file, value: 'slow' }, ...Array.from({ length: 10 }, (_, i) => echo(i)), { do: 'touch', file: `${file}.go`, value: 'last' }];
+      const batch = [
+        { do: 'gate', file, value: 'slow' },
+        ...Array.from({ length: 10 }, (_, i) => echo(i)),
+        { do: 'touch', file: `${file}.go`, value: 'last' },
+      ];
       const { responses } = await within(parallelizer.run(batch), 'the run');
       assert.deepEqual(responses, ['slow', 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 'last']);
     });
@@ -67,7 +71,12 @@ forEachMode(
       const dir = temporary(t);
       for (let i = 0; i < 10; i++) {
         const file = `${dir}/${i}`;
-        const batch = [{ do: 'gate', file, value: 'slow' }, echo(1), echo(2), { do: 'touch', file: `${file}.go`, value: 'last' }];
+        const batch = [
+          { do: 'gate', file, value: 'slow' },
+          echo(1),
+          echo(2),
+          { do: 'touch', file: `${file}.go`, value: 'last' },
+        ];
         assert.deepEqual((await within(parallelizer.run(batch), 'the run')).responses, ['slow', 1, 2, 'last']);
       }
     });
@@ -75,7 +84,9 @@ forEachMode(
     test('a worker has one sub-batch at a time', async (t) => {
       const parallelizer = make(t, { type: mode.type, batchSize: 1, parallelization: 2 });
       const dir = temporary(t);
-      const running = parallelizer.run(Array.from({ length: 6 }, (_, i) => ({ do: 'gate', file: `${dir}/${i}`, value: i })));
+      const running = parallelizer.run(
+        Array.from({ length: 6 }, (_, i) => ({ do: 'gate', file: `${dir}/${i}`, value: i })),
+      );
       const begun = () => fs.readdirSync(dir).filter((name) => name.endsWith('.started')).length;
       for (let i = 0; i < 6; i++) {
         while (begun() < Math.min(i + 2, 6)) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -32,13 +32,19 @@ function parcel(items) {
 /** Sends byte arrays to a worker that overwrites them: both sides must have memory of their own. */
 async function exchange(pool, items, place = (values) => values) {
   const sent = parcel(items);
-  const { wrong, values, mappings } = await within(pool.apply(task('overwrite'), [{ items, values: place(sent.values) }]), 'byte arrays');
+  const { wrong, values, mappings } = await within(
+    pool.apply(task('overwrite'), [{ items, values: place(sent.values) }]),
+    'byte arrays',
+  );
   assert.deepEqual(wrong, []);
   for (const [i, item] of items.entries()) {
     assert.equal(wrongWith(sent.values[i], item), null, `the sender's ${item.kind} of ${item.length} is as it was`);
     const back = viewOf(values[i]);
     assert.equal(back.length, viewOf(sent.values[i]).length);
-    assert.ok(back.equals(Buffer.alloc(back.length, 0xee)), `what the worker wrote into a ${item.kind} of ${item.length}`);
+    assert.ok(
+      back.equals(Buffer.alloc(back.length, 0xee)),
+      `what the worker wrote into a ${item.kind} of ${item.length}`,
+    );
     back.fill(0x11);
     assert.ok(back.equals(Buffer.alloc(back.length, 0x11)), `a ${item.kind} of ${item.length} is writable`);
   }
@@ -73,22 +79,46 @@ forEachMode((mode) => {
       });
 
       test('many in one value, more than can be shared at once', async () => {
-        const items = Array.from({ length: 40 }, (_, i) => ({ kind: KINDS[i % KINDS.length], seed: i, length: 256 * KB + i * 8 }));
+        const items = Array.from({ length: 40 }, (_, i) => ({
+          kind: KINDS[i % KINDS.length],
+          seed: i,
+          length: 256 * KB + i * 8,
+        }));
         await exchange(pool, items);
-        await exchange(pool, Array.from({ length: 500 }, (_, i) => ({ kind: KINDS[i % KINDS.length], seed: i % 250, length: i * 16 })));
+        await exchange(
+          pool,
+          Array.from({ length: 500 }, (_, i) => ({ kind: KINDS[i % KINDS.length], seed: i % 250, length: i * 16 })),
+        );
       });
 
       test('many calls side by side', async () => {
-        const items = Array.from({ length: 60 }, (_, i) => ({ kind: KINDS[i % KINDS.length], seed: i, length: (i % 3) * 256 * KB + i }));
-        const results = await within(pool.map(task('echo'), items.map(({ kind, seed, length }) => make(kind, seed, length))), 'the calls');
-        assert.deepEqual(results.map((value, i) => wrongWith(value, items[i])).filter((what) => what !== null), []);
+        const items = Array.from({ length: 60 }, (_, i) => ({
+          kind: KINDS[i % KINDS.length],
+          seed: i,
+          length: (i % 3) * 256 * KB + i,
+        }));
+        const results = await within(
+          pool.map(
+            task('echo'),
+            items.map(({ kind, seed, length }) => make(kind, seed, length)),
+          ),
+          'the calls',
+        );
+        assert.deepEqual(
+          results.map((value, i) => wrongWith(value, items[i])).filter((what) => what !== null),
+          [],
+        );
         const made = await within(pool.map(task('create'), items), 'the results');
         assert.deepEqual(made.map((value, i) => wrongWith(value, items[i])).filter((what) => what !== null), []);
       });
 
       test('anywhere in a value', async () => {
         for (const length of [10, 300 * KB]) {
-          const items = ['Buffer', 'Uint16Array', 'DataView', 'ArrayBuffer'].map((kind, seed) => ({ kind, seed, length }));
+          const items = ['Buffer', 'Uint16Array', 'DataView', 'ArrayBuffer'].map((kind, seed) => ({
+            kind,
+            seed,
+            length,
+          }));
           const [a, b, c, d] = parcel(items).values;
           const deep = { list: [[[[[[{ d }]]]]]] };
           const value = { map: new Map([[a, { b }]]), set: new Set([[c]]), deep, none: undefined };
@@ -125,8 +155,14 @@ forEachMode((mode) => {
           let value = make(kind, item.seed, item.length);
           for (let i = 0; i < 3; i++) value = await pool.apply(task('echo'), [value]);
           assert.equal(wrongWith(value, item), null);
-          const [first, second] = await Promise.all([pool.apply(task('echo'), [value]), pool.apply(task('echo'), [{ value }])]);
-          assert.deepEqual([wrongWith(first, item), wrongWith(second.value, item), wrongWith(value, item)], [null, null, null]);
+          const [first, second] = await Promise.all([
+            pool.apply(task('echo'), [value]),
+            pool.apply(task('echo'), [{ value }]),
+          ]);
+          assert.deepEqual(
+            [wrongWith(first, item), wrongWith(second.value, item), wrongWith(value, item)],
+            [null, null, null],
+          );
         }
       });
 
@@ -142,14 +178,24 @@ forEachMode((mode) => {
 
       test('the buffer of a view contains nothing of other values', async () => {
         for (const length of [3, 10 * KB, 300 * KB]) {
-          const { bytes } = await pool.apply(task('echo'), [{ secret: 'secret'.repeat(1000), bytes: new Uint8Array(length), more: undefined }]);
-          assert.equal(Buffer.from(bytes.buffer).includes('secret'), false, `${bytes.buffer.byteLength} bytes behind ${length}`);
+          const { bytes } = await pool.apply(task('echo'), [
+            { secret: 'secret'.repeat(1000), bytes: new Uint8Array(length), more: undefined },
+          ]);
+          assert.equal(
+            Buffer.from(bytes.buffer).includes('secret'),
+            false,
+            `${bytes.buffer.byteLength} bytes behind ${length}`,
+          );
         }
       });
 
       test('in batch, params and context, and in a response', async (t) => {
         const parallelizer = new Parallelizer({
-          type: mode.type, serialization, filePath: fixture('values.js'), processBatchFunctionName: 'both', parallelization: 1,
+          type: mode.type,
+          serialization,
+          filePath: fixture('values.js'),
+          processBatchFunctionName: 'both',
+          parallelization: 1,
         });
         t.after(() => parallelizer.terminate());
         for (const length of [10, 300 * KB]) {
@@ -158,7 +204,10 @@ forEachMode((mode) => {
           const { responses, failures } = await parallelizer.run([a, a], b, { context: c });
           assert.deepEqual(failures, []);
           const { batch, params, context } = responses[0];
-          assert.deepEqual([batch[0], params, context].map((value, i) => wrongWith(value, items[i])), [null, null, null]);
+          assert.deepEqual(
+            [batch[0], params, context].map((value, i) => wrongWith(value, items[i])),
+            [null, null, null],
+          );
           assert.equal(batch[0], batch[1]);
         }
       });
@@ -168,7 +217,12 @@ forEachMode((mode) => {
   test('json represents them in its own way', async (t) => {
     const pool = new Pool(1, { type: mode.type, serialization: 'json' });
     t.after(() => pool.terminate());
-    const value = { a: Buffer.from('ab'), b: new Uint8Array([1, 2]), c: new ArrayBuffer(2), d: new DataView(new ArrayBuffer(1)) };
+    const value = {
+      a: Buffer.from('ab'),
+      b: new Uint8Array([1, 2]),
+      c: new ArrayBuffer(2),
+      d: new DataView(new ArrayBuffer(1)),
+    };
     assert.deepEqual(await pool.apply(task('echo'), [value]), JSON.parse(JSON.stringify(value)));
   });
 });
@@ -178,15 +232,21 @@ forEachMode(
     test('large ones travel in shared memory if there is any', async (t) => {
       const pool = new Pool(1, { type: mode.type });
       t.after(() => pool.terminate());
-      const mappings = await exchange(pool, [{ kind: 'Buffer', seed: 1, length: MB }, { kind: 'ArrayBuffer', seed: 2, length: MB }]);
+      const mappings = await exchange(pool, [
+        { kind: 'Buffer', seed: 1, length: MB },
+        { kind: 'ArrayBuffer', seed: 2, length: MB },
+      ]);
       if (!isDenied && mappings === 0 && !hasMemfd()) return t.skip('the system has no memfd_create');
       assert.equal(mappings > 0, !isDenied, `${mappings} mappings in the worker`);
     });
 
-    test('large results leave no descriptors, and their memory is freed', { skip: isDenied && 'there is none' }, async (t) => {
-      const { messages } = await run(
-        t,
-        asynchronous(`
+    test(
+      'large results leave no descriptors, and their memory is freed',
+      { skip: isDenied && 'there is none' },
+      async (t) => {
+        const { messages } = await run(
+          t,
+          asynchronous(`
           const { Pool } = require(${JSON.stringify(root)});
           const { resources, make } = require(fixture('binary.js'));
           const pool = new Pool(1, { execArgv: ['--expose-gc'] });
@@ -276,7 +336,9 @@ describe('shared memory', () => {
         const pool = new Pool(1, { type: mode.type, serialization });
         t.after(() => pool.terminate());
         const moved = make('ArrayBuffer', 5, 1000);
-        const back = await pool.apply(task('echo'), [{ moved, bytes: Buffer.from('bytes') }], { transferList: [moved] });
+        const back = await pool.apply(task('echo'), [{ moved, bytes: Buffer.from('bytes') }], {
+          transferList: [moved],
+        });
         assert.equal(moved.byteLength, 0);
         assert.equal(wrongWith(back.moved, { kind: 'ArrayBuffer', seed: 5, length: 1000 }), null);
         assert.ok(Buffer.isBuffer(back.bytes), 'the Buffer is a Buffer');

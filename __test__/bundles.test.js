@@ -39,7 +39,9 @@ describe('bundled', { timeout: 300_000 }, () => {
             assert.ok(!names.some((name) => name.includes('node_modules')));
           }
           const extension = format === 'cjs' ? 'js' : 'mjs';
-          assertHandled(await runThere(deployed, path.join(shop.base, 'driver.mjs'), path.join(deployed, `handler.${extension}`)));
+          assertHandled(
+            await runThere(deployed, path.join(shop.base, 'driver.mjs'), path.join(deployed, `handler.${extension}`)),
+          );
         });
       }
     }

@@ -5,7 +5,18 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const { test } = require('node:test');
 
-const { appeared, childrenOf, echo, fixture, gone, lines, make, temporary, waitFor, within } = require('./support/helpers');
+const {
+  appeared,
+  childrenOf,
+  echo,
+  fixture,
+  gone,
+  lines,
+  make,
+  temporary,
+  waitFor,
+  within,
+} = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { asynchronous, run, start } = require('./support/scripts');
 
@@ -100,7 +111,11 @@ forEachMode((mode) => {
   });
 
   test('close of an instance that has never run', async (t) => {
-    const { stdout } = await run(t, asynchronous(`const one = make(); await one.close(); await one.close(); console.log('closed');`), { mode });
+    const { stdout } = await run(
+      t,
+      asynchronous(`const one = make(); await one.close(); await one.close(); console.log('closed');`),
+      { mode },
+    );
     assert.equal(stdout, 'closed\n');
   });
 });
@@ -141,7 +156,9 @@ forEachMode(
     test('removeChildThreads of one id leaves the others running', async (t) => {
       const lists = make(t, ['a', 'b'].map((id) => ({ id, type: mode.type, parallelization: 1 })));
       const dir = temporary(t);
-      const running = lists.run(['a', 'b'].map((id) => ({ id, batch: [{ do: 'gate', file: `${dir}/${id}`, value: id }] })));
+      const running = lists.run(
+        ['a', 'b'].map((id) => ({ id, batch: [{ do: 'gate', file: `${dir}/${id}`, value: id }] })),
+      );
       for (const id of ['a', 'b']) await appeared(`${dir}/${id}.started`);
       lists.removeChildThreads('a');
       fs.writeFileSync(`${dir}/b.go`, '');
@@ -198,7 +215,14 @@ forEachMode(
 
 forEachMode(
   (mode) => {
-    for (const [end, record] of [['close', null], ['terminate', null], ['terminate', 'loop'], ['terminate', 'block'], ['terminate', 'forever'], ['removeChildThreads', 'loop']]) {
+    for (const [end, record] of [
+      ['close', null],
+      ['terminate', null],
+      ['terminate', 'loop'],
+      ['terminate', 'block'],
+      ['terminate', 'forever'],
+      ['removeChildThreads', 'loop'],
+    ]) {
       test(`${end} with workers ${record ? `in '${record}'` : 'idle'} leaves no process and no zombie`, async (t) => {
         const parallelizer = make(t, { type: mode.type });
         await parallelizer.ready();

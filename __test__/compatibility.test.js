@@ -207,9 +207,21 @@ forEachMode((mode) => {
   });
 
   test('the list form takes params per item, and otherwise those of the call', async (t) => {
-    const lists = on(t, ['a', 'b'].map((id) => ({ id, type: mode.type, parallelization: 1, processBatchFunctionName: 'params' })));
-    const answers = await lists.run([{ id: 'a', batch: [1], params: 'own' }, { id: 'b', batch: [1] }], 'shared');
-    assert.deepEqual(answers.map(({ responses }) => responses[0]), ['own', 'shared']);
+    const lists = on(
+      t,
+      ['a', 'b'].map((id) => ({ id, type: mode.type, parallelization: 1, processBatchFunctionName: 'params' })),
+    );
+    const answers = await lists.run(
+      [
+        { id: 'a', batch: [1], params: 'own' },
+        { id: 'b', batch: [1] },
+      ],
+      'shared',
+    );
+    assert.deepEqual(
+      answers.map(({ responses }) => responses[0]),
+      ['own', 'shared'],
+    );
   });
 });
 
@@ -228,7 +240,11 @@ forEachMode(
 
 
     test('parallelizationPerCPU may be a numeric string', async (t) => {
-      const parallelizer = on(t, { parallelization: false, parallelizationPerCPU: '2', processBatchFunctionName: 'batch' });
+      const parallelizer = on(t, {
+        parallelization: false,
+        parallelizationPerCPU: '2',
+        processBatchFunctionName: 'batch',
+      });
       const once = on(t, { parallelization: false, processBatchFunctionName: 'batch' });
       const batch = Array.from({ length: 1000 }, (_, i) => i);
       const doubled = (await parallelizer.run(batch)).responses;
@@ -252,7 +268,10 @@ forEachMode(
       const lists = make(t, ['a', 'b', 'c'].map((id) => ({ id, type: mode.type, parallelization: 1 })));
       const all = async () =>
         Object.fromEntries(
-          (await lists.run(['a', 'b', 'c'].map((id) => ({ id, batch: who })))).map(({ responses }, i) => ['abc'[i], responses[0]]),
+          (await lists.run(['a', 'b', 'c'].map((id) => ({ id, batch: who })))).map(({ responses }, i) => [
+            'abc'[i],
+            responses[0],
+          ]),
         );
       const changed = (x, y) => Object.keys(x).filter((id) => x[id] !== y[id]).join('');
 

@@ -30,7 +30,12 @@ forEachMode((mode) => {
 
   test('40 runs of different sizes, each with its own params', async (t) => {
     const parallelizer = on(t, { processBatchFunctionName: 'both', parallelization: 3 });
-    const runs = Array.from({ length: 40 }, (_, i) => parallelizer.run(Array.from({ length: i }, (_, j) => i * 100 + j), { i }));
+    const runs = Array.from({ length: 40 }, (_, i) =>
+      parallelizer.run(
+        Array.from({ length: i }, (_, j) => i * 100 + j),
+        { i },
+      ),
+    );
     for (const [i, { responses }] of (await within(Promise.all(runs), 'the runs')).entries()) {
       assert.deepEqual(responses.flatMap(({ batch }) => batch), Array.from({ length: i }, (_, j) => i * 100 + j));
       for (const { params } of responses) assert.deepEqual(params, { i });
@@ -40,7 +45,10 @@ forEachMode((mode) => {
   test('failures stay with their runs', async (t) => {
     const parallelizer = on(t);
     const runs = Array.from({ length: 40 }, (_, i) =>
-      parallelizer.run([i % 3 === 0 ? { do: 'throws', message: `bad ${i}` } : echo(`a${i}`), i % 4 === 0 ? { do: 'rejects', message: `worse ${i}` } : echo(`b${i}`)]),
+      parallelizer.run([
+        i % 3 === 0 ? { do: 'throws', message: `bad ${i}` } : echo(`a${i}`),
+        i % 4 === 0 ? { do: 'rejects', message: `worse ${i}` } : echo(`b${i}`),
+      ]),
     );
     for (const [i, { responses, failures, errors }] of (await within(Promise.all(runs), 'the runs')).entries()) {
       assert.deepEqual(responses, [...(i % 3 ? [`a${i}`] : []), ...(i % 4 ? [`b${i}`] : [])]);
@@ -93,7 +101,9 @@ forEachMode(
       const held = parallelizer.run([{ do: 'gate', file: `${dir}/held` }]);
       await appeared(`${dir}/held.started`);
       const order = [];
-      const runs = Array.from({ length: 20 }, (_, i) => parallelizer.run([echo(i)]).then(({ responses }) => order.push(responses[0])));
+      const runs = Array.from({ length: 20 }, (_, i) =>
+        parallelizer.run([echo(i)]).then(({ responses }) => order.push(responses[0])),
+      );
       fs.writeFileSync(`${dir}/held.go`, '');
       await Promise.all([held, ...runs]);
       assert.deepEqual(order, Array.from({ length: 20 }, (_, i) => i));
@@ -141,7 +151,9 @@ forEachMode(
         (i) => ({ do: 'exitAfterReply', ms: 1, code: 0, value: i }),
       ];
       const file = `${temporary(t)}/touched`;
-      const runs = Array.from({ length: 50 }, (_, i) => parallelizer.run([kinds[i % 5](i), { do: 'touch', file, value: `sibling ${i}` }]));
+      const runs = Array.from({ length: 50 }, (_, i) =>
+        parallelizer.run([kinds[i % 5](i), { do: 'touch', file, value: `sibling ${i}` }]),
+      );
       const answers = await within(Promise.all(runs), 'the runs', 60_000);
       for (const [i, { responses, errors }] of answers.entries()) {
         // A worker that exits after its answer may have begun another call by then. That call fails for this

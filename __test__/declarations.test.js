@@ -14,9 +14,15 @@ const { root } = require('./support/helpers');
 const { Parallelizer, ParallelizerError, Pool } = library;
 const { exports: entries } = require('../package.json');
 
-const files = Object.values(entries).filter((entry) => entry.types !== undefined).map((entry) => path.join(root, entry.types));
+const files = Object.values(entries)
+  .filter((entry) => entry.types !== undefined)
+  .map((entry) => path.join(root, entry.types));
 const program = ts.createProgram(files, {
-  target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.Node16, moduleResolution: ts.ModuleResolutionKind.Node16, strict: true, types: ['node'],
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.Node16,
+  moduleResolution: ts.ModuleResolutionKind.Node16,
+  strict: true,
+  types: ['node'],
 });
 const checker = program.getTypeChecker();
 
@@ -41,7 +47,9 @@ const namesOn = (prototype) =>
     // Node 20 calls one of them 'nodejs.asyncDispose'.
     .map((key) => (typeof key === 'symbol' ? `@@${key.description.replace(/^\w+\./, '')}` : key)).sort();
 
-for (const [entry, { types, default: file }] of Object.entries(entries).filter(([, each]) => each.types !== undefined)) {
+for (const [entry, { types, default: file }] of Object.entries(entries).filter(
+  ([, each]) => each.types !== undefined,
+)) {
   test(`"${entry}" exports what it declares`, () => {
     const declared = exportsOf(path.join(root, types)).filter(({ flags }) => (flags & ts.SymbolFlags.Value) !== 0);
     assert.deepEqual(declared.map(({ name }) => name).sort(), Object.keys(require(path.join(root, file))).sort());
@@ -54,7 +62,10 @@ test('the classes have the methods that they declare', async () => {
   assert.deepEqual(propertiesOf('Pool'), namesOn(Pool.prototype));
   const pool = new Pool(0);
   const result = pool.applyAsync(() => 1);
-  assert.deepEqual(propertiesOf('AsyncResult'), namesOn(Object.getPrototypeOf(result)).filter((name) => name !== '@@toStringTag'));
+  assert.deepEqual(
+    propertiesOf('AsyncResult'),
+    namesOn(Object.getPrototypeOf(result)).filter((name) => name !== '@@toStringTag'),
+  );
   const stream = pool.imap(() => 1, []);
   // Iterators need not have `throw`.
   for (const name of propertiesOf('ResultStream').filter((each) => each !== 'throw')) {
@@ -80,16 +91,25 @@ test('the declared options are exactly those that are accepted', async () => {
   };
   for (const [type, call] of Object.entries(options)) {
     // The error for an unknown name lists the known ones.
-    const taken = await Promise.resolve().then(call).then(assert.fail, (error) => /the names are (.*)$/.exec(error.message)?.[1].split(', '));
+    const taken = await Promise.resolve()
+      .then(call)
+      .then(assert.fail, (error) => /the names are (.*)$/.exec(error.message)?.[1].split(', '));
     assert.deepEqual(taken?.sort(), propertiesOf(type), type);
   }
   await Promise.all([pool.terminate(), parallelizer.terminate()]);
 });
 
 test('each declared error code is used, and each one used is declared', () => {
-  const declared = checker.getDeclaredTypeOfSymbol(symbols.get('ParallelizerErrorCode')).types.map(({ value }) => value);
-  const modules = fs.readdirSync(path.join(root, 'lib'), { recursive: true }).map(String).filter((name) => name.endsWith('.js'));
-  const code = modules.map((name) => fs.readFileSync(path.join(root, 'lib', name), 'utf8').replace(/^ *\*.*$|\/\/.*$/gm, '')).join('\n');
+  const declared = checker
+    .getDeclaredTypeOfSymbol(symbols.get('ParallelizerErrorCode'))
+    .types.map(({ value }) => value);
+  const modules = fs
+    .readdirSync(path.join(root, 'lib'), { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith('.js'));
+  const code = modules
+    .map((name) => fs.readFileSync(path.join(root, 'lib', name), 'utf8').replace(/^ *\*.*$|\/\/.*$/gm, ''))
+    .join('\n');
   const raised = new Set([...code.matchAll(/'(ERR_PARALLELIZER_\w+)'/g)].map(([, found]) => found));
   assert.deepEqual([...raised].sort(), declared.sort());
   assert.ok(new ParallelizerError('ERR_PARALLELIZER_OPTION', 'text') instanceof Error);
@@ -123,7 +143,9 @@ test('README names the options that matter, and those are options', () => {
 test('everything that is exported is documented', () => {
   for (const file of files) {
     for (const symbol of exportsOf(file)) {
-      const isObvious = /^(ParallelizerType|RecordSource|ParallelizerErrorCode|RunResult|WorkerStats|Raw\w+)$/.test(symbol.name);
+      const isObvious = /^(ParallelizerType|RecordSource|ParallelizerErrorCode|RunResult|WorkerStats|Raw\w+)$/.test(
+        symbol.name,
+      );
       const text = ts.displayPartsToString(symbol.getDocumentationComment(checker));
       assert.ok(isObvious || text !== '', `${symbol.name} of ${path.basename(file)}`);
     }

@@ -18,8 +18,10 @@ const [JSON_LIST, V8_VALUE] = [1, 2];
 const table = (changes) => ({
   at: null, records: 1, keys: null, kinds: [2], shapes: [], numbers: 0, words: 1, octets: 0, segments: 0, ...changes,
 });
-const records = (changes, words, more = []) =>
-  [JSON.stringify([0, [table({ words: words.length, ...changes })]]), [Buffer.from(new Uint32Array(words).buffer), ...more]];
+const records = (changes, words, more = []) => [
+  JSON.stringify([0, [table({ words: words.length, ...changes })]]),
+  [Buffer.from(new Uint32Array(words).buffer), ...more],
+];
 
 test('a part with fewer values than it claims is an error, not undefined values', () => {
   for (const text of ['[]', '[1]', '1', 'null', '{"length":2}', '"ab"']) {
@@ -61,7 +63,13 @@ test('sizes beyond the data are refused before anything of that size is allocate
 
 test('no key reaches a prototype', () => {
   const own = JSON.parse('{"__proto__":{"polluted":1}}');
-  const [fromJson] = decodeValues(JSON_LIST, '[{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}]', 1, [], null);
+  const [fromJson] = decodeValues(
+    JSON_LIST,
+    '[{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}]',
+    1,
+    [],
+    null,
+  );
   assert.equal(Object.getPrototypeOf(fromJson), Object.prototype);
   assert.deepEqual(Object.keys(fromJson), ['__proto__', 'constructor']);
   for (const [text, extras] of [
@@ -74,7 +82,8 @@ test('no key reaches a prototype', () => {
   ]) {
     assert.throws(() => decodeRecords(text, extras), TypeError, text);
   }
-  const error = (properties) => restoreError({ root: ['node', 0], nodes: [{ kind: 'error', builtIn: 'Error', className: '', properties }] });
+  const error = (properties) =>
+    restoreError({ root: ['node', 0], nodes: [{ kind: 'error', builtIn: 'Error', className: '', properties }] });
   for (const place of ['__proto__', 'constructor', 'length', -1, 0.5]) {
     assert.equal(error([['cause', ['node', place], 1]]).cause, undefined, String(place));
   }

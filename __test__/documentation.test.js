@@ -54,7 +54,10 @@ for (const document of documents) {
         const loaded = fs.readFileSync(project.log, 'utf8').split('\n');
         for (const { file, place } of project.files) {
           const name = path.basename(file).replace(/ts$/, 'js');
-          assert.ok(loaded.includes(name), `${place}: no program of this section loads it: add one in a comment <!-- check … -->`);
+          assert.ok(
+            loaded.includes(name),
+            `${place}: no program of this section loads it: add one in a comment <!-- check … -->`,
+          );
         }
       });
     }
@@ -80,10 +83,18 @@ test('a document with too little or too much markup is refused', () => {
   assert.throws(() => sectionsOf('<!-- run -->'), /line 1: "run" belongs to a block/);
   assert.throws(() => sectionsOf('<!-- file -->\n```js\n```\n'), /line 1: "file" needs a name/);
   assert.throws(() => sectionsOf('<!-- within\n-->\n```js\n```\n'), /line 1: "within" needs a line/);
-  const [{ title, blocks, checks }] = sectionsOf('## A\n<!-- a remark -->\n<!-- check\n1;\n-->\n<!-- run: a.mjs -->\n\n  ```js\n  2;\n  ```\n');
+  const [{ title, blocks, checks }] = sectionsOf(
+    '## A\n<!-- a remark -->\n<!-- check\n1;\n-->\n<!-- run: a.mjs -->\n\n  ```js\n  2;\n  ```\n',
+  );
   assert.equal(title, 'A');
-  assert.deepEqual(checks.map(({ text }) => text), ['1;']);
-  assert.deepEqual(blocks.map(({ text, line, directive: { word, name } }) => [text, line, word, name]), [['2;\n', 8, 'run', 'a.mjs']]);
+  assert.deepEqual(
+    checks.map(({ text }) => text),
+    ['1;'],
+  );
+  assert.deepEqual(
+    blocks.map(({ text, line, directive: { word, name } }) => [text, line, word, name]),
+    [['2;\n', 8, 'run', 'a.mjs']],
+  );
 });
 
 /**
@@ -116,9 +127,15 @@ function layOut(t, { blocks, checks }, document) {
       assert.doesNotThrow(() => JSON.parse(text), `${place}: is not JSON`);
       if (directive?.word === 'file') add(name, text, place);
     } else if (language === 'sh' && directive === null) {
-      for (const command of text.split('\n').map((each) => each.trim()).filter((each) => each !== '' && !each.startsWith('#'))) {
+      for (const command of text
+        .split('\n')
+        .map((each) => each.trim())
+        .filter((each) => each !== '' && !each.startsWith('#'))) {
         const known = [...COMMANDS.keys()].some((beginning) => command.startsWith(beginning));
-        assert.ok(known, `${place}: nobody runs "${command}". Name who does in COMMANDS of __test__/documentation.test.js`);
+        assert.ok(
+          known,
+          `${place}: nobody runs "${command}". Name who does in COMMANDS of __test__/documentation.test.js`,
+        );
       }
     } else if (isCode && directive?.word === 'file') {
       project.files.push({ file: add(name, noting(name, text, project.log), place), place });
@@ -129,7 +146,10 @@ function layOut(t, { blocks, checks }, document) {
       project.programs.push({ file: add(name, whole, place), place });
     } else {
       // Text is for readers only.
-      assert.ok(language === 'text' && directive === null, `${place}: a block of language "${language}" is not checked. ${HOW}`);
+      assert.ok(
+        language === 'text' && directive === null,
+        `${place}: a block of language "${language}" is not checked. ${HOW}`,
+      );
     }
   }
   for (const [i, { name, text, line }] of checks.entries()) {
@@ -149,7 +169,18 @@ function noting(name, text, log) {
 /** Compiles TypeScript, with the JavaScript next to it. */
 function typeCheck({ directory, types }) {
   if (types.length === 0) return;
-  const options = ['--strict', '--noEmit', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', '--pretty', 'false'];
+  const options = [
+    '--strict',
+    '--noEmit',
+    '--target',
+    'es2022',
+    '--module',
+    'nodenext',
+    '--types',
+    'node',
+    '--pretty',
+    'false',
+  ];
   const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const args = [tsc, ...options, '--lib', 'es2022,esnext.disposable', '--skipLibCheck', ...types];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: directory, encoding: 'utf8' });
@@ -157,14 +188,21 @@ function typeCheck({ directory, types }) {
   for (const file of types) {
     const module = file.endsWith('.mts') ? ts.ModuleKind.ES2022 : ts.ModuleKind.CommonJS;
     const compilerOptions = { module, target: ts.ScriptTarget.ES2022, esModuleInterop: true };
-    fs.writeFileSync(file.replace(/ts$/, 'js'), ts.transpileModule(fs.readFileSync(file, 'utf8'), { compilerOptions }).outputText);
+    fs.writeFileSync(
+      file.replace(/ts$/, 'js'),
+      ts.transpileModule(fs.readFileSync(file, 'utf8'), { compilerOptions }).outputText,
+    );
   }
 }
 
 /** Runs a program to its end, and checks that it prints what it says it prints. */
 async function run({ directory }, { file, place }) {
   const { NODE_TEST_CONTEXT, NODE_OPTIONS, NODE_V8_COVERAGE, ...env } = process.env;
-  const child = spawn(process.execPath, [file.replace(/ts$/, 'js')], { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [file.replace(/ts$/, 'js')], {
+    cwd: directory,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   let errors = '';
   child.stdout.setEncoding('utf8').on('data', (text) => (output += text));

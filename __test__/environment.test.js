@@ -50,7 +50,10 @@ forEachMode(
     test("without env it is the parent's, including what the parent has set itself", async (t) => {
       process.env.SET_BY_THE_PARENT = 'yes';
       t.after(() => delete process.env.SET_BY_THE_PARENT);
-      assert.deepEqual(await look(t, {}, 'env', ['SET_BY_THE_PARENT', 'PATH']), { SET_BY_THE_PARENT: 'yes', PATH: process.env.PATH });
+      assert.deepEqual(await look(t, {}, 'env', ['SET_BY_THE_PARENT', 'PATH']), {
+        SET_BY_THE_PARENT: 'yes',
+        PATH: process.env.PATH,
+      });
     });
 
     test('nothing of the library shows in the environment', async (t) => {
@@ -65,10 +68,18 @@ forEachMode(
 
     test("without execArgv it is the parent's, except for what is not meant for workers", async (t) => {
       const { answers } = await lookFrom(t, ['execArgv', 'heapLimit', 'inspector'], {
-        execArgv: ['--no-deprecation', '--max-old-space-size=300', '--max-semi-space-size=8', '--inspect=127.0.0.1:0', '--stack-trace-limit=17'],
+        execArgv: [
+          '--no-deprecation',
+          '--max-old-space-size=300',
+          '--max-semi-space-size=8',
+          '--inspect=127.0.0.1:0',
+          '--stack-trace-limit=17',
+        ],
       });
       assert.deepEqual(answers[0], ['--no-deprecation', '--stack-trace-limit=17']);
-      const plain = Number(spawnSync(process.execPath, ['-p', 'v8.getHeapStatistics().heap_size_limit'], { encoding: 'utf8' }).stdout);
+      const plain = Number(
+        spawnSync(process.execPath, ['-p', 'v8.getHeapStatistics().heap_size_limit'], { encoding: 'utf8' }).stdout,
+      );
       assert.ok(Math.abs(answers[1] / plain - 1) < 0.05, `heap limit ${answers[1]}, by default ${plain}`);
       assert.equal(answers[2], null, 'no debugger');
     });
@@ -92,8 +103,17 @@ forEachMode(
         const { Parallelizer } = require(${JSON.stringify(path.join(__dirname, '..'))});
         const one = new Parallelizer({ type: ${JSON.stringify(mode.type)}, filePath: ${JSON.stringify(workers.filePath)}, processBatchFunctionName: 'look', parallelization: 1 });
         one.run(['execArgv']).then(({ responses, failures }) => console.log(JSON.stringify([responses, failures])));`;
-      for (const [args, input] of [[['-e', source], ''], [['--eval', source], ''], [['-'], source], [['-p', source], '']]) {
-        const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', input, timeout: 60_000 });
+      for (const [args, input] of [
+        [['-e', source], ''],
+        [['--eval', source], ''],
+        [['-'], source],
+        [['-p', source], ''],
+      ]) {
+        const { stdout, stderr, status } = spawnSync(process.execPath, args, {
+          encoding: 'utf8',
+          input,
+          timeout: 60_000,
+        });
         assert.equal(status, 0, stderr);
         assert.ok(stdout.includes('[[[]],[]]'), `${args[0]}: ${stdout}`);
       }
@@ -114,7 +134,11 @@ forEachMode(
          });`,
       );
       const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-      const { status, stdout } = spawnSync(process.execPath, ['--test', file], { encoding: 'utf8', env, timeout: 60_000 });
+      const { status, stdout } = spawnSync(process.execPath, ['--test', file], {
+        encoding: 'utf8',
+        env,
+        timeout: 60_000,
+      });
       assert.equal(status, 0, stdout);
     });
 
@@ -135,9 +159,15 @@ forEachMode(
     });
 
     test("the user's own fork and Worker work in a worker", async (t) => {
-      assert.deepEqual(await look(t, { execArgv: [] }, 'fork', fixture('forked.js')), { argv: ['argument'], execArgv: [] });
+      assert.deepEqual(await look(t, { execArgv: [] }, 'fork', fixture('forked.js')), {
+        argv: ['argument'],
+        execArgv: [],
+      });
       assert.equal(await look(t, {}, 'thread'), 'from the thread');
-      assert.deepEqual(await look(t, { execArgv: ['--no-deprecation'] }, 'fork', fixture('forked.js')), { argv: ['argument'], execArgv: ['--no-deprecation'] });
+      assert.deepEqual(await look(t, { execArgv: ['--no-deprecation'] }, 'fork', fixture('forked.js')), {
+        argv: ['argument'],
+        execArgv: ['--no-deprecation'],
+      });
     });
 
     test('the working directory is that of the parent', async (t) => {
@@ -174,11 +204,17 @@ forEachMode(
 
     const beyond = (descriptors) => Object.entries(descriptors).filter(([fd]) => fd > 2).map(([, target]) => target);
 
-    test('a worker has its three streams, its channel and what Node itself opens, whatever the parent has open', async (t) => {
+    test('a worker has its three streams, its channel and what Node opens, whatever the parent has', async (t) => {
       const dir = temporary(t);
       const [plain] = await open(t, '');
-      const kinds = (descriptors) => beyond(descriptors).map((target) => target.replace(/\d+/g, '#')).sort();
-      assert.ok(kinds(plain).filter((kind) => kind.startsWith('socket:')).length <= 2, `the channel alone: ${JSON.stringify(plain)}`);
+      const kinds = (descriptors) =>
+        beyond(descriptors)
+          .map((target) => target.replace(/\d+/g, '#'))
+          .sort();
+      assert.ok(
+        kinds(plain).filter((kind) => kind.startsWith('socket:')).length <= 2,
+        `the channel alone: ${JSON.stringify(plain)}`,
+      );
       for (const fd of [0, 1, 2]) assert.ok(plain[fd], `descriptor ${fd}`);
 
       // Node opens everything close-on-exec; a native module, or a parent that passes descriptors on, may not.
@@ -208,9 +244,14 @@ forEachMode(
          parallelizer.run(['descriptors']).then(({ responses }) => console.log(JSON.stringify([mine, Object.values(responses[0].descriptors)])));`,
       );
       // 3, 7 and 40 are open without close-on-exec, as the shell opens them.
-      const { stdout, stderr } = spawnSync('bash', ['-c', `exec 3>"$1" 7>"$1" 40<"$1"; exec "$2" "$3"`, '-', secret, process.execPath, program], {
-        encoding: 'utf8', timeout: 60_000,
-      });
+      const { stdout, stderr } = spawnSync(
+        'bash',
+        ['-c', `exec 3>"$1" 7>"$1" 40<"$1"; exec "$2" "$3"`, '-', secret, process.execPath, program],
+        {
+          encoding: 'utf8',
+          timeout: 60_000,
+        },
+      );
       const [mine, theirs] = JSON.parse(stdout || `"${stderr}"`);
       assert.equal(mine.filter((target) => target === secret).length, 3, 'the case is set up');
       assert.deepEqual(theirs.filter((target) => target === secret), []);
@@ -235,7 +276,11 @@ forEachMode(
       );
       for (const closing of ['<&-', '>&-', '2>&-', '<&- >&- 2>&-']) {
         fs.rmSync(out, { force: true });
-        const { status } = spawnSync('bash', ['-c', `exec ${closing}; exec "$1" "$2"`, '-', process.execPath, program], { stdio: 'ignore', timeout: 60_000 });
+        const { status } = spawnSync(
+          'bash',
+          ['-c', `exec ${closing}; exec "$1" "$2"`, '-', process.execPath, program],
+          { stdio: 'ignore', timeout: 60_000 },
+        );
         assert.equal(status, 0, closing);
         assert.equal(fs.readFileSync(out, 'utf8'), '[[1,2],[]]', closing);
       }
@@ -245,8 +290,16 @@ forEachMode(
       const parallelizer = make(t, { type: mode.type, ...workers });
       const mask = (lines, name) => BigInt(`0x${lines.find((line) => line.startsWith(name)).split(/\s+/)[1]}`);
       const { responses } = await parallelizer.run(['signals']);
-      const plain = spawnSync(process.execPath, ['-e', `console.log(require('fs').readFileSync('/proc/self/status', 'utf8').match(/^Sig(?:Blk|Ign|Cgt):.*$/gm).join('\\n'))`], { encoding: 'utf8' })
-        .stdout.trim().split('\n');
+      const plain = spawnSync(
+        process.execPath,
+        [
+          '-e',
+          `console.log(require('fs').readFileSync('/proc/self/status', 'utf8').match(/^Sig(?:Blk|Ign|Cgt):.*$/gm).join('\\n'))`,
+        ],
+        { encoding: 'utf8' },
+      )
+        .stdout.trim()
+        .split('\n');
       // Of the 31 classic signals: the C library reserves some above them for itself. SIGINT is 2.
       const classic = (1n << 31n) - 1n;
       const interrupt = 1n << 1n;
@@ -257,7 +310,12 @@ forEachMode(
     test('workers stay in the process group and the session of the parent', async (t) => {
       const parallelizer = make(t, { type: mode.type, ...workers });
       const [ppid, group, session] = (await parallelizer.run(['group'])).responses[0];
-      const own = fs.readFileSync('/proc/self/stat', 'latin1').replace(/^.*\) /s, '').split(' ').slice(1, 4).map(Number);
+      const own = fs
+        .readFileSync('/proc/self/stat', 'latin1')
+        .replace(/^.*\) /s, '')
+        .split(' ')
+        .slice(1, 4)
+        .map(Number);
       assert.deepEqual([ppid, group, session], [process.pid, own[1], own[2]]);
     });
 
@@ -271,7 +329,11 @@ forEachMode(
            console.log(JSON.stringify([responses[0], require('node:fs').readFileSync(0, 'utf8')]));
          });`,
       );
-      const { stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8', input: 'for the parent', timeout: 60_000 });
+      const { stdout, stderr } = spawnSync(process.execPath, [program], {
+        encoding: 'utf8',
+        input: 'for the parent',
+        timeout: 60_000,
+      });
       assert.deepEqual(JSON.parse(stdout || `"${stderr}"`), ['', 'for the parent']);
     });
 

@@ -51,7 +51,10 @@ test('DOMException and the abort errors of the platform', () => {
   const reason = travel(AbortSignal.abort().reason);
   assert.ok(reason instanceof DOMException && reason.name === 'AbortError');
   const nodes = travel(Object.assign(new Error('aborted', { cause: 1 }), { name: 'AbortError', code: 'ABORT_ERR' }));
-  assert.deepEqual([nodes.name, nodes.code, nodes.cause, String(nodes)], ['AbortError', 'ABORT_ERR', 1, 'AbortError: aborted']);
+  assert.deepEqual(
+    [nodes.name, nodes.code, nodes.cause, String(nodes)],
+    ['AbortError', 'ABORT_ERR', 1, 'AbortError: aborted'],
+  );
 });
 
 test('AggregateError, with its errors', () => {
@@ -112,7 +115,10 @@ test('classes from before the class syntax, and from another realm', () => {
 test("Node's errors keep what programs check", () => {
   const arrived = travel(caught(() => fs.readFileSync('/no/such/file')));
   const { code, errno, syscall, path } = arrived;
-  assert.deepEqual({ code, errno, syscall, path }, { code: 'ENOENT', errno: -2, syscall: 'open', path: '/no/such/file' });
+  assert.deepEqual(
+    { code, errno, syscall, path },
+    { code: 'ENOENT', errno: -2, syscall: 'open', path: '/no/such/file' },
+  );
   const assertion = travel(caught(() => assert.deepEqual({ a: 1 }, { a: 2 })));
   assert.equal(assertion.code, 'ERR_ASSERTION');
   assert.deepEqual([assertion.actual, assertion.expected], [{ a: 1 }, { a: 2 }]);
@@ -162,7 +168,12 @@ test('what cannot travel is left out without affecting the rest', () => {
 });
 
 test('objects whose content is not in properties', () => {
-  const properties = { map: new Map([[1, new Set([2n])]]), bytes: Buffer.from('x'), numbers: new Float32Array([1.5]), pattern: /a/g };
+  const properties = {
+    map: new Map([[1, new Set([2n])]]),
+    bytes: Buffer.from('x'),
+    numbers: new Float32Array([1.5]),
+    pattern: /a/g,
+  };
   assert.deepEqual({ ...travel(Object.assign(new Error('x', { cause: properties.map }), properties)) }, properties);
   assert.deepEqual(travel(new Error('x', { cause: properties.map })).cause, properties.map);
   for (const thrown of Object.values(properties)) assert.deepEqual(travel(thrown), thrown);

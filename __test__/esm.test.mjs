@@ -20,7 +20,10 @@ const required = createRequire(import.meta.url)('@parallelizer/node');
 test('named imports are the same as what require gives', () => {
   assert.equal(Parallelizer, required.Parallelizer);
   assert.equal(ParallelizerError, required.ParallelizerError);
-  assert.deepEqual([PARALLELIZER_CHILD, PARALLELIZER_THREADS, PARALLELIZER_INLINE], ['child-process', 'worker-threads', 'inline']);
+  assert.deepEqual(
+    [PARALLELIZER_CHILD, PARALLELIZER_THREADS, PARALLELIZER_INLINE],
+    ['child-process', 'worker-threads', 'inline'],
+  );
   assert.equal(isWorker, false);
   assert.equal(parallelizerPackage.Parallelizer, Parallelizer, 'and the default is all of it');
   for (const name of Object.keys(required)) assert.equal(namespace[name], required[name], `${name} is a named export`);

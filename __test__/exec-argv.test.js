@@ -58,7 +58,10 @@ test('the test runner and watch mode are not started again', () => {
 
 test('no second debugger listens on the same port', () => {
   assert.equal(kept('--inspect --inspect-brk=0 --inspect-wait=127.0.0.1:0 --inspect=9229 -r a'), '-r a');
-  assert.equal(kept('--inspect-port 0 --inspect-port=0 --debug-port=1 --debug-port 9 --inspect-publish-uid=http -r a'), '-r a');
+  assert.equal(
+    kept('--inspect-port 0 --inspect-port=0 --debug-port=1 --debug-port 9 --inspect-publish-uid=http -r a'),
+    '-r a',
+  );
 });
 
 test('heap flags are dropped in every spelling', () => {
@@ -86,7 +89,8 @@ test('a flag without its value does not swallow what follows', () => {
 });
 
 test('similar names are kept', () => {
-  const flags = '--inspector --testing --watchful --evaluate --printer --max-http-header-size=1 --experimental-test-isolation';
+  const flags =
+    '--inspector --testing --watchful --evaluate --printer --max-http-header-size=1 --experimental-test-isolation';
   assert.equal(kept(flags), flags);
 });
 

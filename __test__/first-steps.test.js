@@ -51,10 +51,30 @@ describe('first steps', { timeout: 300_000 }, () => {
   });
 
   for (const [slip, from, to, told] of [
-    ['the name of the function', "'batchProcessor'", "'batchProcesor'", /^handler\.ts\(7,3\): .*'"batchProcesor"' is not assignable to type '"batchProcessor"'/m],
-    ['a param', '{ limit: 100 }', "{ limit: '100' }", /^handler\.ts\(11,.*'string' is not assignable to type 'number'/m],
-    ['the records', 'event.orders,', 'event.orders.map(({ id }) => id),', /^handler\.ts\(11,.*'string\[\]' is not assignable to .*Order\[\]'/m],
-    ['what comes back', 'responses.flat()', 'responses', /^handler\.ts\(13,.*'string\[\]\[\]' is not assignable to type 'string\[\]'/m],
+    [
+      'the name of the function',
+      "'batchProcessor'",
+      "'batchProcesor'",
+      /^handler\.ts\(7,3\): .*'"batchProcesor"' is not assignable to type '"batchProcessor"'/m,
+    ],
+    [
+      'a param',
+      '{ limit: 100 }',
+      "{ limit: '100' }",
+      /^handler\.ts\(11,.*'string' is not assignable to type 'number'/m,
+    ],
+    [
+      'the records',
+      'event.orders,',
+      'event.orders.map(({ id }) => id),',
+      /^handler\.ts\(11,.*'string\[\]' is not assignable to .*Order\[\]'/m,
+    ],
+    [
+      'what comes back',
+      'responses.flat()',
+      'responses',
+      /^handler\.ts\(13,.*'string\[\]\[\]' is not assignable to type 'string\[\]'/m,
+    ],
   ]) {
     test(`the compiler reports a mistake in ${slip}`, async () => {
       const { 'worker.ts': worker, 'handler.ts': handler } = files();

@@ -74,7 +74,9 @@ forEachMode(
       const seconds = (performance.now() - began) / 1000;
 
       const { restarts, done, failed, waiting, running } = pool.stats();
-      t.diagnostic(`${taken} items, ${kills} kills, ${restarts} restarts in ${seconds.toFixed(1)} s; ${offered - taken} lost, ${doubled} doubled`);
+      t.diagnostic(
+        `${taken} items, ${kills} kills, ${restarts} restarts in ${seconds.toFixed(1)} s; ${offered - taken} lost, ${doubled} doubled`,
+      );
       assert.equal(doubled, 0);
       assert.equal(taken, offered, 'none is lost');
       assert.deepEqual({ done, failed, waiting, running }, { done: offered, failed: 0, waiting: 0, running: 0 });

@@ -146,7 +146,7 @@ forEachMode(
       assert.deepEqual(await ended(program), [[[4, 1e6], [], 0]]);
     });
 
-    test('the parent alone, while a worker dies: its work is reported as lost, the other worker goes on, and no zombie is left', async (t) => {
+    test('the parent alone, while a worker dies: its work is lost, the other goes on, no zombie is left', async (t) => {
       const file = path.join(temporary(t), 'held');
       const program = start(
         t,

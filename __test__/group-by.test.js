@@ -38,9 +38,30 @@ forEachMode((mode) => {
 
   test('a key may be any value; equality is that of a Map', async (t) => {
     const object = {};
-    const keys = [1, '1', null, undefined, Number.NaN, object, 1, '1', null, undefined, Number.NaN, object, true, 'true', '__proto__', '__proto__'];
+    const keys = [
+      1,
+      '1',
+      null,
+      undefined,
+      Number.NaN,
+      object,
+      1,
+      '1',
+      null,
+      undefined,
+      Number.NaN,
+      object,
+      true,
+      'true',
+      '__proto__',
+      '__proto__',
+    ];
     let i = 0;
-    const { responses } = await on(t, { batchSize: 100 }).run(keys.map((_, n) => n), null, { groupBy: () => keys[i++] });
+    const { responses } = await on(t, { batchSize: 100 }).run(
+      keys.map((_, n) => n),
+      null,
+      { groupBy: () => keys[i++] },
+    );
     assert.deepEqual(responses, [[0, 6], [1, 7], [2, 8], [3, 9], [4, 10], [5, 11], [12], [13], [14, 15]]);
   });
 
@@ -99,7 +120,11 @@ forEachMode((mode) => {
     ]);
     assert.equal(lines(file).length, 3, 'what is skipped does not run');
     const progress = [];
-    await parallelizer.run(batch, null, { groupBy: key, stopKeyOnError: true, onProgress: (one) => progress.push(one) });
+    await parallelizer.run(batch, null, {
+      groupBy: key,
+      stopKeyOnError: true,
+      onProgress: (one) => progress.push(one),
+    });
     assert.deepEqual([progress.at(-1).done, progress.at(-1).failed], [6, 3]);
   });
 });
@@ -107,7 +132,12 @@ forEachMode((mode) => {
 forEachMode(
   (mode) => {
     test('one key: in order, never two at once; a key stays with its worker', async (t) => {
-      const parallelizer = make(t, { type: mode.type, batchSize: 1, filePath: require.resolve('./fixtures/keyed.js'), processBatchFunctionName: 'act' });
+      const parallelizer = make(t, {
+        type: mode.type,
+        batchSize: 1,
+        filePath: require.resolve('./fixtures/keyed.js'),
+        processBatchFunctionName: 'act',
+      });
       const dir = temporary(t);
       const batch = Array.from({ length: 60 }, (_, n) => ({ key: 'abcd'[(n * 7) % 4], n, dir }));
       const { responses, failures } = await within(parallelizer.run(batch, null, { groupBy: key }), 'the run');
@@ -141,9 +171,20 @@ forEachMode(
 forEachMode(
   (mode) => {
     test('a key moves to another worker if its worker dies, and keeps its order, even with retries', async (t) => {
-      const parallelizer = make(t, { type: mode.type, batchSize: 1, retries: 1, filePath: require.resolve('./fixtures/keyed.js'), processBatchFunctionName: 'act' });
+      const parallelizer = make(t, {
+        type: mode.type,
+        batchSize: 1,
+        retries: 1,
+        filePath: require.resolve('./fixtures/keyed.js'),
+        processBatchFunctionName: 'act',
+      });
       const dir = temporary(t);
-      const batch = Array.from({ length: 24 }, (_, n) => ({ key: 'abc'[n % 3], n, dir, ...(n % 7 === 3 ? { die: `${dir}/died-${n}` } : {}) }));
+      const batch = Array.from({ length: 24 }, (_, n) => ({
+        key: 'abc'[n % 3],
+        n,
+        dir,
+        ...(n % 7 === 3 ? { die: `${dir}/died-${n}` } : {}),
+      }));
       const { responses, failures } = await within(parallelizer.run(batch, null, { groupBy: key }), 'the run', 60_000);
       assert.deepEqual(failures, []);
       assert.equal(responses.length, 24);
@@ -155,10 +196,20 @@ forEachMode(
 
     test('stopKeyOnError counts a death as an error', async (t) => {
       const parallelizer = make(t, { type: mode.type, batchSize: 1 });
-      const batch = [{ key: 'a', do: 'exit', code: 1 }, { key: 'a', ...echo(1) }, { key: 'b', ...echo('b') }];
-      const { responses, errors } = await within(parallelizer.run(batch, null, { groupBy: key, stopKeyOnError: true }), 'the run');
+      const batch = [
+        { key: 'a', do: 'exit', code: 1 },
+        { key: 'a', ...echo(1) },
+        { key: 'b', ...echo('b') },
+      ];
+      const { responses, errors } = await within(
+        parallelizer.run(batch, null, { groupBy: key, stopKeyOnError: true }),
+        'the run',
+      );
       assert.deepEqual(responses, ['b']);
-      assert.deepEqual(errors.map(({ code }) => code).sort(), ['ERR_PARALLELIZER_SKIPPED', 'ERR_PARALLELIZER_WORKER_EXITED']);
+      assert.deepEqual(errors.map(({ code }) => code).sort(), [
+        'ERR_PARALLELIZER_SKIPPED',
+        'ERR_PARALLELIZER_WORKER_EXITED',
+      ]);
     });
   },
   { needs: ['hasProcess'] },

@@ -43,7 +43,10 @@ forEachMode(
         const [limits] = lines(log).map((line) => JSON.parse(line));
         const share = workerHeapMegabytes(workers, env);
         // The young generation comes on top of it.
-        assert.ok(limits.heapMegabytes >= share && limits.heapMegabytes < share + 200, `${limits.heapMegabytes} MB of ${share}`);
+        assert.ok(
+          limits.heapMegabytes >= share && limits.heapMegabytes < share + 200,
+          `${limits.heapMegabytes} MB of ${share}`,
+        );
         assert.ok(workers * share + 64 <= megabytes, 'all of them and the parent fit');
         if (!mode.hasProcess) return;
         assert.equal(limits.execArgv.some((flag) => flag.includes(String(own))), false);

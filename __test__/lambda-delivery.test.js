@@ -64,7 +64,8 @@ forEachMode((mode) => {
           const first = new Map();
           for (const id of undone) if (!first.has(groupOf(id))) first.set(groupOf(id), id);
           for (const id of first.values()) assert.ok(payloads[id].what, `${id} was reported without need`);
-          for (const id of batch) if (first.has(groupOf(id))) assert.equal(undone.includes(id), id >= first.get(groupOf(id)), `record ${id}`);
+          for (const id of batch)
+            if (first.has(groupOf(id))) assert.equal(undone.includes(id), id >= first.get(groupOf(id)), `record ${id}`);
         });
         assertOrder(log, COUNT, groupOf);
         const times = new Map();
@@ -78,13 +79,17 @@ forEachMode((mode) => {
     }
 
     for (const fn of ['batch', 'whole']) {
-      test(`${name}: sub-batches that ${fn === 'batch' ? 'say which records failed' : 'fail as a whole'}`, async (t) => {
+      test(`${name}: sub-batches that ${fn === 'batch' ? 'name failed records' : 'fail as a whole'}`, async (t) => {
         const r = random(fn.length * 104729);
         const payloads = Array.from({ length: COUNT }, (_, id) => ({
           id, ...(r.below(15) === 0 ? { what: r.of(deaths), times: 1 } : {}),
         }));
         const { raws, groupOf } = recordsFor(name, r, payloads);
-        const { handler, log } = handlerFor(t, { type: mode.type, processBatchFunctionName: fn, ...(r.below(2) === 0 ? {} : { batchSize: 7 }) });
+        const { handler, log } = handlerFor(t, {
+          type: mode.type,
+          processBatchFunctionName: fn,
+          ...(r.below(2) === 0 ? {} : { batchSize: 7 }),
+        });
         await deliver(name, handler, raws, r, ({ done }) => {
           const really = doneIn(log);
           for (const id of done) assert.ok(really.has(id), `${id} was told done`);
@@ -102,7 +107,10 @@ forEachMode(
       test(`${name}: calls that run out of time`, async (t) => {
         const r = random(31337);
         const stuck = new Set([r.below(COUNT)]);
-        const payloads = Array.from({ length: COUNT }, (_, id) => ({ id, ...(stuck.has(id) ? { what: r.of(['hang', 'loop']) } : {}) }));
+        const payloads = Array.from({ length: COUNT }, (_, id) => ({
+          id,
+          ...(stuck.has(id) ? { what: r.of(['hang', 'loop']) } : {}),
+        }));
         const { raws, groupOf } = recordsFor(name, r, payloads);
         const { handler, log } = handlerFor(t, { type: mode.type, timeout: 1_000, gracePeriod: 50 });
         await deliver(name, handler, raws, r, ({ done }) => {
@@ -122,13 +130,19 @@ forEachMode(
     for (const name of Object.keys(SOURCES)) {
       test(`${name}: workers that are killed at any moment`, async (t) => {
         const r = random(271828);
-        const payloads = Array.from({ length: COUNT }, (_, id) => ({ id, ...(r.below(6) === 0 ? { what: 'slow', ms: 1 + r.below(4) } : {}) }));
+        const payloads = Array.from({ length: COUNT }, (_, id) => ({
+          id,
+          ...(r.below(6) === 0 ? { what: 'slow', ms: 1 + r.below(4) } : {}),
+        }));
         const { raws, groupOf } = recordsFor(name, r, payloads);
         const { handler, log } = handlerFor(t, { type: mode.type });
         await handler.parallelizer.ready();
         let kills = 0;
         const killer = setInterval(() => {
-          const pids = handler.parallelizer.stats().workers.filter(({ state }) => state === 'busy').map(({ pid }) => pid);
+          const pids = handler.parallelizer
+            .stats()
+            .workers.filter(({ state }) => state === 'busy')
+            .map(({ pid }) => pid);
           if (pids.length === 0 || kills === 12) return;
           try {
             process.kill(r.of(pids), 'SIGKILL');

@@ -14,7 +14,9 @@ const r = random(7);
 
 /** Records of a source with these payloads; `groups` has the group of each. */
 const rawsOf = (source, payloads, groups = []) =>
-  payloads.map((payload, position) => make[source](r, { payload: { id: position, ...payload }, position, group: groups[position] }));
+  payloads.map((payload, position) =>
+    make[source](r, { payload: { id: position, ...payload }, position, group: groups[position] }),
+  );
 const count = (n, payload = {}) => Array.from({ length: n }, () => payload);
 const optionError = (pattern) => (error) => {
   assert.equal(error.code, 'ERR_PARALLELIZER_OPTION');
@@ -104,16 +106,25 @@ forEachMode((mode) => {
   test('SQS FIFO: together with the rest of their groups, which does not run', async (t) => {
     const { handler, log, errors } = on(t);
     const raws = rawsOf('sqs', [good, good, bad, good, good, good, good], [1, 2, 1, 1, 2, 3, 1]);
-    assert.deepEqual(identifiers(await handler(eventOf('sqs', raws), contextOf())), [2, 3, 6].map((i) => raws[i].messageId));
+    assert.deepEqual(
+      identifiers(await handler(eventOf('sqs', raws), contextOf())),
+      [2, 3, 6].map((i) => raws[i].messageId),
+    );
     assert.deepEqual(idsOf(log, 'begin').sort(), [0, 1, 2, 4, 5]);
     assert.equal(errors.length, 1, 'what was not tried has no error of its own');
   });
 
   test('Kinesis and DynamoDB: sequence numbers, the checkpoint first', async (t) => {
-    for (const [source, numberOf] of [['kinesis', (raw) => raw.kinesis.sequenceNumber], ['dynamodb', (raw) => raw.dynamodb.SequenceNumber]]) {
+    for (const [source, numberOf] of [
+      ['kinesis', (raw) => raw.kinesis.sequenceNumber],
+      ['dynamodb', (raw) => raw.dynamodb.SequenceNumber],
+    ]) {
       const { handler, log } = on(t);
       const raws = rawsOf(source, [good, good, bad, good]);
-      assert.deepEqual(identifiers(await handler(eventOf(source, raws), contextOf())), [numberOf(raws[2]), numberOf(raws[3])]);
+      assert.deepEqual(identifiers(await handler(eventOf(source, raws), contextOf())), [
+        numberOf(raws[2]),
+        numberOf(raws[3]),
+      ]);
       assert.deepEqual(idsOf(log, 'begin'), [0, 1, 2]);
     }
   });
@@ -133,34 +144,52 @@ forEachMode((mode) => {
       const raws = rawsOf(source, [good, bad, good]);
       await assert.rejects(handler(eventOf(source, raws), contextOf()), (error) => {
         assert.equal(error.code, 'ERR_PARALLELIZER_RECORDS_FAILED');
-        assert.match(error.message, new RegExp(`^1 of 3 records \\(${source}\\) are not done, the first one because of Error: record 1 is bad`));
-        assert.deepEqual(error.errors.map(({ message }) => message), ['record 1 is bad']);
+        assert.match(
+          error.message,
+          new RegExp(`^1 of 3 records \\(${source}\\) are not done, the first one because of Error: record 1 is bad`),
+        );
+        assert.deepEqual(
+          error.errors.map(({ message }) => message),
+          ['record 1 is bad'],
+        );
         assert.equal(error.identifiers.length, 1);
         assert.equal(error.cause, error.errors[0]);
         return true;
       });
       assert.deepEqual(idsOf(log, 'done').sort(), [0, 2]);
       const fine = on(t);
-      assert.deepEqual(await fine.handler(eventOf(source, rawsOf(source, [good])), contextOf()), { batchItemFailures: [] });
+      assert.deepEqual(await fine.handler(eventOf(source, rawsOf(source, [good])), contextOf()), {
+        batchItemFailures: [],
+      });
     });
   }
 
   test('reportBatchItemFailures: false: an error for any source', async (t) => {
     const { handler } = on(t, { reportBatchItemFailures: false });
-    await assert.rejects(handler(eventOf('kafka', rawsOf('kafka', [good, bad])), contextOf()), { code: 'ERR_PARALLELIZER_RECORDS_FAILED' });
+    await assert.rejects(handler(eventOf('kafka', rawsOf('kafka', [good, bad])), contextOf()), {
+      code: 'ERR_PARALLELIZER_RECORDS_FAILED',
+    });
     assert.deepEqual(await handler(eventOf('kafka', rawsOf('kafka', [good])), contextOf()), { batchItemFailures: [] });
   });
 
-  test('a sub-batch says which of its records failed: returned, thrown as identifiers, thrown as records', async (t) => {
+  test('a sub-batch says which records failed: returned, thrown as identifiers, thrown as records', async (t) => {
     for (const params of [{ returns: [3, 1, 1] }, { throws: [1, 3] }, { throwsRecords: [3, 1] }]) {
-      const { handler, errors } = on(t, { processBatchFunctionName: 'answer', parallelization: mode.hasWorkers ? 1 : 0, params });
+      const { handler, errors } = on(t, {
+        processBatchFunctionName: 'answer',
+        parallelization: mode.hasWorkers ? 1 : 0,
+        params,
+      });
       for (const source of ['sqs', 'kafka', 'dynamodb']) {
         const raws = rawsOf(source, count(5));
         const answer = await handler(eventOf(source, raws), contextOf());
         if (source === 'sqs') assert.deepEqual(identifiers(answer), [raws[1].messageId, raws[3].messageId]);
         if (source === 'kafka') assert.deepEqual(identifiers(answer), [{ partition: 'orders-0', offset: 1001 }]);
         // Whatever was done after the checkpoint is delivered again.
-        if (source === 'dynamodb') assert.deepEqual(identifiers(answer), raws.slice(1).map((raw) => raw.dynamodb.SequenceNumber));
+        if (source === 'dynamodb')
+          assert.deepEqual(
+            identifiers(answer),
+            raws.slice(1).map((raw) => raw.dynamodb.SequenceNumber),
+          );
       }
       const [{ error, records }] = errors;
       assert.equal(records.length, 2);
@@ -172,19 +201,44 @@ forEachMode((mode) => {
   test('FIFO: what a sub-batch has done after a failure in its group is reported, to keep the order', async (t) => {
     const { handler } = on(t, { processBatchFunctionName: 'answer', params: { returns: [1] } });
     const raws = rawsOf('sqs', count(4), [1, 1, 1, 1]);
-    assert.deepEqual(identifiers(await handler(eventOf('sqs', raws), contextOf())), raws.slice(1).map(({ messageId }) => messageId));
+    assert.deepEqual(
+      identifiers(await handler(eventOf('sqs', raws), contextOf())),
+      raws.slice(1).map(({ messageId }) => messageId),
+    );
   });
 
   test('a sub-batch that names what it was not given has failed as a whole', async (t) => {
-    for (const params of [{ returns: [0, -1] }, { returns: [99] }, { throws: [-1] }, { gives: { batchItemFailures: 'all' } }]) {
-      const { handler, errors } = on(t, { processBatchFunctionName: 'answer', parallelization: mode.hasWorkers ? 1 : 0, params });
-      assert.equal((await handler(eventOf('sqs', rawsOf('sqs', count(3))), contextOf())).batchItemFailures.length, 3, JSON.stringify(params));
+    for (const params of [
+      { returns: [0, -1] },
+      { returns: [99] },
+      { throws: [-1] },
+      { gives: { batchItemFailures: 'all' } },
+    ]) {
+      const { handler, errors } = on(t, {
+        processBatchFunctionName: 'answer',
+        parallelization: mode.hasWorkers ? 1 : 0,
+        params,
+      });
+      assert.equal(
+        (await handler(eventOf('sqs', rawsOf('sqs', count(3))), contextOf())).batchItemFailures.length,
+        3,
+        JSON.stringify(params),
+      );
       assert.match(errors[0].error.message, /no record of this sub-batch|must be a list/);
     }
   });
 
   test('anything else that a function returns means success', async (t) => {
-    for (const gives of [null, 0, 'text', {}, { batchItemFailures: null }, { batchItemFailures: [] }, [1], { statusCode: 500 }]) {
+    for (const gives of [
+      null,
+      0,
+      'text',
+      {},
+      { batchItemFailures: null },
+      { batchItemFailures: [] },
+      [1],
+      { statusCode: 500 },
+    ]) {
       const { handler } = on(t, { processBatchFunctionName: 'answer', params: { gives } });
       assert.deepEqual(await handler(eventOf('sqs', rawsOf('sqs', count(3))), contextOf()), { batchItemFailures: [] });
     }
@@ -202,7 +256,10 @@ forEachMode((mode) => {
     const raws = rawsOf('kinesis', [good, bad, good, good]);
     for (const [i, key] of ['a', 'b', 'a', 'b'].entries()) raws[i].kinesis.partitionKey = key;
     // The lowest is the checkpoint; what was done after it is delivered again.
-    assert.deepEqual(identifiers(await handler(eventOf('kinesis', raws), contextOf())), [1, 3].map((i) => raws[i].kinesis.sequenceNumber));
+    assert.deepEqual(
+      identifiers(await handler(eventOf('kinesis', raws), contextOf())),
+      [1, 3].map((i) => raws[i].kinesis.sequenceNumber),
+    );
     assert.deepEqual(idsOf(log, 'done').sort(), [0, 2]);
     const throwing = on(t, { groupBy: () => { throw new Error('no key'); } });
     await assert.rejects(throwing.handler(eventOf('kinesis', raws)), /no key/);
@@ -211,7 +268,14 @@ forEachMode((mode) => {
   test('many events at the same time are kept apart', async (t) => {
     const { handler, log } = on(t);
     const events = Array.from({ length: 12 }, (_, e) =>
-      rawsOf('sqs', Array.from({ length: 10 }, (_, i) => ({ id: e * 10 + i, ...(i === e % 10 ? { what: 'throw', times: 99 } : {}) }))));
+      rawsOf(
+        'sqs',
+        Array.from({ length: 10 }, (_, i) => ({
+          id: e * 10 + i,
+          ...(i === e % 10 ? { what: 'throw', times: 99 } : {}),
+        })),
+      ),
+    );
     const answers = await Promise.all(events.map((raws) => handler(eventOf('sqs', raws), contextOf())));
     for (const [e, answer] of answers.entries()) assert.deepEqual(identifiers(answer), [events[e][e % 10].messageId]);
     assert.equal(idsOf(log, 'done').length, 12 * 9);
@@ -234,11 +298,19 @@ forEachMode((mode) => {
   });
 
   test('processPartialResponse: inside a user-written handler', async (t) => {
-    const parallelizer = makeParallelizer(t, { type: mode.type, filePath: fixture('lambda-worker.js'), processBatchFunctionName: 'batch', batchSize: 2 });
+    const parallelizer = makeParallelizer(t, {
+      type: mode.type,
+      filePath: fixture('lambda-worker.js'),
+      processBatchFunctionName: 'batch',
+      batchSize: 2,
+    });
     const { log } = on(t);
     const onError = () => {};
     const raws = rawsOf('sqs', [good, good, bad, good, bad]);
-    const answer = await processPartialResponse(eventOf('sqs', raws), contextOf(), parallelizer, { params: { log }, onError });
+    const answer = await processPartialResponse(eventOf('sqs', raws), contextOf(), parallelizer, {
+      params: { log },
+      onError,
+    });
     assert.deepEqual(identifiers(answer), [raws[2].messageId, raws[4].messageId]);
     // The same instance still serves plain runs, whose records are passed as they are.
     const { responses } = await makeParallelizer(t, { type: mode.type }).run([{ do: 'echo', value: 1 }]);
@@ -247,18 +319,35 @@ forEachMode((mode) => {
 
   test('processPartialResponse: with an instance that was made from a list', async (t) => {
     const { log } = on(t);
-    const parallelizer = makeParallelizer(t, [{ id: 'a', type: mode.type }, { id: 2, type: mode.type, filePath: fixture('lambda-worker.js'), processBatchFunctionName: 'whole' }]);
+    const parallelizer = makeParallelizer(t, [
+      { id: 'a', type: mode.type },
+      { id: 2, type: mode.type, filePath: fixture('lambda-worker.js'), processBatchFunctionName: 'whole' },
+    ]);
     const raws = rawsOf('sqs', [good, bad]);
-    const respond = (options) => processPartialResponse(eventOf('sqs', raws), undefined, parallelizer, { params: { log }, onError() {}, ...options });
+    const respond = (options) =>
+      processPartialResponse(eventOf('sqs', raws), undefined, parallelizer, {
+        params: { log },
+        onError() {},
+        ...options,
+      });
     assert.deepEqual(identifiers(await respond({ id: 2 })), [raws[1].messageId]);
-    for (const id of [undefined, 'b']) await assert.rejects(respond({ id }), optionError(/"id" must be one of 'a', '2'/));
+    for (const id of [undefined, 'b'])
+      await assert.rejects(respond({ id }), optionError(/"id" must be one of 'a', '2'/));
   });
 
   test('a signal passed by the user stops it as the deadline does', async (t) => {
-    const parallelizer = makeParallelizer(t, { type: mode.type, filePath: fixture('lambda-worker.js'), processBatchFunctionName: 'whole' });
+    const parallelizer = makeParallelizer(t, {
+      type: mode.type,
+      filePath: fixture('lambda-worker.js'),
+      processBatchFunctionName: 'whole',
+    });
     const raws = rawsOf('sqs', count(4));
     const { log } = on(t);
-    const answer = await processPartialResponse(eventOf('sqs', raws), contextOf(), parallelizer, { params: { log }, signal: AbortSignal.abort(), onError() {} });
+    const answer = await processPartialResponse(eventOf('sqs', raws), contextOf(), parallelizer, {
+      params: { log },
+      signal: AbortSignal.abort(),
+      onError() {},
+    });
     assert.equal(answer.batchItemFailures.length, 4);
     assert.deepEqual(lines(log), []);
   });
@@ -271,7 +360,10 @@ forEachMode((mode) => {
 
   test('a module that does not load: everything is reported', async (t) => {
     const { handler, errors } = on(t, { filePath: fixture('no-such-file.js') });
-    const answer = await within(handler(eventOf('kafka', rawsOf('kafka', count(4), [0, 0, 1, 1])), contextOf()), 'the answer');
+    const answer = await within(
+      handler(eventOf('kafka', rawsOf('kafka', count(4), [0, 0, 1, 1])), contextOf()),
+      'the answer',
+    );
     assert.equal(answer.batchItemFailures.length, 2);
     assert.equal(errors[0].error.code, 'ERR_PARALLELIZER_MODULE');
   });
@@ -282,19 +374,37 @@ test('bad options are named where they are passed', async (t) => {
   const bad = (options, pattern) => assert.throws(() => createHandler(options), optionError(pattern));
   bad(undefined, /"options" must be an object/);
   bad({ filePath }, /"recordFunctionName" is required, or "processBatchFunctionName"/);
-  bad({ filePath, recordFunctionName: 'a', processBatchFunctionName: 'b' }, /"recordFunctionName" cannot be given together/);
+  bad(
+    { filePath, recordFunctionName: 'a', processBatchFunctionName: 'b' },
+    /"recordFunctionName" cannot be given together/,
+  );
   bad({ filePath, recordFunctionName: 7 }, /"recordFunctionName" must be a string/);
-  bad({ filePath, recordFunctionName: 'a', batchSize: 5 }, /"batchSize" cannot be given together with "recordFunctionName"/);
+  bad(
+    { filePath, recordFunctionName: 'a', batchSize: 5 },
+    /"batchSize" cannot be given together with "recordFunctionName"/,
+  );
   bad({ filePath, recordFunctionNam: 'a' }, /"recordFunctionNam" is not known: did you mean "recordFunctionName"/);
   bad({ recordFunctionName: 'a' }, /"filePath" is required/);
   bad({ filePath, recordFunctionName: 'a', deadlineMargin: -1 }, /"deadlineMargin" must be a number of milliseconds/);
   bad({ filePath, recordFunctionName: 'a', groupBy: 'key' }, /"groupBy" must be a function/);
   bad({ filePath, recordFunctionName: 'a', onError: 1 }, /"onError" must be a function/);
-  bad({ filePath, recordFunctionName: 'a', reportBatchItemFailures: 1 }, /"reportBatchItemFailures" must be true or false/);
+  bad(
+    { filePath, recordFunctionName: 'a', reportBatchItemFailures: 1 },
+    /"reportBatchItemFailures" must be true or false/,
+  );
   bad({ filePath, recordFunctionName: 'a', type: 'threads' }, /"type" must be/);
   const event = eventOf('sqs', rawsOf('sqs', count(1)));
-  await assert.rejects(processPartialResponse(event, undefined, {}), optionError(/"parallelizer" must be an instance of Parallelizer/));
+  await assert.rejects(
+    processPartialResponse(event, undefined, {}),
+    optionError(/"parallelizer" must be an instance of Parallelizer/),
+  );
   const parallelizer = makeParallelizer(t, { parallelization: 0 });
-  await assert.rejects(processPartialResponse(event, undefined, parallelizer, { margin: 1 }), optionError(/"margin" is not known/));
-  await assert.rejects(processPartialResponse(event, undefined, parallelizer, { timeout: 0 }), optionError(/"timeout" must be/));
+  await assert.rejects(
+    processPartialResponse(event, undefined, parallelizer, { margin: 1 }),
+    optionError(/"margin" is not known/),
+  );
+  await assert.rejects(
+    processPartialResponse(event, undefined, parallelizer, { timeout: 0 }),
+    optionError(/"timeout" must be/),
+  );
 });

@@ -60,12 +60,24 @@ forEachMode(
         while (seen.length === 0) await sleep(5);
         controller.abort();
         await answer;
-        await invoke('r2', ['next']);`);
-      assert.deepEqual(seen.map(({ id, args }) => [id, args[0]]), [['r1', 'begun'], ['r1', 'stopping'], ['r2', 'next']]);
+        await invoke('r2', ['next']);`,
+      );
+      assert.deepEqual(
+        seen.map(({ id, args }) => [id, args[0]]),
+        [
+          ['r1', 'begun'],
+          ['r1', 'stopping'],
+          ['r2', 'next'],
+        ],
+      );
     });
 
     test('text logs: text', async (t) => {
-      const { seen, stdout } = await printed(t, mode, `await invoke('r1', ['text', 'object', 'beside', 'json', 'logger']);`);
+      const { seen, stdout } = await printed(
+        t,
+        mode,
+        `await invoke('r1', ['text', 'object', 'beside', 'json', 'logger']);`,
+      );
       assert.equal(stdout, '');
       assert.deepEqual(seen.map(({ level }) => level), ['log', 'warn', 'error', 'log', 'warn']);
       for (const { args } of seen) assert.deepEqual([args.length, typeof args[0]], [1, 'string']);
@@ -77,15 +89,27 @@ forEachMode(
 
     test('JSON logs: objects and errors stay objects and errors', async (t) => {
       const { seen } = await printed(
-        t, mode, `await invoke('r1', ['text', 'object', 'error', 'beside', 'inside', 'logger', 'table', 'cycle']);`, JSON_LOGS,
+        t,
+        mode,
+        `await invoke('r1', ['text', 'object', 'error', 'beside', 'inside', 'logger', 'table', 'cycle']);`,
+        JSON_LOGS,
       );
       const [text, object, error, beside, inside, logger, table, cycle] = seen;
       assert.deepEqual([text.level, text.args], ['log', ['plain text']]);
-      assert.deepEqual([object.level, object.args], ['warn', [{ order: 7, nested: { list: [1, null] }, at: '1970-01-01T00:00:00.000Z' }]]);
-      assert.deepEqual([error.level, error.args[0].message, error.args[0].code, error.args[0].stack], ['error', 'alone', 'E1', true]);
+      assert.deepEqual(
+        [object.level, object.args],
+        ['warn', [{ order: 7, nested: { list: [1, null] }, at: '1970-01-01T00:00:00.000Z' }]],
+      );
+      assert.deepEqual(
+        [error.level, error.args[0].message, error.args[0].code, error.args[0].stack],
+        ['error', 'alone', 'E1', true],
+      );
       assert.equal(beside.args[0], 'it failed:');
       assert.deepEqual([beside.args[1].message, beside.args[3]], ['beside', 5]);
-      assert.deepEqual([inside.args[0].problem.errorType, inside.args[0].problem.errorMessage], ['OrderError', 'inside']);
+      assert.deepEqual(
+        [inside.args[0].problem.errorType, inside.args[0].problem.errorMessage],
+        ['OrderError', 'inside'],
+      );
       assert.deepEqual([logger.level, logger.args], ['warn', [{ child_id: 0, n: 1, message: 'hello' }]]);
       assert.match(table.args[0], /\(index\)/);
       assert.equal(cycle.args.length, 1);

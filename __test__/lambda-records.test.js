@@ -22,14 +22,24 @@ test('the same names can be imported from an ES module', async () => {
 
 for (const eventSource of ['aws:kafka', 'SelfManagedKafka', 'aws:SelfManagedKafka', 'aws:self-managed-kafka']) {
   test(`Kafka (${eventSource}): partition by partition, with key, value and headers decoded`, () => {
-    const raws = [1, 0, 1].map((group, position) => make.kafka(r, { payload: { n: position, name: 'Größe' }, group, position }));
+    const raws = [1, 0, 1].map((group, position) =>
+      make.kafka(r, { payload: { n: position, name: 'Größe' }, group, position }),
+    );
     raws[2].key = null;
     raws[2].headers = [{ a: [104, 105] }, { b: [-61, -92] }, { a: [106] }];
     const list = records({ ...eventOf('kafka', raws), eventSource });
-    assert.deepEqual(list.map(({ identifier }) => identifier), [
-      { partition: 'orders-1', offset: 1000 }, { partition: 'orders-1', offset: 1002 }, { partition: 'orders-0', offset: 1001 },
-    ]);
-    assert.deepEqual(list.map(({ groupKey }) => groupKey), ['orders-1', 'orders-1', 'orders-0']);
+    assert.deepEqual(
+      list.map(({ identifier }) => identifier),
+      [
+        { partition: 'orders-1', offset: 1000 },
+        { partition: 'orders-1', offset: 1002 },
+        { partition: 'orders-0', offset: 1001 },
+      ],
+    );
+    assert.deepEqual(
+      list.map(({ groupKey }) => groupKey),
+      ['orders-1', 'orders-1', 'orders-0'],
+    );
     const [first, last] = list;
     assert.equal(first.source, 'kafka');
     assert.deepEqual(first.json, { n: 0, name: 'Größe' });
@@ -38,7 +48,10 @@ for (const eventSource of ['aws:kafka', 'SelfManagedKafka', 'aws:SelfManagedKafk
     assert.match(first.key, /^key-\d+$/);
     assert.deepEqual(first.keyBytes, Buffer.from(first.key));
     assert.match(first.headers.traceparent, /^00-/);
-    assert.deepEqual([first.topic, first.partition, first.offset, first.timestamp], ['orders', 1, 1000, 1_700_000_000_000]);
+    assert.deepEqual(
+      [first.topic, first.partition, first.offset, first.timestamp],
+      ['orders', 1, 1000, 1_700_000_000_000],
+    );
     assert.equal(first.raw, raws[0]);
     assert.deepEqual([last.key, last.keyBytes], [null, null]);
     assert.deepEqual({ ...last.headers }, { a: 'j', b: 'ä' });
@@ -56,7 +69,9 @@ for (const source of ['kafka', 'sqs', 'kinesis', 'dynamodb', 's3', 'sns']) {
   test(`${source}: a record has what it has in the event, except for what is decoded`, () => {
     const raw = make[source](r, { payload: { n: 1 } });
     const [record] = records(eventOf(source, [raw]));
-    for (const name of Object.keys(raw).filter((name) => !(source === 'kafka' && ['key', 'value', 'headers'].includes(name)))) {
+    for (const name of Object.keys(raw).filter(
+      (name) => !(source === 'kafka' && ['key', 'value', 'headers'].includes(name)),
+    )) {
       assert.equal(record[name], raw[name], name);
     }
   });
@@ -116,10 +131,22 @@ test('DynamoDB: images have the types that they declare', () => {
   };
   const [record] = records(eventOf('dynamodb', [raw]));
   const image = record.newImage;
-  assert.deepEqual(Object.entries(image), Object.entries({
-    s: 'text', n: -1500, big: 12345678901234567890n, b: Buffer.from([1, 2, 255]), yes: true, nothing: null,
-    m: { l: [1, 'x', {}] }, ss: new Set(['a', 'b']), ns: new Set([1, 2.5]), bs: new Set([Buffer.from([1])]), ['__proto__']: 'own',
-  }));
+  assert.deepEqual(
+    Object.entries(image),
+    Object.entries({
+      s: 'text',
+      n: -1500,
+      big: 12345678901234567890n,
+      b: Buffer.from([1, 2, 255]),
+      yes: true,
+      nothing: null,
+      m: { l: [1, 'x', {}] },
+      ss: new Set(['a', 'b']),
+      ns: new Set([1, 2.5]),
+      bs: new Set([Buffer.from([1])]),
+      ['__proto__']: 'own',
+    }),
+  );
   assert.equal(Object.getPrototypeOf(image), Object.prototype);
   assert.equal(record.newImage, image, 'made once');
   assert.deepEqual(record.keys, { id: '7' });
@@ -145,18 +172,30 @@ test('S3: the key as S3 itself writes it', () => {
   raw.s3.object = { key: 'my+folder/%C3%BCber%2Bplus.txt', size: 5, eTag: 'e', versionId: 'v1', sequencer: '00' };
   const [record] = records(eventOf('s3', [raw]));
   assert.deepEqual(record.value, {
-    eventName: 'ObjectCreated:Put', bucket: 'pictures', key: 'my folder/über+plus.txt', size: 5, eTag: 'e', versionId: 'v1', sequencer: '00',
+    eventName: 'ObjectCreated:Put',
+    bucket: 'pictures',
+    key: 'my folder/über+plus.txt',
+    size: 5,
+    eTag: 'e',
+    versionId: 'v1',
+    sequencer: '00',
   });
   assert.equal(record.identifier, 'pictures/my folder/über+plus.txt?versionId=v1');
   assert.equal(record.groupKey, null);
   raw.s3.object = { key: 'broken%E0%A4' };
-  assert.deepEqual([records(eventOf('s3', [raw]))[0].value.key, records(eventOf('s3', [raw]))[0].value.size], ['broken%E0%A4', null]);
+  assert.deepEqual(
+    [records(eventOf('s3', [raw]))[0].value.key, records(eventOf('s3', [raw]))[0].value.size],
+    ['broken%E0%A4', null],
+  );
 });
 
 test('SNS: message and subject', () => {
   const raw = make.sns(r, { payload: { n: 1 } });
   const [record] = records(eventOf('sns', [raw]));
-  assert.deepEqual([record.source, record.identifier, record.groupKey, record.subject], ['sns', raw.Sns.MessageId, null, 'an order']);
+  assert.deepEqual(
+    [record.source, record.identifier, record.groupKey, record.subject],
+    ['sns', raw.Sns.MessageId, null, 'an order'],
+  );
   assert.deepEqual(record.json, { n: 1 });
   assert.equal(record.timestamp, Date.parse('2024-01-01T12:00:00.000Z'));
 });
@@ -164,7 +203,11 @@ test('SNS: message and subject', () => {
 test('the error for a payload that is not JSON says which record it is of', () => {
   const raw = { ...make.sqs(r, { payload: 0 }), body: '{oops' };
   const [record] = records(eventOf('sqs', [raw]));
-  assert.throws(() => record.json, (error) => error instanceof SyntaxError && error.message.includes(raw.messageId) && error.cause instanceof SyntaxError);
+  assert.throws(
+    () => record.json,
+    (error) =>
+      error instanceof SyntaxError && error.message.includes(raw.messageId) && error.cause instanceof SyntaxError,
+  );
   assert.equal(record.value, '{oops');
 });
 
@@ -194,13 +237,28 @@ test('errors name what is wrong with an event', () => {
   for (const event of [undefined, null, 7, 'text']) bad(event, /"event" must be an event of Kafka/);
   bad({ httpMethod: 'GET', path: '/' }, /without "Records" \(it has: httpMethod, path\)/);
   bad({ eventSource: 'aws:docdb', events: [] }, /one of 'aws:docdb' without "Records"/);
-  bad({ Records: [{ eventSource: 'aws:codecommit' }] }, /"event\.Records\[0\]\.eventSource" must be one of aws:sqs.*codecommit/);
+  bad(
+    { Records: [{ eventSource: 'aws:codecommit' }] },
+    /"event\.Records\[0\]\.eventSource" must be one of aws:sqs.*codecommit/,
+  );
   bad({ Records: [null] }, /"event\.Records\[0\]\.eventSource"/);
-  bad({ Records: [sqs(), make.sns(r, { payload: 0 })] }, /"event\.Records\[1\]\.eventSource" must be 'aws:sqs', as that of the first record, got 'aws:sns'/);
-  bad({ Records: [sqs(), { ...sqs(), messageId: null }] }, /"event\.Records\[1\]\.messageId" must be a string, got null/);
-  bad({ Records: [{ ...make.kinesis(r, { payload: 0 }), kinesis: undefined }] }, /"event\.Records\[0\]\.kinesis\.sequenceNumber" must be a string/);
+  bad(
+    { Records: [sqs(), make.sns(r, { payload: 0 })] },
+    /"event\.Records\[1\]\.eventSource" must be 'aws:sqs', as that of the first record, got 'aws:sns'/,
+  );
+  bad(
+    { Records: [sqs(), { ...sqs(), messageId: null }] },
+    /"event\.Records\[1\]\.messageId" must be a string, got null/,
+  );
+  bad(
+    { Records: [{ ...make.kinesis(r, { payload: 0 }), kinesis: undefined }] },
+    /"event\.Records\[0\]\.kinesis\.sequenceNumber" must be a string/,
+  );
   bad({ eventSource: 'aws:kafka' }, /"event\.records" must be an object/);
   bad({ eventSource: 'aws:kafka', records: { 'a-0': {} } }, /"event\.records\['a-0'\]" must be a list/);
   const kafka = make.kafka(r, { payload: 0 });
-  bad({ eventSource: 'aws:kafka', records: { 'a-0': [kafka, { ...kafka, offset: '7' }] } }, /"event\.records\['a-0'\]\[1\]\.offset" must be an integer, got '7'/);
+  bad(
+    { eventSource: 'aws:kafka', records: { 'a-0': [kafka, { ...kafka, offset: '7' }] } },
+    /"event\.records\['a-0'\]\[1\]\.offset" must be an integer, got '7'/,
+  );
 });

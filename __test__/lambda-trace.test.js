@@ -15,7 +15,13 @@ const r = random(5);
 forEachMode(
   (mode) => {
     const instance = (t, options) =>
-      makeParallelizer(t, { type: mode.type, filePath: fixture('lambda-trace.js'), processBatchFunctionName: 'look', parallelization: 1, ...options });
+      makeParallelizer(t, {
+        type: mode.type,
+        filePath: fixture('lambda-trace.js'),
+        processBatchFunctionName: 'look',
+        parallelization: 1,
+        ...options,
+      });
     const before = process.env[NAME];
     const put = (value) => {
       if (value === undefined) delete process.env[NAME];
@@ -64,8 +70,13 @@ forEachMode(
       put(undefined);
       const parallelizer = instance(t, { parallelization: 2 });
       const traces = Array.from({ length: 30 }, (_, i) => `Root=${i}`);
-      const seen = await Promise.all(traces.map((xRayTraceId) => respond(parallelizer, 'throwLater', contextOf(60_000, { xRayTraceId }))));
-      assert.deepEqual(seen, traces.map((trace) => `${trace} ${trace}`));
+      const seen = await Promise.all(
+        traces.map((xRayTraceId) => respond(parallelizer, 'throwLater', contextOf(60_000, { xRayTraceId }))),
+      );
+      assert.deepEqual(
+        seen,
+        traces.map((trace) => `${trace} ${trace}`),
+      );
       assert.equal(process.env[NAME], undefined, 'the handler has its own');
     });
   },
@@ -73,10 +84,16 @@ forEachMode(
 );
 
 test('inline, the environment is the handler’s and is left alone', async (t) => {
-  const parallelizer = makeParallelizer(t, { type: 'inline', filePath: fixture('lambda-trace.js'), processBatchFunctionName: 'look' });
+  const parallelizer = makeParallelizer(t, {
+    type: 'inline',
+    filePath: fixture('lambda-trace.js'),
+    processBatchFunctionName: 'look',
+  });
   const messages = [];
   await processPartialResponse(
-    eventOf('sqs', [make.sqs(r, { payload: 'throwLater' })]), contextOf(60_000, { xRayTraceId: 'Root=9' }), parallelizer,
+    eventOf('sqs', [make.sqs(r, { payload: 'throwLater' })]),
+    contextOf(60_000, { xRayTraceId: 'Root=9' }),
+    parallelizer,
     { onError: (error) => messages.push(error.message) },
   );
   assert.deepEqual(messages, [`${process.env[NAME] ?? 'none'} Root=9`]);

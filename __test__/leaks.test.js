@@ -43,7 +43,8 @@ forEachMode((mode) => {
       { mode, deadline: 180_000 },
     );
     const [before, after, heardBefore, heardAfter] = messages[0];
-    for (const key of Object.keys(before)) assert.ok(after[key] <= before[key] + 1, `${key}: ${before[key]} → ${after[key]}`);
+    for (const key of Object.keys(before))
+      assert.ok(after[key] <= before[key] + 1, `${key}: ${before[key]} → ${after[key]}`);
     assert.ok(heardAfter <= heardBefore, `listeners on process: ${heardBefore} → ${heardAfter}`);
   };
 
@@ -56,9 +57,14 @@ forEachMode((mode) => {
     }));
 
   test('60 instances, closed', (t) =>
-    grows(t, { setUp: '', step: "const one = make(); await one.run([{ do: 'echo' }, { do: 'echo' }]); await one.close();", times: 60 }));
+    grows(t, {
+      setUp: '',
+      step: "const one = make(); await one.run([{ do: 'echo' }, { do: 'echo' }]); await one.close();",
+      times: 60,
+    }));
 
-  test('60 instances, terminated while they start', (t) => grows(t, { setUp: '', step: 'await make().terminate();', times: 60 }));
+  test('60 instances, terminated while they start', (t) =>
+    grows(t, { setUp: '', step: 'await make().terminate();', times: 60 }));
 
   test('memory: 3,000 runs of 100 KB each way', async (t) => {
     const { messages } = await run(
@@ -108,12 +114,15 @@ forEachMode(
             await parallelizer.close();`),
         { mode, deadline: 180_000 },
       ).then(({ messages: [[before, after]] }) => {
-        for (const key of Object.keys(before)) assert.ok(after[key] <= before[key] + 1, `${key}: ${before[key]} → ${after[key]}`);
+        for (const key of Object.keys(before))
+          assert.ok(after[key] <= before[key] + 1, `${key}: ${before[key]} → ${after[key]}`);
       });
 
-    test('50 deaths', (t) => grows(t, "await parallelizer.run([{ do: 'exit', code: 1 }, { do: 'kill', signal: 'SIGKILL' }]);", 25));
+    test('50 deaths', (t) =>
+      grows(t, "await parallelizer.run([{ do: 'exit', code: 1 }, { do: 'kill', signal: 'SIGKILL' }]);", 25));
 
-    test('40 removeChildThreads', (t) => grows(t, "await parallelizer.run([{ do: 'echo' }]); parallelizer.removeChildThreads();", 40));
+    test('40 removeChildThreads', (t) =>
+      grows(t, "await parallelizer.run([{ do: 'echo' }]); parallelizer.removeChildThreads();", 40));
 
     test('30 timeouts', (t) => grows(t, "await parallelizer.run([{ do: 'loop' }], null, { timeout: 60 });", 30));
   },

@@ -54,7 +54,9 @@ forEachMode((mode) => {
   });
 
   test('creating and dropping many instances lets the process end', async (t) => {
-    const { stdout } = await run(t, `for (let i = 0; i < 10; i++) make({ parallelization: 1 }); console.log('made');`, { mode });
+    const { stdout } = await run(t, `for (let i = 0; i < 10; i++) make({ parallelization: 1 }); console.log('made');`, {
+      mode,
+    });
     assert.equal(stdout, 'made\n');
   });
 
@@ -189,7 +191,10 @@ forEachMode(
 
     test('without a handler Ctrl-C ends the parent, and the workers with it', async (t) => {
       const file = path.join(temporary(t), 'pids');
-      const program = start(t, `make().run([{ do: 'loop', file: ${JSON.stringify(file)} }]);`, { mode, detached: true });
+      const program = start(t, `make().run([{ do: 'loop', file: ${JSON.stringify(file)} }]);`, {
+        mode,
+        detached: true,
+      });
       await waitFor(() => lines(file).length === 1, 'the worker to begin');
       process.kill(-program.pid, 'SIGINT');
       assert.equal((await program.exited).signal, 'SIGINT');

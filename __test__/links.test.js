@@ -20,7 +20,10 @@ function documentsIn(folder, deep) {
   });
 }
 
-const documents = [...documentsIn('.', false), ...['docs', 'benchmark', 'examples'].flatMap((folder) => documentsIn(folder, true))];
+const documents = [
+  ...documentsIn('.', false),
+  ...['docs', 'benchmark', 'examples'].flatMap((folder) => documentsIn(folder, true)),
+];
 
 /** A heading's anchor, as GitHub makes it. @param {string} heading */
 const anchorOf = (heading) => heading.trim().toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');
@@ -34,7 +37,9 @@ for (const document of documents) {
       const linked = file === '' ? path.join(root, document) : path.join(root, path.dirname(document), file);
       assert.ok(fs.existsSync(linked), `${target} is not there`);
       if (anchor === undefined) continue;
-      const headings = [...fs.readFileSync(linked, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading));
+      const headings = [...fs.readFileSync(linked, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+        anchorOf(heading),
+      );
       assert.ok(headings.includes(anchor), `${target}: there is no such heading among ${headings.join(', ')}`);
     }
   });

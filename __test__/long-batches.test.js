@@ -53,7 +53,12 @@ forEachMode((mode) => {
 
   test('numbers, strings, mixed elements, and long lists as params', async (t) => {
     const parallelizer = on(t, 'same', { parallelization: 1 });
-    for (const element of [(i) => i / 3, (i) => `${i}`, (i) => (i % 2 ? i : `é${i}`), (i) => (i % 3 ? { a: i } : [i, null])]) {
+    for (const element of [
+      (i) => i / 3,
+      (i) => `${i}`,
+      (i) => (i % 2 ? i : `é${i}`),
+      (i) => (i % 3 ? { a: i } : [i, null]),
+    ]) {
       const batch = Array.from({ length: LENGTH }, (_, i) => element(i));
       const { responses } = await parallelizer.run(batch, batch);
       assert.deepEqual(responses, [batch]);
@@ -80,7 +85,12 @@ forEachMode((mode) => {
 
   test('short runs complete meanwhile, each with its own result', async (t) => {
     const parallelizer = on(t, 'count', { parallelization: 1 });
-    const runs = [parallelizer.run(records), parallelizer.run([1]), parallelizer.run(records.slice(1)), parallelizer.run([2, 3])];
+    const runs = [
+      parallelizer.run(records),
+      parallelizer.run([1]),
+      parallelizer.run(records.slice(1)),
+      parallelizer.run([2, 3]),
+    ];
     const counts = (await Promise.all(runs)).map(({ responses }) => responses[0].count);
     assert.deepEqual(counts, [LENGTH, 1, LENGTH - 1, 2]);
   });

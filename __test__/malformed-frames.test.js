@@ -33,9 +33,24 @@ forEachMode(
     }
 
     const answer = (fields, more = []) => frame({ kind: REPLY, parts: [part(fields), ...more] });
-    const table = (changes) => JSON.stringify([0, [{
-      at: null, records: 1, keys: null, kinds: [2], shapes: [], numbers: 0, words: 0, octets: 0, segments: 0, ...changes,
-    }]]);
+    const table = (changes) =>
+      JSON.stringify([
+        0,
+        [
+          {
+            at: null,
+            records: 1,
+            keys: null,
+            kinds: [2],
+            shapes: [],
+            numbers: 0,
+            words: 0,
+            octets: 0,
+            segments: 0,
+            ...changes,
+          },
+        ],
+      ]);
 
     for (const [what, bytes] of [
       ['invalid JSON', answer({ bytes: '[1' })],
@@ -43,16 +58,33 @@ forEachMode(
       ['a list without values', answer({ bytes: '[]' })],
       ['an unknown codec', answer({ codec: 99, bytes: '[1]' })],
       ['a codec for threads only', answer({ codec: CLONE, encoding: BYTES, bytes: 'x' })],
-      ['a value that is not in the format of V8', answer({ codec: V8_VALUE, encoding: BYTES, bytes: Buffer.alloc(100, 0xa5) })],
-      ['the format of V8 with missing parts', answer({ codec: V8_VALUE, encoding: BYTES, bytes: Buffer.from('ff0fffffffff0f', 'hex') })],
-      ['an endless number of records', answer({ codec: RECORDS, bytes: table({ records: MAX, keys: ['a'] }) }, [part({ encoding: BYTES, calls: 0 })])],
-      ['records with the key __proto__', answer({ codec: RECORDS, bytes: table({ keys: ['__proto__'], words: 1 }) }, [part({ encoding: BYTES, calls: 0, bytes: Buffer.alloc(4) })])],
+      [
+        'a value that is not in the format of V8',
+        answer({ codec: V8_VALUE, encoding: BYTES, bytes: Buffer.alloc(100, 0xa5) }),
+      ],
+      [
+        'the format of V8 with missing parts',
+        answer({ codec: V8_VALUE, encoding: BYTES, bytes: Buffer.from('ff0fffffffff0f', 'hex') }),
+      ],
+      [
+        'an endless number of records',
+        answer({ codec: RECORDS, bytes: table({ records: MAX, keys: ['a'] }) }, [part({ encoding: BYTES, calls: 0 })]),
+      ],
+      [
+        'records with the key __proto__',
+        answer({ codec: RECORDS, bytes: table({ keys: ['__proto__'], words: 1 }) }, [
+          part({ encoding: BYTES, calls: 0, bytes: Buffer.alloc(4) }),
+        ]),
+      ],
       ['records without their bytes', answer({ codec: RECORDS, bytes: table() })],
       ['an error that is not a tree', answer({ codec: ERROR_TREE, flags: FAILED, bytes: 'no' })],
       ['an error without its nodes', answer({ codec: ERROR_TREE, flags: FAILED, bytes: '{"root":["node",0]}' })],
       ['shared memory that never arrived', answer({ codec: V8_VALUE, encoding: SHARED, bytes: Buffer.alloc(8, 1) })],
       ['shared memory without a length', answer({ codec: V8_VALUE, encoding: SHARED, bytes: 'x' })],
-      ['shared memory in an extra that never arrived', answer({ bytes: '[1]' }, [part({ encoding: SHARED, calls: 0, bytes: Buffer.alloc(8, 1) })])],
+      [
+        'shared memory in an extra that never arrived',
+        answer({ bytes: '[1]' }, [part({ encoding: SHARED, calls: 0, bytes: Buffer.alloc(8, 1) })]),
+      ],
       ['a failure with a value', answer({ codec: JSON_LIST, flags: FAILED, bytes: '[1]' })],
     ]) {
       test(`an answer that cannot be decoded, ${what}: ERR_PARALLELIZER_PROTOCOL`, async (t) => {
@@ -69,8 +101,14 @@ forEachMode(
       ['a count of more parts than there are', frame({ kind: REPLY, count: MAX, parts: [part({ bytes: '[1]' })] })],
       ['an unknown encoding', answer({ encoding: 77, bytes: '[1]' })],
       ['a frame that only a parent sends', frame({ kind: CALLS, parts: [part({ bytes: '[1]' })] })],
-      ['an answer to a frame that the worker was not sent', frame({ kind: REPLY, id: 77, parts: [part({ bytes: '[1]' })] })],
-      ['an answer to calls that the worker was not sent', frame({ kind: REPLY, seq: 5, parts: [part({ bytes: '[1]' })] })],
+      [
+        'an answer to a frame that the worker was not sent',
+        frame({ kind: REPLY, id: 77, parts: [part({ bytes: '[1]' })] }),
+      ],
+      [
+        'an answer to calls that the worker was not sent',
+        frame({ kind: REPLY, seq: 5, parts: [part({ bytes: '[1]' })] }),
+      ],
       ['an answer to as many calls as can be counted', answer({ codec: UNDEFINED, calls: MAX })],
       ['an answer to no call', answer({ calls: 0, bytes: '[1]' }, [part({ calls: MAX, codec: UNDEFINED })])],
       ['skipping a call that was not cancelled', answer({ flags: SKIPPED })],
@@ -91,7 +129,10 @@ forEachMode(
       ['output that is not a message', frame({ kind: OUTPUT, parts: [part({ bytes: '{' })] })],
       ['output that is not text', frame({ kind: OUTPUT, parts: [part({ encoding: BYTES, bytes: 'x' })] })],
       ['empty output', frame({ kind: OUTPUT })],
-      ['output for an unknown console method', frame({ kind: OUTPUT, parts: [part({ bytes: '["__proto__","x"]' }), part({ bytes: '[{},{}]' })] })],
+      [
+        'output for an unknown console method',
+        frame({ kind: OUTPUT, parts: [part({ bytes: '["__proto__","x"]' }), part({ bytes: '[{},{}]' })] }),
+      ],
     ]) {
       test(`${what}: is ignored`, async (t) => {
         assert.deepEqual(await outcome(t, bytes), { status: 'fulfilled', value: 'its own' });
@@ -106,7 +147,10 @@ forEachMode(
         [UTF16, Buffer.from('"\ud800"', 'utf16le'), '\ud800'],
         [UTF16, Buffer.concat([Buffer.from('"a"', 'utf16le'), Buffer.from([0x22])]), 'a'],
       ]) {
-        const list = encoding === UTF16 ? ['[', ']'].map((text) => Buffer.from(text, 'utf16le')) : ['[', ']'].map((text) => Buffer.from(text));
+        const list =
+          encoding === UTF16
+            ? ['[', ']'].map((text) => Buffer.from(text, 'utf16le'))
+            : ['[', ']'].map((text) => Buffer.from(text));
         const odd = bytes.length % 2 === 1 && encoding === UTF16 ? bytes.subarray(-1) : Buffer.alloc(0);
         const whole = Buffer.concat([list[0], bytes.subarray(0, bytes.length - odd.length), list[1], odd]);
         const pool = makePool(t, mode, { processes: 1, gracePeriod: 50 });
@@ -117,7 +161,12 @@ forEachMode(
 
     test('one failure for several calls fails each of them', async (t) => {
       const pool = makePool(t, mode, { processes: 1, gracePeriod: 50 });
-      const bytes = answer({ codec: ERROR_TREE, flags: FAILED, calls: 3, bytes: '{"root":"forged","nodes":[]}' }).toString('base64');
+      const bytes = answer({
+        codec: ERROR_TREE,
+        flags: FAILED,
+        calls: 3,
+        bytes: '{"root":"forged","nodes":[]}',
+      }).toString('base64');
       const items = [{ bytes, forever: true }, { bytes: '' }, { bytes: '' }];
       const settled = await within(pool.map(task('write'), items, { chunkSize: 3, onError: 'collect' }), 'the items');
       assert.deepEqual(settled.map(({ reason }) => reason), ['forged', 'forged', 'forged']);
@@ -127,7 +176,9 @@ forEachMode(
       const pool = makePool(t, mode, { processes: 1, gracePeriod: 50, timeout: 300 });
       const bytes = frame({ kind: REPLY, length: 2 ** 30 }).toString('base64');
       const before = process.memoryUsage.rss();
-      await assert.rejects(within(pool.apply(task('write'), [{ bytes }]), 'the call'), { code: 'ERR_PARALLELIZER_TIMEOUT' });
+      await assert.rejects(within(pool.apply(task('write'), [{ bytes }]), 'the call'), {
+        code: 'ERR_PARALLELIZER_TIMEOUT',
+      });
       assert.ok(process.memoryUsage.rss() - before < 200 * 2 ** 20);
       assert.equal(await within(pool.apply(task('echo'), ['next']), 'the next call'), 'next');
     });
@@ -135,7 +186,10 @@ forEachMode(
     for (const [what, bytes] of [
       ['that is not a frame', Buffer.alloc(64, 0xa5)],
       ['that reports a failure to load, without a reason', frame({ kind: LOAD_FAILED })],
-      ['that reports one with an invalid reason', frame({ kind: LOAD_FAILED, parts: [part({ bytes: '{"root":["node",0],"nodes":' })] })],
+      [
+        'that reports one with an invalid reason',
+        frame({ kind: LOAD_FAILED, parts: [part({ bytes: '{"root":["node",0],"nodes":' })] }),
+      ],
     ]) {
       test(`data written while loading, ${what}: ready() and run() say so, and the host goes on`, async (t) => {
         const { messages } = await run(
@@ -156,7 +210,7 @@ forEachMode(
     }
 
     for (const seed of [1, 2, 3]) {
-      test(`random frames of all kinds (seed ${seed}): each call settles once, with its value or an error of this library`, async (t) => {
+      test(`random frames of all kinds (seed ${seed}): calls settle once, with a value or our error`, async (t) => {
         const random = new Random(seed);
         const pool = makePool(t, mode, { processes: 2, gracePeriod: 0, timeout: 2_000, stdio: 'ignore' });
         const outcomes = [];
@@ -185,13 +239,50 @@ forEachMode(
 /** A frame that is partly correct. */
 function someFrame(random) {
   const number = () => random.pick([0, 0, 0, 1, 1, 2, 5, 77, 65_535, 2 ** 31, MAX]);
-  const texts = ['[1]', '[]', '{}', 'null', '[[0],[]]', '["log","x"]', '{"root":1,"nodes":[]}', Buffer.alloc(random.between(0, 40), 0xff), ''];
-  const parts = Array.from({ length: random.between(0, 3) }, () => part({
-    encoding: random.between(0, 5), codec: random.between(0, 10), flags: random.between(0, 3), calls: number(), tag: number(),
-    bytes: random.pick(texts), ...(random.chance(0.1) ? { length: number() } : {}),
-  }));
-  const kind = random.pick([READY, LOAD_FAILED, REPLY, REPLY, REPLY, REPLY, BEGUN, OUTPUT, OUTPUT, MEMORY, CALLS, random.between(0, 255)]);
-  const bytes = frame({ kind, id: number(), seq: number(), aux: number(), parts, ...(random.chance(0.1) ? { count: number() } : {}) });
+  const texts = [
+    '[1]',
+    '[]',
+    '{}',
+    'null',
+    '[[0],[]]',
+    '["log","x"]',
+    '{"root":1,"nodes":[]}',
+    Buffer.alloc(random.between(0, 40), 0xff),
+    '',
+  ];
+  const parts = Array.from({ length: random.between(0, 3) }, () =>
+    part({
+      encoding: random.between(0, 5),
+      codec: random.between(0, 10),
+      flags: random.between(0, 3),
+      calls: number(),
+      tag: number(),
+      bytes: random.pick(texts),
+      ...(random.chance(0.1) ? { length: number() } : {}),
+    }),
+  );
+  const kind = random.pick([
+    READY,
+    LOAD_FAILED,
+    REPLY,
+    REPLY,
+    REPLY,
+    REPLY,
+    BEGUN,
+    OUTPUT,
+    OUTPUT,
+    MEMORY,
+    CALLS,
+    random.between(0, 255),
+  ]);
+  const bytes = frame({
+    kind,
+    id: number(),
+    seq: number(),
+    aux: number(),
+    parts,
+    ...(random.chance(0.1) ? { count: number() } : {}),
+  });
   if (random.chance(0.1)) bytes[random.between(0, bytes.length - 1)] ^= 1 << random.between(0, 7);
   return random.chance(0.1) ? bytes.subarray(0, random.between(0, bytes.length)) : bytes;
 }

@@ -139,7 +139,18 @@ forEachMode((mode) => {
     assert.equal((await on(t, { filePath: odd, parallelization: 1 }).run([1])).responses[0][0], 'named.cjs');
   });
 
-  for (const name of ["it's", 'a "quoted" one', 'with space', 'Größe 漢字 🎈', 'back\\slash', '`tick`${x}', '#?&=%20', 'new\nline', '-e', 'trailing ']) {
+  for (const name of [
+    "it's",
+    'a "quoted" one',
+    'with space',
+    'Größe 漢字 🎈',
+    'back\\slash',
+    '`tick`${x}',
+    '#?&=%20',
+    'new\nline',
+    '-e',
+    'trailing ',
+  ]) {
     for (const file of ['named.cjs', 'named.mjs']) {
       // Node itself refuses such an ES module: its URL has an encoded backslash.
       if (name.includes('\\') && file.endsWith('.mjs')) continue;
@@ -158,7 +169,11 @@ forEachMode((mode) => {
   test('a function name that is not an identifier', async (t) => {
     const file = path.join(temporary(t), 'names.js');
     fs.writeFileSync(file, `exports["with-dash and 'quote'"] = () => 'found'; exports[''] = () => 'empty';`);
-    assert.deepEqual((await on(t, { filePath: file, processBatchFunctionName: "with-dash and 'quote'", parallelization: 1 }).run([1])).responses, ['found']);
+    assert.deepEqual(
+      (await on(t, { filePath: file, processBatchFunctionName: "with-dash and 'quote'", parallelization: 1 }).run([1]))
+        .responses,
+      ['found'],
+    );
   });
 
   test('a relative path is relative to the working directory at the call', async (t) => {
@@ -184,14 +199,19 @@ forEachMode((mode) => {
   test('the module is resolved through symbolic links, as require does', async (t) => {
     const dir = temporary(t);
     fs.symlinkSync(named('named.cjs'), path.join(dir, 'link.cjs'));
-    assert.equal((await on(t, { filePath: path.join(dir, 'link.cjs'), parallelization: 1 }).run([1])).responses[0][0], 'named.cjs');
+    assert.equal(
+      (await on(t, { filePath: path.join(dir, 'link.cjs'), parallelization: 1 }).run([1])).responses[0][0],
+      'named.cjs',
+    );
   });
 
   test('a path without its extension, and a directory with an index.js, load as with require', async (t) => {
     const dir = temporary(t);
     fs.writeFileSync(path.join(dir, 'index.js'), 'exports.act = () => "index";');
     assert.deepEqual((await on(t, { filePath: dir, parallelization: 1 }).run([1])).responses, ['index']);
-    assert.deepEqual((await on(t, { filePath: path.join(dir, 'index'), parallelization: 1 }).run([1])).responses, ['index']);
+    assert.deepEqual((await on(t, { filePath: path.join(dir, 'index'), parallelization: 1 }).run([1])).responses, [
+      'index',
+    ]);
   });
 
   test('TypeScript, if the running Node strips types', async (t) => {
@@ -200,8 +220,13 @@ forEachMode((mode) => {
       return;
     }
     const dir = temporary(t);
-    fs.writeFileSync(path.join(dir, 'worker.ts'), 'export const act = ({ batch }: { batch: number[] }): string => `typed ${batch.length}`;');
-    assert.deepEqual((await on(t, { filePath: path.join(dir, 'worker.ts'), parallelization: 1 }).run([1])).responses, ['typed 1']);
+    fs.writeFileSync(
+      path.join(dir, 'worker.ts'),
+      'export const act = ({ batch }: { batch: number[] }): string => `typed ${batch.length}`;',
+    );
+    assert.deepEqual((await on(t, { filePath: path.join(dir, 'worker.ts'), parallelization: 1 }).run([1])).responses, [
+      'typed 1',
+    ]);
   });
 });
 

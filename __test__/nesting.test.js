@@ -56,7 +56,8 @@ forEachMode(
       assert.deepEqual(failures, []);
       assert.equal(responses[0].isWorker, true);
       assert.deepEqual(responses[0].failures, []);
-      if (mode.hasProcess) assert.ok(new Set([process.pid, responses[0].pid, ...responses[0].responses]).size >= 3, 'three levels');
+      if (mode.hasProcess)
+        assert.ok(new Set([process.pid, responses[0].pid, ...responses[0].responses]).size >= 3, 'three levels');
     });
 
     test('a third level is an option error', async (t) => {
@@ -74,7 +75,10 @@ forEachMode(
     for (const end of ['terminate', 'SIGKILL of the worker']) {
       test(`workers of workers end with them: ${end}`, async (t) => {
         const parallelizer = make(t, {
-          type: mode.type, filePath: fixture('nest-other.js'), parallelization: 1, env: { ...process.env, TEST_MODE_TYPE: mode.type },
+          type: mode.type,
+          filePath: fixture('nest-other.js'),
+          parallelization: 1,
+          env: { ...process.env, TEST_MODE_TYPE: mode.type },
         });
         const file = `${temporary(t)}/pids`;
         const running = parallelizer.run(['forever', file]);

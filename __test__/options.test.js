@@ -241,7 +241,11 @@ test('parallelizationPerCPU: a factor, which may come from the environment', () 
 });
 
 test('counts are integers', () => {
-  const names = [['batchSize', 'batchSize'], ['maxBatchesPerWorker', 'maxCallsPerWorker'], ['maxWorkerMemory', 'maxWorkerMemory']];
+  const names = [
+    ['batchSize', 'batchSize'],
+    ['maxBatchesPerWorker', 'maxCallsPerWorker'],
+    ['maxWorkerMemory', 'maxWorkerMemory'],
+  ];
   for (const [name, internal] of names) {
     assert.equal(pool({ [name]: 1 })[internal], 1);
     for (const value of [0, -1, 1.5, NaN, Infinity, '1', true, 1n, []]) {
@@ -307,7 +311,10 @@ test('env: strings, as in fork', () => {
 
 test('env: no value is ever shown', () => {
   for (const env of [{ KEY: ['hunter2'] }, { KEY: 'hunter2\0' }, { 'A=': 'hunter2' }, ['hunter2'], 'hunter2']) {
-    assert.throws(() => pool({ env }), (error) => !error.message.includes('hunter2') && !error.stack.includes('hunter2'));
+    assert.throws(
+      () => pool({ env }),
+      (error) => !error.message.includes('hunter2') && !error.stack.includes('hunter2'),
+    );
   }
   assert.throws(() => pool({ batchSize: { secret: 'hunter2' } }), (error) => !error.message.includes('hunter2'));
 });
@@ -390,7 +397,13 @@ test('the exception of a getter or a Proxy becomes the cause', () => {
 
 test('run options: the defaults, and all of them', () => {
   const none = {
-    signal: null, timeout: null, groupBy: null, stopKeyOnError: false, onProgress: null, context: undefined, transferList: null,
+    signal: null,
+    timeout: null,
+    groupBy: null,
+    stopKeyOnError: false,
+    onProgress: null,
+    context: undefined,
+    transferList: null,
   };
   assert.deepEqual(runOptions(), none);
   assert.deepEqual(runOptions({}), none);
@@ -413,7 +426,8 @@ test('run options: what is refused', () => {
   for (const signal of [null, {}, true, 'SIGTERM', { aborted: true }, new AbortController()]) {
     refused(() => runOptions({ signal }), 'signal', 'AbortSignal');
   }
-  for (const timeout of [0, -1, NaN, Infinity, '5', null]) refused(() => runOptions({ timeout }), 'timeout', 'milliseconds');
+  for (const timeout of [0, -1, NaN, Infinity, '5', null])
+    refused(() => runOptions({ timeout }), 'timeout', 'milliseconds');
   for (const name of ['groupBy', 'onProgress']) {
     for (const value of ['key', null, {}]) refused(() => runOptions({ [name]: value }), name, 'a function');
   }

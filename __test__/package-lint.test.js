@@ -26,8 +26,15 @@ before(async () => {
 test('publint finds nothing', async () => {
   const { publint } = await import('publint');
   const { formatMessage } = await import('publint/utils');
-  const { messages, pkg } = await publint({ pack: { tarball: arrayBuffer(tarball) }, level: 'suggestion', strict: true });
-  assert.deepEqual(messages.map((message) => formatMessage(message, pkg)), []);
+  const { messages, pkg } = await publint({
+    pack: { tarball: arrayBuffer(tarball) },
+    level: 'suggestion',
+    strict: true,
+  });
+  assert.deepEqual(
+    messages.map((message) => formatMessage(message, pkg)),
+    [],
+  );
   assert.equal(pkg.name, '@parallelizer/node');
 });
 

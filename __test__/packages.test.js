@@ -72,11 +72,20 @@ describe('packed and installed', { timeout: 300_000 }, () => {
   });
 
   test('the root package depends on the platform packages of its own version, and on nothing else', () => {
-    const installed = JSON.parse(fs.readFileSync(path.join(project, 'node_modules/@parallelizer/node/package.json'), 'utf8'));
+    const installed = JSON.parse(
+      fs.readFileSync(path.join(project, 'node_modules/@parallelizer/node/package.json'), 'utf8'),
+    );
     assert.equal(installed.dependencies, undefined);
     assert.equal(installed.scripts, undefined);
     assert.equal(installed.devDependencies, undefined);
-    const platforms = ['darwin-arm64', 'darwin-x64', 'linux-arm64-gnu', 'linux-arm64-musl', 'linux-x64-gnu', 'linux-x64-musl'];
+    const platforms = [
+      'darwin-arm64',
+      'darwin-x64',
+      'linux-arm64-gnu',
+      'linux-arm64-musl',
+      'linux-x64-gnu',
+      'linux-x64-musl',
+    ];
     assert.deepEqual(
       installed.optionalDependencies,
       Object.fromEntries(platforms.map((platform) => [`@parallelizer/node-${platform}`, installed.version])),

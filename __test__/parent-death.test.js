@@ -73,9 +73,18 @@ forEachMode(
               ${begin}
               ${record ? `parallelizer.run([${record}, ${record}]);` : ''}
               setInterval(() => { if (fs.existsSync(file + '.end')) { ${code} } }, 10);`),
-            { mode, execArgv: ['--max-old-space-size=40'], env: { ...env, ...(slow ? { SLOW_LOAD_FILE: file } : {}) }, cwd: dir },
+            {
+              mode,
+              execArgv: ['--max-old-space-size=40'],
+              env: { ...env, ...(slow ? { SLOW_LOAD_FILE: file } : {}) },
+              cwd: dir,
+            },
           );
-          await waitFor(() => lines(file).length >= 2, `two workers to be at it; ${loops ? 'looping; ' : ''}${program.stderr}`, 60_000);
+          await waitFor(
+            () => lines(file).length >= 2,
+            `two workers to be at it; ${loops ? 'looping; ' : ''}${program.stderr}`,
+            60_000,
+          );
           assert.equal(pids().length, 3, 'the parent and its workers');
           fs.writeFileSync(`${file}.end`, '');
           const { code: exitCode } = await within(program.exited, 'the parent', 60_000);
@@ -112,9 +121,15 @@ forEachMode(
       test(`${what} in the turn in which workers are requested, and in the next one: none is left`, async (t) => {
         for (const when of ['', 'setImmediate', 'setTimeout']) {
           const { env, pids } = marked();
-          const program = start(t, `make(); make().run([{ do: 'loop' }]); ${when}(() => { ${code} })${when === '' ? '()' : ''};`, {
-            mode, env, cwd: temporary(t),
-          });
+          const program = start(
+            t,
+            `make(); make().run([{ do: 'loop' }]); ${when}(() => { ${code} })${when === '' ? '()' : ''};`,
+            {
+              mode,
+              env,
+              cwd: temporary(t),
+            },
+          );
           await within(program.exited, 'the parent');
           await nobodyIsLeft(pids, `all to end (${when || 'at once'})`);
         }

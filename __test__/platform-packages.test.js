@@ -13,7 +13,14 @@ const { addonPath } = require('../lib/native/native');
 const { pack } = require('../scripts/pack');
 
 const PACKAGE = '@parallelizer/node';
-const targets = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl', 'darwin-x64', 'darwin-arm64'];
+const targets = [
+  'linux-x64-gnu',
+  'linux-x64-musl',
+  'linux-arm64-gnu',
+  'linux-arm64-musl',
+  'darwin-x64',
+  'darwin-arm64',
+];
 
 /** The npm flags that select another system. @param {string} target */
 function flagsOf(target) {

@@ -19,7 +19,10 @@ const picky = (x) => {
 /** What `noteAndGate` has noted: the items in the order in which they began, and the worker of each. */
 function notes(file) {
   const entries = lines(file).map((line) => line.split(' '));
-  return { items: entries.map(([item]) => Number(item)), workers: new Map(entries.map(([item, worker]) => [Number(item), worker])) };
+  return {
+    items: entries.map(([item]) => Number(item)),
+    workers: new Map(entries.map(([item, worker]) => [Number(item), worker])),
+  };
 }
 
 forEachMode((mode) => {
@@ -55,18 +58,39 @@ forEachMode((mode) => {
 
   test('the items of a chunk run in their order, one after another', async (t) => {
     const file = `${temporary(t)}/notes`;
-    const values = await within(on(t).map(task('noteAndGate'), range(30).map((i) => [file, i]), { chunkSize: 10 }), 'map');
+    const values = await within(
+      on(t).map(
+        task('noteAndGate'),
+        range(30).map((i) => [file, i]),
+        { chunkSize: 10 },
+      ),
+      'map',
+    );
     assert.deepEqual(values, range(30));
     const { items } = notes(file);
     assert.equal(items.length, 30);
-    for (const first of [0, 10, 20]) assert.deepEqual(items.filter((i) => i >= first && i < first + 10), range(10).map((i) => first + i));
+    for (const first of [0, 10, 20])
+      assert.deepEqual(
+        items.filter((i) => i >= first && i < first + 10),
+        range(10).map((i) => first + i),
+      );
   });
 
   test('on one worker all items run in their order, whatever the chunks', async (t) => {
     const pool = on(t, { processes: 1 });
     for (const options of [{}, { chunkSize: 1 }, { chunkSize: 4 }, { chunkSize: 1000 }]) {
       const file = `${temporary(t)}/notes`;
-      assert.deepEqual(await within(pool.map(task('noteAndGate'), range(50).map((i) => [file, i]), options), 'map'), range(50));
+      assert.deepEqual(
+        await within(
+          pool.map(
+            task('noteAndGate'),
+            range(50).map((i) => [file, i]),
+            options,
+          ),
+          'map',
+        ),
+        range(50),
+      );
       assert.deepEqual(notes(file).items, range(50), JSON.stringify(options));
     }
   });
@@ -87,23 +111,43 @@ forEachMode((mode) => {
         assert.deepEqual([...failed].sort((a, b) => a - b), failed, 'never less than before');
         assert.equal(failed.at(-1), 10);
         const args = [];
-        await within(pool.starmap(square, range(5).map((i) => [i]), { ...options, onProgress: (...all) => args.push(all) }), 'starmap');
-        assert.deepEqual(args, range(5).map((i) => [{ done: i + 1, total: 5, failed: 0 }]));
+        await within(
+          pool.starmap(
+            square,
+            range(5).map((i) => [i]),
+            { ...options, onProgress: (...all) => args.push(all) },
+          ),
+          'starmap',
+        );
+        assert.deepEqual(
+          args,
+          range(5).map((i) => [{ done: i + 1, total: 5, failed: 0 }]),
+        );
       });
     }
 
     test('has reported everything before the result is there', async (t) => {
       const order = [];
       const onProgress = ({ done }) => order.push(done);
-      await on(t).mapAsync(square, [1, 2, 3], { onProgress, callback: () => order.push('callback') }).get().then(() => order.push('result'));
+      await on(t)
+        .mapAsync(square, [1, 2, 3], { onProgress, callback: () => order.push('callback') })
+        .get()
+        .then(() => order.push('result'));
       assert.deepEqual(order, [1, 2, 3, 'callback', 'result']);
     });
 
     test('reports an item while others run', async (t) => {
       const { file, open } = gateIn(t);
       let done = 0;
-      const items = [[null, 0], [null, 1], [file, 2]];
-      const mapping = on(t, { processes: 1 }).map(task('gateAsItem'), items, { onProgress: (progress) => (done = progress.done), chunkSize: 3 });
+      const items = [
+        [null, 0],
+        [null, 1],
+        [file, 2],
+      ];
+      const mapping = on(t, { processes: 1 }).map(task('gateAsItem'), items, {
+        onProgress: (progress) => (done = progress.done),
+        chunkSize: 3,
+      });
       await waitFor(() => done === 2, 'two to be told');
       open();
       assert.deepEqual(await within(mapping, 'map'), [0, 1, 2]);
@@ -120,7 +164,9 @@ forEachMode(
       map: (pool, items) => pool.map(task('noteAndGate'), items),
       'map, chunkSize 1': (pool, items) => pool.map(task('noteAndGate'), items, { chunkSize: 1 }),
       'imapUnordered, chunkSize 1': (pool, items) =>
-        list(pool.imapUnordered(task('noteAndGate'), items, { chunkSize: 1 })).then((values) => values.sort((a, b) => a - b)),
+        list(pool.imapUnordered(task('noteAndGate'), items, { chunkSize: 1 })).then((values) =>
+          values.sort((a, b) => a - b),
+        ),
       apply: (pool, items) => Promise.all(items.map((item) => pool.apply(task('noteAndGate'), [item]))),
     };
 
@@ -155,7 +201,16 @@ forEachMode(
         const pool = on(t);
         const held = pool.map(task('gateAsItem'), [[gate.file, 'held']]);
         await gate.started();
-        assert.deepEqual(await within(pool.map(task('gateAsItem'), range(50).map((i) => [null, i])), 'a map'), range(50));
+        assert.deepEqual(
+          await within(
+            pool.map(
+              task('gateAsItem'),
+              range(50).map((i) => [null, i]),
+            ),
+            'a map',
+          ),
+          range(50),
+        );
         assert.deepEqual(await within(pool.map(square, range(500)), 'another map'), range(500).map(square));
         assert.deepEqual(await within(list(pool.imap(square, range(100))), 'imap'), range(100).map(square));
         for (const i of range(20)) assert.equal(await within(pool.apply(square, [i]), 'apply'), i * i);
@@ -174,14 +229,16 @@ forEachMode(
       const open = () => {
         for (const i of [20, 21]) gateIn(t, dir, String(i)).open();
       };
-      await waitFor(() => [20, 21].every((i) => notes(file).items.includes(i)), 'both to begin', PATIENCE).finally(open);
+      await waitFor(() => [20, 21].every((i) => notes(file).items.includes(i)), 'both to begin', PATIENCE).finally(
+        open,
+      );
       assert.deepEqual(await within(mapping, 'map'), range(30));
       const { workers } = notes(file);
       assert.notEqual(workers.get(20), workers.get(21));
     });
 
     describe('chunkSize', () => {
-      test('a chunk goes to one worker and stays there behind an item that is held; other chunks do not wait', async (t) => {
+      test('a chunk stays at one worker behind an item that is held; other chunks do not wait', async (t) => {
         const gate = gateIn(t);
         const file = `${gate.dir}/notes`;
         const items = range(16).map((i) => [file, i, i === 1 ? gate.file : null]);
@@ -202,7 +259,11 @@ forEachMode(
         const file = `${gate.dir}/notes`;
         const pool = on(t);
         await pool.ready();
-        const mapping = pool.map(task('noteAndGate'), range(10).map((i) => [file, i, i === 0 ? gate.file : null]), { chunkSize: 10 });
+        const mapping = pool.map(
+          task('noteAndGate'),
+          range(10).map((i) => [file, i, i === 0 ? gate.file : null]),
+          { chunkSize: 10 },
+        );
         await gate.started();
         assert.deepEqual(await within(pool.map(square, range(100)), 'what comes next'), range(100).map(square));
         assert.deepEqual(notes(file).items, [0]);
@@ -215,13 +276,23 @@ forEachMode(
         const dir = temporary(t);
         const pool = on(t);
         const sizes = [1, 3, 5];
-        const maps = sizes.map((chunkSize) => pool.map(task('noteAndGate'), range(15).map((i) => [`${dir}/${chunkSize}`, i]), { chunkSize }));
+        const maps = sizes.map((chunkSize) =>
+          pool.map(
+            task('noteAndGate'),
+            range(15).map((i) => [`${dir}/${chunkSize}`, i]),
+            { chunkSize },
+          ),
+        );
         assert.deepEqual(await within(Promise.all(maps), 'the maps'), Array(3).fill(range(15)));
         for (const chunkSize of sizes) {
           const { items, workers } = notes(`${dir}/${chunkSize}`);
           assert.equal(items.length, 15);
           for (let first = 0; first < 15; first += chunkSize) {
-            assert.equal(new Set(range(chunkSize).map((i) => workers.get(first + i))).size, 1, `chunkSize ${chunkSize}, the chunk of ${first}`);
+            assert.equal(
+              new Set(range(chunkSize).map((i) => workers.get(first + i))).size,
+              1,
+              `chunkSize ${chunkSize}, the chunk of ${first}`,
+            );
           }
         }
       });

@@ -62,7 +62,11 @@ forEachMode((mode) => {
 
     test('1, the default: one', async (t) => {
       const { file, started, open } = gateIn(t);
-      const mapping = on(t, { processes: 1 }).map(task('crowdAsItem'), range(3).map((i) => [file, i]), { chunkSize: 3 });
+      const mapping = on(t, { processes: 1 }).map(
+        task('crowdAsItem'),
+        range(3).map((i) => [file, i]),
+        { chunkSize: 3 },
+      );
       await started();
       await sleep(50);
       assert.equal(lines(`${file}.started`).length, 1);
@@ -193,7 +197,17 @@ forEachMode((mode) => {
         if (x === 0) throw new Error('bad 0');
         return x;
       };
-      await assert.rejects(within(pool.map(failsAt, range(200).map((i) => [dir, i]), { chunkSize: 2 }), 'map'), { message: 'bad 0' });
+      await assert.rejects(
+        within(
+          pool.map(
+            failsAt,
+            range(200).map((i) => [dir, i]),
+            { chunkSize: 2 },
+          ),
+          'map',
+        ),
+        { message: 'bad 0' },
+      );
       await within(pool.map(square, [1]), 'the next');
       const begun = fs.readdirSync(dir).length;
       assert.ok(begun < 50, `${begun} have begun`);
@@ -248,7 +262,10 @@ forEachMode((mode) => {
 
     test('is counted for each item by itself', async (t) => {
       const waits = (x) => new Promise((resolve) => setTimeout(resolve, 300, x));
-      assert.deepEqual(await within(one(t, 2, { timeout: 850 }).map(waits, range(6), { chunkSize: 6 }), 'map'), range(6));
+      assert.deepEqual(
+        await within(one(t, 2, { timeout: 850 }).map(waits, range(6), { chunkSize: 6 }), 'map'),
+        range(6),
+      );
     });
 
     test('items that never settle reject, each with its index', async (t) => {
@@ -294,7 +311,8 @@ forEachMode(
 
 forEachMode(
   (mode) => {
-    const one = (t, concurrency, options) => makePool(t, mode, { processes: 1, concurrency, stdio: 'ignore', ...options });
+    const one = (t, concurrency, options) =>
+      makePool(t, mode, { processes: 1, concurrency, stdio: 'ignore', ...options });
     const how = mode.hasProcess ? 'kill' : 'exit';
 
     /**
@@ -322,14 +340,22 @@ forEachMode(
       const acts = async ([what, i, path]) => {
         const fs = require('node:fs');
         fs.appendFileSync(`${path}/${i}`, 'x');
-        while (what === 'die' && !(fs.existsSync(`${path}/5`) && fs.existsSync(`${path}/6`))) await new Promise((resolve) => setTimeout(resolve, 5));
+        while (what === 'die' && !(fs.existsSync(`${path}/5`) && fs.existsSync(`${path}/6`)))
+          await new Promise((resolve) => setTimeout(resolve, 5));
         if (what === 'die') process.exit(5);
         if (what === 'wait') await new Promise(() => setInterval(() => {}, 1000));
         return i;
       };
       const outcomes = await within(one(t, 3).map(acts, items, { onError: 'collect', chunkSize: 8 }), 'map');
-      assert.deepEqual(brief(outcomes), range(8).map((i) => (i >= 5 ? [EXITED, i] : i)));
-      assert.deepEqual(range(8).map((i) => fs.readFileSync(`${dir}/${i}`, 'utf8')), Array(8).fill('x'), 'each has begun once');
+      assert.deepEqual(
+        brief(outcomes),
+        range(8).map((i) => (i >= 5 ? [EXITED, i] : i)),
+      );
+      assert.deepEqual(
+        range(8).map((i) => fs.readFileSync(`${dir}/${i}`, 'utf8')),
+        Array(8).fill('x'),
+        'each has begun once',
+      );
     });
 
     test('with retries all that were under way are run again', async (t) => {
@@ -356,7 +382,7 @@ forEachMode(
       assert.notEqual(await within(next, 'the next'), before);
     });
 
-    test('an item next to it that ends has its value, and what comes next gets another worker, however long the grace period', async (t) => {
+    test('items next to it keep their values, and later ones get another worker, at once', async (t) => {
       const { file, started, open } = gateIn(t);
       const pool = one(t, 2, { gracePeriod: PATIENCE });
       const before = await pool.apply(task('who'));

@@ -85,9 +85,20 @@ forEachMode(
     test('what a worker had done before it died is not done again, and nothing is skipped', async (t) => {
       const file = `${temporary(t)}/ran`;
       const items = range(12).map((i) => [file, i, i === 3 || i === 8 ? how : null]);
-      const outcomes = await within(on(t, { processes: 1 }).starmap(task('noteAndDieIf'), items, { ...collect, chunkSize: 5 }), 'starmap');
-      assert.deepEqual(brief(outcomes), range(12).map((i) => (i === 3 || i === 8 ? [EXITED, i] : i)));
-      assert.deepEqual(lines(file).map(Number).sort((a, b) => a - b), range(12));
+      const outcomes = await within(
+        on(t, { processes: 1 }).starmap(task('noteAndDieIf'), items, { ...collect, chunkSize: 5 }),
+        'starmap',
+      );
+      assert.deepEqual(
+        brief(outcomes),
+        range(12).map((i) => (i === 3 || i === 8 ? [EXITED, i] : i)),
+      );
+      assert.deepEqual(
+        lines(file)
+          .map(Number)
+          .sort((a, b) => a - b),
+        range(12),
+      );
     });
 
     test('with retries all have values', async (t) => {
@@ -113,7 +124,14 @@ forEachMode(
       const dir = temporary(t);
       const pool = on(t, { processes: 1 });
       const starmap = (name, times, options) =>
-        within(pool.starmap(task('dieAtFirst'), range(4).map((i) => [`${dir}/${name}${i}`, i === 2 ? times : 0, i]), { ...options, onError: 'collect' }), name);
+        within(
+          pool.starmap(
+            task('dieAtFirst'),
+            range(4).map((i) => [`${dir}/${name}${i}`, i === 2 ? times : 0, i]),
+            { ...options, onError: 'collect' },
+          ),
+          name,
+        );
       assert.deepEqual(brief(await starmap('enough', 2, { retries: 2 })), [0, 1, 2, 3]);
       assert.equal(lines(`${dir}/enough2`).length, 3);
       assert.deepEqual(brief(await starmap('few', 2, { retries: 1 })), [0, 1, [EXITED, 2], 3]);
@@ -154,7 +172,10 @@ forEachMode(
         assert.deepEqual(brief(streamed), expected);
         const rejected = [
           assert.rejects(pool.apply(endless, [-1], { timeout: 50 }), { code: TIMEOUT }),
-          assert.rejects(pool.map(endless, [-2], { timeout: 50 }), (error) => error.code === TIMEOUT && error.records[0] === 0),
+          assert.rejects(
+            pool.map(endless, [-2], { timeout: 50 }),
+            (error) => error.code === TIMEOUT && error.records[0] === 0,
+          ),
         ];
         await within(Promise.all(rejected), 'those that reject');
         assert.equal(await within(pool.apply(endless, [2]), 'the pool works on'), 2);
@@ -168,7 +189,9 @@ forEachMode(
 
       test('of the pool applies if the call has none', async (t) => {
         const pool = on(t, { processes: 1, timeout: 100, gracePeriod: 50 });
-        const rejected = [pool.apply(endless, [-2]), list(pool.imap(endless, [-2]))].map((one) => assert.rejects(one, { code: TIMEOUT }));
+        const rejected = [pool.apply(endless, [-2]), list(pool.imap(endless, [-2]))].map((one) =>
+          assert.rejects(one, { code: TIMEOUT }),
+        );
         await within(Promise.all(rejected), 'those that reject');
         const { file, started, open } = gateIn(t);
         const held = pool.apply(task('gate'), [file, 'there'], { timeout: PATIENCE });
@@ -202,15 +225,27 @@ forEachMode(
           if (x === 4) for (;;);
           return x;
         };
-        const options = { signal: controller.signal, chunkSize: 1, onError: 'collect', onProgress: (progress) => (done = progress.done) };
-        const mapping = pool.map(loopsAt, range(10).map((i) => [file, i]), options);
+        const options = {
+          signal: controller.signal,
+          chunkSize: 1,
+          onError: 'collect',
+          onProgress: (progress) => (done = progress.done),
+        };
+        const mapping = pool.map(
+          loopsAt,
+          range(10).map((i) => [file, i]),
+          options,
+        );
         await appeared(file);
         await waitFor(() => done >= 4, 'those before it');
         controller.abort(new Error('enough'));
         const outcomes = await within(mapping, 'map');
         assert.deepEqual(brief(outcomes.slice(0, 4)), [0, 1, 2, 3]);
         const { code, name, cause, records } = outcomes[4].reason;
-        assert.deepEqual([code, name, cause.message, [...records].includes(4)], [ABORTED, 'AbortError', 'enough', true]);
+        assert.deepEqual(
+          [code, name, cause.message, [...records].includes(4)],
+          [ABORTED, 'AbortError', 'enough', true],
+        );
         for (const [i, { value, reason }] of outcomes.entries()) if (value !== i) assert.equal(reason.code, ABORTED);
         assert.deepEqual(await within(pool.map(square, range(10)), 'the next'), range(10).map(square));
       });
@@ -323,7 +358,7 @@ forEachMode(
       assert.deepEqual(brief(outcomes), range(3000).map((i) => (i === 1777 ? [EXITED, i] : i)));
     });
 
-    test('SIGKILL among thousands of short items: without one, it and at most the last of those before it', async (t) => {
+    test('SIGKILL among thousands of short items: without one, it and at most the last before it', async (t) => {
       const pool = on(t, { processes: 1 });
       const kills = (x) => (x === 4777 ? process.kill(process.pid, 'SIGKILL') && new Promise(() => {}) : x);
       await within(pool.map((x) => x, range(5000)), 'a first map');

@@ -203,7 +203,11 @@ forEachMode((mode) => {
     });
 
     test('get rejects with what the function threw', async (t) => {
-      await assert.rejects(on(t).applyAsync(fail, [1]).get(), { name: 'AssertionError', code: 'ERR_ASSERTION', message: 'deliberate fail' });
+      await assert.rejects(on(t).applyAsync(fail, [1]).get(), {
+        name: 'AssertionError',
+        code: 'ERR_ASSERTION',
+        message: 'deliberate fail',
+      });
     });
   });
 
@@ -218,7 +222,8 @@ forEachMode((mode) => {
       await assert.rejects(on(t).map(fail, range(2)), { name: 'AssertionError', message: 'deliberate fail' });
     });
 
-    test('a thousand items', async (t) => assert.deepEqual(await on(t).map(square, range(1_000)), range(1_000).map(square)));
+    test('a thousand items', async (t) =>
+      assert.deepEqual(await on(t).map(square, range(1_000)), range(1_000).map(square)));
 
     test('without a block: map, close, join', async (t) => {
       const pool = on(t, { processes: 3 });
@@ -232,7 +237,8 @@ forEachMode((mode) => {
     for (const processes of [6, 4]) {
       test(`5 items on ${processes} workers`, async (t) => {
         const result = on(t, { processes }).mapAsync(square, range(5));
-        for (const method of ['get', 'wait', 'ready', 'successful', 'then']) assert.equal(typeof result[method], 'function');
+        for (const method of ['get', 'wait', 'ready', 'successful', 'then'])
+          assert.equal(typeof result[method], 'function');
         assert.deepEqual(await result.get(), [0, 1, 4, 9, 16]);
       });
     }
@@ -254,7 +260,10 @@ forEachMode((mode) => {
       const throwIt = (error) => {
         if (error) throw error;
       };
-      await assert.rejects(on(t).mapAsync(throwIt, items).get(), (error) => error instanceof TypeError && error.message === 'task 1');
+      await assert.rejects(
+        on(t).mapAsync(throwIt, items).get(),
+        (error) => error instanceof TypeError && error.message === 'task 1',
+      );
     });
   });
 
@@ -391,7 +400,8 @@ forEachMode((mode) => {
       const buffers = twelve.map((text) => Buffer.from(text));
       const values = await within(on(t).map(identity, buffers), 'map', 120_000);
       assert.equal(values.length, 12);
-      for (const [i, value] of values.entries()) assert.ok(Buffer.isBuffer(value) && value.equals(buffers[i]), `item ${i}`);
+      for (const [i, value] of values.entries())
+        assert.ok(Buffer.isBuffer(value) && value.equals(buffers[i]), `item ${i}`);
     });
   });
 
@@ -453,12 +463,16 @@ forEachMode((mode) => {
       { mode, deadline: 180_000 },
     );
     const [[before, after]] = messages;
-    for (const key of Object.keys(before)) assert.ok(after[key] <= before[key] + 1, `${key}: ${before[key]} → ${after[key]}`);
+    for (const key of Object.keys(before))
+      assert.ok(after[key] <= before[key] + 1, `${key}: ${before[key]} → ${after[key]}`);
   });
 
   // Lambda has none, which is why lambda_multiprocessing exists.
   test('works without /dev/shm', (t) => {
-    const inside = (command) => spawnSync('unshare', ['-Urm', 'sh', '-c', `mount -t tmpfs -o ro none /dev/shm && ${command}`], { encoding: 'utf8' });
+    const inside = (command) =>
+      spawnSync('unshare', ['-Urm', 'sh', '-c', `mount -t tmpfs -o ro none /dev/shm && ${command}`], {
+        encoding: 'utf8',
+      });
     if (inside('true').status !== 0) return t.skip('a mount namespace cannot be had here');
     const program = `
       const { Pool } = require(${JSON.stringify(root)});
@@ -506,11 +520,17 @@ forEachMode((mode) => {
         yield 1;
       }
       const pool = on(t);
-      await assert.rejects(pool.map(square, source()), (error) => error.code === option.code && /imap/.test(error.message));
-      assert.throws(() => pool.mapAsync(square, source()), (error) => error.code === option.code && /imap/.test(error.message));
+      await assert.rejects(
+        pool.map(square, source()),
+        (error) => error.code === option.code && /imap/.test(error.message),
+      );
+      assert.throws(
+        () => pool.mapAsync(square, source()),
+        (error) => error.code === option.code && /imap/.test(error.message),
+      );
     });
 
-    test('reads an endless source only as far ahead as the pool can use, and closes it when the loop is left', async (t) => {
+    test('reads an endless source only as far as the pool can use, and closes it when the loop is left', async (t) => {
       let count = 0;
       let ended = false;
       function* endless() {
@@ -697,7 +717,12 @@ forEachMode((mode) => {
       };
       const pool = on(t, { stdio: 'ignore', initializer, initArgs: ['no database'] });
       const own = { name: 'TypeError', message: 'no database' };
-      const early = [pool.apply(square, [1]), pool.map(square, [1, 2]), pool.applyAsync(square, [1]).get(), list(pool.imap(square, [1]))];
+      const early = [
+        pool.apply(square, [1]),
+        pool.map(square, [1, 2]),
+        pool.applyAsync(square, [1]).get(),
+        list(pool.imap(square, [1])),
+      ];
       for (const one of early) await assert.rejects(within(one, 'what waits'), own);
       await assert.rejects(within(pool.ready(), 'ready'), own);
       await assert.rejects(within(pool.apply(square, [1]), 'what comes later'), own);
@@ -707,7 +732,10 @@ forEachMode((mode) => {
 
     test('initArgs without an initializer are refused, and so is what is not a function', () => {
       assert.throws(() => new Pool({ type: mode.type, initArgs: [1] }), option);
-      assert.throws(() => new Pool({ type: mode.type, initializer: 5 }), (error) => error.code === option.code && /initializer/.test(error.message));
+      assert.throws(
+        () => new Pool({ type: mode.type, initializer: 5 }),
+        (error) => error.code === option.code && /initializer/.test(error.message),
+      );
     });
   });
 });
@@ -753,8 +781,15 @@ forEachMode(
     describe('a dead child', () => {
       test('apply rejects at once, whatever the timeout of get; the pool goes on', async (t) => {
         const pool = on(t);
-        await assert.rejects(within(pool.apply(task('exitAt'), [-3]), 'apply'), { ...exited, exitCode: 3, signal: null });
-        await assert.rejects(within(pool.applyAsync(task('exitAt'), [-4]).get(600_000), 'get'), { ...exited, exitCode: 4 });
+        await assert.rejects(within(pool.apply(task('exitAt'), [-3]), 'apply'), {
+          ...exited,
+          exitCode: 3,
+          signal: null,
+        });
+        await assert.rejects(within(pool.applyAsync(task('exitAt'), [-4]).get(600_000), 'get'), {
+          ...exited,
+          exitCode: 4,
+        });
         assert.deepEqual(await within(pool.map(square, range(20)), 'map'), range(20).map(square));
       });
 
@@ -770,7 +805,10 @@ forEachMode(
       for (const chunkSize of [undefined, 1, 10]) {
         test(`the other items keep their results (chunkSize ${chunkSize})`, async (t) => {
           const pool = on(t);
-          const settled = await within(pool.map(task('exitAt'), [0, 1, -7, 3, 4, -8, 6], { onError: 'collect', chunkSize }), 'map');
+          const settled = await within(
+            pool.map(task('exitAt'), [0, 1, -7, 3, 4, -8, 6], { onError: 'collect', chunkSize }),
+            'map',
+          );
           assert.deepEqual(
             settled.map(({ value, reason }) => value ?? [reason.code, reason.exitCode, ...reason.records]),
             [0, 1, [exited.code, 7, 2], 3, 4, [exited.code, 8, 5], 6],
@@ -827,8 +865,16 @@ forEachMode(
         const file = `${temporary(t)}/ran`;
         const pool = on(t, { maxTasksPerChild: 3 });
         const items = range(60).map((i) => [file, i]);
-        assert.deepEqual(await within(pool.starmap(task('note'), items, { chunkSize: 2 }), 'starmap', 60_000), range(60));
-        assert.deepEqual(lines(file).map(Number).sort((a, b) => a - b), range(60));
+        assert.deepEqual(
+          await within(pool.starmap(task('note'), items, { chunkSize: 2 }), 'starmap', 60_000),
+          range(60),
+        );
+        assert.deepEqual(
+          lines(file)
+            .map(Number)
+            .sort((a, b) => a - b),
+          range(60),
+        );
       });
 
       test('module state is new, and the initializer has run again', async (t) => {

@@ -114,7 +114,7 @@ forEachMode((mode) => {
       });
 
       for (const method of ['imap', 'imapUnordered']) {
-        test(`${method}: while nothing is finished, ${kind} is read only as far as the workers can soon use`, async (t) => {
+        test(`${method}: while nothing is finished, ${kind} is read only as far as is useful`, async (t) => {
           const file = `${temporary(t)}/gate`;
           const one = source(null, { isAsync, value: (i) => [file, i] });
           const iterator = on(t)[method](task('gateAsItem'), one);
@@ -329,7 +329,12 @@ forEachMode((mode) => {
     test('what closing the source throws reaches whoever leaves the loop', async (t) => {
       const pool = on(t);
       for (const isAsync of [false, true]) {
-        const failing = { next: () => ({ value: 1, done: false }), return: () => { throw new Error('will not close'); } };
+        const failing = {
+          next: () => ({ value: 1, done: false }),
+          return: () => {
+            throw new Error('will not close');
+          },
+        };
         const one = { [isAsync ? Symbol.asyncIterator : Symbol.iterator]: () => failing };
         await assert.rejects(within(breaks(pool.imap(identity, one), 2), 'break'), /will not close/);
       }
@@ -400,7 +405,7 @@ forEachMode((mode) => {
       const kind = isAsync ? 'an async source' : 'a source';
 
       for (const at of [0, 1, 7]) {
-        test(`${kind} that throws after ${at} items: their results come first, then its error, then the end`, async (t) => {
+        test(`${kind} that throws after ${at} items: results first, then its error, then the end`, async (t) => {
           const pool = on(t);
           for (const method of ['imap', 'imapUnordered']) {
             const one = source(null, { isAsync, fail: { at, error } });
@@ -546,9 +551,19 @@ forEachMode((mode) => {
       const pool = on(t, { gracePeriod: 50 });
       const slowAt = (x) => new Promise((resolve) => setTimeout(resolve, x === 2 ? 600_000 : 1, x).unref());
       const keepsGoing = (x) => (x === 2 ? new Promise(() => setInterval(() => {}, 1000).unref()) : x);
-      const all = await within(list(pool.imap(keepsGoing, range(6), { timeout: 400, onError: 'collect' })), 'the outcomes');
-      assert.deepEqual(all.map(({ value, reason }) => value ?? [reason.code, ...reason.records]), [0, 1, [timedOut.code, 2], 3, 4, 5]);
-      const iterator = pool.imap(slowAt, range(2).map((i) => i + 2), { timeout: 400 });
+      const all = await within(
+        list(pool.imap(keepsGoing, range(6), { timeout: 400, onError: 'collect' })),
+        'the outcomes',
+      );
+      assert.deepEqual(
+        all.map(({ value, reason }) => value ?? [reason.code, ...reason.records]),
+        [0, 1, [timedOut.code, 2], 3, 4, 5],
+      );
+      const iterator = pool.imap(
+        slowAt,
+        range(2).map((i) => i + 2),
+        { timeout: 400 },
+      );
       await assert.rejects(within(iterator.next(), 'next'), (error) => {
         assert.equal(error.code, timedOut.code);
         assert.deepEqual([...error.records], [0]);
@@ -562,7 +577,10 @@ forEachMode((mode) => {
     test('many next() at once get the values in order, and then the end', async (t) => {
       const iterator = on(t).imap(later, range(20));
       const results = await within(Promise.all(range(30).map(() => iterator.next())), 'all of them');
-      assert.deepEqual(results.map(({ value, done }) => (done ? 'end' : value)), [...range(20), ...Array(10).fill('end')]);
+      assert.deepEqual(
+        results.map(({ value, done }) => (done ? 'end' : value)),
+        [...range(20), ...Array(10).fill('end')],
+      );
     });
 
     test('many next() at once, unordered: each value once', async (t) => {
@@ -626,7 +644,7 @@ forEachMode((mode) => {
     });
 
     for (const isAsync of [false, true]) {
-      test(`in the middle of ${isAsync ? 'an async source' : 'a source'}: the pending next() rejects, and the source is closed`, async (t) => {
+      test(`amid ${isAsync ? 'an async' : 'a'} source: the pending next() rejects, the source is closed`, async (t) => {
         const file = `${temporary(t)}/gate`;
         const pool = on(t, { gracePeriod: PATIENCE });
         const one = source(null, { isAsync, value: (i) => (i < 3 ? [null, i] : [file, i]) });
@@ -674,7 +692,10 @@ forEachMode((mode) => {
       assert.deepEqual(await list(pool.imap(square, range(5), { signal })), range(5).map(square));
       for await (const value of pool.imap(square, source(), { signal })) if (value === 4) break;
       await assert.rejects(list(pool.imap(picky, [-1], { signal })), { message: 'bad -1' });
-      await assert.rejects(list(pool.imap(identity, source(null, { fail: { at: 2, error: new Error('dry') } }), { signal })), /dry/);
+      await assert.rejects(
+        list(pool.imap(identity, source(null, { fail: { at: 2, error: new Error('dry') } }), { signal })),
+        /dry/,
+      );
       assert.equal(getEventListeners(signal, 'abort').length, 0);
       controller.abort();
       assert.deepEqual(await pool.map(square, [3]), [9]);
@@ -720,7 +741,7 @@ forEachMode((mode) => {
     });
 
     for (const method of ['imap', 'imapUnordered']) {
-      test(`terminate, ${method} with onError 'collect': nothing more is read, and there is no unhandled rejection`, async (t) => {
+      test(`terminate, ${method} that collects: nothing more is read, and no rejection is unhandled`, async (t) => {
         const pool = on(t);
         const one = source();
         const iterator = pool[method](firstOnly, one, { onError: 'collect' });
@@ -797,7 +818,7 @@ forEachMode((mode) => {
 
     for (const isAsync of [false, true]) {
       for (const method of ['imap', 'imapUnordered']) {
-        test(`join reads ${isAsync ? 'an async' : 'a'} source to its end; the results can be taken after it (${method})`, async (t) => {
+        test(`join reads ${isAsync ? 'an async' : 'a'} source to its end; results can wait (${method})`, async (t) => {
           const pool = on(t);
           const one = source(range(30), { isAsync });
           const iterator = pool[method](later, one);
@@ -881,7 +902,14 @@ forEachMode((mode) => {
         'all of it',
       );
       const squares = range(500).map(square);
-      assert.deepEqual(results, [range(60), squares, range(50).map(square), squares, range(50), range(200).map((a) => a + 1)]);
+      assert.deepEqual(results, [
+        range(60),
+        squares,
+        range(50).map(square),
+        squares,
+        range(50),
+        range(200).map((a) => a + 1),
+      ]);
     });
 
     test('a single call gets through while an endless stream runs', async (t) => {
@@ -951,7 +979,10 @@ forEachMode((mode) => {
       async function* streams() {
         for (let i = 0; i < 5; i++) yield* pool.imap(square, range(i));
       }
-      assert.deepEqual(await within(list(pool.imap(identity, streams())), 'the values'), range(5).flatMap((i) => range(i).map(square)));
+      assert.deepEqual(
+        await within(list(pool.imap(identity, streams())), 'the values'),
+        range(5).flatMap((i) => range(i).map(square)),
+      );
     });
 
     test('to ask its own stream for more', async (t) => {
@@ -1038,7 +1069,10 @@ forEachMode((mode) => {
         await list(on(t)[method](picky, source(items), { onProgress, onError: 'collect', chunkSize: 1 }));
         assert.deepEqual(seen.map(({ done }) => done), range(40).map((i) => i + 1));
         assert.deepEqual(seen.at(-1), { done: 40, total: 40, failed: 4 });
-        assert.ok(seen.every(({ total }) => total === undefined || total === 40), JSON.stringify(seen.map(({ total }) => total)));
+        assert.ok(
+          seen.every(({ total }) => total === undefined || total === 40),
+          JSON.stringify(seen.map(({ total }) => total)),
+        );
         assert.equal(seen[0].total, undefined, 'more was to be read then');
       }
     });
@@ -1094,20 +1128,34 @@ forEachMode(
         return x;
       };
       const all = await within(list(pool.imap(loops, range(8), { timeout: 500, onError: 'collect' })), 'the outcomes');
-      assert.deepEqual(all.map(({ value, reason }) => value ?? [reason.code, ...reason.records]), [0, 1, 2, [timedOut.code, 3], 4, 5, 6, 7]);
+      assert.deepEqual(
+        all.map(({ value, reason }) => value ?? [reason.code, ...reason.records]),
+        [0, 1, 2, [timedOut.code, 3], 4, 5, 6, 7],
+      );
     });
 
     test('a worker dies in the middle of each of two streams: each loses its own item', async (t) => {
       const pool = on(t);
       const items = range(30).map((i) => (i === 11 ? -3 : i));
       const [one, two] = await within(
-        Promise.all(['imap', 'imapUnordered'].map((method) => list(pool[method](task('exitAt'), items, { onError: 'collect' })))),
+        Promise.all(
+          ['imap', 'imapUnordered'].map((method) => list(pool[method](task('exitAt'), items, { onError: 'collect' }))),
+        ),
         'both',
       );
       const brief = ({ value, reason }) => value ?? [reason.code, ...reason.records];
       const lost = ['ERR_PARALLELIZER_WORKER_EXITED', 11];
-      assert.deepEqual(one.map(brief), range(30).map((i) => (i === 11 ? lost : i)));
-      assert.deepEqual(two.map(brief).map(String).sort(), range(30).map((i) => (i === 11 ? lost : i)).map(String).sort());
+      assert.deepEqual(
+        one.map(brief),
+        range(30).map((i) => (i === 11 ? lost : i)),
+      );
+      assert.deepEqual(
+        two.map(brief).map(String).sort(),
+        range(30)
+          .map((i) => (i === 11 ? lost : i))
+          .map(String)
+          .sort(),
+      );
     });
   },
   { needs: ['hasWorkers'] },

@@ -62,8 +62,16 @@ forEachMode((mode) => {
 
     test('in a path with spaces, a # and letters beyond ASCII', async (t) => {
       const pool = on(t);
-      const file = moduleIn(t, "exports.name = () => require('node:path').basename(__dirname);", 'a b#c %41 é漢/tasks.js');
-      for (const reference of [`${file}#name`, `${pathToFileURL(file).href}#name`, { filePath: pathToFileURL(file), name: 'name' }]) {
+      const file = moduleIn(
+        t,
+        "exports.name = () => require('node:path').basename(__dirname);",
+        'a b#c %41 é漢/tasks.js',
+      );
+      for (const reference of [
+        `${file}#name`,
+        `${pathToFileURL(file).href}#name`,
+        { filePath: pathToFileURL(file), name: 'name' },
+      ]) {
         assert.equal(await pool.apply(reference), 'a b#c %41 é漢');
       }
     });
@@ -126,14 +134,30 @@ forEachMode((mode) => {
       'default parameters': [(a, b = a * 2, { c = b + 1 } = {}) => [a, b, c], [1], [1, 2, 3]],
       'rest parameters': [(first, ...rest) => [first, rest], [1, 2, 3], [1, [2, 3]]],
       'destructured parameters': [([a, [b]], { c: { d } }) => [a, b, d], [[1, [2]], { c: { d: 3 } }], [1, 2, 3]],
-      '`arguments`': [function () { return arguments.length; }, [1, 2, 3], 3],
-      'letters beyond ASCII': [fromText('(größe) => { const 漢 = "🎈\u2028"; return 漢 + größe + \'ÿ\'; }'), ['é'], '🎈\u2028éÿ'],
+      '`arguments`': [
+        function () {
+          return arguments.length;
+        },
+        [1, 2, 3],
+        3,
+      ],
+      'letters beyond ASCII': [
+        fromText('(größe) => { const 漢 = "🎈\u2028"; return 漢 + größe + \'ÿ\'; }'),
+        ['é'],
+        '🎈\u2028éÿ',
+      ],
       'comments': [
-        fromText('function /* a } */ commented /* ( */ (x /* , y */) /* { */ { // ) }\n  return x; // the end\n}'), [1], 1,
+        fromText('function /* a } */ commented /* ( */ (x /* , y */) /* { */ { // ) }\n  return x; // the end\n}'),
+        [1],
+        1,
       ],
       'a comment at the end': [fromText('(x) => [x // not closed ]\n]'), [1], [1]],
       'quotes, templates and regular expressions': [(x) => `\${"${x}"}`.replace(/["'`\\/]/g, "'"), [1], "${'1'}"],
-      'words that look like something else': [() => '{ [native code] }class function* ', [], '{ [native code] }class function* '],
+      'words that look like something else': [
+        () => '{ [native code] }class function* ',
+        [],
+        '{ [native code] }class function* ',
+      ],
       'a text with "use strict"': [fromText('function (x) { "use strict"; return x; }'), [1], 1],
       'a property named `function`': [{ function(x) { return x; } }.function, [1], 1],
     };
@@ -152,7 +176,10 @@ forEachMode((mode) => {
     });
 
     test('what it says about itself in other ways does not matter', async (t) => {
-      const fn = Object.defineProperties((x) => x, { toString: { value: () => '() => "another"' }, name: { value: 'another' } });
+      const fn = Object.defineProperties((x) => x, {
+        toString: { value: () => '() => "another"' },
+        name: { value: 'another' },
+      });
       assert.equal(await on(t).apply(fn, [1]), 1);
     });
 
@@ -173,11 +200,21 @@ forEachMode((mode) => {
       assert.equal(await pool.apply(() => require('./neighbour').value), 'from there');
       assert.equal(await pool.apply(() => require('node:path').posix.sep), '/');
       assert.equal(await pool.apply(async () => (await import('node:path')).posix.sep), '/');
-      assert.deepEqual(await pool.apply(() => [typeof Buffer, typeof fetch, typeof setTimeout]), ['function', 'function', 'function']);
+      assert.deepEqual(await pool.apply(() => [typeof Buffer, typeof fetch, typeof setTimeout]), [
+        'function',
+        'function',
+        'function',
+      ]);
     });
 
     test('sees nothing of the code that evaluates it', async (t) => {
-      const seen = await on(t).apply(() => [typeof module, typeof exports, typeof __filename, typeof fs, typeof SCRIPT]);
+      const seen = await on(t).apply(() => [
+        typeof module,
+        typeof exports,
+        typeof __filename,
+        typeof fs,
+        typeof SCRIPT,
+      ]);
       assert.deepEqual(seen, Array(5).fill('undefined'));
     });
 
@@ -198,16 +235,29 @@ forEachMode((mode) => {
       await assert.rejects(pool.apply(() => [1].map(() => outside)), tellsWhy);
       await assert.rejects(pool.map((x) => x + outside, [1, 2]), tellsWhy);
       await assert.rejects(list(pool.imap((x) => x + outside, [1, 2])), tellsWhy);
-      assert.deepEqual(brief(await pool.map((x) => (x === 1 ? outside : x), [0, 1, 2], { onError: 'collect' })).map((one) => typeof one), ['number', 'object', 'number']);
+      assert.deepEqual(
+        brief(await pool.map((x) => (x === 1 ? outside : x), [0, 1, 2], { onError: 'collect' })).map(
+          (one) => typeof one,
+        ),
+        ['number', 'object', 'number'],
+      );
     });
 
     test('other ReferenceErrors are left as they are', async (t) => {
       const pool = on(t);
       const untouched = (error) => error instanceof ReferenceError && !/closure/.test(error.message);
       await assert.rejects(pool.apply(fromText('() => { early; const early = 1; }')), untouched);
-      await assert.rejects(pool.apply(() => { throw new ReferenceError('mine'); }), { name: 'ReferenceError', message: 'mine' });
+      await assert.rejects(
+        pool.apply(() => {
+          throw new ReferenceError('mine');
+        }),
+        { name: 'ReferenceError', message: 'mine' },
+      );
       const file = moduleIn(t, 'exports.fails = () => missing;');
-      await assert.rejects(pool.apply(`${file}#fails`), (error) => untouched(error) && /missing is not defined/.test(error.message));
+      await assert.rejects(
+        pool.apply(`${file}#fails`),
+        (error) => untouched(error) && /missing is not defined/.test(error.message),
+      );
     });
 
     test('is sent once to each worker', async (t) => {
@@ -217,7 +267,8 @@ forEachMode((mode) => {
         const pool = on(t, { processes });
         await pool.ready();
         const before = pool.stats().bytesSent;
-        for (let i = 0; i < 10; i++) assert.equal(await pool.apply(fromText(text), [i]), i, 'each time another function with that text');
+        for (let i = 0; i < 10; i++)
+          assert.equal(await pool.apply(fromText(text), [i]), i, 'each time another function with that text');
         assert.deepEqual(await pool.map(fromText(text), range(100)), range(100));
         assert.deepEqual(await list(pool.imap(fromText(text), range(20))), range(20));
         const sent = pool.stats().bytesSent - before;
@@ -242,7 +293,10 @@ forEachMode((mode) => {
       const round = (x) => Promise.all(tasks.map((one) => pool.apply(one, [x])));
       assert.deepEqual(await within(round(1), 'all at once'), expected(1));
       assert.deepEqual(await within(round(2), 'again'), expected(2));
-      const maps = await within(Promise.all([round(3), ...tasks.slice(0, 300).map((one) => pool.map(one, [4, 5]))]), 'maps among them');
+      const maps = await within(
+        Promise.all([round(3), ...tasks.slice(0, 300).map((one) => pool.map(one, [4, 5]))]),
+        'maps among them',
+      );
       assert.deepEqual(maps[0], expected(3));
       assert.deepEqual(maps.slice(1), range(300).map((i) => [4000 + i, 5000 + i]));
       const each = [];
@@ -300,7 +354,11 @@ forEachMode((mode) => {
       [
         'generator functions', /generator/,
         [
-          function* () {}, async function* () {}, fromText('function*named(){}'), object.generator, new Example().generator,
+          function* () {},
+          async function* () {},
+          fromText('function*named(){}'),
+          object.generator,
+          new Example().generator,
         ],
       ],
       [
@@ -325,7 +383,10 @@ forEachMode((mode) => {
           for (const submit of ['applyAsync', 'mapAsync', 'starmapAsync', 'imap', 'imapUnordered']) {
             assert.throws(() => pool[submit](one, []), refusal(says), submit);
           }
-          assert.throws(() => new Pool({ type: mode.type, processes: 1, initializer: one }), refusal(says, 'initializer'));
+          assert.throws(
+            () => new Pool({ type: mode.type, processes: 1, initializer: one }),
+            refusal(says, 'initializer'),
+          );
         }
         assert.equal(await pool.apply((x) => x, [1]), 1);
       });
@@ -334,9 +395,27 @@ forEachMode((mode) => {
     test('what is not a task', async (t) => {
       const pool = on(t, { processes: 1 });
       const none = [
-        undefined, null, 0, 1n, true, Symbol('task'), '', 'tasks.js', '#name', 'tasks.js#', [], {}, [() => {}], { name: 'a' },
-        { filePath: 'tasks.js' }, { filePath: 'tasks.js', name: '' }, { filePath: 'tasks.js', name: 5 }, { filePath: 5, name: 'a' },
-        { filePath: '', name: 'a' }, { filePath: 'https://example.com/tasks.js', name: 'a' }, new URL('file:///tasks.js'),
+        undefined,
+        null,
+        0,
+        1n,
+        true,
+        Symbol('task'),
+        '',
+        'tasks.js',
+        '#name',
+        'tasks.js#',
+        [],
+        {},
+        [() => {}],
+        { name: 'a' },
+        { filePath: 'tasks.js' },
+        { filePath: 'tasks.js', name: '' },
+        { filePath: 'tasks.js', name: 5 },
+        { filePath: 5, name: 'a' },
+        { filePath: '', name: 'a' },
+        { filePath: 'https://example.com/tasks.js', name: 'a' },
+        new URL('file:///tasks.js'),
         { filePath: 'tasks.js', name: 'a', args: [] },
       ];
       for (const one of none) {
@@ -388,7 +467,10 @@ forEachMode((mode) => {
 
     test('is tried again by the next call', async (t) => {
       const flag = path.join(temporary(t), 'flag');
-      const file = moduleIn(t, `if (!require('node:fs').existsSync(${JSON.stringify(flag)})) throw new Error('not yet'); exports.act = () => 'now';`);
+      const file = moduleIn(
+        t,
+        `if (!require('node:fs').existsSync(${JSON.stringify(flag)})) throw new Error('not yet'); exports.act = () => 'now';`,
+      );
       const pool = on(t, { processes: 1 });
       await assert.rejects(pool.apply(`${file}#act`), unusable(/not yet/));
       await assert.rejects(pool.apply(`${file}#act`), unusable(/not yet/));
@@ -403,7 +485,12 @@ forEachMode((mode) => {
       const text = (pool) => fromText(`(x) => ['${'ab'[pool]}', ${i}, x]`);
       return [0, 1].flatMap((pool) => [
         pools[pool].apply(text(pool), [i]).then((value) => assert.deepEqual(value, ['ab'[pool], i, i])),
-        pools[pool].map(text(pool), [1, 2]).then((values) => assert.deepEqual(values, [['ab'[pool], i, 1], ['ab'[pool], i, 2]])),
+        pools[pool].map(text(pool), [1, 2]).then((values) =>
+          assert.deepEqual(values, [
+            ['ab'[pool], i, 1],
+            ['ab'[pool], i, 2],
+          ]),
+        ),
       ]);
     });
     await within(Promise.all(calls), 'the calls of both');
@@ -413,7 +500,15 @@ forEachMode((mode) => {
     const fn = (x) => x * 3;
     const [one, two] = [on(t), on(t)];
     await one.apply((x) => x, [1]); // Otherwise both would give it the same number.
-    assert.deepEqual(await Promise.all([one.map(fn, [1, 2]), two.map(fn, [3]), one.apply(task('double'), [4]), two.apply(task('double'), [5])]), [[3, 6], [9], 8, 10]);
+    assert.deepEqual(
+      await Promise.all([
+        one.map(fn, [1, 2]),
+        two.map(fn, [3]),
+        one.apply(task('double'), [4]),
+        two.apply(task('double'), [5]),
+      ]),
+      [[3, 6], [9], 8, 10],
+    );
   });
 });
 

@@ -38,9 +38,17 @@ const rich = {
   ArrayBuffer: () => Uint8Array.from([1, 2, 3]).buffer,
   DataView: () => new DataView(Uint8Array.from([1, 2, 3, 4]).buffer, 1, 2),
   'typed arrays': () => [
-    Int8Array.from([-1]), Uint8Array.from([255]), Uint8ClampedArray.from([300]), Int16Array.from([-2]), Uint16Array.from([65535]),
-    Int32Array.from([-3]), Uint32Array.from([4294967295]), Float32Array.from([0.5]), Float64Array.from([0.1, -0, NaN]),
-    BigInt64Array.from([-1n]), BigUint64Array.from([1n]),
+    Int8Array.from([-1]),
+    Uint8Array.from([255]),
+    Uint8ClampedArray.from([300]),
+    Int16Array.from([-2]),
+    Uint16Array.from([65535]),
+    Int32Array.from([-3]),
+    Uint32Array.from([4294967295]),
+    Float32Array.from([0.5]),
+    Float64Array.from([0.1, -0, NaN]),
+    BigInt64Array.from([-1n]),
+    BigUint64Array.from([1n]),
   ],
   'large typed arrays': () => [new Float64Array(10_000).fill(0.1), new Uint16Array(30_000).fill(7)],
   nested: () => ({ list: [new Map([['set', new Set([{ date: new Date(5), bytes: Buffer.from('x'), big: 1n }])]])] }),
@@ -64,9 +72,17 @@ forEachMode((mode) => {
           const same = async (promise, expected, how) => assert.deepEqual(await within(promise, how), expected, how);
           await same(pool.apply(make), make(), 'a result');
           await same(pool.apply(identity, [make()]), make(), 'an argument');
-          await same(pool.apply(task('received'), [1, make(), { deep: make() }]), [1, make(), { deep: make() }], 'several arguments');
+          await same(
+            pool.apply(task('received'), [1, make(), { deep: make() }]),
+            [1, make(), { deep: make() }],
+            'several arguments',
+          );
           await same(pool.map(identity, [make(), 1, make()]), [make(), 1, make()], 'items');
-          await same(pool.starmap(task('received'), [[make()], [make(), make()]]), [[make()], [make(), make()]], 'lists of arguments');
+          await same(
+            pool.starmap(task('received'), [[make()], [make(), make()]]),
+            [[make()], [make(), make()]],
+            'lists of arguments',
+          );
           await same(list(pool.imap(identity, [make(), make()])), [make(), make()], 'imap');
         });
       }
@@ -96,7 +112,10 @@ forEachMode((mode) => {
     const values = () => Object.values({ ...rich, ...jsonSafe }).map((make) => make());
     const pool = on(t, { processes: 2 });
     assert.deepEqual(await within(pool.map(identity, values(), { chunkSize: 100 }), 'map'), values());
-    assert.deepEqual(await within(Promise.all(values().map((value) => pool.apply(identity, [value]))), 'apply'), values());
+    assert.deepEqual(
+      await within(Promise.all(values().map((value) => pool.apply(identity, [value]))), 'apply'),
+      values(),
+    );
   });
 
   test("the initializer's arguments", async (t) => {
@@ -117,7 +136,7 @@ forEachMode((mode) => {
       }
     });
 
-    test('two references to one object stay so within an item and among arguments, but not between items', async (t) => {
+    test('two references to an object stay so within an item and among arguments, not between items', async (t) => {
       const pool = on(t);
       const shared = { a: 1 };
       const [one, two] = await pool.map(identity, [[shared, shared], { shared, again: [shared] }]);
@@ -158,7 +177,12 @@ forEachMode((mode) => {
       const lists = [[1], [2]];
       const starmapping = pool.starmap(task('received'), lists);
       lists.length = 0;
-      assert.deepEqual(await Promise.all([mapping, several, alone, starmapping]), [[1, 2, 3], ['a', 'b'], 'a', [[1], [2]]]);
+      assert.deepEqual(await Promise.all([mapping, several, alone, starmapping]), [
+        [1, 2, 3],
+        ['a', 'b'],
+        'a',
+        [[1], [2]],
+      ]);
     });
 
     test('to an item that has been sent does not matter', async (t) => {
@@ -191,12 +215,20 @@ forEachMode((mode) => {
       for (const { name } of classes) {
         const throws = (which) => {
           const cause = { amount: 1n, at: new Date(5) };
-          throw Object.assign(new globalThis[which]('mine', { cause }), { code: 'E_MINE', detail: { list: [1, undefined] } });
+          throw Object.assign(new globalThis[which]('mine', { cause }), {
+            code: 'E_MINE',
+            detail: { list: [1, undefined] },
+          });
         };
         const error = await pool.apply(throws, [name]).then(() => null, (reason) => reason);
         assert.ok(error instanceof globalThis[name]);
         const { message, code, detail, cause, stack } = error;
-        const expected = { message: 'mine', code: 'E_MINE', detail: { list: [1, undefined] }, cause: { amount: 1n, at: new Date(5) } };
+        const expected = {
+          message: 'mine',
+          code: 'E_MINE',
+          detail: { list: [1, undefined] },
+          cause: { amount: 1n, at: new Date(5) },
+        };
         assert.deepEqual({ message, code, detail, cause }, expected);
         assert.ok(stack.includes('mine'));
       }
@@ -218,7 +250,13 @@ forEachMode((mode) => {
       const error = await on(t).apply(throws).then(() => null, (reason) => reason);
       assert.ok(error instanceof AggregateError);
       assert.equal(error.message, 'both');
-      assert.deepEqual(error.errors.map(({ name, message }) => [name, message]), [['HttpError', 'status 404'], ['TypeError', 'two']]);
+      assert.deepEqual(
+        error.errors.map(({ name, message }) => [name, message]),
+        [
+          ['HttpError', 'status 404'],
+          ['TypeError', 'two'],
+        ],
+      );
       assert.deepEqual([error.cause.name, error.cause.status], ['HttpError', 500]);
     });
 
@@ -291,7 +329,10 @@ forEachMode((mode) => {
         const calls = await within(Promise.allSettled(items.map((item) => pool.apply(identity, [item]))), 'apply');
         assert.deepEqual(calls.map((outcome) => outcome.value), expected);
         unfitAt(says)(calls[2].reason);
-        await assert.rejects(within(pool.apply(task('received'), ['first', value]), 'apply with two'), unfitAt(/\[1\]/));
+        await assert.rejects(
+          within(pool.apply(task('received'), ['first', value]), 'apply with two'),
+          unfitAt(/\[1\]/),
+        );
         assert.equal(pool.stats().restarts, 0);
       });
     }
@@ -306,8 +347,14 @@ forEachMode((mode) => {
     for (const [name, [make, says]] of Object.entries(makers)) {
       test(`${name}, as a result: its own call rejects and says where`, async () => {
         await assert.rejects(within(pool.apply(make), 'apply'), unfitAt(says));
-        const outcomes = await within(Promise.allSettled([pool.apply(identity, [1]), pool.apply(make), pool.apply(identity, [3])]), 'apply');
-        assert.deepEqual(outcomes.map(({ value }) => value), [1, undefined, 3]);
+        const outcomes = await within(
+          Promise.allSettled([pool.apply(identity, [1]), pool.apply(make), pool.apply(identity, [3])]),
+          'apply',
+        );
+        assert.deepEqual(
+          outcomes.map(({ value }) => value),
+          [1, undefined, 3],
+        );
         assert.equal(pool.stats().restarts, 0);
       });
     }
@@ -339,7 +386,10 @@ forEachMode((mode) => {
       const json = on(t, { serialization: 'json' });
       const cyclic = {};
       cyclic.self = cyclic;
-      const outcomes = await within(json.map(identity, [1, { amount: 1n }, cyclic, new Date(0)], { onError: 'collect' }), 'map');
+      const outcomes = await within(
+        json.map(identity, [1, { amount: 1n }, cyclic, new Date(0)], { onError: 'collect' }),
+        'map',
+      );
       assert.deepEqual(brief(outcomes), [1, [SERIALIZATION, 1], [SERIALIZATION, 2], '1970-01-01T00:00:00.000Z']);
       assert.match(outcomes[1].reason.message, /amount/);
       assert.match(outcomes[2].reason.message, /self/);
@@ -359,8 +409,18 @@ forEachMode((mode) => {
         pool.map(sum, [buffers[1], buffers[2]], { transferList: buffers.slice(1) }),
       ];
       await null;
-      if (shares) assert.deepEqual(buffers.map(({ byteLength }) => byteLength), [0, 0, 0]);
-      assert.deepEqual(await within(Promise.all(calls), 'both'), [[1000, 1000], [[20_000, 20_000], [300_000, 300_000]]]);
+      if (shares)
+        assert.deepEqual(
+          buffers.map(({ byteLength }) => byteLength),
+          [0, 0, 0],
+        );
+      assert.deepEqual(await within(Promise.all(calls), 'both'), [
+        [1000, 1000],
+        [
+          [20_000, 20_000],
+          [300_000, 300_000],
+        ],
+      ]);
     });
 
     test('what is not in transferList stays', async (t) => {
@@ -372,7 +432,11 @@ forEachMode((mode) => {
     test('a view of what is moved comes along', async (t) => {
       const pool = on(t);
       const bytes = new Uint8Array(filled(30_000));
-      const result = await pool.starmap((all, part) => [all.length, part.length, all.buffer === part.buffer], [[bytes, bytes.subarray(5, 10)]], { transferList: [bytes.buffer] });
+      const result = await pool.starmap(
+        (all, part) => [all.length, part.length, all.buffer === part.buffer],
+        [[bytes, bytes.subarray(5, 10)]],
+        { transferList: [bytes.buffer] },
+      );
       // V8's format, in which processes exchange it, gives each view its own memory.
       assert.deepEqual(result, [[30_000, 5, shares]]);
     });
@@ -400,7 +464,10 @@ forEachMode(
       const pool = makePool(t, mode, { processes: 1, retries: 3, stdio: 'ignore' });
       const file = `${temporary(t)}/ran`;
       const buffer = new ArrayBuffer(1000);
-      await assert.rejects(within(pool.apply(task('dieAtFirst'), [file, 1, buffer], { transferList: [buffer] }), 'apply'), { code: EXITED });
+      await assert.rejects(
+        within(pool.apply(task('dieAtFirst'), [file, 1, buffer], { transferList: [buffer] }), 'apply'),
+        { code: EXITED },
+      );
       assert.equal((await within(pool.apply(identity, [new ArrayBuffer(5)]), 'the next')).byteLength, 5);
     });
   },

@@ -33,14 +33,20 @@ forEachMode(
           const file = `${temporary(t)}/starts`;
           const pool = on(t, { initializer: task('setUpInVain'), initArgs: [file, end, new TypeError('no database')] });
           const first = [
-            pool.apply(square, [1]), pool.map(square, [1, 2]), pool.starmap(square, [[1]]), pool.applyAsync(square, [1]).get(),
-            list(pool.imap(square, [1])), list(pool.imapUnordered(square, [1])), pool.ready(),
+            pool.apply(square, [1]),
+            pool.map(square, [1, 2]),
+            pool.starmap(square, [[1]]),
+            pool.applyAsync(square, [1]).get(),
+            list(pool.imap(square, [1])),
+            list(pool.imapUnordered(square, [1])),
+            pool.ready(),
           ];
           await within(Promise.all(first.map((one) => assert.rejects(one, expected))), 'what waits');
           const starts = await noMoreLines(file);
           assert.ok(starts >= 1 && starts <= 20, `${starts} starts`);
           const later = await within(pool.map(square, [1, 2], { onError: 'collect' }), 'what comes later');
-          for (const { reason } of later) for (const key of Object.keys(expected)) assert.equal(reason[key], expected[key]);
+          for (const { reason } of later)
+            for (const key of Object.keys(expected)) assert.equal(reason[key], expected[key]);
           const more = (await noMoreLines(file)) - starts;
           assert.ok(more <= 20, `${more} starts for a later call`);
           pool.close();
@@ -51,7 +57,8 @@ forEachMode(
 
       test('that fails in a pool that nobody uses is not run forever', async (t) => {
         const dir = temporary(t);
-        for (const [, end] of ends) on(t, { initializer: task('setUpInVain'), initArgs: [`${dir}/${end}`, end, 'no database'] });
+        for (const [, end] of ends)
+          on(t, { initializer: task('setUpInVain'), initArgs: [`${dir}/${end}`, end, 'no database'] });
         for (const [, end] of ends) await appeared(`${dir}/${end}`);
         for (const [, end] of ends) {
           const starts = await noMoreLines(`${dir}/${end}`);
@@ -69,15 +76,26 @@ forEachMode(
       });
 
       test('that throws something other than an Error: rejects with that', async (t) => {
-        const pool = on(t, { processes: 1, initializer: task('setUpInVain'), initArgs: [`${temporary(t)}/starts`, 'throw', 'just text'] });
-        const thrown = (promise) => within(promise, 'the call').then(() => 'resolved', (reason) => reason);
+        const pool = on(t, {
+          processes: 1,
+          initializer: task('setUpInVain'),
+          initArgs: [`${temporary(t)}/starts`, 'throw', 'just text'],
+        });
+        const thrown = (promise) =>
+          within(promise, 'the call').then(
+            () => 'resolved',
+            (reason) => reason,
+          );
         assert.equal(await thrown(pool.apply(square, [1])), 'just text');
         assert.equal(await thrown(pool.ready()), 'just text');
       });
 
       test('that cannot be found', async (t) => {
         const pool = on(t, { processes: 1, initializer: { filePath: task('who').filePath, name: 'noSuchName' } });
-        await assert.rejects(within(pool.apply(square, [1]), 'apply'), (error) => error.code === 'ERR_PARALLELIZER_MODULE' && /noSuchName/.test(error.message));
+        await assert.rejects(
+          within(pool.apply(square, [1]), 'apply'),
+          (error) => error.code === 'ERR_PARALLELIZER_MODULE' && /noSuchName/.test(error.message),
+        );
       });
 
       test('runs again in the worker that replaces a dead one', async (t) => {
@@ -91,9 +109,14 @@ forEachMode(
     });
 
     describe('maxTasksPerChild', () => {
-      const counts = (workers) => Object.values(workers.reduce((all, one) => ({ ...all, [one]: (all[one] ?? 0) + 1 }), {}));
+      const counts = (workers) =>
+        Object.values(workers.reduce((all, one) => ({ ...all, [one]: (all[one] ?? 0) + 1 }), {}));
 
-      for (const [maxTasksPerChild, options] of [[3, { chunkSize: 2 }], [2, { chunkSize: 5 }], [4, { concurrency: 3 }]]) {
+      for (const [maxTasksPerChild, options] of [
+        [3, { chunkSize: 2 }],
+        [2, { chunkSize: 5 }],
+        [4, { concurrency: 3 }],
+      ]) {
         test(`${maxTasksPerChild}, ${JSON.stringify(options)}: no worker runs more, and nothing is lost`, async (t) => {
           const { chunkSize, ...poolOptions } = options;
           const pool = on(t, { maxTasksPerChild, ...poolOptions });

@@ -14,7 +14,11 @@ forEachMode((mode) => {
   test('counts up to the total, and never back', async (t) => {
     const seen = [];
     const parallelizer = on(t, { batchSize: 1 });
-    await parallelizer.run(Array.from({ length: 20 }, (_, i) => echo(i)), null, { onProgress: (progress) => seen.push(progress) });
+    await parallelizer.run(
+      Array.from({ length: 20 }, (_, i) => echo(i)),
+      null,
+      { onProgress: (progress) => seen.push(progress) },
+    );
     assert.ok(seen.length >= 1);
     for (const { total, failed } of seen) assert.deepEqual([total, failed], [20, 0]);
     for (let i = 1; i < seen.length; i++) assert.ok(seen[i].done >= seen[i - 1].done);
@@ -35,10 +39,20 @@ forEachMode((mode) => {
   test('each run has its own counts', async (t) => {
     const parallelizer = on(t, { batchSize: 1 });
     const last = {};
-    await Promise.all([3, 5, 7].map((n) =>
-      parallelizer.run(Array.from({ length: n }, (_, i) => echo(i)), null, { onProgress: (progress) => (last[n] = { ...progress }) }),
-    ));
-    assert.deepEqual(last, { 3: { done: 3, total: 3, failed: 0 }, 5: { done: 5, total: 5, failed: 0 }, 7: { done: 7, total: 7, failed: 0 } });
+    await Promise.all(
+      [3, 5, 7].map((n) =>
+        parallelizer.run(
+          Array.from({ length: n }, (_, i) => echo(i)),
+          null,
+          { onProgress: (progress) => (last[n] = { ...progress }) },
+        ),
+      ),
+    );
+    assert.deepEqual(last, {
+      3: { done: 3, total: 3, failed: 0 },
+      5: { done: 5, total: 5, failed: 0 },
+      7: { done: 7, total: 7, failed: 0 },
+    });
   });
 
   test('an onProgress that throws is reported, and does not hang or harm the run', async (t) => {
@@ -64,8 +78,11 @@ forEachMode((mode) => {
   test('a run started from onProgress works', async (t) => {
     const parallelizer = on(t, { batchSize: 1 });
     const inner = [];
-    await parallelizer.run([echo(1), echo(2), echo(3)], null, { onProgress: () => inner.push(parallelizer.run([echo('inner')])) });
+    await parallelizer.run([echo(1), echo(2), echo(3)], null, {
+      onProgress: () => inner.push(parallelizer.run([echo('inner')])),
+    });
     assert.ok(inner.length >= 1);
-    for (const { responses } of await within(Promise.all(inner), 'the inner runs')) assert.deepEqual(responses, ['inner']);
+    for (const { responses } of await within(Promise.all(inner), 'the inner runs'))
+      assert.deepEqual(responses, ['inner']);
   });
 });

@@ -46,7 +46,8 @@ forEachMode(
       assert.deepEqual((await second).responses, ['e']);
       await parallelizer.run([echo(1)]);
       for (const name of ['a', 'b', 'e']) assert.equal(lines(`${dir}/${name}`).length, 1);
-      for (const name of ['c', 'd']) assert.equal(lines(`${dir}/${name}`).length, 0, 'a rejected call leaves nothing behind');
+      for (const name of ['c', 'd'])
+        assert.equal(lines(`${dir}/${name}`).length, 0, 'a rejected call leaves nothing behind');
     });
 
     test('running work does not count, even with maxQueue 0', async (t) => {

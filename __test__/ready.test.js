@@ -34,7 +34,10 @@ forEachMode((mode) => {
         return true;
       });
     }
-    const lists = make(t, [{ id: 'a', type: mode.type }, { id: 'b', type: mode.type, filePath: fixture('throws-at-load.js') }]);
+    const lists = make(t, [
+      { id: 'a', type: mode.type },
+      { id: 'b', type: mode.type, filePath: fixture('throws-at-load.js') },
+    ]);
     await assert.rejects(within(lists.ready(), 'ready'), { code: 'ERR_PARALLELIZER_MODULE' });
   });
 
@@ -60,7 +63,11 @@ forEachMode((mode) => {
 forEachMode(
   (mode) => {
     test('settles when the instance is terminated meanwhile', async (t) => {
-      const parallelizer = make(t, { type: mode.type, filePath: fixture('slow-load.js'), env: { ...process.env, SLOW_LOAD_MS: '60000' } });
+      const parallelizer = make(t, {
+        type: mode.type,
+        filePath: fixture('slow-load.js'),
+        env: { ...process.env, SLOW_LOAD_MS: '60000' },
+      });
       const ready = parallelizer.ready();
       const settled = assert.rejects(within(ready, 'ready'), { code: 'ERR_PARALLELIZER_CLOSED' });
       await parallelizer.terminate();

@@ -46,8 +46,19 @@ for (const seed of [1, 20, 300, 4000]) {
   test(`random records arrive as from structured clone (seed ${seed})`, () => {
     const { random, int, pick } = generator(seed);
     const string = () =>
-      pick(['', 'a', 'é', '漢字', '\ud800', 'x'.repeat(int(30)), '😀', '__proto__', random() < 0.05 ? 'y'.repeat(int(70_000)) : 'z']);
-    const plain = () => pick([string(), int(300), -0, random(), NaN, Infinity, 1e308, null, true, false, 0, 255, 256, -1]);
+      pick([
+        '',
+        'a',
+        'é',
+        '漢字',
+        '\ud800',
+        'x'.repeat(int(30)),
+        '😀',
+        '__proto__',
+        random() < 0.05 ? 'y'.repeat(int(70_000)) : 'z',
+      ]);
+    const plain = () =>
+      pick([string(), int(300), -0, random(), NaN, Infinity, 1e308, null, true, false, 0, 255, 256, -1]);
     const odd = () => pick([undefined, 10n, new Date(5), new Map([[1, 2]]), /x/g]);
     const value = (depth) => {
       const kind = depth > 3 ? 0 : int(6);
@@ -89,7 +100,9 @@ test('a record that is in a list twice arrives as one object', () => {
 });
 
 test('a key called __proto__ stays a key', () => {
-  const records = Array.from({ length: 20 }, () => JSON.parse('{"__proto__": {"polluted": true}, "a": {"__proto__": 1}}'));
+  const records = Array.from({ length: 20 }, () =>
+    JSON.parse('{"__proto__": {"polluted": true}, "a": {"__proto__": 1}}'),
+  );
   const [arrived] = roundTrip([records]).arrived;
   assert.ok(Object.hasOwn(arrived[0], '__proto__') && Object.hasOwn(arrived[0].a, '__proto__'));
   assert.equal(arrived[0].polluted, undefined);

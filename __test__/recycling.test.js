@@ -37,7 +37,11 @@ forEachMode(
     test('maxBatchesPerWorker within one run, and across concurrent ones', async (t) => {
       const parallelizer = on(t, { maxBatchesPerWorker: 2, batchSize: 1, parallelization: 2 });
       const who = { do: 'who' };
-      const answers = await within(Promise.all([parallelizer.run(Array(8).fill(who)), parallelizer.run(Array(4).fill(who))]), 'the runs', 60_000);
+      const answers = await within(
+        Promise.all([parallelizer.run(Array(8).fill(who)), parallelizer.run(Array(4).fill(who))]),
+        'the runs',
+        60_000,
+      );
       const all = answers.flatMap(({ responses }) => responses);
       assert.equal(all.length, 12);
       for (const [worker, calls] of count(all)) assert.ok(calls <= 2, `${worker} had ${calls}`);

@@ -26,7 +26,9 @@ forEachMode((mode) => {
     for (const end of ['terminate', 'removeChildThreads', 'close']) {
       const parallelizer = on(t, { batchSize: 1 });
       const onProgress = () => void parallelizer[end]();
-      const { responses, failures } = await parallelizer.run([{ do: 'echo' }, { do: 'echo' }, { do: 'echo' }], null, { onProgress });
+      const { responses, failures } = await parallelizer.run([{ do: 'echo' }, { do: 'echo' }, { do: 'echo' }], null, {
+        onProgress,
+      });
       assert.equal(responses.length + failures.length, 3, end);
     }
   });
@@ -47,7 +49,9 @@ forEachMode(
 
     test('moved records that were lost with a worker fail; the others arrive', async (t) => {
       const buffers = Array.from({ length: 20 }, () => new ArrayBuffer(8));
-      const records = buffers.map((buffer, i) => (i === 10 ? { do: 'exit', code: 3, buffer } : { do: 'echo', value: i, buffer }));
+      const records = buffers.map((buffer, i) =>
+        i === 10 ? { do: 'exit', code: 3, buffer } : { do: 'echo', value: i, buffer },
+      );
       const { responses, failures } = await on(t, { batchSize: 1 }).run(records, null, { transferList: buffers });
       assert.equal(responses.length + failures.length, 20);
       assert.ok(failures.length >= 1);
@@ -70,6 +74,10 @@ test('without shared memory, workers announce their calls, and their deaths cost
     })();`;
   // No file of any kind may grow, neither an anonymous one nor one in the temporary directory.
   const limited = 'trap "" XFSZ; ulimit -f 0; "$0" -e "$1" | cat';
-  const { stdout, stderr } = spawnSync('bash', ['-c', limited, process.execPath, program], { cwd: __dirname, encoding: 'utf8', timeout: 60_000 });
+  const { stdout, stderr } = spawnSync('bash', ['-c', limited, process.execPath, program], {
+    cwd: __dirname,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
   assert.equal(stdout.trim(), '[[1],[3],[2,3]]', stderr);
 });

@@ -31,11 +31,15 @@ forEachMode((mode) => {
     for (const bad of [cycle, 10n]) {
       const { responses, errors } = await within(parallelizer.run([echo(1), echo(bad)]), 'the run');
       assert.deepEqual(responses, [1]);
-      assert.deepEqual(errors.map(({ code, batchIndex }) => [code, batchIndex]), [['ERR_PARALLELIZER_SERIALIZATION', 1]]);
+      assert.deepEqual(
+        errors.map(({ code, batchIndex }) => [code, batchIndex]),
+        [['ERR_PARALLELIZER_SERIALIZATION', 1]],
+      );
       const first = await within(parallelizer.run([echo(bad), echo(2)]), 'the run');
       assert.deepEqual(first.responses, [2]);
       assert.equal(first.errors[0].batchIndex, 0);
-      for (let i = 0; i < 3; i++) assert.deepEqual((await parallelizer.run([echo(i), echo(9 - i)])).responses, [i, 9 - i]);
+      for (let i = 0; i < 3; i++)
+        assert.deepEqual((await parallelizer.run([echo(i), echo(9 - i)])).responses, [i, 9 - i]);
     }
   });
 
@@ -81,16 +85,37 @@ forEachMode((mode) => {
   });
 
   test("9. list form: one item's params do not leak into the next, falsy ones are kept", async (t) => {
-    const lists = make(t, ['a', 'b', 'c', 'd'].map((id) => ({ id, type: mode.type, parallelization: 1, processBatchFunctionName: 'params' })));
+    const lists = make(
+      t,
+      ['a', 'b', 'c', 'd'].map((id) => ({
+        id,
+        type: mode.type,
+        parallelization: 1,
+        processBatchFunctionName: 'params',
+      })),
+    );
     const answers = await lists.run([
       { id: 'a', batch: [1], params: { secret: 1 } },
       { id: 'b', batch: [1] },
       { id: 'c', batch: [1], params: 0 },
       { id: 'd', batch: [1], params: '' },
     ]);
-    assert.deepEqual(answers.map(({ responses }) => responses[0]), [{ secret: 1 }, null, 0, '']);
-    const shared = await lists.run([{ id: 'a', batch: [1], params: false }, { id: 'b', batch: [1], params: null }, { id: 'c', batch: [1] }], 'all');
-    assert.deepEqual(shared.map(({ responses }) => responses[0]), [false, null, 'all']);
+    assert.deepEqual(
+      answers.map(({ responses }) => responses[0]),
+      [{ secret: 1 }, null, 0, ''],
+    );
+    const shared = await lists.run(
+      [
+        { id: 'a', batch: [1], params: false },
+        { id: 'b', batch: [1], params: null },
+        { id: 'c', batch: [1] },
+      ],
+      'all',
+    );
+    assert.deepEqual(
+      shared.map(({ responses }) => responses[0]),
+      [false, null, 'all'],
+    );
   });
 
   test('9. a list of one works', async (t) => {
@@ -130,7 +155,10 @@ forEachMode((mode) => {
   test('10. a stray process.send is not an answer', async (t) => {
     const parallelizer = on(t);
     for (let i = 0; i < 5; i++) {
-      const { responses, failures } = await within(parallelizer.run([{ do: 'straySend', value: 'mine' }, echo(i)]), 'the run');
+      const { responses, failures } = await within(
+        parallelizer.run([{ do: 'straySend', value: 'mine' }, echo(i)]),
+        'the run',
+      );
       assert.deepEqual([responses, failures], [['mine', i], []]);
     }
   });
@@ -152,9 +180,18 @@ forEachMode((mode) => {
     });
   }
 
-  for (const [name, log] of [['nothing', undefined], ['null', null], ['a string', 'text'], ['no message', {}], ['null params', { message: 'm', params: null }]]) {
+  for (const [name, log] of [
+    ['nothing', undefined],
+    ['null', null],
+    ['a string', 'text'],
+    ['no message', {}],
+    ['null params', { message: 'm', params: null }],
+  ]) {
     test(`10. mainLogger called with ${name} costs at most that call`, async (t) => {
-      const { responses, errors } = await within(on(t).run([{ do: 'logs', value: 'v', logs: [log] }, echo(2)]), 'the run');
+      const { responses, errors } = await within(
+        on(t).run([{ do: 'logs', value: 'v', logs: [log] }, echo(2)]),
+        'the run',
+      );
       assert.equal(responses.at(-1), 2);
       assert.equal(responses.length + errors.length, 2);
       assert.deepEqual(errors.filter(({ code }) => code === 'ERR_PARALLELIZER_WORKER_EXITED'), []);
@@ -164,7 +201,10 @@ forEachMode((mode) => {
   for (const value of [undefined, null, false, 0, '']) {
     test(`10. throw ${JSON.stringify(value)} fails its sub-batch`, async (t) => {
       const parallelizer = on(t);
-      const { responses, failures, errors } = await within(parallelizer.run([{ do: 'throwString', value }, echo('kept')]), 'the run');
+      const { responses, failures, errors } = await within(
+        parallelizer.run([{ do: 'throwString', value }, echo('kept')]),
+        'the run',
+      );
       assert.deepEqual(responses, ['kept']);
       assert.deepEqual(failures, [String(value)]);
       assert.ok(errors[0] instanceof Error && 'cause' in errors[0]);
@@ -199,7 +239,13 @@ forEachMode((mode) => {
   for (const parallelization of [-1, Number.NaN, 1.5, Number.POSITIVE_INFINITY]) {
     test(`14. parallelization ${parallelization} is an error that names it`, () => {
       assert.throws(
-        () => new Parallelizer({ type: mode.type, filePath: fixture('act.js'), processBatchFunctionName: 'act', parallelization }),
+        () =>
+          new Parallelizer({
+            type: mode.type,
+            filePath: fixture('act.js'),
+            processBatchFunctionName: 'act',
+            parallelization,
+          }),
         (error) => error.code === 'ERR_PARALLELIZER_OPTION' && error.message.includes('parallelization'),
       );
     });
@@ -244,7 +290,13 @@ forEachMode(
 
     test('4. a dead worker is a failure, never an empty success', async (t) => {
       const parallelizer = on(t);
-      const { responses, failures } = await within(parallelizer.run([{ do: 'exit', code: 0 }, { do: 'exit', code: 1 }]), 'the run');
+      const { responses, failures } = await within(
+        parallelizer.run([
+          { do: 'exit', code: 0 },
+          { do: 'exit', code: 1 },
+        ]),
+        'the run',
+      );
       assert.deepEqual(responses, []);
       assert.equal(failures.length, 2);
       for (const text of failures) assert.match(text, /exit/);

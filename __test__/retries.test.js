@@ -25,7 +25,10 @@ forEachMode(
       test(`one retry: the sub-batch of a worker ended by ${signal} succeeds at the second attempt`, async (t) => {
         const parallelizer = on(t, { retries: 1 });
         const file = `${temporary(t)}/attempts`;
-        const { responses, failures } = await within(parallelizer.run([{ do: 'dieAtFirst', file, signal, value: 'second' }, echo('sibling')]), 'the run');
+        const { responses, failures } = await within(
+          parallelizer.run([{ do: 'dieAtFirst', file, signal, value: 'second' }, echo('sibling')]),
+          'the run',
+        );
         assert.deepEqual([responses, failures], [['second', 'sibling'], []]);
         const pids = lines(file);
         assert.equal(pids.length, 2);
@@ -44,7 +47,10 @@ forEachMode(
       test(`${retries} retries, ${deaths} deaths: ${attempts} attempts`, async (t) => {
         const parallelizer = on(t, { retries });
         const file = `${temporary(t)}/attempts`;
-        const { responses, errors } = await within(parallelizer.run([{ do: 'dieAtFirst', file, times: deaths, value: 'in the end' }]), 'the run');
+        const { responses, errors } = await within(
+          parallelizer.run([{ do: 'dieAtFirst', file, times: deaths, value: 'in the end' }]),
+          'the run',
+        );
         assert.equal(lines(file).length, attempts);
         assert.deepEqual(responses, succeeds ? ['in the end'] : []);
         assert.deepEqual(errors.map(({ code }) => code), succeeds ? [] : ['ERR_PARALLELIZER_WORKER_EXITED']);

@@ -33,7 +33,10 @@ const limits = {
 /** Runs as the owner of the process, since root may not have the capability to do it for others. */
 function prlimit(pid, { uid }, ...args) {
   const user = uid === undefined ? {} : { uid, gid: uid };
-  const { status, stderr, stdout } = spawnSync('prlimit', ['--pid', String(pid), ...args], { encoding: 'utf8', ...user });
+  const { status, stderr, stdout } = spawnSync('prlimit', ['--pid', String(pid), ...args], {
+    encoding: 'utf8',
+    ...user,
+  });
   assert.equal(status, 0, stderr);
   return stdout.trim();
 }
@@ -58,8 +61,15 @@ function stepwise(t, mode, limit, body) {
     program,
     dir,
     answer: async () => {
-      await waitFor(() => program.messages().length > told || program.child.exitCode !== null || program.child.signalCode !== null, 'an answer', 60_000);
-      assert.ok(program.messages().length > told, `it has ended (${program.child.exitCode}, ${program.child.signalCode}): ${program.stderr}`);
+      await waitFor(
+        () => program.messages().length > told || program.child.exitCode !== null || program.child.signalCode !== null,
+        'an answer',
+        60_000,
+      );
+      assert.ok(
+        program.messages().length > told,
+        `it has ended (${program.child.exitCode}, ${program.child.signalCode}): ${program.stderr}`,
+      );
       return program.messages()[told++][0];
     },
     go: (step) => fs.writeFileSync(path.join(dir, step), ''),
@@ -73,8 +83,15 @@ forEachMode(
     for (const [what, limit] of Object.entries(limits)) {
       const skip = lacksPrlimit || limit.skip || false;
 
-      test(`no ${what} for a new worker: the other one does the work; once there is room again, both do`, { skip }, async (t) => {
-        const { program, answer, go, dir } = stepwise(t, mode, limit, `
+      test(
+        `no ${what} for a new worker: the other one does the work; once there is room again, both do`,
+        { skip },
+        async (t) => {
+          const { program, answer, go, dir } = stepwise(
+            t,
+            mode,
+            limit,
+            `
           const parallelizer = make({ debug: true });
           // As much as possible is loaded before resources run out.
           await parallelizer.run([{ do: 'throws' }, { do: 'echo' }]);
@@ -109,8 +126,15 @@ forEachMode(
         assert.equal((await within(program.exited, 'the program')).code, 0);
       });
 
-      test(`no ${what} for any worker: rejected with the cause; once there is room again it works`, { skip }, async (t) => {
-        const { program, answer, go } = stepwise(t, mode, limit, `
+      test(
+        `no ${what} for any worker: rejected with the cause; once there is room again it works`,
+        { skip },
+        async (t) => {
+          const { program, answer, go } = stepwise(
+            t,
+            mode,
+            limit,
+            `
           const parallelizer = make({ debug: true });
           await parallelizer.run([{ do: 'throws' }, { do: 'echo' }]);
           await parallelizer.ready();
@@ -148,9 +172,16 @@ forEachMode(
 
 forEachMode(
   (mode) => {
-    test('no descriptor for the shared memory of an answer: its call fails and says so; once there is room again it arrives', { skip: lacksPrlimit }, async (t) => {
-      const limit = limits.descriptors;
-      const { program, answer, go } = stepwise(t, mode, limit, `
+    test(
+      'no descriptor for the shared memory of an answer: its call fails and says so; with room it arrives',
+      { skip: lacksPrlimit },
+      async (t) => {
+        const limit = limits.descriptors;
+        const { program, answer, go } = stepwise(
+          t,
+          mode,
+          limit,
+          `
         const { Pool } = require(${JSON.stringify(root)});
         const pool = new Pool(1, { stdio: 'ignore' });
         const bytes = (length) => pool.apply((n) => Buffer.alloc(n, 7), [length]).then((b) => b.length, ({ code, cause }) => [code, cause?.code, cause?.message]);

@@ -48,15 +48,18 @@ forEachMode(
       }
     });
 
-    test('neither a process that a worker starts nor one of the parent gets the channel or the shared memory', async (t) => {
+    test('child processes of workers and parent get neither the channel nor the shared memory', async (t) => {
       const pool = makePool(t, mode);
       await pool.ready();
       const links = [
         await pool.apply(task('grandchild')),
         JSON.parse(execFileSync(process.execPath, ['-e', `
           const fs = require('node:fs');
-          console.log(JSON.stringify(fs.readdirSync('/proc/self/fd').flatMap((name) => { try { return [fs.readlinkSync('/proc/self/fd/' + name)]; } catch { return []; } })));`],
-        { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })),
+          console.log(JSON.stringify(fs.readdirSync('/proc/self/fd').flatMap((name) => { try { return [fs.readlinkSync('/proc/self/fd/' + name)]; } catch { return []; } })));`,
+            ],
+            { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+          ),
+        ),
       ];
       const [{ pid }] = pool.stats().workers;
       const private_ = [...targets(pid), ...targets(process.pid)].filter((target) => /^socket:|memfd:/.test(target));
@@ -82,10 +85,16 @@ forEachMode(
       ]) {
         const parallelizer = make(t, { type: mode.type, parallelization: 1, ...options });
         const pool = makePool(t, mode, { processes: 1, env: options.env });
-        await Promise.all([parallelizer.run([{ do: 'echo' }], { note: 'a value' }), pool.apply((x) => x, ['an argument'])]);
+        await Promise.all([
+          parallelizer.run([{ do: 'echo' }], { note: 'a value' }),
+          pool.apply((x) => x, ['an argument']),
+        ]);
         for (const { pid } of [...parallelizer.stats().workers, ...pool.stats().workers]) {
           commands.push(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
-          assert.equal(fs.readFileSync(`/proc/${pid}/comm`, 'utf8'), fs.readFileSync('/proc/self/comm', 'utf8').replace(/.*/, 'node'));
+          assert.equal(
+            fs.readFileSync(`/proc/${pid}/comm`, 'utf8'),
+            fs.readFileSync('/proc/self/comm', 'utf8').replace(/.*/, 'node'),
+          );
         }
       }
       assert.equal(commands.length, 4);
@@ -97,7 +106,10 @@ forEachMode(
 );
 
 forEachMode((mode) => {
-  const hostile = () => JSON.parse('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"toString":1,"a":[{"__proto__":{"polluted":1}}]}');
+  const hostile = () =>
+    JSON.parse(
+      '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"toString":1,"a":[{"__proto__":{"polluted":1}}]}',
+    );
   const isOwn = (value) => {
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
     assert.deepEqual(Object.keys(value), ['__proto__', 'constructor', 'toString', 'a']);

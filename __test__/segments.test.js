@@ -68,6 +68,7 @@ forEachMode((mode) => {
 
   // The decoder is the same in every mode.
   if (mode.hasProcess) {
-    for (const kind of kinds.filter((kind) => kind !== 'strings' && kind !== 'Buffers')) test(kind, (t) => check(t, kind, 'Parallelizer', FEWER));
+    for (const kind of kinds.filter((kind) => kind !== 'strings' && kind !== 'Buffers'))
+      test(kind, (t) => check(t, kind, 'Parallelizer', FEWER));
   }
 });

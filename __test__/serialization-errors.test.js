@@ -55,10 +55,17 @@ forEachMode((mode) => {
       });
       after(() => Promise.all([pool.terminate(), parallelizer.terminate(), producer.terminate()]));
 
-      const send = (value) => within(pool.map(task('echo'), ['before', value, { after: [1, undefined] }], { chunkSize: 3, onError: 'collect' }), 'the call');
+      const send = (value) =>
+        within(
+          pool.map(task('echo'), ['before', value, { after: [1, undefined] }], { chunkSize: 3, onError: 'collect' }),
+          'the call',
+        );
       const fetch = (order) =>
         within(
-          pool.map(task('produce'), [{ value: 'before' }, order, { value: { after: [1, undefined] } }], { chunkSize: 3, onError: 'collect' }),
+          pool.map(task('produce'), [{ value: 'before' }, order, { value: { after: [1, undefined] } }], {
+            chunkSize: 3,
+            onError: 'collect',
+          }),
           'the call',
         );
 
@@ -90,7 +97,9 @@ forEachMode((mode) => {
       });
 
       test('many bad ones among many good ones', async () => {
-        const items = Array.from({ length: 300 }, (_, i) => (i % 7 === 3 ? { i, bad: () => i } : i % 5 === 0 ? new Map([[i, i]]) : { i }));
+        const items = Array.from({ length: 300 }, (_, i) =>
+          i % 7 === 3 ? { i, bad: () => i } : i % 5 === 0 ? new Map([[i, i]]) : { i },
+        );
         const results = await within(pool.map(task('echo'), items, { onError: 'collect' }), 'the call');
         for (const [i, { status, value, reason }] of results.entries()) {
           if (i % 7 === 3) assertRefused(reason, '.bad', `item ${i}`);
@@ -109,28 +118,40 @@ forEachMode((mode) => {
       test('the error has the index of its item', async () => {
         const results = [...(await send({ a: { b: () => 1 } })), ...(await fetch({ name: 'a symbol' }))];
         for await (const result of pool.imap(task('echo'), [1, () => 1], { onError: 'collect' })) results.push(result);
-        assert.deepEqual(results.flatMap(({ reason }) => (reason === undefined ? [] : [reason.records])), [[1], [1], [1]]);
+        assert.deepEqual(
+          results.flatMap(({ reason }) => (reason === undefined ? [] : [reason.records])),
+          [[1], [1], [1]],
+        );
       });
 
       test('single calls at the same time', async () => {
-        const calls = ['before', { a: { b: Symbol('x') } }, { after: 1 }].map((value) => pool.apply(task('echo'), [value]));
+        const calls = ['before', { a: { b: Symbol('x') } }, { after: 1 }].map((value) =>
+          pool.apply(task('echo'), [value]),
+        );
         const results = await within(Promise.allSettled(calls), 'the calls');
         assert.deepEqual([results[0].value, results[2].value], ['before', { after: 1 }]);
         assertRefused(results[1].reason, '.a.b', 'apply');
-        const spread = await within(Promise.allSettled([pool.apply(task('echo'), [1, { b: () => 1 }]), pool.apply(task('echo'), [2, 3])]), 'the calls');
+        const spread = await within(
+          Promise.allSettled([pool.apply(task('echo'), [1, { b: () => 1 }]), pool.apply(task('echo'), [2, 3])]),
+          'the calls',
+        );
         assertRefused(spread[0].reason, '[1].b', 'apply with two arguments');
         assert.equal(spread[1].value, 2);
       });
 
       test('items of a stream', async () => {
         const results = [];
-        for await (const result of pool.imap(task('echo'), [1, { a: [() => 1] }, 3], { onError: 'collect' })) results.push(result);
+        for await (const result of pool.imap(task('echo'), [1, { a: [() => 1] }, 3], { onError: 'collect' }))
+          results.push(result);
         assert.deepEqual([results[0].value, results[2].value], [1, 3]);
         assertRefused(results[1].reason, '.a[0]', 'imap');
       });
 
       test('a record fails its own sub-batch', async () => {
-        const { responses, errors } = await within(parallelizer.run([1, { a: { b: () => 1 } }, [3, undefined]]), 'the run');
+        const { responses, errors } = await within(
+          parallelizer.run([1, { a: { b: () => 1 } }, [3, undefined]]),
+          'the run',
+        );
         assert.deepEqual(responses, [[1], [[3, undefined]]]);
         assert.equal(errors.length, 1);
         assert.equal(errors[0].code, 'ERR_PARALLELIZER_SERIALIZATION');
@@ -175,8 +196,14 @@ forEachMode((mode) => {
         const refused = { code: 'ERR_PARALLELIZER_SERIALIZATION' };
         // If the reader has the smaller stack, it is the reader that refuses.
         for (const depth of [1000, 2500, 3000, 3500, 4000, 4500, 5000, 6000, 10_000, 100_000]) {
-          for (const [name, sent] of [['echo', nested(depth)], ['produce', { depth }]]) {
-            const [one, two, three] = await within(pool.map(task(name), [{ value: 1 }, sent, { value: 3 }], { chunkSize: 3, onError: 'collect' }), 'the call');
+          for (const [name, sent] of [
+            ['echo', nested(depth)],
+            ['produce', { depth }],
+          ]) {
+            const [one, two, three] = await within(
+              pool.map(task(name), [{ value: 1 }, sent, { value: 3 }], { chunkSize: 3, onError: 'collect' }),
+              'the call',
+            );
             assert.deepEqual([one.status, three.status], ['fulfilled', 'fulfilled'], `${name} ${depth}`);
             if (two.status === 'fulfilled') assert.equal(depthOf(two.value), depth);
             else assert.deepEqual({ code: two.reason.code }, refused, `${name} ${depth}: ${two.reason}`.slice(0, 300));
@@ -194,10 +221,15 @@ forEachMode((mode) => {
       pool = new Pool(1, { type: mode.type, serialization: 'json' });
     });
     after(() => pool.terminate());
-    const send = (value) => within(pool.map(task('echo'), ['before', value, 'after'], { chunkSize: 3, onError: 'collect' }), 'the call');
+    const send = (value) =>
+      within(pool.map(task('echo'), ['before', value, 'after'], { chunkSize: 3, onError: 'collect' }), 'the call');
 
     test('refuses BigInt and cycles, and says where they are', async () => {
-      for (const [value, where] of [[{ a: [1, { b: 10n }] }, '.a[1].b'], [5n, 'the value'], [cycle(), '.list[0].value']]) {
+      for (const [value, where] of [
+        [{ a: [1, { b: 10n }] }, '.a[1].b'],
+        [5n, 'the value'],
+        [cycle(), '.list[0].value'],
+      ]) {
         const results = await send(value);
         assert.deepEqual([results[0].value, results[2].value], ['before', 'after']);
         assertRefused(results[1].reason, where, where);
@@ -217,13 +249,24 @@ forEachMode((mode) => {
 
     test('drops and changes what JSON drops and changes', async () => {
       const point = { x: 1, toJSON: () => 'by toJSON' };
-      const value = { a: undefined, b: [undefined, () => 1, Symbol('x'), NaN, -0], c: () => 1, d: new Date(5), e: new Map([[1, 2]]), f: point };
+      const value = {
+        a: undefined,
+        b: [undefined, () => 1, Symbol('x'), NaN, -0],
+        c: () => 1,
+        d: new Date(5),
+        e: new Map([[1, 2]]),
+        f: point,
+      };
       const [, { value: arrived }] = await send(value);
       assert.deepEqual(arrived, JSON.parse(JSON.stringify(value)));
     });
 
     test('keeps undefined as an item, an argument and a result', async () => {
-      assert.deepEqual(await pool.map((x) => [typeof x, x], [undefined, null, 1]), [['undefined', null], ['object', null], ['number', 1]]);
+      assert.deepEqual(await pool.map((x) => [typeof x, x], [undefined, null, 1]), [
+        ['undefined', null],
+        ['object', null],
+        ['number', 1],
+      ]);
       assert.deepEqual(await pool.map(task('echo'), [undefined, 1, undefined]), [undefined, 1, undefined]);
       assert.equal(await pool.apply(task('echo'), [undefined]), undefined);
     });
@@ -268,7 +311,10 @@ forEachMode((mode) => {
         const call = () => pool.map(task('echo'), [{ good }], { transferList: [good, bad] });
         await assert.rejects(async () => call(), { code: 'ERR_PARALLELIZER_OPTION', message: /transferList\[1\]/ });
       }
-      await assert.rejects(async () => pool.apply(task('echo'), [good], { transferList: good }), { code: 'ERR_PARALLELIZER_OPTION', message: /transferList/ });
+      await assert.rejects(async () => pool.apply(task('echo'), [good], { transferList: good }), {
+        code: 'ERR_PARALLELIZER_OPTION',
+        message: /transferList/,
+      });
       assert.equal(good.byteLength, 8);
     });
 
@@ -277,7 +323,11 @@ forEachMode((mode) => {
       for (const bad of [detached, {}, Buffer.alloc(8), new Map()]) {
         const [one, three] = [new ArrayBuffer(8), new ArrayBuffer(16)];
         const items = [{ at: one }, { at: bad }, { at: three }];
-        const running = pool.map(task('echo'), items, { transferList: [one, bad, three], onError: 'collect', chunkSize: 3 });
+        const running = pool.map(task('echo'), items, {
+          transferList: [one, bad, three],
+          onError: 'collect',
+          chunkSize: 3,
+        });
         if (moves) assert.deepEqual([one.byteLength, three.byteLength], [0, 0], 'the others are detached at the call');
         const results = await within(running, 'the call');
         assert.deepEqual([results[0].value?.at.byteLength, results[2].value?.at.byteLength], [8, 16]);
@@ -289,18 +339,25 @@ forEachMode((mode) => {
 
     test('a function next to what is transferred is refused, with its place', async () => {
       const bytes = new ArrayBuffer(8);
-      await assert.rejects(pool.apply(task('echo'), [{ bytes, a: { b: () => 1 } }], { transferList: [bytes] }), (error) => {
-        assert.equal(error.code, 'ERR_PARALLELIZER_SERIALIZATION');
-        assert.match(error.message, /^\S*\.a\.b cannot travel/);
-        return true;
-      });
+      await assert.rejects(
+        pool.apply(task('echo'), [{ bytes, a: { b: () => 1 } }], { transferList: [bytes] }),
+        (error) => {
+          assert.equal(error.code, 'ERR_PARALLELIZER_SERIALIZATION');
+          assert.match(error.message, /^\S*\.a\.b cannot travel/);
+          return true;
+        },
+      );
     });
 
     test('by a worker: with nothing to move, the value itself arrives', async () => {
       for (const serialization of ['auto', 'json', 'advanced']) {
         const other = new Pool(1, { type: mode.type, serialization });
         try {
-          assert.deepEqual(await other.map(task('move'), [5, 'text', { a: [1] }, [{ b: null }]]), [5, 'text', { a: [1] }, [{ b: null }]], serialization);
+          assert.deepEqual(
+            await other.map(task('move'), [5, 'text', { a: [1] }, [{ b: null }]]),
+            [5, 'text', { a: [1] }, [{ b: null }]],
+            serialization,
+          );
         } finally {
           await other.terminate();
         }
@@ -309,14 +366,17 @@ forEachMode((mode) => {
 
     test('by a worker: fails that call only, and the worker stays', async () => {
       const pid = await pool.apply(task('pid'), []);
-      const orders = ['twice', 'nothing', 'detached', 'nothing', 'no transferable', 'function', 'nothing'].map((what) => ({ what }));
+      const orders = ['twice', 'nothing', 'detached', 'nothing', 'no transferable', 'function', 'nothing'].map(
+        (what) => ({ what }),
+      );
       const results = await within(pool.map(task('misuse'), orders, { onError: 'collect', chunkSize: 10 }), 'the call');
       for (const [i, { value, reason }] of results.entries()) {
         const { what } = orders[i];
         if (what === 'nothing') assert.equal(value?.bytes.byteLength, 8);
         else if (what === 'function') assertRefused(reason, '.a.b', what);
         // Where everything is copied, the list has no effect.
-        else if (moves && (what !== 'detached' || refusesDetached)) assert.equal(reason?.code, 'ERR_PARALLELIZER_SERIALIZATION', what);
+        else if (moves && (what !== 'detached' || refusesDetached))
+          assert.equal(reason?.code, 'ERR_PARALLELIZER_SERIALIZATION', what);
       }
       assert.equal(await pool.apply(task('pid'), []), pid);
     });

@@ -36,7 +36,8 @@ const pidsOfMap = async (pool, items) => {
     while (performance.now() < end);
     return [item * 2, process.pid];
   }, items);
-  for (const [i, [value]] of results.entries()) if (value !== items[i] * 2) throw new Error(`${items[i]} gave ${value}`);
+  for (const [i, [value]] of results.entries())
+    if (value !== items[i] * 2) throw new Error(`${items[i]} gave ${value}`);
   return [...new Set(results.map(([, pid]) => pid))];
 };
 
@@ -78,7 +79,16 @@ test('ready() in every environment at once', async (t) => {
   const all = environments(t, 6, 'parallelizer', act);
   const most = watch(t);
   await Promise.all(all.map((one) => one.do((parallelizer) => parallelizer.ready())));
-  const answers = await Promise.all(all.map((one) => one.do((p) => p.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }]))));
+  const answers = await Promise.all(
+    all.map((one) =>
+      one.do((p) =>
+        p.run([
+          { do: 'echo', value: 1 },
+          { do: 'echo', value: 2 },
+        ]),
+      ),
+    ),
+  );
   for (const { responses } of answers) assert.deepEqual(responses, [1, 2]);
   assert.ok(most() <= BUDGET, `${most()} workers`);
   await Promise.all(all.map((one) => one.close()));
@@ -128,7 +138,12 @@ test('an environment that waits behind long calls is served when these are done'
   await Promise.all([holder, ...others].map((one) => one.close()));
 });
 
-for (const [state, record] of [['idle', null], ['that awaits', 'forever'], ['in an endless loop', 'loop'], ['that blocks', 'block']]) {
+for (const [state, record] of [
+  ['idle', null],
+  ['that awaits', 'forever'],
+  ['in an endless loop', 'loop'],
+  ['that blocks', 'block'],
+]) {
   test(`an environment that is terminated with workers ${state}: the others go on`, async (t) => {
     const most = watch(t);
     const [victim, other, third] = environments(t, 3, 'parallelizer', act);
@@ -290,13 +305,18 @@ test("'exit' handlers run in workers when the last environment closes", async (t
 
 test('functions sent as source: each environment runs its own, in whatever order they came', async (t) => {
   const all = environments(t, 4, 'pool', { processes: 1 });
-  const answers = await Promise.all(all.map((one, i) => one.do(async (pool, i) => {
-    const fns = [(x) => `a${x}`, (x) => `b${x}`, (x) => `c${x}`, (x) => `d${x}`];
-    const order = fns.map((_, k) => (k + i) % fns.length);
-    const results = [];
-    for (let round = 0; round < 10; round++) for (const k of order) results.push([k, await pool.apply(fns[k], [round])]);
-    return results.every(([k, value], n) => value === `${'abcd'[k]}${Math.floor(n / 4)}`) ? 'right' : results;
-  }, i)));
+  const answers = await Promise.all(
+    all.map((one, i) =>
+      one.do(async (pool, i) => {
+        const fns = [(x) => `a${x}`, (x) => `b${x}`, (x) => `c${x}`, (x) => `d${x}`];
+        const order = fns.map((_, k) => (k + i) % fns.length);
+        const results = [];
+        for (let round = 0; round < 10; round++)
+          for (const k of order) results.push([k, await pool.apply(fns[k], [round])]);
+        return results.every(([k, value], n) => value === `${'abcd'[k]}${Math.floor(n / 4)}`) ? 'right' : results;
+      }, i),
+    ),
+  );
   assert.deepEqual(answers, ['right', 'right', 'right', 'right']);
   await Promise.all(all.map((one) => one.close()));
 });
@@ -304,13 +324,23 @@ test('functions sent as source: each environment runs its own, in whatever order
 test('a call that one environment cancels does not make a call of another be skipped', async (t) => {
   const [one, other] = environments(t, 2, 'pool', { processes: 1 });
   for (let round = 0; round < 10; round++) {
-    const codes = one.do(async (pool, { filePath }) => {
-      const controller = new AbortController();
-      const runs = Array.from({ length: 20 }, () => pool.apply({ filePath, name: 'act' }, [{ batch: [{ do: 'echo', value: 1 }] }], { signal: controller.signal }));
-      setImmediate(() => controller.abort());
-      return (await Promise.allSettled(runs)).length;
-    }, { filePath: act.filePath });
-    const values = other.do((pool) => pool.map((x) => x, Array.from({ length: 100 }, (_, i) => i)));
+    const codes = one.do(
+      async (pool, { filePath }) => {
+        const controller = new AbortController();
+        const runs = Array.from({ length: 20 }, () =>
+          pool.apply({ filePath, name: 'act' }, [{ batch: [{ do: 'echo', value: 1 }] }], { signal: controller.signal }),
+        );
+        setImmediate(() => controller.abort());
+        return (await Promise.allSettled(runs)).length;
+      },
+      { filePath: act.filePath },
+    );
+    const values = other.do((pool) =>
+      pool.map(
+        (x) => x,
+        Array.from({ length: 100 }, (_, i) => i),
+      ),
+    );
     assert.equal(await codes, 20);
     assert.deepEqual(await values, Array.from({ length: 100 }, (_, i) => i));
   }
@@ -329,7 +359,16 @@ test('maxTasksPerChild counts what a worker did for all environments', async (t)
 
 test('idleTimeout stops workers that nobody needs', async (t) => {
   const all = environments(t, 3, 'parallelizer', { ...act, idleTimeout: 100 });
-  const answers = await Promise.all(all.map((one) => one.do((p) => p.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }]))));
+  const answers = await Promise.all(
+    all.map((one) =>
+      one.do((p) =>
+        p.run([
+          { do: 'echo', value: 1 },
+          { do: 'echo', value: 2 },
+        ]),
+      ),
+    ),
+  );
   for (const { responses } of answers) assert.deepEqual(responses, [1, 2]);
   await noneLeft();
   assert.deepEqual((await all[0].do((p) => p.run([{ do: 'echo', value: 3 }]))).responses, [3]);
@@ -339,15 +378,27 @@ test('idleTimeout stops workers that nobody needs', async (t) => {
 test('groupBy keeps the order of each key while workers pass from one environment to another', async (t) => {
   const all = environments(t, 4, 'parallelizer', { ...act, batchSize: 1 });
   const dir = temporary(t);
-  await Promise.all(all.map((one, i) => one.do(async (p, [dir, i]) => {
-    const records = Array.from({ length: 60 }, (_, n) => ({ do: 'touch', file: `${dir}/${i}-${n % 3}`, key: n % 3, value: n }));
-    const { responses, failures } = await p.run(records, null, { groupBy: (record) => record.key });
-    if (failures.length > 0) throw new Error(failures.join());
-    for (let k = 0; k < 3; k++) {
-      const own = responses.filter((n) => n % 3 === k);
-      if (own.some((n, at) => at > 0 && n < own[at - 1])) throw new Error(`key ${k}: ${own}`);
-    }
-  }, [dir, i])));
+  await Promise.all(
+    all.map((one, i) =>
+      one.do(
+        async (p, [dir, i]) => {
+          const records = Array.from({ length: 60 }, (_, n) => ({
+            do: 'touch',
+            file: `${dir}/${i}-${n % 3}`,
+            key: n % 3,
+            value: n,
+          }));
+          const { responses, failures } = await p.run(records, null, { groupBy: (record) => record.key });
+          if (failures.length > 0) throw new Error(failures.join());
+          for (let k = 0; k < 3; k++) {
+            const own = responses.filter((n) => n % 3 === k);
+            if (own.some((n, at) => at > 0 && n < own[at - 1])) throw new Error(`key ${k}: ${own}`);
+          }
+        },
+        [dir, i],
+      ),
+    ),
+  );
   for (let i = 0; i < 4; i++) for (let k = 0; k < 3; k++) assert.equal(lines(`${dir}/${i}-${k}`).length, 20);
   await Promise.all(all.map((one) => one.close()));
 });
@@ -362,15 +413,23 @@ test('a module that does not load is reported to every environment', async (t) =
 
 test('what a worker prints comes out in the environment that it works for', async (t) => {
   const all = environments(t, 3, 'parallelizer', { ...act, parallelization: 1, stdio: 'forward' });
-  const printed = await Promise.all(all.map((one, i) => one.do(async (p, i) => {
-    const said = [];
-    const { log } = console;
-    console.log = (line) => said.push(line);
-    await p.run([{ do: 'prints', count: 20, text: `of ${i}`, stream: 'log' }]);
-    console.log = log;
-    return said;
-  }, i)));
-  for (const [i, said] of printed.entries()) assert.deepEqual(said, Array.from({ length: 20 }, (_, k) => `of ${i} ${k}`));
+  const printed = await Promise.all(
+    all.map((one, i) =>
+      one.do(async (p, i) => {
+        const said = [];
+        const { log } = console;
+        console.log = (line) => said.push(line);
+        await p.run([{ do: 'prints', count: 20, text: `of ${i}`, stream: 'log' }]);
+        console.log = log;
+        return said;
+      }, i),
+    ),
+  );
+  for (const [i, said] of printed.entries())
+    assert.deepEqual(
+      said,
+      Array.from({ length: 20 }, (_, k) => `of ${i} ${k}`),
+    );
   await Promise.all(all.map((one) => one.close()));
 });
 

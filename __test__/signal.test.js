@@ -24,7 +24,17 @@ forEachMode((mode) => {
     const parallelizer = on(t);
     const file = `${temporary(t)}/touched`;
     const reason = new Error('not today');
-    const result = await within(parallelizer.run([{ do: 'touch', file }, { do: 'touch', file }], null, { signal: AbortSignal.abort(reason) }), 'the run');
+    const result = await within(
+      parallelizer.run(
+        [
+          { do: 'touch', file },
+          { do: 'touch', file },
+        ],
+        null,
+        { signal: AbortSignal.abort(reason) },
+      ),
+      'the run',
+    );
     assert.deepEqual(result.responses, []);
     assert.equal(result.errors.length, 2);
     for (const error of result.errors) assertAborted(error, reason);
@@ -38,7 +48,9 @@ forEachMode((mode) => {
     const parallelizer = on(t, { gracePeriod: PATIENCE, batchSize: 1, parallelization: 1 });
     const dir = temporary(t);
     const controller = new AbortController();
-    const running = parallelizer.run([echo('finished'), { do: 'gate', file: `${dir}/held` }, echo('never')], null, { signal: controller.signal });
+    const running = parallelizer.run([echo('finished'), { do: 'gate', file: `${dir}/held` }, echo('never')], null, {
+      signal: controller.signal,
+    });
     await appeared(`${dir}/held.started`);
     const reason = { any: 'value' };
     controller.abort(reason);
@@ -68,8 +80,14 @@ forEachMode((mode) => {
 
   test('AbortSignal.timeout limits the whole run', async (t) => {
     const parallelizer = on(t, { gracePeriod: 100 });
-    const { errors } = await within(parallelizer.run([{ do: 'forever' }, { do: 'forever' }], null, { signal: AbortSignal.timeout(200) }), 'the run');
-    assert.deepEqual(errors.map(({ code }) => code), ['ERR_PARALLELIZER_ABORTED', 'ERR_PARALLELIZER_ABORTED']);
+    const { errors } = await within(
+      parallelizer.run([{ do: 'forever' }, { do: 'forever' }], null, { signal: AbortSignal.timeout(200) }),
+      'the run',
+    );
+    assert.deepEqual(
+      errors.map(({ code }) => code),
+      ['ERR_PARALLELIZER_ABORTED', 'ERR_PARALLELIZER_ABORTED'],
+    );
     assert.equal(errors[0].cause.name, 'TimeoutError');
   });
 
@@ -102,7 +120,9 @@ forEachMode((mode) => {
     const controller = new AbortController();
     const held = parallelizer.run([{ do: 'gate', file: `${dir}/held`, value: 'held' }]);
     await appeared(`${dir}/held.started`);
-    const runs = Array.from({ length: 6 }, (_, i) => parallelizer.run([echo(i)], null, i % 2 ? { signal: controller.signal } : {}));
+    const runs = Array.from({ length: 6 }, (_, i) =>
+      parallelizer.run([echo(i)], null, i % 2 ? { signal: controller.signal } : {}),
+    );
     controller.abort('enough');
     for (const i of [1, 3, 5]) assertAborted((await within(runs[i], 'an aborted run')).errors[0], 'enough');
     fs.writeFileSync(`${dir}/held.go`, '');

@@ -82,7 +82,9 @@ test('calls keep their order and their results, whichever path their frames take
     const expected = [];
     for (let id = 0; id < 600; id++) {
       // Small, too long, with two bytes per character, and bytes; one at a time, and several at once.
-      const item = [id, { id, text: 'y'.repeat(3000) }, { id, text: '\u4e16' }, { id, bytes: new Uint8Array(5000) }][(id * 7) % 4];
+      const item = [id, { id, text: 'y'.repeat(3000) }, { id, text: '\u4e16' }, { id, bytes: new Uint8Array(5000) }][
+        (id * 7) % 4
+      ];
       expected.push(id);
       const result = pool.apply(remember, [item]);
       pending.push(result.then((back) => assert.deepEqual(back, item)));

@@ -42,7 +42,10 @@ forEachMode(
     test("forward: through the parent's console, level kept, before the answer", async (t) => {
       const { messages, stderr } = await run(t, work({ stdio: 'forward' }, spy), { mode });
       const seen = messages[0].map(([level, ...args]) => [level, args.join(' ').trimEnd()]);
-      assert.deepEqual(seen.filter(([level]) => ['log', 'info'].includes(level)).map(([, text]) => text), ['to log', 'to info']);
+      assert.deepEqual(
+        seen.filter(([level]) => ['log', 'info'].includes(level)).map(([, text]) => text),
+        ['to log', 'to info'],
+      );
       assert.deepEqual(seen.find(([, text]) => text === 'to log')[0], 'log');
       assert.deepEqual(seen.find(([, text]) => text === 'to error')[0], 'error');
       assert.deepEqual(seen.find(([, text]) => text === 'to warn')[0], 'warn');
@@ -100,7 +103,10 @@ forEachMode(
         for (const [name, fill] of [['a', 'x'], ['b', 'y']]) {
           const own = lines.filter((line) => line.startsWith(`worker ${name}`));
           assert.equal(own.length, 20_000, `lines of ${name}`);
-          assert.ok(own.every((line, i) => line === `worker ${name} ${fill.repeat(40)} ${i}`), `lines of ${name}, in order`);
+          assert.ok(
+            own.every((line, i) => line === `worker ${name} ${fill.repeat(40)} ${i}`),
+            `lines of ${name}, in order`,
+          );
         }
       });
     }
@@ -135,14 +141,20 @@ forEachMode(
     test('debug: life-cycle lines on stderr as JSON, none without it', async (t) => {
       const { stdout, stderr } = await run(
         t,
-        asynchronous(`const one = make({ parallelization: 1, debug: true }); await one.run([{ do: 'echo' }]); await one.close();`),
+        asynchronous(
+          `const one = make({ parallelization: 1, debug: true }); await one.run([{ do: 'echo' }]); await one.close();`,
+        ),
         { mode },
       );
       assert.equal(stdout, '');
       const lines = stderr.split('\n').filter(Boolean);
       assert.ok(lines.length > 0);
       for (const line of lines) assert.equal(typeof JSON.parse(line), 'object', line);
-      const quiet = await run(t, asynchronous(`const one = make({ parallelization: 1 }); await one.run([{ do: 'echo' }]); await one.close();`), { mode });
+      const quiet = await run(
+        t,
+        asynchronous(`const one = make({ parallelization: 1 }); await one.run([{ do: 'echo' }]); await one.close();`),
+        { mode },
+      );
       assert.deepEqual([quiet.stdout, quiet.stderr], ['', '']);
     });
   },

@@ -5,7 +5,19 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const { test } = require('node:test');
 
-const { appeared, echo, fixture, gone, lines, make, read, sleep, temporary, waitFor, within } = require('./support/helpers');
+const {
+  appeared,
+  echo,
+  fixture,
+  gone,
+  lines,
+  make,
+  read,
+  sleep,
+  temporary,
+  waitFor,
+  within,
+} = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
 const PATIENCE = 15_000; // A grace period that no case is meant to reach.
@@ -15,7 +27,10 @@ forEachMode((mode) => {
 
   test('a sub-batch that exceeds it fails with ERR_PARALLELIZER_TIMEOUT; run resolves', async (t) => {
     const parallelizer = on(t, { timeout: 150 });
-    const { responses, failures, errors } = await within(parallelizer.run([{ do: 'forever' }, { do: 'sleep', ms: 1, value: 'kept' }]), 'the run');
+    const { responses, failures, errors } = await within(
+      parallelizer.run([{ do: 'forever' }, { do: 'sleep', ms: 1, value: 'kept' }]),
+      'the run',
+    );
     assert.deepEqual(responses, ['kept']);
     assert.equal(failures.length, 1);
     assert.equal(errors[0].code, 'ERR_PARALLELIZER_TIMEOUT');
@@ -30,7 +45,10 @@ forEachMode((mode) => {
     const one = await within(short.run([{ do: 'forever' }], null, { timeout: 150 }), 'the run');
     assert.equal(one.errors[0].code, 'ERR_PARALLELIZER_TIMEOUT');
     const long = on(t, { timeout: 100 });
-    const two = await within(long.run([{ do: 'sleep', ms: 600, value: 'in time' }], null, { timeout: 60_000 }), 'the run');
+    const two = await within(
+      long.run([{ do: 'sleep', ms: 600, value: 'in time' }], null, { timeout: 60_000 }),
+      'the run',
+    );
     assert.deepEqual(two.responses, ['in time']);
   });
 
@@ -49,7 +67,10 @@ forEachMode((mode) => {
     const first = await within(parallelizer.run([{ do: 'sleep', ms: 700, value: 'late' }]), 'the run');
     assert.equal(first.errors[0].code, 'ERR_PARALLELIZER_TIMEOUT');
     for (let i = 0; i < 5; i++) {
-      assert.deepEqual((await within(parallelizer.run([echo(i)], null, { timeout: 20_000 }), 'a later run')).responses, [i]);
+      assert.deepEqual(
+        (await within(parallelizer.run([echo(i)], null, { timeout: 20_000 }), 'a later run')).responses,
+        [i],
+      );
     }
   });
 });
@@ -100,12 +121,20 @@ forEachMode(
 
     test('nor does it among the sub-batches of one run', async (t) => {
       const parallelizer = on(t, { parallelization: 1, timeout: 4000, batchSize: 1 });
-      const { responses, failures } = await within(parallelizer.run(Array.from({ length: 8 }, (_, value) => ({ do: 'sleep', ms: 700, value }))), 'the run', 60_000);
+      const { responses, failures } = await within(
+        parallelizer.run(Array.from({ length: 8 }, (_, value) => ({ do: 'sleep', ms: 700, value }))),
+        'the run',
+        60_000,
+      );
       assert.deepEqual([responses, failures], [[0, 1, 2, 3, 4, 5, 6, 7], []]);
     });
 
     test('nor does the time that a worker takes to start', async (t) => {
-      const parallelizer = on(t, { filePath: fixture('slow-load.js'), timeout: 1500, env: { ...process.env, SLOW_LOAD_MS: '3500' } });
+      const parallelizer = on(t, {
+        filePath: fixture('slow-load.js'),
+        timeout: 1500,
+        env: { ...process.env, SLOW_LOAD_MS: '3500' },
+      });
       const { responses, failures } = await within(parallelizer.run([echo(1), echo(2)]), 'the run', 60_000);
       assert.deepEqual([responses, failures], [[1, 2], []]);
     });
@@ -124,8 +153,14 @@ forEachMode(
       const dir = temporary(t);
       const slow = parallelizer.run([{ do: 'gate', file: `${dir}/held`, value: 'held' }]);
       await appeared(`${dir}/held.started`);
-      const { errors } = await within(parallelizer.run([{ do: 'loop' }, { do: 'loop' }], null, { timeout: 300 }), 'the run');
-      assert.deepEqual(errors.map(({ code }) => code), ['ERR_PARALLELIZER_TIMEOUT', 'ERR_PARALLELIZER_TIMEOUT']);
+      const { errors } = await within(
+        parallelizer.run([{ do: 'loop' }, { do: 'loop' }], null, { timeout: 300 }),
+        'the run',
+      );
+      assert.deepEqual(
+        errors.map(({ code }) => code),
+        ['ERR_PARALLELIZER_TIMEOUT', 'ERR_PARALLELIZER_TIMEOUT'],
+      );
       assert.deepEqual((await within(parallelizer.run([echo(1)]), 'a run on a new worker')).responses, [1]);
       fs.writeFileSync(`${dir}/held.go`, '');
       assert.deepEqual((await within(slow, 'the held run')).responses, ['held']);

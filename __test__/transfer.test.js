@@ -10,7 +10,13 @@ const { makePool, range } = require('./support/pool');
 
 forEachMode((mode) => {
   const on = (t, options) =>
-    make(t, { type: mode.type, filePath: fixture('shared.js'), processBatchFunctionName: 'run', parallelization: 2, ...options });
+    make(t, {
+      type: mode.type,
+      filePath: fixture('shared.js'),
+      processBatchFunctionName: 'run',
+      parallelization: 2,
+      ...options,
+    });
   const shares = !mode.hasProcess;
 
   test('shared memory is shared between threads, and refused between processes', async (t) => {

@@ -24,7 +24,9 @@ function compile(compiler, args) {
     maxBuffer: 2 ** 26,
   });
   const lines = (stdout + stderr).split('\n').filter(Boolean);
-  const files = lines.filter((line) => path.isAbsolute(line) && fs.existsSync(line)).map((line) => path.relative(root, line));
+  const files = lines
+    .filter((line) => path.isAbsolute(line) && fs.existsSync(line))
+    .map((line) => path.relative(root, line));
   assert.ok(files.includes('index.d.ts'), `found by the package's name: ${stderr}`);
   return { errors: lines.filter((line) => !path.isAbsolute(line)), files };
 }
@@ -37,16 +39,27 @@ for (const compiler of ['typescript', 'typescript-5']) {
     const sources = fs.readdirSync(project).filter((name) => /\.[cm]?ts$/.test(name));
     for (const [module, resolution] of [['node16', 'node16'], ['nodenext', 'nodenext'], ['preserve', 'bundler']]) {
       test(`CommonJS and ES modules, moduleResolution ${resolution}`, () => {
-        const { errors, files } = compile(compiler, ['--project', '.', '--module', module, '--moduleResolution', resolution]);
+        const { errors, files } = compile(compiler, [
+          '--project',
+          '.',
+          '--module',
+          module,
+          '--moduleResolution',
+          resolution,
+        ]);
         assert.deepEqual(errors, []);
-        for (const name of sources) assert.ok(files.includes(path.join('__test__', 'types', name)), `${name} was compiled`);
+        for (const name of sources)
+          assert.ok(files.includes(path.join('__test__', 'types', name)), `${name} was compiled`);
       });
     }
 
     test('code without type arguments compiles without strict, and so do the declarations by themselves', () => {
       const options = ['--noEmit', '--types', 'node', '--target', 'es2022', '--module', 'node16', '--strict', 'false'];
       if (!isOld) options.push('--ignoreConfig');
-      assert.deepEqual(compile(compiler, [path.join(project, 'drop-in.cts'), ...options, '--skipLibCheck', 'false']).errors, []);
+      assert.deepEqual(
+        compile(compiler, [path.join(project, 'drop-in.cts'), ...options, '--skipLibCheck', 'false']).errors,
+        [],
+      );
     });
 
     test('errors for mistakes name the wrong name or value', () => {

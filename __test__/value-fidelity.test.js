@@ -36,7 +36,9 @@ forEachMode((mode) => {
       const oracle = serialization === 'json' ? 'json' : 'clone';
       // Only 'auto' has a codec of its own for lists of records, and looks at everything in an object.
       const names = Object.keys(values).filter((name) =>
-        serialization === 'auto' ? mode.hasProcess || !isHuge(name) : !lists.includes(name) && !isHuge(name) && (oracle === 'clone' || hasJson(name)),
+        serialization === 'auto'
+          ? mode.hasProcess || !isHuge(name)
+          : !lists.includes(name) && !isHuge(name) && (oracle === 'clone' || hasJson(name)),
       );
       const options = { type: mode.type, serialization, parallelization: 1, filePath };
       let pool;
@@ -77,18 +79,29 @@ forEachMode((mode) => {
         const small = names.filter((name) => !lists.includes(name) && !isHuge(name) && !/long|list/.test(name));
         for (const name of small) {
           // A new value for each: within one call they would share what is the same object.
-          const running = byParams.run([1], { name, oracle, value: values[name]() }, { context: { value: values[name]() } });
+          const running = byParams.run(
+            [1],
+            { name, oracle, value: values[name]() },
+            { context: { value: values[name]() } },
+          );
           const { responses, failures } = await within(running, name);
           assert.deepEqual([responses, failures], [[null], []], name);
         }
       });
 
       test('together in one chunk', async () => {
-        const some = names.filter((name) => !isHuge(name) && !/long/.test(name) && (mode.hasProcess || !lists.includes(name)));
+        const some = names.filter(
+          (name) => !isHuge(name) && !/long/.test(name) && (mode.hasProcess || !lists.includes(name)),
+        );
         const items = some.map((name) => ({ name, oracle, value: values[name]() }));
         const results = await within(pool.map({ filePath, name: 'visit' }, items, { chunkSize: 50 }), 'all of them');
-        const wrong = results.flatMap((result, i) => [result.wrong, wrongWith(result.value, some[i], oracle)].map((what) => [some[i], what]));
-        assert.deepEqual(wrong.filter(([, what]) => what !== null), []);
+        const wrong = results.flatMap((result, i) =>
+          [result.wrong, wrongWith(result.value, some[i], oracle)].map((what) => [some[i], what]),
+        );
+        assert.deepEqual(
+          wrong.filter(([, what]) => what !== null),
+          [],
+        );
       });
 
       test('no prototype is polluted', () => assert.equal({}.polluted, undefined));
@@ -104,7 +117,11 @@ forEachMode((mode) => {
       };
 
       test(`${serialization}: is kept among batch, params and context of one call`, async (t) => {
-        const parallelizer = on(t, Parallelizer, { filePath, processBatchFunctionName: 'identities', parallelization: 1 });
+        const parallelizer = on(t, Parallelizer, {
+          filePath,
+          processBatchFunctionName: 'identities',
+          parallelization: 1,
+        });
         const list = Array.from({ length: 1000 }, (_, i) => ({ id: i, text: `text ${i}` }));
         for (const value of [{ n: 1 }, list, Buffer.alloc(300_000)]) {
           const { responses, failures } = await parallelizer.run([value, value], { value }, { context: { value } });
@@ -167,7 +184,8 @@ function generator(start) {
   const text = () => (maybe(0.03) ? pick(alphabet).repeat(int(30_000)) : times(int(12), () => pick(alphabet)).join(''));
   const key = () => pick(['a', 'b', 'c', 'id', 'value', '0', '1', '10', '', 'toJSON', 'constructor', 'length', text()]);
   const number = () => pick([0, -0, 1, -1, NaN, Infinity, 255, 256, int(1e9), -int(1e9), random(), 2 ** 53, 1e-320]);
-  const primitive = () => pick([text, text, number, number, () => null, () => maybe(0.5), () => undefined, () => BigInt(int(1e9)) ** 3n])();
+  const primitive = () =>
+    pick([text, text, number, number, () => null, () => maybe(0.5), () => undefined, () => BigInt(int(1e9)) ** 3n])();
   const plain = () => pick([text, number, () => null, () => maybe(0.5)])();
 
   /** The objects made so far for this value, to refer to again. */
@@ -184,7 +202,10 @@ function generator(start) {
       () => bytes,
       () => buffer,
       () => new DataView(buffer),
-      () => new (pick([Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint32Array, Float64Array, BigInt64Array]))(buffer),
+      () =>
+        new (pick([Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint32Array, Float64Array, BigInt64Array]))(
+          buffer,
+        ),
       () => Buffer.alloc(8192 + int(3) - 1 + (maybe(0.1) ? 300_000 : 0), int(256)),
     ])();
   };
@@ -217,12 +238,15 @@ function generator(start) {
     const made = keep(pick([{}, {}, {}, Object.create(null), new (class Some {})()]));
     for (let i = int(6); i > 0; i--) define(made, key(), value(depth + 1));
     if (maybe(0.03)) define(made, '__proto__', plain());
-    if (maybe(0.03)) Object.defineProperty(made, 'toJSON', { value: () => 'by toJSON', enumerable: false, configurable: true });
+    if (maybe(0.03))
+      Object.defineProperty(made, 'toJSON', { value: () => 'by toJSON', enumerable: false, configurable: true });
     return made;
   };
   const records = (depth) => {
     const keys = [...new Set(times(1 + int(5), key))];
-    const kinds = keys.map(() => pick([text, number, plain, () => times(int(6), () => int(256)), () => ({ a: plain(), b: [plain()] })]));
+    const kinds = keys.map(() =>
+      pick([text, number, plain, () => times(int(6), () => int(256)), () => ({ a: plain(), b: [plain()] })]),
+    );
     const long = pick(['x', 'é', '漢', '']).repeat(1000);
     const list = times(16 + int(60), () => {
       const record = { long };

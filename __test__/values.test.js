@@ -22,7 +22,8 @@ function assertSame(actual, expected, what) {
 }
 
 forEachMode((mode) => {
-  const on = (t, options) => make(t, { type: mode.type, filePath: fixture('values.js'), processBatchFunctionName: 'both', ...options });
+  const on = (t, options) =>
+    make(t, { type: mode.type, filePath: fixture('values.js'), processBatchFunctionName: 'both', ...options });
 
   for (const serialization of ['auto', 'json']) {
     for (const [name, value] of Object.entries(jsonSafe)) {
@@ -110,7 +111,10 @@ forEachMode((mode) => {
     const { responses } = await within(big.run([8_000_000, 8_000_000]), 'the answers', 60_000);
     assert.deepEqual(responses.map(({ length }) => length), [8_000_000, 8_000_000]);
     const length = on(t, { processBatchFunctionName: 'length' });
-    assert.deepEqual((await within(length.run(['x'.repeat(8_000_000), 'y'.repeat(8_000_000)]), 'the questions', 60_000)).responses, [[8_000_000], [8_000_000]]);
+    assert.deepEqual(
+      (await within(length.run(['x'.repeat(8_000_000), 'y'.repeat(8_000_000)]), 'the questions', 60_000)).responses,
+      [[8_000_000], [8_000_000]],
+    );
   });
 
   test('many records at once', async (t) => {
@@ -158,16 +162,27 @@ forEachMode((mode) => {
       const parallelizer = on(t, { serialization: 'json', processBatchFunctionName: 'echo' });
       const { responses, errors } = await within(parallelizer.run([1, 2], value()), 'the run');
       assert.deepEqual(responses, []);
-      assert.deepEqual(errors.map(({ code }) => code), ['ERR_PARALLELIZER_SERIALIZATION', 'ERR_PARALLELIZER_SERIALIZATION']);
+      assert.deepEqual(
+        errors.map(({ code }) => code),
+        ['ERR_PARALLELIZER_SERIALIZATION', 'ERR_PARALLELIZER_SERIALIZATION'],
+      );
       assert.deepEqual((await parallelizer.run([1, 2], 'fit')).responses, [[1], [2]]);
     });
 
     test(`json cannot carry a ${name}: as a result it fails its own sub-batch, and the worker stays`, async (t) => {
-      const parallelizer = on(t, { serialization: 'json', processBatchFunctionName: 'returns', parallelization: 1, batchSize: 1 });
+      const parallelizer = on(t, {
+        serialization: 'json',
+        processBatchFunctionName: 'returns',
+        parallelization: 1,
+        batchSize: 1,
+      });
       const before = (await parallelizer.run(['pid'])).responses[0];
       const { responses, errors } = await within(parallelizer.run(['fine', name, 'fine', 'pid']), 'the run');
       assert.deepEqual(responses, ['fine', 'fine', before]);
-      assert.deepEqual(errors.map(({ code, batchIndex }) => [code, batchIndex]), [['ERR_PARALLELIZER_SERIALIZATION', 1]]);
+      assert.deepEqual(
+        errors.map(({ code, batchIndex }) => [code, batchIndex]),
+        [['ERR_PARALLELIZER_SERIALIZATION', 1]],
+      );
     });
   }
 
@@ -195,7 +210,10 @@ forEachMode((mode) => {
     const all = Array.from({ length: 2 * spread }, (_, i) => middle - spread + i);
     for (let i = 0; i < all.length; i += 20) {
       const part = all.slice(i, i + 20);
-      const answers = await within(Promise.all(part.map((length) => parallelizer.run([fill.repeat(length), length]))), `lengths from ${part[0]}`);
+      const answers = await within(
+        Promise.all(part.map((length) => parallelizer.run([fill.repeat(length), length]))),
+        `lengths from ${part[0]}`,
+      );
       for (const [j, { responses, failures }] of answers.entries()) {
         assert.deepEqual(failures, []);
         assert.ok(responses[0][0] === fill.repeat(part[j]) && responses[1][0] === part[j], `length ${part[j]}`);

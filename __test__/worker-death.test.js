@@ -4,7 +4,20 @@
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 
-const { appeared, echo, gone, isRunning, lines, make, pidsOf, read, sleep, temporary, waitFor, within } = require('./support/helpers');
+const {
+  appeared,
+  echo,
+  gone,
+  isRunning,
+  lines,
+  make,
+  pidsOf,
+  read,
+  sleep,
+  temporary,
+  waitFor,
+  within,
+} = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
 const text = (error) => `${error.message}\n${error.stderr ?? ''}`;
@@ -21,14 +34,37 @@ forEachMode(
       { name: 'SIGKILL to itself', record: { do: 'kill', signal: 'SIGKILL' }, exitCode: null, signal: 'SIGKILL' },
       { name: 'SIGTERM to itself', record: { do: 'kill', signal: 'SIGTERM' }, exitCode: null, signal: 'SIGTERM' },
       { name: 'process.abort', record: { do: 'abort' }, exitCode: null, signal: 'SIGABRT' },
-      { name: 'an exception in a timer', record: { do: 'throwInTimer', message: 'boom in a timer' }, exitCode: 1, signal: null, stderr: 'boom in a timer' },
-      { name: 'a stray rejection', record: { do: 'strayRejection', message: 'boom, stray' }, exitCode: 1, signal: null, stderr: 'boom, stray' },
-      { name: 'last words on stderr', record: { do: 'sayAndExit', text: 'first line\nfamous last words\n', code: 9 }, exitCode: 9, signal: null, stderr: 'famous last words' },
       {
-        name: 'heap exhaustion (execArgv)', record: { do: 'exhaustHeap' }, options: { execArgv: ['--max-old-space-size=24'] }, stderr: 'heap',
+        name: 'an exception in a timer',
+        record: { do: 'throwInTimer', message: 'boom in a timer' },
+        exitCode: 1,
+        signal: null,
+        stderr: 'boom in a timer',
       },
       {
-        name: 'heap exhaustion (resourceLimits)', record: { do: 'exhaustHeap' }, options: { resourceLimits: { maxOldGenerationSizeMb: 24 } },
+        name: 'a stray rejection',
+        record: { do: 'strayRejection', message: 'boom, stray' },
+        exitCode: 1,
+        signal: null,
+        stderr: 'boom, stray',
+      },
+      {
+        name: 'last words on stderr',
+        record: { do: 'sayAndExit', text: 'first line\nfamous last words\n', code: 9 },
+        exitCode: 9,
+        signal: null,
+        stderr: 'famous last words',
+      },
+      {
+        name: 'heap exhaustion (execArgv)',
+        record: { do: 'exhaustHeap' },
+        options: { execArgv: ['--max-old-space-size=24'] },
+        stderr: 'heap',
+      },
+      {
+        name: 'heap exhaustion (resourceLimits)',
+        record: { do: 'exhaustHeap' },
+        options: { resourceLimits: { maxOldGenerationSizeMb: 24 } },
       },
     ];
 
@@ -38,7 +74,11 @@ forEachMode(
           const parallelizer = on(t, { stdio: 'ignore', ...options });
           await parallelizer.ready();
           const before = known(parallelizer);
-          const result = await within(parallelizer.run([record, { do: 'sleep', ms: 50, value: 'sibling' }]), name, 60_000);
+          const result = await within(
+            parallelizer.run([record, { do: 'sleep', ms: 50, value: 'sibling' }]),
+            name,
+            60_000,
+          );
           assert.deepEqual(result.responses, ['sibling']);
           assert.equal(result.failures.length, 1);
           const [error] = result.errors;
@@ -51,7 +91,10 @@ forEachMode(
           if (exitCode !== undefined) assert.deepEqual([error.exitCode, error.signal], [exitCode, signal]);
           else assert.ok(error.signal !== null || error.exitCode !== 0, 'an unnatural end');
           if (stderr) assert.ok(text(error).includes(stderr), `last lines of stderr in: ${text(error)}`);
-          assert.ok(error.message.includes(String(signal ?? exitCode ?? error.signal ?? error.exitCode)), error.message);
+          assert.ok(
+            error.message.includes(String(signal ?? exitCode ?? error.signal ?? error.exitCode)),
+            error.message,
+          );
           assert.ok(!isRunning(error.pid));
         });
 
@@ -118,7 +161,8 @@ forEachMode(
         for (const pid of pids) if (round % 3 !== 0) process.kill(pid, 'SIGKILL');
         const { responses, errors } = await within(running, 'the run');
         assert.equal(responses.length + errors.length, 2);
-        for (const value of responses) assert.ok([`a${round}`, `b${round}`].includes(value), `its own results: ${value}`);
+        for (const value of responses)
+          assert.ok([`a${round}`, `b${round}`].includes(value), `its own results: ${value}`);
         for (const error of errors) assert.equal(error.code, 'ERR_PARALLELIZER_WORKER_EXITED');
       }
       assert.deepEqual((await parallelizer.run([echo(1), echo(2)])).responses, [1, 2]);
@@ -159,7 +203,10 @@ forEachMode(
     test('a big answer written before a death arrives whole', async (t) => {
       const parallelizer = on(t);
       const value = 'x'.repeat(3_000_000);
-      const { responses, failures } = await parallelizer.run([{ do: 'exitAfterReply', code: 0, ms: 300, value }, echo(1)]);
+      const { responses, failures } = await parallelizer.run([
+        { do: 'exitAfterReply', code: 0, ms: 300, value },
+        echo(1),
+      ]);
       assert.deepEqual(failures, []);
       assert.ok(responses[0] === value && responses[1] === 1);
     });
@@ -176,7 +223,7 @@ forEachMode(
     });
 
     for (const signal of ['SIGKILL', 'SIGSEGV']) {
-      test(`${signal} in a long series of sub-batches costs only that one: those finished before it stay finished`, async (t) => {
+      test(`${signal} in a long series of sub-batches costs only that one: earlier ones stay finished`, async (t) => {
         const parallelizer = on(t, { batchSize: 1, parallelization: 1 });
         await parallelizer.ready();
         for (let round = 0; round < 5; round++) {
@@ -215,7 +262,11 @@ forEachMode(
     });
 
     test('a grandchild that holds stderr open delays nothing', async (t) => {
-      const parallelizer = on(t, { filePath: require.resolve('./fixtures/grandchild.js'), processBatchFunctionName: 'run', parallelization: 1 });
+      const parallelizer = on(t, {
+        filePath: require.resolve('./fixtures/grandchild.js'),
+        processBatchFunctionName: 'run',
+        parallelization: 1,
+      });
       const file = `${temporary(t)}/grandchild`;
       const { errors } = await within(parallelizer.run([{ file }]), 'the run, while the grandchild sleeps');
       const grandchild = Number(read(file));

@@ -80,12 +80,24 @@ forEachMode((mode) => {
 
   for (const [state, code, options] of [
     ['idle', "await parallelizer.ready(); parentPort.postMessage('now');"],
-    ['busy', "parallelizer.run([{ do: 'forever' }, { do: 'forever' }]); await parallelizer.ready(); parentPort.postMessage('now');"],
+    [
+      'busy',
+      "parallelizer.run([{ do: 'forever' }, { do: 'forever' }]); await parallelizer.ready(); parentPort.postMessage('now');",
+    ],
     ['at the end of a run', "await parallelizer.run([{ do: 'echo' }]); parentPort.postMessage('now');"],
     ['while booting', "parentPort.postMessage('now');"],
-    ['while closing', "parallelizer.run([{ do: 'sleep', ms: 100 }]); parallelizer.close(); parentPort.postMessage('now');"],
-    ['with a deadline set', "parallelizer.run([{ do: 'sleep', ms: 5000 }], null, { timeout: 3000 }); parentPort.postMessage('now');"],
-    ['in the middle of big payloads', "setInterval(() => parallelizer.run([{ do: 'echo', value: 'x'.repeat(2e6) }, { do: 'echo', value: 'y'.repeat(2e6) }]), 1); setTimeout(() => parentPort.postMessage('now'), 60);"],
+    [
+      'while closing',
+      "parallelizer.run([{ do: 'sleep', ms: 100 }]); parallelizer.close(); parentPort.postMessage('now');",
+    ],
+    [
+      'with a deadline set',
+      "parallelizer.run([{ do: 'sleep', ms: 5000 }], null, { timeout: 3000 }); parentPort.postMessage('now');",
+    ],
+    [
+      'in the middle of big payloads',
+      "setInterval(() => parallelizer.run([{ do: 'echo', value: 'x'.repeat(2e6) }, { do: 'echo', value: 'y'.repeat(2e6) }]), 1); setTimeout(() => parentPort.postMessage('now'), 60);",
+    ],
   ]) {
     if (mode.name === 'inline' && state !== 'idle') continue;
     test(`a thread terminated ${state} does not take the process down`, async (t) => {
@@ -155,7 +167,12 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
-    for (const [state, record] of [['idle', null], ['busy', 'forever'], ['in an endless loop', 'loop'], ['blocked', 'block']]) {
+    for (const [state, record] of [
+      ['idle', null],
+      ['busy', 'forever'],
+      ['in an endless loop', 'loop'],
+      ['blocked', 'block'],
+    ]) {
       test(`the worker processes of a terminated thread vanish while the process goes on: ${state}`, async (t) => {
         const { stdout } = await run(
           t,

@@ -67,7 +67,10 @@ const acts = {
   // A reply to a frame that it was never sent.
   forge: ({ id }) =>
     isMainThread
-      ? fs.writeSync(CHANNEL, frame({ kind: REPLY, id: 2 ** 31 + id, seq: id % 3, parts: [part({ calls: 1 + (id % 5), bytes: '[]' })] }))
+      ? fs.writeSync(
+          CHANNEL,
+          frame({ kind: REPLY, id: 2 ** 31 + id, seq: id % 3, parts: [part({ calls: 1 + (id % 5), bytes: '[]' })] }),
+        )
       : process.exit(2),
   close: () => (isMainThread ? fs.closeSync(CHANNEL) : process.exit(2)),
   // Reads nothing for a while, whatever arrives.

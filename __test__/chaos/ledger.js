@@ -76,7 +76,8 @@ class Ledger {
       assert.ok(ran <= 1 + item.retries, `${what} ran ${ran} times`);
       if ('value' in item.outcome) {
         assert.ok(ran >= 1, `${what} has a result and never ran`);
-        if (item.retries === 0) assert.ok(!DEADLY.includes(item.act) && !ENDLESS.includes(item.act), `${what} has a result`);
+        if (item.retries === 0)
+          assert.ok(!DEADLY.includes(item.act) && !ENDLESS.includes(item.act), `${what} has a result`);
         counts.fulfilled++;
       } else {
         counts[this.#kindOf(item, what)]++;

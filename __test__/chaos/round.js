@@ -14,7 +14,21 @@ const { Random } = require('./random');
 
 const task = { filePath: path.join(__dirname, 'acts.js'), name: 'perform' };
 const HARMLESS = ['value', 'value', 'value', 'value', 'value', 'value', 'think', 'wait', 'throw', 'reject'];
-const HARMFUL = ['exit', 'kill', 'abort', 'straySoon', 'throwSoon', 'exitSoon', 'noise', 'garbage', 'forge', 'close', 'deaf', 'large', 'huge'];
+const HARMFUL = [
+  'exit',
+  'kill',
+  'abort',
+  'straySoon',
+  'throwSoon',
+  'exitSoon',
+  'noise',
+  'garbage',
+  'forge',
+  'close',
+  'deaf',
+  'large',
+  'huge',
+];
 /** Everything has settled by then even on a slow machine. */
 const DEADLINE = 120_000;
 
@@ -48,7 +62,9 @@ async function round(seed, type, size) {
     for (let left = size; left > 0; ) {
       const count = Math.min(left, random.between(1, Math.max(1, size >> 2)));
       left -= count;
-      const items = Array.from({ length: count }, () => ledger.accept(actOf(random, harm, timeout), { retries, timed: timeout !== undefined }));
+      const items = Array.from({ length: count }, () =>
+        ledger.accept(actOf(random, harm, timeout), { retries, timed: timeout !== undefined }),
+      );
       work.push(offer(pool, random, ledger, items));
       if (random.chance(0.3)) await sleep(random.between(0, 20));
     }
@@ -89,7 +105,12 @@ async function offer(pool, random, ledger, items) {
       return outcomes.forEach((outcome, i) => book(ids[i], outcome));
     }
     case 'apply': {
-      const calls = items.map((item) => pool.apply(task, [item], { signal }).then((value) => ({ value }), (reason) => ({ reason })));
+      const calls = items.map((item) =>
+        pool.apply(task, [item], { signal }).then(
+          (value) => ({ value }),
+          (reason) => ({ reason }),
+        ),
+      );
       return (await Promise.all(calls)).forEach((outcome, i) => book(ids[i], outcome));
     }
     case 'imap': {

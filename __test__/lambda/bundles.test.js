@@ -22,7 +22,12 @@ describe('bundled', () => {
         const client = format === 'cjs' ? 3 : 4;
         lambdaTest(`${caller}, ${recipe}, ${format}, runtime client ${client}`, { client }, async (t) => {
           const { deployed } = shop.deploy(handlerFiles(format), format, [...flags, ...more]);
-          const environment = await startEnvironment(t, { task: deployed, handler: 'handler.handler', client, megabytes: 3538 });
+          const environment = await startEnvironment(t, {
+            task: deployed,
+            handler: 'handler.handler',
+            client,
+            megabytes: 3538,
+          });
           for (const count of [100, 7]) {
             const counts = await environment.respond({ Records: Array.from({ length: count }, (_, i) => ({ i })) });
             assert.equal(counts.reduce((/** @type {number} */ sum, /** @type {number} */ n) => sum + n, 0), count);

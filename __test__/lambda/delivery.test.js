@@ -70,20 +70,26 @@ function check(records, resumeAt, done) {
     // killed.
     const kept = offsets.filter((offset) => offset < end);
     assert.deepEqual(written.slice(0, kept.length), kept, group);
-    assert.ok(written.length === kept.length || (written.length === kept.length + 1 && written.at(-1) === end), `${group}: ${written.slice(kept.length)} behind ${end}`);
+    assert.ok(
+      written.length === kept.length || (written.length === kept.length + 1 && written.at(-1) === end),
+      `${group}: ${written.slice(kept.length)} behind ${end}`,
+    );
   }
   return reported;
 }
 
 for (const boxed of [true, false]) {
-  lambdaTest(`${INVOCATIONS} invocations of ${RECORDS} records with kills and freezes${boxed ? '' : ', no box'}`, { boxed }, async (t) => {
-    const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
-    t.diagnostic(`seed ${seed}`);
-    const chance = random(seed);
-    const lambda = await startEnvironment(t, { handler: 'ingest.handler', boxed, megabytes: 3538 });
-    await lambda.initialised();
-    const mapping = new Mapping(INVOCATIONS * RECORDS);
-    const count = { invocations: 0, kills: 0, freezes: 0, reported: 0 };
+  lambdaTest(
+    `${INVOCATIONS} invocations of ${RECORDS} records with kills and freezes${boxed ? '' : ', no box'}`,
+    { boxed },
+    async (t) => {
+      const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
+      t.diagnostic(`seed ${seed}`);
+      const chance = random(seed);
+      const lambda = await startEnvironment(t, { handler: 'ingest.handler', boxed, megabytes: 3538 });
+      await lambda.initialised();
+      const mapping = new Mapping(INVOCATIONS * RECORDS);
+      const count = { invocations: 0, kills: 0, freezes: 0, reported: 0 };
 
     const freeze = async () => {
       count.freezes++;

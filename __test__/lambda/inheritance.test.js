@@ -20,35 +20,71 @@ function descriptors(pid) {
 
 /** The inodes of TCP sockets, as descriptors name them. */
 const tcpSockets = () =>
-  new Set(fs.readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1).map((line) => `socket:[${line.trim().split(/\s+/)[9]}]`));
+  new Set(
+    fs
+      .readFileSync('/proc/net/tcp', 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => `socket:[${line.trim().split(/\s+/)[9]}]`),
+  );
 
 for (const client of [3, 4]) {
-  lambdaTest(`client ${client}: workers started during an invocation do not hold the runtime's connection`, { client }, async (t) => {
-    const lambda = await startEnvironment(t, { handler: 'run.awaited', client, env: { TEST_OPTIONS: '{ "parallelization": 2 }' } });
-    // The first ones start before there is a connection; those that replace them, with it.
-    await lambda.initialised();
-    const first = lambda.workers();
-    await lambda.respond({ batch: [{ do: 'exitAfterReply', code: 0 }, { do: 'exitAfterReply', code: 0 }] });
-    await Promise.all(first.map((pid) => gone(pid)));
-    const gate = `${lambda.tmp}/gate`;
-    const pending = lambda.respond({ batch: [{ do: 'gate', file: gate, value: 1 }, { do: 'gate', file: gate, value: 2 }] });
-    await waitFor(() => fs.existsSync(`${gate}.started`) && fs.readFileSync(`${gate}.started`, 'utf8').split('\n').length === 3, 'two workers');
-    const known = tcpSockets();
-    const ofRuntime = Object.values(descriptors(lambda.runtimePid()));
-    assert.ok(ofRuntime.some((target) => known.has(target)), `the case is set up: ${ofRuntime}`);
-    const workers = lambda.workers();
-    assert.equal(workers.length, 2);
-    for (const pid of workers) {
-      const own = descriptors(pid);
-      assert.deepEqual(Object.values(own).filter((target) => known.has(target)), []);
-      // Besides the standard three, only the page with the progress is shared with the runtime.
-      const beyond = Object.entries(own).filter(([fd]) => Number(fd) > 2);
-      const shared = beyond.filter(([, target]) => ofRuntime.includes(target) && !/^anon_inode:|^\/memfd:|^\/dev\//.test(target));
-      assert.deepEqual(shared, []);
-    }
-    fs.writeFileSync(`${gate}.go`, '');
-    assert.deepEqual((await pending).responses, [1, 2]);
-  });
+  lambdaTest(
+    `client ${client}: workers started during an invocation do not hold the runtime's connection`,
+    { client },
+    async (t) => {
+      const lambda = await startEnvironment(t, {
+        handler: 'run.awaited',
+        client,
+        env: { TEST_OPTIONS: '{ "parallelization": 2 }' },
+      });
+      // The first ones start before there is a connection; those that replace them, with it.
+      await lambda.initialised();
+      const first = lambda.workers();
+      await lambda.respond({
+        batch: [
+          { do: 'exitAfterReply', code: 0 },
+          { do: 'exitAfterReply', code: 0 },
+        ],
+      });
+      await Promise.all(first.map((pid) => gone(pid)));
+      const gate = `${lambda.tmp}/gate`;
+      const pending = lambda.respond({
+        batch: [
+          { do: 'gate', file: gate, value: 1 },
+          { do: 'gate', file: gate, value: 2 },
+        ],
+      });
+      await waitFor(
+        () => fs.existsSync(`${gate}.started`) && fs.readFileSync(`${gate}.started`, 'utf8').split('\n').length === 3,
+        'two workers',
+      );
+      const known = tcpSockets();
+      const ofRuntime = Object.values(descriptors(lambda.runtimePid()));
+      assert.ok(
+        ofRuntime.some((target) => known.has(target)),
+        `the case is set up: ${ofRuntime}`,
+      );
+      const workers = lambda.workers();
+      assert.equal(workers.length, 2);
+      for (const pid of workers) {
+        const own = descriptors(pid);
+        assert.deepEqual(
+          Object.values(own).filter((target) => known.has(target)),
+          [],
+        );
+        // Besides the standard three, only the page with the progress is shared with the runtime.
+        const beyond = Object.entries(own).filter(([fd]) => Number(fd) > 2);
+        const shared = beyond.filter(
+          ([, target]) => ofRuntime.includes(target) && !/^anon_inode:|^\/memfd:|^\/dev\//.test(target),
+        );
+        assert.deepEqual(shared, []);
+      }
+      fs.writeFileSync(`${gate}.go`, '');
+      assert.deepEqual((await pending).responses, [1, 2]);
+    },
+  );
 }
 
 for (const type of ['child-process', 'worker-threads']) {
@@ -84,7 +120,10 @@ lambdaTest('agents in NODE_OPTIONS start in workers too, unless env says otherwi
   for (const [env, expected] of [[undefined, [true]], [{ NODE_OPTIONS: '' }, [false]], [{}, [false]]]) {
     const lambda = await startEnvironment(t, {
       handler: 'run.awaited',
-      env: { NODE_OPTIONS: '--require ./agent.js', TEST_OPTIONS: JSON.stringify({ filePath: 'watched.js', processBatchFunctionName: 'isWatched', env }) },
+      env: {
+        NODE_OPTIONS: '--require ./agent.js',
+        TEST_OPTIONS: JSON.stringify({ filePath: 'watched.js', processBatchFunctionName: 'isWatched', env }),
+      },
     });
     const { responses, failures } = await lambda.respond({ batch: [1] });
     assert.deepEqual([responses, failures], [expected, []], JSON.stringify(env));

@@ -9,17 +9,30 @@ const { lambdaTest, startEnvironment } = require('./support/environment');
 const LARGE = 2 ** 20;
 const fine = (...responses) => ({ responses, errors: [] });
 
-lambdaTest('a worker that was left without threads as it started is replaced once nothing is heard of it', { boxed: true }, async (t) => {
-  const lambda = await startEnvironment(t, { handler: 'limits.threads', boxed: true, megabytes: 3538 });
-  const { wasStuck, answer } = await lambda.respond({}, { timeout: 100_000 });
-  assert.ok(wasStuck, 'the case is set up');
-  assert.deepEqual(answer, fine(1));
-});
+lambdaTest(
+  'a worker that was left without threads as it started is replaced once nothing is heard of it',
+  { boxed: true },
+  async (t) => {
+    const lambda = await startEnvironment(t, { handler: 'limits.threads', boxed: true, megabytes: 3538 });
+    const { wasStuck, answer } = await lambda.respond({}, { timeout: 100_000 });
+    assert.ok(wasStuck, 'the case is set up');
+    assert.deepEqual(answer, fine(1));
+  },
+);
 
 for (const type of ['child-process', 'worker-threads']) {
   const start = (t, handler, options = {}) =>
-    startEnvironment(t, { handler: `limits.${handler}`, megabytes: 3538, env: { TEST_OPTIONS: JSON.stringify({ type }) }, ...options });
-  const died = ({ errors }) => assert.deepEqual(errors.map(({ code }) => code), ['ERR_PARALLELIZER_WORKER_EXITED']);
+    startEnvironment(t, {
+      handler: `limits.${handler}`,
+      megabytes: 3538,
+      env: { TEST_OPTIONS: JSON.stringify({ type }) },
+      ...options,
+    });
+  const died = ({ errors }) =>
+    assert.deepEqual(
+      errors.map(({ code }) => code),
+      ['ERR_PARALLELIZER_WORKER_EXITED'],
+    );
 
   /** While nothing is left, no worker can be started; the error says why. */
   const refused = ({ responses, errors }, cause) => {
@@ -73,15 +86,19 @@ for (const type of ['child-process', 'worker-threads']) {
     // Without memfd_create, shared memory would be a file in /tmp.
     const deny = writableTmp ? undefined : { calls: ['memfd_create'], errno: 'EPERM' };
     const what = writableTmp ? '' : ' but a read-only /tmp, no memfd_create';
-    lambdaTest(`${type}: a user without a name, read-only code, no /dev/shm${what}`, { boxed: true, deny }, async (t) => {
-      const lambda = await start(t, 'sandbox', { boxed: true, deny, writableTmp });
-      const { small, large, death, after, tmp, ...said } = await lambda.respond({});
-      assert.deepEqual({ ...said, tmp }, { ...sandbox, tmp: writableTmp ? null : 'EROFS' }, 'the case is set up');
-      assert.deepEqual(small, fine(1, 2));
-      assert.deepEqual(large, fine(LARGE, LARGE));
-      died(death);
-      assert.deepEqual(death.responses, [5]);
-      assert.deepEqual(after, fine(6, 7));
-    });
+    lambdaTest(
+      `${type}: a user without a name, read-only code, no /dev/shm${what}`,
+      { boxed: true, deny },
+      async (t) => {
+        const lambda = await start(t, 'sandbox', { boxed: true, deny, writableTmp });
+        const { small, large, death, after, tmp, ...said } = await lambda.respond({});
+        assert.deepEqual({ ...said, tmp }, { ...sandbox, tmp: writableTmp ? null : 'EROFS' }, 'the case is set up');
+        assert.deepEqual(small, fine(1, 2));
+        assert.deepEqual(large, fine(LARGE, LARGE));
+        died(death);
+        assert.deepEqual(death.responses, [5]);
+        assert.deepEqual(after, fine(6, 7));
+      },
+    );
   }
 }

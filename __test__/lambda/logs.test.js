@@ -8,7 +8,10 @@ const { lambdaTest, startEnvironment } = require('./support/environment');
 const { waitFor } = require('../support/helpers');
 
 const TYPES = ['child-process', 'worker-threads'];
-const env = (type, format) => ({ AWS_LAMBDA_LOG_FORMAT: format, TEST_OPTIONS: JSON.stringify({ type, parallelization: 2 }) });
+const env = (type, format) => ({
+  AWS_LAMBDA_LOG_FORMAT: format,
+  TEST_OPTIONS: JSON.stringify({ type, parallelization: 2 }),
+});
 
 /** Two workers print in every way there is. */
 const batch = [
@@ -34,7 +37,8 @@ const expected = [
 
 const parse = {
   Text(line) {
-    const [, time, requestId, level, message] = /^(\S+)\t(\S+)\t(\S+)\t(.*)$/s.exec(line) ?? assert.fail(`no entry: ${line}`);
+    const [, time, requestId, level, message] =
+      /^(\S+)\t(\S+)\t(\S+)\t(.*)$/s.exec(line) ?? assert.fail(`no entry: ${line}`);
     return { time, requestId, level, message };
   },
   JSON(line) {
@@ -62,7 +66,10 @@ for (const type of TYPES) {
             assert.equal(id, requestId);
             assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000, time);
           }
-          const byLogger = entries.splice(entries.findIndex(({ message }) => JSON.stringify(message).includes('by mainLogger')), 1);
+          const byLogger = entries.splice(
+            entries.findIndex(({ message }) => JSON.stringify(message).includes('by mainLogger')),
+            1,
+          );
           assert.equal(byLogger[0].level, 'WARN');
           // In a JSON log the object is an object, not text within text.
           const { child_id: _, ...rest } = format === 'JSON' ? byLogger[0].message : JSON.parse(byLogger[0].message);

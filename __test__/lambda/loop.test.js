@@ -36,10 +36,15 @@ for (const type of TYPES) {
   }
 
   for (const client of [3, 4]) {
-    lambdaTest(`${type}, client ${client}: an awaited run finishes though nothing else holds the loop`, { client }, async (t) => {
-      const lambda = await startEnvironment(t, { handler: 'run.awaited', client, env: env(type) });
-      for (let i = 0; i < 3; i++) assert.deepEqual(await lambda.respond({ batch: slow }, { timeout: 20_000 }), answers);
-    });
+    lambdaTest(
+      `${type}, client ${client}: an awaited run finishes though nothing else holds the loop`,
+      { client },
+      async (t) => {
+        const lambda = await startEnvironment(t, { handler: 'run.awaited', client, env: env(type) });
+        for (let i = 0; i < 3; i++)
+          assert.deepEqual(await lambda.respond({ batch: slow }, { timeout: 20_000 }), answers);
+      },
+    );
   }
 }
 

@@ -28,8 +28,12 @@ for (const type of ['child-process', 'worker-threads']) {
     const outcomes = await Promise.all(events.map((event) => lambda.invoke(event)));
     for (const [i, { status, body, requestId }] of outcomes.entries()) {
       assert.deepEqual([status, body], ['response', { batchItemFailures: [] }]);
-      const ids = stored(lambda, requestId).map(({ id }) => `${id.partition} ${id.offset}`).sort();
-      const expected = spread(RECORDS, 4, i * RECORDS).map(({ partition, offset }) => `orders-${partition} ${offset}`).sort();
+      const ids = stored(lambda, requestId)
+        .map(({ id }) => `${id.partition} ${id.offset}`)
+        .sort();
+      const expected = spread(RECORDS, 4, i * RECORDS)
+        .map(({ partition, offset }) => `orders-${partition} ${offset}`)
+        .sort();
       assert.deepEqual(ids, expected);
     }
     const workers = lambda.workers();

@@ -15,50 +15,67 @@ const RECORDS = 100;
 const LIMITS = { timeout: 1000, gracePeriod: 200 };
 const FROZEN = 1600;
 
-for (const [megabytes, workers, boxed] of [[512, 1, true], [3538, 2, true], [3538, 2, false]]) {
-  lambdaTest(`${megabytes} MB${boxed ? '' : ', no box'}: ${INVOCATIONS} invocations and some freezes, one set of workers`, { boxed }, async (t) => {
-    const lambda = await startEnvironment(t, {
-      handler: 'ingest.handler',
-      megabytes,
-      boxed,
-      env: { TEST_OPTIONS: JSON.stringify({ recordFunctionName: 'storeOne', ...LIMITS }) },
-    });
-    await lambda.initialised();
-    const pids = await waitFor(() => lambda.workers().length === workers && lambda.workers().sort(), 'the workers');
-    for (let i = 0; i < INVOCATIONS; i++) {
-      if (i % 15 === 10) {
-        await lambda.freeze();
-        await sleep(FROZEN);
-        await lambda.thaw();
+for (const [megabytes, workers, boxed] of [
+  [512, 1, true],
+  [3538, 2, true],
+  [3538, 2, false],
+]) {
+  lambdaTest(
+    `${megabytes} MB${boxed ? '' : ', no box'}: ${INVOCATIONS} invocations and some freezes, one set of workers`,
+    { boxed },
+    async (t) => {
+      const lambda = await startEnvironment(t, {
+        handler: 'ingest.handler',
+        megabytes,
+        boxed,
+        env: { TEST_OPTIONS: JSON.stringify({ recordFunctionName: 'storeOne', ...LIMITS }) },
+      });
+      await lambda.initialised();
+      const pids = await waitFor(() => lambda.workers().length === workers && lambda.workers().sort(), 'the workers');
+      for (let i = 0; i < INVOCATIONS; i++) {
+        if (i % 15 === 10) {
+          await lambda.freeze();
+          await sleep(FROZEN);
+          await lambda.thaw();
+        }
+        const { status, body, requestId } = await lambda.invoke(kafkaEvent(spread(RECORDS, 4, i * RECORDS)));
+        assert.deepEqual([status, body], ['response', { batchItemFailures: [] }]);
+        assert.equal(stored(lambda, requestId).length, RECORDS);
+        assert.deepEqual(lambda.workers().sort(), pids, `after invocation ${i}`);
       }
-      const { status, body, requestId } = await lambda.invoke(kafkaEvent(spread(RECORDS, 4, i * RECORDS)));
-      assert.deepEqual([status, body], ['response', { batchItemFailures: [] }]);
-      assert.equal(stored(lambda, requestId).length, RECORDS);
-      assert.deepEqual(lambda.workers().sort(), pids, `after invocation ${i}`);
-    }
-  });
+    },
+  );
 }
 
 for (const boxed of [true, false]) {
-  lambdaTest(`a freeze in the middle of an invocation${boxed ? '' : ', no box'}: no false time-out`, { boxed }, async (t) => {
-    const lambda = await startEnvironment(t, {
-      handler: 'run.awaited',
-      megabytes: 3538,
-      boxed,
-      env: { TEST_OPTIONS: JSON.stringify(LIMITS) },
-    });
-    await lambda.initialised();
-    const pids = await waitFor(() => lambda.workers().length === 2 && lambda.workers().sort(), 'the workers');
-    const file = `${boxed ? '/tmp' : lambda.tmp}/gate`;
-    const pending = lambda.respond({ batch: [{ do: 'gate', file, value: 1 }, { do: 'sleep', ms: 500, value: 2 }] });
-    await waitFor(() => fs.existsSync(`${lambda.tmp}/gate.started`), 'the work to begin');
-    await lambda.freeze();
-    await sleep(FROZEN);
-    await lambda.thaw();
-    fs.writeFileSync(`${lambda.tmp}/gate.go`, '');
-    assert.deepEqual(await pending, { responses: [1, 2], failures: [], errors: [] });
-    assert.deepEqual(lambda.workers().sort(), pids);
-  });
+  lambdaTest(
+    `a freeze in the middle of an invocation${boxed ? '' : ', no box'}: no false time-out`,
+    { boxed },
+    async (t) => {
+      const lambda = await startEnvironment(t, {
+        handler: 'run.awaited',
+        megabytes: 3538,
+        boxed,
+        env: { TEST_OPTIONS: JSON.stringify(LIMITS) },
+      });
+      await lambda.initialised();
+      const pids = await waitFor(() => lambda.workers().length === 2 && lambda.workers().sort(), 'the workers');
+      const file = `${boxed ? '/tmp' : lambda.tmp}/gate`;
+      const pending = lambda.respond({
+        batch: [
+          { do: 'gate', file, value: 1 },
+          { do: 'sleep', ms: 500, value: 2 },
+        ],
+      });
+      await waitFor(() => fs.existsSync(`${lambda.tmp}/gate.started`), 'the work to begin');
+      await lambda.freeze();
+      await sleep(FROZEN);
+      await lambda.thaw();
+      fs.writeFileSync(`${lambda.tmp}/gate.go`, '');
+      assert.deepEqual(await pending, { responses: [1, 2], failures: [], errors: [] });
+      assert.deepEqual(lambda.workers().sort(), pids);
+    },
+  );
 }
 
 lambdaTest('idle workers whose time is up during a freeze are replaced without a call noticing', {}, async (t) => {

@@ -19,7 +19,9 @@ async function main() {
   const wanted = process.argv.slice(2);
   const files = fs
     .readdirSync(__dirname)
-    .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix))))
+    .filter(
+      (name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix))),
+    )
     .map((name) => path.join(__dirname, name));
   // One at a time, since they measure how fast parts of the machine are.
   const tests = spawn(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files], {
@@ -33,7 +35,9 @@ async function main() {
   });
   const [code] = await once(tests, 'close');
   const count = (what) => Number(new RegExp(`^ℹ ${what} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
-  console.log(`\nlambda: ${count('pass')} passed, ${count('fail') + count('cancelled')} failed, ${count('skipped')} skipped`);
+  console.log(
+    `\nlambda: ${count('pass')} passed, ${count('fail') + count('cancelled')} failed, ${count('skipped')} skipped`,
+  );
   process.exitCode = code ?? 1;
 }
 

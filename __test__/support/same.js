@@ -47,7 +47,8 @@ function contentOf(kind, value) {
 }
 
 const isPrimitive = (value) => (typeof value !== 'object' && typeof value !== 'function') || value === null;
-const isBinary = (kind) => kind === 'Buffer' || kind === 'DataView' || /Array$/.test(kind) && kind !== 'Array' || /ArrayBuffer$/.test(kind);
+const isBinary = (kind) =>
+  kind === 'Buffer' || kind === 'DataView' || (/Array$/.test(kind) && kind !== 'Array') || /ArrayBuffer$/.test(kind);
 const shown = (value) => (isPrimitive(value) ? String(value).slice(0, 40) : kindOf(value));
 
 /**

@@ -22,7 +22,11 @@ const make = (options) => new Parallelizer({
  * is one. Returns its output so far (`stdout`, `stderr`), `exited` (a promise of { code, signal, stdout, stderr }), and
  * `says(text)`, which waits for a text on stdout.
  */
-function start(t, source, { mode, args = [], execArgv = [], env = {}, cwd = root, detached = false, uid, by = [] } = {}) {
+function start(
+  t,
+  source,
+  { mode, args = [], execArgv = [], env = {}, cwd = root, detached = false, uid, by = [] } = {},
+) {
   const file = path.join(temporary(t), 'program.js');
   fs.writeFileSync(file, prelude + source);
   // Another user has to be able to read it.
@@ -58,7 +62,9 @@ function start(t, source, { mode, args = [], execArgv = [], env = {}, cwd = root
     child.once('error', reject);
     // Not 'close': a worker that holds the pipe open must not hide that the program has ended.
     child.once('exit', async (code, signal) => {
-      const drained = Promise.all([child.stdout, child.stderr].map((s) => s.readableEnded || new Promise((r) => s.once('end', r))));
+      const drained = Promise.all(
+        [child.stdout, child.stderr].map((s) => s.readableEnded || new Promise((r) => s.once('end', r))),
+      );
       await within(drained, 'output', 3_000).catch(() => {});
       resolve({ code, signal, stdout: program.stdout, stderr: program.stderr });
     });
@@ -79,7 +85,8 @@ async function run(t, source, { deadline = 3 * DEADLINE, code = 0, ...options } 
     error.message += `\n${report(program)}`;
     throw error;
   });
-  if (code !== null && end.code !== code) fail(program, `exit code ${end.code}, signal ${end.signal}, expected ${code}`);
+  if (code !== null && end.code !== code)
+    fail(program, `exit code ${end.code}, signal ${end.signal}, expected ${code}`);
   return { ...end, messages: program.messages() };
 }
 

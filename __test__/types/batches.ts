@@ -119,7 +119,10 @@ traced.run(new BigUint64Array(2), undefined, { context: { requestId: 'r-1' } });
 traced.run([1n], undefined, { context: 'r-1' });
 
 // Nobody said which one: only what suits all of them.
-const any = new Parallelizer<Pick<Worker, 'batchProcessor' | 'counter'>>({ filePath, processBatchFunctionName: 'counter' });
+const any = new Parallelizer<Pick<Worker, 'batchProcessor' | 'counter'>>({
+  filePath,
+  processBatchFunctionName: 'counter',
+});
 // @ts-expect-error `batchProcessor` could not read these
 any.run(['a'], { currency: 'EUR' });
 
@@ -135,7 +138,10 @@ exported.run(['a']);
 
 // ---- A module's type by hand
 
-const described = new Parallelizer<{ work(argument: { batch: URL[] }): Promise<URL> }>({ filePath, processBatchFunctionName: 'work' });
+const described = new Parallelizer<{ work(argument: { batch: URL[] }): Promise<URL> }>({
+  filePath,
+  processBatchFunctionName: 'work',
+});
 expectTypeOf(described.run([new URL('file:///')])).resolves.toEqualTypeOf<RunResult<URL>>();
 
 // ---- Lists

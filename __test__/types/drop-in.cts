@@ -26,7 +26,9 @@ module.exports.handler = async (event: { Records: unknown[] }) => {
 };
 
 const ids = ['child', 'thread'];
-const list = new Parallelizer(ids.map((id) => ({ id, type: PARALLELIZER_THREADS, filePath: '/a.js', processBatchFunctionName: 'f' })));
+const list = new Parallelizer(
+  ids.map((id) => ({ id, type: PARALLELIZER_THREADS, filePath: '/a.js', processBatchFunctionName: 'f' })),
+);
 
 async function run(batches: { [id: string]: string[] }) {
   const results = await list.run(Object.entries(batches).map(([id, batch]) => ({ id, batch, params: { id } })));

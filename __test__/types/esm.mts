@@ -2,7 +2,15 @@
 
 import { expectTypeOf } from 'expect-type';
 import all, * as namespace from '@parallelizer/node';
-import { isWorker, Parallelizer, ParallelizerError, Pool, task, transfer, type ParallelizerErrorCode } from '@parallelizer/node';
+import {
+  isWorker,
+  Parallelizer,
+  ParallelizerError,
+  Pool,
+  task,
+  transfer,
+  type ParallelizerErrorCode,
+} from '@parallelizer/node';
 
 expectTypeOf(isWorker).toEqualTypeOf<boolean>();
 expectTypeOf(namespace.Pool).toEqualTypeOf(Pool);

@@ -3,7 +3,12 @@
 import type { KafkaRecord, RecordBatchFunction, RecordFunction, SqsRecord } from '@parallelizer/node/lambda';
 import type { Order } from './worker.js';
 
-export const store: RecordFunction<KafkaRecord<Order>, { table: string }> = async ({ record, params, context, signal }) => {
+export const store: RecordFunction<KafkaRecord<Order>, { table: string }> = async ({
+  record,
+  params,
+  context,
+  signal,
+}) => {
   if (signal.aborted || context.getRemainingTimeInMillis() < 100) return;
   return `${params.table}: ${record.topic}-${record.partition}@${record.offset} ${record.json.amount} ${context.awsRequestId}`;
 };

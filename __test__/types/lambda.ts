@@ -1,6 +1,15 @@
 // Handlers of Lambda, and the records of their events.
 
-import type { DynamoDBStreamHandler, Handler, KinesisStreamHandler, MSKHandler, S3Handler, SQSBatchResponse, SQSEvent, SQSHandler } from 'aws-lambda';
+import type {
+  DynamoDBStreamHandler,
+  Handler,
+  KinesisStreamHandler,
+  MSKHandler,
+  S3Handler,
+  SQSBatchResponse,
+  SQSEvent,
+  SQSHandler,
+} from 'aws-lambda';
 import { expectTypeOf } from 'expect-type';
 import { Parallelizer, PARALLELIZER_THREADS, type Stats } from '@parallelizer/node';
 import {
@@ -20,11 +29,22 @@ const filePath = '/var/task/orders.js';
 // ---- Handlers are what @types/aws-lambda calls one
 
 export const sqs: SQSHandler = createHandler({ filePath, recordFunctionName: 'store' });
-export const kinesis: KinesisStreamHandler = createHandler({ filePath, processBatchFunctionName: 'storeAll', batchSize: 100 });
-export const dynamodb: DynamoDBStreamHandler = createHandler({ filePath, recordFunctionName: 'store', groupBy: (record) => record.identifier });
+export const kinesis: KinesisStreamHandler = createHandler({
+  filePath,
+  processBatchFunctionName: 'storeAll',
+  batchSize: 100,
+});
+export const dynamodb: DynamoDBStreamHandler = createHandler({
+  filePath,
+  recordFunctionName: 'store',
+  groupBy: (record) => record.identifier,
+});
 export const msk: MSKHandler = createHandler({ filePath, recordFunctionName: 'store' });
 export const s3: S3Handler = createHandler({ filePath, recordFunctionName: 'store' });
-export const sqsResponse: Handler<SQSEvent, SQSBatchResponse> = createHandler({ filePath, recordFunctionName: 'store' });
+export const sqsResponse: Handler<SQSEvent, SQSBatchResponse> = createHandler({
+  filePath,
+  recordFunctionName: 'store',
+});
 
 // ---- Options
 
@@ -62,12 +82,18 @@ createHandler({ filePath, recordFunctionName: 'store', deadlineMargin: '1s' });
 // ---- With instances of one's own, typed or not
 
 const untyped = new Parallelizer({ filePath, processBatchFunctionName: 'storeAll' });
-const typed = new Parallelizer<typeof import('./lambda-worker.js'), 'storeAll'>({ filePath, processBatchFunctionName: 'storeAll' });
+const typed = new Parallelizer<typeof import('./lambda-worker.js'), 'storeAll'>({
+  filePath,
+  processBatchFunctionName: 'storeAll',
+});
 const list = new Parallelizer([{ id: 'orders', filePath, processBatchFunctionName: 'storeAll' }]);
 export const own: SQSHandler = async (event, context) => {
   await processPartialResponse(event, context, untyped);
   await processPartialResponse(event, null, typed, { params: { table: 'orders' }, timeout: 1_000 });
-  return processPartialResponse<SqsRecord>(event, context, list, { id: 'orders', groupBy: (record) => record.groupKey });
+  return processPartialResponse<SqsRecord>(event, context, list, {
+    id: 'orders',
+    groupBy: (record) => record.groupKey,
+  });
 };
 // @ts-expect-error an instance is needed
 processPartialResponse({}, null, filePath);

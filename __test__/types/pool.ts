@@ -41,8 +41,12 @@ pool.map((a: number, b: number) => a + b, [1]);
 
 expectTypeOf(pool.apply(() => 'done')).resolves.toEqualTypeOf<string>();
 expectTypeOf(pool.apply((a, b) => a + b, [1, 2])).resolves.toEqualTypeOf<number>();
-expectTypeOf(pool.apply((a: number, b?: string) => [a, b] as const, [1])).resolves.toEqualTypeOf<readonly [number, string | undefined]>();
-expectTypeOf(pool.apply(async (date: Date) => date, [new Date()], { timeout: 100, retries: 1 })).resolves.toEqualTypeOf<Date>();
+expectTypeOf(pool.apply((a: number, b?: string) => [a, b] as const, [1])).resolves.toEqualTypeOf<
+  readonly [number, string | undefined]
+>();
+expectTypeOf(
+  pool.apply(async (date: Date) => date, [new Date()], { timeout: 100, retries: 1 }),
+).resolves.toEqualTypeOf<Date>();
 // @ts-expect-error arguments of another type
 pool.apply((a: number) => a, ['a']);
 // @ts-expect-error an argument is missing
@@ -50,8 +54,18 @@ pool.apply((a: number) => a);
 // @ts-expect-error arguments are a list
 pool.apply((a: number) => a, 1);
 
-expectTypeOf(pool.starmap((base, exponent) => base ** exponent, [[2, 3], [3, 2]])).resolves.toEqualTypeOf<number[]>();
-expectTypeOf(pool.starmap((name: string, n: number) => name.repeat(n), Object.entries({ a: 1 }))).resolves.toEqualTypeOf<string[]>();
+expectTypeOf(
+  pool.starmap(
+    (base, exponent) => base ** exponent,
+    [
+      [2, 3],
+      [3, 2],
+    ],
+  ),
+).resolves.toEqualTypeOf<number[]>();
+expectTypeOf(
+  pool.starmap((name: string, n: number) => name.repeat(n), Object.entries({ a: 1 })),
+).resolves.toEqualTypeOf<string[]>();
 // @ts-expect-error the second is a number
 pool.starmap((name: string, n: number) => name.repeat(n), [['a', 'b']]);
 
@@ -106,11 +120,22 @@ pool.map({ filePath: file, name: 'square', export: 'square' }, [1]);
 
 expectTypeOf(pool.map(square, [1], { onError: 'reject' })).resolves.toEqualTypeOf<number[]>();
 expectTypeOf(pool.map(square, [1], { onError: 'collect' })).resolves.toEqualTypeOf<PromiseSettledResult<number>[]>();
-expectTypeOf(pool.starmap((a, b) => a + b, [[1, 2]], { onError: 'collect', chunkSize: 3 })).resolves.toEqualTypeOf<PromiseSettledResult<number>[]>();
-expectTypeOf(pool.mapAsync(square, [1], { onError: 'collect' })).toEqualTypeOf<AsyncResult<PromiseSettledResult<number>[]>>();
-expectTypeOf(pool.imap(square, [1], { onError: 'collect' })).toEqualTypeOf<ResultStream<PromiseSettledResult<number>>>();
-expectTypeOf(pool.imapUnordered(square, [1], { onError: 'collect' })).toEqualTypeOf<ResultStream<PromiseSettledResult<number>>>();
-const collecting: Collecting<MapOptions> = { onError: 'collect', onProgress: ({ total }) => expectTypeOf(total).toEqualTypeOf<number>() };
+expectTypeOf(pool.starmap((a, b) => a + b, [[1, 2]], { onError: 'collect', chunkSize: 3 })).resolves.toEqualTypeOf<
+  PromiseSettledResult<number>[]
+>();
+expectTypeOf(pool.mapAsync(square, [1], { onError: 'collect' })).toEqualTypeOf<
+  AsyncResult<PromiseSettledResult<number>[]>
+>();
+expectTypeOf(pool.imap(square, [1], { onError: 'collect' })).toEqualTypeOf<
+  ResultStream<PromiseSettledResult<number>>
+>();
+expectTypeOf(pool.imapUnordered(square, [1], { onError: 'collect' })).toEqualTypeOf<
+  ResultStream<PromiseSettledResult<number>>
+>();
+const collecting: Collecting<MapOptions> = {
+  onError: 'collect',
+  onProgress: ({ total }) => expectTypeOf(total).toEqualTypeOf<number>(),
+};
 expectTypeOf(pool.map(square, [1], collecting)).resolves.toEqualTypeOf<PromiseSettledResult<number>[]>();
 // @ts-expect-error
 pool.map(square, [1], { onError: 'ignore' });

@@ -11,7 +11,11 @@ exports.die = () => {
 
 if (!isWorker) {
   const make = (id, processBatchFunctionName) => ({
-    id, filePath: __filename, processBatchFunctionName, parallelization: 2, ...JSON.parse(process.env.TEST_OPTIONS ?? '{}'),
+    id,
+    filePath: __filename,
+    processBatchFunctionName,
+    parallelization: 2,
+    ...JSON.parse(process.env.TEST_OPTIONS ?? '{}'),
   });
   const parallelizer = new Parallelizer([make('bytes', 'addUp'), make('death', 'die')]);
 

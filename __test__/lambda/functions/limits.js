@@ -69,7 +69,9 @@ exports.descriptors = async () => {
 /** Starts processes until the system refuses one more. */
 async function holdProcesses() {
   // A shell is quick at it, and its children outlive it; the last few are started one by one.
-  const shell = spawn('sh', ['-c', 'for i in $(seq 900); do sleep 1000 > /dev/null & echo $!; done'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const shell = spawn('sh', ['-c', 'for i in $(seq 900); do sleep 1000 > /dev/null & echo $!; done'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   let output = '';
   shell.stdout.on('data', (chunk) => (output += chunk));
   await once(shell, 'close');

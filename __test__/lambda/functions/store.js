@@ -9,7 +9,12 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const tmp = process.env.TEST_TMP;
 
 function store(record, { awsRequestId }) {
-  const line = { at: String(process.hrtime.bigint()), group: record.groupKey, id: record.identifier, trace: process.env._X_AMZN_TRACE_ID };
+  const line = {
+    at: String(process.hrtime.bigint()),
+    group: record.groupKey,
+    id: record.identifier,
+    trace: process.env._X_AMZN_TRACE_ID,
+  };
   fs.appendFileSync(`${tmp}/stored-${awsRequestId}-${process.pid}`, `${JSON.stringify(line)}\n`);
 }
 

@@ -9,4 +9,7 @@ const parallelizer = new Parallelizer({
 await parallelizer.ready();
 const { workers } = parallelizer.stats();
 
-export const handler = async ({ batch }) => ({ ...(await parallelizer.run(batch)), pids: workers.map(({ pid }) => pid) });
+export const handler = async ({ batch }) => ({
+  ...(await parallelizer.run(batch)),
+  pids: workers.map(({ pid }) => pid),
+});

@@ -27,7 +27,9 @@ function ownDirectories() {
     const [, , , root, point] = mount;
     const [type, , options = ''] = filesystem;
     if (type !== 'cgroup' && type !== 'cgroup2') continue;
-    for (const controller of type === 'cgroup2' ? ['unified'] : options.split(',').filter((one) => CONTROLLERS.includes(one))) {
+    for (const controller of type === 'cgroup2'
+      ? ['unified']
+      : options.split(',').filter((one) => CONTROLLERS.includes(one))) {
       const relative = path.posix.relative(root, groups.get(controller) ?? '/');
       found[controller] ??= relative.startsWith('..') ? point : path.posix.join(point, relative);
     }
@@ -76,7 +78,8 @@ function makeGroups(name, { megabytes, processes }) {
       const directory = path.join(parent, name);
       fs.mkdirSync(directory, { recursive: true });
       directories.add(directory);
-      for (const [file, value] of settings[controller][version]) fs.writeFileSync(path.join(directory, file), String(value));
+      for (const [file, value] of settings[controller][version])
+        fs.writeFileSync(path.join(directory, file), String(value));
       if (controller === 'freezer' && version === 2) fs.accessSync(path.join(directory, 'cgroup.freeze'));
       placed[controller] = { directory, version };
     } catch (error) {
@@ -91,7 +94,10 @@ function makeGroups(name, { megabytes, processes }) {
         ? ['freezer.state', isFrozen ? 'FROZEN' : 'THAWED', 'freezer.state', isFrozen ? /^FROZEN/ : /^THAWED/]
         : ['cgroup.freeze', isFrozen ? '1' : '0', 'cgroup.events', isFrozen ? /^frozen 1/m : /^frozen 0/m];
     fs.writeFileSync(path.join(directory, file), value);
-    await waitFor(() => wanted.test(fs.readFileSync(path.join(directory, shown), 'utf8')), `${directory} to be ${value}`);
+    await waitFor(
+      () => wanted.test(fs.readFileSync(path.join(directory, shown), 'utf8')),
+      `${directory} to be ${value}`,
+    );
   };
 
   return {

@@ -27,7 +27,10 @@ function deployment() {
   fs.chmodSync(task, 0o755);
   fs.cpSync(FUNCTIONS, task, { recursive: true });
   for (const name of ['act.js', 'environment.js']) fs.cpSync(fixture(name), path.join(task, 'fixtures', name));
-  const listing = execFileSync('npm', ['pack', '--json', '--dry-run', '--ignore-scripts'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+  const listing = execFileSync('npm', ['pack', '--json', '--dry-run', '--ignore-scripts'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const files = JSON.parse(listing)[0].files.map((file) => file.path);
   const addons = fs.readdirSync(root).filter((name) => name.endsWith('.node'));
   for (const file of new Set([...files, ...addons])) {
@@ -45,7 +48,9 @@ function whyNoBox() {
 
 function tryBox() {
   if (process.platform !== 'linux' || process.getuid() !== 0) return 'the box needs root on Linux';
-  const probe = spawnSync('unshare', ['--mount', '--pid', '--fork', 'mount', '--make-rprivate', '/'], { encoding: 'utf8' });
+  const probe = spawnSync('unshare', ['--mount', '--pid', '--fork', 'mount', '--make-rprivate', '/'], {
+    encoding: 'utf8',
+  });
   if (probe.status !== 0) return `no namespaces here: ${probe.error?.message ?? probe.stderr.trim()}`;
   const groups = makeGroups(`parallelizer-probe-${process.pid}`, { megabytes: 512, processes: PROCESSES });
   groups.remove().catch(() => {});
@@ -69,7 +74,15 @@ let count = 0;
  * @param {boolean} [options.writableTmp]
  */
 async function startEnvironment(t, options) {
-  const { client = 3, megabytes = MEGABYTES_PER_CPU, boxed = false, handler, env = {}, deny, writableTmp = true } = options;
+  const {
+    client = 3,
+    megabytes = MEGABYTES_PER_CPU,
+    boxed = false,
+    handler,
+    env = {},
+    deny,
+    writableTmp = true,
+  } = options;
   const { missing, directory: runtime, node, main } = clientFor(client);
   if (missing) throw new Error(missing);
   const name = `parallelizer-${process.pid}-${++count}`;
@@ -80,16 +93,34 @@ async function startEnvironment(t, options) {
   fs.mkdirSync(path.join(scratch, 'root'));
   const task = options.task ?? deployment();
 
-  const places = boxed ? { runtime: '/var/runtime', task: '/var/task', node: '/var/lang/bin/node', tools: '/opt/tools', tmp: '/tmp' }
+  const places = boxed
+    ? { runtime: '/var/runtime', task: '/var/task', node: '/var/lang/bin/node', tools: '/opt/tools', tmp: '/tmp' }
     : { runtime, task, node, tools: path.dirname(denyTool().path ?? '/'), tmp };
   // As Lambda does it.
-  const nodeFlags = options.nodeFlags ?? [`--max-old-space-size=${Math.floor(megabytes * 0.9)}`, `--max-semi-space-size=${Math.floor(megabytes * 0.05)}`];
-  const denied = deny === undefined ? [] : [path.join(places.tools, 'deny'), ...deny.calls.map((call) => `${call}=${os.constants.errno[deny.errno]}`)];
+  const nodeFlags = options.nodeFlags ?? [
+    `--max-old-space-size=${Math.floor(megabytes * 0.9)}`,
+    `--max-semi-space-size=${Math.floor(megabytes * 0.05)}`,
+  ];
+  const denied =
+    deny === undefined
+      ? []
+      : [path.join(places.tools, 'deny'), ...deny.calls.map((call) => `${call}=${os.constants.errno[deny.errno]}`)];
   const command = [...denied, places.node, ...nodeFlags, path.join(places.runtime, main), handler];
 
   const groups = boxed ? makeGroups(name, { megabytes, processes: PROCESSES }) : null;
   const [program, ...args] = boxed
-    ? ['sh', BOX, path.join(scratch, 'root'), groups.directories.join(' '), task, runtime, node, path.dirname(denyTool().path ?? task), writableTmp ? tmp : '-', ...command]
+    ? [
+        'sh',
+        BOX,
+        path.join(scratch, 'root'),
+        groups.directories.join(' '),
+        task,
+        runtime,
+        node,
+        path.dirname(denyTool().path ?? task),
+        writableTmp ? tmp : '-',
+        ...command,
+      ]
     : command;
 
   const api = await RuntimeApi.start(() => environment.kill());
@@ -128,19 +159,34 @@ async function startEnvironment(t, options) {
     output: '',
     lines: () => environment.output.split('\n').filter(Boolean),
     invoke: (event, invocation) =>
-      within(api.invoke(event, invocation), `the invocation\n${environment.output.slice(-2000)}`, (invocation?.timeout ?? 60_000) + 10_000),
+      within(
+        api.invoke(event, invocation),
+        `the invocation\n${environment.output.slice(-2000)}`,
+        (invocation?.timeout ?? 60_000) + 10_000,
+      ),
     /** Invokes the function and returns the response; any other outcome is a failure. */
     async respond(event, invocation) {
       const outcome = await environment.invoke(event, invocation);
       if (outcome.status === 'response') return outcome.body;
-      throw new Error(`the invocation ended with '${outcome.status}': ${JSON.stringify(outcome.body)}\n${environment.output.slice(-3000)}`);
+      throw new Error(
+        `the invocation ended with '${outcome.status}': ${JSON.stringify(outcome.body)}\n${environment.output.slice(-3000)}`,
+      );
     },
     /** Resolves once the runtime waits for an invocation. */
     initialised: () =>
-      within(Promise.race([api.asked(), exited.then(() => Promise.reject(new Error(`ended at once\n${environment.output}`)))]), 'the runtime to start'),
+      within(
+        Promise.race([
+          api.asked(),
+          exited.then(() => Promise.reject(new Error(`ended at once\n${environment.output}`))),
+        ]),
+        'the runtime to start',
+      ),
     /** Everything that runs in it. */
     processes: () => processesOf(child.pid),
-    runtimePid: () => environment.processes().find((pid) => commandOf(pid).startsWith(`${places.node} `) && commandOf(pid).includes(main)) ?? null,
+    runtimePid: () =>
+      environment
+        .processes()
+        .find((pid) => commandOf(pid).startsWith(`${places.node} `) && commandOf(pid).includes(main)) ?? null,
     workers: () => childrenOf(environment.runtimePid()).filter(isRunning),
     async freeze() {
       if (groups?.freeze) return groups.freeze();
@@ -169,7 +215,8 @@ async function startEnvironment(t, options) {
       api.close();
     },
   };
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (environment.output += text));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text) => (environment.output += text));
   const exited = new Promise((resolve) => child.once('exit', resolve)).then(() => api.environmentEnded());
   environment.exited = exited;
   t.after(() => environment.end());

@@ -19,7 +19,9 @@ function kafkaEvent(records) {
       timestamp: 1_767_225_600_000 + offset,
       timestampType: 'CREATE_TIME',
       key: base64(`customer-${offset % 97}`),
-      value: base64(JSON.stringify({ customer: `customer-${offset % 97}`, lines: [{ article: 'a4711', count: 3 }], ...order })),
+      value: base64(
+        JSON.stringify({ customer: `customer-${offset % 97}`, lines: [{ article: 'a4711', count: 3 }], ...order }),
+      ),
       headers: [{ source: [...Buffer.from('shop')] }],
     });
   }
@@ -48,7 +50,10 @@ function sqsEvent(orders, { fifo = false, groups = 10 } = {}) {
 
 /** `records` spread over `partitions`, the first of each at offset `first`. */
 function spread(records, partitions, first = 0) {
-  return Array.from({ length: records }, (_, i) => ({ partition: i % partitions, offset: first + Math.floor(i / partitions) }));
+  return Array.from({ length: records }, (_, i) => ({
+    partition: i % partitions,
+    offset: first + Math.floor(i / partitions),
+  }));
 }
 
 /** The offset from which each partition in a response resumes: { 'orders-0': 17 }. */

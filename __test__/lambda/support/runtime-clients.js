@@ -18,7 +18,13 @@ const REASONS = path.join(CACHE, 'missing.json');
 /** `isFit`: whether the client runs on a Node of this major version; `node`: the version to fetch if it does not. */
 const CLIENTS = {
   // The last with callback handlers, and what managed Node 20 runs.
-  3: { version: '3.3.0', main: 'bin/index.mjs', native: 'dist/rapid-client.node', node: 20, isFit: (major) => major <= 22 },
+  3: {
+    version: '3.3.0',
+    main: 'bin/index.mjs',
+    native: 'dist/rapid-client.node',
+    node: 20,
+    isFit: (major) => major <= 22,
+  },
   4: { version: '4.0.2', main: 'index.mjs', native: 'rapid-client.node', node: 24, isFit: (major) => major >= 24 },
 };
 
@@ -42,11 +48,16 @@ function installBuildTools() {
   const missing = BUILD_PACKAGES.filter((_, i) => !hasCommand(BUILD_COMMANDS[i]));
   if (missing.length === 0) return;
   if (process.getuid() !== 0 || !hasCommand('apt-get')) {
-    throw new Error(`to build AWS's runtime client, install ${missing.join(', ')} (as root on Debian this happens by itself)`);
+    throw new Error(
+      `to build AWS's runtime client, install ${missing.join(', ')} (as root on Debian this happens by itself)`,
+    );
   }
   console.log(`installing ${missing.join(', ')}`);
   const apt = (...args) => {
-    execFileSync('apt-get', ['-qq', ...args], { stdio: 'pipe', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+    execFileSync('apt-get', ['-qq', ...args], {
+      stdio: 'pipe',
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
   };
   apt('update');
   apt('install', '--yes', '--no-install-recommends', ...missing);
@@ -64,13 +75,20 @@ async function build(client) {
   const prefix = path.join(CACHE, `client-${client.version}`);
   fs.mkdirSync(prefix, { recursive: true });
   fs.writeFileSync(path.join(prefix, 'package.json'), '{ "private": true }\n');
-  await execute('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts=false', `aws-lambda-ric@${client.version}`], {
-    cwd: prefix,
-    env: { ...process.env, ...headers(), MAKEFLAGS: '-j2' },
-    maxBuffer: 2 ** 26,
-    timeout: 30 * 60_000,
-  });
-  if (!isBuilt(client)) throw new Error(`npm installed aws-lambda-ric ${client.version} without building it: its install scripts are disabled`);
+  await execute(
+    'npm',
+    ['install', '--no-audit', '--no-fund', '--ignore-scripts=false', `aws-lambda-ric@${client.version}`],
+    {
+      cwd: prefix,
+      env: { ...process.env, ...headers(), MAKEFLAGS: '-j2' },
+      maxBuffer: 2 ** 26,
+      timeout: 30 * 60_000,
+    },
+  );
+  if (!isBuilt(client))
+    throw new Error(
+      `npm installed aws-lambda-ric ${client.version} without building it: its install scripts are disabled`,
+    );
 }
 
 async function fetchNode(client) {
@@ -78,7 +96,9 @@ async function fetchNode(client) {
   if (fs.existsSync(binary)) return;
   const directory = path.join(CACHE, `node-${client.node}`);
   fs.mkdirSync(directory, { recursive: true });
-  const { stdout } = await execute('npm', ['pack', '--silent', `node-linux-${process.arch}@${client.node}`], { cwd: directory });
+  const { stdout } = await execute('npm', ['pack', '--silent', `node-linux-${process.arch}@${client.node}`], {
+    cwd: directory,
+  });
   await execute('tar', ['-xzf', stdout.trim().split('\n').at(-1)], { cwd: directory });
 }
 
@@ -129,14 +149,17 @@ function clientFor(name) {
   const client = CLIENTS[name];
   const node = nodeFor(client);
   if (!isBuilt(client) || !fs.existsSync(node)) {
-    return { missing: `no aws-lambda-ric ${client.version} here: ${whyMissing(name) ?? '"npm run test:lambda" installs it'}` };
+    return {
+      missing: `no aws-lambda-ric ${client.version} here: ${whyMissing(name) ?? '"npm run test:lambda" installs it'}`,
+    };
   }
   return { missing: null, directory: directoryOf(client), node, main: client.main };
 }
 
 /** The program that runs another without some system calls: its path, or why there is none. */
 function denyTool() {
-  if (!fs.existsSync(DENY)) return { missing: `no tool to deny system calls: ${whyMissing('deny') ?? '"npm run test:lambda" compiles it'}` };
+  if (!fs.existsSync(DENY))
+    return { missing: `no tool to deny system calls: ${whyMissing('deny') ?? '"npm run test:lambda" compiles it'}` };
   return { missing: null, path: DENY };
 }
 
