@@ -9,11 +9,15 @@
 const listeners = new WeakMap();
 
 /**
- * @param {AbortSignal} signal one that has not fired yet
- * @param {() => void} act called once, when it fires
+ * @param {AbortSignal} signal
+ * @param {() => void} act called once, when it fires; at once if it has fired already
  * @returns {() => void} stops listening
  */
 function onAbort(signal, act) {
+  if (signal.aborted) {
+    act();
+    return () => {};
+  }
   const listener = listeners.get(signal) ?? listen(signal);
   listener.actions.add(act);
   return () => {

@@ -96,10 +96,7 @@ function startRun(pool, options, plan, params, settings, kind) {
     },
   });
   const cancel = () => pool.cancel(jobId);
-  if (signal !== null) {
-    if (signal.aborted) cancel();
-    else stopListening = onAbort(signal, cancel);
-  }
+  if (signal !== null) stopListening = onAbort(signal, cancel);
   return { promise, cancel, whenQuiet: (limit) => pool.whenQuiet(jobId, limit) };
 }
 

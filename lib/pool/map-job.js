@@ -112,11 +112,7 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
       }
     },
   });
-  if (signal !== null && left > 0) {
-    const cancel = () => pool.cancel(jobId);
-    if (signal.aborted) cancel();
-    else stopListening = onAbort(signal, cancel);
-  }
+  if (signal !== null && left > 0) stopListening = onAbort(signal, () => pool.cancel(jobId));
   return promise;
 }
 
