@@ -1,5 +1,6 @@
 'use strict';
-// Links in the documentation lead to files of the repository, and to headings in them, that exist.
+// Links in the documentation lead to files of the repository, and to headings in them, that exist; and so do the files
+// and folders that it names.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -41,6 +42,19 @@ for (const document of documents) {
         anchorOf(heading),
       );
       assert.ok(headings.includes(anchor), `${target}: there is no such heading among ${headings.join(', ')}`);
+    }
+  });
+}
+
+/** What the build or a run makes is not in a clone. */
+const MADE = ['benchmark/results/'];
+
+for (const document of documents.filter((name) => !name.startsWith('examples'))) {
+  test(`${document}: the files that it names are there`, () => {
+    const text = fs.readFileSync(path.join(root, document), 'utf8');
+    for (const [, named] of text.matchAll(/`((?:\.github|__test__|benchmark|docs|examples|fuzz|lib|scripts|src)\/[\w./-]*)`/g)) {
+      if (MADE.includes(named)) continue;
+      assert.ok(fs.existsSync(path.join(root, named)), `\`${named}\` is not there`);
     }
   });
 }
