@@ -1,7 +1,7 @@
 //! The pool as JavaScript sees it: the napi class, and nothing else.
 //!
-//! Called by `lib/jobs/worker-pool.js` and the carriers in `lib/`. Must not depend on anything but the pool: here arguments
-//! become Rust's, and results JavaScript's.
+//! Called by `lib/jobs/worker-pool.js` and the carriers in `lib/`. Must not depend on anything but the pool: here
+//! arguments become Rust's, and results JavaScript's.
 
 use std::ops::Range;
 use std::rc::Rc;

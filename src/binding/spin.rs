@@ -2,9 +2,9 @@
 //!
 //! Waking a halted core takes some 25 microseconds, twice per round trip: more than all the rest of it. Hence:
 //!
-//! 1. In the turn's `prepare` phase, right before the loop would sleep, the descriptor that it sleeps on is polled for as
-//!    long as [`Pace`] says, at most once per turn. Whatever becomes ready ends it, timers included: the loop then does
-//!    what it does anyway.
+//! 1. In the turn's `prepare` phase, right before the loop would sleep, the descriptor that it sleeps on is polled for
+//!    as long as [`Pace`] says, at most once per turn. Whatever becomes ready ends it, timers included: the loop then
+//!    does what it does anyway.
 //! 2. It is done only while its owner says so (something is expected, and a core is free), and not when the loop would
 //!    not sleep.
 //! 3. The owner tells those whom it waits for that it is awake: what they send may then come through shared memory, of

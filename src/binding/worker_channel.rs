@@ -59,8 +59,8 @@ struct WorkerState {
 
 #[napi]
 impl WorkerChannel {
-    /// Takes over the descriptors that the parent has placed. `onFrame(parts)` is called for each frame; its kind, id and
-    /// seq are then in the registers, which are of `lib/transport/registers.js`.
+    /// Takes over the descriptors that the parent has placed. `onFrame(parts)` is called for each frame; its kind, id
+    /// and seq are then in the registers, which are of `lib/transport/registers.js`.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, on_frame: Function<'_, (), ()>, registers: Object<'_>) -> Result<WorkerChannel> {
         let fail = |error: io::Error| io_error("no channel to the parent", &error);
@@ -129,8 +129,8 @@ impl WorkerChannel {
         })
     }
 
-    /// Writes out what waits, blocking for so many milliseconds at most. For the very end of the process, when the event
-    /// loop no longer turns.
+    /// Writes out what waits, blocking for so many milliseconds at most. For the very end of the process, when the
+    /// event loop no longer turns.
     #[napi(catch_unwind)]
     pub fn drain(&self, millis: u32) {
         let deadline = Instant::now() + Duration::from_millis(millis.into());

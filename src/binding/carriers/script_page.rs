@@ -1,7 +1,7 @@
 //! The page that JavaScript here shares with one of its threads, in memory of a `SharedArrayBuffer`.
 //!
-//! `lib/transport/slot.js` puts frames there and takes them. Here is only what has to be done while JavaScript does not run: to
-//! say that the page is looked at, and to look.
+//! `lib/transport/slot.js` puts frames there and takes them. Here is only what has to be done while JavaScript
+//! does not run: to say that the page is looked at, and to look.
 //!
 //! Called by the carrier to threads. Must not depend on what the frames are.
 

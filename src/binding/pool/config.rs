@@ -18,8 +18,8 @@ const TARGET: Duration = Duration::from_millis(1);
 const PROCESS_LEASE: Duration = Duration::from_millis(10);
 const THREAD_LEASE: Duration = Duration::from_secs(1);
 
-/// Everything that a pool is told when it is made, as `lib/jobs/worker-pool.js` writes it. Durations are milliseconds, sizes
-/// bytes; 0 is "none".
+/// Everything that a pool is told when it is made, as `lib/jobs/worker-config.js` writes it. Durations are
+/// milliseconds, sizes bytes; 0 is "none".
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolConfig {
