@@ -12,8 +12,6 @@
 //! | [`protocol`] | numbers that JavaScript has too | all other modules |
 //! | `binding` | the napi layer | policy |
 
-#![deny(clippy::self_named_module_files)]
-
 // The binding needs a Node process around it and is tested from there. Without it, some of what the other modules offer
 // has no caller.
 #[cfg(not(test))]
