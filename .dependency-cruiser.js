@@ -12,6 +12,7 @@
  * line does not know each other.
  */
 const FLOORS = [
+  ['lib/intrinsics'], // what is taken from Node before anybody can replace it
   // What parents and workers have in common, down to the last byte.
   ['lib/errors.js'], // every error, with its remedy
   ['lib/transport'], // frames on their way between a parent and its workers

@@ -5,6 +5,12 @@
  * is not needed to start workers is loaded while they start.
  */
 
+const { define } = require('./lib/intrinsics/define');
+// At once: what is loaded later may find others in the place of clocks, of JSON, and of the directory.
+require('./lib/intrinsics/json');
+require('./lib/intrinsics/clock');
+require('./lib/host/start-directory');
+
 /** @type {Record<string, () => any>} */
 const SOURCES = {
   Parallelizer: () => require('./lib/parallelizer/parallelizer').Parallelizer,
@@ -36,11 +42,11 @@ module.exports = {
 
 for (const [name, load] of Object.entries(SOURCES)) {
   const property = { configurable: true, enumerable: true };
-  Object.defineProperty(module.exports, name, {
+  define(module.exports, name, {
     ...property,
     get() {
       const value = load();
-      Object.defineProperty(module.exports, name, { ...property, value, writable: true });
+      define(module.exports, name, { ...property, value, writable: true });
       return value;
     },
   });

@@ -1,5 +1,9 @@
 'use strict';
 
+// First of all: what is loaded later may find others in the place of clocks, of JSON, and of the directory.
+require('./lib/intrinsics/json');
+require('./lib/intrinsics/clock');
+require('./lib/host/start-directory');
 const { createHandler, processPartialResponse } = require('./lib/lambda/handler');
 const { records, unmarshall } = require('./lib/lambda/events');
 

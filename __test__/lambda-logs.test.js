@@ -78,13 +78,13 @@ forEachMode(
         mode,
         `await invoke('r1', ['text', 'object', 'beside', 'json', 'logger']);`,
       );
-      assert.equal(stdout, '');
-      assert.deepEqual(seen.map(({ level }) => level), ['log', 'warn', 'error', 'log', 'warn']);
+      // A logger that writes JSON itself must not have its lines prefixed.
+      assert.equal(stdout, '{"level":"INFO","message":"from a logger"}\n');
+      assert.deepEqual(seen.map(({ level }) => level), ['log', 'warn', 'error', 'warn']);
       for (const { args } of seen) assert.deepEqual([args.length, typeof args[0]], [1, 'string']);
       assert.equal(seen[0].args[0], 'plain text');
       assert.match(seen[1].args[0], /order: 7/);
       assert.match(seen[2].args[0], /it failed: (?:\w+ )*\[?Error|it failed: OrderError/);
-      assert.equal(seen[3].args[0], '{"level":"INFO","message":"from a logger"}');
     });
 
     test('JSON logs: objects and errors stay objects and errors', async (t) => {
@@ -116,11 +116,13 @@ forEachMode(
       assert.ok(seen.every(({ id }) => id === 'r1'));
     });
 
-    test('JSON logs: lines that are JSON already are not wrapped', async (t) => {
-      const { seen, stdout } = await printed(t, mode, `await invoke('r1', ['json', 'mixed']);`, JSON_LOGS);
-      assert.equal(stdout, '{"level":"INFO","message":"from a logger"}\n{"a":1}\n');
-      assert.deepEqual(seen.map(({ args }) => args[0]), ['before', 'after\n{no json}']);
-    });
+    for (const env of [{}, JSON_LOGS]) {
+      test(`${env.AWS_LAMBDA_LOG_FORMAT ?? 'text'} logs: what is written to stdout comes out as it was written`, async (t) => {
+        const { seen, stdout } = await printed(t, mode, `await invoke('r1', ['json', 'mixed']);`, env);
+        assert.equal(stdout, '{"level":"INFO","message":"from a logger"}\nbefore\n{"a":1}\nafter\n-{no json}\n');
+        assert.deepEqual(seen, []);
+      });
+    }
   },
   { needs: ['hasWorkers'] },
 );

@@ -8,6 +8,14 @@
  * never fails on a value that it is given to describe. Must not depend on options, pools or frames.
  */
 
+/**
+ * As `define` of lib/intrinsics/define.js, which would have to be loaded.
+ * @param {object} target @param {PropertyKey} key @param {PropertyDescriptor} descriptor
+ */
+function define(target, key, descriptor) {
+  Object.defineProperty(target, key, Object.setPrototypeOf(descriptor, null));
+}
+
 /** @typedef {import('../index').ParallelizerErrorCode} ParallelizerErrorCode */
 
 /**
@@ -38,7 +46,7 @@ class ParallelizerError extends Error {
 }
 
 // On the prototype, as in the built-in errors: an own `name` would show up wherever the error is logged.
-Object.defineProperty(ParallelizerError.prototype, 'name', {
+define(ParallelizerError.prototype, 'name', {
   value: 'ParallelizerError',
   writable: true,
   configurable: true,
@@ -287,7 +295,7 @@ function abortError(reason, what) {
   const error = new ParallelizerError('ERR_PARALLELIZER_ABORTED', `${what} was aborted by its signal${why}`, {
     cause: reason,
   });
-  Object.defineProperty(error, 'name', { value: 'AbortError', writable: true, configurable: true });
+  define(error, 'name', { value: 'AbortError', writable: true, configurable: true });
   // The first line of the stack has the name, and the stack was taken before the name was set.
   Error.captureStackTrace(error, abortError);
   return error;

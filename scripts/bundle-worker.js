@@ -24,6 +24,7 @@ async function bundleWorker(output) {
       'record-decoder': 'lib/codec/record-decoder.js',
       'v8-codec': 'lib/codec/v8-codec.js',
       'error-flattener': 'lib/codec/error-flattener.js',
+      'watch-mode': 'lib/worker/watch-mode.js',
       culprit: 'lib/codec/culprit.js',
       errors: 'lib/errors.js',
     },

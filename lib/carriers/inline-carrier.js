@@ -13,11 +13,14 @@
 const { createRequire } = require('node:module');
 const path = require('node:path');
 const { flattenError } = require('../codec/error-flattener');
+const { setImmediate } = require('../intrinsics/clock');
+const { toJson } = require('../intrinsics/json');
 const { PAGE_WORDS } = require('../transport/constants');
 const { clones } = require('../transport/ports');
 const { createMainLogger } = require('../worker/output');
 const { Runner } = require('../worker/runner');
 const { prepare } = require('../worker/serve');
+const { unwatched } = require('../worker/settling');
 const { ScriptCarrier } = require('./script-carrier');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
@@ -64,12 +67,12 @@ class InlineCarrier extends ScriptCarrier {
       // Printed in the async context of the caller, as the output of workers is.
       const logger = (/** @type {any} */ args, /** @type {{ readonly seq: number }} */ call) =>
         createMainLogger(args[2], (...message) =>
-          this.pool.message(this.pool.native.jobOf(id, call.seq), [JSON.stringify(message)]),
+          this.pool.message(this.pool.native.jobOf(id, call.seq), [toJson(message)]),
         );
       const load = (/** @type {string} */ url) => import(url);
-      callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger);
+      callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger, unwatched);
     } catch (error) {
-      if (this.workers.has(id)) this.loadFailed(id, JSON.stringify(flattenError(error)));
+      if (this.workers.has(id)) this.loadFailed(id, toJson(flattenError(error)));
       return;
     }
     if (!this.workers.has(id)) return;

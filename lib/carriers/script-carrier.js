@@ -8,6 +8,7 @@
  */
 
 const { sizeOf } = require('../codec/parts');
+const { toJson } = require('../intrinsics/json');
 const {
   ANSWERED_FIELDS, ARGUMENT_WORD, CALLS_FIELD, CANCEL_COUNT_WORD, FLAGS_FIELD, FORM_LIST, FORM_NOTHING,
   FORM_SINGLE, FORM_WORD, FULL_FRAME, LAST_BEGUN_WORD, MAX_COUNT, MAY_SPIN_WORD, PART_FIELDS, PART_SKIPPED,
@@ -266,7 +267,7 @@ class ScriptCarrier {
    */
   gone(id, report) {
     // First: it asks once more which call the worker began last.
-    this.pool.native.workerExited(id, JSON.stringify(report));
+    this.pool.native.workerExited(id, toJson(report));
     this.workers.delete(id);
     this.lastErrors.delete(id);
   }
@@ -276,7 +277,7 @@ class ScriptCarrier {
    * @param {number} id @param {string} tree the flattened error
    */
   loadFailed(id, tree) {
-    this.pool.native.workerLoadFailed(id, JSON.stringify({ loadError: tree }));
+    this.pool.native.workerLoadFailed(id, toJson({ loadError: tree }));
   }
 }
 

@@ -13,11 +13,13 @@
 
 const { inspect } = require('node:util');
 const { MessageChannel, MessagePort, Worker } = require('node:worker_threads');
+const { importedModules, threadFlags } = require('../host/exec-argv');
+const { suspendHeapFlags } = require('../host/heap-flags');
+const { setImmediate } = require('../intrinsics/clock');
 const {
   BYTES, CALLS, CANCEL, LOAD_FAILED, MEMORY, NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, STDERR_TAIL, STOP,
   VALUE_FIELD,
 } = require('../transport/constants');
-const { suspendHeapFlags } = require('../host/heap-flags');
 const { mayTakeLong } = require('../transport/ports');
 const { ThreadChannel } = require('../transport/thread-channel');
 const { TimeSlice } = require('../transport/time-slice');
@@ -67,16 +69,18 @@ class ThreadCarrier extends ScriptCarrier {
 
   /** @override @param {number} id */
   start(id) {
-    const { env, execArgv, resourceLimits, stdio } = this.#options;
+    const { resourceLimits, stdio } = this.#options;
+    const { execArgv, env } = flagsOf(this.#options);
     const { port1: port, port2 } = new MessageChannel();
     const page = new Uint32Array(new SharedArrayBuffer(PAGE_WORDS * Uint32Array.BYTES_PER_ELEMENT));
+    const imports = importedModules(execArgv ?? process.execArgv, env ?? process.env);
     const initParts = this.#initParts();
     const restoreHeapFlags = resourceLimits.maxOldGenerationSizeMb === undefined ? () => {} : suspendHeapFlags();
     let thread;
     try {
       thread = new Worker(THREAD_SCRIPT, {
         eval: true,
-        workerData: { chunks: this.#chunks, init: this.#init, initParts, port: port2, page },
+        workerData: { chunks: this.#chunks, imports, init: this.#init, initParts, port: port2, page },
         transferList: [port2, ...portsAmong(initParts)],
         resourceLimits,
         ...(env === null ? {} : { env }),
@@ -210,6 +214,15 @@ class ThreadCarrier extends ScriptCarrier {
       this.gone(id, { exitCode, signal: null, stderr: worker.stderr });
     });
   }
+}
+
+/**
+ * What a thread is told of flags and environment; null: it inherits this process's.
+ * @param {Readonly<import('../options/options').WorkerOptions>} options
+ */
+function flagsOf({ execArgv, env }) {
+  const given = execArgv === null ? threadFlags(env ?? undefined) : null;
+  return given ?? { execArgv, env };
 }
 
 /** @param {readonly unknown[]} values */

@@ -10,6 +10,7 @@
  * Must not depend on jobs, workers, or what the values are for.
  */
 
+const { listToJson, parse } = require('../intrinsics/json');
 const { isProxy } = require('node:util').types;
 const { isJsonSafe } = require('./json-safe');
 const {
@@ -173,7 +174,7 @@ function hasBetterCodec(value) {
  */
 function pushJson(values, parts, tag) {
   try {
-    pushText(parts, JSON_LIST, 0, values.length, tag, JSON.stringify(values));
+    pushText(parts, JSON_LIST, 0, values.length, tag, listToJson(values));
     return true;
   } catch {
     return false;
@@ -250,7 +251,7 @@ function decodeValues(codec, value, calls, extras, clones) {
 function decode(codec, value, calls, extras, clones) {
   switch (codec) {
     case JSON_LIST:
-      return JSON.parse(/** @type {string} */ (value));
+      return parse(/** @type {string} */ (value));
     case V8_VALUE:
       return [v8Codec().decodeV8(/** @type {Uint8Array} */ (value), /** @type {Uint8Array[]} */ (extras))];
     case RECORDS:

@@ -9,6 +9,7 @@
  */
 
 const { BUILT_IN, ENUMERABLE, INHERITED, OWN_CLASS, guarded } = require('./error-tree');
+const { define: safely } = require('../intrinsics/define');
 
 /** Classes are kept for good, and their names come from the user. */
 const MAX_STAND_INS = 256;
@@ -40,7 +41,7 @@ function standIn(Base, builtIn, className) {
 /** @param {object} target @param {string} key @param {unknown} value @param {boolean} enumerable */
 function define(target, key, value, enumerable) {
   // Not by assignment: the key may be `__proto__`, or have a setter.
-  Object.defineProperty(target, key, { value, enumerable, writable: true, configurable: true });
+  safely(target, key, { value, enumerable, writable: true, configurable: true });
 }
 
 /**

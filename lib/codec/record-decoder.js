@@ -11,6 +11,7 @@ const {
   CONSTANTS, MAX_SHAPES, NULL_STRING, NUMBER, STRING, TAG_ARRAY, TAG_BITS, TAG_CONSTANT, TAG_NUMBER, TAG_OCTETS,
   TAG_STRING,
 } = require('./record-layout');
+const { parse } = require('../intrinsics/json');
 
 /** @typedef {import('./record-layout').Table} Table */
 
@@ -21,7 +22,7 @@ const {
  */
 function decodeRecords(text, extras) {
   /** @type {[envelope: any, tables: Table[]]} */
-  const [envelope, tables] = JSON.parse(text);
+  const [envelope, tables] = parse(text);
   let next = 0;
   for (const table of tables) {
     check(isTable(table));

@@ -14,6 +14,7 @@ const {
   TAG_OCTETS, TAG_STRING,
 } = require('./record-layout');
 const { MAX_ARGUMENTS, isRecordList } = require('./record-lists');
+const { toJson } = require('../intrinsics/json');
 
 /** Characters after which a segment ends. */
 const SEGMENT = 64 * 1024;
@@ -46,7 +47,7 @@ function* encodeRecords(value) {
   const seen = new Set();
   if (isRecordList(value)) {
     const encoded = yield* encodeTable(null, value, seen);
-    return encoded === null ? null : { text: JSON.stringify([0, [encoded.table]]), tables: [encoded] };
+    return encoded === null ? null : { text: toJson([0, [encoded.table]]), tables: [encoded] };
   }
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== Array.prototype) return null;
@@ -69,7 +70,7 @@ function* encodeRecords(value) {
     /** @type {Record<string, unknown>} */ (envelope)[key] = 0;
   }
   if (envelope === null || !isJsonSafeWithin(envelope, seen)) return null;
-  return { text: JSON.stringify([envelope, tables.map(({ table }) => table)]), tables };
+  return { text: toJson([envelope, tables.map(({ table }) => table)]), tables };
 }
 
 /**

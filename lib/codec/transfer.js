@@ -4,6 +4,7 @@
  * `transfer(value, list)`: what a worker function returns to have parts of its result moved instead of copied.
  */
 
+const { define } = require('../intrinsics/define');
 const { isProxy } = require('node:util').types;
 
 const MARK = Symbol.for('@parallelizer/node:transfer');
@@ -14,7 +15,7 @@ class Transfer {
   constructor(value, list) {
     this.value = value;
     this.list = list;
-    Object.defineProperty(this, MARK, { value: true });
+    define(this, MARK, { value: true });
   }
 }
 

@@ -18,6 +18,7 @@
  * Must not depend on frames, or on how the byte arrays travel.
  */
 
+const { define } = require('../intrinsics/define');
 const { isArrayBuffer } = require('node:util').types;
 const { DefaultDeserializer, DefaultSerializer } = require('node:v8');
 
@@ -230,7 +231,7 @@ function withStandIns(value, copies) {
   for (const key of Object.keys(value)) {
     const item = withStandIns(/** @type {Record<string, unknown>} */ (value)[key], copies);
     // Not by assignment, since the key may be `__proto__`.
-    Object.defineProperty(copy, key, { value: item, enumerable: true, writable: true, configurable: true });
+    define(copy, key, { value: item, enumerable: true, writable: true, configurable: true });
   }
   return copy;
 }

@@ -10,6 +10,7 @@
  * Must not depend on records. Runs in workers too: it requires nothing.
  */
 
+const { define } = require('../intrinsics/define');
 /**
  * What becomes of numbers.
  *
@@ -37,7 +38,7 @@ function decodeItem(attributes, numbers = 'exact', path = '', owner = 'the item'
     const value = decodeValue(attribute, numbers, path === '' ? name : `${path}.${name}`, owner);
     if (name === '__proto__') {
       // Plain assignment would set the prototype.
-      Object.defineProperty(item, name, { value, enumerable: true, writable: true, configurable: true });
+      define(item, name, { value, enumerable: true, writable: true, configurable: true });
     } else {
       item[name] = value;
     }

@@ -10,6 +10,7 @@
  * Must not depend on any source, on events, workers or answers. Runs in workers too: it requires nothing.
  */
 
+const { define } = require('../intrinsics/define');
 /** @typedef {'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq'} Source */
 
 /** Stands for "not decoded yet": no payload is `undefined`. */
@@ -106,7 +107,7 @@ function defineFields(Class, names) {
  * @param {object} target @param {string} name
  */
 function defineField(target, name) {
-  Object.defineProperty(target, name, {
+  define(target, name, {
     /** @this {LambdaRecord} */
     get() {
       return this.raw[name];

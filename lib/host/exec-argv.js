@@ -10,6 +10,8 @@
  * Must not depend on options, or on how processes are started.
  */
 
+const { forThreads, withoutMissingEnvFiles, withoutRelativePaths } = require('./relative-flags');
+
 /** Short flags that say what to run. The value says whether the next argument belongs to the flag. */
 const SHORT = new Map([
   ['-e', true],
@@ -112,7 +114,9 @@ function withoutDropped(list, argumentOf) {
  * @returns {string[]}
  */
 function inheritedExecArgv(execArgv = process.execArgv) {
-  return withoutDropped(execArgv, (argument) => argument);
+  const args = withoutRelativePaths(withoutDropped(execArgv, (argument) => argument));
+  // This process has read its own files of variables.
+  return execArgv === process.execArgv ? withoutMissingEnvFiles(args) : args;
 }
 
 /**
@@ -149,6 +153,11 @@ function splitNodeOptions(text) {
   return quoted ? null : tokens;
 }
 
+/** @param {string} value as `splitNodeOptions` reads it back */
+function quoted(value) {
+  return `"${value.replace(/[\\"]/g, '\\$&')}"`;
+}
+
 /**
  * A copy of the environment, with those NODE_OPTIONS that a worker inherits.
  * @param {Readonly<Record<string, string | undefined>>} env
@@ -165,9 +174,41 @@ function inheritedEnv(env = process.env) {
   // Node itself reports best what is wrong with it.
   if (tokens === null) return copy;
   const kept = withoutDropped(tokens, ({ value }) => value);
+  const values = withoutRelativePaths(kept.map(({ value }) => value));
+  const texts = kept.map(({ value, raw }, i) => (values[i] === value ? raw : quoted(values[i])));
   if (kept.length === 0) delete copy.NODE_OPTIONS;
-  else copy.NODE_OPTIONS = kept.map(({ raw }) => raw).join(' ');
+  else copy.NODE_OPTIONS = texts.join(' ');
   return copy;
+}
+
+/**
+ * What a thread has to be given, because it would look for what is preloaded in the wrong place.
+ * @param {Readonly<Record<string, string | undefined>>} env the thread's, or this process's
+ * @returns {{ execArgv: string[], env: Record<string, string> } | null} `null`: it may inherit this process's flags
+ */
+function threadFlags(env = process.env, execArgv = process.execArgv) {
+  const options = (splitNodeOptions(env.NODE_OPTIONS ?? '') ?? []).map(({ value }) => value);
+  const args = [...options, ...execArgv];
+  const absolute = withoutRelativePaths(args);
+  if (absolute.every((argument, i) => argument === args[i])) return null;
+  return { execArgv: forThreads(absolute.slice(options.length)), env: inheritedEnv(env) };
+}
+
+/**
+ * What `--import` names: Node does not import it in a thread that is given its script as text.
+ * @param {readonly string[]} execArgv the thread's, or this process's
+ * @param {Readonly<Record<string, string | undefined>>} env the same
+ * @returns {string[]}
+ */
+function importedModules(execArgv, env) {
+  const options = splitNodeOptions(env.NODE_OPTIONS ?? '') ?? [];
+  const args = withoutRelativePaths([...options.map(({ value }) => value), ...execArgv]);
+  const found = [];
+  for (let i = 0; i < args.length; i++) {
+    if (args[i].startsWith('--import=')) found.push(args[i].slice('--import='.length));
+    else if (args[i] === '--import' && i + 1 < args.length) found.push(args[++i]);
+  }
+  return found;
 }
 
 /**
@@ -186,4 +227,4 @@ function resourceLimitFlags(resourceLimits) {
   return flags;
 }
 
-module.exports = { inheritedExecArgv, inheritedEnv, resourceLimitFlags };
+module.exports = { importedModules, threadFlags, inheritedExecArgv, inheritedEnv, resourceLimitFlags };

@@ -8,6 +8,7 @@
 
 const { ParallelizerError, protocolError } = require('../errors');
 const { restoreError } = require('../codec/error-restorer');
+const { fromJson } = require('../intrinsics/json');
 
 /**
  * @typedef {object} AnswerError
@@ -22,7 +23,7 @@ const { restoreError } = require('../codec/error-restorer');
  */
 function thrownError(tree) {
   try {
-    const parsed = JSON.parse(tree);
+    const parsed = fromJson(tree);
     return { error: restoreError(parsed), text: String(parsed.text) };
   } catch (cause) {
     return unreadableError(cause);

@@ -16,6 +16,7 @@ const { encodeValues, needsSteps, pushRecordsInSteps } = require('../codec/codec
 const { WATCHED, sizeOf } = require('../codec/parts');
 const { workerExited } = require('../errors');
 const { FULL_FRAME, LATIN1, NO_CODEC, PART_SKIPPED } = require('../transport/constants');
+const { nextTick, now, setImmediate } = require('../intrinsics/clock');
 
 /** How many calls are encoded before their size is looked at; fewer where they are known to be large. */
 const MAX_SLICE = 1024;
@@ -159,7 +160,7 @@ class CallEncoder {
   #skip(jobId, call, error, parts) {
     parts.push(LATIN1, NO_CODEC, PART_SKIPPED, 1, 0, '');
     // Later: the native side has to book it first, or whatever the caller does about it would settle it again.
-    process.nextTick(() => this.#owner.failed(jobId, call, error));
+    nextTick(() => this.#owner.failed(jobId, call, error));
   }
 
   /**
@@ -179,9 +180,9 @@ class CallEncoder {
     const steps = (long.steps ??= pushRecordsInSteps(value, parts, tag));
     let isDone = !this.#owner.isDeferred(worker, frame);
     if (!isDone) {
-      const until = performance.now() + STEPS_TIME;
+      const until = now() + STEPS_TIME;
       let step = steps.next();
-      while (!step.done && performance.now() < until) step = steps.next();
+      while (!step.done && now() < until) step = steps.next();
       // What turns out not to be for this codec goes the usual way, at once.
       if (step.done) this.#finished.set(frame, step.value ? parts : null);
       isDone = step.done === true;

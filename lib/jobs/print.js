@@ -1,19 +1,27 @@
 'use strict';
 
 /**
- * Prints on this process's console what a worker has printed, as if it had been printed here: at its level, a message at a
- * time. Where AWS Lambda writes its logs as JSON, objects and errors stay what they are, and lines that are JSON already
- * are not wrapped once more.
+ * Prints here what a worker has printed, as if it had been printed in this process, a message at a time:
  *
- * May not know workers, or whom a message belongs to.
+ * 1. A call of a `console` method is a call of the same method here. Where AWS Lambda writes its logs as JSON, objects
+ *    and errors stay what they are.
+ * 2. What was written to a stream is written to the same stream, as it was. Loggers and metrics that write JSON by
+ *    themselves rely on that: a console that adds a timestamp would make their lines unreadable.
+ * 3. A message of form `watch` is for Node's watch mode and is not printed.
+ * 4. An exception to 2 is what a worker's descriptor of stderr brings, which may be its last words: a stack trace has
+ *    to stay one message. It goes through `console.error`, but for lines that are JSON.
+ *
+ * Must not depend on workers, nor on whom a message belongs to.
  */
 
 const { inspect } = require('node:util');
+const { parse } = require('../intrinsics/json');
 
 /**
- * What a message is, besides its text: `object`: the text is an object as JSON; `written`: what was written to a stream,
- * of whole lines; a list: the arguments of the method.
- * @typedef {'object' | 'written' | { value?: unknown, shown?: string, error?: any }[]} Form
+ * What a message is besides its text. `object`: the text is an object as JSON. `raw`: it was written to
+ * `process.stdout` or `process.stderr`; `written`: to their descriptors; both in whole lines. `watch`: names of
+ * files. A list: the arguments of the method.
+ * @typedef {'object' | 'raw' | 'written' | 'watch' | { value?: unknown, shown?: string, error?: any }[]} Form
  */
 
 /** Whether the runtime of AWS Lambda writes each message as JSON. */
@@ -22,18 +30,20 @@ function logsJson(env = process.env) {
 }
 
 /**
- * @param {string} level whatever the worker calls it @param {string} text @param {Form} [form]
+ * @param {string} level as the worker calls it @param {string} text @param {Form} [form]
  */
 function print(level, text, form) {
-  if (form === undefined || !logsJson()) call(level, text);
-  else if (form === 'object') call(level, parsed(text) ?? text);
+  if (form === 'watch') report(text);
+  else if (form === 'raw' || (form === 'written' && level !== 'error')) streamOf(level).write(`${text}\n`);
   else if (form === 'written') printLines(level, text);
+  else if (form === undefined || !logsJson()) call(level, text);
+  else if (form === 'object') call(level, parsed(text) ?? text);
   else call(level, ...(argumentsIn(form) ?? [text]));
 }
 
 /**
  * @param {unknown} form
- * @returns {unknown[] | null} `null`: it is nothing that this library has sent
+ * @returns {unknown[] | null} `null`: not something that this library has sent
  */
 function argumentsIn(form) {
   try {
@@ -46,22 +56,36 @@ function argumentsIn(form) {
 /** @param {string} level @param {unknown[]} args */
 function call(level, ...args) {
   const methods = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (console));
-  const method = Object.hasOwn(methods, level) ? methods[level] : undefined;
+  // A console of a test runner's has them on its prototype.
+  const method = level in Object.prototype ? undefined : methods[level];
   try {
     if (typeof method === 'function') method.apply(console, args);
     else console.log(...args);
   } catch {
-    // `Console` is no method that prints, and a console may be patched; the message must come out all the same.
+    // The name may be that of `Console`, and a console may be patched; the message must come out all the same.
     process.stdout.write(`${args.map(String).join(' ')}\n`);
   }
 }
 
 /**
- * Loggers that write JSON do so line by line, on a stream: so they would in this process.
+ * Tells `node --watch`, if this process runs under it, which files a worker has loaded.
+ * @param {string} text
+ */
+function report(text) {
+  if (process.env.WATCH_REPORT_DEPENDENCIES !== undefined && process.connected) process.send?.(parsed(text));
+}
+
+/** @param {string} level */
+function streamOf(level) {
+  return level === 'error' ? process.stderr : process.stdout;
+}
+
+/**
+ * Lines that are JSON are a logger's, and are written as they are.
  * @param {string} level @param {string} text
  */
 function printLines(level, text) {
-  const stream = level === 'error' ? process.stderr : process.stdout;
+  const stream = streamOf(level);
   /** @type {string[]} */
   let message = [];
   const flush = () => {
@@ -80,13 +104,13 @@ function printLines(level, text) {
 }
 
 /**
- * The object that a text is, if it is one.
+ * The object that a text represents, or `null`.
  * @param {string} text
  */
 function parsed(text) {
   if (!/^\s*\{[^]*\}\s*$/.test(text)) return null;
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     return null;
   }

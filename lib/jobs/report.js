@@ -1,5 +1,7 @@
 'use strict';
 
+const { queueMicrotask } = require('../intrinsics/clock');
+
 /**
  * Calls a callback of the user's. What it throws becomes an uncaught exception and does no harm here.
  * @template {unknown[]} A

@@ -16,6 +16,7 @@ const { types } = require('node:util');
 const vm = require('node:vm');
 const { SPREAD, TASK, TASK_SHIFT, pushText } = require('../codec/parts');
 const { optionError } = require('../errors');
+const { toJson } = require('../intrinsics/json');
 const { functionName, modulePath } = require('../options/option-checks');
 
 /** How many tasks a worker keeps. */
@@ -50,7 +51,7 @@ class TaskRegistry {
   #kept = new Map();
 
   /**
-   * @param {unknown} task @param {string} [name] what it is called in messages
+   * @param {unknown} task @param {string} [name] its name in messages
    * @returns {Task}
    */
   of(task, name = 'task') {
@@ -136,7 +137,7 @@ function isUnchanged(task, known) {
 
 /** @param {Task} task @param {number} [forget] @param {boolean} [isFirst] */
 function definitionText({ id, definition }, forget, isFirst) {
-  return JSON.stringify({ id, forget, isFirst, ...definition });
+  return toJson({ id, forget, isFirst, ...definition });
 }
 
 /**
@@ -152,7 +153,7 @@ function textOf(fn, name) {
   try {
     return Function.prototype.toString.call(fn);
   } catch {
-    throw optionError(name, fn, EXPECTED); // A callable Proxy has none.
+    throw optionError(name, fn, EXPECTED); // A callable Proxy has no text.
   }
 }
 
@@ -203,7 +204,7 @@ function referenceOf(task, name) {
 }
 
 /**
- * A reference that means the same wherever it is used: checked, absolute and frozen.
+ * A reference that means the same wherever it is used: checked, absolute, frozen.
  * @param {unknown} filePath @param {unknown} name
  * @returns {Readonly<{ filePath: string, name: string }>}
  */

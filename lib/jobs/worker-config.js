@@ -13,6 +13,7 @@ const { nesting } = require('../host/nesting');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
 const { MAX_COUNT } = require('../transport/constants');
 const { PROCESS_SCRIPT } = require('../worker/boot-script');
+const { toJson } = require('../intrinsics/json');
 
 /**
  * @typedef {object} OwnOptions
@@ -117,7 +118,7 @@ function nativeConfig(options) {
 function shareKey(options) {
   const { id, type, workers, maxCallsPerWorker, maxWorkerMemory, idleTimeout, stdio } = options;
   const env = options.env ?? inheritedEnv();
-  return JSON.stringify([
+  return toJson([
     id, type, workers, maxCallsPerWorker, maxWorkerMemory, idleTimeout, stdio,
     options.execArgv ?? inheritedExecArgv(),
     heapLimits(options),
@@ -138,7 +139,7 @@ function processConfig(options) {
     args: [...execArgv, ...flags, '--input-type=commonjs', '-e', PROCESS_SCRIPT, addonPath()],
     env: Object.keys(env).map((name) => `${name}=${env[name]}`),
     stdio: options.stdio,
-    init: JSON.stringify(initOf(options)),
+    init: toJson(initOf(options)),
   };
 }
 

@@ -10,6 +10,7 @@
 const { StringDecoder } = require('node:string_decoder');
 const { STDERR_TAIL } = require('../transport/constants');
 const { print } = require('./print');
+const { parse } = require('../intrinsics/json');
 
 /** @typedef {import('node:async_hooks').AsyncResource} AsyncResource */
 /** @typedef {import('../codec/parts').Parts} Parts */
@@ -117,7 +118,7 @@ function keepLatest(map, key, value) {
  */
 function messageIn(parts) {
   try {
-    const [level, text, form] = JSON.parse(/** @type {string} */ (parts[parts.length - 1]));
+    const [level, text, form] = parse(/** @type {string} */ (parts[parts.length - 1]));
     return typeof level === 'string' && typeof text === 'string' ? [level, text, form] : null;
   } catch {
     return null;

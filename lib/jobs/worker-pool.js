@@ -13,6 +13,8 @@
 const { AsyncResource } = require('node:async_hooks');
 const { loadAll } = require('../codec/codec');
 const { closedError, queueFullError } = require('../errors');
+const { nextTick, now, setImmediate, sleep } = require('../intrinsics/clock');
+const { fromJson, parse, toJson } = require('../intrinsics/json');
 const { PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
@@ -78,7 +80,7 @@ class WorkerPool {
     this.#jobs = new JobTable(this.#clones, this.#moved);
     this.#carrier = this.#makeCarrier();
     // Workers are being started when this returns.
-    this.#native = new (native().NativePool)(JSON.stringify(nativeConfig(this.#options)), {
+    this.#native = new (native().NativePool)(toJson(nativeConfig(this.#options)), {
       ...this.#carrier?.hooks,
       encode: () => this.#passEncoded(),
       answered: this.#passAnswered.bind(this),
@@ -168,7 +170,7 @@ class WorkerPool {
   scheduleFlush() {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    process.nextTick(() => {
+    nextTick(() => {
       for (const act of this.#beforeFlush) act();
       this.#flushScheduled = false;
       this.#flush();
@@ -197,14 +199,13 @@ class WorkerPool {
    * @param {number} jobId @param {number} limit
    */
   async whenQuiet(jobId, limit) {
-    const { setTimeout: sleep } = require('node:timers/promises');
-    const start = performance.now();
-    for (let wait = 1; this.#native.remainingCalls(jobId, false) > 0 && performance.now() - start < limit; wait *= 2) {
-      await sleep(Math.min(wait, MAX_LOOK_INTERVAL, Math.max(1, limit - (performance.now() - start))));
+    const start = now();
+    for (let wait = 1; this.#native.remainingCalls(jobId, false) > 0 && now() - start < limit; wait *= 2) {
+      await sleep(Math.min(wait, MAX_LOOK_INTERVAL, Math.max(1, limit - (now() - start))));
     }
     this.#native.killRemaining(jobId);
-    const killed = performance.now();
-    while (this.#native.remainingCalls(jobId, true) > 0 && performance.now() - killed < MAX_DEATH_TIME) await sleep(1);
+    const killed = now();
+    while (this.#native.remainingCalls(jobId, true) > 0 && now() - killed < MAX_DEATH_TIME) await sleep(1);
   }
 
   // ---- The life of the pool ---------------------------------------------------------------------------------------
@@ -263,7 +264,7 @@ class WorkerPool {
 
   /** @returns {import('../../index').Stats} */
   stats() {
-    const stats = JSON.parse(this.#native.stats());
+    const stats = parse(this.#native.stats());
     if (this.#carrier === null) return stats;
     const { bytesSent, bytesReceived } = this.#carrier;
     return { ...stats, bytesSent, bytesReceived };
@@ -344,7 +345,7 @@ class WorkerPool {
    * @returns {unknown}
    */
   #exitError(detail, ending) {
-    const report = JSON.parse(detail);
+    const report = fromJson(detail);
     return exitErrors().exitError(report, {
       duringBoot: ending === 'bootFailed',
       filePath: this.#options.filePath,
@@ -369,12 +370,12 @@ class WorkerPool {
 
   /** @param {string} json */
   #event(json) {
-    const event = JSON.parse(json);
+    const event = fromJson(json);
     if (event.event === 'exited' || event.event === 'handedBack') {
       this.#output?.finishLines(event.worker);
       this.#tasks?.forget(event.worker);
     }
-    if (this.#options.debug) process.stderr.write(`${JSON.stringify({ parallelizer: this.#options.id, ...event })}\n`);
+    if (this.#options.debug) process.stderr.write(`${toJson({ parallelizer: this.#options.id, ...event })}\n`);
   }
 }
 

@@ -6,6 +6,9 @@
  * Must not depend on what the signal stops.
  */
 
+const { clearTimeout, setImmediate, setTimeout, wallTime } = require('../intrinsics/clock');
+const { define } = require('../intrinsics/define');
+
 /** Left for the answer unless the user says otherwise: this, or a fifth of the invocation's time if that is less. */
 const DEFAULT_MARGIN = 1000;
 /** Node fires timers that are longer than this at once. */
@@ -21,7 +24,7 @@ class DeadlineError extends Error {
   }
 }
 
-Object.defineProperty(DeadlineError.prototype, 'name', { value: 'DeadlineError', writable: true, configurable: true });
+define(DeadlineError.prototype, 'name', { value: 'DeadlineError', writable: true, configurable: true });
 
 /**
  * How long Lambda still grants the invocation, in milliseconds; Infinity where the context does not say.
@@ -59,7 +62,7 @@ function watchDeadline(context, ownMargin) {
   return {
     signal: controller.signal,
     /** When Lambda will stop the invocation, in milliseconds since 1970; `null`: not known. */
-    endsAt: remaining === Infinity ? null : Math.round(Date.now() + remaining),
+    endsAt: remaining === Infinity ? null : Math.round(wallTime() + remaining),
     stop: () => clearTimeout(timer),
   };
 }

@@ -9,6 +9,7 @@
 
 const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('../options/options');
 const { optionError } = require('../errors');
+const { setImmediate } = require('../intrinsics/clock');
 const { assertMayNest } = require('../host/nesting');
 const { WorkerPool } = require('../jobs/worker-pool');
 

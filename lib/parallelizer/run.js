@@ -10,6 +10,7 @@
 const { abortError, closedError, skippedError, timeoutError } = require('../errors');
 const { onAbort } = require('../jobs/abort');
 const { report } = require('../jobs/report');
+const { define } = require('../intrinsics/define');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 /** @typedef {import('../worker/invocation').EventKind} EventKind */
@@ -118,7 +119,7 @@ function gather(outcomes, plan) {
     }
   }
   // Not enumerable, so that the result compares, prints and serializes as it did in the ancestor.
-  return Object.defineProperty(/** @type {RunResult} */ (result), 'errors', { value: errors });
+  return define(/** @type {RunResult} */ (result), 'errors', { value: errors });
 }
 
 /**
@@ -129,7 +130,7 @@ function annotated({ error, text }, batchIndex, records) {
   // A thrown value that is not an Error cannot be annotated.
   const own = error instanceof Error ? error : new Error(text, { cause: error });
   for (const [key, value] of Object.entries({ batchIndex, records })) {
-    Object.defineProperty(own, key, { value, writable: true, configurable: true, enumerable: false });
+    define(own, key, { value, writable: true, configurable: true, enumerable: false });
   }
   return own;
 }

@@ -7,6 +7,7 @@
  */
 
 const { notReadyError, optionError } = require('../errors');
+const { clearTimeout, now, setTimeout } = require('../intrinsics/clock');
 const { timeoutArgument } = require('../options/pool-options');
 const { report } = require('../jobs/report');
 
@@ -134,9 +135,9 @@ function runningTime(limit) {
     let left = limit;
     const wait = () => {
       const step = Math.min(left, MAX_STEP);
-      const began = performance.now();
+      const began = now();
       timer = setTimeout(() => {
-        left -= Math.min(Math.max(performance.now() - began, step), 2 * step);
+        left -= Math.min(Math.max(now() - began, step), 2 * step);
         if (left > 0) wait();
         else resolve(undefined);
       }, step);

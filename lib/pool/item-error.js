@@ -4,6 +4,7 @@
  * The error for an item that has no answer.
  */
 
+const { define } = require('../intrinsics/define');
 const { ParallelizerError, abortError, closedError, timeoutError } = require('../errors');
 
 /**
@@ -12,7 +13,7 @@ const { ParallelizerError, abortError, closedError, timeoutError } = require('..
  */
 function aboutItem(error, index) {
   if (error instanceof ParallelizerError && error.code === 'ERR_PARALLELIZER_SERIALIZATION' && !('records' in error)) {
-    Object.defineProperty(error, 'records', { configurable: true, value: [index] });
+    define(error, 'records', { configurable: true, value: [index] });
   }
   return error;
 }
@@ -31,7 +32,7 @@ function itemError({ what, isList, signal, timeout }, ending, exitError, index, 
     : ending === 'timedOut' ? timeoutError(timeout, which)
     : (exitError() ?? closedError(which));
   if (isList && error instanceof ParallelizerError) {
-    Object.defineProperty(error, 'records', {
+    define(error, 'records', {
       configurable: true,
       // Made when read, since there may be a million.
       get: () => Array.from({ length: end - index }, (_, i) => index + i),

@@ -8,8 +8,7 @@
  * Must not depend on what a message is for.
  */
 
-// Taken now: the user's code may replace them.
-const { setImmediate, performance } = globalThis;
+const { now, setImmediate } = require('../intrinsics/clock');
 
 /** How long messages are handled before the loop turns, in milliseconds. */
 const MAX_TIME = 5;
@@ -39,10 +38,10 @@ class TimeSlice {
     }
     if (this.#began === 0) {
       if (mayTakeLong) {
-        this.#began = performance.now();
+        this.#began = now();
         setImmediate(() => this.#turned());
       }
-    } else if (performance.now() - this.#began > MAX_TIME) {
+    } else if (now() - this.#began > MAX_TIME) {
       this.#waiting.push(message);
       return;
     }
@@ -66,7 +65,7 @@ class TimeSlice {
     this.#began = 0;
     const message = this.#waiting.shift();
     if (message === undefined) return;
-    this.#began = performance.now();
+    this.#began = now();
     setImmediate(() => this.#turned());
     this.#handle(message);
   }

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * What a worker is told to evaluate when it starts: how it finds the chunks of `scripts/bundle-worker.js`, and which one
- * comes first. All of it is constant: no code is made of paths or data.
+ * What a worker is told to evaluate when it starts: how it finds the chunks of `scripts/bundle-worker.js`, and which
+ * one comes first. All of it is constant: no code is made of paths or data.
  *
  * Runs in the parent. Texts, not functions: a user's bundler or coverage tool would rewrite those.
  */
@@ -30,11 +30,18 @@ const load = (${REQUIRE})(native.workerChunk, require);
 load('parallelizer:core').boot(native, require, (url) => import(url));
 }`;
 
-/** For threads; the texts of all chunks are in `workerData`. */
+/**
+ * For threads; the texts of all chunks are in `workerData`, and what `--import` names: Node does not import it in a
+ * thread whose script is a text.
+ */
 const THREAD_SCRIPT = `{
-const { chunks } = require('node:worker_threads').workerData;
-const load = (${REQUIRE})((name) => chunks[name], require);
-load('parallelizer:thread').bootThread(require, (url) => import(url));
+const { chunks, imports } = require('node:worker_threads').workerData;
+const boot = () => {
+  const load = (${REQUIRE})((name) => chunks[name], require);
+  load('parallelizer:thread').bootThread(require, (url) => import(url));
+};
+if (imports.length === 0) boot();
+else imports.reduce((before, each) => before.then(() => import(each)), Promise.resolve()).then(boot);
 }`;
 
 module.exports = { PROCESS_SCRIPT, THREAD_SCRIPT };

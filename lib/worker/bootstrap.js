@@ -1,26 +1,28 @@
 'use strict';
 
 /**
- * The first thing that runs in a worker process: connects to the parent, then serves.
+ * The entry point of a worker process: connects to the parent, then serves.
  *
- * 1. The parent starts `node -e` with a constant script that loads the addon and compiles this source out of it.
- * 2. The channel is taken over; from then on this process ends when its parent does. A first frame says that it runs.
- *    The parent's `Init` frame is in the socket already and is read without a turn of the event loop.
- * 3. What `-e` leaves behind is removed, so that the user's module finds what any module finds.
- * 4. The module is loaded; `Ready` or `LoadFailed` is sent.
- * 5. `Stop` ends the process, `exit` handlers included. Whatever ends it, results that are there are written out.
+ * 1. The parent starts `node -e` with a constant script, which loads the addon and compiles this source out of it.
+ * 2. The channel is taken over. From then on this process ends when its parent does. A first frame tells the parent
+ *    that it runs. The parent's `Init` frame is in the socket by then, and is read without a turn of the event loop.
+ * 3. The globals that `-e` leaves behind are removed, so that the user's module finds what any module finds.
+ * 4. The module is loaded, and `Ready` or `LoadFailed` is sent.
+ * 5. `Stop` ends the process; its `exit` handlers run. However it ends, finished results are written out first.
  *
- * Starts in every worker, so it loads nothing before it is needed.
+ * This runs in every worker, so it loads nothing before it is needed.
  */
 
+const { nextTick } = require('../intrinsics/clock');
+const { fromJson } = require('../intrinsics/json');
 const { ARGUMENT_WORD, BEGUN, INIT, PART_FIELDS } = require('../transport/constants');
 const { createRegisters, passParts, receiveParts } = require('../transport/registers');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
-/** The `seq` of an `Init` frame that comes with a shared page. */
+/** The `seq` of an `Init` frame that is accompanied by a shared page. */
 const WITH_PAGE = 1;
 
-/** How long a process that exits tries to get its last results out, in milliseconds. */
+/** How long an exiting process tries to write out its last results, in milliseconds. */
 const DRAIN = 2000;
 
 /**
@@ -36,7 +38,7 @@ function boot(native, nodeRequire, load) {
   const onFrame = (passed) => {
     const [kind, id, seq] = [registers[ARGUMENT_WORD], registers[ARGUMENT_WORD + 1], registers[ARGUMENT_WORD + 2]];
     const parts = receiveParts(registers, passed);
-    if (kind === INIT) start(JSON.parse(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === WITH_PAGE);
+    if (kind === INIT) start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === WITH_PAGE);
     else served?.onFrame(kind, id, seq, parts);
   };
   const channel = new native.WorkerChannel(onFrame, registers);
@@ -53,22 +55,23 @@ function boot(native, nodeRequire, load) {
     served?.flush();
     channel.drain(DRAIN);
   });
-  // That this process runs: whoever is left without threads by the system never gets here.
+  // Tells the parent that this process runs: one that the system refuses threads never gets this far.
   send(BEGUN, 0, 0, 0, []);
   channel.receiveAll();
 
   /** @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasPage */
   function start(init, initParts, hasPage) {
     removeScriptGlobals(nodeRequire);
-    // Node sets one of them again when the script has ended.
-    process.nextTick(removeScriptGlobals, nodeRequire);
+    // Node sets one of them again after the script has ended.
+    nextTick(removeScriptGlobals, nodeRequire);
     markAsWorker(init);
     imitateFork(init.filePath);
-    // Without one its descriptor's number is another's.
+    // Without a page, another file may have the number of its descriptor.
     const shared = hasPage ? channel.sharedPage() : null;
     const connection = {
       send,
       poll: channel.receiveAll.bind(channel),
+      hold: channel.hold.bind(channel),
       page: shared instanceof ArrayBuffer ? new Uint32Array(shared) : null,
       memory: process.memoryUsage.rss,
       clones: null,
@@ -78,19 +81,19 @@ function boot(native, nodeRequire, load) {
 }
 
 /**
- * Makes the process look as one that was forked with the user's module.
+ * Makes the process look as if it had been forked with the user's module.
  * @param {string | null} filePath
  */
 function imitateFork(filePath) {
   process.argv.splice(1, Infinity, ...(filePath === null ? [] : [filePath]));
   const script = process.execArgv.lastIndexOf('-e');
-  // With the flag before it, which is ours too.
+  // The flag before it is ours as well.
   if (script >= 0) process.execArgv.splice(script - 1, 3);
   Reflect.deleteProperty(process, '_eval');
-  // Code that was written for `fork` may call it; there is nobody to receive it.
+  // Code that was written for `fork` may call it, though nobody receives the message.
   process.send ??= (...args) => {
     const done = args.findLast((argument) => typeof argument === 'function');
-    if (typeof done === 'function') process.nextTick(done, null);
+    if (typeof done === 'function') nextTick(done, null);
     return true;
   };
 }

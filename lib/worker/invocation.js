@@ -12,6 +12,8 @@
  * Must not depend on events, or on how Lambda is answered.
  */
 
+const { define } = require('../intrinsics/define');
+const { wallTime } = require('../intrinsics/clock');
 const { identifiersOf, wrapRecords } = require('../events/records');
 
 /**
@@ -38,7 +40,7 @@ class InvocationContext {
 
   /** Like the method of Lambda's own context. */
   getRemainingTimeInMillis() {
-    return this.deadline === null ? Infinity : this.deadline - Date.now();
+    return this.deadline === null ? Infinity : this.deadline - wallTime();
   }
 }
 
@@ -132,7 +134,7 @@ function withIdentifiers(batch, error) {
     // Records do not travel back.
     const isNamed = Array.isArray(failed) && failed.length > 0;
     const value = isNamed ? identifiersOf(batch, failed, '"failed" of what it threw') : undefined;
-    Object.defineProperty(error, 'failed', { value, enumerable: true, writable: true, configurable: true });
+    define(error, 'failed', { value, enumerable: true, writable: true, configurable: true });
     return error;
   } catch (wrong) {
     // It names a record that is not there, or is frozen: all of the records count as failed.

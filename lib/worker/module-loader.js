@@ -1,26 +1,28 @@
 'use strict';
 
 /**
- * Finds the user's function: loads the module, CommonJS or ES module, and looks the export up.
+ * Finds the user's function: loads its module, be it CommonJS or an ES module, and looks up the export.
  *
- * May not know what the function is for.
+ * Must not depend on what the function is for.
  */
 
-/** What `require` says when a file can only be imported. */
+const { parse } = JSON;
+
+/** The codes of errors by which `require` says that a file can only be imported. */
 const IMPORT_ONLY = new Set(['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE', 'ERR_REQUIRE_CYCLE_MODULE']);
 
 /**
  * @param {string} filePath absolute
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load the dynamic `import`
- * @returns {Record<string, unknown> | Promise<Record<string, unknown>>} what the module exports; a promise for an ES
+ * @returns {Record<string, unknown> | Promise<Record<string, unknown>>} the module's exports; a promise for an ES
  *   module. Throws, or rejects with, what loading threw
  */
 function loadModule(filePath, nodeRequire, load) {
   const viaImport = () => load(nodeRequire('node:url').pathToFileURL(filePath).href);
   if (isEsModule(filePath, nodeRequire)) return viaImport();
   try {
-    // As if it required itself: resolving for a script without a file would read other folders first.
+    // As if the module required itself: resolving for a script without a file would search other folders first.
     return nodeRequire('node:module').createRequire(filePath)(filePath);
   } catch (error) {
     if (IMPORT_ONLY.has(/** @type {NodeJS.ErrnoException} */ (error)?.code ?? '')) return viaImport();
@@ -29,8 +31,8 @@ function loadModule(filePath, nodeRequire, load) {
 }
 
 /**
- * Whether the file is an ES module by its name or by the package that it lies in. `require` could load most of those
- * too, but some versions of Node print a warning then.
+ * Whether the file is an ES module by its name or by its package. `require` could load most of those as well, but some
+ * versions of Node print a warning then.
  * @param {string} filePath @param {NodeRequire} nodeRequire
  */
 function isEsModule(filePath, nodeRequire) {
@@ -41,12 +43,12 @@ function isEsModule(filePath, nodeRequire) {
   for (let folder = path.dirname(filePath); ; folder = path.dirname(folder)) {
     if (path.basename(folder) === 'node_modules') return false;
     const file = path.join(folder, 'package.json');
-    // Asked first: an exception for each folder without one would cost more than all the rest.
+    // Asked first: an exception for each folder without the file would cost more than all the rest.
     if (fs.existsSync(file)) {
       try {
-        return JSON.parse(fs.readFileSync(file, 'utf8')).type === 'module';
+        return parse(fs.readFileSync(file, 'utf8')).type === 'module';
       } catch {
-        return false; // Node will tell.
+        return false; // Node will report it.
       }
     }
     if (folder === path.dirname(folder)) return false;
@@ -62,14 +64,15 @@ function isEsModule(filePath, nodeRequire) {
 function findFunction(filePath, name, loaded) {
   const exported = /** @type {Record<string, unknown> | null | undefined} */ (loaded);
   const inner = /** @type {Record<string, unknown> | null | undefined} */ (exported?.default);
-  // `import` of a CommonJS module has its exports under `default`, as `require` of a transpiled one has.
+  // `import` of a CommonJS module has its exports under `default`; so has `require` of a transpiled module.
   const candidates = [exported?.[name], inner?.[name], name === 'default' ? exported : undefined];
-  // Every object has `toString` and its like; methods of a class of the user's count.
+  // Every object inherits `toString` and the like. Methods of a class of the user's count.
   const builtIn = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (Object.prototype))[name];
   const found = candidates.find((candidate) => typeof candidate === 'function' && candidate !== builtIn);
   if (found !== undefined) return /** @type {Function} */ (found);
   const isTable = (typeof exported === 'object' && exported !== null) || typeof exported === 'function';
-  throw require('../errors').moduleError(filePath, { functionName: name, exports: isTable ? Object.keys(exported) : [] });
+  const exports = isTable ? Object.keys(exported) : [];
+  throw require('../errors').moduleError(filePath, { functionName: name, exports });
 }
 
 module.exports = { loadModule, findFunction };

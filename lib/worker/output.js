@@ -1,11 +1,14 @@
 'use strict';
 
 /**
- * What a worker prints through its parent: `mainLogger`, and with `stdio: 'forward'` everything that its JavaScript
- * prints, message by message and with its level. (What native code writes to the descriptors the parent reads there.)
+ * What a worker prints through its parent: `mainLogger` and, with `stdio: 'forward'`, everything that its JavaScript
+ * prints, message by message and with its level. (What native code writes to the descriptors, the parent reads there.)
  *
- * May not know who prints it in the end, nor how.
+ * Must not depend on who prints it in the end, nor how.
  */
+
+const { define } = require('../intrinsics/define');
+const { nextTick } = require('../intrinsics/clock');
 
 /**
  * @callback Print
@@ -16,7 +19,7 @@
  */
 
 /**
- * The function of this name that user code is given.
+ * The `mainLogger` that user code is given.
  * @param {number} childId
  * @param {Print} print
  */
@@ -25,35 +28,44 @@ function createMainLogger(childId, print) {
   return function mainLogger({ message, params = {}, logType = 'log' } = {}) {
     let line;
     try {
-      line = JSON.stringify({ child_id: childId, ...params, message });
+      line = stringify({ child_id: childId, ...params, message });
     } catch (error) {
-      // To log must not fail: the message is worth more than its details.
-      line = JSON.stringify({ child_id: childId, message: String(message), unserializable: String(error) });
+      // Logging must not fail: the message matters more than its details.
+      line = stringify({ child_id: childId, message: String(message), unserializable: String(error) });
     }
     print(String(logType), line, 'object');
   };
 }
 
+// The user's code may replace them.
+const { parse, stringify } = JSON;
+
 /** Methods of `console` that have a level of their own; the others print as `log`, or as `error` on stderr. */
 const LEVELS = /** @type {const} */ (['info', 'debug', 'warn']);
+
+/** The methods that print. The class `Console`, what only an inspector sees, and Node's own fields are left alone. */
+const PRINTING = [
+  'log', 'error', ...LEVELS, 'assert', 'trace', 'dir', 'dirxml', 'table', 'group', 'groupCollapsed', 'groupEnd',
+  'count', 'countReset', 'time', 'timeLog', 'timeEnd',
+];
 
 /** Methods whose arguments can be sent as they are. */
 const PLAIN = ['log', 'error', ...LEVELS];
 
 /**
- * Sends what is printed to `print` from now on.
+ * From now on, sends to `print` what is printed here.
  * @param {Print} print
- * @param {boolean} structured whether objects and errors are to arrive as such
+ * @param {boolean} structured whether objects and errors are passed as such, not as text
  */
 function forwardOutput(print, structured) {
   /** @type {string | null} */
   let level = null;
   let inConsole = false;
-  for (const name of Object.keys(console)) {
+  for (const name of PRINTING) {
     const method = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (console))[name];
     if (typeof method !== 'function') continue;
     const own = LEVELS.find((each) => each === name);
-    Reflect.set(console, name, (/** @type {unknown[]} */ ...args) => {
+    const forward = (/** @type {unknown[]} */ ...args) => {
       if (structured && !inConsole && PLAIN.includes(name) && hasStructure(args)) {
         print(name, '', args.map((argument) => argumentOf(argument, args.length === 1)));
         return;
@@ -67,7 +79,8 @@ function forwardOutput(print, structured) {
       } finally {
         [level, inConsole] = /** @type {[string | null, boolean]} */ (outer);
       }
-    });
+    };
+    Reflect.set(console, name, define(forward, 'name', { value: name, configurable: true }));
   }
   redirect(process.stdout, 'log');
   redirect(process.stderr, 'error');
@@ -77,34 +90,39 @@ function forwardOutput(print, structured) {
     let rest = '';
     const decoder = new (require('node:string_decoder').StringDecoder)('utf8');
     const flush = () => {
-      if (rest !== '') print(fallback, rest, 'written');
+      if (rest !== '') print(fallback, rest, 'raw');
       rest = '';
     };
     Reflect.set(stream, 'write', (/** @type {unknown} */ chunk, /** @type {unknown[]} */ ...args) => {
       const encoding = typeof args[0] === 'string' ? /** @type {BufferEncoding} */ (args[0]) : 'utf8';
       const text = typeof chunk === 'string' && encoding === 'utf8' ? chunk
-        : decoder.write(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(/** @type {Uint8Array} */ (chunk)));
+        : decoder.write(bytesOf(chunk, encoding));
       if (inConsole) {
         print(level ?? fallback, text.endsWith('\n') ? text.slice(0, -1) : text);
       } else {
-        // Written piece by piece: a message ends with its line.
+        // A line may be written in pieces; a message ends with its line.
         rest += text;
         const end = rest.lastIndexOf('\n');
         if (end >= 0) {
-          print(fallback, rest.slice(0, end), 'written');
+          print(fallback, rest.slice(0, end), 'raw');
           rest = rest.slice(end + 1);
         }
       }
       const done = args.findLast((argument) => typeof argument === 'function');
-      if (typeof done === 'function') process.nextTick(done);
+      if (typeof done === 'function') nextTick(done);
       return true;
     });
     process.on('exit', flush);
   }
 }
 
+/** @param {unknown} chunk @param {BufferEncoding} encoding */
+function bytesOf(chunk, encoding) {
+  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(/** @type {Uint8Array} */ (chunk));
+}
+
 /**
- * Whether a message is more than its text: an object alone, or an error beside it.
+ * Whether a message is more than its text: a single object, or an error among its arguments.
  * @param {unknown[]} args
  */
 function hasStructure(args) {
@@ -122,7 +140,7 @@ function argumentOf(argument, isAlone) {
   if (isText) return { value: argument };
   if (isAlone) {
     try {
-      return { value: JSON.parse(JSON.stringify(argument, errorAsObject)) };
+      return { value: parse(stringify(argument, errorAsObject)) };
     } catch {
       // A cycle, a BigInt.
     }
@@ -130,11 +148,11 @@ function argumentOf(argument, isAlone) {
   return { shown: require('node:util').inspect(argument) };
 }
 
-/** As the runtime of AWS Lambda has it. @param {string} _key @param {unknown} value */
+/** The form in which the runtime of AWS Lambda logs an error. @param {string} _key @param {unknown} value */
 function errorAsObject(_key, value) {
   if (!(value instanceof Error)) return value;
-  const { stack } = value;
-  return { errorType: value.constructor?.name ?? 'UnknownError', errorMessage: value.message, stackTrace: stack?.split('\n'), ...value };
+  const errorType = value.constructor?.name ?? 'UnknownError';
+  return { errorType, errorMessage: value.message, stackTrace: value.stack?.split('\n'), ...value };
 }
 
 module.exports = { createMainLogger, forwardOutput };

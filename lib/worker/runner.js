@@ -1,65 +1,65 @@
 'use strict';
 
 /**
- * Runs the calls that a worker is sent, in their order, so many at the same time as it may, and answers them.
+ * Runs the calls that a worker receives, in order, up to `concurrency` of them at a time, and answers them.
  *
- * Rules that the parent relies on:
- * 1. Before a call begins, its number is published (in shared memory, or in a frame). Before the arguments of a part
- *    are decoded, its first call counts as begun: decoding may be what kills this process.
+ * The parent relies on these rules:
+ * 1. Before a call begins, its number is published, in shared memory or in a frame. The first call of a part counts as
+ *    begun before its arguments are decoded, because decoding may be what kills this process.
  * 2. Results are written out when nothing is left to run, at the first call boundary after a millisecond, before and
- *    after a call whose time is watched, and as soon as the event loop turns while a call waits for something.
- * 3. A call that was cancelled before it began is not run, and is answered as skipped before the next one begins.
- * 4. So is one that the parent has taken back. `src/engine/mod.rs` has the protocol; the worker's part of it is:
- *    1. It publishes a call as begun, then looks for it in the range of the page, and runs it if it is not within.
- *    2. It reads the range's start, its end, and its start again: where that has changed, the whole range anew.
- *    3. Of a call that is within it may skip the followers that are too, without publishing them. They are one answer.
+ *    after a watched call (one that may be cancelled or has a timeout), and on the next turn of the event loop while a
+ *    call is pending.
+ * 3. A call that was cancelled before it began is not run. It is answered as skipped before the next call begins.
+ * 4. The same goes for a call that the parent has recalled. `src/engine/mod.rs` describes the protocol; the worker's
+ *    half of it is:
+ *    1. It publishes a call as begun, then checks whether the page's recalled range contains it, and runs it if not.
+ *    2. It reads the range as `recall.js` says.
+ *    3. When a call is recalled, the calls that follow it within the range may be skipped without being published.
+ *       Together they are one answer.
  *
- * May not know processes or threads, nor what a call is for: it is given a port to its parent and what a part's calls run.
+ * Must not depend on whether it runs in a process or a thread, nor on what a call is for: it is given a port to its
+ * parent and the functions that calls run.
  */
 
-const { decodeValues, encodeValues } = require('../codec/codec');
-const {
-  ERROR_TREE, FAILED, SKIPPED, LATIN1, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, pushText, sizeOf, valuesOf,
-} = require('../codec/parts');
-const {
-  CANCEL_COUNT_WORD, LAST_BEGUN_WORD, MAX_COUNT, RECALL_FROM_WORD, RECALL_UNTIL_WORD,
-} = require('../transport/constants');
+const { isPromise } = require('node:util').types;
+const { decodeValues } = require('../codec/codec');
+const { SKIPPED, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, valuesOf } = require('../codec/parts');
+const { now, setImmediate } = require('../intrinsics/clock');
+const { LAST_BEGUN_WORD, CANCEL_COUNT_WORD } = require('../transport/constants');
+const { isRecalled } = require('./recall');
+const { writeReplies } = require('./replies');
+const { RunningCall, isThenable } = require('./running-call');
 
-/** Results wait this long for company, in milliseconds. */
+// The user's code may replace the global one.
+const { Promise } = globalThis;
+
+/** How long results are held back so that they can be sent together, in milliseconds. */
 const FLUSH_AFTER = 1;
-/** A reply that is this large goes out, and the rest in another one, in bytes. */
-const FULL_REPLY = 4 * 1024 * 1024;
-/** Values that are encoded before that is looked at again. */
-const SLICE = 1024;
 
 /**
  * @typedef {object} Port
  * @property {(frame: number, offset: number, micros: number, parts: import('../codec/parts').Parts) => void} reply
- * @property {(seq: number) => void} begun where there is no shared page
- * @property {() => void} poll looks for cancellations now
- * @property {() => void} served the calls of a frame have been begun, and those that run one at a time answered
+ * @property {(seq: number) => void} begun publishes the number of a call that begins, where there is no shared page
+ * @property {() => void} poll reads pending cancellations now
+ * @property {() => void} served all calls of a frame have begun; where they run one at a time, they are answered too
  */
 
 /** @typedef {{ id: number, seq: number, parts: import('../codec/parts').Parts }} CallsFrame */
 
-/** @typedef {(value: any, call: RunningCall) => unknown} Callee what one call runs */
+/** @typedef {InstanceType<typeof RunningCall>} Call */
 
-/** What runs the calls of parts.
+/** @typedef {(value: any, call: Call) => unknown} Callee the function that a call runs */
+
+/**
+ * The functions that calls run, by the tag of their part.
  * @typedef {object} Callees
- * @property {(tag: number) => Callee | Promise<Callee>} of may throw, or reject
+ * @property {(tag: number) => Callee | Promise<Callee>} of may throw or reject
  * @property {(definition: string) => void} define
  */
 
-/** @typedef {{ values: unknown[] } | { thrown: unknown } | { skipped: number }} Answer */
-
 /**
- * What is left of a part.
+ * A part whose calls have not all run yet.
  * @typedef {{ id: number, offset: number, first: number, values: unknown[], watched: boolean, next: number }} Part
- */
-
-/**
- * Answers that are not written out, of consecutive calls of one frame.
- * @typedef {{ frame: number, offset: number, count: number, ranFor: number, answers: Answer[] }} Group
  */
 
 class Runner {
@@ -69,19 +69,19 @@ class Runner {
   /** @type {import('../codec/codec').Clones | null} */ #clones;
   /** @type {Callees} */ #callees;
   /** @type {number} */ #concurrency;
-  /** @type {import('node:async_hooks').AsyncLocalStorage<RunningCall> | null} */ #tracker;
+  /** @type {import('node:async_hooks').AsyncLocalStorage<Call> | null} */ #tracker;
   /** @type {CallsFrame[]} */ #frames = [];
   #working = false;
-  /** @type {RunningCall | null} The call whose function is being called or, when they run one at a time, is waited for. */
+  /** @type {Call | null} The call whose function runs now or, where calls run one at a time, is pending. */
   #current = null;
-  /** @type {Map<number, RunningCall>} Calls that are waited for, when several run at the same time. */
+  /** @type {Map<number, Call>} The pending calls, where several run at the same time. */
   #pending = new Map();
-  /** @type {(() => void) | null} Told when one of these is done. */
+  /** @type {(() => void) | null} Called when one of them settles. */
   #onRoom = null;
   /** @type {Set<number>} */ #cancelled = new Set();
   #notices = 0;
-  /** @type {Group[]} */ #groups = [];
-  /** When the last call was over, if nothing has happened since; else 0. */
+  /** @type {import('./replies').Group[]} Answers that have not been written out. */ #groups = [];
+  /** When the last call ended, if nothing has happened since; else 0. Saves reading the clock twice between calls. */
   #now = 0;
   #lastFlush = 0;
   #flushDue = false;
@@ -94,8 +94,8 @@ class Runner {
    * @param {import('../codec/codec').Clones | null} options.clones
    * @param {Callees} options.callees
    * @param {number} options.concurrency
-   * @param {import('node:async_hooks').AsyncLocalStorage<any> | null} [options.tracker] tells which of several calls
-   *   that run at the same time says something
+   * @param {import('node:async_hooks').AsyncLocalStorage<any> | null} [options.tracker] tells apart the output of
+   *   calls that run at the same time
    */
   constructor({ port, page, serialization, clones, callees, concurrency, tracker = null }) {
     this.#port = port;
@@ -107,12 +107,12 @@ class Runner {
     this.#tracker = tracker;
   }
 
-  /** The number of the call that runs; 0 when none does, or it cannot be said which. */
+  /** The number of the running call; 0 when there is none, or when it is not known which of several. */
   get current() {
     return (this.#tracker?.getStore() ?? this.#current)?.seq ?? 0;
   }
 
-  /** Whether there is nothing to run and nothing to wait for. */
+  /** Whether nothing is running and nothing is pending. */
   get isIdle() {
     return !this.#working && this.#pending.size === 0;
   }
@@ -124,7 +124,7 @@ class Runner {
   }
 
   /**
-   * These calls are no longer wanted.
+   * Cancels calls: those that run are told, the others do not begin.
    * @param {number[]} seqs
    */
   cancel(seqs) {
@@ -135,7 +135,7 @@ class Runner {
     }
   }
 
-  /** Looks for cancellations if there are any to be found; cheap enough for a loop. */
+  /** Reads cancellations if the page says that there are new ones; cheap enough to be called in a loop. */
   notice() {
     if (this.#page === null) {
       this.#port.poll();
@@ -159,11 +159,11 @@ class Runner {
           continue;
         }
         while (isExtra(frame.parts, at)) at += PART_FIELDS;
-        // What could not be encoded its caller knows, and expects no answer.
+        // The parent could not encode these calls. It has settled them itself and expects no answer.
         if ((flags & SKIPPED) === 0) {
           const extras = start === at ? [] : valuesOf(frame.parts.slice(start, at));
           const part = this.#runPart(frame, offset, { codec, value, calls, tag, extras });
-          // Synchronous functions are not made to wait for promises.
+          // Synchronous functions must not pay for a promise.
           if (part !== null) await part;
         }
         offset += calls;
@@ -178,7 +178,7 @@ class Runner {
   /**
    * @param {CallsFrame} frame @param {number} offset
    * @param {{ codec: number, value: string | Buffer, calls: number, tag: number, extras: (string | Buffer)[] }} part
-   * @returns {Promise<void> | null} `null` when nothing is left to wait for
+   * @returns {Promise<void> | null} `null` when nothing is pending
    */
   #runPart({ id, seq }, offset, { codec, value, calls, tag, extras }) {
     const watched = (tag & WATCHED) !== 0;
@@ -186,7 +186,7 @@ class Runner {
     const first = (seq + offset) >>> 0;
     this.#begin(first);
     this.#now = 0;
-    const next = this.#isRecalled(first) ? this.#skipRecalled(id, offset, first, calls) : 0;
+    const next = isRecalled(this.#page, first) ? this.#skipRecalled(id, offset, first, calls) : 0;
     if (next === calls) return null;
     let callee;
     /** @type {unknown[]} */
@@ -199,7 +199,7 @@ class Runner {
       return null;
     }
     const part = { id, offset, first, values, watched, next };
-    if (callee instanceof Promise) {
+    if (isPromise(callee)) {
       this.#flushSoon();
       return callee.then(
         (found) => this.#runOn(this.#runSome(found, part), found, part),
@@ -221,7 +221,7 @@ class Runner {
   }
 
   /**
-   * Runs calls until there is something to wait for.
+   * Runs calls until one of them has to be waited for.
    * @param {Callee} callee @param {Part} part
    * @returns {Promise<void> | null} `null` when nothing is left to run
    */
@@ -235,19 +235,19 @@ class Runner {
         this.flush();
         continue;
       }
-      let started = this.#now === 0 ? performance.now() : this.#now;
+      let started = this.#now === 0 ? now() : this.#now;
       if (watched || started - this.#lastFlush >= FLUSH_AFTER) {
         this.flush();
-        started = performance.now();
+        started = now();
       }
       this.#begin(seq);
-      if (this.#isRecalled(seq)) {
+      if (isRecalled(this.#page, seq)) {
         i += this.#skipRecalled(id, offset + i, seq, values.length - i) - 1;
         continue;
       }
       const call = (this.#current = new RunningCall(seq, this));
       const value = values[i];
-      // What has been handed over can be collected while the others run.
+      // Let it be collected while the other calls run.
       values[i] = undefined;
       let result;
       try {
@@ -277,8 +277,8 @@ class Runner {
   }
 
   /**
-   * Waits for a call, and answers it.
-   * @param {PromiseLike<unknown>} result @param {RunningCall} call @param {number} id @param {number} offset
+   * Waits for a call and answers it.
+   * @param {PromiseLike<unknown>} result @param {Call} call @param {number} id @param {number} offset
    * @param {number} started @param {boolean} watched
    */
   async #await(result, call, id, offset, started, watched) {
@@ -296,7 +296,7 @@ class Runner {
     this.#onRoom?.();
   }
 
-  /** Resolves when fewer calls run at the same time than may. */
+  /** Resolves when there is room for another concurrent call. */
   #room() {
     return /** @type {Promise<void>} */ (
       new Promise((resolve) => {
@@ -315,23 +315,9 @@ class Runner {
   }
 
   /**
-   * Whether the parent takes this call back unless it has begun.
-   * @param {number} seq
-   */
-  #isRecalled(seq) {
-    if (this.#page === null) return false;
-    for (;;) {
-      const from = Atomics.load(this.#page, RECALL_FROM_WORD);
-      if (from === 0) return false;
-      const until = Atomics.load(this.#page, RECALL_UNTIL_WORD);
-      if (Atomics.load(this.#page, RECALL_FROM_WORD) === from) return (seq - from) >>> 0 < (until - from) >>> 0;
-    }
-  }
-
-  /**
-   * Answers a recalled call as skipped, and those that follow it as far as they are recalled.
+   * Answers a recalled call as skipped, together with the recalled calls that follow it.
    * @param {number} id @param {number} offset @param {number} first @param {number} most
-   * @returns {number} how many
+   * @returns {number} how many were skipped
    */
   #skipRecalled(id, offset, first, most) {
     let count = 0;
@@ -341,15 +327,18 @@ class Runner {
       if (last !== undefined && 'skipped' in last) last.skipped++;
       else answers.push({ skipped: 1 });
       count++;
-    } while (count < most && this.#isRecalled((first + count) >>> 0));
-    // The next call that runs has it written out before.
+    } while (count < most && isRecalled(this.#page, (first + count) >>> 0));
+    // Makes the next call flush before it begins.
     this.#lastFlush = 0;
     return count;
   }
 
-  /** @param {number} id @param {number} offset @param {number} started @param {unknown} outcome @param {boolean} [failed] */
+  /**
+   * @param {number} id @param {number} offset @param {number} started
+   * @param {unknown} outcome @param {boolean} [failed]
+   */
   #finish(id, offset, started, outcome, failed = false) {
-    this.#now = performance.now();
+    this.#now = now();
     this.#current = null;
     const { answers } = this.#answer(id, offset, this.#now - started);
     const last = answers[answers.length - 1];
@@ -359,9 +348,9 @@ class Runner {
   }
 
   /**
-   * The group that the answer to this call goes to; the caller adds it.
+   * The group to which the caller must add the answer to this call.
    * @param {number} frame @param {number} offset @param {number} ranFor
-   * @returns {Group}
+   * @returns {import('./replies').Group}
    */
   #answer(frame, offset, ranFor) {
     const last = this.#groups[this.#groups.length - 1];
@@ -375,7 +364,7 @@ class Runner {
     return group;
   }
 
-  /** Has the answers written out when the event loop turns before the calls that run are done. */
+  /** Writes the answers out on the next turn of the event loop, even if calls are still running by then. */
   #flushSoon() {
     if (this.#flushDue || this.#groups.length === 0) return;
     this.#flushDue = true;
@@ -385,118 +374,23 @@ class Runner {
     });
   }
 
-  /** Writes out what is answered. */
+  /** Writes the answers out. */
   flush() {
-    this.#lastFlush = performance.now();
+    this.#lastFlush = now();
     this.#now = 0;
     if (this.#groups.length === 0) return;
     const groups = this.#groups;
     this.#groups = [];
-    for (const group of groups) this.#write(group);
-  }
-
-  /** @param {Group} group */
-  #write({ frame, offset, count, ranFor, answers }) {
-    /** @type {import('../codec/parts').Parts} */
-    let parts = [];
-    let from = offset;
-    let to = offset;
-    const send = () => {
-      const micros = Math.round(((to - from) / count) * ranFor * 1000);
-      this.#port.reply(frame, from, Math.min(micros, MAX_COUNT), parts);
-      parts = [];
-      from = to;
-    };
-    for (const answer of answers) {
-      if ('values' in answer) {
-        for (let at = 0; at < answer.values.length; at += SLICE) {
-          const values = answer.values.length <= SLICE ? answer.values : answer.values.slice(at, at + SLICE);
-          const list = parts;
-          encodeValues(values, this.#serialization, this.#clones, list, 0, (_index, error) => pushThrown(list, error));
-          to += values.length;
-          if (sizeOf(parts) >= FULL_REPLY) send();
-        }
-        continue;
-      }
-      if ('thrown' in answer) pushThrown(parts, answer.thrown);
-      else parts.push(LATIN1, 0, SKIPPED, answer.skipped, 0, '');
-      to += 'thrown' in answer ? 1 : answer.skipped;
-    }
-    if (to > from) send();
+    for (const group of groups) writeReplies(group, this.#port.reply, this.#serialization, this.#clones);
   }
 }
 
 /**
- * Whether what begins here belongs to the part before it.
+ * Whether the part that begins at this position belongs to the part before it.
  * @param {import('../codec/parts').Parts} parts @param {number} at
  */
 function isExtra(parts, at) {
   return at < parts.length && parts[at + CALLS_FIELD] === 0 && parts[at + 1] !== TASK;
-}
-
-/** A call while it runs. */
-class RunningCall {
-  #runner;
-  /** @type {AbortController | null} */ #controller = null;
-  #aborted = false;
-
-  /** @param {number} seq @param {Runner} runner */
-  constructor(seq, runner) {
-    this.seq = seq;
-    this.#runner = runner;
-  }
-
-  /** Made when it is first asked for: most functions do not. */
-  get signal() {
-    if (this.#controller === null) {
-      const controller = (this.#controller = new AbortController());
-      if (this.#aborted) controller.abort();
-      const runner = this.#runner;
-      const { signal } = controller;
-      const { get } = /** @type {{ get: () => boolean }} */ (
-        Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')
-      );
-      // A synchronous loop reads no frames, so asking looks for them.
-      Object.defineProperties(signal, {
-        aborted: {
-          configurable: true,
-          get() {
-            runner.notice();
-            return get.call(signal);
-          },
-        },
-        throwIfAborted: {
-          configurable: true,
-          value() {
-            if (signal.aborted) throw signal.reason;
-          },
-        },
-      });
-    }
-    return this.#controller.signal;
-  }
-
-  abort() {
-    this.#aborted = true;
-    this.#controller?.abort();
-  }
-}
-
-/** @param {import('../codec/parts').Parts} parts @param {unknown} thrown */
-function pushThrown(parts, thrown) {
-  pushText(parts, ERROR_TREE, FAILED, 1, 0, JSON.stringify(require('../codec/error-flattener').flattenError(thrown)));
-}
-
-/**
- * @param {unknown} value
- * @returns {value is PromiseLike<unknown>}
- */
-function isThenable(value) {
-  return (
-    value !== null &&
-    (typeof value === 'object' || typeof value === 'function') &&
-    typeof (/** @type {{ then?: unknown }} */ (value).then) === 'function'
-  );
 }
 
 module.exports = { Runner };

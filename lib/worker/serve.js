@@ -1,43 +1,57 @@
 'use strict';
 
 /**
- * What every worker does once it is connected: loads the user's module, says so, serves calls.
+ * What every worker does once it is connected: loads the user's module, tells the parent, serves calls.
  *
- * May not know whether it is a process or a thread.
+ * Must not depend on whether it runs in a process or a thread.
  */
 
+const { isPromise } = require('node:util').types;
 const { createMainLogger, forwardOutput } = require('./output');
 const { Runner } = require('./runner');
 const { decodeValues } = require('../codec/codec');
 const { PART_FIELDS, pushText, valuesOf } = require('../codec/parts');
+const { define } = require('../intrinsics/define');
+const { toJson } = require('../intrinsics/json');
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../transport/constants');
 const { findFunction, loadModule } = require('./module-loader');
+const { Settling, unsettledInitializer, unsettledModule } = require('./settling');
 
 /**
- * What the parent says first.
+ * What the parent sends first.
  * @typedef {object} Init
- * @property {string | null} filePath the module that every call is for; null: each call names its task
+ * @property {string | null} filePath the module of all calls; null: each call names its task
  * @property {string | null} functionName
- * @property {{ tag: number, definition: string } | null} initializer a task that is run before any call, with the value
- *   that comes with this
- * @property {number} concurrency how many calls run at the same time
+ * @property {{ tag: number, definition: string } | null} initializer a task that runs before any call, with
+ *   the value that accompanies this
+ * @property {number} concurrency how many calls may run at the same time
  * @property {import('../codec/codec').Serialization} serialization
  * @property {boolean} forward whether output goes through the parent
- * @property {boolean} structured whether objects and errors are printed as such
+ * @property {boolean} structured whether objects and errors are forwarded as such, not as text
  * @property {boolean} reportMemory
- * @property {number} depth how many workers this one is nested in, itself included
- * @property {string[]} ancestry the modules that those run
+ * @property {number} depth how many workers deep this one is nested, itself included
+ * @property {string[]} ancestry the modules that those workers run
  */
 
 /**
  * @typedef {object} Connection
  * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec/parts').Parts) => void} send
- * @property {() => void} poll handles what has come, now
- * @property {() => void} [served] is told when the calls of a frame are answered
+ * @property {() => void} poll handles the frames that have arrived, now
+ * @property {() => void} [served] is called when the calls of a frame are answered
  * @property {Uint32Array | null} page the memory shared with the parent
+ * @property {(held: boolean) => void} hold whether it keeps the event loop alive, as it does at first
  * @property {() => number} memory bytes in use
  * @property {import('../codec/codec').Clones | null} clones
  */
+
+/**
+ * @typedef {object} Server
+ * @property {(kind: number, id: number, seq: number, parts: import('../codec/parts').Parts) => void} onFrame
+ * @property {() => void} flush
+ * @property {() => boolean} isIdle
+ */
+
+/** @typedef {[kind: number, id: number, seq: number, parts: import('../codec/parts').Parts]} Frame */
 
 /**
  * @param {Connection} connection
@@ -45,17 +59,18 @@ const { findFunction, loadModule } = require('./module-loader');
  * @param {import('../codec/parts').Parts} initParts
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
- * @returns {{ onFrame: (kind: number, id: number, seq: number, parts: import('../codec/parts').Parts) => void, flush: () => void, isIdle: () => boolean }}
+ * @returns {Server}
  */
 function serve(connection, init, initParts, nodeRequire, load) {
   const { send } = connection;
   /** @type {InstanceType<typeof Runner> | null} */
   let runner = null;
-  /** @type {[kind: number, id: number, seq: number, parts: import('../codec/parts').Parts][]} What came before it was there. */
+  /** @type {Frame[]} The frames that arrived before there was a runner. */
   const early = [];
   /** @type {import('./output').Print} */
-  const print = (...message) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(JSON.stringify(message)));
+  const print = (...message) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(toJson(message)));
   if (init.forward) forwardOutput(print, init.structured);
+  if (process.env.WATCH_REPORT_DEPENDENCIES !== undefined) require('./watch-mode').reportLoadedFiles(print);
 
   /** @param {import('./runner').Callees} callees */
   const begin = (callees) => {
@@ -77,20 +92,20 @@ function serve(connection, init, initParts, nodeRequire, load) {
       tracker: trackerFor(init, nodeRequire),
     });
     send(READY, 0, 0, 0, []);
-    // What was cancelled meanwhile must not begin.
+    // Cancellations first: the calls that they are about must not begin.
     const [cancels, others] = [early.filter(([kind]) => kind === CANCEL), early.filter(([kind]) => kind !== CANCEL)];
     for (const frame of [...cancels, ...others]) onFrame(...frame);
     early.length = 0;
   };
   /** @param {unknown} error */
   const fail = (error) =>
-    send(LOAD_FAILED, 0, 0, 0, textPart(JSON.stringify(require('../codec/error-flattener').flattenError(error))));
+    send(LOAD_FAILED, 0, 0, 0, textPart(toJson(require('../codec/error-flattener').flattenError(error))));
 
   try {
-    const prepared = prepare(init, initParts, connection.clones, nodeRequire, load, (args) =>
-      createMainLogger(args[2], print),
-    );
-    if (prepared instanceof Promise) prepared.then(begin).catch(fail);
+    const makeLogger = (/** @type {any} */ args) => createMainLogger(args[2], print);
+    const settling = new Settling(connection.hold);
+    const prepared = prepare(init, initParts, connection.clones, nodeRequire, load, makeLogger, settling);
+    if (isPromise(prepared)) prepared.then(begin).catch(fail);
     else begin(prepared);
   } catch (error) {
     fail(error);
@@ -108,20 +123,22 @@ function serve(connection, init, initParts, nodeRequire, load) {
 }
 
 /**
- * Gets what calls run: loads the user's module, or runs the initializer.
+ * Gets the functions that calls run: loads the user's module, or runs the initializer.
  * @param {Init} init
  * @param {import('../codec/parts').Parts} initParts
  * @param {import('../codec/codec').Clones | null} clones
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
  * @param {MakeLogger} makeLogger
+ * @param {import('./settling').Watcher} settling
  * @returns {import('./runner').Callees | Promise<import('./runner').Callees>} throws, or rejects, with what the user's
  *   code threw
  */
-function prepare({ filePath, functionName, initializer }, initParts, clones, nodeRequire, load, makeLogger) {
+function prepare({ filePath, functionName, initializer }, initParts, clones, nodeRequire, load, makeLogger, settling) {
   if (filePath === null) {
-    const tasks = new (require('./tasks').Tasks)(nodeRequire, load);
-    return initializer === null ? tasks : initialize(tasks, initializer, initParts, clones);
+    const tasks = new (require('./tasks').Tasks)(nodeRequire, load, settling);
+    if (initializer === null) return tasks;
+    return settling.watch(initialize(tasks, initializer, initParts, clones), unsettledInitializer);
   }
   /** @param {unknown} loaded */
   const found = (loaded) => {
@@ -131,8 +148,8 @@ function prepare({ filePath, functionName, initializer }, initParts, clones, nod
     return { of: () => callee, define() {} };
   };
   const loaded = loadModule(filePath, nodeRequire, load);
-  // Not any thenable: a module may export a function called `then`.
-  return loaded instanceof Promise ? loaded.then(found) : found(loaded);
+  // Not just any thenable: a module may export a function called `then`.
+  return isPromise(loaded) ? settling.watch(loaded, unsettledModule).then(found) : found(loaded);
 }
 
 /**
@@ -153,7 +170,7 @@ async function initialize(tasks, { tag, definition }, parts, clones) {
 
 /**
  * @callback MakeLogger
- * @param {any} args what a call was sent
+ * @param {any} args the arguments of a call
  * @param {{ readonly seq: number }} call
  * @returns {(entry: any) => void}
  */
@@ -161,8 +178,8 @@ async function initialize(tasks, { tag, definition }, parts, clones) {
 /**
  * Calls the user's function with a sub-batch.
  * @param {Function} fn
- * @param {any} args what the parent sent: batch, params, index of the sub-batch, context, and what the records of an
- *   event of AWS Lambda are
+ * @param {any} args what the parent sent: batch, params, index of the sub-batch, context and, for an event of AWS
+ *   Lambda, the kind of its records
  * @param {{ readonly signal: AbortSignal, readonly seq: number }} call
  * @param {MakeLogger} makeLogger
  */
@@ -173,7 +190,7 @@ function invoke(fn, args, call, makeLogger) {
     batch,
     params,
     mainLogger: makeLogger(args, call),
-    // Made when it is asked for.
+    // Created on first use.
     get signal() {
       return call.signal;
     },
@@ -183,14 +200,14 @@ function invoke(fn, args, call, makeLogger) {
 }
 
 /**
- * Only where it matters which of several calls says something.
+ * Needed only where several calls run at the same time and their output is forwarded.
  * @param {Init} init @param {NodeRequire} nodeRequire
  */
 function trackerFor({ concurrency, forward }, nodeRequire) {
   return concurrency > 1 && forward ? new (nodeRequire('node:async_hooks').AsyncLocalStorage)() : null;
 }
 
-/** What was printed may still be on its way into a pipe that is full: `process.exit` would drop it. */
+/** Waits for output that is still queued because a pipe is full: `process.exit` would drop it. */
 function exitWhenPrinted() {
   let open = 1;
   const done = () => {
@@ -219,17 +236,17 @@ function numbersOf(bytes) {
 }
 
 /**
- * Tells the library's copies in this worker where they are, see lib/host/nesting.js.
+ * Tells all copies of the library in this worker that they are in one, see lib/host/nesting.js.
  * @param {Init} init
  */
 function markAsWorker({ depth, ancestry }) {
-  Object.defineProperty(globalThis, Symbol.for('@parallelizer/node'), {
+  define(globalThis, Symbol.for('@parallelizer/node'), {
     value: Object.freeze({ depth, ancestry: Object.freeze(ancestry) }),
   });
 }
 
 /**
- * Removes what a script that was given as text finds in its global object, and a module does not.
+ * Removes the globals that a script given as text has and a module does not.
  * @param {NodeRequire} nodeRequire
  */
 function removeScriptGlobals(nodeRequire) {

@@ -12,8 +12,7 @@
  * Must not depend on what is polled for.
  */
 
-// Taken now: the user's code may replace them.
-const { setImmediate, performance } = globalThis;
+const { now, setImmediate } = require('../intrinsics/clock');
 
 const {
   PACE_BUDGET, PACE_FIRST_BUDGET, PACE_FREE_MISSES, PACE_MAX_SLEEP, PACE_MAX_PAUSE, PACE_PREEMPTED, PACE_MIN_SLEEP,
@@ -49,7 +48,7 @@ class Spin {
   /** A frame arrived without having been polled for. */
   woken() {
     if (this.#asleep === 0) return;
-    const slept = performance.now() - this.#asleep;
+    const slept = now() - this.#asleep;
     this.#asleep = 0;
     if (slept < PACE_MIN_SLEEP && this.#isAfterMiss) this.#count(PACE_FREE_MISSES);
     this.#isPromising = slept >= PACE_MIN_SLEEP && slept <= PACE_MAX_SLEEP;
@@ -66,7 +65,7 @@ class Spin {
       });
     } else {
       if (this.#pause > 0) this.#pause--;
-      this.#sleep(performance.now(), false);
+      this.#sleep(now(), false);
     }
   }
 
@@ -81,29 +80,29 @@ class Spin {
 
   /** @param {() => boolean} hasPending */
   #wait(hasPending) {
-    const begin = performance.now();
+    const begin = now();
     const budget = this.#inStep ? PACE_BUDGET : PACE_FIRST_BUDGET;
     for (let before = begin; !hasPending(); ) {
-      const now = performance.now();
-      if (now - before > PACE_PREEMPTED) {
+      const time = now();
+      if (time - before > PACE_PREEMPTED) {
         this.#count(PACE_FREE_MISSES);
         return;
       }
-      if (now - begin >= budget) {
+      if (time - begin >= budget) {
         this.#inStep = false;
-        this.#sleep(now, true);
+        this.#sleep(time, true);
         this.#count(1);
         return;
       }
-      before = now;
+      before = time;
     }
     this.#misses = 0;
     this.#inStep = true;
   }
 
-  /** @param {number} now @param {boolean} isAfterMiss */
-  #sleep(now, isAfterMiss) {
-    this.#asleep = now;
+  /** @param {number} time @param {boolean} isAfterMiss */
+  #sleep(time, isAfterMiss) {
+    this.#asleep = time;
     this.#isAfterMiss = isAfterMiss;
   }
 

@@ -1,27 +1,28 @@
 'use strict';
 
 /**
- * The functions that a pool's items are run by, as a worker has them: from a module, or from their own source. The parent
- * says what a task is before its first call, and which one to forget for it (lib/jobs/task-registry.js counts for both). Another pool
- * that goes on with this worker numbers anew; a function that both run is made once, and stays warm.
+ * The functions that process a pool's items, on the worker's side: exports of modules, or functions made from their
+ * source. The parent defines a task before its first call, and says which one to forget in its place
+ * (lib/jobs/task-registry.js keeps count for both sides). Another pool that takes over this worker starts its own
+ * numbering; a function that both use is made once and stays warm.
  *
- * A function by source is evaluated in strict mode, and sees what a module at the working directory would: globals and a
- * `require`, but none of the variables around it.
+ * Must not depend on how calls are scheduled.
  */
 
+const { isPromise } = require('node:util').types;
 const { SPREAD, TASK_SHIFT } = require('../codec/parts');
+const { fromJson } = require('../intrinsics/json');
+const { functionOf, rethrow } = require('./function-source');
+const { unsettledModule } = require('./settling');
 const { findFunction, loadModule } = require('./module-loader');
-
-/** The name of scripts that functions by source are evaluated in, so that their errors can be told. */
-const SCRIPT = 'parallelizer:task';
 
 /** @typedef {import('./runner').Callee} Callee */
 
 /**
  * @typedef {object} Definition
  * @property {number} id
- * @property {number} [forget] the number of another one
- * @property {boolean} [isFirst] whether the numbers of all others are somebody else's
+ * @property {number} [forget] the number of the task to forget
+ * @property {boolean} [isFirst] whether all numbers so far were another pool's
  * @property {string} [source]
  * @property {string} [filePath]
  * @property {string} [name]
@@ -29,7 +30,7 @@ const SCRIPT = 'parallelizer:task';
 
 /** @typedef {{ spread: Callee, single: Callee }} Task */
 
-/** Functions that are kept, by what they were made of. */
+/** How many functions are kept. */
 const MAX_MADE = 256;
 
 class Tasks {
@@ -37,24 +38,27 @@ class Tasks {
   #definitions = new Map();
   /** @type {Map<number, Task>} */
   #tasks = new Map();
-  /** @type {Map<string, Task>} By source, or by path and name, in the order made. */
+  /** @type {Map<string, Task>} By source, or by path and name, the oldest first. */
   #made = new Map();
   #require;
   #load;
+  #settling;
 
   /**
    * @param {NodeRequire} nodeRequire
    * @param {(url: string) => Promise<Record<string, unknown>>} load the dynamic `import`
+   * @param {import('./settling').Watcher} settling
    */
-  constructor(nodeRequire, load) {
+  constructor(nodeRequire, load, settling) {
     this.#require = nodeRequire;
     this.#load = load;
+    this.#settling = settling;
   }
 
   /** @param {string} text a `Definition` */
   define(text) {
     /** @type {Definition} */
-    const definition = JSON.parse(text);
+    const definition = fromJson(text);
     if (definition.isFirst) {
       this.#definitions.clear();
       this.#tasks.clear();
@@ -79,13 +83,13 @@ class Tasks {
     if (known !== undefined) return known[how];
     const definition = /** @type {Definition} */ (this.#definitions.get(id));
     const task = this.#made.get(keyOf(definition)) ?? this.#make(definition);
-    if (task instanceof Promise) return task.then((made) => this.#keep(definition, made)[how]);
+    if (isPromise(task)) return task.then((made) => this.#keep(definition, made)[how]);
     return this.#keep(definition, task)[how];
   }
 
   /** @param {Definition} definition @param {Task} task */
   #keep(definition, task) {
-    // A module that does not load is tried again by the next call.
+    // A module that failed to load is tried again by the next call.
     if (this.#definitions.get(definition.id) === definition) {
       this.#tasks.set(definition.id, task);
       this.#made.set(keyOf(definition), task);
@@ -96,7 +100,7 @@ class Tasks {
 
   /** @param {Definition} definition @returns {Task | Promise<Task>} */
   #make({ source, filePath = '', name = '' }) {
-    if (source !== undefined) return bySource(this.#compile(source));
+    if (source !== undefined) return bySource(functionOf(source, this.#require));
     const failed = (/** @type {unknown} */ cause) => {
       throw require('../errors').moduleError(filePath, { cause });
     };
@@ -107,36 +111,14 @@ class Tasks {
     } catch (error) {
       return failed(error);
     }
-    return loaded instanceof Promise ? loaded.then(found, failed) : found(loaded);
-  }
-
-  /** @param {string} source */
-  #compile(source) {
-    const vm = this.#require('node:vm');
-    const { join } = this.#require('node:path');
-    /** @type {Record<string, any>} */
-    const constants = vm.constants ?? {};
-    const factory = vm.runInThisContext(`(function (require, __name) { 'use strict'; return (${source}\n); })`, {
-      filename: SCRIPT,
-      // Where Node has it: `import()` within the function, from the working directory.
-      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-    });
-    return factory(this.#require('node:module').createRequire(join(process.cwd(), 'task.js')), named);
+    if (!isPromise(loaded)) return found(loaded);
+    return this.#settling.watch(loaded, unsettledModule).then(found, failed);
   }
 }
 
 /** @param {Definition} definition */
 function keyOf({ source, filePath, name }) {
   return source ?? `${filePath}#${name}`;
-}
-
-/**
- * What bundlers call to keep a function's name.
- * @template {Function} F
- * @param {F} fn @param {string} value
- */
-function named(fn, value) {
-  return Object.defineProperty(fn, 'name', { value, configurable: true });
 }
 
 /** @param {Function} fn @returns {Task} */
@@ -158,33 +140,11 @@ function explaining(callee) {
   return (value, call) => {
     try {
       const result = callee(value, call);
-      return result instanceof Promise ? result.catch(rethrow) : result;
+      return isPromise(result) ? result.catch(rethrow) : result;
     } catch (error) {
       return rethrow(error);
     }
   };
-}
-
-/**
- * Says of a variable that is not there why it is not.
- * @param {unknown} error
- * @returns {never}
- */
-function rethrow(error) {
-  if (error instanceof ReferenceError && / is not defined$/.test(error.message)) {
-    const [head, first = ''] = String(error.stack).split('\n    at ', 2);
-    if (first.includes(SCRIPT)) {
-      const message =
-        `${error.message} in a worker: a function travels by its source, without its closure. ` +
-        'Pass the value as an argument, require it within the function, or name a function of a module';
-      const stack = String(error.stack).replace(head, () => `${error.name}: ${message}`);
-      Object.defineProperties(error, {
-        message: { value: message, writable: true, configurable: true },
-        stack: { value: stack, writable: true, configurable: true },
-      });
-    }
-  }
-  throw error;
 }
 
 module.exports = { Tasks };

@@ -36,6 +36,12 @@ function bootThread(nodeRequire, load) {
   markAsWorker(init);
   process.argv.splice(1, Infinity, ...(init.filePath === null ? [] : [init.filePath]));
   const v8 = () => nodeRequire('node:v8');
+  let isHeld = true;
+  const hold = (/** @type {boolean} */ held) => {
+    isHeld = held;
+    if (held) port.ref();
+    else port.unref();
+  };
   const slice = new TimeSlice((/** @type {any[]} */ frame) => channel.receivePosted(frame));
   const channel = new ThreadChannel({
     port,
@@ -55,6 +61,7 @@ function bootThread(nodeRequire, load) {
     {
       send: channel.send.bind(channel),
       poll: channel.receiveAll.bind(channel),
+      hold,
       served: () => spin.served(),
       page,
       memory: () => {
@@ -73,6 +80,8 @@ function bootThread(nodeRequire, load) {
     // A single call may take any time.
     slice.add(frame, frame[0] === CALLS);
   });
+  // To listen is to hold.
+  if (!isHeld) port.unref();
   process.on('exit', () => server.flush());
 }
 

@@ -117,6 +117,14 @@ impl WorkerChannel {
         self.state.read();
     }
 
+    /// Whether the event loop stays alive for the channel, as it does at first.
+    #[napi(catch_unwind)]
+    pub fn hold(&self, held: bool) {
+        if let Some(poll) = &*self.state.poll.borrow() {
+            poll.hold(held);
+        }
+    }
+
     /// The function that sends a frame with the parts that it is given; its kind, id, seq and aux are in the registers.
     ///
     /// (A function by itself: as a method it would cost twice as much, which shows in a round trip.)
