@@ -1,0 +1,113 @@
+'use strict';
+// Flags that name files relatively mean the directory that Node was started in, also after `process.chdir`; and what
+// `--env-file` has set is there in workers.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { test } = require('node:test');
+
+const { fixture, temporary } = require('../support/helpers');
+const { forEachMode } = require('../support/modes');
+const { asynchronous, run } = require('../support/scripts');
+
+const MAJOR = Number.parseInt(process.versions.node, 10);
+
+/** A directory with hooks, each of which marks the process, and one beside it to change to. */
+function workplace(t) {
+  const dir = fs.realpathSync(temporary(t));
+  const write = (name, text) => fs.writeFileSync(path.join(dir, name), text);
+  write('required.cjs', 'globalThis.marks = [...(globalThis.marks ?? []), "required"];');
+  write('imported.mjs', 'globalThis.marks = [...(globalThis.marks ?? []), "imported"];');
+  write('.env', 'FROM_FILE=one\n');
+  write('second.env', 'FROM_SECOND=two\n');
+  fs.mkdirSync(path.join(dir, 'elsewhere'));
+  // There under the same name: it is not meant.
+  fs.writeFileSync(path.join(dir, 'elsewhere', '.env'), 'FROM_FILE=wrong\n');
+  return dir;
+}
+
+const FLAGS = {
+  '--require': ['--require', './required.cjs'],
+  '-r': ['-r', './required.cjs'],
+  '--require=': ['--require=./required.cjs'],
+  '--import': ['--import', './imported.mjs'],
+  '--import=': ['--import=./imported.mjs'],
+  '--env-file': ['--env-file=.env'],
+  '--env-file twice': ['--env-file', '.env', '--env-file=./second.env'],
+  'an absolute path': (dir) => ['--require', path.join(dir, 'required.cjs')],
+  'several': ['-r', './required.cjs', '--import', './imported.mjs', '--env-file=.env'],
+};
+if (MAJOR >= 22) FLAGS['--env-file-if-exists'] = ['--env-file-if-exists=.env', '--env-file-if-exists=none.env'];
+
+/** What there is in the parent, and then in a worker, which is asked by its source. */
+const program = (when, options = '{}') => asynchronous(`
+  ${when === 'before it is loaded' ? "process.chdir('elsewhere');" : ''}
+  const { Pool } = require(process.env.LIBRARY);
+  ${when === 'after it is loaded' ? "process.chdir('elsewhere');" : ''}
+  const seen = () => ({ marks: globalThis.marks ?? [], file: process.env.FROM_FILE, second: process.env.FROM_SECOND });
+  const pool = new Pool({ processes: 1, type: process.env.TEST_MODE_TYPE, ...${options} });
+  const inWorker = await pool.apply(seen);
+  await pool.terminate();
+  console.log(JSON.stringify({ parent: seen(), worker: inWorker }));
+`);
+
+forEachMode((mode) => {
+  for (const when of ['never', 'after it is loaded', 'before it is loaded']) {
+    for (const [what, flags] of Object.entries(FLAGS)) {
+      test(`the parent's ${what}, chdir ${when}`, async (t) => {
+        const dir = workplace(t);
+        const execArgv = typeof flags === 'function' ? flags(dir) : flags;
+        const { messages: [{ parent, worker }], stderr } = await run(t, program(when), {
+          mode, cwd: dir, execArgv, env: { LIBRARY: path.join(__dirname, '..', '..'), PWD: dir },
+        });
+        assert.deepEqual(worker, parent, stderr);
+        assert.notEqual(JSON.stringify(parent), '{"marks":[]}');
+      });
+    }
+
+    test(`those in NODE_OPTIONS, chdir ${when}`, async (t) => {
+      const dir = workplace(t);
+      const { messages: [{ parent, worker }] } = await run(t, program(when), {
+        mode, cwd: dir,
+        env: { LIBRARY: path.join(__dirname, '..', '..'), PWD: dir, NODE_OPTIONS: '--require ./required.cjs --import ./imported.mjs' },
+      });
+      assert.deepEqual(worker, parent);
+      assert.deepEqual(parent.marks, ['required', 'imported']);
+    });
+  }
+
+  test('variables of a file that was changed since are those that the parent has', async (t) => {
+    const dir = workplace(t);
+    const source = program('never').replace('const seen', "require('node:fs').writeFileSync('.env', 'FROM_FILE=changed\\n');\n  process.env.FROM_SECOND = 'set';\n  const seen");
+    const { messages: [{ parent, worker }] } = await run(t, source, {
+      mode, cwd: dir, execArgv: ['--env-file=.env'], env: { LIBRARY: path.join(__dirname, '..', '..') },
+    });
+    assert.deepEqual(parent, { marks: [], file: 'one', second: 'set' });
+    assert.deepEqual(worker, parent);
+  });
+
+  test('a file that is gone since keeps no worker from starting', async (t) => {
+    const dir = workplace(t);
+    const source = program('never').replace('const seen', "require('node:fs').unlinkSync('.env');\n  const seen");
+    const { messages: [{ worker }] } = await run(t, source, {
+      mode, cwd: dir, execArgv: ['--env-file=.env'], env: { LIBRARY: path.join(__dirname, '..', '..') },
+    });
+    assert.equal(worker.file, 'one');
+  });
+}, { needs: 'hasWorkers' });
+
+forEachMode((mode) => {
+  test('a relative filePath means the directory at the call, as it always has', async (t) => {
+    const dir = workplace(t);
+    fs.copyFileSync(fixture('act.js'), path.join(dir, 'elsewhere', 'act.js'));
+    const { messages } = await run(t, asynchronous(`
+      process.chdir('elsewhere');
+      const parallelizer = make({ filePath: './act.js', parallelization: 1 });
+      const { responses } = await parallelizer.run([{ do: 'echo', value: 1 }]);
+      await parallelizer.close();
+      console.log(JSON.stringify(responses));
+    `), { mode, cwd: dir });
+    assert.deepEqual(messages, [[1]]);
+  });
+});
