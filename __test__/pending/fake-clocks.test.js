@@ -29,8 +29,8 @@ const FAKES = {
   'the methods of node:timers': `
     const timers = require('node:timers');
     const promises = require('node:timers/promises');
-    const kept = { ...timers };
-    const keptPromises = { ...promises };
+    const { promises: _, ...kept } = timers;
+    const { scheduler, ...keptPromises } = promises;
     const fake = () => {
       for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearImmediate']) {
         timers[name] = globalThis[name] = () => ({ unref() {}, ref() {} });
