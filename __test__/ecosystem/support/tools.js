@@ -32,6 +32,7 @@ const SETS = {
     '@aws-lambda-powertools/idempotency': '2.35.0',
     '@aws-lambda-powertools/kafka': '2.35.0',
     '@aws-lambda-powertools/parser': '2.35.0',
+    'aws-kinesis-agg': '4.2.8',
     '@aws-sdk/util-dynamodb': '3.996.9',
     '@middy/core': '6.4.5',
     '@middy/event-normalizer': '6.4.5',
