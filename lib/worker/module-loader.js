@@ -43,15 +43,28 @@ function isEsModule(filePath, nodeRequire) {
   for (let folder = path.dirname(filePath); ; folder = path.dirname(folder)) {
     if (path.basename(folder) === 'node_modules') return false;
     const file = path.join(folder, 'package.json');
-    // Asked first: an exception for each folder without the file would cost more than all the rest.
-    if (fs.existsSync(file)) {
+    const text = readIfThere(file, fs);
+    if (text !== null) {
       try {
-        return parse(fs.readFileSync(file, 'utf8')).type === 'module';
+        return parse(text).type === 'module';
       } catch {
         return false; // Node will report it.
       }
     }
     if (folder === path.dirname(folder)) return false;
+  }
+}
+
+/**
+ * A file's text; `null` where there is no such file, or none that this process may read.
+ * @param {string} file @param {typeof import('node:fs')} fs
+ */
+function readIfThere(file, fs) {
+  try {
+    // Asked first: an exception for each folder without one would cost more than all the rest.
+    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : null;
+  } catch {
+    return null; // Under Node's permission model, even the question may be refused.
   }
 }
 
