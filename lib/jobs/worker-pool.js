@@ -260,6 +260,8 @@ class WorkerPool {
     this.#submit = () => -1;
     this.#flush = () => {};
     this.#reply = () => [];
+    // It keeps async contexts for what workers may still print.
+    this.#output = null;
   }
 
   /** @returns {import('../../index').Stats} */

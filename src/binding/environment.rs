@@ -35,6 +35,8 @@ pub struct Environment {
     pools: RefCell<Vec<Weak<dyn Upcalls>>>,
     /// Pools that have something under way. Invariant: the loop is held exactly while there is one.
     holds: Cell<usize>,
+    /// The same as tools see it that list what keeps a process alive.
+    held: Rc<Cell<bool>>,
 }
 
 impl Environment {
@@ -50,7 +52,8 @@ impl Environment {
 
     fn new(env: sys::napi_env) -> Result<Rc<Environment>> {
         let mailbox = Mailbox::new().map_err(|error| io_error("no descriptor for wake-ups", &error))?;
-        let context = Context::new(env, "ParallelizerEvents")?;
+        let held = Rc::new(Cell::new(false));
+        let context = Context::new(env, "ParallelizerEvents", held.clone())?;
         let weak_slot: Rc<RefCell<Weak<Environment>>> = Rc::default();
         let at_end = weak_slot.clone();
         let event_loop = EventLoop::new(env, move || {
@@ -67,6 +70,7 @@ impl Environment {
             owners: RefCell::default(),
             pools: RefCell::default(),
             holds: Cell::new(0),
+            held,
         });
         *weak_slot.borrow_mut() = Rc::downgrade(&environment);
         let weak = Rc::downgrade(&environment);
@@ -104,6 +108,7 @@ impl Environment {
         debug_assert!(held || before > 0, "given back more often than taken");
         let after = if held { before + 1 } else { before - 1 };
         self.holds.set(after);
+        self.held.set(after > 0);
         if (before == 0) != (after == 0)
             && let Some(poll) = &*self.mailbox_poll.borrow()
         {

@@ -79,7 +79,7 @@ impl WorkerChannel {
             }
         })?;
         let state = Rc::new(WorkerState {
-            context: Context::new(env.raw(), "ParallelizerCalls")?,
+            context: Context::new(env.raw(), "ParallelizerCalls", Rc::new(Cell::new(true)))?,
             arrived: channel.arrived(),
             channel: RefCell::new(channel),
             poll: RefCell::new(None),

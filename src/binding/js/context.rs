@@ -2,10 +2,12 @@
 //!
 //! Called by whatever the loop calls back. Must not depend on what is done there.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::rc::Rc;
 
-use napi::{Result, sys};
+use napi::{Env, JsValue, Result, sys};
 
 use super::status::check;
 use super::values::text;
@@ -17,11 +19,23 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(env: sys::napi_env, name: &str) -> Result<Context> {
+    /// `held` is asked whether the event loop is kept alive for this context.
+    ///
+    /// A context lives as long as its environment, so that tools which list what is still open (as Jest does) would
+    /// list it for ever: they leave out what has a method `hasRef` that returns `false`.
+    pub fn new(env: sys::napi_env, name: &str, held: Rc<Cell<bool>>) -> Result<Context> {
+        let safe_env = Env::from_raw(env);
+        let has_ref = safe_env.create_function_from_closure::<(), bool, _>("hasRef", move |_| Ok(held.get()))?;
         let name = text(env, name)?;
-        let mut context = ptr::null_mut();
-        // SAFETY: called from JavaScript, with a live string; Node makes the resource object itself.
-        check(unsafe { sys::napi_async_init(env, ptr::null_mut(), name, &mut context) }, "no async context")?;
+        let (mut resource, mut kept, mut context) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: called from JavaScript, with live values. Node holds the resource weakly, hence the reference.
+        unsafe {
+            check(sys::napi_create_object(env, &mut resource), "no async resource")?;
+            let method = sys::napi_set_named_property(env, resource, c"hasRef".as_ptr(), has_ref.raw());
+            check(method, "no async resource")?;
+            check(sys::napi_create_reference(env, resource, 1, &mut kept), "no async resource")?;
+            check(sys::napi_async_init(env, resource, name, &mut context), "no async context")?;
+        }
         Ok(Context { env, context })
     }
 
