@@ -14,6 +14,7 @@
 
 const { types } = require('node:util');
 const { BUILT_IN, ENUMERABLE, HIDDEN, INHERITED, OWN_CLASS, guarded } = require('./error-tree');
+const { isError } = require('./is-error');
 
 /** Room for an error with all its causes, yet read within milliseconds; some errors drag half a program along. */
 const MAX_CHARACTERS = 2 ** 23;
@@ -39,11 +40,6 @@ const TEXTS = new Set(['name', 'message', 'stack']);
 /** @param {string} text @param {number} length */
 function clip(text, length) {
   return text.length > length ? `${text.slice(0, Math.max(0, length - 1))}…` : text;
-}
-
-/** @param {object} value */
-function isError(value) {
-  return types.isNativeError(value) || guarded(() => value instanceof Error, false);
 }
 
 /**

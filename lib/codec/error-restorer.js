@@ -67,6 +67,13 @@ function newError({ builtIn, className, properties }) {
   return Reflect.construct(Base, args, Class);
 }
 
+/** @param {Buffer} bytes @returns {unknown} */
+function deserialize(bytes) {
+  const { isForeign, rehome } = require('./realm');
+  const value = require('node:v8').deserialize(bytes);
+  return isForeign ? rehome(value) : value;
+}
+
 /**
  * The value that was packed.
  * @param {Packed} packed
@@ -81,7 +88,7 @@ function unpack(packed, objects) {
     case 'bigint':
       return content[0] === '-' ? -BigInt(content.slice(1)) : BigInt(content);
     case 'v8':
-      return guarded(() => require('node:v8').deserialize(Buffer.from(content, 'base64')), undefined);
+      return guarded(() => deserialize(Buffer.from(content, 'base64')), undefined);
     case 'date':
       return new Date(content ?? NaN);
     case 'node':

@@ -21,6 +21,7 @@
 const { define } = require('../intrinsics/define');
 const { isArrayBuffer } = require('node:util').types;
 const { DefaultDeserializer, DefaultSerializer } = require('node:v8');
+const { isForeign, rehome } = require('./realm');
 
 /** Byte arrays of fewer bytes are cheaper within the serialized value. */
 const MIN_APART = 8192;
@@ -163,7 +164,8 @@ function decodeV8(bytes, apart, carried = []) {
   const buffers = decoder.readUint32();
   carried.forEach((buffer, i) => decoder.transferArrayBuffer(buffers + i, /** @type {ArrayBuffer} */ (buffer)));
   for (let i = 0; i < buffers; i++) decoder.transferArrayBuffer(i, wholeBuffer(apart[i]));
-  return decoder.readValue();
+  const value = decoder.readValue();
+  return isForeign ? rehome(value) : value;
 }
 
 /**

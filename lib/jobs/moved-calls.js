@@ -7,6 +7,7 @@
  * Only for workers that share this process's memory. Must not depend on how calls are sent or settled.
  */
 
+const { isMap, isSet } = require('node:util').types;
 const { pushClone } = require('../codec/codec');
 const { WATCHED } = require('../codec/parts');
 const { serializationError } = require('../errors');
@@ -97,8 +98,8 @@ function visit(value, seen, act) {
   seen.add(value);
   act(value);
   if (ArrayBuffer.isView(value)) act(value.buffer);
-  else if (value instanceof Map) for (const pair of value) visit(pair, seen, act);
-  else if (value instanceof Set) for (const item of value) visit(item, seen, act);
+  else if (isMap(value)) for (const pair of Map.prototype.entries.call(value)) visit(pair, seen, act);
+  else if (isSet(value)) for (const item of Set.prototype.values.call(value)) visit(item, seen, act);
   else for (const item of Object.values(value)) visit(item, seen, act);
 }
 

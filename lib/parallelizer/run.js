@@ -7,6 +7,7 @@
  * Must not depend on how calls reach a worker.
  */
 
+const { isError } = require('../codec/is-error');
 const { abortError, closedError, skippedError, timeoutError } = require('../errors');
 const { onAbort } = require('../jobs/abort');
 const { report } = require('../jobs/report');
@@ -128,7 +129,7 @@ function gather(outcomes, plan) {
  */
 function annotated({ error, text }, batchIndex, records) {
   // A thrown value that is not an Error cannot be annotated.
-  const own = error instanceof Error ? error : new Error(text, { cause: error });
+  const own = isError(error) ? error : new Error(text, { cause: error });
   for (const [key, value] of Object.entries({ batchIndex, records })) {
     define(own, key, { value, writable: true, configurable: true, enumerable: false });
   }

@@ -12,6 +12,7 @@
  * Must not depend on what a function is for.
  */
 
+const { isNativeError } = require('node:util').types;
 const { define } = require('../intrinsics/define');
 
 /** The name of the scripts that make functions by source, so that their errors can be told apart. */
@@ -142,7 +143,7 @@ function named(fn, value) {
  * @returns {never}
  */
 function rethrow(error) {
-  if (error instanceof ReferenceError && / is not defined$/.test(error.message)) {
+  if (isNativeError(error) && error.name === 'ReferenceError' && / is not defined$/.test(error.message)) {
     const [head, first = ''] = String(error.stack).split('\n    at ', 2);
     if (/parallelizer[:-]task/.test(first)) {
       const message = `${error.message} in a worker: ${reasonFor(error.message.split(' ', 1)[0])}`;

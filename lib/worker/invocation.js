@@ -12,6 +12,7 @@
  * Must not depend on events, or on how Lambda is answered.
  */
 
+const { isError } = require('../codec/is-error');
 const { define } = require('../intrinsics/define');
 const { wallTime } = require('../intrinsics/clock');
 const { identifiersOf, wrapRecords } = require('../events/records');
@@ -128,7 +129,7 @@ function assertNoneFailed(batch, result) {
  * @returns {unknown}
  */
 function withIdentifiers(batch, error) {
-  if (!(error instanceof Error) || !('failed' in error)) return error;
+  if (!isError(error) || !('failed' in error)) return error;
   const { failed } = error;
   try {
     // Records do not travel back.

@@ -7,6 +7,7 @@
  * Must not depend on who prints it in the end, nor how.
  */
 
+const { isError } = require('../codec/is-error');
 const { define } = require('../intrinsics/define');
 const { nextTick } = require('../intrinsics/clock');
 
@@ -127,7 +128,7 @@ function bytesOf(chunk, encoding) {
  */
 function hasStructure(args) {
   if (args.length === 1) return typeof args[0] === 'object' && args[0] !== null;
-  return args.some((argument) => argument instanceof Error);
+  return args.some(isError);
 }
 
 /**
@@ -135,7 +136,7 @@ function hasStructure(args) {
  * @returns {{ value?: unknown, shown?: string, error?: unknown }}
  */
 function argumentOf(argument, isAlone) {
-  if (argument instanceof Error) return { error: require('../codec/error-flattener').flattenError(argument) };
+  if (isError(argument)) return { error: require('../codec/error-flattener').flattenError(argument) };
   const isText = ['string', 'boolean'].includes(typeof argument) || argument === null || Number.isFinite(argument);
   if (isText) return { value: argument };
   if (isAlone) {
@@ -150,7 +151,7 @@ function argumentOf(argument, isAlone) {
 
 /** The form in which the runtime of AWS Lambda logs an error. @param {string} _key @param {unknown} value */
 function errorAsObject(_key, value) {
-  if (!(value instanceof Error)) return value;
+  if (!isError(value)) return value;
   const errorType = value.constructor?.name ?? 'UnknownError';
   return { errorType, errorMessage: value.message, stackTrace: value.stack?.split('\n'), ...value };
 }
