@@ -115,9 +115,13 @@ forEachMode((mode) => {
     const { left, seen } = await leftBy(t, `
       globalThis.pool = new Pool(${options});
       await pool.map((n) => n, [1, 2]);
-      const running = pool.apply(() => new Promise((resolve) => setTimeout(resolve, 20)));
-      const [events] = [...open.values()].filter(({ type }) => type === 'ParallelizerEvents');
-      if (events.resource.deref().hasRef()) seen.add('at work');
+      const [{ resource }] = [...open.values()].filter(({ type }) => type === 'ParallelizerEvents');
+      let isDone = false;
+      const running = pool.apply(() => new Promise((resolve) => setTimeout(resolve, 20))).then(() => (isDone = true));
+      while (!isDone) {
+        if (resource.deref().hasRef()) seen.add('at work');
+        await new Promise(setImmediate);
+      }
       await running;
     `);
     assert.ok(seen.includes('at work'));

@@ -12,11 +12,11 @@ const vm = require('node:vm');
 const { root, temporary } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
-/** Globals that are no part of the language, as Jest hands them on; a `Uint8Array` of its own would be none of `Buffer`'s. */
+/** Globals that are no part of the language, as Jest hands them on. Buffers are of the outer `Uint8Array`. */
 const SHARED_GLOBALS = [
-  'AbortController', 'AbortSignal', 'ArrayBuffer', 'Blob', 'Buffer', 'DOMException', 'Event', 'EventTarget', 'TextDecoder', 'TextEncoder',
-  'URL', 'Uint8Array', 'clearImmediate', 'clearInterval', 'clearTimeout', 'console', 'performance', 'process', 'queueMicrotask',
-  'setImmediate', 'setInterval', 'setTimeout', 'structuredClone',
+  'AbortController', 'AbortSignal', 'ArrayBuffer', 'Blob', 'Buffer', 'DOMException', 'Event', 'EventTarget',
+  'TextDecoder', 'TextEncoder', 'URL', 'Uint8Array', 'clearImmediate', 'clearInterval', 'clearTimeout', 'console',
+  'performance', 'process', 'queueMicrotask', 'setImmediate', 'setInterval', 'setTimeout', 'structuredClone',
 ];
 
 /** A context, and a `require` whose modules are evaluated within it. */
@@ -30,7 +30,8 @@ function sandbox() {
     const requireIn = (name) => {
       if (Module.isBuiltin(name)) {
         // As Jest does it: a `require` made by `createRequire` stays within the sandbox.
-        return name === 'node:module' || name === 'module' ? { ...Module, createRequire: (file) => requireFrom(file) } : require(name);
+        const isModule = name === 'node:module' || name === 'module';
+        return isModule ? { ...Module, createRequire: (file) => requireFrom(file) } : require(name);
       }
       const file = resolver.resolve(name);
       if (file.endsWith('.node')) return require(file);
@@ -41,7 +42,8 @@ function sandbox() {
         if (file.endsWith('.json')) {
           module.exports = vm.runInContext(`(${text})`, context);
         } else {
-          const wrapper = vm.runInContext(`(function (exports, require, module, __filename, __dirname) {${text}\n})`, context, { filename: file });
+          const source = `(function (exports, require, module, __filename, __dirname) {${text}\n})`;
+          const wrapper = vm.runInContext(source, context, { filename: file });
           wrapper(module.exports, requireFrom(file), module, file, path.dirname(file));
         }
       }
@@ -52,21 +54,25 @@ function sandbox() {
   return requireFrom(path.join(root, 'index.js'));
 }
 
-
 /** A module for both sides: makes values, and tells of them what `instanceof` says there. */
 const MODULE = `
 const make = () => {
   const value = {
-    Date: new Date(5), Map: new Map([[{ key: new Date(1) }, new Set([new Map()])]]), Set: new Set([[new Date(2)]]), RegExp: /a/g,
-    Error: new Error('e', { cause: new Map() }), RangeError: new RangeError('r'), Uint8Array: new Uint8Array([1]), Float64Array: new Float64Array([1]),
-    DataView: new DataView(new ArrayBuffer(8)), ArrayBuffer: new ArrayBuffer(8), BigInt64Array: new BigInt64Array(2), Array: [[undefined]],
-    Number: Object(1), String: Object('s'), Boolean: Object(true), undefined, buffer: Buffer.from('bytes'), big: new Float32Array(5000),
+    Date: new Date(5), Map: new Map([[{ key: new Date(1) }, new Set([new Map()])]]), Set: new Set([[new Date(2)]]),
+    RegExp: /a/g,
+    Error: new Error('e', { cause: new Map() }), RangeError: new RangeError('r'), Uint8Array: new Uint8Array([1]),
+    Float64Array: new Float64Array([1]), DataView: new DataView(new ArrayBuffer(8)), ArrayBuffer: new ArrayBuffer(8),
+    BigInt64Array: new BigInt64Array(2), Array: [[undefined]], Number: Object(1), String: Object('s'),
+    Boolean: Object(true), undefined, buffer: Buffer.from('bytes'), big: new Float32Array(5000),
   };
   value.self = value;
   value.again = value.Map;
   return value;
 };
-const classes = { Array, Date, Map, Set, RegExp, RangeError, Error, Uint8Array, Float64Array, DataView, ArrayBuffer, BigInt64Array, Number, String, Boolean };
+const classes = {
+  Array, Date, Map, Set, RegExp, RangeError, Error, Uint8Array, Float64Array, DataView, ArrayBuffer, BigInt64Array,
+  Number, String, Boolean,
+};
 /** What is not as it should be. */
 const wrongWith = (value) => {
   const wrong = Object.keys(classes).filter((name) => !(value[name] instanceof classes[name]));
@@ -76,16 +82,22 @@ const wrongWith = (value) => {
     constructor: value.constructor === Object && value.Date.constructor === Date,
     self: value.self === value, again: value.again === value.Map,
     key: key instanceof Object && key.key instanceof Date, set: set instanceof Set && [...set][0] instanceof Map,
-    inSet: [...value.Set][0] instanceof Array && [...value.Set][0][0] instanceof Date, list: value.Array[0] instanceof Array,
-    cause: value.Error.cause instanceof Map, buffer: Buffer.isBuffer(value.buffer), big: value.big instanceof Float32Array,
+    inSet: [...value.Set][0] instanceof Array && [...value.Set][0][0] instanceof Date,
+    list: value.Array[0] instanceof Array,
+    cause: value.Error.cause instanceof Map, buffer: Buffer.isBuffer(value.buffer),
+    big: value.big instanceof Float32Array,
   };
   return [...wrong, ...Object.keys(checks).filter((name) => !checks[name])];
 };
-const thrown = () => Object.assign(new RangeError('thrown', { cause: new TypeError('why') }), { at: new Date(3), map: new Map([[1, new Date(4)]]), list: [{}] });
+const thrown = () => {
+  const error = new RangeError('thrown', { cause: new TypeError('why') });
+  return Object.assign(error, { at: new Date(3), map: new Map([[1, new Date(4)]]), list: [{}] });
+};
 const wrongWithThrown = (error) => {
   const checks = {
-    error: error instanceof RangeError && error instanceof Error, cause: error.cause instanceof TypeError, at: error.at instanceof Date,
-    map: error.map instanceof Map && error.map.get(1) instanceof Date, list: error.list instanceof Array && error.list[0] instanceof Object,
+    error: error instanceof RangeError && error instanceof Error, cause: error.cause instanceof TypeError,
+    at: error.at instanceof Date, map: error.map instanceof Map && error.map.get(1) instanceof Date,
+    list: error.list instanceof Array && error.list[0] instanceof Object,
   };
   return Object.keys(checks).filter((name) => !checks[name]);
 };
@@ -94,9 +106,13 @@ exports.wrongWith = wrongWith;
 exports.wrongWithThrown = wrongWithThrown;
 exports.visit = (value) => ({ wrong: wrongWith(value), value });
 exports.fail = async () => { throw thrown(); };
-exports.records = (list) => list.map((record) => ({ ...record, isPlain: Object.getPrototypeOf(record) === Object.prototype }));
+const isPlain = (record) => Object.getPrototypeOf(record) === Object.prototype;
+exports.records = (list) => list.map((record) => ({ ...record, isPlain: isPlain(record) }));
 exports.batch = ({ batch, params }) => ({ wrong: wrongWith(params), isList: batch instanceof Array, params });
-exports.share = (value) => ({ isShared: value.memory instanceof SharedArrayBuffer && value.view instanceof Int32Array, ...value });
+exports.share = (value) => ({
+  isShared: value.memory instanceof SharedArrayBuffer && value.view instanceof Int32Array,
+  ...value,
+});
 `;
 
 forEachMode((mode) => {
@@ -138,7 +154,8 @@ forEachMode((mode) => {
 
   test('sub-batches', async (t) => {
     const { file, inside, library } = setUp(t);
-    const parallelizer = new library.Parallelizer({ type: mode.type, parallelization: 1, filePath: file, processBatchFunctionName: 'batch' });
+    const options = { type: mode.type, parallelization: 1, filePath: file, processBatchFunctionName: 'batch' };
+    const parallelizer = new library.Parallelizer(options);
     t.after(() => parallelizer.terminate());
     const { responses, failures } = await parallelizer.run([1, 2], inside.make());
     assert.deepEqual([...failures], []);
@@ -149,7 +166,8 @@ forEachMode((mode) => {
   test('a function by its source says what a variable is that is not there', async (t) => {
     const { pool } = setUp(t);
     // eslint-disable-next-line no-undef
-    await assert.rejects(async () => pool.apply(() => notThere, []), /notThere is not defined in a worker: a function travels by its source/);
+    const task = () => notThere;
+    await assert.rejects(async () => pool.apply(task, []), /notThere is not defined in a worker: a function travels/);
   });
 
   test('shared memory', async (t) => {
