@@ -12,9 +12,10 @@
 
 const { listToJson, parse } = require('../intrinsics/json');
 const { isProxy } = require('node:util').types;
+const { isError } = require('./is-error');
 const { isJsonSafe } = require('./json-safe');
 const {
-  BYTES, CARRYING, CLONE, JSON_LIST, LATIN1, RECORDS, TEXT, UNDEFINED, V8_VALUE, pushExtraBytes, pushText,
+  BYTES, CARRYING, JSON_LIST, LATIN1, RECORDS, TEXT, UNDEFINED, V8_VALUE, pushExtraBytes, pushText,
 } = require('./parts');
 const { MAX_ARGUMENTS, mayHoldRecords } = require('./record-lists');
 const { isTransfer } = require('./transfer');
@@ -24,10 +25,11 @@ const recordEncoder = () => require('./record-encoder');
 const recordDecoder = () => require('./record-decoder');
 const v8Codec = () => require('./v8-codec');
 const culprit = () => require('./culprit');
+const platformObjects = () => require('./platform-objects');
 
 /** Loads what is otherwise loaded when first needed. */
 function loadAll() {
-  for (const load of [recordEncoder, recordDecoder, v8Codec, culprit]) load();
+  for (const load of [recordEncoder, recordDecoder, v8Codec, culprit, platformObjects]) load();
 }
 
 /** A string of this many characters goes by itself, without quotes and escapes. */
@@ -43,7 +45,7 @@ const STACK_IS_FULL = 'Maximum call stack size exceeded';
 /** @typedef {import('./parts').Parts} Parts */
 
 /**
- * How values travel that cannot be written as bytes: between threads only.
+ * How values travel that cannot be written as bytes, by structured clone: within a process only.
  * @typedef {object} Clones
  * @property {(value: unknown, transferList?: readonly object[]) => any} wrap
  * @property {(wrapped: any) => unknown} unwrap
@@ -155,12 +157,17 @@ function needsSteps(value, serialization) {
 function endOfJsonRun(values, start, serialization) {
   let end = start;
   if (serialization === 'json') {
-    while (end < values.length && values[end] !== undefined && !isTransfer(values[end])) end++;
+    while (end < values.length && values[end] !== undefined && !isTransfer(values[end]) && hasJson(values[end])) end++;
   } else if (serialization === 'auto') {
     // The first one has been offered to the other codecs already.
     while (end < values.length && isJsonSafe(values[end]) && !(end > start && hasBetterCodec(values[end]))) end++;
   }
   return end;
+}
+
+/** Whether JSON means something by a value: not by an object of the platform. @param {unknown} value */
+function hasJson(value) {
+  return typeof value !== 'object' || value === null || platformObjects().mayBeJson(value);
 }
 
 /** @param {unknown} value a JSON-safe one */
@@ -191,6 +198,10 @@ function pushSingle(value, serialization, clones, parts, tag, failed) {
     else encodeValues([value.value], serialization, null, parts, tag, (_index, error) => failed(error));
     return;
   }
+  if (serialization === 'json') {
+    failed(culprit().unserializable(value, serialization));
+    return;
+  }
   let encoded;
   try {
     encoded = v8Codec().encodeV8(value);
@@ -205,19 +216,17 @@ function pushSingle(value, serialization, clones, parts, tag, failed) {
 }
 
 /**
- * Appends a value as a clone, together with what is to be moved.
+ * Appends a value together with what structured clone carries beside it: what is shared, what is to be moved, and what
+ * only it knows. (By itself it would turn a `Buffer` into a `Uint8Array`.)
  * @param {unknown} value @param {readonly object[]} list @param {Serialization} serialization @param {Clones} clones
  * @param {Parts} parts @param {number} tag @param {(error: Error) => void} failed
  */
 function pushClone(value, list, serialization, clones, parts, tag, failed) {
   try {
-    // Structured clone alone would turn a Buffer into a Uint8Array.
-    const carrying = v8Codec().encodeCarrying(value, list);
-    const [codec, content, moved] =
-      carrying === null ? [CLONE, value, list] : [CARRYING, carrying.message, carrying.moved];
-    parts.push(BYTES, codec, 0, 1, tag, clones.wrap(content, moved));
+    const { message, moved } = v8Codec().encodeCarrying(value, list);
+    parts.push(BYTES, CARRYING, 0, 1, tag, clones.wrap(message, moved));
   } catch (cause) {
-    failed(culprit().unserializable(value, serialization, cause));
+    failed(culprit().unserializable(value, serialization, cause, { clones, list }));
   }
 }
 
@@ -233,7 +242,8 @@ function decodeValues(codec, value, calls, extras, clones) {
   try {
     values = decode(codec, value, calls, extras, clones);
   } catch (cause) {
-    if (!(cause instanceof RangeError && cause.message === STACK_IS_FULL)) throw cause;
+    // Not by its class: it may be of the realm in which Node itself runs.
+    if (!isError(cause) || cause.name !== 'RangeError' || cause.message !== STACK_IS_FULL) throw cause;
     // The sender had stack enough to write it.
     throw require('../errors').serializationError('the value', undefined, cause, 'nested too deeply to be read');
   }
@@ -256,8 +266,6 @@ function decode(codec, value, calls, extras, clones) {
       return [v8Codec().decodeV8(/** @type {Uint8Array} */ (value), /** @type {Uint8Array[]} */ (extras))];
     case RECORDS:
       return [recordDecoder().decodeRecords(/** @type {string} */ (value), extras)];
-    case CLONE:
-      return [clonesOf(clones).unwrap(value)];
     case CARRYING:
       return [v8Codec().decodeCarrying(clonesOf(clones).unwrap(value))];
     case TEXT:

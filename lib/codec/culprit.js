@@ -7,9 +7,16 @@
  */
 
 const { serializationError } = require('../errors');
-const { encodeV8 } = require('./v8-codec');
+const { isMap, isNativeError, isProxy, isSet } = require('node:util').types;
+const { CARRIED, PLAIN, isLostInJson, kindOf } = require('./platform-objects');
+const { encodeCarrying, encodeV8 } = require('./v8-codec');
 
 /** @typedef {import('./codec').Serialization} Serialization */
+
+/**
+ * How structured clone was to carry the value, and what was to be moved.
+ * @typedef {{ clones: import('./codec').Clones, list: readonly object[] }} Cloning
+ */
 
 /** Characters of a path that are shown. */
 const MAX_PATH = 400;
@@ -18,27 +25,32 @@ const MAX_DEPTH = 1000;
 
 /**
  * @param {unknown} value @param {Serialization} serialization @param {unknown} [cause] what the encoder threw
+ * @param {Cloning | null} [cloning]
  */
-function unserializable(value, serialization, cause) {
-  const found = findCulprit(value, serialization, '', new Set(), 0);
+function unserializable(value, serialization, cause, cloning = null) {
+  const canTravel = (/** @type {object} */ part) =>
+    serialization === 'json' ? !isLostInJson(part) : cloning === null ? isEncodable(part) : isCloneable(part, cloning);
+  const found = findCulprit(value, serialization, canTravel, '', new Set(), 0);
   const [path, culprit] = found ?? ['', value];
   const where = path.length <= MAX_PATH ? path : `${path.slice(0, MAX_PATH / 2)}…${path.slice(-MAX_PATH / 2)}`;
   return serializationError(where === '' ? 'the value' : where, culprit, cause);
 }
 
 /**
- * @param {unknown} value @param {Serialization} serialization @param {string} path
- * @param {Set<unknown>} above the objects that contain this one @param {number} depth
+ * @param {unknown} value @param {Serialization} serialization @param {(part: object) => boolean} canTravel
+ * @param {string} path @param {Set<unknown>} above the objects that contain this one @param {number} depth
  * @returns {[path: string, culprit: unknown] | null}
  */
-function findCulprit(value, serialization, path, above, depth) {
+function findCulprit(value, serialization, canTravel, path, above, depth) {
   if (typeof value === 'function' || typeof value === 'symbol') return [path, value];
   if (serialization === 'json' && (typeof value === 'bigint' || above.has(value))) return [path, value];
   if (typeof value !== 'object' || value === null || above.has(value) || depth > MAX_DEPTH) return null;
+  // What is within an object of the platform is not the caller's.
+  if (isOfPlatform(value)) return canTravel(value) ? null : [path, value];
   above.add(value);
   try {
     for (const [key, child] of children(value)) {
-      const found = findCulprit(child, serialization, path + step(key), above, depth + 1);
+      const found = findCulprit(child, serialization, canTravel, path + step(key), above, depth + 1);
       if (found !== null) return found;
     }
   } catch {
@@ -46,7 +58,7 @@ function findCulprit(value, serialization, path, above, depth) {
   }
   above.delete(value);
   // Nothing within it is to blame: it may itself be of a kind that cannot travel (shared memory, a promise, a socket).
-  return serialization === 'json' || isCloneable(value) ? null : [path, value];
+  return canTravel(value) ? null : [path, value];
 }
 
 /** @param {string | number} key */
@@ -56,9 +68,31 @@ function step(key) {
 }
 
 /** @param {object} value */
-function isCloneable(value) {
+function isOfPlatform(value) {
+  try {
+    return !isProxy(value) && kindOf(value) >= CARRIED;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {object} value */
+function isEncodable(value) {
   try {
     encodeV8(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {object} value @param {Cloning} cloning */
+function isCloneable(value, { clones, list }) {
+  if (list.includes(value)) return true;
+  try {
+    encodeCarrying(value, list);
+    // Posted without what it contains, which has been looked at.
+    if (kindOf(value) !== PLAIN) clones.unwrap(clones.wrap(value));
     return true;
   } catch {
     return false;
@@ -71,8 +105,11 @@ function isCloneable(value) {
  */
 function children(value) {
   if (Array.isArray(value)) return value.entries();
-  if (value instanceof Map) return [...value].flatMap(([key, item], i) => [[i, key], [i, item]]);
-  if (value instanceof Set) return [...value].entries();
+  if (isMap(value)) {
+    return [...Map.prototype.entries.call(value)].flatMap(([key, item], i) => [[i, key], [i, item]]);
+  }
+  if (isSet(value)) return [...Set.prototype.values.call(value)].entries();
+  if (isNativeError(value)) return Object.hasOwn(value, 'cause') ? [['cause', value.cause]] : [];
   return Object.entries(value);
 }
 

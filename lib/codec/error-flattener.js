@@ -6,8 +6,8 @@
  * It must not fail and must end, whatever it is given. Each look at the value can run the user's code (a getter, a
  * Proxy's trap) and is guarded; objects are visited from a work list, once each, so that cycles and shared references
  * are kept and depth costs no stack; and a budget bounds the whole. Objects whose content is not in properties (a Map,
- * a Buffer) go in V8's format, each by itself. What cannot be carried (functions, symbols, whatever is over the budget)
- * is left out.
+ * a Buffer) go in V8's format, each by itself. What cannot be carried (functions, symbols, objects of the platform,
+ * whatever is over the budget) is left out.
  *
  * Must not depend on how the tree travels.
  */
@@ -15,6 +15,7 @@
 const { types } = require('node:util');
 const { BUILT_IN, ENUMERABLE, HIDDEN, INHERITED, OWN_CLASS, guarded } = require('./error-tree');
 const { isError } = require('./is-error');
+const { CARRIED, isDomException, kindOf, worstIn } = require('./platform-objects');
 
 /** Room for an error with all its causes, yet read within milliseconds; some errors drag half a program along. */
 const MAX_CHARACTERS = 2 ** 23;
@@ -40,6 +41,15 @@ const TEXTS = new Set(['name', 'message', 'stack']);
 /** @param {string} text @param {number} length */
 function clip(text, length) {
   return text.length > length ? `${text.slice(0, Math.max(0, length - 1))}…` : text;
+}
+
+/**
+ * Whether an object is one of the platform's (a key, a blob, a stream), or of those that hold one out of reach.
+ * @param {object} value
+ */
+function isOfPlatform(value) {
+  if (types.isProxy(value)) return false;
+  return (isOpaque(value) ? worstIn(value) : kindOf(value)) >= CARRIED;
 }
 
 /**
@@ -129,6 +139,8 @@ class Flattener {
       const time = Date.prototype.getTime.call(value);
       return ['date', Number.isNaN(time) ? null : time];
     }
+    // What is not data would arrive as an empty object.
+    if (!isError(value) && guarded(() => isOfPlatform(value), true)) return undefined;
     if (isOpaque(value)) {
       const bytes = guarded(() => require('node:v8').serialize(value).toString('base64'), '');
       return bytes !== '' && this.#spend(bytes.length) ? ['v8', bytes] : undefined;
@@ -146,7 +158,7 @@ class Flattener {
 
   /** @param {object} value @returns {TreeNode | undefined} */
   #newNode(value) {
-    if (isError(value)) {
+    if (isError(value) || isDomException(value)) {
       const { builtIn, className } = classNames(value);
       return { kind: 'error', builtIn, className, properties: [] };
     }

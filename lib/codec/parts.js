@@ -21,10 +21,9 @@ const V8_VALUE = 2; // one value in V8's format, see v8-codec.js
 const UNDEFINED = 3; // `undefined`, once per call
 const ERROR_TREE = 4; // a thrown value, see error-tree.js
 const RECORDS = 5; // one value with record lists, see record-layout.js
-const CLONE = 6; // one value that only structured clone can carry, see ports.js
+const CARRYING = 6; // one value in V8's format, with what only structured clone can carry
 const TASK = 7; // no value: what calls with a certain tag run, see lib/jobs/task-registry.js
 const TEXT = 8; // one string
-const CARRYING = 9; // one value in V8's format, with the buffers that only structured clone can carry
 
 /**
  * Tags of calls. The bits from `TASK_SHIFT` up hold the number of the task that the calls run.
@@ -103,7 +102,6 @@ module.exports = {
   UNDEFINED,
   ERROR_TREE,
   RECORDS,
-  CLONE,
   TASK,
   TEXT,
   CARRYING,

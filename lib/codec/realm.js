@@ -23,7 +23,8 @@ let prototypes = null;
 function samples() {
   const errors = [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError];
   return [
-    {}, [], new Date(0), new Map(), new Set(), /a/, new ArrayBuffer(0), Object(1), Object('a'), Object(true), Object(1n),
+    {}, [], new Date(0), new Map(), new Set(), /a/, new ArrayBuffer(0),
+    Object(1), Object('a'), Object(true), Object(1n),
     ...errors.map((Class) => new Class('')),
   ];
 }

@@ -7,7 +7,8 @@
  * A view (`Buffer`, typed array, `DataView`) is written as a mark, or as a mark and its place among the byte arrays.
  * The format refers to a large `ArrayBuffer` by a number; how many there are is written first, and they come first
  * among the byte arrays. Between threads, buffers that are shared or moved get the numbers after these; views of them
- * are written as a mark, the buffer's place, and the range within it.
+ * are written as a mark, the buffer's place, and the range within it. Objects that only structured clone can carry are
+ * written as a mark and their place among these.
  *
  * # How a large byte array gets to another process and back into an array
  *
@@ -18,9 +19,10 @@
  * Must not depend on frames, or on how the byte arrays travel.
  */
 
-const { define } = require('../intrinsics/define');
-const { isArrayBuffer } = require('node:util').types;
+const { types } = require('node:util');
 const { DefaultDeserializer, DefaultSerializer } = require('node:v8');
+const { define } = require('../intrinsics/define');
+const { EXCEPTION, LOST, PLAIN, kindOf, worstIn, worstInWritten } = require('./platform-objects');
 const { isForeign, rehome } = require('./realm');
 
 /** Byte arrays of fewer bytes are cheaper within the serialized value. */
@@ -31,15 +33,14 @@ const MAX_DEPTH = 4;
 
 /**
  * The mark of a view: written as Node does it; its kind plus `APART` for bytes apart, plus `OVER` for a range of a
- * carried buffer; or a stand-in for a carried buffer itself.
+ * carried buffer. Or the mark of what a view stands for (stand-ins.js).
  */
 const WITHIN = 0;
 const APART = 1;
 const OVER = 64;
 const SHARED = 128;
-
-/** @type {WeakSet<object>} Views that stand for shared memory itself. */
-const standIns = new WeakSet();
+const OBJECT = 129;
+const DOM_EXCEPTION = 130;
 
 /** @type {readonly string[]} The kinds of views, by number. */
 const KINDS = [
@@ -48,44 +49,52 @@ const KINDS = [
 ];
 
 /** The getter that returns the kind of a typed array, whatever its own properties say. */
-const kindOf = /** @type {() => string | undefined} */ (
+const kindOfView = /** @type {() => string | undefined} */ (
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get
 );
 
 const SHARED_IS_REFUSED = 'shared memory cannot be copied without being torn from its other users';
+const PLATFORM_IS_REFUSED = 'it is, or refers to, an object of the platform that cannot be written as bytes';
 
 class Encoder extends DefaultSerializer {
   /** @type {Uint8Array[]} */
   apart = [];
-  /** @type {(ArrayBuffer | SharedArrayBuffer)[] | null} Buffers that are carried as they are; `null`: none may be. */
+  /** What is carried as it is; `null`: nothing may be. @type {Carried | null} */
   carried = null;
+  /** What views stand for. @type {ReadonlyMap<object, object> | null} */
+  originals = null;
 
   /** @param {ArrayBuffer | SharedArrayBuffer} buffer @returns {number} its place among the carried ones, or -1 */
   #carry(buffer) {
-    const place = this.carried?.indexOf(buffer) ?? -1;
-    if (place >= 0 || !isShared(buffer)) return place;
+    const place = this.carried?.buffers.indexOf(buffer) ?? -1;
+    if (place >= 0 || !types.isSharedArrayBuffer(buffer)) return place;
     if (this.carried === null) throw new TypeError(SHARED_IS_REFUSED);
-    return this.carried.push(buffer) - 1;
+    return this.carried.buffers.push(buffer) - 1;
   }
 
-  /** Whether shared memory was met other than through a view: V8's tag for it is one that Node cannot read. */
-  hasMetShared = false;
+  /** @param {object} object */
+  #carryObject(object) {
+    if (this.carried === null) throw new TypeError(PLATFORM_IS_REFUSED);
+    this.writeUint32(OBJECT);
+    this.writeUint32(this.carried.objects.push(object) - 1);
+  }
 
+  /** V8's tag for shared memory is one that Node cannot read. */
   _getSharedArrayBufferId() {
-    this.hasMetShared = true;
     throw new TypeError(SHARED_IS_REFUSED);
   }
 
   /** @param {any} value @returns {any} what Node's own method returns */
   _writeHostObject(value) {
-    if (ArrayBuffer.isView(value)) {
-      const kind = KINDS.indexOf(Buffer.isBuffer(value) ? 'Buffer' : (kindOf.call(value) ?? 'DataView'));
+    if (!ArrayBuffer.isView(value)) {
+      if (this.carried !== null) return this.#carryObject(value);
+    } else {
+      const original = this.originals?.get(value);
+      if (original !== undefined) return this.#writeOriginal(original);
+      const kind = KINDS.indexOf(Buffer.isBuffer(value) ? 'Buffer' : (kindOfView.call(value) ?? 'DataView'));
       const place = this.#carry(value.buffer);
-      if (place >= 0 && standIns.has(value)) {
-        this.writeUint32(SHARED);
-        this.writeUint32(place);
-        return undefined;
-      }
+      // Only structured clone can tell whether its length follows that of its memory.
+      if (place >= 0 && kind > 0 && hasVariableLength(value.buffer)) return this.#carryObject(value);
       if (place >= 0 && kind >= 0) {
         this.writeUint32(OVER + kind);
         this.writeUint32(place);
@@ -103,22 +112,38 @@ class Encoder extends DefaultSerializer {
     this.writeUint32(WITHIN);
     return Reflect.apply(Reflect.get(DefaultSerializer.prototype, '_writeHostObject'), this, [value]);
   }
+
+  /** @param {object} original */
+  #writeOriginal(original) {
+    if (types.isSharedArrayBuffer(original)) {
+      this.writeUint32(SHARED);
+      this.writeUint32(this.#carry(/** @type {SharedArrayBuffer} */ (original)));
+    } else if (kindOf(original) === EXCEPTION) {
+      const { name, message, stack } = /** @type {DOMException} */ (original);
+      this.writeUint32(DOM_EXCEPTION);
+      this.writeValue([name, message, stack]);
+    } else {
+      this.#carryObject(original);
+    }
+  }
 }
 
 class Decoder extends DefaultDeserializer {
   /** @type {readonly Uint8Array[]} */
   apart = [];
-  /** @type {readonly (ArrayBuffer | SharedArrayBuffer)[]} */
-  carried = [];
+  /** @type {Carried} */
+  carried = { buffers: [], objects: [] };
 
   _readHostObject() {
     const how = this.readUint32();
     if (how === WITHIN) {
       return detached(Reflect.apply(Reflect.get(DefaultDeserializer.prototype, '_readHostObject'), this, []));
     }
-    if (how === SHARED) return this.carried[this.readUint32()];
+    if (how === SHARED) return this.carried.buffers[this.readUint32()];
+    if (how === OBJECT) return this.carried.objects[this.readUint32()];
+    if (how === DOM_EXCEPTION) return domException(this.readValue());
     if (how >= OVER) {
-      const buffer = this.carried[this.readUint32()];
+      const buffer = this.carried.buffers[this.readUint32()];
       return viewOver(KINDS[how - OVER], buffer, this.readDouble(), this.readDouble());
     }
     return viewOf(KINDS[how - APART], this.apart[this.readUint32()]);
@@ -126,23 +151,42 @@ class Decoder extends DefaultDeserializer {
 }
 
 /**
+ * What structured clone carries beside the bytes: buffers that are shared or moved, and objects that only it knows.
+ * @typedef {{ buffers: (ArrayBuffer | SharedArrayBuffer)[], objects: object[] }} Carried
+ */
+
+/**
  * Throws what V8 throws if the value cannot travel.
  * @param {unknown} value
- * @param {(ArrayBuffer | SharedArrayBuffer)[] | null} [carried] buffers that are carried as they are; shared ones that
- *   are met are added
  * @returns {{ bytes: Buffer, apart: Uint8Array[] }} `apart` is the value's own memory
  */
-function encodeV8(value, carried = null) {
-  return encodeWith(new Encoder(), value, carried);
+function encodeV8(value) {
+  const encoded = encodeWith(value, null, null);
+  const worst = worstInWritten(value, encoded.bytes.length);
+  if (worst === PLAIN) return encoded;
+  if (worst === EXCEPTION) return encodeCopy(value, null, new Set());
+  throw new TypeError(PLATFORM_IS_REFUSED);
 }
 
-/** @param {Encoder} encoder @param {unknown} value @param {(ArrayBuffer | SharedArrayBuffer)[] | null} carried */
-function encodeWith(encoder, value, carried) {
-  const buffers = largeBuffersIn(value).filter((buffer) => !carried?.includes(buffer));
+/** @param {unknown} value @param {Carried | null} carried @param {ReadonlySet<unknown>} moved */
+function encodeCopy(value, carried, moved) {
+  const { copy, originals } = require('./stand-ins').withStandIns(value, moved);
+  return encodeWith(copy, carried, originals);
+}
+
+/**
+ * @param {unknown} value @param {Carried | null} carried what is met of it is added
+ * @param {ReadonlyMap<object, object> | null} originals what views in the value stand for
+ */
+function encodeWith(value, carried, originals) {
+  const encoder = new Encoder();
+  encoder.originals = originals;
+  const moved = carried?.buffers.slice() ?? [];
+  const buffers = largeBuffersIn(value).filter((buffer) => !moved.includes(buffer));
   encoder.carried = carried;
   encoder.writeHeader();
   encoder.writeUint32(buffers.length);
-  carried?.forEach((buffer, i) => encoder.transferArrayBuffer(buffers.length + i, /** @type {ArrayBuffer} */ (buffer)));
+  moved.forEach((buffer, i) => encoder.transferArrayBuffer(buffers.length + i, /** @type {ArrayBuffer} */ (buffer)));
   for (const [i, buffer] of buffers.entries()) {
     encoder.transferArrayBuffer(i, buffer);
     encoder.apart.push(new Uint8Array(buffer));
@@ -153,16 +197,18 @@ function encodeWith(encoder, value, carried) {
 
 /**
  * @param {Uint8Array} bytes @param {readonly Uint8Array[]} apart becomes part of the value
- * @param {readonly (ArrayBuffer | SharedArrayBuffer)[]} [carried]
+ * @param {Carried} [carried]
  * @returns {unknown}
  */
-function decodeV8(bytes, apart, carried = []) {
+function decodeV8(bytes, apart, carried = { buffers: [], objects: [] }) {
   const decoder = new Decoder(bytes);
   decoder.apart = apart;
   decoder.carried = carried;
   decoder.readHeader();
   const buffers = decoder.readUint32();
-  carried.forEach((buffer, i) => decoder.transferArrayBuffer(buffers + i, /** @type {ArrayBuffer} */ (buffer)));
+  carried.buffers.forEach((buffer, i) =>
+    decoder.transferArrayBuffer(buffers + i, /** @type {ArrayBuffer} */ (buffer)),
+  );
   for (let i = 0; i < buffers; i++) decoder.transferArrayBuffer(i, wholeBuffer(apart[i]));
   const value = decoder.readValue();
   return isForeign ? rehome(value) : value;
@@ -170,72 +216,26 @@ function decodeV8(bytes, apart, carried = []) {
 
 /**
  * A message for structured clone, which shares or moves its buffers.
- * @typedef {{ bytes: Uint8Array, apart: Uint8Array[], carried: (ArrayBuffer | SharedArrayBuffer)[] }} Carrying
+ * @typedef {{ bytes: Uint8Array, apart: Uint8Array[], carried: Carried }} Carrying
  */
 
 /**
- * Throws what V8 throws if the value cannot travel.
+ * Throws what V8 throws if the value cannot travel. That structured clone refuses an object shows when the message is
+ * posted.
  * @param {unknown} value @param {readonly any[]} list what is to be moved
- * @returns {{ message: Carrying, moved: ArrayBuffer[] } | null} `null` if anything other than a buffer is to be moved
+ * @returns {{ message: Carrying, moved: object[] }}
  */
 function encodeCarrying(value, list) {
-  if (!list.every(isArrayBuffer)) return null;
-  /** @type {(ArrayBuffer | SharedArrayBuffer)[]} */
-  const carried = [...list];
-  let encoded;
-  const encoder = new Encoder();
-  try {
-    encoded = encodeWith(encoder, value, carried);
-  } catch {
-    // Structured clone knows objects of Node's that V8's serializer does not.
-    if (!encoder.hasMetShared) return null;
-    encoded = encodeV8(withStandIns(value, new Map()), carried);
-  }
+  const moved = new Set(list.filter((object) => !types.isArrayBuffer(object)));
+  const worst = worstIn(value, moved);
+  if (worst === LOST) throw new TypeError(PLATFORM_IS_REFUSED);
+  /** @type {Carried} */
+  const carried = { buffers: list.filter(types.isArrayBuffer), objects: [] };
+  const encoded = worst === PLAIN ? encodeWith(value, carried, null) : encodeCopy(value, carried, moved);
   const { bytes, apart } = encoded;
   // Cloning a view clones all of its buffer.
   const message = { bytes: bytes.slice(), apart: apart.map((part) => part.slice()), carried };
-  return { message, moved: [...list, ...message.apart.map(({ buffer }) => /** @type {ArrayBuffer} */ (buffer))] };
-}
-
-/**
- * A copy in which views stand for shared memory, wherever lists, plain objects, Maps and Sets hold any.
- * @param {unknown} value @param {Map<object, object>} copies
- * @returns {unknown}
- */
-function withStandIns(value, copies) {
-  if (typeof value !== 'object' || value === null) return value;
-  const known = copies.get(value);
-  if (known !== undefined) return known;
-  /** @template {object} C @param {C} copy */
-  const start = (copy) => {
-    copies.set(value, copy);
-    return copy;
-  };
-  if (isShared(value)) {
-    const standIn = start(new Uint8Array(/** @type {SharedArrayBuffer} */ (value)));
-    standIns.add(standIn);
-    return standIn;
-  }
-  if (value instanceof Map) {
-    const map = start(new Map());
-    for (const [key, item] of value) map.set(withStandIns(key, copies), withStandIns(item, copies));
-    return map;
-  }
-  if (value instanceof Set) {
-    const set = start(new Set());
-    for (const item of value) set.add(withStandIns(item, copies));
-    return set;
-  }
-  const prototype = Object.getPrototypeOf(value);
-  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return value;
-  /** @type {any} */
-  const copy = start(Array.isArray(value) ? new Array(value.length) : {});
-  for (const key of Object.keys(value)) {
-    const item = withStandIns(/** @type {Record<string, unknown>} */ (value)[key], copies);
-    // Not by assignment, since the key may be `__proto__`.
-    define(copy, key, { value: item, enumerable: true, writable: true, configurable: true });
-  }
-  return copy;
+  return { message, moved: [...list, ...message.apart.map(({ buffer }) => buffer)] };
 }
 
 /** @param {unknown} message @returns {unknown} */
@@ -244,9 +244,9 @@ function decodeCarrying(message) {
   return decodeV8(bytes, apart, carried);
 }
 
-/** @param {unknown} buffer */
-function isShared(buffer) {
-  return typeof SharedArrayBuffer === 'function' && buffer instanceof SharedArrayBuffer;
+/** @param {any} buffer */
+function hasVariableLength(buffer) {
+  return buffer.resizable === true || buffer.growable === true;
 }
 
 /**
@@ -263,12 +263,12 @@ function largeBuffersIn(value) {
   /** @param {unknown} part @param {number} depth */
   function search(part, depth) {
     if (typeof part !== 'object' || part === null || ArrayBuffer.isView(part)) return;
-    if (part instanceof ArrayBuffer) {
+    if (types.isArrayBuffer(part)) {
       if (part.byteLength >= MIN_APART && !Reflect.get(part, 'resizable')) found.add(part);
       return;
     }
     if (depth === MAX_DEPTH) return;
-    if (part instanceof Map || part instanceof Set || Array.isArray(part)) {
+    if (types.isMap(part) || types.isSet(part) || Array.isArray(part)) {
       for (const item of part.values()) {
         if (--left < 0) return;
         search(item, depth + 1);
@@ -320,7 +320,15 @@ function viewOver(kind, buffer, byteOffset, byteLength) {
 function detached(view) {
   const { buffer, byteOffset, byteLength } = view;
   const own = buffer.slice(byteOffset, byteOffset + byteLength);
-  return viewOver(Buffer.isBuffer(view) ? 'Buffer' : (kindOf.call(view) ?? 'DataView'), own, 0, byteLength);
+  return viewOver(Buffer.isBuffer(view) ? 'Buffer' : (kindOfView.call(view) ?? 'DataView'), own, 0, byteLength);
+}
+
+/** @param {unknown} written @returns {DOMException} */
+function domException(written) {
+  const [name, message, stack] = /** @type {string[]} */ (written);
+  const error = new DOMException(message, name);
+  define(error, 'stack', { value: stack, writable: true, configurable: true });
+  return error;
 }
 
 module.exports = { encodeV8, decodeV8, encodeCarrying, decodeCarrying };
