@@ -94,6 +94,37 @@ forEachMode((mode) => {
     assert.deepEqual(left, []);
   });
 
+  test('what was to be moved by a call that was never sent', async (t) => {
+    if (mode.hasProcess) return t.skip('processes share no memory of JavaScript');
+    const { seen, left } = await leftBy(t, `
+      const pool = new Pool({ ...${options}, processes: 1 });
+      await pool.ready();
+      const ports = () => [...open.values()].filter(({ type }) => type === 'MESSAGEPORT').length;
+      const before = ports();
+      await (async () => {
+        const list = Array.from({ length: 200 }, () => new ArrayBuffer(8));
+        const controller = new AbortController();
+        const slow = () => new Promise((resolve) => setTimeout(resolve, 20));
+        const running = pool.map(slow, list, { transferList: list, chunkSize: 1, signal: controller.signal });
+        setTimeout(() => controller.abort(), 10);
+        await running.catch(() => {});
+      })();
+      await pool.apply(() => 1);
+      await listOpenPorts();
+      async function listOpenPorts() {
+        for (let i = 0; i < 5; i++) {
+          gc();
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      }
+      // Those of the few calls that were with the worker may be left.
+      if (ports() - before < 100) seen.add('closed');
+      await pool.terminate();
+    `);
+    assert.ok(seen.includes('closed'), 'the ports of what was never sent are closed');
+    assert.deepEqual(left, []);
+  });
+
   test('terminate() amid work, and an instance of Parallelizer', async (t) => {
     const { left } = await leftBy(t, `
       const pool = new Pool(${options});

@@ -49,6 +49,7 @@ const STACK_IS_FULL = 'Maximum call stack size exceeded';
  * @typedef {object} Clones
  * @property {(value: unknown, transferList?: readonly object[]) => any} wrap
  * @property {(wrapped: any) => unknown} unwrap
+ * @property {(wrapped: any) => void} discard closes what nobody will unwrap
  */
 
 /**

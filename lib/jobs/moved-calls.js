@@ -11,6 +11,7 @@ const { isMap, isSet } = require('node:util').types;
 const { pushClone } = require('../codec/codec');
 const { WATCHED } = require('../codec/parts');
 const { serializationError } = require('../errors');
+const { VALUE_FIELD } = require('../transport/constants');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 
@@ -66,7 +67,10 @@ class MovedCalls {
    * @param {number} jobId @param {number} first @param {number} end
    */
   drop(jobId, first, end) {
-    for (let call = first; call < end; call++) this.#waiting.delete(keyOf(jobId, call));
+    for (let call = first; call < end; call++) {
+      const unsent = this.take(jobId, call);
+      if (Array.isArray(unsent)) this.#clones.discard(unsent[VALUE_FIELD]);
+    }
   }
 }
 

@@ -98,6 +98,6 @@ function unwrapClone(port) {
 }
 
 /** How values without bytes travel. @type {import('../codec/codec').Clones} */
-const clones = { wrap: wrapClone, unwrap: unwrapClone };
+const clones = { wrap: wrapClone, unwrap: unwrapClone, discard: (port) => port.close() };
 
 module.exports = { post, partsOf, mayTakeLong, clones };

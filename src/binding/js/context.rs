@@ -25,7 +25,8 @@ impl Context {
     /// list it for ever: they leave out what has a method `hasRef` that returns `false`.
     pub fn new(env: sys::napi_env, name: &str, held: Rc<Cell<bool>>) -> Result<Context> {
         let safe_env = Env::from_raw(env);
-        let has_ref = safe_env.create_function_from_closure::<(), bool, _>("hasRef", move |_| Ok(held.get()))?;
+        let has_ref =
+            safe_env.create_function_from_closure::<(), bool, _>("hasRef", move |_| Ok(held.get()))?;
         let name = text(env, name)?;
         let (mut resource, mut kept, mut context) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
         // SAFETY: called from JavaScript, with live values. Node holds the resource weakly, hence the reference.
