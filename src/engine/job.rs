@@ -12,7 +12,10 @@ use super::{JobSpec, WorkerId};
 
 /// A call that was first in this many chunks whose workers died before beginning anything is taken for the cause: its
 /// arguments may kill whoever decodes them.
-const MAX_STRIKES: u8 = 5;
+pub(super) const MAX_STRIKES: u8 = 5;
+/// The same where such a worker did not die by itself, but was killed since it could not be worked with: nothing else
+/// kills that worker but what it was sent, and what it then did.
+pub(super) const MAX_UNUSABLE_STRIKES: u8 = 2;
 
 #[derive(Debug)]
 pub(super) struct Job {
@@ -210,11 +213,11 @@ impl Job {
         *used <= self.retries
     }
 
-    /// Counts a death before anything had begun; whether this call must be taken for the cause.
-    pub(super) fn strike(&mut self, call: u32) -> bool {
+    /// Counts a death before anything had begun; whether this call, after so many, must be taken for the cause.
+    pub(super) fn strike(&mut self, call: u32, max_strikes: u8) -> bool {
         let strikes = self.strikes.entry(call).or_insert(0);
-        *strikes += 1;
-        *strikes >= MAX_STRIKES
+        *strikes = strikes.saturating_add(1);
+        *strikes >= max_strikes
     }
 
     /// Panics if an invariant does not hold; `in_flight` has its calls that are in flight and wanted.

@@ -68,6 +68,8 @@ pub(super) struct Worker {
     pub(super) is_preempted: bool,
     /// Its successor starts once it is gone.
     pub(super) is_succeeded_at_exit: bool,
+    /// It was killed since it could not be worked with.
+    pub(super) is_unusable: bool,
 }
 
 impl Worker {
@@ -92,6 +94,7 @@ impl Worker {
             used_since: None,
             is_preempted: false,
             is_succeeded_at_exit: false,
+            is_unusable: false,
         }
     }
 

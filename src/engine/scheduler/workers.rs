@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::super::chunk::{CallState, Chunk};
+use super::super::job::{MAX_STRIKES, MAX_UNUSABLE_STRIKES};
 use super::super::worker::{Phase, Retirement, Worker};
 use super::super::{Action, Outcome, WorkerId};
 use super::boot::MAX_FAILED_ROUNDS;
@@ -90,7 +91,13 @@ impl Engine {
         match self.workers.get(&worker_id).map(|worker| worker.phase) {
             // It remains one that boots, so that its end counts as a failed boot.
             Some(Phase::Starting) => self.actions.push_back(Action::Kill { worker: worker_id }),
-            Some(_) => self.kill(worker_id),
+            Some(phase) => {
+                if let Some(worker) = self.workers.get_mut(&worker_id) {
+                    // What has been killed for another reason says nothing about what it was sent.
+                    worker.is_unusable |= phase != Phase::Dying;
+                }
+                self.kill(worker_id);
+            }
             None => {}
         }
     }
@@ -122,17 +129,26 @@ impl Engine {
     /// The calls that a dead worker had in flight fail or wait again.
     fn end_calls(&mut self, worker_id: WorkerId, worker: &mut Worker) {
         // A worker that dies before it has begun anything that it has says nothing about these calls, but several such
-        // deaths do.
+        // deaths do. If it was killed as unusable, each call of the frame that it was sent may be the cause: to blame
+        // one call at a time would take many workers.
         let has_begun = worker.chunks.iter().any(Chunk::has_begun);
-        let mut is_suspect = !has_begun && worker.phase == Phase::Ready;
+        let is_unusable = worker.is_unusable;
+        let mut is_suspect = !has_begun && (worker.phase == Phase::Ready || is_unusable);
+        let suspects = worker.chunks.front().filter(|chunk| worker.deferred != Some(chunk.chunk_id));
+        let mut suspects = suspects.map_or(0, |chunk| chunk.calls.len());
         let mut returning = Vec::new();
         for call in worker.chunks.drain(..).flat_map(|chunk| chunk.calls) {
+            let is_in_first = suspects > 0;
+            suspects = suspects.saturating_sub(1);
             if !call.state.is_wanted() {
                 continue;
             }
             let Some(job) = self.jobs.get_mut(&call.job) else { continue };
             let begun = matches!(call.state, CallState::Begun { .. });
-            let is_cause = std::mem::take(&mut is_suspect) && job.strike(call.index);
+            let is_cause = match is_unusable {
+                true => is_suspect && is_in_first && job.strike(call.index, MAX_UNUSABLE_STRIKES),
+                false => std::mem::take(&mut is_suspect) && job.strike(call.index, MAX_STRIKES),
+            };
             if (is_cause || begun) && !job.use_retry(call.index) {
                 self.settle_in_flight(call.job, call.index, Outcome::Exited(worker_id));
             } else {

@@ -73,3 +73,30 @@ fn a_call_whose_workers_keep_dying_before_it_begins_is_taken_for_the_cause() {
         assert_eq!(deaths, 5 + retries, "a retry is used for each death that counts");
     }
 }
+
+/// Whatever the reason is that a worker cannot be worked with: it must not be replaced for ever.
+#[test]
+fn calls_whose_workers_are_given_up_before_they_begin_fail_after_the_second_time() {
+    let mut world = World::new(config(1));
+    world.boot_all();
+    let job = world.submit(JobSpec { calls: 3, chunk_size: Some(3), ..JobSpec::default() }).unwrap();
+    let mut workers = 0;
+    while world.outcome(job, 0).is_none() {
+        world.boot_all();
+        let worker_id = world.worker(0).unwrap();
+        world.engine.give_up(worker_id);
+        world.pump();
+        assert!(world.workers[&worker_id].killed);
+        world.die(worker_id);
+        workers += 1;
+        assert!(workers < 100, "forever");
+    }
+    assert_eq!(workers, 2);
+    for call in 0..3 {
+        assert!(matches!(world.outcome(job, call), Some(Settled::Ended(Outcome::Exited(_)))));
+    }
+    // The pool goes on.
+    let next = world.calls(1);
+    world.run_to_end();
+    assert_eq!(world.outcome(next, 0), Some(Settled::Replied { failed: false }));
+}
