@@ -19,6 +19,7 @@ const [LATIN1, UTF8, BYTES, SHARED, UTF16] = [0, 1, 2, 3, 4];
 const MAX = 2 ** 32 - 1;
 const FAILED = 1;
 const SKIPPED = 2;
+const ATTACHED = 2 ** 15;
 
 forEachMode(
   (mode) => {
@@ -81,6 +82,8 @@ forEachMode(
       ['an error without its nodes', answer({ codec: ERROR_TREE, flags: FAILED, bytes: '{"root":["node",0]}' })],
       ['shared memory that never arrived', answer({ codec: V8_VALUE, encoding: SHARED, bytes: Buffer.alloc(8, 1) })],
       ['shared memory without a length', answer({ codec: V8_VALUE, encoding: SHARED, bytes: 'x' })],
+      ['attached memory that never arrived', answer({ flags: ATTACHED, bytes: Buffer.alloc(16, 1) })],
+      ['an attached part without a place', answer({ flags: ATTACHED, bytes: 'x' })],
       [
         'shared memory in an extra that never arrived',
         answer({ bytes: '[1]' }, [part({ encoding: SHARED, calls: 0, bytes: Buffer.alloc(8, 1) })]),
@@ -96,7 +99,7 @@ forEachMode(
 
     for (const [what, bytes] of [
       ['an unknown kind', frame({ kind: 99 })],
-      ['a frame that is too long', frame({ kind: REPLY, length: MAX })],
+      ['a frame that is too long', frame({ kind: REPLY, length: 2 ** 40 + 1 })],
       ['a part that is longer than its frame', answer({ bytes: '[1]', length: MAX })],
       ['a count of more parts than there are', frame({ kind: REPLY, count: MAX, parts: [part({ bytes: '[1]' })] })],
       ['an unknown encoding', answer({ encoding: 77, bytes: '[1]' })],

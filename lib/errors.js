@@ -344,6 +344,20 @@ function serializationError(path, value, cause, what = describe(value)) {
   );
 }
 
+/**
+ * There is more of a value than V8, or memory, has room for.
+ * @param {string} what
+ * @param {unknown} cause
+ */
+function tooLargeError(what, cause) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_SERIALIZATION',
+    `${what} cannot travel between the caller and a worker, there is too much of it (${reasonText(cause)}); ` +
+      'send it in several calls, or the name of a file that has it',
+    { cause },
+  );
+}
+
 /** @param {string} detail what was received @param {unknown} [cause] */
 function protocolError(detail, cause) {
   return new ParallelizerError(
@@ -369,5 +383,6 @@ module.exports = {
   closedError,
   skippedError,
   serializationError,
+  tooLargeError,
   protocolError,
 };

@@ -8,7 +8,7 @@ mod channel;
 #[expect(dead_code, unused_imports, reason = "not all of it is tried here")]
 #[path = "../../src/platform/mod.rs"]
 mod platform;
-#[expect(dead_code, unused_imports, reason = "not all of it is tried here")]
+#[expect(dead_code, reason = "not all of it is tried here")]
 #[path = "../../src/wire/mod.rs"]
 mod wire;
 

@@ -15,7 +15,7 @@ const { isProxy } = require('node:util').types;
 const { isError } = require('./is-error');
 const { isJsonSafe } = require('./json-safe');
 const {
-  BYTES, CARRYING, JSON_LIST, LATIN1, RECORDS, TEXT, UNDEFINED, V8_VALUE, pushExtraBytes, pushText,
+  BYTES, CARRYING, JSON_LIST, LATIN1, RECORDS, TEXT, UNDEFINED, V8_VALUE, pushExtraBytes, pushText, sizeOf,
 } = require('./parts');
 const { MAX_ARGUMENTS, mayHoldRecords } = require('./record-lists');
 const { isTransfer } = require('./transfer');
@@ -53,7 +53,7 @@ const STACK_IS_FULL = 'Maximum call stack size exceeded';
  */
 
 /**
- * Appends the parts for a list of values, one per call.
+ * Appends the parts for a list of values, one per call; or for the first of them, once these have so many bytes.
  * @param {readonly unknown[]} values
  * @param {Serialization} serialization
  * @param {Clones | null} clones
@@ -61,10 +61,20 @@ const STACK_IS_FULL = 'Maximum call stack size exceeded';
  * @param {number} tag
  * @param {(index: number, error: Error) => void} failed called for each value that cannot travel, in order; it appends
  *   the part that accounts for that call instead
+ * @param {number} [limit] in bytes
+ * @returns {number} how many of the values the parts are for; at least one, if there is one
  */
-function encodeValues(values, serialization, clones, parts, tag, failed) {
+function encodeValues(values, serialization, clones, parts, tag, failed, limit = Infinity) {
   let start = 0;
-  while (start < values.length) {
+  let measured = parts.length;
+  let bytes = 0;
+  const isFull = () => {
+    if (limit === Infinity) return false;
+    bytes += sizeOf(parts, measured);
+    measured = parts.length;
+    return bytes >= limit;
+  };
+  while (start < values.length && (start === 0 || !isFull())) {
     const first = values[start];
     if (serialization === 'auto' && (pushLongText(first, parts, tag) || pushRecords(first, parts, tag))) {
       start++;
@@ -72,18 +82,22 @@ function encodeValues(values, serialization, clones, parts, tag, failed) {
     }
     const end = endOfJsonRun(values, start, serialization);
     if (end > start) {
-      if (!pushJson(values.slice(start, end), parts, tag)) {
-        for (let i = start; i < end; i++) {
-          if (pushJson([values[i]], parts, tag)) continue;
-          // JSON-safe data whose text would be longer than a string may be still has V8's format.
-          if (serialization === 'auto') {
-            pushSingle(values[i], serialization, clones, parts, tag, (error) => failed(i, error));
-          } else {
-            failed(i, culprit().unserializable(values[i], serialization));
-          }
-        }
+      if (pushJson(values.slice(start, end), parts, tag) === null) {
+        start = end;
+        continue;
       }
-      start = end;
+      // One by one: what is wrong with one of them is nothing to the others.
+      do {
+        const at = start++;
+        const cause = pushJson([values[at]], parts, tag);
+        if (cause === null) continue;
+        // JSON-safe data whose text would be longer than a string may be still has V8's format.
+        if (serialization === 'auto') {
+          pushSingle(values[at], serialization, clones, parts, tag, (error) => failed(at, error));
+        } else {
+          failed(at, culprit().unserializable(values[at], serialization, cause));
+        }
+      } while (start < end && !isFull());
     } else if (values[start] === undefined) {
       let count = 1;
       while (start + count < values.length && values[start + count] === undefined) count++;
@@ -94,6 +108,7 @@ function encodeValues(values, serialization, clones, parts, tag, failed) {
       start++;
     }
   }
+  return start;
 }
 
 /**
@@ -178,14 +193,15 @@ function hasBetterCodec(value) {
 
 /**
  * @param {readonly unknown[]} values @param {Parts} parts @param {number} tag
- * @returns {boolean} false if one of them has no JSON
+ * @returns {unknown} what was thrown if one of them has no JSON, or the text would be longer than a string may be;
+ *   otherwise `null`
  */
 function pushJson(values, parts, tag) {
   try {
     pushText(parts, JSON_LIST, 0, values.length, tag, listToJson(values));
-    return true;
-  } catch {
-    return false;
+    return null;
+  } catch (cause) {
+    return cause ?? new Error('a toJSON that threw');
   }
 }
 

@@ -6,7 +6,7 @@
  * Loaded only when a value has failed to encode. Must not depend on how the other values of a frame are encoded.
  */
 
-const { serializationError } = require('../errors');
+const { serializationError, tooLargeError } = require('../errors');
 const { isMap, isNativeError, isProxy, isSet } = require('node:util').types;
 const { CARRIED, PLAIN, isLostInJson, kindOf } = require('./platform-objects');
 const { encodeCarrying, encodeV8 } = require('./v8-codec');
@@ -20,6 +20,9 @@ const { encodeCarrying, encodeV8 } = require('./v8-codec');
 
 /** Characters of a path that are shown. */
 const MAX_PATH = 400;
+/** What V8 and Node say of too much. */
+const TOO_LARGE = /^(?:Invalid (?:string|typed array|array buffer) length|Array buffer allocation failed)/;
+const TOO_LARGE_CODES = ['ERR_STRING_TOO_LONG', 'ERR_BUFFER_TOO_LARGE', 'ERR_MEMORY_ALLOCATION_FAILED'];
 /** Levels that are searched. */
 const MAX_DEPTH = 1000;
 
@@ -28,12 +31,28 @@ const MAX_DEPTH = 1000;
  * @param {Cloning | null} [cloning]
  */
 function unserializable(value, serialization, cause, cloning = null) {
+  if (isTooLarge(cause)) return tooLargeError('the value', cause);
   const canTravel = (/** @type {object} */ part) =>
     serialization === 'json' ? !isLostInJson(part) : cloning === null ? isEncodable(part) : isCloneable(part, cloning);
   const found = findCulprit(value, serialization, canTravel, '', new Set(), 0);
   const [path, culprit] = found ?? ['', value];
   const where = path.length <= MAX_PATH ? path : `${path.slice(0, MAX_PATH / 2)}…${path.slice(-MAX_PATH / 2)}`;
   return serializationError(where === '' ? 'the value' : where, culprit, cause);
+}
+
+/**
+ * Whether an encoder has failed since there is too much of something, whatever it is: a text longer than V8's longest
+ * string, more bytes than fit into a buffer or into memory.
+ * @param {any} cause
+ */
+function isTooLarge(cause) {
+  if (!isNativeError(cause)) return false;
+  const { code, message, name } = /** @type {NodeJS.ErrnoException} */ (cause);
+  return (
+    TOO_LARGE_CODES.includes(String(code)) ||
+    (name === 'RangeError' && TOO_LARGE.test(message)) ||
+    /out of memory/.test(message)
+  );
 }
 
 /**

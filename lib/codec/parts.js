@@ -12,7 +12,8 @@
  */
 
 const {
-  BYTES, CALLS_FIELD, LATIN1, NO_CODEC, PART_FAILED, PART_FIELDS, PART_SKIPPED, UTF16, UTF8, VALUE_FIELD,
+  BYTES, CALLS_FIELD, FLAGS_FIELD, LATIN1, NO_CODEC, PART_FAILED, PART_FIELDS, PART_REFUSED, PART_SKIPPED, UTF16, UTF8,
+  VALUE_FIELD,
 } = require('../transport/constants');
 
 /** Codecs. */
@@ -81,6 +82,18 @@ function valuesOf(parts) {
 }
 
 /**
+ * Why a value could not be made here, of the parts that it came as.
+ * @param {Parts} parts @param {number} from @param {number} end
+ * @returns {string | null} `null`: it could
+ */
+function refusalIn(parts, from, end) {
+  for (let at = from; at < end; at += PART_FIELDS) {
+    if ((Number(parts[at + FLAGS_FIELD]) & PART_REFUSED) !== 0) return String(parts[at + VALUE_FIELD]);
+  }
+  return null;
+}
+
+/**
  * The size of the parts from an index on: a character counts as one byte, what is moved as nothing.
  * @param {Parts} parts @param {number} [from]
  */
@@ -115,5 +128,6 @@ module.exports = {
   pushText,
   pushExtraBytes,
   valuesOf,
+  refusalIn,
   sizeOf,
 };

@@ -24,7 +24,8 @@
  * # How a record's bytes get from the parent to a worker
  *
  * Joined by V8 (1), copied into the frame (2), into the socket (3), out of it into the decoder's buffer (4), into a V8
- * string (5). Strings of 13 characters and more are slices of that one; shorter ones are copied once more.
+ * string (5). Where a frame would get long: into memory that both have (2), and out of it into the string (3). Strings
+ * of 13 characters and more are slices of that one; shorter ones are copied once more.
  *
  * Must not depend on what the records are.
  */

@@ -127,13 +127,16 @@ class CallEncoder {
       }
       if (values.length === 0) break;
       const from = parts.length;
-      encodeValues(values, serialization, clones, parts, flags, (index, error) =>
-        this.#skip(jobId, first + index, error, parts),
-      );
+      const failed = (/** @type {number} */ index, /** @type {Error} */ error) =>
+        this.#skip(jobId, first + index, error, parts);
+      const done = encodeValues(values, serialization, clones, parts, flags, failed, FULL_FRAME - bytes);
+      // Small calls say nothing of those after them: what turns out not to fit is encoded for another frame.
+      at = first + done;
       const size = sizeOf(parts, from);
       bytes += size;
-      sized.calls = values.length;
-      sized.bytes = size / values.length;
+      sized.calls = done;
+      sized.bytes = size / done;
+      if (done < values.length) break;
     }
     if (job.task) job.task.bytes = sized.bytes;
     return parts;

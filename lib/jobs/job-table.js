@@ -9,8 +9,10 @@
 
 const { decodeValues } = require('../codec/codec');
 const { ERROR_TREE, valuesOf } = require('../codec/parts');
+const { tooLargeError } = require('../errors');
 const {
   ARGUMENT_WORD, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED, MAX_COUNT, PART_FAILED,
+  PART_REFUSED,
 } = require('../transport/constants');
 
 // Not needed before a call fails.
@@ -97,6 +99,11 @@ class JobTable {
    * @param {Parts | null} extras
    */
   answered(jobId, first, count, offset, flags, codec, _tag, value, extras) {
+    if ((flags & PART_REFUSED) !== 0) {
+      const error = tooLargeError('what the function returned', new Error(String(value)));
+      for (let i = 0; i < count; i++) this.fail(jobId, first + i, error, String(error));
+      return;
+    }
     if ((flags & PART_FAILED) !== 0) {
       const { thrownError, refusedError } = answerErrors();
       for (let i = 0; i < count; i++) {

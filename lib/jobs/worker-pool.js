@@ -12,7 +12,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { loadAll } = require('../codec/codec');
-const { closedError, queueFullError } = require('../errors');
+const { closedError, queueFullError, tooLargeError } = require('../errors');
 const { nextTick, now, setImmediate, sleep } = require('../intrinsics/clock');
 const { fromJson, parse, toJson } = require('../intrinsics/json');
 const { PARALLELIZER_INLINE } = require('../options/options');
@@ -324,10 +324,16 @@ class WorkerPool {
 
   /**
    * Calls ended without an answer.
-   * @param {number} jobId @param {number} first @param {number} end @param {Ending} ending
+   * @param {number} jobId @param {number} first @param {number} end
+   * @param {Ending | 'unsent'} ending unsent: the transport has refused it
    * @param {string | null} detail
    */
   #ended(jobId, first, end, ending, detail) {
+    if (ending === 'unsent') {
+      const error = tooLargeError('what the function is given', new Error(String(detail)));
+      for (let call = first; call < end; call++) this.#jobs.fail(jobId, call, error, String(error));
+      return;
+    }
     const resource = this.#jobs.get(jobId)?.resource;
     // What their workers print before they stop is still the job's.
     if (resource && (ending === 'aborted' || ending === 'timedOut')) this.#openOutput().keepContext(jobId, resource);

@@ -61,6 +61,11 @@ const PART_FAILED = 1;
 /** The flag of a part whose calls were not run (cancelled or recalled in time, or not encodable). */
 const PART_SKIPPED = 2;
 
+/**
+ * The flag of a part whose value its receiver cannot make: a text that says why has taken its place. It is never sent.
+ */
+const PART_REFUSED = 4;
+
 // ---- Fields of a part in a flat list (src/protocol.rs) ----
 
 /** Entries of a flat list of parts per part: encoding, codec, flags, calls, tag and value. */
@@ -248,6 +253,7 @@ module.exports = {
   UTF16,
   PART_FAILED,
   PART_SKIPPED,
+  PART_REFUSED,
   PART_FIELDS,
   ENCODING_FIELD,
   CODEC_FIELD,

@@ -19,6 +19,9 @@ const { nextTick } = require('../intrinsics/clock');
  * @returns {void}
  */
 
+/** So many characters are kept of a message whose details cannot be printed. */
+const MAX_SHOWN = 1024 * 1024;
+
 /**
  * The `mainLogger` that user code is given.
  * @param {number} childId
@@ -32,7 +35,8 @@ function createMainLogger(childId, print) {
       line = stringify({ child_id: childId, ...params, message });
     } catch (error) {
       // Logging must not fail: the message matters more than its details.
-      line = stringify({ child_id: childId, message: String(message), unserializable: String(error) });
+      const shown = String(message).slice(0, MAX_SHOWN);
+      line = stringify({ child_id: childId, message: shown, unserializable: String(error) });
     }
     print(String(logType), line, 'object');
   };

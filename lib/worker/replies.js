@@ -3,17 +3,24 @@
 /**
  * Writes the answers to calls as reply frames, none of which becomes much larger than it may.
  *
+ * A result that the transport refuses becomes an error of its own call; the answers beside it are sent all the same.
+ *
  * Must not depend on how a reply reaches the parent, nor on when it is written.
  */
 
 const { encodeValues } = require('../codec/codec');
-const { ERROR_TREE, FAILED, LATIN1, SKIPPED, pushText, sizeOf } = require('../codec/parts');
+const {
+  CALLS_FIELD, ERROR_TREE, FAILED, LATIN1, PART_FIELDS, SKIPPED, pushText, sizeOf,
+} = require('../codec/parts');
 const { toJson } = require('../intrinsics/json');
+const { MAX_COUNT } = require('../transport/constants');
 
 /** A reply that has reached this size is sent, and the rest goes into another one, in bytes. */
 const FULL_REPLY = 4 * 1024 * 1024;
-/** How many values are encoded before the size is checked again. */
+/** How many values are encoded at a time. */
 const SLICE = 1024;
+/** So many characters are shown of what cannot be sent. */
+const MAX_SHOWN = 1000;
 
 /** @typedef {{ values: unknown[] } | { thrown: unknown } | { skipped: number }} Answer */
 
@@ -24,42 +31,116 @@ const SLICE = 1024;
 
 /**
  * @param {Group} group
- * @param {import('./runner').Port['reply']} reply
+ * @param {import('./runner').Port['reply']} reply throws where the transport refuses it; then nothing was sent
  * @param {import('../codec/codec').Serialization} serialization
  * @param {import('../codec/codec').Clones | null} clones
  */
 function writeReplies({ frame, offset, count, ranFor, answers }, reply, serialization, clones) {
   /** @type {import('../codec/parts').Parts} */
   let parts = [];
+  let bytes = 0;
   let from = offset;
   let to = offset;
   const send = () => {
-    const micros = Math.round(((to - from) / count) * ranFor * 1000);
-    reply(frame, from, Math.min(micros, 0xffffffff), parts);
+    const micros = Math.min(Math.round(((to - from) / count) * ranFor * 1000), MAX_COUNT);
+    try {
+      reply(frame, from, micros, parts);
+    } catch {
+      replySeparately(frame, from, micros, parts, reply);
+    }
     parts = [];
+    bytes = 0;
     from = to;
   };
   for (const answer of answers) {
     if ('values' in answer) {
-      for (let at = 0; at < answer.values.length; at += SLICE) {
-        const values = answer.values.length <= SLICE ? answer.values : answer.values.slice(at, at + SLICE);
-        const list = parts;
-        encodeValues(values, serialization, clones, list, 0, (_index, error) => pushThrown(list, error));
-        to += values.length;
-        if (sizeOf(parts) >= FULL_REPLY) send();
+      const { values } = answer;
+      for (let at = 0; at < values.length; ) {
+        const slice = values.length <= SLICE && at === 0 ? values : values.slice(at, at + SLICE);
+        const [list, start] = [parts, parts.length];
+        const failed = (/** @type {number} */ _index, /** @type {Error} */ error) => pushThrown(list, error);
+        const done = encodeValues(slice, serialization, clones, list, 0, failed, FULL_REPLY - bytes);
+        bytes += sizeOf(list, start);
+        at += done;
+        to += done;
+        if (bytes >= FULL_REPLY) send();
       }
       continue;
     }
+    const start = parts.length;
     if ('thrown' in answer) pushThrown(parts, answer.thrown);
     else parts.push(LATIN1, 0, SKIPPED, answer.skipped, 0, '');
+    bytes += sizeOf(parts, start);
     to += 'thrown' in answer ? 1 : answer.skipped;
+    if (bytes >= FULL_REPLY) send();
   }
   if (to > from) send();
 }
 
-/** @param {import('../codec/parts').Parts} parts @param {unknown} thrown */
-function pushThrown(parts, thrown) {
-  pushText(parts, ERROR_TREE, FAILED, 1, 0, toJson(require('../codec/error-flattener').flattenError(thrown)));
+/**
+ * Sends each answer by itself, and an error in the place of one that is refused.
+ * @param {number} frame @param {number} from @param {number} micros @param {import('../codec/parts').Parts} parts
+ * @param {import('./runner').Port['reply']} reply
+ */
+function replySeparately(frame, from, micros, parts, reply) {
+  let place = from;
+  for (let at = 0; at < parts.length; ) {
+    const start = at;
+    const calls = Number(parts[start + CALLS_FIELD]);
+    do at += PART_FIELDS;
+    while (at < parts.length && parts[at + CALLS_FIELD] === 0);
+    try {
+      reply(frame, place, micros, parts.slice(start, at));
+    } catch (cause) {
+      /** @type {import('../codec/parts').Parts} */
+      const refused = [];
+      const error = require('../errors').tooLargeError('what the function returned', cause);
+      for (let call = 0; call < calls; call++) pushThrown(refused, error);
+      reply(frame, place, micros, refused);
+    }
+    place += calls;
+  }
 }
 
-module.exports = { writeReplies };
+/** @param {import('../codec/parts').Parts} parts @param {unknown} thrown */
+function pushThrown(parts, thrown) {
+  pushText(parts, ERROR_TREE, FAILED, 1, 0, thrownText(thrown));
+}
+
+/**
+ * The text that a thrown value travels as; of one that is too long for a text, an error that says so.
+ * @param {unknown} thrown
+ * @returns {string}
+ */
+function thrownText(thrown) {
+  const { flattenError } = require('../codec/error-flattener');
+  try {
+    return toJson(flattenError(thrown));
+  } catch (cause) {
+    const shown = thrown instanceof Error ? `${thrown.name}: ${thrown.message}`.slice(0, MAX_SHOWN) : typeof thrown;
+    return toJson(flattenError(require('../errors').tooLargeError(`what the function threw (${shown})`, cause)));
+  }
+}
+
+/**
+ * The text that a message to be printed travels as; where it would be too long, its beginning.
+ * @param {readonly [level: string, text: string, form?: unknown]} message
+ * @returns {string}
+ */
+function messageText(message) {
+  try {
+    return toJson(message);
+  } catch {
+    return toJson(shortened(message));
+  }
+}
+
+/**
+ * The beginning of a message that cannot be sent as a whole.
+ * @param {readonly [level: string, text: string, form?: unknown]} message
+ */
+function shortened([level, text]) {
+  return [level, `${text.slice(0, MAX_SHOWN)}… (${text.length} characters, which are too many to be printed)`];
+}
+
+module.exports = { writeReplies, thrownText, messageText, shortened };

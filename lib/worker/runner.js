@@ -23,7 +23,7 @@
 
 const { isPromise } = require('node:util').types;
 const { decodeValues } = require('../codec/codec');
-const { SKIPPED, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, valuesOf } = require('../codec/parts');
+const { SKIPPED, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, refusalIn, valuesOf } = require('../codec/parts');
 const { now, setImmediate } = require('../intrinsics/clock');
 const { LAST_BEGUN_WORD, CANCEL_COUNT_WORD } = require('../transport/constants');
 const { isRecalled } = require('./recall');
@@ -162,7 +162,8 @@ class Runner {
         // The parent could not encode these calls. It has settled them itself and expects no answer.
         if ((flags & SKIPPED) === 0) {
           const extras = start === at ? [] : valuesOf(frame.parts.slice(start, at));
-          const part = this.#runPart(frame, offset, { codec, value, calls, tag, extras });
+          const refusal = refusalIn(frame.parts, start - PART_FIELDS, at);
+          const part = this.#runPart(frame, offset, { codec, value, calls, tag, extras, refusal });
           // Synchronous functions must not pay for a promise.
           if (part !== null) await part;
         }
@@ -177,10 +178,11 @@ class Runner {
 
   /**
    * @param {CallsFrame} frame @param {number} offset
-   * @param {{ codec: number, value: string | Buffer, calls: number, tag: number, extras: (string | Buffer)[] }} part
+   * @param {{ codec: number, value: string | Buffer, calls: number, tag: number, extras: (string | Buffer)[],
+   *   refusal: string | null }} part
    * @returns {Promise<void> | null} `null` when nothing is pending
    */
-  #runPart({ id, seq }, offset, { codec, value, calls, tag, extras }) {
+  #runPart({ id, seq }, offset, { codec, value, calls, tag, extras, refusal }) {
     const watched = (tag & WATCHED) !== 0;
     if (watched) this.flush();
     const first = (seq + offset) >>> 0;
@@ -192,6 +194,7 @@ class Runner {
     /** @type {unknown[]} */
     let values;
     try {
+      if (refusal !== null) throw require('../errors').tooLargeError('what the function is given', new Error(refusal));
       callee = this.#callees.of(tag);
       values = decodeValues(codec, value, calls, extras, this.#clones);
     } catch (error) {

@@ -8,9 +8,10 @@
 
 const { isPromise } = require('node:util').types;
 const { createMainLogger, forwardOutput } = require('./output');
+const { messageText, shortened, thrownText } = require('./replies');
 const { Runner } = require('./runner');
 const { decodeValues } = require('../codec/codec');
-const { PART_FIELDS, pushText, valuesOf } = require('../codec/parts');
+const { PART_FIELDS, pushText, refusalIn, valuesOf } = require('../codec/parts');
 const { define } = require('../intrinsics/define');
 const { toJson } = require('../intrinsics/json');
 const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../transport/constants');
@@ -68,7 +69,15 @@ function serve(connection, init, initParts, nodeRequire, load) {
   /** @type {Frame[]} The frames that arrived before there was a runner. */
   const early = [];
   /** @type {import('./output').Print} */
-  const print = (...message) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(toJson(message)));
+  const print = (...message) => {
+    const sendText = (/** @type {string} */ text) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(text));
+    try {
+      sendText(messageText(message));
+    } catch {
+      // To print must not fail, whatever the transport says of a message.
+      sendText(toJson(shortened(message)));
+    }
+  };
   if (init.forward) forwardOutput(print, init.structured);
   if (process.env.WATCH_REPORT_DEPENDENCIES !== undefined) require('./watch-mode').reportLoadedFiles(print);
 
@@ -99,7 +108,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
   };
   /** @param {unknown} error */
   const fail = (error) =>
-    send(LOAD_FAILED, 0, 0, 0, textPart(toJson(require('../codec/error-flattener').flattenError(error))));
+    send(LOAD_FAILED, 0, 0, 0, textPart(thrownText(error)));
 
   try {
     const makeLogger = (/** @type {any} */ args) => createMainLogger(args[2], print);
@@ -161,6 +170,8 @@ function prepare({ filePath, functionName, initializer }, initParts, clones, nod
 async function initialize(tasks, { tag, definition }, parts, clones) {
   tasks.define(definition);
   const callee = await tasks.of(tag);
+  const refusal = refusalIn(parts, 0, parts.length);
+  if (refusal !== null) throw require('../errors').tooLargeError('"initArgs"', new Error(refusal));
   const [, codec, , , , value] = /** @type {[number, number, number, number, number, string]} */ (parts);
   const [args] = decodeValues(codec, value, 1, valuesOf(parts.slice(PART_FIELDS)), clones);
   // There is no call yet that could be aborted.

@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 use super::event_loop::Readiness;
 use super::idle_process::IdleProcess;
 use super::js::{PassedParts, Value};
-use crate::engine::{ChunkId, History, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
+use crate::engine::{ChunkId, History, JobId, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
 use crate::process::{ProcessEvent, Stream};
 use crate::registry::{Place, PlaceId};
 use crate::wire::PartHeader;
@@ -148,6 +148,8 @@ pub trait Upcalls {
     fn defer(&self, worker: WorkerId, frame: ChunkId);
     /// A call of the frame could not be encoded.
     fn encode_failed(&self, worker: WorkerId, frame: ChunkId, offset: u32);
+    /// Has the caller of such a call told why, unless JavaScript has found out by itself.
+    fn settle_unsent(&self, job: JobId, call: u32, why: &str);
 
     // ---- Receiving: by the carrier, while it handles what a worker has sent -----------------------------
 

@@ -26,13 +26,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::event_loop::{EventLoop, Poll};
-use super::js::{Callback, Context, Registers, Value, io_error, write_parts};
+use super::js::{Callback, Context, PartError, Registers, Value, io_error, write_parts};
 use super::spin::{Spin, Watch};
 use crate::channel::page::{MAY_SPIN, PAGE_LEN};
-use crate::channel::{Arrived, Channel, ChannelError, End, FillResult, Filled, Flushed, Slot};
+use crate::channel::{
+    Arrived, Attached, Channel, ChannelError, End, FillResult, Filled, Flushed, OutgoingFrame, Slot,
+};
 use crate::platform::SharedPage;
 use crate::process::{CHANNEL_FD, PAGE_FD};
-use crate::wire::{Frame, FrameHeader, FrameWriter, Kind};
+use crate::wire::{Frame, FrameHeader, Kind};
 
 const READ_BUDGET: usize = 1 << 20;
 
@@ -195,15 +197,19 @@ impl WorkerState {
         }
     }
 
-    /// Sends a frame with these parts, whose header is in the registers.
+    /// Sends a frame with these parts, whose header is in the registers. If it throws, nothing is sent.
     fn send(&self, env: sys::napi_env, parts: Value) -> Result<()> {
         let [kind, id, seq, aux] = self.registers.arguments();
         let kind = sendable(kind)?;
-        let mut frame = FrameWriter::new(FrameHeader { chunk_id: id, seq, aux, ..FrameHeader::of(kind) });
-        let room = self.channel.borrow().room_for_descriptors();
-        let written = write_parts(env, &self.registers.passed(parts), &mut frame, room)?;
-        let bytes = frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))?;
-        self.channel.borrow_mut().queue_with(bytes, written.shared);
+        let header = FrameHeader { chunk_id: id, seq, aux, ..FrameHeader::of(kind) };
+        let room = self.channel.borrow().room();
+        let mut frame = OutgoingFrame::new(header, room);
+        let written = write_parts(env, &self.registers.passed(parts), &mut frame)?;
+        if let Some((_, error)) = written.failed.into_iter().next() {
+            return Err(error);
+        }
+        let frame = frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))?;
+        self.channel.borrow_mut().queue_finished(frame);
         self.write_out();
         Ok(())
     }
@@ -250,10 +256,10 @@ impl WorkerState {
     }
 
     /// What the handler of frames is called with.
-    fn pass(&self, frame: &Frame<'_>) -> Result<Value> {
+    fn pass(&self, frame: &Frame<'_>) -> std::result::Result<Value, PartError> {
         let header = frame.header;
         self.had_calls.set(header.kind == Kind::Calls);
-        let parts = self.registers.pass(frame.parts(), &self.arrived)?;
+        let parts = self.registers.pass(frame.parts(), &Attached::new(self.arrived.clone()))?;
         self.registers.set([header.kind as u32, header.chunk_id, header.seq]);
         Ok(parts)
     }

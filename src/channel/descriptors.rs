@@ -52,7 +52,7 @@ impl Arrived {
     }
 
     /// Keeps those that there is room for, and closes the others.
-    fn keep(&self, descriptors: impl Iterator<Item = OwnedFd>) {
+    pub(super) fn keep(&self, descriptors: impl Iterator<Item = OwnedFd>) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for descriptor in descriptors {
             if RECEIVE_FLAGS.is_empty() {

@@ -10,7 +10,8 @@ use std::os::unix::net::UnixStream;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use super::descriptors::{MAX_DESCRIPTORS, MAX_WAITING};
-use super::{Channel, Filled};
+use super::{Attached, Channel, Filled};
+use crate::wire::{Encoding, PART_ATTACHED};
 
 /// Plays a peer that does what the bytes say: sends some of them, with descriptors or without, or waits until what has
 /// come is read. Panics if anything is wrong.
@@ -75,7 +76,18 @@ fn read(channel: &mut Channel, budget: usize, frames: &mut u64) -> bool {
         match decoder.next_frame() {
             Ok(Some(frame)) => {
                 *frames += 1;
-                assert!(frame.parts().all(|part| part.bytes.len() as u64 <= channel.traffic().1));
+                let attached = Attached::new(channel.arrived());
+                for part in frame.parts() {
+                    assert!(part.bytes.len() as u64 <= channel.traffic().1);
+                    // What comes with it is memory in no case: it is taken, refused, and closed.
+                    match part.header.encoding {
+                        Encoding::Shared => assert!(attached.own_memory(&part).is_err()),
+                        _ => assert!(
+                            attached.resolve(part).is_ok_and(|part| part.attached().is_none())
+                                || part.header.flags & PART_ATTACHED != 0
+                        ),
+                    }
+                }
             }
             Ok(None) => break filled.is_ok_and(|filled| filled != Filled::Ended),
             Err(_) => break false,

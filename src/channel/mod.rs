@@ -7,14 +7,18 @@
 //! |---|---|
 //! | `page` | the layout of the page that both ends share |
 //! | `slot` | a frame's way through that page |
+//! | `outgoing` | a frame that is being written, and what goes beside it |
+//! | `attached` | what has come beside a frame |
 //! | `descriptors` | the system calls, and the descriptors that travel with frames |
 //! | `fuzz_harness` | what must hold whatever a peer sends |
 //!
 //! Called by both ends in `src/binding`. Must not depend on who polls the descriptor, nor on what frames mean.
 
+mod attached;
 mod descriptors;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz_harness;
+mod outgoing;
 pub mod page;
 mod slot;
 #[cfg(test)]
@@ -30,8 +34,14 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use crate::wire::Decoder;
+pub use attached::Attached;
+#[cfg_attr(test, expect(unused_imports, reason = "its callers are in the binding"))]
+pub use attached::AttachedError;
 pub use descriptors::{Arrived, MAX_DESCRIPTORS};
 use descriptors::{ReceiveError, receive, send};
+#[cfg_attr(test, expect(unused_imports, reason = "its callers are in the binding"))]
+pub use outgoing::{FinishError, Mark};
+pub use outgoing::{Finished, OutgoingFrame, Room};
 use page::SLOT_LEN;
 pub use slot::{End, Slot};
 
@@ -40,6 +50,8 @@ const GATHER: usize = 16;
 /// How often a slot frame may be seen ahead of its predecessors before the peer counts as broken. A large predecessor
 /// takes many reads.
 const MAX_EARLY: u32 = 100_000;
+/// So many descriptors may wait to be sent; whatever is sent then goes without.
+const MAX_QUEUED: usize = 64;
 
 /// Why a channel cannot be read any more.
 #[derive(Debug)]
@@ -156,19 +168,27 @@ impl Channel {
     }
 
     /// Appends an encoded frame to what is to be written.
+    #[cfg(test)]
     pub fn queue(&mut self, frame: Vec<u8>) {
         self.queue_with(frame, Vec::new());
     }
 
+    /// Appends a frame with what goes beside it.
+    pub fn queue_finished(&mut self, frame: Finished) {
+        self.queue_with(frame.bytes, frame.descriptors);
+    }
+
     /// Appends a frame that brings descriptors along.
     pub fn queue_with(&mut self, bytes: Vec<u8>, descriptors: Vec<OwnedFd>) {
+        debug_assert!(descriptors.len() <= MAX_DESCRIPTORS);
         self.outgoing.push_back(Outgoing { bytes, descriptors });
     }
 
-    /// How many descriptors a further frame may bring along.
-    pub fn room_for_descriptors(&self) -> usize {
+    /// What a further frame may bring along.
+    pub fn room(&self) -> Room {
         let waiting: usize = self.outgoing.iter().map(|frame| frame.descriptors.len()).sum();
-        MAX_DESCRIPTORS.saturating_sub(waiting)
+        // One is for the attachment.
+        Room { buffers: (MAX_DESCRIPTORS - 1).saturating_sub(waiting), attachment: waiting < MAX_QUEUED }
     }
 
     /// The descriptors that have come, for whoever handles frames.
@@ -310,17 +330,6 @@ impl Channel {
             }
         }
         Ok(Filled::More)
-    }
-
-    /// Reads all that there is, to the end of the stream where it has ended.
-    pub fn fill_all(&mut self) -> FillResult {
-        loop {
-            let before = self.traffic().1;
-            match self.fill(usize::MAX)? {
-                Filled::Drained if self.traffic().1 > before => {}
-                filled => return Ok(filled),
-            }
-        }
     }
 
     /// Lends the decoder out, so that frames can be handled while the channel is used again; `None` while it is lent

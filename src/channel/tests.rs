@@ -5,10 +5,11 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use proptest::prelude::*;
 
 use super::descriptors::MAX_WAITING;
+use super::outgoing::Limits;
 use super::page::PAGE_LEN;
 use super::*;
 use crate::platform::SharedPage;
-use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PartHeader};
+use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PART_ATTACHED, PartHeader};
 
 fn pair() -> (Channel, Channel) {
     let (one, two) = UnixStream::pair().unwrap();
@@ -122,9 +123,9 @@ fn descriptors_arrive_with_their_frames_and_in_order() {
     one.queue_with(frame(2, b"small"), vec![marked(3)]);
     one.queue(frame(3, b"none"));
     one.queue_with(frame(4, b"last"), vec![marked(4)]);
-    assert_eq!(one.room_for_descriptors(), MAX_DESCRIPTORS - 4);
+    assert_eq!(one.room(), Room { buffers: MAX_DESCRIPTORS - 1 - 4, attachment: true });
     assert_eq!(exchange(&mut one, &mut two, 5), [0, 1, 2, 3, 4]);
-    assert_eq!(one.room_for_descriptors(), MAX_DESCRIPTORS);
+    assert_eq!(one.room().buffers, MAX_DESCRIPTORS - 1);
     let arrived = two.arrived();
     let marks: Vec<u8> = std::iter::from_fn(|| arrived.take()).map(mark).collect();
     assert_eq!(marks, [1, 2, 3, 4]);
@@ -218,7 +219,8 @@ fn a_channel_is_ended_once_nothing_is_left_to_read() {
     assert_eq!(other.flush().unwrap(), Flushed::All);
     drop(other);
     assert!(!one.is_ended(), "it may say something still");
-    assert_eq!(one.fill_all().unwrap(), Filled::Ended);
+    assert_eq!(one.fill(usize::MAX).unwrap(), Filled::Drained);
+    assert_eq!(one.fill(usize::MAX).unwrap(), Filled::Ended);
     assert!(one.is_ended());
 }
 
@@ -303,4 +305,211 @@ proptest! {
         prop_assert!(frames.iter().map(|(id, _)| *id).eq(0..sent));
         prop_assert_eq!(one.traffic().0, two.traffic().1);
     }
+}
+
+// ---- Frames with long parts. The limits are small here: what they are set to is nothing to how they work. ---------
+
+const SMALL: Limits = Limits { own_memory: 100, frame: 400, beside: 20 };
+const ROOM: Room = Room { buffers: 2, attachment: true };
+
+fn part(encoding: Encoding) -> PartHeader {
+    PartHeader { encoding, codec: 0, flags: 0, calls: 1, tag: 0 }
+}
+
+fn text(frame: &mut OutgoingFrame, text: &str) {
+    let written = frame.bytes_with(part(Encoding::Latin1), text.len(), |buffer| {
+        buffer.extend_from_slice(text.as_bytes());
+        Ok::<(), std::collections::TryReserveError>(())
+    });
+    written.unwrap();
+}
+
+/// Sends a frame, and returns the bytes of its parts as the other end has them, with whether they came beside it.
+fn carried(frame: OutgoingFrame) -> Vec<(bool, Vec<u8>)> {
+    let (mut one, mut two) = pair();
+    one.queue_finished(frame.finish().unwrap());
+    one.flush().unwrap();
+    two.fill(usize::MAX).unwrap();
+    let attached = Attached::new(two.arrived());
+    let mut decoder = two.lend_decoder().unwrap();
+    let frame = decoder.next_frame().unwrap().unwrap();
+    let read = |part: crate::wire::Part<'_>| {
+        let size = part.size();
+        if part.header.encoding == Encoding::Shared {
+            let memory = attached.own_memory(&part).unwrap();
+            // SAFETY: a live mapping of this length.
+            let bytes = unsafe { std::slice::from_raw_parts(memory.as_ptr(), memory.len()) };
+            assert_eq!(size, bytes.len() as u64);
+            return (true, bytes.to_vec());
+        }
+        let is_beside = part.header.flags & PART_ATTACHED != 0;
+        let resolved = attached.resolve(part).unwrap();
+        assert_eq!((resolved.header.flags, size), (0, resolved.bytes.len() as u64));
+        (is_beside, resolved.bytes.to_vec())
+    };
+    let parts = frame.parts().map(read).collect();
+    assert!(two.arrived().take().is_none(), "a descriptor that no part needs");
+    parts
+}
+
+/// Says why a test ends early.
+fn has_sealed_memory() -> bool {
+    let has = crate::platform::sealed_copy(b"x").is_ok();
+    if !has {
+        println!("skipped: this system has no memory with seals");
+    }
+    has
+}
+
+#[test]
+fn what_would_make_a_frame_long_goes_beside_it() {
+    if !has_sealed_memory() {
+        return;
+    }
+    let mut frame = OutgoingFrame::with_limits(FrameHeader::of(Kind::Calls), ROOM, SMALL);
+    text(&mut frame, "short");
+    text(&mut frame, &"t".repeat(500));
+    for marked in 1..=5u8 {
+        frame.bytes(part(Encoding::Bytes), &[marked; 500]).unwrap();
+    }
+    text(&mut frame, &"u".repeat(99));
+    let size = frame.len();
+    assert!((3104..4000).contains(&size), "{size}: what is beside it counts");
+    let mut expected = vec![(false, b"short".to_vec()), (true, vec![b't'; 500])];
+    expected.extend((1..=5).map(|marked| (true, vec![marked; 500])));
+    expected.push((false, vec![b'u'; 99]));
+    assert_eq!(carried(frame), expected);
+}
+
+#[test]
+fn a_frame_brings_few_descriptors_along_however_many_long_parts_it_has() {
+    if !has_sealed_memory() {
+        return;
+    }
+    let mut frame = OutgoingFrame::with_limits(FrameHeader::of(Kind::Calls), ROOM, SMALL);
+    for marked in 0..200 {
+        frame.bytes(part(Encoding::Bytes), &[marked; 150]).unwrap();
+        text(&mut frame, &"t".repeat(150));
+    }
+    let finished = frame.finish().unwrap();
+    assert_eq!(finished.descriptors.len(), 3);
+    assert!(finished.bytes.len() < 400 * 60, "{}", finished.bytes.len());
+}
+
+#[test]
+fn parts_that_are_not_long_go_beside_a_frame_that_is() {
+    if !has_sealed_memory() {
+        return;
+    }
+    let mut frame = OutgoingFrame::with_limits(FrameHeader::of(Kind::Calls), ROOM, SMALL);
+    for _ in 0..100 {
+        text(&mut frame, &"t".repeat(50));
+        text(&mut frame, "t");
+    }
+    let parts = carried(frame);
+    let beside = parts.iter().filter(|(is_beside, _)| *is_beside).count();
+    assert!((90..100).contains(&beside), "{beside}");
+    assert!(parts.iter().all(|(is_beside, bytes)| !is_beside || bytes.len() == 50));
+}
+
+#[test]
+fn without_room_for_descriptors_everything_is_in_the_frame() {
+    let mut frame = OutgoingFrame::with_limits(FrameHeader::of(Kind::Calls), Room::NONE, SMALL);
+    text(&mut frame, &"t".repeat(1000));
+    frame.bytes(part(Encoding::Bytes), &[7; 1000]).unwrap();
+    assert_eq!(carried(frame), [(false, vec![b't'; 1000]), (false, vec![7; 1000])]);
+}
+
+#[test]
+fn what_was_taken_back_leaves_no_trace() {
+    if !has_sealed_memory() {
+        return;
+    }
+    for has_before in [false, true] {
+        let mut frame = OutgoingFrame::with_limits(FrameHeader::of(Kind::Calls), ROOM, SMALL);
+        if has_before {
+            text(&mut frame, &"before".repeat(100));
+        }
+        let mark = frame.mark();
+        let before = frame.len();
+        text(&mut frame, &"t".repeat(500));
+        frame.bytes(part(Encoding::Bytes), &[7; 500]).unwrap();
+        frame.truncate(mark);
+        assert_eq!(frame.len(), before);
+        text(&mut frame, &"after".repeat(100));
+        let mut expected = vec![(true, "after".repeat(100).into_bytes())];
+        if has_before {
+            expected.insert(0, (true, "before".repeat(100).into_bytes()));
+        }
+        assert_eq!(carried(frame), expected);
+    }
+}
+
+#[test]
+fn a_string_that_cannot_be_copied_leaves_the_frame_as_it_was() {
+    #[derive(Debug, PartialEq)]
+    struct Failed;
+    impl From<std::collections::TryReserveError> for Failed {
+        fn from(_: std::collections::TryReserveError) -> Failed {
+            Failed
+        }
+    }
+    for size in [5, 500] {
+        let mut frame = OutgoingFrame::with_limits(FrameHeader::of(Kind::Calls), ROOM, SMALL);
+        text(&mut frame, "short");
+        let failed = frame.bytes_with(part(Encoding::Latin1), size, |buffer| {
+            buffer.push(b'h');
+            Err(Failed)
+        });
+        assert_eq!(failed, Err(Failed));
+        assert_eq!(carried(frame), [(false, b"short".to_vec())]);
+    }
+}
+
+#[test]
+fn what_is_beside_a_frame_serves_several_receivers() {
+    if !has_sealed_memory() {
+        return;
+    }
+    let mut frame = OutgoingFrame::with_limits(FrameHeader::of(Kind::Init), ROOM, SMALL);
+    text(&mut frame, &"t".repeat(500));
+    let finished = frame.finish().unwrap();
+    for seq in [3, 4] {
+        let (mut one, mut two) = pair();
+        one.queue_finished(finished.duplicate(seq).unwrap());
+        one.flush().unwrap();
+        two.fill(usize::MAX).unwrap();
+        let attached = Attached::new(two.arrived());
+        let mut decoder = two.lend_decoder().unwrap();
+        let frame = decoder.next_frame().unwrap().unwrap();
+        assert_eq!(frame.header.seq, seq);
+        let resolved = attached.resolve(frame.parts().next().unwrap()).unwrap();
+        assert_eq!(resolved.text(), Some("t".repeat(500)));
+    }
+}
+
+/// What a peer says of memory that it has not sent, or that is not what it says, is not believed.
+#[test]
+fn a_part_beyond_its_memory_is_refused() {
+    if !has_sealed_memory() {
+        return;
+    }
+    let resolve = |place: u64, length: u64, memory: Option<OwnedFd>| {
+        let arrived = Arrived::default();
+        arrived.keep(memory.into_iter());
+        let content = [place.to_le_bytes(), length.to_le_bytes()].concat();
+        let header = PartHeader { flags: PART_ATTACHED, ..part(Encoding::Latin1) };
+        let attached = Attached::new(arrived);
+        let resolved = attached.resolve(crate::wire::Part { header, bytes: &content });
+        resolved.map(|part| part.bytes.to_vec()).map_err(|error| error.to_string())
+    };
+    let memory = || crate::platform::sealed_copy(b"0123456789").ok();
+    assert_eq!(resolve(2, 3, memory()), Ok(b"234".to_vec()));
+    assert_eq!(resolve(10, 0, memory()), Ok(Vec::new()));
+    for (place, length) in [(0, 11), (11, 0), (5, u64::MAX), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
+        assert!(resolve(place, length, memory()).unwrap_err().contains("beyond"), "{place} {length}");
+    }
+    assert!(resolve(0, 1, None).unwrap_err().contains("has not come"));
+    let (reader, _writer) = std::io::pipe().unwrap();
+    assert!(resolve(0, 1, Some(reader.into())).is_err());
 }

@@ -15,6 +15,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::spawn::{PosixSpawnFileActions, PosixSpawnFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::MapFlags;
 
 use super::shared_page::fill;
 
@@ -104,16 +105,30 @@ pub fn inheritable_descriptors(first: RawFd) -> io::Result<Vec<RawFd>> {
     Ok(numbers)
 }
 
+/// How memory is mapped to be read once, from its start to its end: with its pages, which are there already.
+pub const VIEW_FLAGS: MapFlags = MapFlags::MAP_PRIVATE.union(MapFlags::MAP_POPULATE);
+
 /// Memory of its own that contains these bytes, for another process to map. Nobody can change it any more.
 pub fn sealed_copy(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let mut file = File::from(memfd_create(c"parallelizer", flags)?);
+    let mut file = sealable_memory()?;
     // By writing: if memory is short, this is an error and not a signal at the first access.
     file.write_all(bytes)?;
+    seal(&file)?;
+    Ok(file.into())
+}
+
+/// Memory without bytes, to be filled and sealed.
+pub fn sealable_memory() -> io::Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    Ok(File::from(memfd_create(c"parallelizer", flags)?))
+}
+
+/// From now on nobody can change it.
+pub fn seal(file: &File) -> io::Result<()> {
     let seals =
         SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(file.into())
+    fcntl(file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(())
 }
 
 /// Whether nobody can change or shrink this file any more.

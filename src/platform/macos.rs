@@ -4,12 +4,14 @@
 
 use std::env;
 use std::ffi::c_int;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::spawn::{PosixSpawnFileActions, PosixSpawnFlags};
+use nix::sys::mman::MapFlags;
 use nix::unistd::{mkstemp, read, unlink, write};
 
 use super::descriptors::{output_pipe, set_nonblocking};
@@ -59,12 +61,23 @@ pub fn close_inherited(
     Ok(PosixSpawnFlags::from_bits_retain(c_int::from(libc::POSIX_SPAWN_CLOEXEC_DEFAULT)))
 }
 
+/// How memory is mapped to be read once, from its start to its end.
+pub const VIEW_FLAGS: MapFlags = MapFlags::MAP_PRIVATE;
+
 /// There is no memory without a name.
 pub fn sealed_copy(_bytes: &[u8]) -> io::Result<OwnedFd> {
     Err(Errno::ENOSYS.into())
 }
 
 /// There are no seals.
+pub fn sealable_memory() -> io::Result<File> {
+    Err(Errno::ENOSYS.into())
+}
+
+pub fn seal(_file: &File) -> io::Result<()> {
+    Err(Errno::ENOSYS.into())
+}
+
 pub fn is_sealed(_file: impl AsFd) -> io::Result<bool> {
     Ok(false)
 }

@@ -26,7 +26,7 @@ use macos as os;
 pub use descriptors::{duplicate_above, output_pipe, socketpair};
 pub use os::{Waker, close_inherited, pidfd_open, sealed_copy};
 pub use own_path::own_path;
-pub use sealed_bytes::MappedBytes;
+pub use sealed_bytes::{MappedBytes, SealedView, SealedWriter};
 pub use shared_page::{SharedPage, shared_page};
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]

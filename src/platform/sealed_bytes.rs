@@ -4,10 +4,14 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
+use std::ops::Deref;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
+use std::slice;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::fstat;
@@ -83,6 +87,93 @@ impl MappedBytes {
 }
 
 impl Drop for MappedBytes {
+    fn drop(&mut self) {
+        // SAFETY: exactly what `map` mapped, and no reference to it outlives `self`.
+        let unmapped = unsafe { munmap(self.base.cast(), self.len.get()) };
+        debug_assert_eq!(unmapped, Ok(()));
+    }
+}
+
+/// Memory that is filled piece by piece, and sealed before another process gets it.
+#[derive(Debug)]
+pub struct SealedWriter {
+    file: File,
+    /// Where the next piece begins, at the earliest.
+    len: u64,
+}
+
+/// Where pieces begin: a multiple of this, so that text of two bytes per character can be read in place.
+const PIECE_ALIGN: u64 = 8;
+
+impl SealedWriter {
+    /// An error where the system has no such memory.
+    pub fn new() -> io::Result<SealedWriter> {
+        Ok(SealedWriter { file: os::sealable_memory()?, len: 0 })
+    }
+
+    /// Appends a piece and returns where it begins. After an error there is no trace of it.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<u64> {
+        let place = self.len.next_multiple_of(PIECE_ALIGN);
+        // By writing: if memory is short, this is an error and not a signal at the first access.
+        if let Err(error) = self.file.write_all_at(bytes, place) {
+            self.truncate(self.len);
+            return Err(error);
+        }
+        self.len = place + bytes.len() as u64;
+        Ok(place)
+    }
+
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Removes what was appended beyond this length.
+    pub fn truncate(&mut self, len: u64) {
+        self.len = len;
+        // If it cannot be freed now, it is overwritten, or goes with the rest.
+        let _ = self.file.set_len(len);
+    }
+
+    /// From here on nobody can change it.
+    pub fn seal(self) -> io::Result<OwnedFd> {
+        os::seal(&self.file)?;
+        Ok(self.file.into())
+    }
+}
+
+/// All bytes of memory that another process has filled by a [`SealedWriter`], to be read.
+#[derive(Debug)]
+pub struct SealedView {
+    /// Invariant: the start of a live private mapping of `len` bytes, readable; only `drop` unmaps it.
+    base: NonNull<u8>,
+    len: NonZeroUsize,
+}
+
+impl SealedView {
+    /// Refuses memory that could still change or shrink, see [`UnusableMemory`].
+    pub fn map(file: impl AsFd) -> io::Result<SealedView> {
+        if !os::is_sealed(&file)? {
+            return Err(UnusableMemory::NotSealed.into());
+        }
+        let len = usize::try_from(fstat(&file)?.st_size).ok().and_then(NonZeroUsize::new);
+        let len = len.ok_or(UnusableMemory::Empty)?;
+        // SAFETY: a new mapping, placed by the kernel, aliases no Rust object of this process. The file has these bytes
+        // and is sealed against shrinking and writing.
+        let base = unsafe { mmap(None, len, ProtFlags::PROT_READ, os::VIEW_FLAGS, file, 0)? };
+        Ok(SealedView { base: base.cast(), len })
+    }
+}
+
+impl Deref for SealedView {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: a live mapping of so many bytes, which nobody can write to.
+        unsafe { slice::from_raw_parts(self.base.as_ptr(), self.len.get()) }
+    }
+}
+
+impl Drop for SealedView {
     fn drop(&mut self) {
         // SAFETY: exactly what `map` mapped, and no reference to it outlives `self`.
         let unmapped = unsafe { munmap(self.base.cast(), self.len.get()) };

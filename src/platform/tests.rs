@@ -91,6 +91,24 @@ fn memory_that_could_change_or_is_too_short_is_not_mapped() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn memory_that_is_filled_piece_by_piece_is_read_as_a_whole_once_it_is_sealed() {
+    let Ok(mut writer) = SealedWriter::new() else { return skipped() };
+    assert_eq!(writer.append(b"one").unwrap(), 0);
+    let len = writer.len();
+    let place = writer.append(b"taken back").unwrap();
+    assert_eq!((len, place), (3, 8), "pieces are aligned");
+    writer.truncate(len);
+    assert_eq!(writer.append(b"two").unwrap(), 8);
+    let file = writer.seal().unwrap();
+    assert!(is_close_on_exec(&file));
+    assert_eq!(nix::unistd::write(&file, b"x"), Err(Errno::EPERM));
+    assert_eq!(&*SealedView::map(&file).unwrap(), b"one\0\0\0\0\0two");
+    assert!(SealedView::map(os::sealed_memory(64).unwrap()).is_err(), "its maker may still write to it");
+    assert!(SealedView::map(SealedWriter::new().unwrap().seal().unwrap()).is_err(), "nothing is in it");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn sealed_memory_keeps_its_size() {
     let Ok(file) = os::sealed_memory(64) else { return skipped() };
     assert_eq!(nix::unistd::ftruncate(&file, 0), Err(Errno::EPERM));

@@ -5,7 +5,10 @@
 //!
 //! Must not depend on where the bytes come from, or on what a part contains.
 
-use super::{Encoding, FrameHeader, HEADER_LEN, Kind, MAX_BODY_LEN, PART_HEADER_LEN, PartHeader, WireError};
+use super::{
+    Encoding, FrameHeader, HEADER_LEN, Kind, MAX_BODY_LEN, PART_ATTACHED, PART_HEADER_LEN, PartHeader,
+    WireError,
+};
 
 /// The least room offered to one read, in bytes.
 const MIN_READ_ROOM: usize = 64 * 1024;
@@ -39,10 +42,20 @@ pub struct Part<'a> {
 impl Part<'_> {
     /// How many bytes its value has, in the frame or in shared memory.
     pub fn size(&self) -> u64 {
+        if let Some((_, length)) = self.attached() {
+            return length;
+        }
         match (self.header.encoding, self.bytes.try_into()) {
             (Encoding::Shared, Ok(length)) => u64::from_le_bytes(length),
             _ => self.bytes.len() as u64,
         }
+    }
+
+    /// Where in the memory attached to its frame its bytes are, and how many; `None` if they are in the frame.
+    pub fn attached(&self) -> Option<(u64, u64)> {
+        let (&[place, length], []) = self.bytes.as_chunks::<8>() else { return None };
+        let is_attached = self.header.flags & PART_ATTACHED != 0;
+        is_attached.then(|| (u64::from_le_bytes(place), u64::from_le_bytes(length)))
     }
 
     /// The text that it carries; `None` if it carries bytes. What is not a character becomes U+FFFD.
@@ -66,7 +79,8 @@ impl Part<'_> {
 impl Decoder {
     /// Room for the next read; [`Decoder::received`] is told how much of it was filled.
     ///
-    /// It grows with what was received, never with what a header announces.
+    /// It grows with what was received, never with what a header announces; and it does not grow far beyond the end of
+    /// the frame that is on its way.
     pub fn room(&mut self) -> &mut [u8] {
         if self.start == self.end {
             self.start = 0;
@@ -82,11 +96,22 @@ impl Decoder {
                 self.end -= self.start;
                 self.start = 0;
             } else {
-                let grown = self.end + MIN_READ_ROOM.max(self.end - self.start);
+                let received = self.end - self.start;
+                let grown = self.end + received.min(self.missing()).max(MIN_READ_ROOM);
+                self.buffer.reserve_exact(grown - self.buffer.len());
                 self.buffer.resize(grown, 0);
             }
         }
         &mut self.buffer[self.end..]
+    }
+
+    /// How many bytes the frame that is on its way still lacks; any number where that is not known.
+    fn missing(&self) -> usize {
+        let received = &self.buffer[self.start..self.end];
+        match parse_header(received) {
+            Ok(Some((_, body_len))) => body_len.saturating_add(HEADER_LEN).saturating_sub(received.len()),
+            _ => usize::MAX,
+        }
     }
 
     /// The first `count` bytes of [`Decoder::room`] were filled.
@@ -121,8 +146,8 @@ impl Decoder {
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, WireError> {
         let received = &self.buffer[self.start..self.end];
         let Some((header, body_len)) = parse_header(received)? else { return Ok(None) };
-        let Some(body) = received.get(HEADER_LEN..HEADER_LEN + body_len) else { return Ok(None) };
-        let parts = u32_at(received, 8);
+        let Some(body) = received[HEADER_LEN..].get(..body_len) else { return Ok(None) };
+        let parts = u32_at(received, 12);
         check_parts(body, parts)?;
         let start = self.start + HEADER_LEN;
         self.start = start + body_len;
@@ -147,24 +172,29 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << u32::BITS
+}
+
 /// The header and the length of the body; `None` until the header is whole.
 fn parse_header(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, WireError> {
     if bytes.len() < HEADER_LEN {
         return Ok(None);
     }
-    let body_len = u32_at(bytes, 0) as usize;
-    let kind = Kind::from_byte(bytes[4]).ok_or(WireError::UnknownKind(bytes[4]))?;
+    let body_len = u64_at(bytes, 0);
+    let kind = Kind::from_byte(bytes[8]).ok_or(WireError::UnknownKind(bytes[8]))?;
     if body_len > MAX_BODY_LEN {
         return Err(WireError::TooLong(body_len));
     }
     let header = FrameHeader {
         kind,
-        flags: bytes[5],
-        chunk_id: u32_at(bytes, 12),
-        seq: u32_at(bytes, 16),
-        aux: u32_at(bytes, 20),
+        flags: bytes[9],
+        chunk_id: u32_at(bytes, 16),
+        seq: u32_at(bytes, 20),
+        aux: u32_at(bytes, 24),
     };
-    Ok(Some((header, body_len)))
+    // One that has no place in the address space never becomes whole.
+    Ok(Some((header, usize::try_from(body_len).unwrap_or(usize::MAX))))
 }
 
 /// Splits off the first part; `None` at the end, or if the bytes are not a part.
@@ -179,7 +209,7 @@ fn split_part(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
         calls: u32_at(bytes, 4),
         tag: u32_at(bytes, 8),
     };
-    let end = PART_HEADER_LEN.checked_add(u32_at(bytes, 12) as usize)?;
+    let end = PART_HEADER_LEN.checked_add(usize::try_from(u64_at(bytes, 12)).ok()?)?;
     let body = bytes.get(PART_HEADER_LEN..end)?;
     Some((Part { header, bytes: body }, &bytes[end..]))
 }

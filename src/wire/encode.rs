@@ -4,10 +4,21 @@
 
 use super::{FrameHeader, HEADER_LEN, MAX_BODY_LEN, PART_HEADER_LEN, PartHeader, WireError};
 
+/// Where in a header the number of parts and `seq` are.
+const PARTS: usize = 12;
+const SEQ: usize = 20;
+
 /// The same frame with another `seq`, so that one that is sent to many need not be built for each.
 pub fn with_seq(mut frame: Vec<u8>, seq: u32) -> Vec<u8> {
-    frame[16..20].copy_from_slice(&seq.to_le_bytes());
+    frame[SEQ..SEQ + 4].copy_from_slice(&seq.to_le_bytes());
     frame
+}
+
+/// How far a frame had been written.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    len: usize,
+    parts: u32,
 }
 
 /// Builds one frame, part by part, in one growing buffer.
@@ -22,7 +33,7 @@ impl FrameWriter {
     /// Begins a frame without parts.
     pub fn new(header: FrameHeader) -> FrameWriter {
         let mut buffer = Vec::with_capacity(256);
-        buffer.extend_from_slice(&[0; 4]); // length, known at the end
+        buffer.extend_from_slice(&[0; 8]); // length, known at the end
         buffer.push(header.kind as u8);
         buffer.push(header.flags);
         buffer.extend_from_slice(&[0; 2]);
@@ -47,16 +58,15 @@ impl FrameWriter {
         self.buffer.extend_from_slice(&header.flags.to_le_bytes());
         self.buffer.extend_from_slice(&header.calls.to_le_bytes());
         self.buffer.extend_from_slice(&header.tag.to_le_bytes());
-        self.buffer.extend_from_slice(&[0; 4]);
+        self.buffer.extend_from_slice(&[0; 8]);
         let body = self.buffer.len();
         debug_assert_eq!(body - start, PART_HEADER_LEN);
         if let Err(error) = fill(&mut self.buffer) {
             self.buffer.truncate(start);
             return Err(error);
         }
-        // A part over 4 GiB makes the frame too long, which `finish` refuses.
-        let len = u32::try_from(self.buffer.len().saturating_sub(body)).unwrap_or(u32::MAX);
-        self.buffer[body - 4..body].copy_from_slice(&len.to_le_bytes());
+        let len = self.buffer.len().saturating_sub(body) as u64;
+        self.buffer[body - 8..body].copy_from_slice(&len.to_le_bytes());
         self.parts += 1;
         Ok(())
     }
@@ -69,6 +79,17 @@ impl FrameWriter {
         });
     }
 
+    /// What it has so far, to return to.
+    pub fn mark(&self) -> Mark {
+        Mark { len: self.buffer.len(), parts: self.parts }
+    }
+
+    /// Removes the parts that were appended since.
+    pub fn truncate(&mut self, mark: Mark) {
+        self.buffer.truncate(mark.len);
+        self.parts = mark.parts;
+    }
+
     /// How many bytes it has so far, its header included.
     pub fn len(&self) -> usize {
         self.buffer.len()
@@ -76,12 +97,12 @@ impl FrameWriter {
 
     /// Ends the frame and returns its bytes; refuses a body over [`MAX_BODY_LEN`].
     pub fn finish(mut self) -> Result<Vec<u8>, WireError> {
-        let body = self.buffer.len() - HEADER_LEN;
+        let body = (self.buffer.len() - HEADER_LEN) as u64;
         if body > MAX_BODY_LEN {
             return Err(WireError::TooLong(body));
         }
-        self.buffer[0..4].copy_from_slice(&(body as u32).to_le_bytes());
-        self.buffer[8..12].copy_from_slice(&self.parts.to_le_bytes());
+        self.buffer[..8].copy_from_slice(&body.to_le_bytes());
+        self.buffer[PARTS..PARTS + 4].copy_from_slice(&self.parts.to_le_bytes());
         Ok(self.buffer)
     }
 }

@@ -8,8 +8,8 @@
 //! # Layout (all integers little-endian)
 //!
 //! ```text
-//! frame  = header (24 bytes), then `parts` parts
-//!          length u32   bytes that follow the header
+//! frame  = header (28 bytes), then `parts` parts
+//!          length u64   bytes that follow the header
 //!          kind   u8    see `Kind`
 //!          flags  u8
 //!          zero   u16
@@ -17,13 +17,13 @@
 //!          id     u32   the chunk that this frame carries, or replies to
 //!          seq    u32   number of the first call that it is about
 //!          aux    u32   depends on the kind (in a reply: microseconds that its calls ran)
-//! part   = header (16 bytes), then `length` bytes
+//! part   = header (20 bytes), then `length` bytes
 //!          encoding u8  how the bytes become a string or a buffer, see `Encoding`
 //!          codec    u8  how that becomes a value, which is up to JavaScript
 //!          flags    u16
 //!          calls    u32 how many calls the part accounts for; 0 if it belongs to the part before it
 //!          tag      u32 at the codec's disposal
-//!          length   u32
+//!          length   u64
 //! ```
 //!
 //! A part's header comes right before its bytes, so a frame is written in one pass, before it is known how long an
@@ -40,14 +40,15 @@ use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
 pub use decode::{Decoder, Frame, Part};
-pub use encode::{FrameWriter, with_seq};
+pub use encode::{FrameWriter, Mark, with_seq};
 
 /// Bytes of a frame's header.
-pub const HEADER_LEN: usize = 24;
+pub const HEADER_LEN: usize = 28;
 /// Bytes of a part's header.
-pub const PART_HEADER_LEN: usize = 16;
-/// The longest body that is accepted, in bytes. V8's longest strings have half as many characters.
-pub const MAX_BODY_LEN: usize = 1 << 30;
+pub const PART_HEADER_LEN: usize = 20;
+/// The longest body that is accepted, in bytes. More than any machine has memory for: whoever announces more sends no
+/// frames. What is announced costs nothing until it arrives.
+pub const MAX_BODY_LEN: u64 = 1 << 40;
 
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +139,12 @@ pub const PART_FAILED: u16 = 1;
 /// The flag of a part whose calls were not run (cancelled or recalled in time, or not encodable).
 pub const PART_SKIPPED: u16 = 2;
 
+/// The flag of a part whose value its receiver cannot make: a text that says why has taken its place. It is never sent.
+pub const PART_REFUSED: u16 = 4;
+/// The flag of a part whose bytes are in the memory attached to its frame: the part has their place there and their
+/// length (u64 each). JavaScript does not see it.
+pub const PART_ATTACHED: u16 = 1 << 15;
+
 /// The fields of a frame's header that do not depend on its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
@@ -180,7 +187,7 @@ pub enum WireError {
     /// No encoding of a part has this number.
     UnknownEncoding(u8),
     /// The body has this many bytes, more than [`MAX_BODY_LEN`].
-    TooLong(usize),
+    TooLong(u64),
     /// The parts do not fill the body exactly.
     BadParts,
 }

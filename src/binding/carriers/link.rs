@@ -5,7 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::rc::Weak;
 use std::sync::Arc;
 
@@ -14,12 +13,12 @@ use serde_json::{Value as Json, json};
 use crate::binding::carrier::Upcalls;
 use crate::binding::event_loop::Poll;
 use crate::channel::page::{CANCEL_COUNT, LAST_BEGUN, MAY_SPIN, RECALL_FROM, RECALL_UNTIL};
-use crate::channel::{Channel, ChannelError, FillResult, Flushed};
+use crate::channel::{Channel, ChannelError, FillResult, FinishError, Flushed, OutgoingFrame};
 use crate::engine::{ProtocolViolation, WorkerId};
 use crate::platform::SharedPage;
 use crate::process::{Route, Supervisor, Ticket};
 use crate::registry::PlaceId;
-use crate::wire::{FrameWriter, WireError};
+use crate::wire::WireError;
 
 /// What belongs to one worker process.
 ///
@@ -60,8 +59,8 @@ pub struct ExitReport {
 /// Why a worker cannot be worked with any more.
 #[derive(Debug)]
 pub enum LinkError {
-    /// A frame for it would be longer than any that is accepted.
-    FrameTooLong(WireError),
+    /// A frame for it cannot be sent: it would be longer than any that is accepted.
+    FrameUnsendable(FinishError),
     CallsNotEncoded,
     /// Its channel cannot be read.
     Channel(ChannelError),
@@ -71,20 +70,20 @@ pub enum LinkError {
     ParentFrame,
     /// It has answered what it cannot have been asked.
     Reply(ProtocolViolation),
-    /// A value that it has sent cannot be made here.
-    Value(napi::Error),
+    /// A value that it has sent is not what it says.
+    Value(String),
 }
 
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LinkError::FrameTooLong(error) => write!(f, "it would have to be sent {error}"),
+            LinkError::FrameUnsendable(error) => write!(f, "it would have to be sent {error}"),
             LinkError::CallsNotEncoded => f.write_str("calls for it could not be encoded"),
             LinkError::Channel(error) => write!(f, "its channel cannot be read: {error}"),
             LinkError::Wire(error) => error.fmt(f),
             LinkError::ParentFrame => f.write_str("a frame that only a parent sends"),
             LinkError::Reply(violation) => violation.fmt(f),
-            LinkError::Value(error) => error.fmt(f),
+            LinkError::Value(why) => f.write_str(why),
         }
     }
 }
@@ -243,16 +242,16 @@ impl Links {
         }
     }
 
-    /// Sends a frame, and these descriptors with it.
-    pub fn send(&self, worker: WorkerId, frame: FrameWriter, descriptors: Vec<OwnedFd>) {
+    /// Sends a frame.
+    pub fn send(&self, worker: WorkerId, frame: OutgoingFrame) {
         match frame.finish() {
-            Ok(bytes) => {
+            Ok(frame) => {
                 self.with(worker, |link| {
-                    link.channel.queue_with(bytes, descriptors);
+                    link.channel.queue_finished(frame);
                     link.write_out();
                 });
             }
-            Err(error) => self.give_up(worker, LinkError::FrameTooLong(error)),
+            Err(error) => self.give_up(worker, LinkError::FrameUnsendable(error)),
         }
     }
 

@@ -18,15 +18,15 @@ use crate::binding::carrier::{Carrier, Upcalls};
 use crate::binding::environment::Environment;
 use crate::binding::event_loop::{Poll, Readiness};
 use crate::binding::idle_process::{IdleProcess, Parts};
-use crate::binding::js::{PassedParts, Value, write_parts};
+use crate::binding::js::{PassedParts, Value, WrittenParts, write_parts};
 use crate::channel::page::PAGE_LEN;
-use crate::channel::{Channel, End, Slot};
+use crate::channel::{Channel, End, Finished, MAX_DESCRIPTORS, OutgoingFrame, Room, Slot};
 use crate::engine::{ChunkId, History, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
 use crate::protocol::{FULL_FRAME, NO_CODEC};
 use crate::registry::{Place, PlaceId};
-use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PartHeader, with_seq};
+use crate::wire::{Encoding, FrameHeader, Kind, PART_SKIPPED, PartHeader};
 
 /// Bytes read from one worker before others get their turn.
 const READ_BUDGET: usize = 1 << 18;
@@ -35,8 +35,8 @@ pub struct ProcessCarrier {
     upcalls: Weak<dyn Upcalls>,
     environment: Rc<Environment>,
     spec: Arc<SpawnSpec>,
-    /// What each worker is sent first.
-    init: Vec<u8>,
+    /// What each worker is sent first. What is beside it is there once, for all of them.
+    init: Finished,
     links: Rc<Links>,
     receiver: Receiver,
 }
@@ -46,20 +46,25 @@ impl ProcessCarrier {
         upcalls: Weak<dyn Upcalls>,
         environment: Rc<Environment>,
         spec: SpawnSpec,
-        init: Vec<u8>,
+        init: Finished,
     ) -> ProcessCarrier {
         let links = Rc::new(Links::new(upcalls.clone()));
         let receiver = Receiver::new(environment.env, links.clone(), upcalls.clone());
         ProcessCarrier { upcalls, environment, spec: Arc::new(spec), init, links, receiver }
     }
 
+    /// What it may bring along, where it may at all: nothing waits before it.
+    pub const INIT_ROOM: Room = Room { buffers: MAX_DESCRIPTORS - 1, attachment: true };
+
     /// What each worker is sent first: a text and a list of parts.
-    pub fn init_frame(env: sys::napi_env, text: &str, parts: Value) -> napi::Result<Vec<u8>> {
-        let mut frame = FrameWriter::new(FrameHeader::of(Kind::Init));
-        frame.part(plain_part(Encoding::Utf8), text.as_bytes());
-        // It is sent to many, and shared memory to one.
-        write_parts(env, &PassedParts::List(parts), &mut frame, 0)?;
-        frame.finish().map_err(|error| napi::Error::from_reason(error.to_string()))
+    pub fn init_frame(env: sys::napi_env, text: &str, parts: Value, room: Room) -> napi::Result<Finished> {
+        let mut frame = OutgoingFrame::new(FrameHeader::of(Kind::Init), room);
+        frame.bytes(plain_part(Encoding::Utf8), text.as_bytes()).map_err(reason)?;
+        let written = write_parts(env, &PassedParts::List(parts), &mut frame)?;
+        match written.failed.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => frame.finish().map_err(reason),
+        }
     }
 
     /// A channel to a new worker, and the descriptors that this gets.
@@ -76,7 +81,7 @@ impl ProcessCarrier {
             channel.attach_slot(Slot::new(page.clone(), End::Parent));
         }
         // The worker must know whether it has a page: otherwise the number of its descriptor is another's there.
-        channel.queue(with_seq(self.init.clone(), page.is_some().into()));
+        channel.queue_finished(self.init.duplicate(page.is_some().into())?);
         Ok((channel, page, Descriptors { channel: theirs, page: file }))
     }
 
@@ -91,6 +96,19 @@ impl ProcessCarrier {
         })?;
         poll.start(false);
         Ok(poll)
+    }
+
+    /// Appends parts to a frame. If they cannot be, the first call that they are for is marked as not to be run.
+    fn write(&self, parts: &PassedParts, frame: &mut OutgoingFrame) -> WrittenParts {
+        let mark = frame.mark();
+        write_parts(self.environment.env, parts, frame).unwrap_or_else(|error| {
+            frame.truncate(mark);
+            let skipped = PartHeader { flags: PART_SKIPPED, calls: 1, ..plain_part(Encoding::Latin1) };
+            match frame.bytes(skipped, &[]) {
+                Ok(()) => WrittenParts { calls: 1, failed: vec![(0..1, error)], ..WrittenParts::default() },
+                Err(_) => WrittenParts::default(),
+            }
+        })
     }
 
     fn event(&self, worker: WorkerId, name: &'static str, detail: &Json) {
@@ -135,7 +153,7 @@ impl Carrier for ProcessCarrier {
     }
 
     fn stop(&self, worker: WorkerId) {
-        self.links.send(worker, FrameWriter::new(FrameHeader::of(Kind::Stop)), Vec::new());
+        self.links.send(worker, OutgoingFrame::new(FrameHeader::of(Kind::Stop), Room::NONE));
     }
 
     fn kill(&self, worker: WorkerId) {
@@ -159,9 +177,8 @@ impl Carrier for ProcessCarrier {
         let may_spin = upcalls.worker_may_spin();
         self.links.with(worker, |link| link.set_may_spin(may_spin));
         let header = FrameHeader { chunk_id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
-        let mut writer = FrameWriter::new(header);
-        let mut descriptors = Vec::new();
-        let room = self.links.with(worker, |link| link.channel.room_for_descriptors()).unwrap_or(0);
+        let room = self.links.with(worker, |link| link.channel.room()).unwrap_or(Room::NONE);
+        let mut writer = OutgoingFrame::new(header, room);
         let mut offset = 0;
         for run in runs {
             let encoded = upcalls.encode(worker, frame, run, offset);
@@ -172,36 +189,42 @@ impl Carrier for ProcessCarrier {
                 }
                 break;
             }
-            let left = room - descriptors.len();
-            let parts =
-                encoded.and_then(|parts| write_parts(self.environment.env, &parts, &mut writer, left).ok());
+            let parts = encoded.map(|parts| self.write(&parts, &mut writer));
             let Some(parts) = parts.filter(|parts| (1..=run.calls.len()).contains(&(parts.calls as usize)))
             else {
                 return self.links.give_up(worker, LinkError::CallsNotEncoded);
             };
             upcalls.filled(run, parts.calls);
-            descriptors.extend(parts.shared);
             let end = offset + parts.calls;
-            let is_full = writer.len() >= FULL_FRAME || (parts.calls as usize) < run.calls.len();
+            let is_full = writer.len() >= FULL_FRAME as u64 || (parts.calls as usize) < run.calls.len();
             if is_full {
                 upcalls.cut(worker, frame, end);
             }
             for skipped in parts.skipped {
                 upcalls.encode_failed(worker, frame, offset + skipped);
             }
+            for (calls, error) in parts.failed {
+                for call in calls {
+                    upcalls.encode_failed(worker, frame, offset + call);
+                    upcalls.settle_unsent(run.job, run.calls.start + call, &error.reason);
+                }
+            }
             if is_full {
                 break;
             }
             offset = end;
         }
-        self.links.send(worker, writer, descriptors);
+        self.links.send(worker, writer);
     }
 
     fn cancel(&self, worker: WorkerId, seqs: &[u32]) {
-        let mut frame = FrameWriter::new(FrameHeader::of(Kind::Cancel));
+        let mut frame = OutgoingFrame::new(FrameHeader::of(Kind::Cancel), Room::NONE);
         let bytes: Vec<u8> = seqs.iter().flat_map(|seq| seq.to_le_bytes()).collect();
-        frame.part(plain_part(Encoding::Bytes), &bytes);
-        self.links.send(worker, frame, Vec::new());
+        // Without memory for some numbers nothing goes on here: the worker runs what it has.
+        if frame.bytes(plain_part(Encoding::Bytes), &bytes).is_err() {
+            return;
+        }
+        self.links.send(worker, frame);
         self.links.with(worker, Link::count_cancel);
     }
 
@@ -332,6 +355,10 @@ impl Carrier for ProcessCarrier {
     fn abandon(&self) {
         self.links.abandon();
     }
+}
+
+fn reason(error: impl std::error::Error) -> napi::Error {
+    napi::Error::from_reason(error.to_string())
 }
 
 /// The header of a part that is no call's.

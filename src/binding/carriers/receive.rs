@@ -10,11 +10,14 @@ use serde_json::json;
 
 use super::link::{LinkError, Links, channel_ended};
 use crate::binding::carrier::Upcalls;
-use crate::binding::js::{discard, part_list, part_value};
+use crate::binding::js::{PartError, Value, list_of, part_list, part_value};
 use crate::binding::reply::Apportioned;
-use crate::channel::{Arrived, Channel, FillResult, Filled};
+use crate::channel::{Attached, Channel, FillResult, Filled};
 use crate::engine::{ChunkId, WorkerId};
-use crate::wire::{Frame, Kind, Part};
+use crate::wire::{Frame, Kind, PART_REFUSED, Part, PartHeader};
+
+/// Bytes read from a process that is gone before they are handled.
+const REST_BUDGET: usize = 1 << 18;
 
 pub struct Receiver {
     env: sys::napi_env,
@@ -41,13 +44,22 @@ impl Receiver {
 
     /// The process is gone: what its channel still holds counts.
     pub fn read_rest(&self, worker: WorkerId) {
-        self.links.with(worker, |link| {
-            if link.report.failure.is_none() {
+        loop {
+            let received = self.links.with(worker, |link| {
+                if link.report.failure.is_some() || link.channel.is_lent() {
+                    return false;
+                }
+                let before = link.channel.traffic().1;
                 // An error is an end like any other here.
-                let _ = link.channel.fill_all();
+                let filled = link.channel.fill(REST_BUDGET);
+                matches!(filled, Ok(Filled::More | Filled::Drained)) && link.channel.traffic().1 > before
+            });
+            // In between, so that few descriptors wait at a time.
+            self.handle_frames(worker);
+            if received != Some(true) {
+                return;
             }
-        });
-        self.handle_frames(worker);
+        }
     }
 
     /// Has the channel take in what has come, and handles the frames that are whole by then.
@@ -97,9 +109,9 @@ impl Receiver {
         }
     }
 
-    /// The descriptors that this worker has sent.
-    fn arrived(&self, worker: WorkerId) -> Arrived {
-        self.links.with(worker, |link| link.channel.arrived()).unwrap_or_default()
+    /// What has come beside the frame of this worker that is handled next.
+    fn attached(&self, worker: WorkerId) -> Attached {
+        Attached::new(self.links.with(worker, |link| link.channel.arrived()).unwrap_or_default())
     }
 
     fn handle_frame(
@@ -112,7 +124,10 @@ impl Receiver {
         match header.kind {
             Kind::Ready => upcalls.worker_ready(worker),
             Kind::LoadFailed => {
-                let text = frame.parts().next().and_then(|part| part.text());
+                let attached = self.attached(worker);
+                let part = frame.parts().next().map(|part| attached.resolve(part)).transpose();
+                let part = part.map_err(|error| LinkError::Value(error.to_string()))?;
+                let text = part.and_then(|part| part.text());
                 self.links.with(worker, |link| link.report.load_error = text);
                 upcalls.load_failed(worker);
             }
@@ -124,8 +139,9 @@ impl Receiver {
                 upcalls.begun(worker, header.seq);
             }
             Kind::Output => {
-                let parts = part_list(self.env, frame.parts(), &self.arrived(worker));
-                upcalls.output(worker, header.seq, parts.map_err(LinkError::Value)?);
+                let parts = part_list(self.env, frame.parts(), &self.attached(worker));
+                let parts = parts.map_err(|error| LinkError::Value(error.to_string()))?;
+                upcalls.output(worker, header.seq, parts);
             }
             Kind::Memory => upcalls.worker_memory(worker, u64::from(header.aux) * 1024),
             Kind::Init | Kind::Calls | Kind::Cancel | Kind::Stop => {
@@ -141,7 +157,7 @@ impl Receiver {
         worker: WorkerId,
         frame: &Frame<'_>,
     ) -> Result<(), LinkError> {
-        let arrived = self.arrived(worker);
+        let attached = self.attached(worker);
         let elapsed = Duration::from_micros(frame.header.aux.into());
         let sizes = frame.parts().map(|part| (part.header.calls, part.header.flags));
         let mut reply = Apportioned::new(ChunkId(frame.header.chunk_id), frame.header.seq, elapsed, sizes);
@@ -158,22 +174,51 @@ impl Receiver {
                 .answered(worker, reply.next(header.calls, header.flags, bytes))
                 .map_err(LinkError::Reply)?;
             if answered.is_empty() {
-                all().for_each(|part| discard(&part, &arrived));
+                all().for_each(|part| attached.discard(&part));
                 continue;
             }
-            let read = part_value(self.env, &part, &arrived).and_then(|value| match extras.is_empty() {
-                true => Ok((value, None)),
-                false => Ok((value, Some(part_list(self.env, extras.into_iter(), &arrived)?))),
-            });
-            match read {
-                Ok((value, extras)) => upcalls.settle_answered(&answered, header, value, extras),
-                // They are booked as answered: nothing else will tell their callers.
-                Err(error) => {
-                    upcalls.settle_unreadable(&answered, header, &error.to_string());
-                    return Err(LinkError::Value(error));
+            // They are booked as answered: nothing else will tell their callers.
+            match self.read_answer(part, &extras, &attached) {
+                Ok((header, value, extras)) => upcalls.settle_answered(&answered, header, value, extras),
+                Err(PartError::Refused(why)) => {
+                    let refused = PartHeader { flags: header.flags | PART_REFUSED, ..header };
+                    upcalls.settle_unreadable(&answered, refused, &why);
+                }
+                Err(PartError::Corrupt(why)) => {
+                    upcalls.settle_unreadable(&answered, header, &why);
+                    return Err(LinkError::Value(why));
                 }
             }
         }
         Ok(())
+    }
+
+    /// A part and those that belong to it, as JavaScript is handed them.
+    fn read_answer(
+        &self,
+        part: Part<'_>,
+        extras: &[Part<'_>],
+        attached: &Attached,
+    ) -> Result<(PartHeader, Value, Option<Value>), PartError> {
+        let mut read = Vec::with_capacity(1 + extras.len());
+        let mut failure = None;
+        for part in [part].into_iter().chain(extras.iter().copied()) {
+            // After one that cannot be had, what belongs to the others is taken all the same: more frames come.
+            if failure.is_some() {
+                attached.discard(&part);
+                continue;
+            }
+            match part_value(self.env, part, attached) {
+                Ok(found) => read.push(found),
+                Err(error) => failure = Some(error),
+            }
+        }
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let mut read = read.into_iter();
+        let (header, value) = read.next().ok_or_else(|| PartError::Corrupt("no part".into()))?;
+        let extras = (!extras.is_empty()).then(|| list_of(self.env, read.map(Ok))).transpose()?;
+        Ok((header, value, extras))
     }
 }

@@ -23,7 +23,7 @@ mod words;
 
 pub use callback::Callback;
 pub use context::Context;
-pub use parts::{PassedParts, discard, part_list, part_value, write_parts};
+pub use parts::{PartError, PassedParts, WrittenParts, list_of, part_list, part_value, write_parts};
 pub use registers::{Registers, halves};
 pub use status::{check, io_error};
 pub use values::{Value, as_number, buffer, null, number, number_list, optional_text, read_numbers, text};

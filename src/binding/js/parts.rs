@@ -4,25 +4,23 @@
 //! JavaScript and Rust exchange them as flat lists, `[encoding, codec, flags, calls, tag, value, …]`, which
 //! `lib/codec/codec.js` makes and reads.
 
+use std::collections::TryReserveError;
 use std::ffi::{c_char, c_void};
-use std::os::fd::OwnedFd;
-use std::{ptr, slice};
+use std::ops::Range;
+use std::{fmt, ptr, slice};
 
 use napi::{Error, Result, sys};
 
 use super::status::check;
 use super::values::{
-    Value, buffer, element, list_length, new_list, number, set_element, unsigned, with_bytes,
+    Value, buffer, element, list_length, new_list, number, set_element, text, unsigned, with_bytes,
 };
-use crate::channel::Arrived;
-use crate::platform::{MappedBytes, sealed_copy};
+use crate::channel::{Attached, AttachedError, Mark, OutgoingFrame};
+use crate::platform::MappedBytes;
 use crate::protocol::{
-    CALLS_FIELD, CODEC_FIELD, ENCODING_FIELD, FLAGS_FIELD, PART_FIELDS, TAG_FIELD, VALUE_FIELD,
+    CALLS_FIELD, CODEC_FIELD, ENCODING_FIELD, FLAGS_FIELD, NO_CODEC, PART_FIELDS, TAG_FIELD, VALUE_FIELD,
 };
-use crate::wire::{Encoding, FrameWriter, PART_SKIPPED, Part, PartHeader};
-
-/// From here on bytes cost less through shared memory than through the socket.
-const MIN_SHARED: usize = 256 * 1024;
+use crate::wire::{Encoding, PART_ATTACHED, PART_REFUSED, PART_SKIPPED, Part, PartHeader};
 
 /// Parts as JavaScript passes them.
 pub enum PassedParts {
@@ -40,29 +38,65 @@ pub struct WrittenParts {
     pub calls: u32,
     /// Those among them that are marked as not to be run.
     pub skipped: Vec<u32>,
-    /// Memory that parts are in, in their order.
-    pub shared: Vec<OwnedFd>,
+    /// Those among them that could not be written, and why. They are marked as not to be run.
+    pub failed: Vec<(Range<u32>, Error)>,
+}
+
+/// Why a part has not become a value.
+#[derive(Debug)]
+pub enum PartError {
+    /// Its sender has not sent what it says.
+    Corrupt(String),
+    /// It cannot be made here: it is too long, or there is no memory for it.
+    Refused(String),
+}
+
+impl fmt::Display for PartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PartError::Corrupt(why) | PartError::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<AttachedError> for PartError {
+    fn from(error: AttachedError) -> PartError {
+        match error {
+            AttachedError::Corrupt(_) => PartError::Corrupt(error.to_string()),
+            AttachedError::Refused(_) => PartError::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<Error> for PartError {
+    fn from(error: Error) -> PartError {
+        PartError::Refused(error.reason.clone())
+    }
 }
 
 // ---- From frames to JavaScript -------------------------------------------------------------------------
 
-/// A flat list of parts.
+/// A flat list of parts. Where one cannot be made, a text that says why is in its place, and its flags say so.
 pub fn part_list<'a>(
     env: sys::napi_env,
     parts: impl Iterator<Item = Part<'a>>,
-    arrived: &Arrived,
-) -> Result<Value> {
+    attached: &Attached,
+) -> std::result::Result<Value, PartError> {
+    list_of(env, parts.map(|part| part_or_refusal(env, part, attached)))
+}
+
+/// The flat list of these numbers and values of parts.
+pub fn list_of(
+    env: sys::napi_env,
+    parts: impl Iterator<Item = std::result::Result<(PartHeader, Value), PartError>>,
+) -> std::result::Result<Value, PartError> {
     let list = new_list(env)?;
     let mut length = 0;
     for part in parts {
-        let header = part.header;
+        let (header, value) = part?;
         let fields =
             [header.encoding as u32, header.codec.into(), header.flags.into(), header.calls, header.tag];
-        for field in fields
-            .map(|field| number(env, field.into()))
-            .into_iter()
-            .chain([part_value(env, &part, arrived)?])
-        {
+        for field in fields.map(|field| number(env, field.into())).into_iter().chain([value]) {
             set_element(env, list, length, field)?;
             length += 1;
         }
@@ -70,26 +104,72 @@ pub fn part_list<'a>(
     Ok(list)
 }
 
-/// The string or buffer that a part carries. One in shared memory takes its descriptor.
-pub fn part_value(env: sys::napi_env, part: &Part<'_>, arrived: &Arrived) -> Result<Value> {
-    let (bytes, mut value) = (part.bytes, ptr::null_mut());
-    let create = match part.header.encoding {
-        Encoding::Latin1 => sys::napi_create_string_latin1,
-        Encoding::Utf8 => sys::napi_create_string_utf8,
-        Encoding::Bytes => return buffer(env, bytes),
-        Encoding::Shared => return shared_buffer(env, part, arrived),
-        Encoding::Utf16 => return wide_string(env, bytes),
+/// A part's numbers and its value, or a text that says why there is none.
+pub fn part_or_refusal(
+    env: sys::napi_env,
+    part: Part<'_>,
+    attached: &Attached,
+) -> std::result::Result<(PartHeader, Value), PartError> {
+    match part_value(env, part, attached) {
+        Ok(found) => Ok(found),
+        Err(PartError::Refused(why)) => {
+            let header = PartHeader {
+                encoding: Encoding::Utf8,
+                flags: part.header.flags & FLAGS_OF_SCRIPT | PART_REFUSED,
+                ..part.header
+            };
+            Ok((header, text(env, &why)?))
+        }
+        Err(corrupt) => Err(corrupt),
+    }
+}
+
+/// A part's numbers, and the string or buffer that it carries. One in shared memory takes its descriptor.
+pub fn part_value(
+    env: sys::napi_env,
+    part: Part<'_>,
+    attached: &Attached,
+) -> std::result::Result<(PartHeader, Value), PartError> {
+    let Part { header, bytes } = attached.resolve(part)?;
+    let value = match header.encoding {
+        Encoding::Latin1 => string(env, bytes, sys::napi_create_string_latin1)?,
+        Encoding::Utf8 => string(env, bytes, sys::napi_create_string_utf8)?,
+        Encoding::Bytes => buffer(env, bytes)?,
+        Encoding::Shared => shared_buffer(env, attached.own_memory(&part)?)?,
+        Encoding::Utf16 => wide_string(env, bytes)?,
     };
+    Ok((PartHeader { flags: header.flags & FLAGS_OF_SCRIPT, ..header }, value))
+}
+
+/// The flags that are JavaScript's to see. Nobody sends that a part was refused: that is found out here.
+const FLAGS_OF_SCRIPT: u16 = !(PART_ATTACHED | PART_REFUSED);
+
+/// One of napi's functions that make a string of bytes.
+type MakeString = unsafe extern "C" fn(sys::napi_env, *const c_char, isize, *mut Value) -> sys::napi_status;
+
+fn string(env: sys::napi_env, bytes: &[u8], make: MakeString) -> Result<Value> {
+    let mut value = ptr::null_mut();
     // SAFETY: pointer and length are of one slice, which is copied.
-    let status = unsafe { create(env, bytes.as_ptr().cast(), bytes.len() as isize, &mut value) };
+    let status = unsafe { make(env, bytes.as_ptr().cast(), bytes.len() as isize, &mut value) };
     check(status, "a string that is too long")?;
     Ok(value)
 }
 
 /// A string of these two-byte characters.
 fn wide_string(env: sys::napi_env, bytes: &[u8]) -> Result<Value> {
-    // Parts begin at any address, and V8 wants an even one.
-    let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|&unit| u16::from_le_bytes(unit)).collect();
+    // SAFETY: any two bytes are a unit.
+    let (before, units, after) = unsafe { bytes.align_to::<u16>() };
+    if cfg!(target_endian = "little") && before.is_empty() && after.is_empty() {
+        return string_of_units(env, units);
+    }
+    // Parts of a frame begin at any address, and V8 wants an even one.
+    let mut units: Vec<u16> = Vec::new();
+    units.try_reserve_exact(bytes.len() / 2).map_err(no_memory)?;
+    units.extend(bytes.as_chunks::<2>().0.iter().map(|&unit| u16::from_le_bytes(unit)));
+    string_of_units(env, &units)
+}
+
+fn string_of_units(env: sys::napi_env, units: &[u16]) -> Result<Value> {
     let mut value = ptr::null_mut();
     // SAFETY: pointer and length are of one slice, which is copied.
     let status =
@@ -98,21 +178,8 @@ fn wide_string(env: sys::napi_env, bytes: &[u8]) -> Result<Value> {
     Ok(value)
 }
 
-/// Closes what a part that is not wanted has brought along.
-pub fn discard(part: &Part<'_>, arrived: &Arrived) {
-    if part.header.encoding == Encoding::Shared {
-        drop(arrived.take());
-    }
-}
-
 /// A buffer that is the shared memory itself.
-fn shared_buffer(env: sys::napi_env, part: &Part<'_>, arrived: &Arrived) -> Result<Value> {
-    let fail = |what: &str| Error::from_reason(what.to_owned());
-    let descriptor = arrived.take().ok_or_else(|| fail("shared memory that has not come"))?;
-    let length =
-        part.bytes.try_into().map(u64::from_le_bytes).map_err(|_| fail("shared memory without a length"))?;
-    let length = usize::try_from(length).map_err(|_| fail("shared memory that is too long"))?;
-    let mapped = MappedBytes::map(&descriptor, length).map_err(|error| fail(&error.to_string()))?;
+fn shared_buffer(env: sys::napi_env, mapped: MappedBytes) -> Result<Value> {
     let mapped = Box::new(mapped);
     let (base, length) = (mapped.as_ptr(), mapped.len());
     let hint = Box::into_raw(mapped);
@@ -139,76 +206,93 @@ unsafe extern "C" fn unmap(_env: sys::napi_env, _data: *mut c_void, hint: *mut c
 
 // ---- From JavaScript to frames -------------------------------------------------------------------------
 
-/// Appends parts to a frame. `room`: how many of them may be put into shared memory.
+/// Appends parts to a frame. A call whose parts cannot be written is marked as not to be run, and the others go on.
 pub fn write_parts(
     env: sys::napi_env,
     parts: &PassedParts,
-    frame: &mut FrameWriter,
-    room: usize,
+    frame: &mut OutgoingFrame,
 ) -> Result<WrittenParts> {
-    let mut written = WrittenParts::default();
+    let mut group =
+        Group { written: WrittenParts::default(), mark: frame.mark(), header: None, failed: false };
     let list = match *parts {
         PassedParts::List(list) => list,
         PassedParts::Single(header, value) => {
-            write_part(env, header, value, frame, room, &mut written)?;
-            return Ok(written);
+            group.write(env, header, value, frame)?;
+            return Ok(group.written);
         }
-        PassedParts::Nothing => return Ok(written),
+        PassedParts::Nothing => return Ok(group.written),
     };
     for start in (0..list_length(env, list)?).step_by(PART_FIELDS as usize) {
         let field = |index: u32| -> Result<u32> { unsigned(env, element(env, list, start + index)?) };
         let header = PartHeader {
             encoding: Encoding::from_script(field(ENCODING_FIELD)?),
             codec: field(CODEC_FIELD)? as u8,
-            flags: field(FLAGS_FIELD)? as u16,
+            flags: field(FLAGS_FIELD)? as u16 & FLAGS_OF_SCRIPT,
             calls: field(CALLS_FIELD)?,
             tag: field(TAG_FIELD)?,
         };
-        write_part(env, header, element(env, list, start + VALUE_FIELD)?, frame, room, &mut written)?;
+        group.write(env, header, element(env, list, start + VALUE_FIELD)?, frame)?;
     }
-    Ok(written)
+    Ok(group.written)
 }
 
-fn write_part(
-    env: sys::napi_env,
-    header: PartHeader,
-    value: Value,
-    frame: &mut FrameWriter,
-    room: usize,
-    written: &mut WrittenParts,
-) -> Result<()> {
-    let may_share = header.encoding == Encoding::Bytes && written.shared.len() < room;
-    let shared = if may_share { to_shared_memory(env, value)? } else { None };
-    match shared {
-        Some((memory, length)) => {
-            let header = PartHeader { encoding: Encoding::Shared, ..header };
-            frame.part(header, &(length as u64).to_le_bytes());
-            written.shared.push(memory);
+/// The parts of one value: one that accounts for calls, and those that belong to it.
+struct Group {
+    written: WrittenParts,
+    /// Where the frame was before the first of them.
+    mark: Mark,
+    /// The first of them; `None` while there is none.
+    header: Option<PartHeader>,
+    /// Whether one of them could not be written: the others are not either.
+    failed: bool,
+}
+
+impl Group {
+    fn write(
+        &mut self,
+        env: sys::napi_env,
+        header: PartHeader,
+        value: Value,
+        frame: &mut OutgoingFrame,
+    ) -> Result<()> {
+        if header.calls > 0 {
+            self.mark = frame.mark();
+            self.header = Some(header);
+            self.failed = false;
+            if header.flags & PART_SKIPPED != 0 {
+                let calls = self.written.calls;
+                self.written.skipped.extend(calls..calls.saturating_add(header.calls));
+            }
+            self.written.calls = self.written.calls.saturating_add(header.calls);
+        } else if self.failed {
+            return Ok(());
         }
-        None => frame.part_with(header, |buffer| append_value(env, header.encoding, value, buffer))?,
+        let Err(error) = write_part(env, header, value, frame) else { return Ok(()) };
+        // What belongs to no value of these is for all of them.
+        let Some(first) = self.header else { return Err(error) };
+        self.failed = true;
+        frame.truncate(self.mark);
+        let skipped = PartHeader {
+            encoding: Encoding::Latin1,
+            codec: NO_CODEC,
+            flags: PART_SKIPPED,
+            calls: first.calls,
+            tag: 0,
+        };
+        frame.bytes(skipped, &[]).map_err(no_memory)?;
+        self.written.failed.push((self.written.calls - first.calls..self.written.calls, error));
+        Ok(())
     }
-    if header.flags & PART_SKIPPED != 0 {
-        written.skipped.extend(written.calls..written.calls.saturating_add(header.calls));
-    }
-    written.calls = written.calls.saturating_add(header.calls);
-    Ok(())
 }
 
-/// Copies a large buffer into shared memory; `None` where that is not worth it, or cannot be had.
-fn to_shared_memory(env: sys::napi_env, value: Value) -> Result<Option<(OwnedFd, usize)>> {
-    with_bytes(env, value, |bytes| match bytes.len() {
-        ..MIN_SHARED => None,
-        length => sealed_copy(bytes).ok().map(|memory| (memory, length)),
-    })
-}
-
-/// Copies a string's characters or a buffer's bytes to the end of `target`: the one copy on this side.
-fn append_value(env: sys::napi_env, encoding: Encoding, value: Value, target: &mut Vec<u8>) -> Result<()> {
-    match encoding {
-        Encoding::Bytes | Encoding::Shared => with_bytes(env, value, |bytes| target.extend_from_slice(bytes)),
-        Encoding::Utf16 => append_wide_string(env, value, target),
-        Encoding::Latin1 => append_string(env, value, target, sys::napi_get_value_string_latin1),
-        Encoding::Utf8 => append_string(env, value, target, sys::napi_get_value_string_utf8),
+fn write_part(env: sys::napi_env, header: PartHeader, value: Value, frame: &mut OutgoingFrame) -> Result<()> {
+    match header.encoding {
+        Encoding::Bytes | Encoding::Shared => {
+            with_bytes(env, value, |bytes| frame.bytes(header, bytes))?.map_err(no_memory)
+        }
+        Encoding::Latin1 => write_string(env, header, value, frame, sys::napi_get_value_string_latin1),
+        Encoding::Utf8 => write_string(env, header, value, frame, sys::napi_get_value_string_utf8),
+        Encoding::Utf16 => write_wide_string(env, header, value, frame),
     }
 }
 
@@ -216,36 +300,71 @@ fn append_value(env: sys::napi_env, encoding: Encoding, value: Value, target: &m
 type ReadString =
     unsafe extern "C" fn(sys::napi_env, Value, *mut c_char, usize, *mut usize) -> sys::napi_status;
 
-fn append_string(env: sys::napi_env, value: Value, target: &mut Vec<u8>, read: ReadString) -> Result<()> {
-    let start = target.len();
+/// Writes a string's characters: the one copy on this side, unless they go beside the frame.
+fn write_string(
+    env: sys::napi_env,
+    header: PartHeader,
+    value: Value,
+    frame: &mut OutgoingFrame,
+    read: ReadString,
+) -> Result<()> {
     let mut length = 0usize;
     // SAFETY: `value` is a live value; without a buffer only the length is asked for.
     check(unsafe { read(env, value, ptr::null_mut(), 0, &mut length) }, "not a string")?;
-    // One more, for the NUL that napi writes.
-    target.reserve(length + 1);
-    let room = target.spare_capacity_mut();
-    let mut copied = 0;
-    // SAFETY: `room` has at least `length + 1` bytes, and napi writes no more than that.
-    let status = unsafe { read(env, value, room.as_mut_ptr().cast(), length + 1, &mut copied) };
-    check(status, "not a string")?;
-    // SAFETY: there is room for `length` more bytes, of which napi has written the first `copied`.
-    unsafe { target.set_len(start + copied.min(length)) };
-    Ok(())
+    let fill = |target: &mut Vec<u8>| -> std::result::Result<(), Unwritten> {
+        let start = target.len();
+        // One more, for the NUL that napi writes.
+        target.try_reserve(length + 1).map_err(|error| Unwritten(no_memory(error)))?;
+        let room = target.spare_capacity_mut();
+        let mut copied = 0;
+        // SAFETY: `room` has at least `length + 1` bytes, and napi writes no more than that.
+        let status = unsafe { read(env, value, room.as_mut_ptr().cast(), length + 1, &mut copied) };
+        check(status, "not a string").map_err(Unwritten)?;
+        // SAFETY: there is room for `length` more bytes, of which napi has written the first `copied`.
+        unsafe { target.set_len(start + copied.min(length)) };
+        Ok(())
+    };
+    frame.bytes_with(header, length, fill).map_err(|Unwritten(error)| error)
 }
 
-/// Appends the two-byte characters of a string.
-fn append_wide_string(env: sys::napi_env, value: Value, target: &mut Vec<u8>) -> Result<()> {
+/// The same for the two-byte characters of a string.
+fn write_wide_string(
+    env: sys::napi_env,
+    header: PartHeader,
+    value: Value,
+    frame: &mut OutgoingFrame,
+) -> Result<()> {
     let mut length = 0usize;
     // SAFETY: `value` is a live value; without a buffer only the length is asked for.
     let asked = unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut length) };
     check(asked, "not a string")?;
     // One more, for the NUL that napi writes.
-    let mut units = vec![0u16; length + 1];
+    let mut units: Vec<u16> = Vec::new();
+    units.try_reserve_exact(length + 1).map_err(no_memory)?;
     let mut copied = 0usize;
     // SAFETY: `units` has room for `length + 1` characters, and napi writes no more than that.
     let read =
         unsafe { sys::napi_get_value_string_utf16(env, value, units.as_mut_ptr(), length + 1, &mut copied) };
     check(read, "not a string")?;
-    target.extend(units[..copied.min(length)].iter().flat_map(|unit| unit.to_le_bytes()));
-    Ok(())
+    // SAFETY: napi has written the first `copied` of them.
+    unsafe { units.set_len(copied.min(length)) };
+    if cfg!(target_endian = "big") {
+        units.iter_mut().for_each(|unit| *unit = unit.to_le());
+    }
+    // SAFETY: any unit is two bytes, and they are of one allocation.
+    let bytes = unsafe { slice::from_raw_parts(units.as_ptr().cast::<u8>(), units.len() * 2) };
+    frame.bytes(header, bytes).map_err(no_memory)
+}
+
+/// A string that has not been written.
+struct Unwritten(Error);
+
+impl From<TryReserveError> for Unwritten {
+    fn from(error: TryReserveError) -> Unwritten {
+        Unwritten(no_memory(error))
+    }
+}
+
+fn no_memory(_error: TryReserveError) -> Error {
+    Error::from_reason("there is no memory left to copy it into")
 }

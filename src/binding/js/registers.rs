@@ -11,10 +11,10 @@ use std::cell::Cell;
 
 use napi::{Result, sys};
 
-use super::parts::{PassedParts, part_list, part_value};
+use super::parts::{PartError, PassedParts, part_list, part_or_refusal};
 use super::values::Value;
 use super::words::KeptWords;
-use crate::channel::Arrived;
+use crate::channel::Attached;
 use crate::protocol::{ARGUMENT_WORD, FORM_LIST, FORM_SINGLE, FORM_WORD, REGISTER_WORDS};
 use crate::wire::{Encoding, Part, PartHeader};
 
@@ -47,20 +47,28 @@ impl Registers {
     }
 
     /// What stands for these parts on the way to JavaScript.
-    pub fn pass<'a>(&self, mut parts: impl Iterator<Item = Part<'a>>, arrived: &Arrived) -> Result<Value> {
-        let Some(first) = parts.next() else { return self.pass_list(parts, arrived) };
+    pub fn pass<'a>(
+        &self,
+        mut parts: impl Iterator<Item = Part<'a>>,
+        attached: &Attached,
+    ) -> std::result::Result<Value, PartError> {
+        let Some(first) = parts.next() else { return self.pass_list(parts, attached) };
         match parts.next() {
             None => {
-                let value = part_value(self.env, &first, arrived)?;
-                self.pass_header(first.header);
+                let (header, value) = part_or_refusal(self.env, first, attached)?;
+                self.pass_header(header);
                 Ok(value)
             }
-            Some(second) => self.pass_list([first, second].into_iter().chain(parts), arrived),
+            Some(second) => self.pass_list([first, second].into_iter().chain(parts), attached),
         }
     }
 
-    fn pass_list<'a>(&self, parts: impl Iterator<Item = Part<'a>>, arrived: &Arrived) -> Result<Value> {
-        let list = part_list(self.env, parts, arrived)?;
+    fn pass_list<'a>(
+        &self,
+        parts: impl Iterator<Item = Part<'a>>,
+        attached: &Attached,
+    ) -> std::result::Result<Value, PartError> {
+        let list = part_list(self.env, parts, attached)?;
         self.words()[FORM_WORD].set(FORM_LIST);
         Ok(list)
     }

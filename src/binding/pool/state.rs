@@ -21,6 +21,7 @@ use crate::binding::environment::Environment;
 use crate::binding::event_loop::Timer;
 use crate::binding::js::{Registers, Value};
 use crate::binding::spin::{Spin, Watch};
+use crate::channel::Room;
 use crate::engine::{Action, Engine};
 
 pub struct PoolState {
@@ -67,9 +68,11 @@ impl PoolState {
         let carrier: Box<dyn Carrier> = match &config.process {
             Some(process) => {
                 let spec = process.spawn_spec()?;
-                let init = ProcessCarrier::init_frame(env.raw(), &process.init, init_parts)?;
+                // The key has what the frame has, and not what is beside it.
+                let room = if key.is_some() { Room::NONE } else { ProcessCarrier::INIT_ROOM };
+                let init = ProcessCarrier::init_frame(env.raw(), &process.init, init_parts, room)?;
                 // Workers that were told something else at the start are not the same.
-                key.iter_mut().for_each(|key| key.extend_from_slice(&init));
+                key.iter_mut().for_each(|key| key.extend_from_slice(&init.bytes));
                 Box::new(ProcessCarrier::new(upcalls.clone(), environment.clone(), spec, init))
             }
             None => Box::new(ScriptCarrier::new(env.raw(), upcalls.clone(), hooks_object, registers)?),

@@ -8,7 +8,7 @@ use super::state::PoolState;
 use crate::binding::carrier::Upcalls;
 use crate::binding::event_loop::Readiness;
 use crate::binding::js::{PassedParts, Value};
-use crate::engine::{ChunkId, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
+use crate::engine::{ChunkId, JobId, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
 use crate::process::{ProcessEvent, Stream};
 use crate::protocol::NO_CODEC;
 use crate::wire::{PART_FAILED, PartHeader};
@@ -84,6 +84,10 @@ impl Upcalls for PoolState {
 
     fn encode_failed(&self, worker: WorkerId, frame: ChunkId, offset: u32) {
         self.core.engine.borrow_mut().encode_failed(worker, frame, offset);
+    }
+
+    fn settle_unsent(&self, job: JobId, call: u32, why: &str) {
+        self.core.hooks.ended(job, call..call + 1, "unsent", Some(why));
     }
 
     fn begun(&self, worker: WorkerId, last_begun: u32) {
