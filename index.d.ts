@@ -273,6 +273,12 @@ export interface WorkerOptions {
   maxQueue?: number | undefined;
   /** The workers' whole environment, as in Node's `fork`. Default: the parent's. */
   env?: { [name: string]: string | undefined } | undefined;
+  /**
+   * The program that worker processes run: a path, or a name to be looked up in the workers' PATH, as in Node's `fork`.
+   * Needed where this process is no plain Node.js, such as a single executable application. Threads and inline start no
+   * program, so it has no effect there. Default: `process.execPath`.
+   */
+  execPath?: string | undefined;
   /** Node flags for the workers. Default: the parent's, without those for heap, debugger, tests and what to run. */
   execArgv?: readonly string[] | undefined;
   /** Default: Node's own limits; on AWS Lambda, heaps of equal parts of the function's memory. */
@@ -970,7 +976,10 @@ export type ParallelizerErrorCode =
   | 'ERR_PARALLELIZER_PROTOCOL'
   /** Records failed of an event that has no partial response, see `@parallelizer/node/lambda`. */
   | 'ERR_PARALLELIZER_RECORDS_FAILED'
-  /** There is no addon for this system, or it does not load; the message says what to install. */
+  /**
+   * There is no addon for this system, or it does not load; or this process cannot start such workers, for want of a
+   * permission or as it is no plain Node.js. The message says what to do.
+   */
   | 'ERR_PARALLELIZER_PLATFORM';
 
 /**

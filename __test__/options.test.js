@@ -53,6 +53,7 @@ test('the defaults', () => {
     idleTimeout: 0,
     maxQueue: null,
     env: null,
+    execPath: null,
     execArgv: null,
     resourceLimits: null,
     stdio: 'inherit',
@@ -65,8 +66,8 @@ test('the defaults', () => {
 test('an option that is undefined takes its default', () => {
   const names = [
     'id', 'type', 'parallelization', 'parallelizationPerCPU', 'tmpPath', 'debug', 'batchSize', 'serialization',
-    'timeout', 'retries', 'maxBatchesPerWorker', 'maxWorkerMemory', 'idleTimeout', 'maxQueue', 'env', 'execArgv',
-    'resourceLimits', 'stdio', 'spin', 'gracePeriod', 'shared',
+    'timeout', 'retries', 'maxBatchesPerWorker', 'maxWorkerMemory', 'idleTimeout', 'maxQueue', 'env', 'execPath',
+    'execArgv', 'resourceLimits', 'stdio', 'spin', 'gracePeriod', 'shared',
   ];
   assert.deepEqual(pool(Object.fromEntries(names.map((name) => [name, undefined]))), pool());
 });
@@ -96,6 +97,7 @@ test('every option arrives', () => {
       idleTimeout: 60_000,
       maxQueue: 0,
       env: { A: '1' },
+      execPath: '/opt/node/bin/node',
       execArgv: ['--expose-gc'],
       resourceLimits: { maxOldGenerationSizeMb: 64, stackSizeMb: undefined },
       stdio: 'ignore',
@@ -119,6 +121,7 @@ test('every option arrives', () => {
       idleTimeout: 60_000,
       maxQueue: 0,
       env: Object.assign(Object.create(null), { A: '1' }),
+      execPath: '/opt/node/bin/node',
       execArgv: ['--expose-gc'],
       resourceLimits: { maxOldGenerationSizeMb: 64 },
       stdio: 'ignore',

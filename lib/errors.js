@@ -216,18 +216,22 @@ function exitAdvice(exitCode, signal, duringBoot) {
  * @param {string} [details.stderr] the last lines that it wrote
  * @param {boolean} [details.duringBoot] whether it never became ready
  * @param {boolean} [details.silent] whether it was killed for never beginning to run
+ * @param {string} [details.otherProgram] the program that it ran, if that may be no Node
  * @param {string} [details.what] the work that was lost with it, such as `sub-batch 3`
  * @returns {ParallelizerError & ExitDetails}
  */
 function workerExited(details) {
   const {
-    pid = null, exitCode = null, signal = null, stderr = '', duringBoot = false, silent = false, what,
+    pid = null, exitCode = null, signal = null, stderr = '', duringBoot = false, silent = false, otherProgram, what,
   } = details;
   const how =
     signal !== null ? `was ended by ${signal}` : exitCode !== null ? `exited with code ${exitCode}` : 'ended';
   let when = duringBoot ? ' before it was ready' : '';
   if (what !== undefined) when += duringBoot ? ` to run ${what}` : ` while it ran ${what}`;
-  const advice = silent ? SILENCE : exitAdvice(exitCode, signal, duringBoot);
+  let advice = silent ? SILENCE : exitAdvice(exitCode, signal, duringBoot);
+  if (otherProgram !== undefined) {
+    advice += `. If ${otherProgram} does not take the arguments of Node.js, name a program that does by "execPath"`;
+  }
   let message = `a worker${pid === null ? '' : ` (pid ${pid})`} ${how}${when}; ${advice}`;
   const tail = lastLines(stderr);
   if (tail !== '') message += `\nThe last lines of its stderr:\n${tail}`;
@@ -240,10 +244,11 @@ function workerExited(details) {
 }
 
 /**
- * @param {{ errno?: number | string | null, message?: string }} details `errno` as a number may have either sign
+ * @param {{ errno?: number | string | null, message?: string, program?: string }} details `errno` as a number may have
+ *   either sign
  * @returns {ParallelizerError & ExitDetails & { errno: number | string | null }}
  */
-function spawnFailedError({ errno = null, message = '' }) {
+function spawnFailedError({ errno = null, message = '', program = process.execPath }) {
   let name = errno;
   if (typeof errno === 'number') {
     try {
@@ -258,7 +263,8 @@ function spawnFailedError({ errno = null, message = '' }) {
       ? 'no file descriptor is left: use fewer workers or raise the limit (ulimit -n)'
     : name === 'ENOMEM' ? 'there is no memory left for it: use fewer workers'
     : name === 'E2BIG' ? 'its environment is too large: pass a smaller "env"'
-    : name === 'ENOENT' || name === 'EACCES' ? `the program ${process.execPath} cannot be run`
+    : name === 'ENOENT' || name === 'EACCES' || name === 'ENOEXEC'
+      ? `the program ${program} cannot be run; check "execPath"`
     : 'the system refused it';
   const detail = [name, message].filter((part) => part !== null && part !== '').join(': ');
   return Object.assign(

@@ -8,6 +8,7 @@
 
 const { ParallelizerError, moduleError, protocolError, spawnFailedError, workerExited } = require('../errors');
 const { thrownError } = require('./answer-error');
+const { isCalledNode } = require('../host/program');
 
 /**
  * What the native side knows about a worker that is gone.
@@ -29,18 +30,30 @@ const { thrownError } = require('./answer-error');
  * @param {object} context
  * @param {boolean} context.duringBoot whether the worker was not ready yet
  * @param {string | null} context.filePath the module of all calls, if there is one
+ * @param {() => string} context.program what a worker process runs
  * @param {string | undefined} context.lastWords what the worker printed as errors through its parent
  * @param {Error | undefined} context.lastError what ended it, where that is known: a thread's uncaught exception
  * @returns {unknown} an error, or whatever the initializer threw
  */
-function exitError(report, { duringBoot, filePath, lastWords, lastError }) {
+function exitError(report, { duringBoot, filePath, program, lastWords, lastError }) {
   if (typeof report.loadError === 'string') return loadError(report.loadError, filePath);
   const stderr = lastWords === undefined ? report.stderr : lastWords + (report.stderr ?? '');
-  const error = report.errno !== undefined ? spawnFailedError(report)
-    : workerExited({ ...report, stderr, duringBoot });
+  const error = report.errno !== undefined ? spawnFailedError({ ...report, program: program() })
+    : workerExited({ ...report, stderr, duringBoot, otherProgram: otherProgram(report, duringBoot, program) });
   if (typeof report.protocol === 'string') error.cause = protocolError(report.protocol);
   else if (lastError !== undefined) error.cause = lastError;
   return error;
+}
+
+/**
+ * What a worker process ran, if that may not have been a Node.
+ * @param {ExitReport} report @param {boolean} duringBoot @param {() => string} program
+ */
+function otherProgram({ pid, stderr }, duringBoot, program) {
+  if (!duringBoot || pid === null) return undefined;
+  // An application that was started instead of Node, and has been refused workers of its own.
+  const hasRunItself = stderr?.includes('ERR_PARALLELIZER_PLATFORM');
+  return hasRunItself || !isCalledNode(program()) ? program() : undefined;
 }
 
 /** @param {string} tree @param {string | null} filePath */

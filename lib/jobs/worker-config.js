@@ -10,9 +10,10 @@ const { encodeValues } = require('../codec/codec');
 const { spareableCpus, workerHeapMegabytes } = require('../host/cpus');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('../host/exec-argv');
 const { nesting } = require('../host/nesting');
+const { findProgram, startObstacle } = require('../host/program');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
 const { MAX_COUNT } = require('../transport/constants');
-const { PROCESS_SCRIPT } = require('../worker/boot-script');
+const { PROCESS_SCRIPT, WORKER_VARIABLE } = require('../worker/boot-script');
 const { toJson } = require('../intrinsics/json');
 
 /**
@@ -35,6 +36,25 @@ const { toJson } = require('../intrinsics/json');
  */
 function hasProcesses({ type }) {
   return type !== PARALLELIZER_THREADS && type !== PARALLELIZER_INLINE;
+}
+
+/**
+ * Throws where this process cannot start such workers.
+ * @param {PoolOptions} options
+ */
+function assertCanStart(options) {
+  if (options.type === PARALLELIZER_INLINE) return;
+  const { execPath, env } = options;
+  const obstacle = startObstacle({ hasProcesses: hasProcesses(options), execPath, env: env ?? process.env });
+  if (obstacle !== null) throw require('../native/platform-error').cannotStartError(obstacle);
+}
+
+/**
+ * The program of worker processes, as a path if there is such a program.
+ * @param {Pick<PoolOptions, 'execPath' | 'env'>} options
+ */
+function programOf({ execPath, env }) {
+  return execPath === null ? process.execPath : findProgram(execPath, env ?? process.env);
 }
 
 /**
@@ -120,6 +140,7 @@ function shareKey(options) {
   const env = options.env ?? inheritedEnv();
   return toJson([
     id, type, workers, maxCallsPerWorker, maxWorkerMemory, idleTimeout, stdio,
+    programOf(options),
     options.execArgv ?? inheritedExecArgv(),
     heapLimits(options),
     // Threads of one host may list it in different orders.
@@ -135,12 +156,12 @@ function processConfig(options) {
   const env = options.env ?? inheritedEnv();
   const execArgv = options.execArgv ?? inheritedExecArgv();
   return {
-    program: process.execPath,
+    program: programOf(options),
     args: [...execArgv, ...flags, '--input-type=commonjs', '-e', PROCESS_SCRIPT, addonPath()],
-    env: Object.keys(env).map((name) => `${name}=${env[name]}`),
+    env: [...Object.keys(env).map((name) => `${name}=${env[name]}`), `${WORKER_VARIABLE}=1`],
     stdio: options.stdio,
     init: toJson(initOf(options)),
   };
 }
 
-module.exports = { hasProcesses, heapLimits, initOf, initParts, nativeConfig };
+module.exports = { assertCanStart, hasProcesses, heapLimits, initOf, initParts, nativeConfig, programOf };

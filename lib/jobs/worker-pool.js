@@ -19,7 +19,9 @@ const { PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
 const { JobTable, passJob } = require('./job-table');
-const { hasProcesses, heapLimits, initOf, initParts, nativeConfig } = require('./worker-config');
+const {
+  assertCanStart, hasProcesses, heapLimits, initOf, initParts, nativeConfig, programOf,
+} = require('./worker-config');
 
 // Not needed to start workers, and loaded while they start.
 const callEncoder = () => require('./call-encoder');
@@ -74,13 +76,15 @@ class WorkerPool {
   constructor(options) {
     /** @type {Required<OptionsOfPool>} */
     this.#options = { concurrency: 1, initializer: null, initArgs: [], ...options };
+    const { NativePool } = native();
+    assertCanStart(this.#options);
     this.#clones = hasProcesses(this.#options) ? null : require('../transport/ports').clones;
     const { serialization } = this.#options;
     this.#moved = this.#clones && new (require('./moved-calls').MovedCalls)(this.#clones, serialization);
     this.#jobs = new JobTable(this.#clones, this.#moved);
     this.#carrier = this.#makeCarrier();
     // Workers are being started when this returns.
-    this.#native = new (native().NativePool)(toJson(nativeConfig(this.#options)), {
+    this.#native = new NativePool(toJson(nativeConfig(this.#options)), {
       ...this.#carrier?.hooks,
       encode: () => this.#passEncoded(),
       answered: this.#passAnswered.bind(this),
@@ -357,6 +361,7 @@ class WorkerPool {
     return exitErrors().exitError(report, {
       duringBoot: ending === 'bootFailed',
       filePath: this.#options.filePath,
+      program: () => programOf(this.#options),
       lastWords: this.#output?.lastWords(report.worker),
       lastError: this.#carrier?.lastErrors.get(report.worker),
     });

@@ -142,4 +142,14 @@ function otherVersionError(other, own) {
   );
 }
 
-module.exports = { noNativeError, otherRuntimeError, otherVersionError };
+/**
+ * For a process that cannot start workers, whatever addon it has.
+ * @param {{ problem: string, remedy?: string }} obstacle
+ */
+function cannotStartError({ problem, remedy }) {
+  const otherProgram =
+    'Use threads (the type PARALLELIZER_THREADS), or name a Node.js to run workers with by the option "execPath"';
+  return new ParallelizerError(CODE, `no workers can be started: ${problem}. ${remedy ?? otherProgram}`);
+}
+
+module.exports = { cannotStartError, noNativeError, otherRuntimeError, otherVersionError };

@@ -259,6 +259,20 @@ function environment({ name, value }) {
 }
 
 /**
+ * The program of a worker process. Whether there is one is found out when it is started.
+ * @param {Option} option
+ * @returns {string | null} absolute, or a name to be looked up as the shell does
+ */
+function program({ name, value }) {
+  if (value === undefined) return null;
+  if (typeof value !== 'string' || value === '') {
+    throw optionError(name, value, 'the path or the name of a Node.js program');
+  }
+  if (value.includes('\0')) throw optionError(name, value, 'a path without NUL bytes');
+  return value.includes('/') ? path.resolve(value) : value;
+}
+
+/**
  * @param {Option} option
  * @returns {readonly string[] | null}
  */
@@ -354,6 +368,7 @@ module.exports = {
   modulePath,
   functionName,
   environment,
+  program,
   execArguments,
   transferables,
   listOf,

@@ -12,7 +12,7 @@ const { hasManyEnvironments, onLambda, usableCpus } = require('../host/cpus');
 const { optionError } = require('../errors');
 const {
   abortSignal, accessing, boolean, callback, duration, environment, execArguments, functionName, integer, isList,
-  isObject, limits, milliseconds, modulePath, nullable, oneOf, reader, transferables,
+  isObject, limits, milliseconds, modulePath, nullable, oneOf, program, reader, transferables,
 } = require('./option-checks');
 
 const PARALLELIZER_CHILD = 'child-process';
@@ -35,6 +35,7 @@ const WORKER_OPTIONS = [
   'idleTimeout',
   'maxQueue',
   'env',
+  'execPath',
   'execArgv',
   'resourceLimits',
   'stdio',
@@ -73,6 +74,7 @@ const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgre
  * @property {number | null} maxQueue waiting calls; null: no limit (0 is a limit: no call may wait)
  * @property {Readonly<Record<string, string>> | null} env a worker's whole environment, without a prototype; null: the
  *   parent's
+ * @property {string | null} execPath the program of processes, absolute or to be looked up; null: the parent's
  * @property {readonly string[] | null} execArgv null: the parent's
  * @property {Readonly<import('./option-checks').ResourceLimits> | null} resourceLimits
  * @property {'inherit' | 'forward' | 'ignore'} stdio
@@ -186,6 +188,7 @@ function workerOptions(option, workers) {
     idleTimeout: duration(option('idleTimeout'), 0),
     maxQueue: integer(option('maxQueue'), 0, null),
     env: environment(option('env')),
+    execPath: program(option('execPath')),
     execArgv: execArguments(option('execArgv')),
     resourceLimits: limits(option('resourceLimits')),
     stdio: oneOf(option('stdio'), outputs, onLambda() ? 'forward' : 'inherit'),

@@ -7,6 +7,12 @@
  * Runs in the parent. Texts, not functions: a user's bundler or coverage tool would rewrite those.
  */
 
+/**
+ * The environment variable that marks a process as started by this library until the first line of the script below: a
+ * program that is no Node, and runs something else, knows itself by it.
+ */
+const WORKER_VARIABLE = 'PARALLELIZER_WORKER';
+
 /** Evaluates to a `require` that knows chunks (`parallelizer:NAME`): `(textOf, nodeRequire) => require`. */
 const REQUIRE = `(textOf, nodeRequire) => {
   const { runInThisContext } = nodeRequire('node:vm');
@@ -24,6 +30,7 @@ const REQUIRE = `(textOf, nodeRequire) => {
 
 /** For processes, after `node -e`; the path of the addon is their argument. */
 const PROCESS_SCRIPT = `{
+delete process.env.${WORKER_VARIABLE};
 process.dlopen(module, process.argv[1]);
 const native = module.exports;
 const load = (${REQUIRE})(native.workerChunk, require);
@@ -44,4 +51,4 @@ if (imports.length === 0) boot();
 else imports.reduce((before, each) => before.then(() => import(each)), Promise.resolve()).then(boot);
 }`;
 
-module.exports = { PROCESS_SCRIPT, THREAD_SCRIPT };
+module.exports = { PROCESS_SCRIPT, THREAD_SCRIPT, WORKER_VARIABLE };

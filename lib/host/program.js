@@ -1,0 +1,100 @@
+'use strict';
+
+/**
+ * The program that worker processes run, and whether this process may start them at all.
+ *
+ * A worker process is this very program again, with arguments for Node. A program that takes no such arguments (a
+ * single executable, a packed one, Electron) would run the application instead, which would start workers in turn. Each
+ * worker process has a mark in its environment until it runs the code of this library, so that such an application
+ * recognizes itself, whatever the program is.
+ *
+ * Must not depend on options other than those that it is given, or on how processes are started.
+ */
+
+const path = require('node:path');
+const { WORKER_VARIABLE } = require('../worker/boot-script');
+
+/** @typedef {Readonly<Record<string, string | undefined>>} Environment */
+
+/** What is said of programs that are known to be no plain Node. */
+const PACKED = 'this program has been packed into one file';
+
+/**
+ * What this program is, if it is known not to take Node's arguments.
+ * @param {Environment} env that of the workers
+ * @returns {string | null}
+ */
+function unlikeNode(env) {
+  const { pkg, __nexe, boxednode, versions } = /** @type {any} */ (process);
+  if (versions.electron !== undefined && !env.ELECTRON_RUN_AS_NODE) {
+    return 'this is Electron, which runs as Node.js only with ELECTRON_RUN_AS_NODE=1 in the environment of workers';
+  }
+  if (versions.nw !== undefined) return 'this is NW.js';
+  if (pkg !== undefined) return `${PACKED}, by pkg`;
+  if (__nexe !== undefined) return `${PACKED}, by nexe`;
+  if (boxednode !== undefined) return `${PACKED}, by boxednode`;
+  if (isSingleExecutable()) return 'this program is a single executable application';
+  return null;
+}
+
+/** @param {string} program */
+function isCalledNode(program) {
+  return /^node(?:js)?$/.test(path.basename(program));
+}
+
+function isSingleExecutable() {
+  // Loading the module to ask costs a tenth of a millisecond at a cold start.
+  if (isCalledNode(process.execPath)) return false;
+  try {
+    return require('node:sea').isSea();
+  } catch {
+    return false; // Node before 20.12.
+  }
+}
+
+/**
+ * Why this process cannot start workers.
+ * @param {{ hasProcesses: boolean, execPath: string | null, env: Environment }} workers
+ * @returns {{ problem: string, remedy?: string } | null} without a remedy it is another program that is needed
+ */
+function startObstacle({ hasProcesses, execPath, env }) {
+  const { permission } = /** @type {any} */ (process);
+  const [scope, flag] = hasProcesses ? ['child', '--allow-child-process'] : ['worker', '--allow-worker'];
+  if (permission !== undefined && !permission.has(scope)) {
+    return {
+      problem: `Node.js was started with the permission model and without ${flag}`,
+      remedy: `Add that flag, or use ${hasProcesses ? 'threads (PARALLELIZER_THREADS, --allow-worker)' : 'processes'}`,
+    };
+  }
+  if (process.env[WORKER_VARIABLE] !== undefined) {
+    return {
+      problem:
+        `this process was itself started as a worker, and runs something else than a worker (${WORKER_VARIABLE} is ` +
+        `in its environment): ${process.execPath} does not take the arguments of Node.js, or a module that is ` +
+        'preloaded makes an instance',
+    };
+  }
+  const problem = hasProcesses && execPath === null ? unlikeNode(env) : null;
+  return problem === null ? null : { problem };
+}
+
+/**
+ * The file of a program that is given by its name alone, as `fork` finds it: by the workers' PATH.
+ * @param {string} program @param {Environment} env
+ */
+function findProgram(program, env) {
+  if (program.includes('/')) return program;
+  const { accessSync, constants } = require('node:fs');
+  for (const folder of (env.PATH ?? '').split(':')) {
+    const file = path.resolve(folder, program);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // Not there.
+    }
+  }
+  return program; // Starting it says that there is none.
+}
+
+module.exports = { findProgram, isCalledNode, startObstacle };
