@@ -11,6 +11,7 @@ const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = requ
 const { optionError } = require('../errors');
 const { setImmediate } = require('../intrinsics/clock');
 const { assertMayNest } = require('../host/nesting');
+const { addInstance, removeInstance } = require('../jobs/open-instances');
 const { WorkerPool } = require('../jobs/worker-pool');
 
 // Not needed to start workers, so loaded while they start.
@@ -45,6 +46,7 @@ class Parallelizer {
   /** @type {Map<string, Entry>} By id as text: 1 and '1' are the same. */
   #pools = new Map();
   #isList;
+  #opened;
 
   /** @param {unknown} options see `ParallelizerOptions` in index.d.ts */
   constructor(options) {
@@ -53,6 +55,7 @@ class Parallelizer {
     for (const entry of entries) {
       this.#pools.set(String(entry.id), { options: entry, pool: new WorkerPool(entry) });
     }
+    this.#opened = addInstance(this, [...this.#pools.values()], new.target);
     setImmediate(loadRest).unref();
   }
 
@@ -105,11 +108,13 @@ class Parallelizer {
 
   /** @returns {Promise<void>} */
   async close() {
+    removeInstance(this.#opened);
     await Promise.all([...this.#pools.values()].map(({ pool }) => pool.close()));
   }
 
   /** @returns {Promise<void>} */
   async terminate() {
+    removeInstance(this.#opened);
     await Promise.all([...this.#pools.values()].map(({ pool }) => pool.terminate()));
   }
 

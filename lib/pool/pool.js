@@ -18,6 +18,7 @@ const {
   applyAsyncOptions, applyOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
+const { addInstance, removeInstance } = require('../jobs/open-instances');
 const { WorkerPool } = require('../jobs/worker-pool');
 
 /** @typedef {import('../jobs/task-registry').Task} Task */
@@ -36,12 +37,14 @@ class Pool {
   /** @type {WeakMap<Task, CallKind>} The same for other numbers of arguments. */
   #spreadKinds = new WeakMap();
   #mayStart = false;
+  #opened;
 
   /** @param {unknown} [processes] @param {unknown} [options] see `PoolOptions` in index.d.ts */
   constructor(processes, options) {
     this.#settings = poolSettings(processes, options);
     this.#pool = new WorkerPool(this.#settings);
     this.#calls = new CallQueue(this.#pool, this.#settings);
+    this.#opened = addInstance(this, [{ pool: this.#pool, options: this.#settings }], new.target);
   }
 
   /**
@@ -110,6 +113,7 @@ class Pool {
   close() {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
+    removeInstance(this.#opened);
     this.#calls.flush();
     this.#closeWhenRead();
   }
@@ -127,6 +131,7 @@ class Pool {
   /** @returns {Promise<void>} */
   async terminate() {
     this.#state = 'terminated';
+    removeInstance(this.#opened);
     // First, so that they stop reading.
     for (const stream of this.#streams) stream.fail(closedError('a stream'));
     this.#calls.flush();
