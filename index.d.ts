@@ -251,7 +251,10 @@ export interface ResourceLimits {
 export interface WorkerOptions {
   /** What the workers are. Default: `PARALLELIZER_CHILD`. */
   type?: ParallelizerType | undefined;
-  /** Writes the workers' life cycle to stderr, one line of JSON per event. Default: `false`. */
+  /**
+   * Writes the life cycle of workers, runs and chunks to stderr, one line of JSON per event. Runs have the `runId` of
+   * their errors. Default: `false`.
+   */
   debug?: boolean | null | undefined;
   /**
    * How values travel. `'auto'` (the default) preserves everything that structured clone preserves, and uses JSON where
@@ -516,6 +519,8 @@ export type BatchError = Error & {
   records: number[];
   /** The `code` of the thrown error, or a `ParallelizerErrorCode`. */
   code?: string | number;
+  /** The UUID of the call of `run`. */
+  runId: string;
 };
 
 export interface RunResult<TResponse = any> {
@@ -724,7 +729,7 @@ type ModuleTable<TModules> = { [TId in keyof TModules]: TModules[TId] extends (.
  * console.log(await result);
  */
 export interface AsyncResult<TValue = any> extends PromiseLike<TValue> {
-  /** A UUID. */
+  /** A UUID of version 7, which sorts by the time of the call; also the `runId` of errors about it. */
   readonly id: string;
   /**
    * Resolves to the result of the call, or rejects with its error. Rejects with `ERR_PARALLELIZER_TIMEOUT` if the call
@@ -994,6 +999,12 @@ export declare class ParallelizerError extends Error {
   constructor(code: ParallelizerErrorCode, message: string, options?: { cause?: unknown });
   code: ParallelizerErrorCode;
   cause?: unknown;
+  /**
+   * What the error is about: the call of `run`, `map`, `apply` or another method, as a UUID of version 7, which sorts
+   * by the time of the call. Of an `…Async` method it is the `id` of the `AsyncResult`. Absent if the error is about no
+   * such call, as with a bad option.
+   */
+  runId?: string;
   /** With `ERR_PARALLELIZER_WORKER_EXITED`: the worker's process id. */
   pid?: number | null;
   /** With `ERR_PARALLELIZER_WORKER_EXITED`: the exit code; `null` after a signal, or if it is not known. */

@@ -154,6 +154,8 @@ forEachMode((mode) => {
         );
         assert.equal(error.identifiers.length, 1);
         assert.equal(error.cause, error.errors[0]);
+        assert.match(error.runId, /^[\da-f]{8}-[\da-f]{4}-7/);
+        assert.equal(error.runId, error.errors[0].runId);
         return true;
       });
       assert.deepEqual(idsOf(log, 'done').sort(), [0, 2]);

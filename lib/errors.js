@@ -130,7 +130,9 @@ function recordsFailedError({ failed, total, source, identifiers, errors }) {
       'Lambda is told so by this error, and sends all of them again',
     errors.length === 0 ? undefined : { cause: errors[0] },
   );
-  return Object.assign(error, { errors, identifiers });
+  // An event is one run.
+  const { runId } = /** @type {{ runId?: string }} */ (errors[0] ?? {});
+  return Object.assign(error, { errors, identifiers }, runId === undefined ? {} : { runId });
 }
 
 /**

@@ -10,6 +10,7 @@
 const { decodeValues } = require('../codec/codec');
 const { ERROR_TREE, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
+const { nameRun, runIdOf } = require('./run-id');
 const {
   ARGUMENT_WORD, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED, MAX_COUNT, PART_FAILED,
   PART_REFUSED,
@@ -26,6 +27,7 @@ const answerErrors = () => require('./answer-error');
  * The calls that are submitted together. For each of them one of `succeeded`, `failed` and `ended` is called, once.
  * @typedef {object} Job
  * @property {string} what what its caller called, for errors
+ * @property {InstanceType<typeof import('./run-id').RunId>} run
  * @property {number} calls
  * @property {number} timeout 0: none
  * @property {number} retries
@@ -47,6 +49,7 @@ const answerErrors = () => require('./answer-error');
  *   pool
  * @property {boolean} [spreadArguments] whether an argument is a list of them
  * @property {number} [chunkSize] calls per frame; 0: as many as measurement says
+ * @property {boolean} [isRunEach] whether each call is a run of its own, the first of which is `run`
  * @property {boolean} [unbounded] whether `maxQueue` is not for it
  */
 
@@ -55,6 +58,7 @@ const answerErrors = () => require('./answer-error');
  * @typedef {object} Entry
  * @property {Job} job
  * @property {number} left how many of its calls have not settled
+ * @property {number} failures how many have settled otherwise than with a value
  * @property {number} tag
  * @property {{ calls: number, bytes: number }} sized calls that were encoded together last, and their bytes per call
  * @property {AsyncResource} resource
@@ -65,21 +69,24 @@ class JobTable {
   #entries = new Map();
   #clones;
   #moved;
+  #debugLog;
 
   /**
    * @param {import('../codec/codec').Clones | null} clones
    * @param {InstanceType<typeof import('./moved-calls').MovedCalls> | null} moved
+   * @param {InstanceType<typeof import('./debug-log').DebugLog> | null} debugLog
    */
-  constructor(clones, moved) {
+  constructor(clones, moved, debugLog) {
     this.#clones = clones;
     this.#moved = moved;
+    this.#debugLog = debugLog;
     // Keep one entry, so that the map's table is not rebuilt whenever no job is in progress.
     this.#entries.set(Number.NaN, /** @type {any} */ (undefined));
   }
 
   /** @param {number} jobId @param {Job} job @param {number} tag @param {AsyncResource} resource */
   add(jobId, job, tag, resource) {
-    this.#entries.set(jobId, { job, left: job.calls, tag, sized: { calls: 0, bytes: 0 }, resource });
+    this.#entries.set(jobId, { job, left: job.calls, failures: 0, tag, sized: { calls: 0, bytes: 0 }, resource });
   }
 
   /** @param {number} jobId */
@@ -122,7 +129,7 @@ class JobTable {
       }
       return;
     }
-    const entry = this.#settled(jobId, first, count);
+    const entry = this.#settled(jobId, first, count, 0);
     if (entry === null) return;
     const { job } = entry;
     // Parts that only structured clone can carry have no length.
@@ -135,8 +142,10 @@ class JobTable {
    * @param {number} jobId @param {number} call @param {unknown} error @param {string} text
    */
   fail(jobId, call, error, text) {
-    const entry = this.#settled(jobId, call, 1);
-    if (entry !== null) entry.resource.runInAsyncScope(entry.job.failed, entry.job, call, error, text);
+    const entry = this.#settled(jobId, call, 1, 1);
+    if (entry === null) return;
+    nameRun(error, () => runIdOf(entry.job, call));
+    entry.resource.runInAsyncScope(entry.job.failed, entry.job, call, error, text);
   }
 
   /**
@@ -145,16 +154,20 @@ class JobTable {
    * @param {() => unknown} exitError
    */
   ended(jobId, first, end, ending, exitError) {
-    const entry = this.#settled(jobId, first, end - first);
+    const entry = this.#settled(jobId, first, end - first, end - first);
     if (entry !== null) entry.resource.runInAsyncScope(entry.job.ended, entry.job, first, end, ending, exitError);
   }
 
-  /** @param {number} jobId @param {number} first @param {number} count */
-  #settled(jobId, first, count) {
+  /** @param {number} jobId @param {number} first @param {number} count @param {number} failures */
+  #settled(jobId, first, count, failures) {
     const entry = this.#entries.get(jobId);
     if (entry === undefined) return null;
     entry.left -= count;
-    if (entry.left === 0) this.#entries.delete(jobId);
+    entry.failures += failures;
+    if (entry.left === 0) {
+      this.#entries.delete(jobId);
+      this.#debugLog?.settled(entry);
+    }
     if (entry.job.transferList !== null) this.#moved?.drop(jobId, first, first + count);
     return entry;
   }

@@ -19,6 +19,7 @@ const { PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
 const { JobTable, passJob } = require('./job-table');
+const { nameRun, runIdOf } = require('./run-id');
 const {
   assertCanStart, hasProcesses, heapLimits, initOf, initParts, nativeConfig, programOf,
 } = require('./worker-config');
@@ -59,6 +60,7 @@ class WorkerPool {
   #moved;
   #jobs;
   #encoder;
+  #debugLog;
   /** @type {InstanceType<typeof import('./worker-output').WorkerOutput> | null} Made for the first output. */
   #output = null;
   /** @type {InstanceType<typeof import('./task-registry').TaskRegistry> | null} Made for the first task. */
@@ -81,7 +83,8 @@ class WorkerPool {
     this.#clones = hasProcesses(this.#options) ? null : require('../transport/ports').clones;
     const { serialization } = this.#options;
     this.#moved = this.#clones && new (require('./moved-calls').MovedCalls)(this.#clones, serialization);
-    this.#jobs = new JobTable(this.#clones, this.#moved);
+    this.#debugLog = options.debug ? new (require('./debug-log').DebugLog)(options.id) : null;
+    this.#jobs = new JobTable(this.#clones, this.#moved, this.#debugLog);
     this.#carrier = this.#makeCarrier();
     // Workers are being started when this returns.
     this.#native = new NativePool(toJson(nativeConfig(this.#options)), {
@@ -127,11 +130,15 @@ class WorkerPool {
     const moved = job.transferList === null ? null : this.#moved;
     passJob(this.#registers, job, moved !== null);
     const jobId = keys === null && timeout === 0 ? this.#submit() : this.#submit(keys, timeout);
-    if (jobId === -1) throw closedError(job.what);
-    if (jobId < 0) throw queueFullError(-2 - jobId, this.#options.maxQueue ?? 0, calls);
+    if (jobId < 0) {
+      const error = jobId === -1 ? closedError(job.what)
+        : queueFullError(-2 - jobId, this.#options.maxQueue ?? 0, calls);
+      throw nameRun(error, () => runIdOf(job, 0));
+    }
     const tag = task === null ? 0 : tasks().tagOf(task, job.spreadArguments === true);
     // Callbacks run in the async context of whoever submitted.
     this.#jobs.add(jobId, job, tag, job.resource ?? new AsyncResource('ParallelizerJob'));
+    this.#debugLog?.submitted(job);
     moved?.add(jobId, tag, job, job.transferList ?? []);
     this.scheduleFlush();
     return jobId;
@@ -287,8 +294,7 @@ class WorkerPool {
       get native() {
         return self.#native;
       },
-      encode: (worker, jobId, start, end, frame, before) =>
-        this.#encoder.encode(worker, jobId, start, end, frame, before),
+      encode: this.#encode.bind(this),
       answered: this.#jobs.answered.bind(this.#jobs),
       message: this.#print.bind(this),
       flush: () => this.#flush(),
@@ -310,8 +316,20 @@ class WorkerPool {
     const registers = this.#registers;
     const at = ARGUMENT_WORD;
     const [start, end, frame, before] = [registers[at + 3], registers[at + 4], registers[at + 5], registers[at + 6]];
-    const parts = this.#encoder.encode(registers[at], longAt(registers, at + 1), start, end, frame, before);
+    const parts = this.#encode(registers[at], longAt(registers, at + 1), start, end, frame, before);
     return passParts(registers, parts);
+  }
+
+  /**
+   * Encodes a chunk: calls of a job, or the first of them.
+   * @param {number} worker @param {number} jobId @param {number} start @param {number} end
+   * @param {number} frame @param {number} before how many calls the frame has already
+   */
+  #encode(worker, jobId, start, end, frame, before) {
+    const parts = this.#encoder.encode(worker, jobId, start, end, frame, before);
+    const entry = this.#debugLog === null ? undefined : this.#jobs.get(jobId);
+    if (entry !== undefined && parts !== null) this.#debugLog?.sent(entry.job, worker, start, parts);
+    return parts;
   }
 
   /**
@@ -388,7 +406,7 @@ class WorkerPool {
       this.#output?.finishLines(event.worker);
       this.#tasks?.forget(event.worker);
     }
-    if (this.#options.debug) process.stderr.write(`${toJson({ parallelizer: this.#options.id, ...event })}\n`);
+    this.#debugLog?.write(event);
   }
 }
 

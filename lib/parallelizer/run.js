@@ -8,9 +8,10 @@
  */
 
 const { isError } = require('../codec/is-error');
-const { abortError, closedError, skippedError, timeoutError } = require('../errors');
+const { ParallelizerError, abortError, closedError, skippedError, timeoutError } = require('../errors');
 const { onAbort } = require('../jobs/abort');
 const { report } = require('../jobs/report');
+const { RunId, nameRun } = require('../jobs/run-id');
 const { define } = require('../intrinsics/define');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
@@ -46,9 +47,10 @@ function startRun(pool, options, plan, params, settings, kind) {
   let resolve = () => {};
   /** @type {Promise<RunResult>} */
   const promise = new Promise((fulfil) => (resolve = fulfil));
-  if (pool.isClosed) throw closedError('run()');
+  const run = new RunId();
+  if (pool.isClosed) throw nameRun(closedError('run()'), () => run.text);
   if (total === 0) {
-    resolve(gather([], plan));
+    resolve(gather([], plan, run));
     return { promise, cancel() {}, whenQuiet: async () => {} };
   }
   /** @type {() => void} */
@@ -61,11 +63,12 @@ function startRun(pool, options, plan, params, settings, kind) {
     if (onProgress !== null) report(onProgress, { done, total, failed });
     if (done === total) {
       stopListening();
-      resolve(gather(outcomes, plan));
+      resolve(gather(outcomes, plan, run));
     }
   };
   const jobId = pool.submit({
     what: 'run()',
+    run,
     calls: total,
     keys: plan.keys,
     stopKeyOnError: settings.stopKeyOnError,
@@ -103,10 +106,10 @@ function startRun(pool, options, plan, params, settings, kind) {
 }
 
 /**
- * @param {Outcome[]} outcomes @param {Plan} plan
+ * @param {Outcome[]} outcomes @param {Plan} plan @param {InstanceType<typeof RunId>} run
  * @returns {RunResult}
  */
-function gather(outcomes, plan) {
+function gather(outcomes, plan, run) {
   /** @type {{ responses: unknown[], failures: string[] }} */
   const result = { responses: [], failures: [] };
   /** @type {Error[]} */
@@ -114,7 +117,7 @@ function gather(outcomes, plan) {
   for (const [index, outcome] of outcomes.entries()) {
     if ('error' in outcome) {
       result.failures.push(outcome.text);
-      errors.push(annotated(outcome, index, plan.records(index)));
+      errors.push(annotated(outcome, index, plan.records(index), run.text));
     } else {
       result.responses.push(outcome.value);
     }
@@ -124,14 +127,17 @@ function gather(outcomes, plan) {
 }
 
 /**
- * The error of a sub-batch, with the sub-batch and the records that it is about.
+ * The error of a sub-batch, with the run, the sub-batch and the records that it is about.
  * @param {{ error: unknown, text: string }} outcome @param {number} batchIndex @param {number[]} records
+ * @param {string} runId
  */
-function annotated({ error, text }, batchIndex, records) {
+function annotated({ error, text }, batchIndex, records, runId) {
   // A thrown value that is not an Error cannot be annotated.
   const own = isError(error) ? error : new Error(text, { cause: error });
-  for (const [key, value] of Object.entries({ batchIndex, records })) {
-    define(own, key, { value, writable: true, configurable: true, enumerable: false });
+  for (const [key, value] of Object.entries({ batchIndex, records, runId })) {
+    // It is to be seen in a log of an error of ours; an error of the user's shows what it was thrown with.
+    const enumerable = key === 'runId' && own instanceof ParallelizerError;
+    define(own, key, { value, writable: true, configurable: true, enumerable });
   }
   return own;
 }

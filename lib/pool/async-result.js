@@ -10,6 +10,7 @@ const { notReadyError, optionError } = require('../errors');
 const { clearTimeout, now, setTimeout } = require('../intrinsics/clock');
 const { timeoutArgument } = require('../options/pool-options');
 const { report } = require('../jobs/report');
+const { nameRun } = require('../jobs/run-id');
 
 /** @template T */
 class AsyncResult {
@@ -17,15 +18,16 @@ class AsyncResult {
   #promise;
   /** @type {'pending' | 'fulfilled' | 'rejected'} */
   #state = 'pending';
-  /** @type {string | null} */
-  #id = null;
+  #nameOf;
 
   /**
    * @param {Promise<T>} promise
+   * @param {() => string} nameOf names the run that it is the result of
    * @param {((value: T) => void) | null} callback
    * @param {((error: unknown) => void) | null} errorCallback
    */
-  constructor(promise, callback, errorCallback) {
+  constructor(promise, nameOf, callback, errorCallback) {
+    this.#nameOf = nameOf;
     // Callbacks come first: whoever awaits the result can rely on their having run.
     this.#promise = promise.then(
       (value) => {
@@ -43,9 +45,9 @@ class AsyncResult {
     this.#promise.catch(() => {});
   }
 
-  /** Identifies this result, in logs. */
+  /** Identifies the run, in logs. */
   get id() {
-    return (this.#id ??= require('node:crypto').randomUUID());
+    return this.#nameOf();
   }
 
   /**
@@ -53,7 +55,7 @@ class AsyncResult {
    * @returns {Promise<T>}
    */
   get(timeout) {
-    return this.#within(timeout, (limit) => Promise.reject(notReadyError(limit)));
+    return this.#within(timeout, (limit) => Promise.reject(nameRun(notReadyError(limit), this.#nameOf)));
   }
 
   /**

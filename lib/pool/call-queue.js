@@ -11,6 +11,7 @@
 
 const { AsyncResource, executionAsyncId } = require('node:async_hooks');
 const { aboutItem, itemError } = require('./item-error');
+const { RunId } = require('../jobs/run-id');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 
@@ -21,6 +22,7 @@ const { aboutItem, itemError } = require('./item-error');
  * @typedef {object} CallKind
  * @property {string} what the name of the method that was called, for errors
  * @property {boolean} isList whether the caller passed items, which errors can name
+ * @property {InstanceType<typeof RunId> | null} run the run that all of them belong to; null: each is a run of its own
  * @property {import('../jobs/task-registry').Task} task
  * @property {boolean} spreadArguments
  * @property {number} timeout
@@ -35,6 +37,7 @@ const { aboutItem, itemError } = require('./item-error');
 /**
  * @typedef {object} Gathered
  * @property {CallKind} kind
+ * @property {InstanceType<typeof RunId>} run that of the first call, where each is a run of its own
  * @property {AsyncResource} resource
  * @property {number} context
  * @property {number} first the index, in its source, of the item that the first call is for
@@ -51,6 +54,9 @@ class CallQueue {
   #isContextual;
   /** @type {Gathered | null} */
   #open = null;
+  /** @type {InstanceType<typeof RunId> | null} That of the first of the calls that the last one was gathered with. */
+  #lastRun = null;
+  #lastIndex = 0;
 
   /**
    * @param {WorkerPool} pool
@@ -77,14 +83,24 @@ class CallQueue {
     if (gathered === null || gathered.context !== context || !isSameKind(gathered.kind, kind)) {
       this.flush();
       const resource = new AsyncResource('ParallelizerCalls');
-      gathered = this.#open = { kind, resource, context, first: index, args: [], resolves: [], rejects: [] };
+      const run = kind.run ?? new RunId();
+      gathered = this.#open = { kind, run, resource, context, first: index, args: [], resolves: [], rejects: [] };
+      this.#lastRun = run;
       this.#pool.scheduleFlush();
     }
+    this.#lastIndex = gathered.args.length;
     gathered.args.push(argument);
     gathered.resolves.push(resolve);
     gathered.rejects.push(reject);
     // An owner limits its calls itself, so they are never refused.
     if (this.#isLimited && kind.owner === null) this.flush();
+  }
+
+  /** What names the call that was added last, which is a run of its own. */
+  nameOfLast() {
+    const run = /** @type {InstanceType<typeof RunId>} */ (this.#lastRun);
+    const index = this.#lastIndex;
+    return () => run.textOf(index);
   }
 
   /** Submits what has been gathered. */
@@ -115,7 +131,9 @@ function isSameKind(one, two) {
  * @param {Gathered} gathered
  * @returns {import('../jobs/worker-pool').Job}
  */
-function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
+function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects }) {
+  /** @param {number} call */
+  const nameOf = (call) => (kind.run === null ? run.textOf(call) : run.text);
   /** A slow call must not keep in memory what belongs to the others. @param {number} call */
   const forget = (call) => {
     resolves[call] = undefined;
@@ -131,6 +149,8 @@ function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
   };
   return {
     what: kind.what,
+    run,
+    isRunEach: kind.run === null,
     resource,
     calls: args.length,
     task: kind.task,
@@ -153,7 +173,7 @@ function jobOf({ kind, resource, first: firstItem, args, resolves, rejects }) {
     ended(first, end, ending, exitError) {
       for (let call = first; call < end; call++) {
         if (kind.owner?.isOver) forget(call);
-        else fail(call, itemError(kind, ending, exitError, firstItem + call));
+        else fail(call, itemError(kind, ending, exitError, () => nameOf(call), firstItem + call));
       }
     },
   };

@@ -6,6 +6,7 @@
 
 const { define } = require('../intrinsics/define');
 const { ParallelizerError, abortError, closedError, timeoutError } = require('../errors');
+const { nameRun } = require('../jobs/run-id');
 
 /**
  * Notes in an error of this library which item it is about, unless it already says so.
@@ -22,10 +23,11 @@ function aboutItem(error, index) {
  * @param {{ what: string, isList: boolean, signal: AbortSignal | null, timeout: number }} call
  * @param {import('../jobs/worker-pool').Ending} ending
  * @param {() => unknown} exitError
+ * @param {() => string} nameOf names the run
  * @param {number} index @param {number} [end] the first item after those that this is about
  * @returns {unknown}
  */
-function itemError({ what, isList, signal, timeout }, ending, exitError, index, end = index + 1) {
+function itemError({ what, isList, signal, timeout }, ending, exitError, nameOf, index, end = index + 1) {
   const which = isList && end === index + 1 ? `item ${index} of ${what}` : what;
   const error =
     ending === 'aborted' ? abortError(signal?.reason, which)
@@ -38,7 +40,7 @@ function itemError({ what, isList, signal, timeout }, ending, exitError, index, 
       get: () => Array.from({ length: end - index }, (_, i) => index + i),
     });
   }
-  return error;
+  return nameRun(error, nameOf);
 }
 
 module.exports = { aboutItem, itemError };

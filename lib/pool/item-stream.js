@@ -20,8 +20,11 @@ const { AsyncResource } = require('node:async_hooks');
 const { onAbort } = require('../jobs/abort');
 const { abortError } = require('../errors');
 const { report } = require('../jobs/report');
+const { nameRun } = require('../jobs/run-id');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
+/** @typedef {InstanceType<typeof import('../jobs/run-id').RunId>} RunId */
+/** @typedef {Omit<import('./call-queue').CallKind, 'owner' | 'submitted' | 'run'> & { run: RunId }} StreamKind */
 /** @typedef {{ value: unknown } | { error: unknown }} Outcome */
 /** @typedef {{ resolve: (result: IteratorResult<any>) => void, reject: (error: unknown) => void }} Waiter */
 
@@ -74,7 +77,7 @@ class ItemStream {
    * @param {object} options
    * @param {WorkerPool} options.pool
    * @param {InstanceType<typeof import('./call-queue').CallQueue>} options.calls
-   * @param {Omit<import('./call-queue').CallKind, 'owner' | 'submitted'>} options.kind
+   * @param {StreamKind} options.kind
    * @param {() => Iterator<unknown> | AsyncIterator<unknown>} options.source opens it
    * @param {boolean} options.isAsync whether the source is asynchronous
    * @param {boolean} options.isOrdered
@@ -133,7 +136,7 @@ class ItemStream {
    */
   fail(error) {
     if (this.isOver) return;
-    this.#sourceError = { error };
+    this.#sourceError = { error: nameRun(error, () => this.#kind.run.text) };
     this.#end().catch(() => {});
     this.#hand();
   }

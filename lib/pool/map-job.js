@@ -17,6 +17,7 @@ const { report } = require('../jobs/report');
  * @typedef {object} MapRequest
  * @property {string} what the name of the method that was called, for errors
  * @property {boolean} isList whether the caller passed items, which errors can name
+ * @property {InstanceType<typeof import('../jobs/run-id').RunId>} run its name
  * @property {import('../jobs/task-registry').Task} task
  * @property {boolean} spreadArguments whether each item is a list of arguments
  * @property {readonly unknown[]} items a copy of the caller's list
@@ -81,8 +82,13 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
   };
   if (total === 0) return Promise.resolve(results);
 
+  // Not spread from the request: an object with so many properties is slow to make then.
   jobId = pool.submit({
-    ...request,
+    what: request.what,
+    task: request.task,
+    spreadArguments: request.spreadArguments,
+    timeout: request.timeout,
+    run: request.run,
     calls: total,
     // A second worker could not be given what was moved to the first.
     retries: transferList === null ? request.retries : 0,
@@ -101,14 +107,17 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
     },
     failed: (index, error) => failed(index, index + 1, request.isList ? aboutItem(error, index) : error),
     ended(first, end, ending, exitError) {
+      const nameOf = () => request.run.text;
       // Dropped because an earlier one failed: nobody will see its outcome.
       if (first > firstFailed) {
         settled(end - first);
       } else if (ending === 'timedOut' || ending === 'exited') {
-        for (let i = first; i < end; i++) failed(i, i + 1, itemError({ ...request, signal }, ending, exitError, i));
+        for (let i = first; i < end; i++) {
+          failed(i, i + 1, itemError({ ...request, signal }, ending, exitError, nameOf, i));
+        }
       } else {
         // One error for all: there may be a million items, and the reason is the same.
-        failed(first, end, itemError({ ...request, signal }, ending, exitError, first, end));
+        failed(first, end, itemError({ ...request, signal }, ending, exitError, nameOf, first, end));
       }
     },
   });

@@ -19,6 +19,7 @@ const {
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
+const { RunId, nameRun } = require('../jobs/run-id');
 const { WorkerPool } = require('../jobs/worker-pool');
 
 /** @typedef {import('../jobs/task-registry').Task} Task */
@@ -37,6 +38,8 @@ class Pool {
   /** @type {WeakMap<Task, CallKind>} The same for other numbers of arguments. */
   #spreadKinds = new WeakMap();
   #mayStart = false;
+  /** @type {InstanceType<typeof RunId> | null} That of the last `apply`; null: it was left to the queue of calls. */
+  #ownRun = null;
   #opened;
 
   /** @param {unknown} [processes] @param {unknown} [options] see `PoolOptions` in index.d.ts */
@@ -62,7 +65,9 @@ class Pool {
   /** @param {unknown} task @param {unknown} [args] @param {unknown} [options] */
   applyAsync(task, args, options) {
     const settings = applyAsyncOptions(options);
-    return resultOf(this.#apply('applyAsync()', task, args, settings), settings);
+    const promise = this.#apply('applyAsync()', task, args, settings);
+    const run = this.#ownRun;
+    return resultOf(promise, run === null ? this.#calls.nameOfLast() : () => run.text, settings);
   }
 
   /**
@@ -76,7 +81,9 @@ class Pool {
   /** @param {unknown} task @param {unknown} iterable @param {unknown} [options] */
   mapAsync(task, iterable, options) {
     const settings = mapAsyncOptions(options);
-    return resultOf(this.#map('mapAsync()', task, listOf(iterable, 'map'), false, settings), settings);
+    const run = new RunId();
+    const promise = this.#map('mapAsync()', task, listOf(iterable, 'map'), false, settings, run);
+    return resultOf(promise, () => run.text, settings);
   }
 
   /**
@@ -90,7 +97,9 @@ class Pool {
   /** @param {unknown} task @param {unknown} iterable @param {unknown} [options] */
   starmapAsync(task, iterable, options) {
     const settings = mapAsyncOptions(options);
-    return resultOf(this.#map('starmapAsync()', task, argumentLists(iterable), true, settings), settings);
+    const run = new RunId();
+    const promise = this.#map('starmapAsync()', task, argumentLists(iterable), true, settings, run);
+    return resultOf(promise, () => run.text, settings);
   }
 
   /** @param {unknown} task @param {unknown} source @param {unknown} [options] */
@@ -105,7 +114,8 @@ class Pool {
 
   /** @returns {Promise<void>} */
   async ready() {
-    this.#assertUsable('ready()');
+    if (this.#state !== 'open') throw closedError('ready()');
+    this.#assertMayStart();
     await this.#pool.ready();
   }
 
@@ -158,9 +168,11 @@ class Pool {
     if (!Array.isArray(list)) throw optionError('args', args, 'an array, the arguments of the function');
     this.#assertUsable(what);
     const { signal, transferList } = options;
+    this.#ownRun = null;
     if (signal !== null || transferList !== null) {
       // A job of its own, so that it can be cancelled without affecting others.
-      const request = { ...this.#request(what, found, true, options), isList: false, items: [list] };
+      const run = (this.#ownRun = new RunId());
+      const request = { ...this.#request(what, found, true, options), isList: false, items: [list], run };
       const settings = { ...options, chunkSize: 0, onProgress: null, collect: false };
       return startMap(this.#pool, request, settings).then(([value]) => value);
     }
@@ -188,7 +200,7 @@ class Pool {
     let kind = hasDefaults ? kinds.get(task) : undefined;
     if (kind === undefined) {
       const request = this.#request(what, task, isSpread, options);
-      kind = { ...request, isList: false, signal: null, chunkSize: 0, owner: null, submitted: null };
+      kind = { ...request, isList: false, run: null, signal: null, chunkSize: 0, owner: null, submitted: null };
       if (hasDefaults) kinds.set(task, kind);
     }
     return kind;
@@ -207,13 +219,14 @@ class Pool {
   /**
    * @param {string} what @param {unknown} task @param {readonly unknown[]} items @param {boolean} spreadArguments
    * @param {Readonly<import('../options/pool-options').MapOptions>} options
+   * @param {InstanceType<typeof RunId>} [run]
    */
-  #map(what, task, items, spreadArguments, options) {
+  #map(what, task, items, spreadArguments, options, run = new RunId()) {
     const found = this.#pool.taskOf(task);
-    this.#assertUsable(what);
+    this.#assertUsable(what, run);
     // First come, first served.
     this.#calls.flush();
-    const request = { ...this.#request(what, found, spreadArguments, options), isList: true, items };
+    const request = { ...this.#request(what, found, spreadArguments, options), isList: true, items, run };
     return startMap(this.#pool, request, options);
   }
 
@@ -230,7 +243,7 @@ class Pool {
     const stream = new ItemStream({
       pool: this.#pool,
       calls: this.#calls,
-      kind: { ...this.#request(what, found, false, options), isList: true, signal, chunkSize },
+      kind: { ...this.#request(what, found, false, options), isList: true, run: new RunId(), signal, chunkSize },
       source: open,
       isAsync,
       isOrdered,
@@ -246,9 +259,13 @@ class Pool {
     return iteratorOf(stream);
   }
 
-  /** @param {string} what */
-  #assertUsable(what) {
-    if (this.#state !== 'open') throw closedError(what);
+  /** @param {string} what @param {InstanceType<typeof RunId>} [run] */
+  #assertUsable(what, run) {
+    if (this.#state !== 'open') throw nameRun(closedError(what), () => (run ?? new RunId()).text);
+    this.#assertMayStart();
+  }
+
+  #assertMayStart() {
     if (this.#mayStart) return;
     if (this.#settings.type !== PARALLELIZER_INLINE) assertMayStart('Pool');
     this.#mayStart = true;
@@ -269,11 +286,11 @@ const keepResolve = (/** @type {(value: any) => void} */ resolve) => {
 };
 
 /**
- * @param {Promise<any>} promise
+ * @param {Promise<any>} promise @param {() => string} nameOf names the run
  * @param {Readonly<import('../options/pool-options').Callbacks>} callbacks
  */
-function resultOf(promise, { callback, errorCallback }) {
-  return new AsyncResult(promise, callback, errorCallback);
+function resultOf(promise, nameOf, { callback, errorCallback }) {
+  return new AsyncResult(promise, nameOf, callback, errorCallback);
 }
 
 /**

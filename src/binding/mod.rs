@@ -12,6 +12,7 @@
 //! | `carriers` | what moves calls, for each kind of worker | all above |
 //! | `pool` | engine, carrier and hooks, translated into each other | all above |
 //! | `native_pool` | the napi class of a pool | `pool` |
+//! | `run_id` | the names of runs | – |
 //! | `worker_channel` | the napi class of a worker's end of the channel | `js`, `event_loop`, `spin` |
 //! | `worker_modules` | the JavaScript that workers run | – |
 //!
@@ -26,6 +27,7 @@ mod js;
 mod native_pool;
 mod pool;
 mod reply;
+mod run_id;
 mod spin;
 mod worker_channel;
 mod worker_script;
