@@ -3,16 +3,13 @@
 //! Must not depend on what its callers do with the descriptors and the memory.
 
 use std::env;
-use std::ffi::{c_int, c_void};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::spawn::{PosixSpawnFileActions, PosixSpawnFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::MapFlags;
@@ -53,56 +50,6 @@ pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     let number = Errno::result(result)? as RawFd;
     // SAFETY: the kernel has just made this descriptor for us (close-on-exec, as pidfds are).
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
-/// Has the child close every descriptor from `first` up; returns the flags that the spawn needs for it.
-///
-/// With `close_from` this takes one action, if the C library has it (glibc 2.34). Otherwise it takes an action for each
-/// inheritable descriptor that is open now, which misses one that another thread opens before the spawn, unless it is
-/// close-on-exec.
-pub fn close_inherited(
-    actions: &mut PosixSpawnFileActions,
-    first: RawFd,
-    close_from: bool,
-) -> io::Result<PosixSpawnFlags> {
-    if !(close_from && add_close_from(actions, first)?) {
-        for number in inheritable_descriptors(first)? {
-            actions.add_close(number)?;
-        }
-    }
-    Ok(PosixSpawnFlags::empty())
-}
-
-/// Calls `posix_spawn_file_actions_addclosefrom_np`; false if the C library does not have it.
-fn add_close_from(actions: &mut PosixSpawnFileActions, first: RawFd) -> io::Result<bool> {
-    type AddCloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_int) -> c_int;
-    let name = c"posix_spawn_file_actions_addclosefrom_np";
-    // SAFETY: looks up a C string in the objects that are loaded.
-    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    if symbol.is_null() {
-        return Ok(false);
-    }
-    // SAFETY: the C library's function of this name has this type.
-    let add = unsafe { mem::transmute::<*mut c_void, AddCloseFrom>(symbol) };
-    // SAFETY: nix's type is `repr(transparent)` over the C one, which its constructor initialised.
-    let error = unsafe { add((&raw mut *actions).cast(), first) };
-    if error == 0 { Ok(true) } else { Err(io::Error::from_raw_os_error(error)) }
-}
-
-/// The open descriptors from `first` up that a child would inherit.
-pub fn inheritable_descriptors(first: RawFd) -> io::Result<Vec<RawFd>> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir("/proc/self/fd")? {
-        let Some(number) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        // SAFETY: reads a flag of whatever has this number, if anything still does.
-        let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
-        if number >= first && flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
-            numbers.push(number);
-        }
-    }
-    Ok(numbers)
 }
 
 /// How memory is mapped to be read once, from its start to its end: with its pages, which are there already.

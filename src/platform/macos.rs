@@ -3,14 +3,12 @@
 //! Must not depend on what its callers do with the descriptors and the memory.
 
 use std::env;
-use std::ffi::c_int;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::spawn::{PosixSpawnFileActions, PosixSpawnFlags};
 use nix::sys::mman::MapFlags;
 use nix::unistd::{mkstemp, read, unlink, write};
 
@@ -50,15 +48,6 @@ impl Waker {
 /// There are no pidfds: the caller has to reap without.
 pub fn pidfd_open(_pid: i32) -> io::Result<OwnedFd> {
     Err(Errno::ENOSYS.into())
-}
-
-/// Has the child close every descriptor that no file action placed; returns the flag that does so.
-pub fn close_inherited(
-    _actions: &mut PosixSpawnFileActions,
-    _first: RawFd,
-    _close_from: bool,
-) -> io::Result<PosixSpawnFlags> {
-    Ok(PosixSpawnFlags::from_bits_retain(c_int::from(libc::POSIX_SPAWN_CLOEXEC_DEFAULT)))
 }
 
 /// How memory is mapped to be read once, from its start to its end.

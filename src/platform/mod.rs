@@ -1,17 +1,23 @@
 //! What differs between operating systems, and the few system calls that neither `std` nor `nix` offers.
 //!
-//! This is the only module that depends on `target_os`, and only this file does: `linux` and `macos` provide the same
-//! functions, and the other modules here are shared. Linux is tested; macOS is written for and untested.
+//! This is the only module that depends on `target_os`, and only this file does: modules named after a system provide
+//! the same functions, and the others are shared. Linux is tested; macOS is written for and untested.
 //!
 //! Every descriptor opened here is close-on-exec.
 //!
 //! Must not depend on workers, or on what is written to the descriptors and pages.
 
 mod descriptors;
+#[cfg_attr(target_os = "macos", expect(dead_code, reason = "posix_spawn tells less, and can less"))]
+mod launch;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod linux_launch;
 #[cfg(target_os = "macos")]
 mod macos;
+#[cfg(target_os = "macos")]
+mod macos_launch;
 mod own_path;
 mod sealed_bytes;
 mod shared_page;
@@ -20,11 +26,17 @@ mod tests;
 
 #[cfg(target_os = "linux")]
 use linux as os;
+#[cfg(target_os = "linux")]
+use linux_launch as os_launch;
 #[cfg(target_os = "macos")]
 use macos as os;
+#[cfg(target_os = "macos")]
+use macos_launch as os_launch;
 
 pub use descriptors::{duplicate_above, output_pipe, socketpair};
-pub use os::{Waker, close_inherited, pidfd_open, sealed_copy};
+pub use launch::{Launch, LaunchError, LaunchStep};
+pub use os::{Waker, pidfd_open, sealed_copy};
+pub use os_launch::launch;
 pub use own_path::own_path;
 pub use sealed_bytes::{MappedBytes, SealedView, SealedWriter};
 pub use shared_page::{SharedPage, shared_page};

@@ -134,17 +134,3 @@ fn own_path_names_the_running_image() {
     let own = fs::canonicalize(own_path().unwrap()).unwrap();
     assert_eq!(own, fs::canonicalize(std::env::current_exe().unwrap()).unwrap());
 }
-
-#[test]
-#[cfg(target_os = "linux")]
-fn inheritable_descriptors_are_those_that_a_child_gets() {
-    let (one, other) = socketpair().unwrap();
-    fcntl(&one, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
-    let listed = os::inheritable_descriptors(0).unwrap();
-    assert!(listed.contains(&one.as_raw_fd()));
-    assert!(!listed.contains(&other.as_raw_fd()));
-    let above = os::inheritable_descriptors(one.as_raw_fd() + 1).unwrap();
-    assert!(!above.contains(&one.as_raw_fd()));
-    let there = format!("test -e /proc/self/fd/{}", one.as_raw_fd());
-    assert!(std::process::Command::new("/bin/sh").args(["-c", &there]).status().unwrap().success());
-}

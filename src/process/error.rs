@@ -24,6 +24,8 @@ pub enum SpawnStep {
     WatchPipe,
     DuplicateDescriptor,
     Prepare,
+    Start,
+    PlaceDescriptors,
     /// Of this program.
     Spawn(CString),
     /// The supervisor's thread is gone, which happens only if it panicked.
@@ -49,6 +51,8 @@ impl Display for SpawnError {
             SpawnStep::WatchPipe => f.write_str("watch a pipe for output")?,
             SpawnStep::DuplicateDescriptor => f.write_str("duplicate a descriptor")?,
             SpawnStep::Prepare => f.write_str("prepare a spawn")?,
+            SpawnStep::Start => f.write_str("start a process")?,
+            SpawnStep::PlaceDescriptors => f.write_str("place descriptors in a process")?,
             SpawnStep::Spawn(program) => write!(f, "spawn {}", program.to_string_lossy())?,
             SpawnStep::AskSupervisor => return f.write_str("the supervisor's thread has ended"),
         }

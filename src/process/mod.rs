@@ -41,6 +41,7 @@ use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::sys::signal::Signal;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -53,6 +54,10 @@ pub use supervisor::Supervisor;
 pub const CHANNEL_FD: RawFd = 3;
 /// The number of the shared page's descriptor in the child; closed there if it gets none.
 pub const PAGE_FD: RawFd = 4;
+
+/// Signals that terminals, containers and process managers send to all of a process group. They are for the parent to
+/// decide about, and workers ignore them unless code of the user listens.
+pub const GROUP_SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// Identifies one worker process for its whole life, unique in this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -89,7 +94,7 @@ pub enum Stderr {
     Ignore,
 }
 
-/// What to run. Standard input is `/dev/null`, and the signal mask and dispositions are the defaults.
+/// What to run. Standard input is `/dev/null`, no signal is blocked, and only [`GROUP_SIGNALS`] are ignored.
 #[derive(Clone, Debug)]
 pub struct SpawnSpec {
     /// A path; `PATH` is not searched. It also becomes the first element of `argv`.

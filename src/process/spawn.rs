@@ -1,14 +1,16 @@
-//! One `posix_spawn`, which does not fork the parent's address space, whatever its size.
+//! Starts one process, without a copy of the parent's address space, whatever its size.
 //!
 //! The child gets the descriptors 0, 1, 2, [`CHANNEL_FD`], and [`PAGE_FD`] if it has a page, and no others:
 //!
 //! 1. Every source gets a number of [`MIN_SOURCE`] or above, so that no placement overwrites the source of a later one.
 //!    Sources are close-on-exec; their copies are not.
-//! 2. A file action duplicates each to its place.
-//! 3. File actions close everything above the last place, because the host's own descriptors are often not
+//! 2. The child duplicates each to its place.
+//! 3. It closes everything above the last place, because the host's own descriptors are often not
 //!    close-on-exec (AWS Lambda's connection to its runtime API is not).
 //!
-//! The child stays in the parent's process group and session, which is how hosts end both at once.
+//! The child stays in the parent's process group and session, which is how hosts end both at once. It ignores what they
+//! send to all of the group for the parent to decide ([`GROUP_SIGNALS`]). On Linux it is killed when the calling thread
+//! ends, until it says that it takes care of its end itself.
 //!
 //! Must not depend on what the descriptors are used for.
 
@@ -18,13 +20,11 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use libc::{STDERR_FILENO, STDIN_FILENO, STDOUT_FILENO};
 use nix::errno::Errno;
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
-use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
 use super::error::{SpawnError, SpawnStep};
-use super::{CHANNEL_FD, Descriptors, PAGE_FD, SpawnSpec};
-use crate::platform;
+use super::{CHANNEL_FD, Descriptors, GROUP_SIGNALS, PAGE_FD, SpawnSpec};
+use crate::platform::{self, Launch, LaunchError, LaunchStep};
 
 /// The lowest number for a source: above every place.
 const MIN_SOURCE: RawFd = 16;
@@ -50,7 +50,7 @@ pub(super) fn spawn(
     stdout: OwnedFd,
     stderr: OwnedFd,
     descriptors: Descriptors,
-    close_from: bool,
+    close_range: bool,
 ) -> Result<Pid, SpawnError> {
     let mut sources = vec![
         (null()?, STDIN_FILENO),
@@ -59,33 +59,24 @@ pub(super) fn spawn(
         (descriptors.channel, CHANNEL_FD),
     ];
     sources.extend(descriptors.page.map(|page| (page, PAGE_FD)));
-    let mut first_unused = 0;
-    for (source, place) in &mut sources {
+    for (source, _) in &mut sources {
         if source.as_raw_fd() < MIN_SOURCE {
             *source = platform::duplicate_above(&*source, MIN_SOURCE)
                 .map_err(SpawnError::at(SpawnStep::DuplicateDescriptor))?;
         }
-        first_unused = *place + 1;
     }
-
-    let prepare = || -> io::Result<_> {
-        let mut actions = PosixSpawnFileActions::init()?;
-        for (source, place) in &sources {
-            actions.add_dup2(source.as_raw_fd(), *place)?;
-        }
-        let flags = platform::close_inherited(&mut actions, first_unused, close_from)?;
-        let mut attributes = PosixSpawnAttr::init()?;
-        attributes.set_sigmask(&SigSet::empty())?;
-        attributes.set_sigdefault(&SigSet::all())?;
-        attributes.set_flags(
-            flags | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF,
-        )?;
-        Ok((actions, attributes))
-    };
-    let (actions, attributes) = prepare().map_err(SpawnError::at(SpawnStep::Prepare))?;
 
     let program = spec.program.as_c_str();
     let argv: Vec<_> = std::iter::once(program).chain(spec.args.iter().map(|arg| arg.as_c_str())).collect();
-    posix_spawn(program, &actions, &attributes, &argv, &spec.env)
-        .map_err(SpawnError::at(SpawnStep::Spawn(spec.program.clone())))
+    let launch =
+        Launch { program, argv: &argv, env: &spec.env, descriptors: &sources, ignored: &GROUP_SIGNALS };
+    platform::launch(&launch, close_range).map_err(|LaunchError { step, errno }| SpawnError {
+        step: match step {
+            LaunchStep::Prepare => SpawnStep::Prepare,
+            LaunchStep::Start => SpawnStep::Start,
+            LaunchStep::Descriptors => SpawnStep::PlaceDescriptors,
+            LaunchStep::Execute => SpawnStep::Spawn(spec.program.clone()),
+        },
+        errno,
+    })
 }

@@ -38,8 +38,8 @@ use crate::platform;
 pub(super) struct Settings {
     /// Reap by pidfd if the system has them.
     pub(super) pidfd: bool,
-    /// Close descriptors in the child by one action if the C library has it.
-    pub(super) close_from: bool,
+    /// Close descriptors in the child in one step if the kernel can.
+    pub(super) close_range: bool,
     /// How long a worker whose channel has ended may take to exit by itself. The status of a process that exits is
     /// fixed before its channel closes, so this is for those that close it first.
     pub(super) exit_grace: Duration,
@@ -53,7 +53,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             pidfd: true,
-            close_from: true,
+            close_range: true,
             exit_grace: Duration::from_millis(100),
             output_grace: Duration::from_millis(50),
             stderr: Arc::new(io::stderr()),
@@ -228,7 +228,7 @@ impl Children {
             Stderr::Ignore => Sink::Discard,
         };
         let (stderr, stderr_end) = output(sink, Some(Tail::default()))?;
-        let pid = spawn(spec, stdout_end, stderr_end, descriptors, self.settings.close_from)?;
+        let pid = spawn(spec, stdout_end, stderr_end, descriptors, self.settings.close_range)?;
         let child = Rc::new(Child::new(pid));
         let pumped = |output: Output| {
             let output = Rc::new(output);

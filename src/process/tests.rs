@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::supervisor::Settings;
@@ -25,10 +25,10 @@ use crate::platform;
 /// Only reached by a test that fails.
 const FOREVER: Duration = Duration::from_secs(60);
 
-/// With everything, without pidfds, and without the C library's close action.
+/// With everything, without pidfds, and without a system call that closes descriptors in one step.
 fn all_settings() -> [Settings; 3] {
     let all = Settings::default();
-    [all.clone(), Settings { pidfd: false, ..all.clone() }, Settings { close_from: false, ..all }]
+    [all.clone(), Settings { pidfd: false, ..all.clone() }, Settings { close_range: false, ..all }]
 }
 
 fn spec(script: &str, stdout: Stdout, stderr: Stderr) -> SpawnSpec {
@@ -191,7 +191,7 @@ fn the_exit_code_is_reported() {
 fn the_signal_is_reported_by_name() {
     for settings in all_settings() {
         let supervisor = Supervisor::start(settings).unwrap();
-        for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        for signal in [Signal::SIGKILL, Signal::SIGUSR1] {
             let mut worker = Worker::quiet(&supervisor, "exec sleep 1000");
             worker.pid();
             supervisor.kill(worker.ticket, signal);
@@ -473,17 +473,78 @@ fn the_parents_standard_descriptors_may_be_closed() {
 }
 
 #[test]
-fn the_child_starts_with_no_signal_blocked_or_ignored() {
+fn the_child_starts_with_no_signal_blocked_and_ignores_what_is_for_its_parent() {
     // The test harness ignores SIGPIPE, and the supervisor's thread blocks everything.
     let own = std::fs::read_to_string("/proc/self/status").unwrap();
     assert!(!own.contains("SigIgn:\t0000000000000000"));
+    let for_parent = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+    let for_parent = for_parent.iter().fold(0, |set, &signal| set | 1u64 << (signal as u32 - 1));
     let supervisor = Supervisor::start(Settings::default()).unwrap();
     let mut worker = Worker::quiet(&supervisor, "exec grep ^Sig /proc/self/status >&3");
     let said = worker.said();
-    let sets = said.lines().filter_map(|line| line.split_once(":\t"));
-    for (name, set) in sets.filter(|(name, _)| ["SigBlk", "SigIgn"].contains(name)) {
-        // glibc sets its two internal signals, 32 and 33, to be ignored in whatever it spawns.
-        assert_eq!(u64::from_str_radix(set, 16).unwrap() & !(3 << 31), 0, "{name} in {said}");
+    let set = |name: &str| {
+        let set = said.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(set, 16).unwrap()
+    };
+    assert_eq!(set("SigBlk:\t"), 0, "{said}");
+    assert_eq!(set("SigIgn:\t"), for_parent, "{said}");
+}
+
+#[test]
+fn a_worker_ends_with_the_thread_that_started_it_even_while_it_boots() {
+    for settings in all_settings() {
+        let supervisor = Supervisor::start(settings).unwrap();
+        let mut worker = Worker::quiet(&supervisor, "trap '' TERM HUP INT; echo >&3; read line <&3");
+        let pid = worker.pid();
+        let mut said = [0; 1];
+        worker.channel.read_exact(&mut said).unwrap();
+        // The channel stays open, and nobody is left who could kill or reap it.
+        let Worker { channel, .. } = worker;
+        drop(supervisor);
+        let deadline = Instant::now() + FOREVER;
+        let mut status = WaitStatus::StillAlive;
+        while status == WaitStatus::StillAlive {
+            assert!(Instant::now() < deadline, "it goes on");
+            thread::sleep(Duration::from_millis(1));
+            status = waitpid(pid, Some(WaitPidFlag::WNOHANG)).unwrap();
+        }
+        assert_eq!(status, WaitStatus::Signaled(pid, Signal::SIGKILL, false));
+        drop(channel);
+    }
+}
+
+#[test]
+fn no_worker_is_left_by_a_parent_that_is_killed_at_any_moment() {
+    const SELF: &str = "PARALLELIZER_TEST_SPAWNS";
+    if env::var_os(SELF).is_some() {
+        let supervisor = Supervisor::start(Settings::default()).unwrap();
+        println!("started");
+        let mut workers = Vec::new();
+        loop {
+            let spec = spec("exec sleep 1000", Stdout::Inherit, Stderr::Ignore);
+            workers.push(Worker::spawn(&supervisor, spec));
+            workers.last_mut().unwrap().pid();
+        }
+    }
+    let name = "process::tests::no_worker_is_left_by_a_parent_that_is_killed_at_any_moment";
+    for micros in (0..10_000).step_by(700) {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", "--nocapture", name]).env(SELF, "1").stdout(process::Stdio::piped());
+        let mut parent = command.spawn().unwrap();
+        let mut stdout = parent.stdout.take().unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"started\n") {
+            let mut byte = [0];
+            stdout.read_exact(&mut byte).unwrap();
+            said.extend(byte);
+        }
+        thread::sleep(Duration::from_micros(micros));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        // Whoever is left has inherited its standard output.
+        let mut ended = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut ended, PollTimeout::try_from(FOREVER).unwrap()), Ok(1), "a worker is left");
+        assert_eq!(stdout.read(&mut [0]).unwrap(), 0);
     }
 }
 
