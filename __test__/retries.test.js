@@ -21,7 +21,7 @@ forEachMode(
   (mode) => {
     const on = (t, options) => make(t, { type: mode.type, ...options });
 
-    for (const signal of ['SIGKILL', 'SIGABRT', 'SIGTERM']) {
+    for (const signal of ['SIGKILL', 'SIGABRT', 'SIGUSR2']) {
       test(`one retry: the sub-batch of a worker ended by ${signal} succeeds at the second attempt`, async (t) => {
         const parallelizer = on(t, { retries: 1 });
         const file = `${temporary(t)}/attempts`;

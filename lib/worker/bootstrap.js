@@ -55,6 +55,12 @@ function boot(native, nodeRequire, load) {
     served?.flush();
     channel.drain(DRAIN);
   });
+  // Without listeners a signal has its default again, whatever it had before the first one.
+  process.on('removeListener', (name) => {
+    if (typeof name === 'string' && name.startsWith('SIG') && process.listenerCount(name) === 0) {
+      channel.ignoreSignal(name);
+    }
+  });
   // Tells the parent that this process runs: one that the system refuses threads never gets this far.
   send(BEGUN, 0, 0, 0, []);
   channel.receiveAll();

@@ -36,6 +36,9 @@ pub trait Carrier {
     fn kill_silent(&self, worker: WorkerId) {
         self.kill(worker);
     }
+    /// This process ends in an orderly way: a worker that has nothing to do may, too. For carriers whose workers outlive
+    /// the environment.
+    fn say_farewell(&self, _worker: WorkerId) {}
     /// The worker is gone: frees its place, and what was shared with it. Its exit report is still needed.
     fn release(&self, _worker: WorkerId) {}
     /// The worker is gone, and everybody has been told.
@@ -114,6 +117,8 @@ pub trait Upcalls {
     fn on_readiness(&self, worker: WorkerId, ready: Readiness);
     /// Something happened to the process of a worker.
     fn on_process_event(&self, worker: WorkerId, event: ProcessEvent);
+    /// The environment is about to end in an orderly way. With `all` the whole process is.
+    fn say_farewell(&self, all: bool);
     /// The environment ends: closes every handle. JavaScript must not be called any more.
     fn abandon(&self);
 

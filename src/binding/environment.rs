@@ -1,7 +1,8 @@
 //! What one JavaScript environment (the main thread, or one worker thread of Node) has of its own: its loop, its
 //! mailbox for what happens to processes, and the pools that it owns.
 //!
-//! Nothing of it is shared between environments; the supervisor behind the mailbox is, and holds plain data. (So does
+//! Nothing of it is shared between environments, but that the process ends; the supervisor behind the mailbox is, and
+//! holds plain data. (So does
 //! the registry of workers that may change hands, see [`crate::registry`].)
 //!
 //! Called by pools and carriers. Must not depend on either: what it has for them goes through
@@ -12,14 +13,20 @@ use std::collections::HashMap;
 use std::os::fd::AsRawFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, Object, Unknown};
 use napi::{Env, Result, sys};
 
 use super::carrier::Upcalls;
 use super::event_loop::{EventLoop, Poll};
 use super::js::{Context, io_error};
 use crate::engine::WorkerId;
+use crate::platform;
 use crate::process::{Mailbox, ProcessEvent, Ticket};
+
+/// An event, and what is called for it.
+type ListenerArgs<'a> = FnArgs<(&'static str, Function<'a, (), ()>)>;
 
 /// A worker of a pool.
 type Owner = (Weak<dyn Upcalls>, WorkerId);
@@ -37,6 +44,17 @@ pub struct Environment {
     holds: Cell<usize>,
     /// The same as tools see it that list what keeps a process alive.
     held: Rc<Cell<bool>>,
+    /// Whether it is told of its end by `process`.
+    listens: Cell<bool>,
+}
+
+/// Whether the whole process is about to end in an orderly way, by the end of its main thread. It concerns all
+/// environments: those of the other threads are torn down without a word to their JavaScript.
+static PROCESS_ENDS: AtomicBool = AtomicBool::new(false);
+
+/// See [`PROCESS_ENDS`].
+pub fn process_ends() -> bool {
+    PROCESS_ENDS.load(Ordering::Relaxed)
 }
 
 impl Environment {
@@ -71,6 +89,7 @@ impl Environment {
             pools: RefCell::default(),
             holds: Cell::new(0),
             held,
+            listens: Cell::new(false),
         });
         *weak_slot.borrow_mut() = Rc::downgrade(&environment);
         let weak = Rc::downgrade(&environment);
@@ -90,6 +109,41 @@ impl Environment {
         let mut pools = self.pools.borrow_mut();
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(pool);
+    }
+
+    /// Has the pools told when this thread, or this process, is about to end in an orderly way: when `process` emits
+    /// 'exit', of which there is nothing if it is killed or crashes. To be called before workers are started that
+    /// should know; it listens once.
+    pub fn listen_for_exit(self: &Rc<Self>, env: &Env) -> Result<()> {
+        if self.listens.replace(true) {
+            return Ok(());
+        }
+        let process: Object<'_> = env.get_global()?.get_named_property("process")?;
+        let weak = Rc::downgrade(self);
+        let listener = env.create_function_from_closure("parallelizerExit", move |call| {
+            let process: Object<'_> = call.env.get_global()?.get_named_property("process")?;
+            // Some programs emit the event themselves, and go on.
+            if process.get_named_property::<bool>("_exiting").unwrap_or(true)
+                && let Some(environment) = weak.upgrade()
+            {
+                environment.say_farewell();
+            }
+            Ok(())
+        })?;
+        // The first of all: a listener of the user's that calls `process.exit` again would be the last.
+        let prepend: Function<'_, ListenerArgs<'_>, Unknown<'_>> =
+            process.get_named_property("prependListener")?;
+        prepend.apply(process, FnArgs { data: ("exit", listener) })?;
+        Ok(())
+    }
+
+    fn say_farewell(&self) {
+        let is_main = platform::is_main_thread();
+        if is_main {
+            PROCESS_ENDS.store(true, Ordering::Relaxed);
+        }
+        let pools: Vec<_> = self.pools.borrow().iter().filter_map(Weak::upgrade).collect();
+        pools.iter().for_each(|pool| pool.say_farewell(is_main));
     }
 
     /// Routes the events of a process to a worker of a pool.

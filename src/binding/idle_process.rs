@@ -1,14 +1,16 @@
 //! A worker process between two leases: all that its next owner needs to go on with it, and nothing of the last one's.
 //!
-//! Plain data that may move between threads. Dropping it closes the channel, which ends the process. Made and taken by
+//! Plain data that may move between threads. Dropping it ends the process in an orderly way. Made and taken by
 //! the carrier to processes; kept by the registry. Must not depend on any environment.
 
 use std::sync::Arc;
 
 use crate::channel::Channel;
+use crate::channel::page::FAREWELL;
 use crate::engine::History;
 use crate::platform::SharedPage;
 use crate::process::{Route, Supervisor};
+use crate::wire::{FrameHeader, FrameWriter, Kind};
 
 pub struct IdleProcess {
     /// `None` once it is taken.
@@ -42,6 +44,19 @@ impl IdleProcess {
         self.parts.as_ref().map(|parts| parts.history)
     }
 
+    /// Nobody goes on with it: it may end.
+    pub fn say_farewell(&mut self) {
+        let Some(Parts { channel, page, .. }) = &mut self.parts else { return };
+        if let Some(page) = page {
+            page.store(FAREWELL, 1);
+        }
+        if let Ok(stop) = FrameWriter::new(FrameHeader::of(Kind::Stop)).finish() {
+            channel.queue(stop);
+        }
+        // What does not go out now never will.
+        let _ = channel.flush();
+    }
+
     pub fn take(mut self) -> Option<Parts> {
         self.parts.take()
     }
@@ -49,10 +64,11 @@ impl IdleProcess {
 
 impl Drop for IdleProcess {
     fn drop(&mut self) {
+        self.say_farewell();
         if let Some(Parts { route, channel, .. }) = self.parts.take() {
             drop(channel);
             if let Ok(supervisor) = Supervisor::get() {
-                supervisor.channel_ended(route.ticket());
+                supervisor.dismissed(route.ticket());
             }
         }
     }

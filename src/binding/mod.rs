@@ -13,7 +13,8 @@
 //! | `pool` | engine, carrier and hooks, translated into each other | all above |
 //! | `native_pool` | the napi class of a pool | `pool` |
 //! | `run_id` | the names of runs | – |
-//! | `worker_channel` | the napi class of a worker's end of the channel | `js`, `event_loop`, `spin` |
+//! | `watchdog` | how a worker ends with its parent | – |
+//! | `worker_channel` | the napi class of a worker's end of the channel | `js`, `event_loop`, `spin`, `watchdog` |
 //! | `worker_modules` | the JavaScript that workers run | – |
 //!
 //! Called by `lib/`. Must not decide anything: policy is the engine's, values are `lib/`'s.
@@ -29,6 +30,7 @@ mod pool;
 mod reply;
 mod run_id;
 mod spin;
+mod watchdog;
 mod worker_channel;
 mod worker_script;
 

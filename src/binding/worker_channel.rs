@@ -1,13 +1,7 @@
 //! The worker's end of the channel.
 //!
 //! Called by `lib/worker/`. Must not depend on anything of the parent's: neither pools nor carriers.
-//!
-//! # How a worker ends with its parent
-//!
-//! 1. Before any code of the user runs, a thread of its own starts to poll a duplicate of the channel for a hang-up.
-//! 2. The parent's end is close-on-exec and held by nobody else: it is closed when the parent ends, however
-//!    it ends, and only then or when the parent drops this worker.
-//! 3. The thread then ends the process by `_exit`, even when JavaScript is in an endless loop.
+//! How a worker ends with its parent is told in [`watchdog`](super::watchdog).
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -23,17 +17,18 @@ use napi_derive::napi;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, Signal};
 
 use super::event_loop::{EventLoop, Poll};
 use super::js::{Callback, Context, PartError, Registers, Value, io_error, write_parts};
 use super::spin::{Spin, Watch};
+use super::watchdog::{Farewell, exit_now, start_watchdog};
 use crate::channel::page::{MAY_SPIN, PAGE_LEN};
 use crate::channel::{
     Arrived, Attached, Channel, ChannelError, End, FillResult, Filled, Flushed, OutgoingFrame, Slot,
 };
 use crate::platform::SharedPage;
-use crate::process::{CHANNEL_FD, PAGE_FD};
+use crate::process::{CHANNEL_FD, GROUP_SIGNALS, PAGE_FD};
 use crate::wire::{Frame, FrameHeader, Kind};
 
 const READ_BUDGET: usize = 1 << 20;
@@ -57,6 +52,7 @@ struct WorkerState {
     spin: RefCell<Option<Spin>>,
     /// Whether the last frame brought calls, and the loop has not looked since: the next ones may be close.
     had_calls: Cell<bool>,
+    farewell: Farewell,
 }
 
 #[napi]
@@ -67,9 +63,10 @@ impl WorkerChannel {
     pub fn new(env: Env, on_frame: Function<'_, (), ()>, registers: Object<'_>) -> Result<WorkerChannel> {
         let fail = |error: io::Error| io_error("no channel to the parent", &error);
         let fd = inherited(CHANNEL_FD).map_err(fail)?;
-        start_watchdog(fd.as_fd()).map_err(fail)?;
-        // SAFETY: to ignore a signal installs no handler. Ctrl-C reaches the whole group: the parent decides.
-        unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }.map_err(|errno| fail(errno.into()))?;
+        let farewell = Farewell::default();
+        start_watchdog(fd.as_fd(), farewell.clone()).map_err(fail)?;
+        // They were ignored when this program was executed, but Node resets all signals at its start.
+        GROUP_SIGNALS.into_iter().try_for_each(ignore).map_err(fail)?;
         let channel = Channel::new(fd);
         let descriptor = channel.descriptor();
         let at_end: Rc<RefCell<Weak<WorkerState>>> = Rc::default();
@@ -91,6 +88,7 @@ impl WorkerChannel {
             event_loop: event_loop.clone(),
             spin: RefCell::default(),
             had_calls: Cell::new(false),
+            farewell,
         });
         *at_end.borrow_mut() = Rc::downgrade(&state);
         let weak: Weak<WorkerState> = Rc::downgrade(&state);
@@ -139,6 +137,15 @@ impl WorkerChannel {
         })
     }
 
+    /// Nobody listens for this signal any more: it is ignored again if it is one for the parent to decide about. (For
+    /// libuv a signal without listeners has its default.)
+    #[napi(catch_unwind)]
+    pub fn ignore_signal(&self, name: String) {
+        let signal = name.parse().ok().filter(|signal| GROUP_SIGNALS.contains(signal));
+        // Fails for no signal of these.
+        let _ = signal.map(ignore);
+    }
+
     /// Writes out what waits, blocking for so many milliseconds at most. For the very end of the process, when the
     /// event loop no longer turns.
     #[napi(catch_unwind)]
@@ -181,6 +188,7 @@ impl WorkerChannel {
         }
         let page = Arc::new(page);
         std::mem::forget(page.clone());
+        self.state.farewell.look_in(page.clone());
         self.state.spin_by(page);
         // SAFETY: `value` was just made in this environment.
         Ok(Some(unsafe { Unknown::from_raw_unchecked(env.raw(), value) }))
@@ -250,15 +258,27 @@ impl WorkerState {
                 writeln!(io::stderr(), "parallelizer: what the parent has sent cannot be read: {trouble}");
         }
         if trouble.is_some() || matches!(filled, Ok(Filled::Ended)) {
-            // The parent is gone or broken. Nothing more can be told, and nobody wants it.
+            self.end(trouble.is_none());
+        }
+    }
+
+    /// The parent is gone or broken. Nothing more can be told, and nobody wants it.
+    fn end(&self, may_finish: bool) {
+        if !(may_finish && self.farewell.is_said()) {
             exit_now();
         }
+        // JavaScript has been told to stop, and the watchdog sees to it that it does. Polling on would report the
+        // hang-up for ever.
+        self.poll.take();
     }
 
     /// What the handler of frames is called with.
     fn pass(&self, frame: &Frame<'_>) -> std::result::Result<Value, PartError> {
         let header = frame.header;
         self.had_calls.set(header.kind == Kind::Calls);
+        if header.kind == Kind::Stop {
+            self.farewell.told_to_stop();
+        }
         let parts = self.registers.pass(frame.parts(), &Attached::new(self.arrived.clone()))?;
         self.registers.set([header.kind as u32, header.chunk_id, header.seq]);
         Ok(parts)
@@ -268,7 +288,7 @@ impl WorkerState {
         let blocked = match self.channel.borrow_mut().flush() {
             Ok(flushed) => matches!(flushed, Flushed::Blocked),
             // The parent is gone, or somebody here has closed the channel: nobody would hear of this worker again.
-            Err(_) => exit_now(),
+            Err(_) => return self.end(true),
         };
         if blocked != self.wants_writable.replace(blocked)
             && let Some(poll) = &*self.poll.borrow()
@@ -324,28 +344,9 @@ fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn start_watchdog(channel: BorrowedFd<'_>) -> io::Result<()> {
-    let duplicate = channel.try_clone_to_owned()?;
-    std::thread::Builder::new().name("parallelizer-watchdog".into()).stack_size(64 * 1024).spawn(
-        move || {
-            loop {
-                // No events are asked for: hang-up and errors are always reported.
-                let mut fds = [PollFd::new(duplicate.as_fd(), PollFlags::empty())];
-                let polled = poll(&mut fds, PollTimeout::NONE);
-                let seen = fds[0].revents().unwrap_or(PollFlags::empty());
-                if polled.is_ok()
-                    && seen.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL)
-                {
-                    exit_now();
-                }
-            }
-        },
-    )?;
+/// Ignores a signal that is the parent's to decide about.
+fn ignore(signal: Signal) -> io::Result<()> {
+    // SAFETY: to ignore a signal installs no handler.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) }?;
     Ok(())
-}
-
-/// Ends the process without a word to anybody: no exit handlers, no destructors.
-fn exit_now() -> ! {
-    // SAFETY: `_exit` is always allowed.
-    unsafe { libc::_exit(1) }
 }

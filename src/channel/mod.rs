@@ -168,7 +168,6 @@ impl Channel {
     }
 
     /// Appends an encoded frame to what is to be written.
-    #[cfg(test)]
     pub fn queue(&mut self, frame: Vec<u8>) {
         self.queue_with(frame, Vec::new());
     }

@@ -10,7 +10,8 @@
 //! | [`MAY_SPIN`] | parent | a hint, in any order |
 //! | [`RECALL_UNTIL`], [`RECALL_FROM`] | parent | sequentially consistent |
 //! | [`SENT_COUNT`] | parent of a thread | stored after the message is posted |
-//! | 6 to 63 | nobody | |
+//! | [`FAREWELL`] | parent of a process | stored before its end closes the channel |
+//! | 7 to 63 | nobody | |
 //! | [`TO_WORKER`] on | both | see [`slot`](super::slot) |
 //! | [`TO_PARENT`] on | both | see [`slot`](super::slot) |
 //!
@@ -37,6 +38,9 @@ pub const RECALL_FROM: usize = 4;
 /// Written by the parent of a thread: counts the frames with calls, after each is posted.
 pub const SENT_COUNT: usize = 5;
 
+/// Written by the parent of a process: 1 once it ends in an orderly way, and the worker has nothing to do.
+pub const FAREWELL: usize = 6;
+
 /// Where the slot for frames to the worker begins.
 pub const TO_WORKER: usize = 64;
 /// Where the slot for frames to the parent begins.
@@ -62,7 +66,8 @@ pub const LENGTH_BITS: u32 = 12;
 /// These bits.
 pub const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
 
-const _: () = assert!(SENT_COUNT < TO_WORKER, "the slots overlap the words before them");
+const _: () =
+    assert!(SENT_COUNT < FAREWELL && FAREWELL < TO_WORKER, "the slots overlap the words before them");
 const _: () = assert!(TO_PARENT + BYTES + SLOT_LEN / size_of::<u32>() <= PAGE_WORDS, "the page is too short");
 const _: () = assert!(SLOT_LEN < LENGTH_MASK as usize, "a length does not fit into a state");
 

@@ -13,6 +13,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::MapFlags;
+use nix::unistd::{getpid, gettid};
 
 use super::shared_page::fill;
 
@@ -40,6 +41,11 @@ impl Waker {
         // Fails only if there is nothing to clear.
         let _ = self.0.read();
     }
+}
+
+/// Whether this is the thread that the process began with.
+pub fn is_main_thread() -> bool {
+    gettid() == getpid()
 }
 
 /// A descriptor that is readable once the process has ended. Fails with ENOSYS before Linux 5.3, and with EPERM in some

@@ -15,7 +15,8 @@
 //! Two things to know of the request in step 3:
 //!
 //! - It is for the death of the *thread*. Whoever calls this has to live as long as the child is wanted.
-//! - A program with file capabilities, or one that changes its user, loses it.
+//! - It holds on until the program clears it, see [`outlive_parent`]; a program with file capabilities, or one that
+//!   changes its user, loses it.
 //!
 //! Must not depend on what the program is.
 
@@ -107,6 +108,12 @@ pub fn launch(launch: &Launch<'_>, close_range: bool) -> Result<Pid, LaunchError
             Err(failure)
         }
     }
+}
+
+/// This process is not killed any more when the thread that has started it ends.
+pub fn outlive_parent() {
+    // SAFETY: sets a number that the kernel keeps for this process. Fails only where there is nothing to clear.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
 }
 
 /// The child, from its first instruction on.

@@ -45,6 +45,12 @@ impl Waker {
     }
 }
 
+/// Whether this is the thread that the process began with.
+pub fn is_main_thread() -> bool {
+    // SAFETY: only asks.
+    unsafe { libc::pthread_main_np() != 0 }
+}
+
 /// There are no pidfds: the caller has to reap without.
 pub fn pidfd_open(_pid: i32) -> io::Result<OwnedFd> {
     Err(Errno::ENOSYS.into())

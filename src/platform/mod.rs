@@ -35,8 +35,8 @@ use macos_launch as os_launch;
 
 pub use descriptors::{duplicate_above, output_pipe, socketpair};
 pub use launch::{Launch, LaunchError, LaunchStep};
-pub use os::{Waker, pidfd_open, sealed_copy};
-pub use os_launch::launch;
+pub use os::{Waker, is_main_thread, pidfd_open, sealed_copy};
+pub use os_launch::{launch, outlive_parent};
 pub use own_path::own_path;
 pub use sealed_bytes::{MappedBytes, SealedView, SealedWriter};
 pub use shared_page::{SharedPage, shared_page};

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::slice;
+use std::thread;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -127,6 +128,27 @@ fn a_cleared_waker_can_wake_again() {
         waker.clear();
         assert!(!readable());
     }
+}
+
+#[test]
+fn only_the_first_thread_is_the_main_thread() {
+    assert!(!thread::spawn(is_main_thread).join().unwrap());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_outlives_its_parent_gets_no_signal_at_its_end() {
+    let asked_for = || {
+        let mut signal = 0;
+        // SAFETY: the kernel writes one number there.
+        assert_eq!(unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal) }, 0);
+        signal
+    };
+    // SAFETY: sets a number that the kernel keeps for this process.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
+    assert_eq!(asked_for(), libc::SIGKILL);
+    outlive_parent();
+    assert_eq!(asked_for(), 0);
 }
 
 #[test]

@@ -17,11 +17,11 @@
 //! 4. The worker is reaped when its pidfd says so. Without pidfds it is only looked for after `kill` or
 //!    `channel_ended`, every few milliseconds until it is found. No signal handler is ever installed, because libuv
 //!    owns SIGCHLD.
-//! 5. What the worker itself had written is in the pipes by then, and is read to the last byte without waiting. Only if
+//! 6. What the worker itself had written is in the pipes by then, and is read to the last byte without waiting. Only if
 //!    somebody else (a grandchild) holds a pipe open, or if output is still to be written to a slow stderr, is there a
 //!    wait of up to 50 ms.
-//! 6. `Exited`, with the end of stderr, is the last event of the ticket.
-//! 7. A pipe that a grandchild still holds is read until it ends, and passed through to stderr if it was before.
+//! 7. `Exited`, with the end of stderr, is the last event of the ticket.
+//! 8. A pipe that a grandchild still holds is read until it ends, and passed through to stderr if it was before.
 //!    Nothing but the pipe is kept for it.
 //!
 //! Must not depend on JavaScript, on scheduling, or on the bytes on the channel.
@@ -40,6 +40,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::io::Interest;
@@ -58,6 +59,9 @@ pub const PAGE_FD: RawFd = 4;
 /// Signals that terminals, containers and process managers send to all of a process group. They are for the parent to
 /// decide about, and workers ignore them unless code of the user listens.
 pub const GROUP_SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// How long a worker that its parent has said farewell to may take for what it does at its exit.
+pub const FAREWELL_GRACE: Duration = Duration::from_millis(500);
 
 /// Identifies one worker process for its whole life, unique in this process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -30,7 +30,7 @@ use super::child::Child;
 use super::error::{SpawnError, SpawnStep};
 use super::output::{Output, Relay, Sink, Tail};
 use super::spawn::{null, own_stdout, spawn};
-use super::{Descriptors, ProcessEvent, Route, SpawnSpec, Stderr, Stdout, Stream, Ticket};
+use super::{Descriptors, FAREWELL_GRACE, ProcessEvent, Route, SpawnSpec, Stderr, Stdout, Stream, Ticket};
 use crate::platform;
 
 /// What only tests change.
@@ -65,6 +65,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Supervisor {
     commands: mpsc::UnboundedSender<Command>,
+    exit_grace: Duration,
 }
 
 /// Something that lives exactly as long as a process.
@@ -74,7 +75,7 @@ pub type Guard = Option<Box<dyn Any + Send>>;
 enum Command {
     Spawn { route: Arc<Route>, spec: Arc<SpawnSpec>, descriptors: Descriptors, guard: Guard },
     Kill { ticket: Ticket, signal: Signal },
-    ChannelEnded { ticket: Ticket },
+    ChannelEnded { ticket: Ticket, grace: Duration },
 }
 
 impl Supervisor {
@@ -98,10 +99,11 @@ impl Supervisor {
     pub(super) fn start(settings: Settings) -> io::Result<Supervisor> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (commands, queue) = mpsc::unbounded_channel();
+        let exit_grace = settings.exit_grace;
         thread::Builder::new()
             .name("parallelizer".into())
             .spawn(move || supervise(&runtime, settings, queue))?;
-        Ok(Supervisor { commands })
+        Ok(Supervisor { commands, exit_grace })
     }
 
     /// Starts a worker soon. Its events go to `route`; `guard` is dropped once there is no process (any more).
@@ -117,7 +119,12 @@ impl Supervisor {
     /// To be called when the worker's channel has ended. Usually the worker is exiting, and its status is kept; one
     /// that merely closed its channel is killed after a short grace period.
     pub fn channel_ended(&self, ticket: Ticket) {
-        self.send(Command::ChannelEnded { ticket });
+        self.send(Command::ChannelEnded { ticket, grace: self.exit_grace });
+    }
+
+    /// The same for a worker that was said farewell to: it has [`FAREWELL_GRACE`] for what it does at its exit.
+    pub fn dismissed(&self, ticket: Ticket) {
+        self.send(Command::ChannelEnded { ticket, grace: self.exit_grace + FAREWELL_GRACE });
     }
 
     fn send(&self, command: Command) {
@@ -189,12 +196,11 @@ impl Children {
                     child.kill(signal);
                 }
             }
-            Command::ChannelEnded { ticket } => {
+            Command::ChannelEnded { ticket, grace } => {
                 if let Some(child) = self.child(ticket) {
                     child.expect_end();
-                    let exit_grace = self.settings.exit_grace;
                     spawn_local(async move {
-                        sleep(exit_grace).await;
+                        sleep(grace).await;
                         child.kill(Signal::SIGKILL);
                     });
                 }

@@ -275,6 +275,17 @@ fn a_worker_that_closed_its_channel_on_its_way_out_keeps_its_status() {
 }
 
 #[test]
+fn a_worker_that_was_dismissed_and_goes_on_is_killed() {
+    for settings in all_settings() {
+        let supervisor = Supervisor::start(settings).unwrap();
+        let mut worker = Worker::quiet(&supervisor, "exec sleep 1000");
+        worker.pid();
+        supervisor.dismissed(worker.ticket);
+        assert_eq!(worker.exited().0.signal, Some("SIGKILL"));
+    }
+}
+
+#[test]
 fn the_last_4_kib_of_stderr_come_with_the_exit() {
     let supervisor = Supervisor::start(Settings::default()).unwrap();
     for stderr in [Stderr::Forward, Stderr::Ignore] {

@@ -179,6 +179,15 @@ impl<I, W: Wake> LeaseSet<I, W> {
         self.budget.saturating_sub(self.places.len()).saturating_sub(self.promised())
     }
 
+    /// Does something with every idle worker.
+    pub(super) fn each_idle(&mut self, mut act: impl FnMut(&mut I)) {
+        for holder in self.places.values_mut() {
+            if let Holder::Idle(idle, _) = holder {
+                act(idle);
+            }
+        }
+    }
+
     /// Leases all workers to this lessee that are idle and not promised.
     pub(super) fn take_all(&mut self, lessee_id: LesseeId) -> Vec<(PlaceId, I)> {
         let mut taken = Vec::new();

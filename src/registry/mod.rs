@@ -142,6 +142,11 @@ impl<I> Lessee<I> {
         lock(&self.set).unstarted()
     }
 
+    /// Does something with every idle worker, whoever it may be promised to.
+    pub fn each_idle(&self, act: impl FnMut(&mut I)) {
+        lock(&self.set).each_idle(act);
+    }
+
     /// Leases all workers that are idle and not promised.
     pub fn take_all(&self) -> Vec<(PlaceId, I)> {
         lock(&self.set).take_all(self.lessee_id)

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::binding::carrier::Upcalls;
 use crate::binding::event_loop::Poll;
-use crate::channel::page::{CANCEL_COUNT, LAST_BEGUN, MAY_SPIN, RECALL_FROM, RECALL_UNTIL};
+use crate::channel::page::{CANCEL_COUNT, FAREWELL, LAST_BEGUN, MAY_SPIN, RECALL_FROM, RECALL_UNTIL};
 use crate::channel::{Channel, ChannelError, FillResult, FinishError, Flushed, OutgoingFrame};
 use crate::engine::{ProtocolViolation, WorkerId};
 use crate::platform::SharedPage;
@@ -41,6 +41,8 @@ pub struct Link {
     /// Cancellations that it was told of.
     pub cancel_count: u32,
     pub pid: Option<i32>,
+    /// Whether the parent has said farewell to it.
+    pub is_dismissed: bool,
     pub report: ExitReport,
 }
 
@@ -170,6 +172,14 @@ impl Link {
         }
     }
 
+    /// Says that this process ends in an orderly way. The worker must have nothing to do, and is to be asked to stop, too.
+    pub fn say_farewell(&mut self) {
+        self.is_dismissed = true;
+        if let Some(page) = &self.page {
+            page.store(FAREWELL, 1);
+        }
+    }
+
     /// Publishes the calls `from <= seq < until` as recalled, and returns the number of the one begun last. `None`
     /// without a page.
     pub fn recall(&self, from: u32, until: u32) -> Option<u32> {
@@ -236,9 +246,9 @@ impl Links {
     /// The environment ends. Closing the channels ends the workers.
     pub fn abandon(&self) {
         for link in self.links.take().into_values() {
-            let ticket = link.ticket();
+            let (ticket, is_dismissed) = (link.ticket(), link.is_dismissed);
             drop(link);
-            channel_ended(ticket);
+            if is_dismissed { dismissed(ticket) } else { channel_ended(ticket) }
         }
     }
 
@@ -314,5 +324,12 @@ impl Links {
 pub fn channel_ended(ticket: Ticket) {
     if let Ok(supervisor) = Supervisor::get() {
         supervisor.channel_ended(ticket);
+    }
+}
+
+/// The same of a process that was said farewell to.
+pub fn dismissed(ticket: Ticket) {
+    if let Ok(supervisor) = Supervisor::get() {
+        supervisor.dismissed(ticket);
     }
 }

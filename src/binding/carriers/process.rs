@@ -143,6 +143,7 @@ impl Carrier for ProcessCarrier {
             last_begun: 0,
             cancel_count: 0,
             pid: None,
+            is_dismissed: false,
             report: ExitReport::default(),
         };
         self.links.insert(worker, link);
@@ -161,6 +162,14 @@ impl Carrier for ProcessCarrier {
         if let (Some(ticket), Ok(supervisor)) = (ticket, Supervisor::get()) {
             supervisor.kill(ticket, Signal::SIGKILL);
         }
+    }
+
+    fn say_farewell(&self, worker: WorkerId) {
+        self.links.with(worker, Link::say_farewell);
+        self.stop(worker);
+        // While the environment is torn down the loop still turns, but JavaScript cannot be told what comes: that would
+        // look as if it could not be read, for which the worker would be killed.
+        self.links.with(worker, Link::stop_reading);
     }
 
     fn kill_silent(&self, worker: WorkerId) {
@@ -338,6 +347,7 @@ impl Carrier for ProcessCarrier {
             past_traffic: channel.traffic(),
             poll: Some(poll),
             wants_writable: false,
+            is_dismissed: false,
             report: ExitReport::default(),
             route: route.clone(),
             channel,

@@ -40,6 +40,7 @@ pub struct PoolConfig {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ProcessConfig {
     /// Path of the node binary.
     program: String,
@@ -104,7 +105,6 @@ impl ProcessConfig {
         })
     }
 }
-
 /// How long a process may run before its first line of JavaScript has. That takes some tens of milliseconds of one CPU:
 /// of which there may be a few hundredths, that other workers and what users preload want too.
 fn boot_limit(workers: usize) -> Duration {

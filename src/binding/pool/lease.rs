@@ -80,6 +80,11 @@ impl PoolLease {
         })
     }
 
+    /// This process ends in an orderly way: so may the workers that nobody has.
+    pub fn say_farewell(&self) {
+        self.with(|lessee| lessee.each_idle(IdleProcess::say_farewell));
+    }
+
     /// How many workers may be started before there is work for them.
     pub fn unstarted(&self) -> usize {
         self.with(Lessee::unstarted).unwrap_or(0)

@@ -17,7 +17,7 @@ use super::hooks::Hooks;
 use super::lease::{PoolLease, start_worker};
 use crate::binding::carrier::{Carrier, Upcalls};
 use crate::binding::carriers::{ProcessCarrier, ScriptCarrier};
-use crate::binding::environment::Environment;
+use crate::binding::environment::{Environment, process_ends};
 use crate::binding::event_loop::Timer;
 use crate::binding::js::{Registers, Value};
 use crate::binding::spin::{Spin, Watch};
@@ -68,6 +68,7 @@ impl PoolState {
         let carrier: Box<dyn Carrier> = match &config.process {
             Some(process) => {
                 let spec = process.spawn_spec()?;
+                environment.listen_for_exit(env)?;
                 // The key has what the frame has, and not what is beside it.
                 let room = if key.is_some() { Room::NONE } else { ProcessCarrier::INIT_ROOM };
                 let init = ProcessCarrier::init_frame(env.raw(), &process.init, init_parts, room)?;
@@ -241,8 +242,23 @@ impl PoolState {
         self.spin_cpus > 0 && self.core.engine.borrow().busy_workers() < self.spin_cpus
     }
 
+    /// Says farewell to the workers that have nothing to do, and with `all` to those that are kept for whoever shares
+    /// them.
+    pub(super) fn say_farewell(&self, all: bool) {
+        let workers = self.core.engine.borrow().unoccupied();
+        for worker in workers {
+            self.core.carrier().say_farewell(worker);
+        }
+        if let Some(lease) = self.lease().filter(|_| all) {
+            lease.say_farewell();
+        }
+    }
+
     /// The environment ends: closes the handles. JavaScript must not be called any more.
     pub(super) fn end(&self) {
+        if process_ends() {
+            self.say_farewell(false);
+        }
         if let Some(lease) = self.lease() {
             lease.leave(&self.core);
         }

@@ -27,6 +27,10 @@ impl Upcalls for PoolState {
         self.pump();
     }
 
+    fn say_farewell(&self, all: bool) {
+        self.say_farewell(all);
+    }
+
     fn abandon(&self) {
         self.end();
     }

@@ -19,6 +19,11 @@ impl Engine {
         self.workers.keys().copied().collect()
     }
 
+    /// The workers that have nothing in flight, whether they are still starting or already told to stop.
+    pub fn unoccupied(&self) -> Vec<WorkerId> {
+        self.workers_that(|worker| !worker.is_busy() && worker.phase != Phase::Dying)
+    }
+
     /// How many workers have something in flight.
     pub fn busy_workers(&self) -> usize {
         self.workers.values().filter(|worker| worker.is_busy()).count()

@@ -1,12 +1,12 @@
 'use strict';
-// Signals that a terminal, a container's runtime or a process manager sends to all of a process group: the parent
-// decides what to do about them, its workers go on until they are told, unless their own code listens.
+// Signals that a terminal, a container runtime or a process manager sends to a whole process group: the parent decides
+// what to do about them, and its workers go on until they are told to stop, unless their own code listens.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { gone, isRunning, read, temporary, waitFor } = require('../support/helpers');
-const { asynchronous, start } = require('../support/scripts');
+const { gone, isRunning, read, temporary, waitFor } = require('./support/helpers');
+const { asynchronous, start } = require('./support/scripts');
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -16,7 +16,8 @@ const GRACEFUL = asynchronous(`
   const [signal, file] = process.argv.slice(2);
   const parallelizer = make({ parallelization: 2 });
   await parallelizer.ready();
-  const running = parallelizer.run([{ do: 'gate', file: file + '1', value: 'one' }, { do: 'gate', file: file + '2', value: 'two' }]);
+  const gate = (number, value) => ({ do: 'gate', file: file + number, value });
+  const running = parallelizer.run([gate('1', 'one'), gate('2', 'two')]);
   const signalled = new Promise((resolve) => process.once(signal, resolve));
   const pids = parallelizer.stats().workers.map(({ pid }) => pid);
   while (!fs.existsSync(file + '1.started') || !fs.existsSync(file + '2.started')) await sleep(5);
@@ -61,7 +62,7 @@ for (const signal of SIGNALS) {
 
   test(`${signal} that a worker's own code listens for reaches it`, async (t) => {
     const parent = start(t, asynchronous(`
-      const { Pool } = require(${JSON.stringify(require('../support/helpers').root)});
+      const { Pool } = require(${JSON.stringify(require('./support/helpers').root)});
       const [signal] = process.argv.slice(2);
       const pool = new Pool(1);
       const pid = await pool.apply((name) => {
@@ -82,6 +83,29 @@ for (const signal of SIGNALS) {
     assert.deepEqual(parent.messages(), [{ heard: signal }]);
   });
 
+  test(`${signal} is ignored again once a worker's own code has stopped to listen`, async (t) => {
+    const parent = start(t, asynchronous(`
+      const { Pool } = require(${JSON.stringify(require('./support/helpers').root)});
+      const [signal] = process.argv.slice(2);
+      const pool = new Pool(1);
+      const pid = await pool.apply((name) => {
+        const listener = () => {};
+        process.on(name, listener);
+        process.once(name, listener);
+        process.off(name, listener);
+        process.removeAllListeners(name);
+        return process.pid;
+      }, [signal]);
+      process.kill(pid, signal);
+      await sleep(100);
+      console.log(JSON.stringify({ isSame: await pool.apply(() => process.pid) === pid }));
+      pool.close();
+      await pool.join();
+    `), { args: [signal] });
+    await parent.exited;
+    assert.deepEqual(parent.messages(), [{ isSame: true }]);
+  });
+
   test(`${signal} to the group of a parent that does not listen: it ends, and so do they`, async (t) => {
     const parent = start(t, asynchronous(`
       const parallelizer = make({ parallelization: 2 });
@@ -100,7 +124,7 @@ for (const signal of SIGNALS) {
   test(`${signal} ends a process that a worker has started, as everywhere`, async (t) => {
     const file = `${temporary(t)}/pid`;
     const parent = start(t, asynchronous(`
-      const { Pool } = require(${JSON.stringify(require('../support/helpers').root)});
+      const { Pool } = require(${JSON.stringify(require('./support/helpers').root)});
       const [, file] = process.argv.slice(2);
       const pool = new Pool(1);
       await pool.apply((file) => {

@@ -7,8 +7,10 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 
-const { appeared, childrenOf, gone, isRunning, lines, temporary, waitFor } = require('../support/helpers');
-const { start } = require('../support/scripts');
+const { appeared, childrenOf, gone, isRunning, lines, temporary, waitFor } = require('./support/helpers');
+const { start } = require('./support/scripts');
+
+const DEAF = "for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(name, () => {}); for (;;);";
 
 /** Ways to block before the first line of the library runs; each tells its pid in FILE, if it can. */
 const HOOKS = {
@@ -17,8 +19,7 @@ const HOOKS = {
     ['--require', hook(dir, 'wait.cjs', 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);')],
   'an imported hook that never settles': (dir) =>
     ['--import', hook(dir, 'never.mjs', 'setInterval(() => {}, 1000); await new Promise(() => {});')],
-  'a hook that blocks every signal that can be blocked': (dir) =>
-    ['--require', hook(dir, 'deaf.cjs', "for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(name, () => {}); for (;;);")],
+  'a hook that listens to signals, in an endless loop': (dir) => ['--require', hook(dir, 'deaf.cjs', DEAF)],
 };
 
 /** A hook file that writes the pid first. */
@@ -95,13 +96,13 @@ test('a worker that a worker starts', async (t) => {
   const file = hook(dir, 'loop.cjs', 'if (process.env.BLOCKS) for (;;);');
   // The hook blocks in the innermost only.
   const parent = start(t, `
-    const { Pool } = require(${JSON.stringify(path.join(__dirname, '..', '..'))});
+    const { Pool } = require(${JSON.stringify(path.join(__dirname, '..'))});
     const pool = new Pool(1);
     pool.apply((library, file) => {
       const { Pool } = require(library);
       const inner = new Pool({ processes: 1, execArgv: ['--require', file], env: { ...process.env, BLOCKS: '1' } });
       return inner.apply(() => 1);
-    }, [${JSON.stringify(path.join(__dirname, '..', '..'))}, ${JSON.stringify(file)}]).catch(() => {});
+    }, [${JSON.stringify(path.join(__dirname, '..'))}, ${JSON.stringify(file)}]).catch(() => {});
     setInterval(() => {}, 1000);
   `);
   const pids = () => lines(`${dir}/pids`).map(Number);
