@@ -597,7 +597,10 @@ interface Pools {
   removeChildThreads(ids?: string | number | readonly (string | number)[] | null): void;
   /** Accepts nothing more, finishes what was accepted, then stops the workers. */
   close(): Promise<void>;
-  /** Accepts nothing more and stops the workers at once; what is under way fails with `ERR_PARALLELIZER_CLOSED`. */
+  /**
+   * Accepts nothing more and stops the workers at once; what is under way fails with `ERR_PARALLELIZER_CLOSED`. Rejects
+   * with `ERR_PARALLELIZER_WORKER_OUTLIVES` if a worker process cannot be ended.
+   */
   terminate(): Promise<void>;
   /** `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -947,7 +950,8 @@ export declare class Pool {
   join(): Promise<void>;
   /**
    * Accepts nothing more and stops the workers at once; what is unfinished rejects with `ERR_PARALLELIZER_CLOSED`.
-   * Resolves when all workers are gone.
+   * Resolves when all workers are gone. Rejects with `ERR_PARALLELIZER_WORKER_OUTLIVES` if a worker process cannot be
+   * ended.
    */
   terminate(): Promise<void>;
   /** A snapshot of what the pool is doing and has done: counts, milliseconds, bytes. */
@@ -965,6 +969,8 @@ export type ParallelizerErrorCode =
   | 'ERR_PARALLELIZER_MODULE'
   /** A worker died, or could not be started; has `pid`, `exitCode`, `signal` and `stderr`. */
   | 'ERR_PARALLELIZER_WORKER_EXITED'
+  /** Worker processes were killed and have not ended; with `pids`. */
+  | 'ERR_PARALLELIZER_WORKER_OUTLIVES'
   /** A sub-batch or an item ran for too long, or the `timeout` of `get` of an `AsyncResult` has passed. */
   | 'ERR_PARALLELIZER_TIMEOUT'
   /** The signal fired; `name` is `'AbortError'`, `cause` the signal's reason. */
@@ -1013,6 +1019,8 @@ export declare class ParallelizerError extends Error {
   signal?: string | null;
   /** With `ERR_PARALLELIZER_WORKER_EXITED`: the last lines that the worker wrote. */
   stderr?: string;
+  /** With `ERR_PARALLELIZER_WORKER_OUTLIVES`: the processes that stay. */
+  pids?: number[];
   /** The position of the sub-batch that failed, in `result.errors`. */
   batchIndex?: number;
   /**

@@ -5,7 +5,7 @@
 const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
-const { inheritedExecArgv, inheritedEnv, resourceLimitFlags } = require('../lib/host/exec-argv');
+const { inheritedExecArgv, inheritedEnv, resourceLimitFlags, waitsForDebugger } = require('../lib/host/exec-argv');
 
 /** @param {string} text flags, separated by spaces */
 const kept = (text) => inheritedExecArgv(text.split(' ')).join(' ');
@@ -156,4 +156,17 @@ test('a process with these flags has the heap of a thread with these limits', ()
     { encoding: 'utf8' },
   );
   assert.equal(child.stdout, thread.stdout, child.stderr + thread.stderr);
+});
+
+test('what waits for a debugger, in either place and spelling', () => {
+  const waiting = ['brk', 'brk=0', 'brk=127.0.0.1:0', 'brk-node', 'wait', 'wait=9229'].map((end) => `--inspect-${end}`);
+  for (const flag of [...waiting, '--inspect_brk', '--inspect_wait=0']) {
+    assert.ok(waitsForDebugger(['--enable-source-maps', flag]), flag);
+    assert.ok(waitsForDebugger([], `--enable-source-maps "${flag}"`), `NODE_OPTIONS ${flag}`);
+  }
+  const others = ['--inspect', '--inspect=0', '--inspect-port=0', '--inspect-publish-uid=http', 'inspect-brk'];
+  for (const flag of others) {
+    assert.ok(!waitsForDebugger([flag], flag), flag);
+  }
+  assert.ok(!waitsForDebugger([]));
 });

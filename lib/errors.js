@@ -246,6 +246,28 @@ function workerExited(details) {
 }
 
 /**
+ * @param {number[]} pids of workers that were killed and have not ended
+ * @param {string | null} reason why they could not be killed
+ * @returns {ParallelizerError & { pids: number[] }}
+ */
+function workersOutliveError(pids, reason) {
+  const isOne = pids.length === 1;
+  const which =
+    isOne ? `a worker process (pid ${pids[0]})`
+    : `${pids.length} worker processes (pids ${pids.join(', ')})`;
+  const why =
+    reason === null ? 'killing had no effect so far, as when a process hangs in the system'
+    : `this process may not signal ${isOne ? 'it' : 'them'} (${reason}), as after a change of its user`;
+  return Object.assign(
+    new ParallelizerError(
+      'ERR_PARALLELIZER_WORKER_OUTLIVES',
+      `${which} could not be ended: ${why}; end ${isOne ? 'it' : 'them'} from outside, with "kill -9" as the same user`,
+    ),
+    { pids },
+  );
+}
+
+/**
  * @param {{ errno?: number | string | null, message?: string, program?: string }} details `errno` as a number may have
  *   either sign
  * @returns {ParallelizerError & ExitDetails & { errno: number | string | null }}
@@ -384,6 +406,7 @@ module.exports = {
   moduleError,
   workerExited,
   spawnFailedError,
+  workersOutliveError,
   timeoutError,
   notReadyError,
   abortError,

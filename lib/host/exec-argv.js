@@ -227,4 +227,17 @@ function resourceLimitFlags(resourceLimits) {
   return flags;
 }
 
-module.exports = { importedModules, threadFlags, inheritedExecArgv, inheritedEnv, resourceLimitFlags };
+/**
+ * Whether a process with these arguments, and NODE_OPTIONS in its environment, waits for a debugger before it runs
+ * anything.
+ * @param {readonly string[]} execArgv
+ * @param {string} [nodeOptions]
+ */
+function waitsForDebugger(execArgv, nodeOptions = '') {
+  const all = [...execArgv, ...(splitNodeOptions(nodeOptions) ?? []).map(({ value }) => value)];
+  return all.some((argument) => /^--inspect-(?:brk(?:-node)?|wait)(?:=|$)/.test(argument.replaceAll('_', '-')));
+}
+
+module.exports = {
+  importedModules, threadFlags, inheritedExecArgv, inheritedEnv, resourceLimitFlags, waitsForDebugger,
+};

@@ -6,7 +6,9 @@
  * Must not depend on jobs, nor on how a worker was started.
  */
 
-const { ParallelizerError, moduleError, protocolError, spawnFailedError, workerExited } = require('../errors');
+const {
+  ParallelizerError, moduleError, protocolError, spawnFailedError, workerExited, workersOutliveError,
+} = require('../errors');
 const { thrownError } = require('./answer-error');
 const { isCalledNode } = require('../host/program');
 
@@ -22,6 +24,8 @@ const { isCalledNode } = require('../host/program');
  * @property {string} [message]
  * @property {string | null} [loadError] a flattened error: the user's module did not load
  * @property {string | null} [protocol] what it sent that is not a frame
+ * @property {boolean} [outlives] whether it was killed and has not ended
+ * @property {string | null} [killError] why it could not be killed
  * @property {boolean} [silent] whether it was killed because it never began to run
  */
 
@@ -41,6 +45,7 @@ function exitError(report, { duringBoot, filePath, program, lastWords, lastError
   const error = report.errno !== undefined ? spawnFailedError({ ...report, program: program() })
     : workerExited({ ...report, stderr, duringBoot, otherProgram: otherProgram(report, duringBoot, program) });
   if (typeof report.protocol === 'string') error.cause = protocolError(report.protocol);
+  else if (report.outlives === true) error.cause = outlivingError([report]);
   else if (lastError !== undefined) error.cause = lastError;
   return error;
 }
@@ -56,6 +61,15 @@ function otherProgram({ pid, stderr }, duringBoot, program) {
   return hasRunItself || !isCalledNode(program()) ? program() : undefined;
 }
 
+/**
+ * Of workers that were killed and have not ended.
+ * @param {ExitReport[]} reports
+ */
+function outlivingError(reports) {
+  const pids = reports.map(({ pid }) => pid).filter((pid) => pid !== null);
+  return workersOutliveError(pids, reports.map(({ killError }) => killError).find(Boolean) ?? null);
+}
+
 /** @param {string} tree @param {string | null} filePath */
 function loadError(tree, filePath) {
   const { error } = thrownError(tree);
@@ -63,4 +77,4 @@ function loadError(tree, filePath) {
   return error instanceof ParallelizerError || filePath === null ? error : moduleError(filePath, { cause: error });
 }
 
-module.exports = { exitError };
+module.exports = { exitError, outlivingError };

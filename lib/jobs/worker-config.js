@@ -8,7 +8,7 @@
 
 const { encodeValues } = require('../codec/codec');
 const { spareableCpus, workerHeapMegabytes } = require('../host/cpus');
-const { inheritedEnv, inheritedExecArgv, resourceLimitFlags } = require('../host/exec-argv');
+const { inheritedEnv, inheritedExecArgv, resourceLimitFlags, waitsForDebugger } = require('../host/exec-argv');
 const { nesting } = require('../host/nesting');
 const { findProgram, startObstacle } = require('../host/program');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
@@ -160,6 +160,7 @@ function processConfig(options) {
     args: [...execArgv, ...flags, '--input-type=commonjs', '-e', PROCESS_SCRIPT, addonPath()],
     env: [...Object.keys(env).map((name) => `${name}=${env[name]}`), `${WORKER_VARIABLE}=1`],
     stdio: options.stdio,
+    waitsForDebugger: waitsForDebugger(execArgv, env.NODE_OPTIONS),
     init: toJson(initOf(options)),
   };
 }

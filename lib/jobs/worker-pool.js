@@ -96,9 +96,10 @@ class WorkerPool {
       message: this.#print.bind(this),
       written: this.#printWritten.bind(this),
       event: this.#event.bind(this),
-      closed: () => {
+      closed: (/** @type {string} */ outliving) => {
         this.#letGo();
-        this.#closed?.resolve();
+        if (outliving === '[]') this.#closed?.resolve();
+        else this.#closed?.reject(exitErrors().outlivingError(JSON.parse(outliving)));
       },
     }, initParts(this.#options, this.#clones), this.#registers);
     this.#submit = this.#native.submitter();

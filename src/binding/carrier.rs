@@ -36,6 +36,8 @@ pub trait Carrier {
     fn kill_silent(&self, worker: WorkerId) {
         self.kill(worker);
     }
+    /// The worker does not end although it was killed: it is as good as gone from now on.
+    fn abandon_one(&self, _worker: WorkerId) {}
     /// This process ends in an orderly way: a worker that has nothing to do may, too. For carriers whose workers outlive
     /// the environment.
     fn say_farewell(&self, _worker: WorkerId) {}
@@ -124,7 +126,7 @@ pub trait Upcalls {
 
     // ---- The life of a worker: by its carrier, as it happens --------------------------------------------
 
-    /// It has given its first sign of life.
+    /// It has given its first sign of life, or has a reason to give none.
     fn worker_alive(&self, worker: WorkerId);
     /// It has loaded the user's module.
     fn worker_ready(&self, worker: WorkerId);

@@ -31,7 +31,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use crate::wire::Decoder;
 pub use attached::Attached;
@@ -198,6 +198,12 @@ impl Channel {
     /// The socket itself, for whoever polls it: it is closed when both have let go of it.
     pub fn descriptor(&self) -> Arc<OwnedFd> {
         self.fd.clone()
+    }
+
+    /// Hangs up: the other end sees what it would see if this one were closed. What it has sent can still be read.
+    pub fn hang_up(&self) {
+        // Fails only where the other end was closed first.
+        let _ = shutdown(&self.fd, Shutdown::Both);
     }
 
     /// Whether the other end is closed and there is nothing left to read.

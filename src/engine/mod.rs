@@ -34,7 +34,8 @@
 //!    waits forever for threads that the system has refused it.
 //! 2. `Ready`: it gets chunks. Three ways lead out of this phase:
 //! 3. `Stopping`: asked to exit with nothing in flight. It is killed if it has not exited in time.
-//! 4. `Dying`: killed. What its channel still holds counts, until
+//! 4. `Dying`: killed. What its channel still holds counts. One that does not end in time (the system does not let it be
+//!    signalled, or it does not get out of a system call) is abandoned. Either way this lasts until
 //! 5. [`Engine::exited`]: calls that were replied to keep their results; a call that had begun uses a retry or fails;
 //!    the others return to the head of their queue without using a retry.
 //!
@@ -121,6 +122,8 @@ pub struct Config {
     pub lazy: bool,
     /// How long a worker may take until its first sign of life ([`Engine::alive`]). `None`: its workers give none.
     pub boot_limit: Option<Duration>,
+    /// How long a worker may take to end once it was killed. `None`: as long as it takes.
+    pub kill_limit: Option<Duration>,
     /// Workers are leased and other engines may wait for them: one is given up once it was used for this long.
     /// `None`: the workers belong to this engine alone.
     pub lease: Option<Duration>,
@@ -237,6 +240,8 @@ pub enum Action {
     Kill { worker: WorkerId },
     /// Kill the worker because it has given no sign of life.
     KillSilent { worker: WorkerId },
+    /// Give up a worker that does not end although it was killed, then report it to [`Engine::exited`].
+    Abandon { worker: WorkerId },
     /// Tell the callers of these calls what became of them.
     Settle { job: JobId, calls: Range<u32>, outcome: Outcome },
     /// What [`Engine::await_ready`] asked for has happened, or cannot happen.

@@ -62,6 +62,8 @@ pub(super) struct Worker {
     pub(super) hears_recalls: bool,
     /// How long it has given no sign of life; `None` once it has given one, or was killed for giving none.
     pub(super) silent_for: Option<Duration>,
+    /// Running time since it was killed; `None` before, and once it was abandoned.
+    pub(super) killed_for: Option<Duration>,
     /// When it got its first calls from this engine.
     pub(super) used_since: Option<Duration>,
     /// Others wait for it: it gets no more calls.
@@ -91,6 +93,7 @@ impl Worker {
             recalled_from: None,
             hears_recalls: true,
             silent_for: Some(Duration::ZERO),
+            killed_for: None,
             used_since: None,
             is_preempted: false,
             is_succeeded_at_exit: false,

@@ -92,13 +92,15 @@ impl Child {
         self.is_ending.notify_one();
     }
 
-    /// Signals the process unless it has been reaped, by whomever, which is why it looks first.
-    pub(super) fn kill(&self, signal: Signal) {
-        if self.reap().is_none() {
-            // Fails only if the process has changed its user id.
-            let _ = kill(self.pid, signal);
-        }
+    /// Signals the process unless it has been reaped, by whomever, which is why it looks first. Fails if this process
+    /// may not signal it: either has changed its user since the start.
+    pub(super) fn kill(&self, signal: Signal) -> nix::Result<()> {
+        let result = match self.reap() {
+            Some(_) => Ok(()),
+            None => kill(self.pid, signal),
+        };
         // In any case: `exited` has to find the status that this may just have found.
         self.expect_end();
+        result
     }
 }

@@ -14,7 +14,9 @@
 //!    first and last event of the ticket; otherwise `Spawned` is the first.
 //! 3. While the worker runs, its output is passed on as it arrives: one piece at a time per pipe, and the next one is
 //!    read once the last was taken, so that a slow loop or terminal slows the worker down and fills no memory.
-//! 4. The worker is reaped when its pidfd says so. Without pidfds it is only looked for after `kill` or
+//! 4. A signal that the worker may not be sent (its user or ours has changed) is reported as `KillFailed`. Whoever
+//!    wants it to end then has its channel.
+//! 5. The worker is reaped when its pidfd says so. Without pidfds it is only looked for after `kill` or
 //!    `channel_ended`, every few milliseconds until it is found. No signal handler is ever installed, because libuv
 //!    owns SIGCHLD.
 //! 6. What the worker itself had written is in the pipes by then, and is read to the last byte without waiting. Only if
@@ -42,6 +44,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -139,6 +142,10 @@ pub enum ProcessEvent {
     Spawned { ticket: Ticket, pid: i32 },
     /// There is no process.
     SpawnFailed { ticket: Ticket, error: SpawnError },
+    /// The process was not killed for its silence: a debugger can be attached to it, and it may wait for one.
+    Debugged { ticket: Ticket },
+    /// The process could not be signalled; it goes on. Never after `Exited`.
+    KillFailed { ticket: Ticket, errno: Errno },
     /// The process was reaped. `stderr_tail` has the last 4 KiB that it wrote to standard error.
     Exited { ticket: Ticket, status: ExitStatus, stderr_tail: Vec<u8> },
     /// The process has printed something. Cut anywhere, even within a character; never after `Exited`.
@@ -151,6 +158,8 @@ impl ProcessEvent {
         match self {
             ProcessEvent::Spawned { ticket, .. }
             | ProcessEvent::SpawnFailed { ticket, .. }
+            | ProcessEvent::Debugged { ticket }
+            | ProcessEvent::KillFailed { ticket, .. }
             | ProcessEvent::Exited { ticket, .. }
             | ProcessEvent::Output { ticket, .. } => *ticket,
         }

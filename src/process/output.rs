@@ -158,6 +158,12 @@ impl Output {
         self.tail.take().unwrap_or_default().0
     }
 
+    /// Whether this text is within the tail.
+    pub(super) fn tail_contains(&self, text: &str) -> bool {
+        let tail = self.tail.borrow();
+        tail.as_ref().is_some_and(|tail| tail.0.windows(text.len()).any(|bytes| bytes == text.as_bytes()))
+    }
+
     fn read(&self) -> Read {
         if self.ended.get() {
             return Read::End;

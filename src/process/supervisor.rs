@@ -33,6 +33,9 @@ use super::spawn::{null, own_stdout, spawn};
 use super::{Descriptors, FAREWELL_GRACE, ProcessEvent, Route, SpawnSpec, Stderr, Stdout, Stream, Ticket};
 use crate::platform;
 
+/// What Node writes to stderr before it waits for a debugger, or when code of the user opens a port for one.
+const LISTENS_FOR_DEBUGGER: &str = "Debugger listening on ";
+
 /// What only tests change.
 #[derive(Clone)]
 pub(super) struct Settings {
@@ -75,6 +78,7 @@ pub type Guard = Option<Box<dyn Any + Send>>;
 enum Command {
     Spawn { route: Arc<Route>, spec: Arc<SpawnSpec>, descriptors: Descriptors, guard: Guard },
     Kill { ticket: Ticket, signal: Signal },
+    KillSilent { ticket: Ticket },
     ChannelEnded { ticket: Ticket, grace: Duration },
 }
 
@@ -114,6 +118,11 @@ impl Supervisor {
     /// Sends a signal that is meant to end the worker. Ignored if that was reaped already, or never ran.
     pub fn kill(&self, ticket: Ticket, signal: Signal) {
         self.send(Command::Kill { ticket, signal });
+    }
+
+    /// Kills a worker that has given no sign of life, unless it may be waiting for a debugger.
+    pub fn kill_silent(&self, ticket: Ticket) {
+        self.send(Command::KillSilent { ticket });
     }
 
     /// To be called when the worker's channel has ended. Usually the worker is exiting, and its status is kept; one
@@ -159,7 +168,24 @@ struct Children {
     settings: Settings,
     relay: Rc<Relay>,
     /// The processes that are not known to be reaped.
-    by_ticket: RefCell<HashMap<Ticket, Rc<Child>>>,
+    by_ticket: RefCell<HashMap<Ticket, Running>>,
+}
+
+/// A process, and where its events go.
+#[derive(Clone)]
+struct Running {
+    child: Rc<Child>,
+    route: Arc<Route>,
+    stderr: Rc<Output>,
+}
+
+impl Running {
+    /// Signals the process, and reports if that is not allowed.
+    fn kill(&self, signal: Signal) {
+        if let Err(errno) = self.child.kill(signal) {
+            self.route.post(ProcessEvent::KillFailed { ticket: self.route.ticket(), errno });
+        }
+    }
 }
 
 /// A pipe, and the task that reads it.
@@ -182,7 +208,12 @@ impl Children {
                 match self.launch(&spec, descriptors, &route) {
                     Ok((child, outputs)) => {
                         route.post(ProcessEvent::Spawned { ticket, pid: child.pid() });
-                        self.by_ticket.borrow_mut().insert(ticket, Rc::clone(&child));
+                        let running = Running {
+                            child: Rc::clone(&child),
+                            route: Arc::clone(&route),
+                            stderr: Rc::clone(&outputs.stderr.output),
+                        };
+                        self.by_ticket.borrow_mut().insert(ticket, running);
                         spawn_local(Rc::clone(self).wait_for_exit(child, outputs, route, guard));
                     }
                     Err(error) => {
@@ -192,24 +223,33 @@ impl Children {
                 }
             }
             Command::Kill { ticket, signal } => {
-                if let Some(child) = self.child(ticket) {
-                    child.kill(signal);
+                if let Some(running) = self.running(ticket) {
+                    running.kill(signal);
+                }
+            }
+            Command::KillSilent { ticket } => {
+                if let Some(running) = self.running(ticket) {
+                    if running.stderr.tail_contains(LISTENS_FOR_DEBUGGER) {
+                        running.route.post(ProcessEvent::Debugged { ticket });
+                    } else {
+                        running.kill(Signal::SIGKILL);
+                    }
                 }
             }
             Command::ChannelEnded { ticket, grace } => {
-                if let Some(child) = self.child(ticket) {
-                    child.expect_end();
+                if let Some(running) = self.running(ticket) {
+                    running.child.expect_end();
                     spawn_local(async move {
                         sleep(grace).await;
-                        child.kill(Signal::SIGKILL);
+                        running.kill(Signal::SIGKILL);
                     });
                 }
             }
         }
     }
 
-    fn child(&self, ticket: Ticket) -> Option<Rc<Child>> {
-        self.by_ticket.borrow().get(&ticket).map(Rc::clone)
+    fn running(&self, ticket: Ticket) -> Option<Running> {
+        self.by_ticket.borrow().get(&ticket).cloned()
     }
 
     /// Whatever can fail comes before the spawn, so that the exit of a process that runs is always waited for.

@@ -286,6 +286,48 @@ fn a_worker_that_was_dismissed_and_goes_on_is_killed() {
 }
 
 #[test]
+fn a_silent_worker_is_killed_unless_a_debugger_may_be_attached() {
+    let supervisor = Supervisor::start(Settings::default()).unwrap();
+    let mut worker = Worker::quiet(&supervisor, "exec sleep 1000");
+    worker.pid();
+    supervisor.kill_silent(worker.ticket);
+    assert_eq!(worker.exited().0.signal, Some("SIGKILL"));
+
+    let script = "echo Debugger listening on ws://127.0.0.1:1/x >&2; exec sleep 1000";
+    let mut worker = Worker::spawn(&supervisor, spec(script, Stdout::Ignore, Stderr::Forward));
+    while worker.output(Stream::Stderr).is_empty() {
+        worker.turn();
+    }
+    supervisor.kill_silent(worker.ticket);
+    assert!(matches!(worker.turn(), [ProcessEvent::Debugged { .. }]));
+    supervisor.kill(worker.ticket, Signal::SIGKILL);
+    worker.events.pop();
+    assert_eq!(worker.exited().0.signal, Some("SIGKILL"));
+}
+
+#[test]
+fn a_kill_that_is_not_allowed_is_reported() {
+    // SAFETY: only asks.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: only root can give up its rights");
+        return;
+    }
+    in_own_process("a_kill_that_is_not_allowed_is_reported", "", || {
+        let supervisor = Supervisor::start(Settings::default()).unwrap();
+        let mut worker = Worker::quiet(&supervisor, "read line <&3; exit 5");
+        worker.pid();
+        // SAFETY: this process only runs this test.
+        assert_eq!(unsafe { libc::setuid(65_534) }, 0);
+        supervisor.kill(worker.ticket, Signal::SIGKILL);
+        assert!(matches!(worker.turn(), [ProcessEvent::KillFailed { errno: Errno::EPERM, .. }]));
+        // It can be reaped all the same.
+        worker.events.pop();
+        worker.channel.write_all(b"now\n").unwrap();
+        assert_eq!(worker.code(), Some(5));
+    });
+}
+
+#[test]
 fn the_last_4_kib_of_stderr_come_with_the_exit() {
     let supervisor = Supervisor::start(Settings::default()).unwrap();
     for stderr in [Stderr::Forward, Stderr::Ignore] {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::rc::Weak;
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use serde_json::{Value as Json, json};
 
 use crate::binding::carrier::Upcalls;
@@ -56,6 +57,10 @@ pub struct ExitReport {
     pub failure: Option<LinkError>,
     /// It was killed since it gave no sign of life.
     pub silent: bool,
+    /// Why it could not be killed.
+    pub kill_error: Option<Errno>,
+    /// It has not ended although it was killed.
+    pub outlives: bool,
 }
 
 /// Why a worker cannot be worked with any more.
@@ -99,6 +104,8 @@ impl ExitReport {
         report["loadError"] = self.load_error.clone().into();
         report["protocol"] = self.failure.as_ref().map(LinkError::to_string).into();
         report["silent"] = self.silent.into();
+        report["killError"] = self.kill_error.map(|errno| errno.to_string()).into();
+        report["outlives"] = self.outlives.into();
         report
     }
 }

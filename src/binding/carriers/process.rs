@@ -164,6 +164,18 @@ impl Carrier for ProcessCarrier {
         }
     }
 
+    fn abandon_one(&self, worker: WorkerId) {
+        let ticket = self.links.with(worker, |link| {
+            link.report.outlives = true;
+            link.stop_reading();
+            link.ticket()
+        });
+        if let Some(ticket) = ticket {
+            // The supervisor goes on looking for its end, and keeps its place until then.
+            self.environment.disown(ticket);
+        }
+    }
+
     fn say_farewell(&self, worker: WorkerId) {
         self.links.with(worker, Link::say_farewell);
         self.stop(worker);
@@ -173,8 +185,13 @@ impl Carrier for ProcessCarrier {
     }
 
     fn kill_silent(&self, worker: WorkerId) {
-        self.links.with(worker, |link| link.report.silent = true);
-        self.kill(worker);
+        let ticket = self.links.with(worker, |link| {
+            link.report.silent = true;
+            link.ticket()
+        });
+        if let (Some(ticket), Ok(supervisor)) = (ticket, Supervisor::get()) {
+            supervisor.kill_silent(ticket);
+        }
     }
 
     fn forget(&self, worker: WorkerId) {
@@ -284,6 +301,20 @@ impl Carrier for ProcessCarrier {
                 let exit = json!({ "errno": error.errno as i32, "message": error.to_string() });
                 self.event(worker, "spawnFailed", &exit);
                 self.end(worker, exit);
+            }
+            ProcessEvent::Debugged { .. } => {
+                self.links.with(worker, |link| link.report.silent = false);
+                if let Some(upcalls) = self.upcalls.upgrade() {
+                    upcalls.worker_alive(worker);
+                }
+            }
+            ProcessEvent::KillFailed { errno, .. } => {
+                self.event(worker, "killFailed", &json!({ "message": errno.to_string() }));
+                // Its watchdog ends it then.
+                self.links.with(worker, |link| {
+                    link.report.kill_error = Some(errno);
+                    link.channel.hang_up();
+                });
             }
             ProcessEvent::Exited { status, stderr_tail, .. } => {
                 let mut exit = json!({ "exitCode": status.code, "signal": status.signal });

@@ -13,6 +13,8 @@ use crate::process::{SpawnSpec, Stderr, Stdout};
 
 /// How long the work of one frame should take, where its cost is known.
 const TARGET: Duration = Duration::from_millis(1);
+/// How long a process may take to end once it was killed: the system may have a lot of memory to free.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
 /// How long a process that others wait for may be used before it goes to them, which takes a fraction of a millisecond;
 /// and a thread, whose successor has to start.
 const PROCESS_LEASE: Duration = Duration::from_millis(10);
@@ -47,6 +49,8 @@ pub struct ProcessConfig {
     args: Vec<String>,
     env: Vec<String>,
     stdio: Stdio,
+    /// Whether it runs nothing before a debugger is attached.
+    waits_for_debugger: bool,
     /// Handed to each worker as it is, with the parts that the constructor got.
     pub init: String,
 }
@@ -77,7 +81,8 @@ impl PoolConfig {
             target: TARGET,
             concurrency: self.concurrency,
             lazy: self.lazy,
-            boot_limit: self.process.is_some().then(|| boot_limit(self.workers)),
+            boot_limit: self.process.as_ref().and_then(|process| process.boot_limit(self.workers)),
+            kill_limit: self.process.is_some().then_some(KILL_LIMIT),
             lease: self.share_key.as_ref().map(|_| lease),
         }
     }
@@ -90,6 +95,13 @@ impl PoolConfig {
 }
 
 impl ProcessConfig {
+    /// How long a process may run before its first line of JavaScript has. That takes some tens of milliseconds of one
+    /// CPU: of which there may be a few hundredths, that other workers and what users preload want too.
+    fn boot_limit(&self, workers: usize) -> Option<Duration> {
+        let limit = Duration::from_secs(30) + Duration::from_millis(250) * workers as u32;
+        (!self.waits_for_debugger).then_some(limit)
+    }
+
     pub fn spawn_spec(&self) -> Result<SpawnSpec> {
         let (stdout, stderr) = match self.stdio {
             Stdio::Inherit => (Stdout::Inherit, Stderr::Inherit),
@@ -104,11 +116,6 @@ impl ProcessConfig {
             stderr,
         })
     }
-}
-/// How long a process may run before its first line of JavaScript has. That takes some tens of milliseconds of one CPU:
-/// of which there may be a few hundredths, that other workers and what users preload want too.
-fn boot_limit(workers: usize) -> Duration {
-    Duration::from_secs(30) + Duration::from_millis(250) * workers as u32
 }
 
 /// A duration of so many milliseconds; `None` for 0.

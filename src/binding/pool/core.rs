@@ -23,6 +23,8 @@ pub struct PoolCore {
     /// Invariant: the workers that the engine knows to be gone and the carrier has not forgotten. Their exit reports
     /// are needed until their calls are settled.
     gone: RefCell<Vec<WorkerId>>,
+    /// The exit reports of workers that were killed and have not ended.
+    outliving: RefCell<Vec<Json>>,
     started: Instant,
 }
 
@@ -34,6 +36,7 @@ impl PoolCore {
             engine: RefCell::new(engine),
             carrier: OnceCell::new(),
             gone: RefCell::default(),
+            outliving: RefCell::default(),
             started: Instant::now(),
         }
     }
@@ -63,6 +66,20 @@ impl PoolCore {
         gone.push(worker);
     }
 
+    /// The worker does not end although it was killed.
+    pub fn abandon(&self, worker: WorkerId) {
+        self.carrier().abandon_one(worker);
+        if let Some(report) = self.report(worker) {
+            self.outliving.borrow_mut().push(report);
+        }
+        self.worker_gone(worker);
+    }
+
+    /// The exit reports of workers that were killed and had not ended in time.
+    pub fn outliving(&self) -> Json {
+        self.outliving.borrow().clone().into()
+    }
+
     /// The ends of all workers that are gone have been told.
     pub fn forget_gone(&self) {
         for worker in self.gone.take() {
@@ -90,12 +107,7 @@ impl PoolCore {
 
     /// The name of an outcome, and what is known of the end of the worker that it is about.
     pub fn describe(&self, outcome: Outcome) -> (&'static str, Option<String>) {
-        let report = |worker: WorkerId| {
-            let mut report = self.carrier().exit_report(worker)?;
-            report["worker"] = worker.0.into();
-            report["pid"] = self.carrier().pid(worker).into();
-            Some(report.to_string())
-        };
+        let report = |worker: WorkerId| self.report(worker).map(|report| report.to_string());
         match outcome {
             Outcome::Aborted => ("aborted", None),
             Outcome::TimedOut => ("timedOut", None),
@@ -104,6 +116,14 @@ impl PoolCore {
             Outcome::Exited(worker) => ("exited", report(worker)),
             Outcome::BootFailed(worker) => ("bootFailed", report(worker)),
         }
+    }
+
+    /// What is known of a worker's end.
+    fn report(&self, worker: WorkerId) -> Option<Json> {
+        let mut report = self.carrier().exit_report(worker)?;
+        report["worker"] = worker.0.into();
+        report["pid"] = self.carrier().pid(worker).into();
+        Some(report)
     }
 
     /// A picture of now.

@@ -102,9 +102,12 @@ impl Hooks {
         }
     }
 
-    /// `closed()`: the last worker of a closed pool is gone.
-    pub fn closed(&self) {
-        self.closed.call(&[]);
+    /// `closed(JSON)`: the last worker of a closed pool is gone, but for those that were killed and have not ended, whose
+    /// exit reports these are.
+    pub fn closed(&self, outliving: &Json) {
+        if let Ok(outliving) = text(self.env, &outliving.to_string()) {
+            self.closed.call(&[outliving]);
+        }
     }
 
     /// A text or `null`, to be passed as a value.

@@ -155,6 +155,10 @@ impl PoolState {
                 self.core.event(worker, "kill", &Json::Null);
                 carrier.kill(worker);
             }
+            Action::Abandon { worker } => {
+                self.core.event(worker, "outlives", &Json::Null);
+                self.core.abandon(worker);
+            }
             Action::KillSilent { worker } => {
                 self.core.event(worker, "silent", &Json::Null);
                 carrier.kill_silent(worker);
@@ -169,7 +173,7 @@ impl PoolState {
                 let detail = described.as_ref().and_then(|(_, detail)| detail.as_deref());
                 self.core.hooks.ready(name, detail);
             }
-            Action::Closed => self.core.hooks.closed(),
+            Action::Closed => self.core.hooks.closed(&self.core.outliving()),
         }
     }
 

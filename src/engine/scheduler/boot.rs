@@ -17,6 +17,10 @@ impl Engine {
     pub(super) fn showed_life(&mut self, worker_id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&worker_id) {
             worker.silent_for = None;
+            if worker.phase == Phase::Starting {
+                // It was not killed for its silence after all.
+                worker.killed_for = None;
+            }
         }
     }
 

@@ -73,7 +73,7 @@ impl Engine {
 
 /// What a carrier reports of its workers.
 impl Engine {
-    /// The worker runs, and is about to load the user's module.
+    /// The worker runs, and is about to load the user's module; or it has a reason not to, and may take its time.
     pub fn alive(&mut self, worker_id: WorkerId) {
         self.event(|engine| engine.showed_life(worker_id));
     }

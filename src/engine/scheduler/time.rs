@@ -44,6 +44,14 @@ impl Engine {
     /// A worker has had `step` more running time.
     fn tick_worker(&mut self, worker_id: WorkerId, step: Duration) {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
+        if let (Some(killed), Some(limit)) = (&mut worker.killed_for, self.config.kill_limit) {
+            *killed += step;
+            if *killed >= limit {
+                worker.killed_for = None;
+                self.actions.push_back(Action::Abandon { worker: worker_id });
+                return;
+            }
+        }
         let is_standby = worker.is_standby();
         match &mut worker.phase {
             Phase::Stopping { waited } => {
@@ -71,7 +79,7 @@ impl Engine {
                     if *silent >= limit {
                         worker.silent_for = None;
                         // It remains one that boots, so that its end counts as a failed boot.
-                        self.actions.push_back(Action::KillSilent { worker: worker_id });
+                        self.send_kill(worker_id, Action::KillSilent { worker: worker_id });
                     }
                 }
             }
@@ -148,6 +156,9 @@ impl Engine {
     }
 
     fn watch_worker(&self, worker: &Worker, wanted: &mut Interval) {
+        if let (Some(killed), Some(limit)) = (worker.killed_for, self.config.kill_limit) {
+            wanted.watch(limit.saturating_sub(killed), limit);
+        }
         match worker.phase {
             Phase::Stopping { .. } => wanted.watch(MAX_TICK, MAX_TICK * TICKS_PER_LIMIT),
             Phase::Ready if worker.is_standby() => {}

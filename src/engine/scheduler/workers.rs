@@ -83,14 +83,14 @@ impl Engine {
         if worker.phase != Phase::Dying {
             worker.phase = Phase::Dying;
             self.release_keys(worker_id);
-            self.actions.push_back(Action::Kill { worker: worker_id });
+            self.send_kill(worker_id, Action::Kill { worker: worker_id });
         }
     }
 
     pub(super) fn kill_unusable(&mut self, worker_id: WorkerId) {
         match self.workers.get(&worker_id).map(|worker| worker.phase) {
             // It remains one that boots, so that its end counts as a failed boot.
-            Some(Phase::Starting) => self.actions.push_back(Action::Kill { worker: worker_id }),
+            Some(Phase::Starting) => self.send_kill(worker_id, Action::Kill { worker: worker_id }),
             Some(phase) => {
                 if let Some(worker) = self.workers.get_mut(&worker_id) {
                     // What has been killed for another reason says nothing about what it was sent.
@@ -100,6 +100,14 @@ impl Engine {
             }
             None => {}
         }
+    }
+
+    /// Has a worker killed. From then on its end is waited for.
+    pub(super) fn send_kill(&mut self, worker_id: WorkerId, kill: Action) {
+        if let Some(worker) = self.workers.get_mut(&worker_id) {
+            worker.killed_for.get_or_insert(Duration::ZERO);
+        }
+        self.actions.push_back(kill);
     }
 
     /// Removes a worker that is gone, and decides what becomes of its calls and who succeeds it.

@@ -84,6 +84,7 @@ pub(super) fn configs() -> impl Strategy<Value = Config> {
             grace_period: grace as u32 * MS,
             lazy,
             boot_limit: boot.then_some(500 * MS),
+            kill_limit: boot.then_some(5000 * MS),
             concurrency,
             ..config(workers)
         },

@@ -9,6 +9,7 @@ mod deaths;
 mod dispatch;
 mod keys;
 mod lease;
+mod outliving;
 mod recall;
 mod recycling;
 mod replies;

@@ -19,6 +19,7 @@ pub(super) fn config(workers: usize) -> Config {
         concurrency: 1,
         lazy: false,
         boot_limit: None,
+        kill_limit: None,
         lease: None,
     }
 }
@@ -100,6 +101,8 @@ pub(super) struct World {
     pub(super) begun_order: Vec<(JobId, u32)>,
     pub(super) ready: Vec<Result<(), Outcome>>,
     pub(super) closed: u32,
+    /// Workers that did not end although they were killed.
+    pub(super) abandoned: Vec<WorkerId>,
     /// How long a call runs.
     pub(super) cost: Duration,
     /// Bytes of a result.
@@ -134,6 +137,7 @@ impl World {
             begun_order: Vec::new(),
             ready: Vec::new(),
             closed: 0,
+            abandoned: Vec::new(),
             cost: 10 * MS,
             result_size: 0,
             concurrency,
@@ -198,6 +202,10 @@ impl World {
                 fake.stopping = true;
             }
             Action::Kill { worker } => self.workers.get_mut(&worker).unwrap().killed = true,
+            Action::Abandon { worker } => {
+                self.abandoned.push(worker);
+                self.die(worker);
+            }
             Action::KillSilent { worker } => {
                 let fake = self.workers.get_mut(&worker).unwrap();
                 assert!(!fake.booted, "it had shown that it runs");

@@ -1,12 +1,14 @@
 'use strict';
-// A worker that was told to wait for a debugger waits for as long as it takes; a debugger that comes finds it.
+// A worker that is told to wait for a debugger waits for as long as that takes, and a debugger can attach to it.
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const http = require('node:http');
+const path = require('node:path');
 const { test } = require('node:test');
 
-const { childrenOf, isRunning, sleep, waitFor, within } = require('../support/helpers');
-const { asynchronous, start } = require('../support/scripts');
+const { childrenOf, isRunning, sleep, temporary, waitFor, within } = require('./support/helpers');
+const { asynchronous, start } = require('./support/scripts');
 
 /** Longer than a worker may be silent while it boots; so long is waited, and nothing is measured by it. */
 const LONGER_THAN_A_BOOT = 33_000;
@@ -21,7 +23,9 @@ async function attach([, address, id]) {
   const request = http.get(`http://${address}/${id}`, {
     headers: { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Key': key, 'Sec-WebSocket-Version': '13' },
   });
-  const socket = await new Promise((resolve, reject) => request.once('upgrade', (_, socket) => resolve(socket)).once('error', reject));
+  const socket = await new Promise((resolve, reject) => {
+    request.once('upgrade', (_, upgraded) => resolve(upgraded)).once('error', reject);
+  });
   const send = (message) => {
     const text = Buffer.from(JSON.stringify(message));
     // A client masks what it sends; by zeroes it stays what it is.
@@ -40,9 +44,13 @@ async function attach([, address, id]) {
 
 const WAYS = {
   '--inspect-brk=0 in execArgv': { execArgv: ['--inspect-brk=0'] },
-  '--inspect-brk with an underscore, in NODE_OPTIONS of env': { env: { PATH: process.env.PATH, NODE_OPTIONS: '--inspect_brk=0' } },
+  '--inspect-brk with an underscore, in NODE_OPTIONS of env': {
+    env: { PATH: process.env.PATH, NODE_OPTIONS: '--inspect_brk=0' },
+  },
 };
-if (Number.parseInt(process.versions.node, 10) >= 22) WAYS['--inspect-wait=0 in execArgv'] = { execArgv: ['--inspect-wait=0'] };
+if (Number.parseInt(process.versions.node, 10) >= 22) {
+  WAYS['--inspect-wait=0 in execArgv'] = { execArgv: ['--inspect-wait=0'] };
+}
 
 for (const [what, options] of Object.entries(WAYS)) {
   test(`a worker waits: ${what}`, { concurrency: true }, async (t) => {
@@ -62,6 +70,26 @@ for (const [what, options] of Object.entries(WAYS)) {
     assert.deepEqual(program.messages(), [{ responses: [pid], failures: [] }]);
   });
 }
+
+test('a worker waits: a preload opens a port and waits', async (t) => {
+  const dir = temporary(t);
+  const file = path.join(dir, 'wait.cjs');
+  fs.writeFileSync(file, "require('node:inspector').open(0, '127.0.0.1', true);");
+  const program = start(t, asynchronous(`
+    const parallelizer = make(${JSON.stringify({ parallelization: 1, execArgv: ['--require', file] })});
+    const { responses, failures } = await parallelizer.run([{ do: 'pid' }]);
+    console.log(JSON.stringify({ responses, failures }));
+    await parallelizer.terminate();
+  `));
+  const address = await listening(program);
+  const [pid] = childrenOf(program.pid);
+  await sleep(LONGER_THAN_A_BOOT);
+  assert.ok(isRunning(pid), 'it waits');
+  const socket = await attach(address);
+  t.after(() => socket.destroy());
+  await within(program.exited, 'the program to end');
+  assert.deepEqual(program.messages(), [{ responses: [pid], failures: [] }]);
+});
 
 test('a call that is stopped by a debugger has no limit but its own', async (t) => {
   const program = start(t, asynchronous(`

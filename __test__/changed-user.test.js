@@ -1,11 +1,12 @@
 'use strict';
-// A process that gives up its rights after its workers have started may not signal them any more. They end all the same.
+// A process that changes its user after its workers have started may no longer signal them. They end all the same, and
+// one that cannot is named.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { gone, isRunning, temporary } = require('../support/helpers');
-const { asynchronous, start } = require('../support/scripts');
+const { gone, isRunning, temporary } = require('./support/helpers');
+const { asynchronous, start } = require('./support/scripts');
 
 const skip = process.getuid() !== 0 && 'only root can give up its rights';
 const NOBODY = 65534;
@@ -50,6 +51,37 @@ for (const [what, work] of Object.entries(WORK)) {
     });
   }
 }
+
+test('terminate() names a worker that nothing can end', { skip }, async (t) => {
+  const program = start(t, asynchronous(`
+    const parallelizer = make({ parallelization: 2 });
+    await parallelizer.ready();
+    const [pid, other] = parallelizer.stats().workers.map(({ pid }) => pid);
+    // Its watchdog does not run either.
+    process.kill(pid, 'SIGSTOP');
+    process.setgid(${NOBODY});
+    process.setuid(${NOBODY});
+    console.log(JSON.stringify({ pid, other }));
+    const { code, message, pids } = await parallelizer.terminate().then(() => ({}), (error) => error);
+    console.log(JSON.stringify({ code, message, pids }));
+  `));
+  await program.says('"pid"');
+  const [{ pid, other }] = program.messages();
+  t.after(() => isRunning(pid) && process.kill(pid, 'SIGKILL'));
+  await program.says('"code"');
+  const [, { code, message, pids }] = program.messages();
+  assert.equal(code, 'ERR_PARALLELIZER_WORKER_OUTLIVES');
+  assert.deepEqual(pids, [pid]);
+  assert.match(message, new RegExp(`pid ${pid}\\).*EPERM`));
+  // Nobody waits for it any more.
+  const exit = await program.exited;
+  assert.equal(exit.code, 0, exit.stderr);
+  await gone(other);
+  assert.ok(isRunning(pid));
+  // Once it goes on it finds that it has been hung up.
+  process.kill(pid, 'SIGCONT');
+  await gone(pid);
+});
 
 test('a timeout ends a call, and its worker', { skip }, async (t) => {
   const file = `${temporary(t)}/file`;
