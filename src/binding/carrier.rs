@@ -38,8 +38,8 @@ pub trait Carrier {
     }
     /// The worker does not end although it was killed: it is as good as gone from now on.
     fn abandon_one(&self, _worker: WorkerId) {}
-    /// This process ends in an orderly way: a worker that has nothing to do may, too. For carriers whose workers outlive
-    /// the environment.
+    /// This process ends in an orderly way: a worker that has nothing to do may, too. For carriers whose workers
+    /// outlive the environment.
     fn say_farewell(&self, _worker: WorkerId) {}
     /// The worker is gone: frees its place, and what was shared with it. Its exit report is still needed.
     fn release(&self, _worker: WorkerId) {}

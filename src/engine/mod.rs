@@ -34,8 +34,8 @@
 //!    waits forever for threads that the system has refused it.
 //! 2. `Ready`: it gets chunks. Three ways lead out of this phase:
 //! 3. `Stopping`: asked to exit with nothing in flight. It is killed if it has not exited in time.
-//! 4. `Dying`: killed. What its channel still holds counts. One that does not end in time (the system does not let it be
-//!    signalled, or it does not get out of a system call) is abandoned. Either way this lasts until
+//! 4. `Dying`: killed. What its channel still holds counts. One that does not end in time (the system does not let it
+//!    be signalled, or it does not get out of a system call) is abandoned. Either way this lasts until
 //! 5. [`Engine::exited`]: calls that were replied to keep their results; a call that had begun uses a retry or fails;
 //!    the others return to the head of their queue without using a retry.
 //!

@@ -179,7 +179,8 @@ impl Link {
         }
     }
 
-    /// Says that this process ends in an orderly way. The worker must have nothing to do, and is to be asked to stop, too.
+    /// Says that this process ends in an orderly way. The worker must have nothing to do, and is to be asked to stop,
+    /// too.
     pub fn say_farewell(&mut self) {
         self.is_dismissed = true;
         if let Some(page) = &self.page {

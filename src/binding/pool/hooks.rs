@@ -102,8 +102,8 @@ impl Hooks {
         }
     }
 
-    /// `closed(JSON)`: the last worker of a closed pool is gone, but for those that were killed and have not ended, whose
-    /// exit reports these are.
+    /// `closed(JSON)`: the last worker of a closed pool is gone, but for those that were killed and have not ended,
+    /// whose exit reports these are.
     pub fn closed(&self, outliving: &Json) {
         if let Ok(outliving) = text(self.env, &outliving.to_string()) {
             self.closed.call(&[outliving]);
