@@ -289,6 +289,7 @@ export interface WorkerOptions {
   /**
    * Where the workers' output goes: to the parent's stdout and stderr (`'inherit'`, the default), through the
    * parent's `console` in whole messages with their level kept (`'forward'`, the default on AWS Lambda), or nowhere.
+   * With `'forward'`, what is written to stdout, and lines of JSON on stderr, come out as they were written.
    */
   stdio?: 'inherit' | 'forward' | 'ignore' | undefined;
   /**

@@ -5,11 +5,11 @@
  *
  * 1. A call of a `console` method is a call of the same method here. Where AWS Lambda writes its logs as JSON, objects
  *    and errors stay what they are.
- * 2. What was written to a stream is written to the same stream, as it was. Loggers and metrics that write JSON by
- *    themselves rely on that: a console that adds a timestamp would make their lines unreadable.
- * 3. A message of form `watch` is for Node's watch mode and is not printed.
- * 4. An exception to 2 is what a worker's descriptor of stderr brings, which may be its last words: a stack trace has
- *    to stay one message. It goes through `console.error`, but for lines that are JSON.
+ * 2. What was written to stdout is written to stdout, as it was. Loggers and metrics that write JSON by themselves rely
+ *    on that: a console that adds a timestamp would make their lines unreadable.
+ * 3. What was written to stderr goes through `console.error`, but for lines that are JSON: it may be a worker's last
+ *    words, which belong to a request, and a stack trace has to stay one message.
+ * 4. A message of form `watch` is for Node's watch mode and is not printed.
  *
  * Must not depend on workers, nor on whom a message belongs to.
  */
@@ -18,10 +18,9 @@ const { inspect } = require('node:util');
 const { parse } = require('../intrinsics/json');
 
 /**
- * What a message is besides its text. `object`: the text is an object as JSON. `raw`: it was written to
- * `process.stdout` or `process.stderr`; `written`: to their descriptors; both in whole lines. `watch`: names of
- * files. A list: the arguments of the method.
- * @typedef {'object' | 'raw' | 'written' | 'watch' | { value?: unknown, shown?: string, error?: any }[]} Form
+ * What a message is besides its text. `object`: the text is an object as JSON. `written`: it was written to stdout or
+ * stderr, in whole lines. `watch`: names of files. A list: the arguments of the method.
+ * @typedef {'object' | 'written' | 'watch' | { value?: unknown, shown?: string, error?: any }[]} Form
  */
 
 /** Whether the runtime of AWS Lambda writes each message as JSON. */
@@ -34,8 +33,8 @@ function logsJson(env = process.env) {
  */
 function print(level, text, form) {
   if (form === 'watch') report(text);
-  else if (form === 'raw' || (form === 'written' && level !== 'error')) streamOf(level).write(`${text}\n`);
-  else if (form === 'written') printLines(level, text);
+  else if (form === 'written' && level !== 'error') process.stdout.write(`${text}\n`);
+  else if (form === 'written') printLines(text);
   else if (form === undefined || !logsJson()) call(level, text);
   else if (form === 'object') call(level, parsed(text) ?? text);
   else call(level, ...(argumentsIn(form) ?? [text]));
@@ -75,21 +74,15 @@ function report(text) {
   if (process.env.WATCH_REPORT_DEPENDENCIES !== undefined && process.connected) process.send?.(parsed(text));
 }
 
-/** @param {string} level */
-function streamOf(level) {
-  return level === 'error' ? process.stderr : process.stdout;
-}
-
 /**
- * Lines that are JSON are a logger's, and are written as they are.
- * @param {string} level @param {string} text
+ * Prints what was written to stderr. Lines that are JSON are a logger's, and are written as they are.
+ * @param {string} text
  */
-function printLines(level, text) {
-  const stream = streamOf(level);
+function printLines(text) {
   /** @type {string[]} */
   let message = [];
   const flush = () => {
-    if (message.length > 0) call(level, message.join('\n'));
+    if (message.length > 0) call('error', message.join('\n'));
     message = [];
   };
   for (const line of text.split('\n')) {
@@ -97,7 +90,7 @@ function printLines(level, text) {
       message.push(line);
     } else {
       flush();
-      stream.write(`${line}\n`);
+      process.stderr.write(`${line}\n`);
     }
   }
   flush();

@@ -95,7 +95,7 @@ function forwardOutput(print, structured) {
     let rest = '';
     const decoder = new (require('node:string_decoder').StringDecoder)('utf8');
     const flush = () => {
-      if (rest !== '') print(fallback, rest, 'raw');
+      if (rest !== '') print(fallback, rest, 'written');
       rest = '';
     };
     Reflect.set(stream, 'write', (/** @type {unknown} */ chunk, /** @type {unknown[]} */ ...args) => {
@@ -109,7 +109,7 @@ function forwardOutput(print, structured) {
         rest += text;
         const end = rest.lastIndexOf('\n');
         if (end >= 0) {
-          print(fallback, rest.slice(0, end), 'raw');
+          print(fallback, rest.slice(0, end), 'written');
           rest = rest.slice(end + 1);
         }
       }
