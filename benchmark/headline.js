@@ -93,7 +93,7 @@ async function computing(suite, rounds, workers) {
 async function carrying(suite, rounds, workers) {
   const task = { filePath: require.resolve('./support/work.js'), name: 'echo' };
   const batchTask = { filePath: require.resolve('./support/echo.js'), name: 'echo' };
-  const peers = contenders().filter(({ kind }) => kind === 'library' || kind === 'plain').map(inParts);
+  const peers = contenders().filter(({ kind }) => kind === 'library' || kind === 'handwritten').map(inParts);
   const players = [...peers, ...MODES.map((mode) => ownBatches(mode, batchTask))];
   const records = recordsOf(makeEvent({ records: RECORDS }));
   const bytes = Math.round(JSON.stringify(records).length / RECORDS);
@@ -144,11 +144,11 @@ function headliners(rows, better) {
   return MODES.flatMap((mode) => {
     const own = /** @type {Row} */ (rows.find((row) => row.kind === 'own' && row.mode === mode));
     const best = /** @type {Row} */ (bestOf('library', better)(own, rows));
-    const plain = /** @type {Row} */ (bestOf('plain', better)(own, rows));
+    const handwritten = /** @type {Row} */ (bestOf('handwritten', better)(own, rows));
     return [
       { ...own, label: `${OWN_NAME}, ${MODE_NAMES[mode]}` },
       { ...best, label: `best library, ${MODE_NAMES[mode]}: ${best.name}` },
-      { ...plain, label: `by hand: ${plain.name}` },
+      { ...handwritten, label: `by hand: ${handwritten.name}` },
     ];
   }).map(({ label, name, kind, samples }) => ({ label, name, kind, ...summarize(samples) }));
 }
