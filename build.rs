@@ -7,6 +7,8 @@ use std::{env, fs};
 
 /// Bundles the modules that run in workers, a file per chunk.
 const BUNDLER: &str = "scripts/bundle-worker.js";
+/// What the bundler itself requires.
+const CHUNKER: &str = "scripts/chunks.js";
 
 fn main() {
     napi_build::setup();
@@ -25,7 +27,7 @@ fn main() {
 /// Runs the bundler. Where its packages are not installed (`npm ci` does that), everything compiles and all Rust tests
 /// run, but the addon has no code for workers and says so.
 fn bundle(chunks: &Path) {
-    for input in [BUNDLER, "lib", "node_modules/esbuild/package.json"] {
+    for input in [BUNDLER, CHUNKER, "lib", "node_modules/esbuild/package.json"] {
         println!("cargo:rerun-if-changed={input}");
     }
     fs::create_dir_all(chunks).expect("OUT_DIR is writable");

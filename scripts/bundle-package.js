@@ -16,7 +16,10 @@ const root = path.join(__dirname, '..');
 /** Where each chunk goes. @param {string} chunk */
 const fileOf = (chunk) => (chunk === 'index' || chunk === 'lambda' ? `${chunk}.js` : `lib/${chunk}.js`);
 
-/** What a file of one chunk requires to get at another file of the package. @param {string} file @param {string} chunk */
+/**
+ * What a file of one chunk requires to get at another file of the package.
+ * @param {string} file @param {string} chunk
+ */
 function relative(file, chunk) {
   const found = path.posix.relative(path.posix.dirname(fileOf(chunk)), file);
   return found.startsWith('.') ? found : `./${found}`;

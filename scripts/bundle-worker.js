@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * Bundles the JavaScript that workers run: `node scripts/bundle-worker.js DIRECTORY` writes a file per chunk there, which
- * `build.rs` embeds in the addon. Workers read no file of this package, since a user's bundler would lose it.
+ * Bundles the JavaScript that workers run: `node scripts/bundle-worker.js DIRECTORY` writes a file per chunk there,
+ * which `build.rs` embeds in the addon. Workers read no file of this package, since a user's bundler would lose it.
  *
  * A worker has to parse every character of a chunk before its first call: what not every worker needs begins a chunk of
  * its own. `lib/worker/boot-script.js` has the `require` that finds them.

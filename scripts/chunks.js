@@ -1,16 +1,17 @@
 'use strict';
 
 /**
- * Cuts a program into chunks, with esbuild: few files instead of many, and what is seldom needed in files of its own, which
- * are loaded when they are first required.
+ * Cuts a program into chunks, with esbuild: few files instead of many, and what is seldom needed in files of its own,
+ * which are loaded when they are first required.
  *
  * 1. Each root becomes a chunk with everything that only it requires.
  * 2. What several roots require goes into the first one, the core.
- * 3. Where the text of a chunk requires the root of another one, the caller says what it says instead; where it requires
- *    a module of the core, `MODULES` of the core's exports has it. A module is evaluated when it is first required, as ever.
+ * 3. Where the text of a chunk requires the root of another one, `requireOf` says what it requires instead; where it
+ *    requires a module of the core, the property `modules` of the core's exports has it. A module is evaluated when it
+ *    is first required, as ever.
  *
- * A root too few costs time at the start, and nothing else. Comments and white space are removed; names stay as they are,
- * for stack traces.
+ * A root too few costs time at the start, and nothing else. Comments and white space are removed; names stay as they
+ * are, for stack traces.
  */
 
 const path = require('node:path');
@@ -21,7 +22,7 @@ const directory = path.join(__dirname, '..');
 /**
  * @typedef {object} Cut
  * @property {Record<string, string>} roots the file that each chunk begins with, by the chunk's name; the core first
- * @property {(chunk: string, from: string) => string} requireOf what is required instead of a chunk's root, in another one
+ * @property {(chunk: string, from: string) => string} requireOf what another chunk requires instead of a chunk's root
  * @property {string} modules an expression for the property of the core's exports that has its modules
  * @property {(file: string, from: string) => string | null} [external] what is required instead of a file that stays
  *   outside
@@ -58,10 +59,11 @@ function otherChunks({ roots, requireOf, modules, external = () => null }, chunk
         if (chunk !== core && shared.has(file)) return { path: file, namespace: 'shared' };
         return null;
       });
-      onLoad({ filter: /.*/, namespace: 'shared' }, ({ path: file }) => ({
-        contents: `module.exports = require(${JSON.stringify(requireOf(core, chunk))})${modules}[${JSON.stringify(nameOf(file))}];`,
-        resolveDir: directory,
-      }));
+      onLoad({ filter: /.*/, namespace: 'shared' }, ({ path: file }) => {
+        const required = `require(${JSON.stringify(requireOf(core, chunk))})`;
+        const contents = `module.exports = ${required}${modules}[${JSON.stringify(nameOf(file))}];`;
+        return { contents, resolveDir: directory };
+      });
     },
   };
 }
@@ -104,7 +106,10 @@ async function findShared(cut) {
   return new Set([...users].filter(([, count]) => count > 1).map(([file]) => file));
 }
 
-/** The core's root, and its modules for those chunks that require them. @param {string} root @param {Cut} cut @param {Iterable<string>} shared */
+/**
+ * The core's root, and its modules for those chunks that require them.
+ * @param {string} root @param {Cut} cut @param {Iterable<string>} shared
+ */
 function coreEntry(root, { modules }, shared) {
   const getters = [...shared].map(nameOf).sort().map(
     (name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(`./${name}`)}); },`,
