@@ -21,12 +21,15 @@ const FAILED = 1;
 const SKIPPED = 2;
 const ATTACHED = 2 ** 15;
 
+/** Too long for shared memory: it goes the way of what was written before it, and arrives after it. */
+const OWN = 'its own'.padEnd(20_000);
+
 forEachMode(
   (mode) => {
     /** The outcome of a call, the first of its worker, that writes these bytes and then returns. */
     async function outcome(t, bytes, options) {
       const pool = makePool(t, mode, { processes: 1, gracePeriod: 50, ...options });
-      const call = pool.apply(task('write'), [{ bytes: bytes.toString('base64'), value: 'its own' }]);
+      const call = pool.apply(task('write'), [{ bytes: bytes.toString('base64'), value: OWN }]);
       const [settled] = await within(Promise.allSettled([call]), 'the call');
       // The worker is killed when its real answer arrives, which may be a moment later.
       assert.equal(await within(pool.apply(task('echo'), ['next'], { retries: 1 }), 'the next call'), 'next');
@@ -138,7 +141,7 @@ forEachMode(
       ],
     ]) {
       test(`${what}: is ignored`, async (t) => {
-        assert.deepEqual(await outcome(t, bytes), { status: 'fulfilled', value: 'its own' });
+        assert.deepEqual(await outcome(t, bytes), { status: 'fulfilled', value: OWN });
       });
     }
 
@@ -158,7 +161,7 @@ forEachMode(
         const whole = Buffer.concat([list[0], bytes.subarray(0, bytes.length - odd.length), list[1], odd]);
         const pool = makePool(t, mode, { processes: 1, gracePeriod: 50 });
         const written = answer({ encoding, bytes: whole }).toString('base64');
-        assert.equal(await within(pool.apply(task('write'), [{ bytes: written }]), 'the call'), text);
+        assert.equal(await within(pool.apply(task('write'), [{ bytes: written, value: OWN }]), 'the call'), text);
       }
     });
 
@@ -175,15 +178,19 @@ forEachMode(
       assert.deepEqual(settled.map(({ reason }) => reason), ['forged', 'forged', 'forged']);
     });
 
-    test('a frame that never ends costs its call, and no more memory than was received', async (t) => {
+    test('a frame that never ends costs one call at most, and no more memory than was received', async (t) => {
       const pool = makePool(t, mode, { processes: 1, gracePeriod: 50, timeout: 300 });
       const bytes = frame({ kind: REPLY, length: 2 ** 30 }).toString('base64');
       const before = process.memoryUsage.rss();
-      await assert.rejects(within(pool.apply(task('write'), [{ bytes }]), 'the call'), {
-        code: 'ERR_PARALLELIZER_TIMEOUT',
-      });
+      const results = [];
+      for (const [name, item] of [['write', { bytes, value: 'own' }], ['echo', 'next'], ['echo', 'one more']]) {
+        const result = within(pool.apply(task(name), [item]), 'a call');
+        results.push(await result.catch(({ code }) => code));
+      }
+      // Whatever the worker sends through its socket from then on is swallowed; shared memory still brings answers.
+      assert.ok(results.filter((result) => result === 'ERR_PARALLELIZER_TIMEOUT').length <= 1, String(results));
+      assert.equal(results[2], 'one more');
       assert.ok(process.memoryUsage.rss() - before < 200 * 2 ** 20);
-      assert.equal(await within(pool.apply(task('echo'), ['next']), 'the next call'), 'next');
     });
 
     for (const [what, bytes] of [

@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | [`engine`] | the scheduler, a pure state machine | napi, descriptors, clocks, threads |
 //! | [`wire`] | the frame codec | who sends |
-//! | [`channel`] | a non-blocking channel of frames over a socket | what the frames mean |
+//! | [`channel`] | a non-blocking channel of frames over a socket and shared memory | what the frames mean |
+//! | [`joined_answers`] | answers to single calls, joined to one | where frames come from |
 //! | [`process`] | spawning, reaping, output | V8 |
 //! | [`registry`] | who may have a worker, if environments share them | what a worker is |
 //! | [`pace`] | when a poll before sleep pays | what is polled |
@@ -20,6 +21,7 @@ mod binding;
 mod channel;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod engine;
+mod joined_answers;
 mod pace;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod platform;

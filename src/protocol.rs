@@ -25,6 +25,11 @@ pub const VALUE_FIELD: u32 = 5;
 /// The codec of a part whose value is not for a call: a message, or bytes that belong to the part before it.
 pub const NO_CODEC: u8 = 0;
 
+/// The codec of a JSON array with one element per call.
+pub const JSON_LIST: u8 = 1;
+/// The codec of `undefined`, once per call.
+pub const UNDEFINED: u8 = 3;
+
 /// Words of the registers.
 pub const REGISTER_WORDS: usize = 16;
 /// The form in which parts cross. The words before it are the fields of a single part, but for its value.
@@ -111,6 +116,7 @@ mod tests {
                 Kind::Calls,
                 Kind::Cancel,
                 Kind::Stop,
+                Kind::Wake,
                 Kind::Ready,
                 Kind::LoadFailed,
                 Kind::Reply,
@@ -139,7 +145,14 @@ mod tests {
                 CALLS_FIELD,
                 TAG_FIELD,
                 VALUE_FIELD,
+            ),
+            section!(
+                "Codecs that Rust knows as well",
+                "protocol.rs",
+                ("", ""),
                 NO_CODEC,
+                JSON_LIST,
+                UNDEFINED,
             ),
             section!(
                 "The registers",
@@ -163,7 +176,14 @@ mod tests {
             ),
             section!("Lists of numbers", "protocol.rs", ("", ""), RUN_FIELDS, ANSWERED_FIELDS),
             section!("Limits", "protocol.rs", ("", ""), MAX_COUNT, FULL_FRAME, STDERR_TAIL),
-            section!("The shared page", "channel/page.rs", ("", ""), page::PAGE_WORDS),
+            section!(
+                "The shared memory",
+                "channel/page.rs",
+                ("", ""),
+                page::PAGE_WORDS,
+                page::RING_WORDS,
+                page::SHARED_WORDS
+            ),
             section!(
                 "Words of the shared page",
                 "channel/page.rs",
@@ -176,17 +196,26 @@ mod tests {
                 page::SENT_COUNT,
             ),
             section!(
-                "Slots in the shared page",
+                "The rings in the shared memory",
                 "channel/page.rs",
-                ("SLOT_", ""),
+                ("RING_", ""),
                 page::TO_WORKER,
                 page::TO_PARENT,
-                page::POLLED,
-                page::STATE,
-                page::PLACE,
-                page::BYTES,
-                page::LENGTH_BITS,
-                page::LENGTH_MASK,
+                page::TAIL,
+                page::HEAD,
+                page::AWAKENESS,
+                page::EARLY,
+                page::ASLEEP,
+                page::AWAKE,
+                page::WOKEN,
+                page::TO_WORKER_RECORDS,
+                page::TO_PARENT_RECORDS,
+                page::RECORD_HEADER,
+                page::ANSWER,
+                page::NO_VALUE,
+                page::ANSWER_HEADER,
+                page::WRAP,
+                page::MAX_RECORD,
             ),
             section!(
                 "When to poll before going to sleep; times are in milliseconds",

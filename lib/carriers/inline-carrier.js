@@ -82,6 +82,9 @@ class InlineCarrier extends ScriptCarrier {
           // A worker that was replaced has nobody to answer to.
           if (this.workers.get(id) === worker) this.replied(id, frame, offset, micros, parts);
         },
+        publish: null,
+        publishPlain: null,
+        told: () => {},
         begun: () => {},
         poll: () => {},
         served: () => {},

@@ -17,8 +17,8 @@ const { importedModules, threadFlags } = require('../host/exec-argv');
 const { suspendHeapFlags } = require('../host/heap-flags');
 const { setImmediate } = require('../intrinsics/clock');
 const {
-  BYTES, CALLS, CANCEL, LOAD_FAILED, MEMORY, NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, STDERR_TAIL, STOP,
-  VALUE_FIELD,
+  BYTES, CALLS, CANCEL, LOAD_FAILED, MEMORY, NO_CODEC, OUTPUT, READY, REPLY, SHARED_WORDS, STDERR_TAIL,
+  STOP, VALUE_FIELD,
 } = require('../transport/constants');
 const { mayTakeLong } = require('../transport/ports');
 const { ThreadChannel } = require('../transport/thread-channel');
@@ -49,7 +49,7 @@ class ThreadCarrier extends ScriptCarrier {
   #initParts;
   #chunks;
   /** @type {InstanceType<typeof TimeSlice<Posted>>} One for all threads, which share this one's time. */
-  #slice = new TimeSlice(({ channel, frame }) => channel.receivePosted(frame));
+  #slice = new TimeSlice(({ channel, frame }) => channel.receiveMessage(frame));
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
@@ -72,7 +72,7 @@ class ThreadCarrier extends ScriptCarrier {
     const { resourceLimits, stdio } = this.#options;
     const { execArgv, env } = flagsOf(this.#options);
     const { port1: port, port2 } = new MessageChannel();
-    const page = new Uint32Array(new SharedArrayBuffer(PAGE_WORDS * Uint32Array.BYTES_PER_ELEMENT));
+    const page = new Uint32Array(new SharedArrayBuffer(SHARED_WORDS * Uint32Array.BYTES_PER_ELEMENT));
     const imports = importedModules(execArgv ?? process.execArgv, env ?? process.env);
     const initParts = this.#initParts();
     const restoreHeapFlags = resourceLimits.maxOldGenerationSizeMb === undefined ? () => {} : suspendHeapFlags();
@@ -94,7 +94,7 @@ class ThreadCarrier extends ScriptCarrier {
     }
     const channel = new ThreadChannel({
       port,
-      page,
+      words: page,
       isParent: true,
       slice: this.#slice,
       receive: (kind, frame, seq, aux, parts) => this.#receive(id, kind, frame, seq, aux, parts),
@@ -151,7 +151,7 @@ class ThreadCarrier extends ScriptCarrier {
 
   /** @override @param {number} _id @param {ThreadWorker} worker */
   receivePending(_id, { channel }) {
-    channel.receivePending();
+    channel.receiveShared();
   }
 
   /** @param {number} id @param {unknown} error */

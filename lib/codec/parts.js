@@ -12,14 +12,12 @@
  */
 
 const {
-  BYTES, CALLS_FIELD, FLAGS_FIELD, LATIN1, NO_CODEC, PART_FAILED, PART_FIELDS, PART_REFUSED, PART_SKIPPED, UTF16, UTF8,
-  VALUE_FIELD,
+  BYTES, CALLS_FIELD, FLAGS_FIELD, JSON_LIST, LATIN1, NO_CODEC, PART_FAILED, PART_FIELDS, PART_REFUSED, PART_SKIPPED,
+  UNDEFINED, UTF16, UTF8, VALUE_FIELD,
 } = require('../transport/constants');
 
-/** Codecs. */
-const JSON_LIST = 1; // a JSON array with one element per call
+/** Codecs. (1 is `JSON_LIST` and 3 is `UNDEFINED`, of which the native side joins several to one.) */
 const V8_VALUE = 2; // one value in V8's format, see v8-codec.js
-const UNDEFINED = 3; // `undefined`, once per call
 const ERROR_TREE = 4; // a thrown value, see error-tree.js
 const RECORDS = 5; // one value with record lists, see record-layout.js
 const CARRYING = 6; // one value in V8's format, with what only structured clone can carry
@@ -29,7 +27,7 @@ const TEXT = 8; // one string
 /**
  * Tags of calls. The bits from `TASK_SHIFT` up hold the number of the task that the calls run.
  *
- * WATCHED: the answer is written out before the next call begins. SPREAD: the value is the list of arguments.
+ * WATCHED: the answer is on its way before the next call begins. SPREAD: the value is the list of arguments.
  */
 const WATCHED = 1;
 const SPREAD = 2;

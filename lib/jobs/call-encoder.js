@@ -22,8 +22,6 @@ const { nextTick, now, setImmediate } = require('../intrinsics/clock');
 const MAX_SLICE = 1024;
 /** How long the event loop is held by steps of encoding, in milliseconds. */
 const STEPS_TIME = 5;
-/** A call that shares its frame with so many others takes microseconds, and its answer may wait for theirs. */
-const MIN_CHEAP = 256;
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {import('../codec/codec').Clones} Clones */
@@ -105,9 +103,8 @@ class CallEncoder {
     }
     const clones = this.#clones;
     // What is done must not be lost with a process that is killed in the next call. Whatever ends a thread but a full
-    // heap lets it write out what it has, so that answers of unwatched calls may wait a millisecond for company; and
-    // so may those of calls so short that it would take longer to write them out one by one.
-    const isPatient = !job.watched && (clones !== null || (job.task !== null && end - start > MIN_CHEAP));
+    // heap lets it write out what it has, so that answers of unwatched calls may wait a millisecond for company.
+    const isPatient = !job.watched && clones !== null;
     const flags = isPatient ? tag : tag | WATCHED;
     let bytes = 0;
     for (let at = start; at < end && bytes < FULL_FRAME; ) {

@@ -21,6 +21,9 @@ const CANCEL = 3;
 /** Parent to worker: finish and exit. */
 const STOP = 4;
 
+/** Either way, nothing but a reason to look at the shared memory. */
+const WAKE = 5;
+
 /** Worker to parent: the user's module is loaded. */
 const READY = 16;
 
@@ -89,8 +92,16 @@ const TAG_FIELD = 4;
 /** A string or a buffer. */
 const VALUE_FIELD = 5;
 
+// ---- Codecs that Rust knows as well (src/protocol.rs) ----
+
 /** The codec of a part whose value is not for a call: a message, or bytes that belong to the part before it. */
 const NO_CODEC = 0;
+
+/** The codec of a JSON array with one element per call. */
+const JSON_LIST = 1;
+
+/** The codec of `undefined`, once per call. */
+const UNDEFINED = 3;
 
 // ---- The registers (src/protocol.rs) ----
 
@@ -150,10 +161,19 @@ const FULL_FRAME = 524288;
  */
 const STDERR_TAIL = 4096;
 
-// ---- The shared page (src/channel/page.rs) ----
+// ---- The shared memory (src/channel/page.rs) ----
 
-/** Words of the page. */
+/** Words of the page, which the rings follow. */
 const PAGE_WORDS = 1024;
+
+/**
+ * Words of each ring: 64 KiB hold the answers to a thousand small calls. A power of two. Memory that is never touched
+ * costs nothing.
+ */
+const RING_WORDS = 16384;
+
+/** Words of the page and both rings. */
+const SHARED_WORDS = 33792;
 
 // ---- Words of the shared page (src/channel/page.rs) ----
 
@@ -178,40 +198,67 @@ const RECALL_FROM_WORD = 4;
 /** Written by the parent of a thread: counts the frames with calls, after each is posted. */
 const SENT_COUNT_WORD = 5;
 
-// ---- Slots in the shared page (src/channel/page.rs) ----
+// ---- The rings in the shared memory (src/channel/page.rs) ----
 
-/** Where the slot for frames to the worker begins. */
-const SLOT_TO_WORKER = 64;
+/** Where the words of the ring to the worker begin. */
+const RING_TO_WORKER = 64;
 
-/** Where the slot for frames to the parent begins. */
-const SLOT_TO_PARENT = 544;
+/** Where the words of the ring to the parent begin. */
+const RING_TO_PARENT = 128;
 
 /**
- * A word of a slot, counted from where it begins: 1 while the receiver watches the slot. Written by the receiver,
+ * A word of a ring, counted from where these begin: how many words of records were published so far, in a count that
+ * wraps. Written by the sender, sequentially consistent. (Words with different writers are a cache line apart.)
+ */
+const RING_TAIL = 0;
+
+/** How many of them were taken. Written by the receiver. */
+const RING_HEAD = 16;
+
+/**
+ * Whether the receiver looks at the ring before it sleeps: `ASLEEP`, `AWAKE` or `WOKEN`. Written by both,
  * sequentially consistent.
  */
-const SLOT_POLLED = 0;
+const RING_AWAKENESS = 32;
 
 /**
- * The slot's state, replaced by both ends with compare-and-exchange: the frame's length in the lowest bits, a count of
- * frames in the others.
+ * 1 while the first record in the ring has to wait for a frame that was sent another way before it. Written by the
+ * receiver for itself.
  */
-const SLOT_STATE = 1;
+const RING_EARLY = 33;
 
-/** The frame's place among what was sent otherwise, two words, the lower one first. Relaxed: announced by the state. */
-const SLOT_PLACE = 2;
+/** The receiver does not look: it has to be woken. */
+const RING_ASLEEP = 0;
 
-/** The frame itself. Relaxed, as the place. */
-const SLOT_BYTES = 4;
+/** The receiver looks at the ring before it sleeps. */
+const RING_AWAKE = 1;
 
-/**
- * How many bits of a state are the frame's length, which is 0 where the slot is empty. Those above count the frames,
- * so that no state is mistaken for a later one. (A text of JavaScript's may be empty: it counts one character more.)
- */
-const SLOT_LENGTH_BITS = 12;
+/** The receiver does not look yet, but is being woken. */
+const RING_WOKEN = 2;
 
-/** These bits. */
-const SLOT_LENGTH_MASK = 4095;
+/** Where the records of the ring to the worker are. */
+const RING_TO_WORKER_RECORDS = 1024;
+
+/** Where the records of the ring to the parent are. */
+const RING_TO_PARENT_RECORDS = 17408;
+
+/** Words before the frame in a record: its length in bytes, and its place. */
+const RING_RECORD_HEADER = 2;
+
+/** The flag of a length: the record is the answer to one call, see `ring`(super::ring). */
+const RING_ANSWER = 2147483648;
+
+/** The flag of such a length: the answer is `undefined`. */
+const RING_NO_VALUE = 1073741824;
+
+/** Words before the text in such a record: length, place, chunk, number of the call, microseconds. */
+const RING_ANSWER_HEADER = 5;
+
+/** In place of a length: the next record is at the start of the ring. */
+const RING_WRAP = 4294967295;
+
+/** A longer frame, in bytes, goes another way: there its copies cost less. */
+const RING_MAX_RECORD = 16384;
 
 // ---- When to poll before going to sleep; times are in milliseconds (src/pace.rs) ----
 
@@ -241,6 +288,7 @@ module.exports = {
   CALLS,
   CANCEL,
   STOP,
+  WAKE,
   READY,
   LOAD_FAILED,
   REPLY,
@@ -262,6 +310,8 @@ module.exports = {
   TAG_FIELD,
   VALUE_FIELD,
   NO_CODEC,
+  JSON_LIST,
+  UNDEFINED,
   REGISTER_WORDS,
   FORM_WORD,
   ARGUMENT_WORD,
@@ -278,20 +328,31 @@ module.exports = {
   FULL_FRAME,
   STDERR_TAIL,
   PAGE_WORDS,
+  RING_WORDS,
+  SHARED_WORDS,
   LAST_BEGUN_WORD,
   CANCEL_COUNT_WORD,
   MAY_SPIN_WORD,
   RECALL_UNTIL_WORD,
   RECALL_FROM_WORD,
   SENT_COUNT_WORD,
-  SLOT_TO_WORKER,
-  SLOT_TO_PARENT,
-  SLOT_POLLED,
-  SLOT_STATE,
-  SLOT_PLACE,
-  SLOT_BYTES,
-  SLOT_LENGTH_BITS,
-  SLOT_LENGTH_MASK,
+  RING_TO_WORKER,
+  RING_TO_PARENT,
+  RING_TAIL,
+  RING_HEAD,
+  RING_AWAKENESS,
+  RING_EARLY,
+  RING_ASLEEP,
+  RING_AWAKE,
+  RING_WOKEN,
+  RING_TO_WORKER_RECORDS,
+  RING_TO_PARENT_RECORDS,
+  RING_RECORD_HEADER,
+  RING_ANSWER,
+  RING_NO_VALUE,
+  RING_ANSWER_HEADER,
+  RING_WRAP,
+  RING_MAX_RECORD,
   PACE_MIN_SLEEP,
   PACE_MAX_SLEEP,
   PACE_FIRST_BUDGET,

@@ -16,6 +16,7 @@
 const { nextTick } = require('../intrinsics/clock');
 const { fromJson } = require('../intrinsics/json');
 const { ARGUMENT_WORD, BEGUN, INIT, PART_FIELDS } = require('../transport/constants');
+const { FrameChannel } = require('../transport/frame-channel');
 const { createRegisters, passParts, receiveParts } = require('../transport/registers');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
@@ -37,20 +38,28 @@ function boot(native, nodeRequire, load) {
   /** @param {any} passed */
   const onFrame = (passed) => {
     const [kind, id, seq] = [registers[ARGUMENT_WORD], registers[ARGUMENT_WORD + 1], registers[ARGUMENT_WORD + 2]];
-    const parts = receiveParts(registers, passed);
+    frames.receivePosted(kind, id, seq, 0, receiveParts(registers, passed));
+  };
+  const channel = new native.WorkerChannel(onFrame, () => frames.receiveShared(), registers);
+  const sendParts = channel.sender();
+  const frames = new (class extends FrameChannel {
+    /** @override @type {import('../transport/frame-channel').Receive} */
+    postFrame(kind, id, seq, aux, parts) {
+      registers[ARGUMENT_WORD] = kind;
+      registers[ARGUMENT_WORD + 1] = id;
+      registers[ARGUMENT_WORD + 2] = seq;
+      registers[ARGUMENT_WORD + 3] = aux;
+      sendParts(passParts(registers, parts));
+    }
+
+    /** @override */
+    receiveAllPosted() {
+      channel.receiveAll();
+    }
+  })((kind, id, seq, _aux, parts) => {
     if (kind === INIT) start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === WITH_PAGE);
     else served?.onFrame(kind, id, seq, parts);
-  };
-  const channel = new native.WorkerChannel(onFrame, registers);
-  const sendParts = channel.sender();
-  /** @type {import('./serve').Connection['send']} */
-  const send = (kind, id, seq, aux, parts) => {
-    registers[ARGUMENT_WORD] = kind;
-    registers[ARGUMENT_WORD + 1] = id;
-    registers[ARGUMENT_WORD + 2] = seq;
-    registers[ARGUMENT_WORD + 3] = aux;
-    sendParts(passParts(registers, parts));
-  };
+  });
   process.on('exit', () => {
     served?.flush();
     channel.drain(DRAIN);
@@ -62,8 +71,8 @@ function boot(native, nodeRequire, load) {
     }
   });
   // Tells the parent that this process runs: one that the system refuses threads never gets this far.
-  send(BEGUN, 0, 0, 0, []);
-  channel.receiveAll();
+  frames.send(BEGUN, 0, 0, 0, []);
+  frames.receiveAll();
 
   /** @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasPage */
   function start(init, initParts, hasPage) {
@@ -74,11 +83,16 @@ function boot(native, nodeRequire, load) {
     imitateFork(init.filePath);
     // Without a page, another file may have the number of its descriptor.
     const shared = hasPage ? channel.sharedPage() : null;
+    const page = shared instanceof ArrayBuffer ? new Uint32Array(shared) : null;
+    if (page !== null) frames.attachRing(page, false);
     const connection = {
-      send,
-      poll: channel.receiveAll.bind(channel),
+      send: frames.send.bind(frames),
+      publish: frames.publish.bind(frames),
+      publishAnswer: frames.publishAnswer.bind(frames),
+      wake: frames.wake.bind(frames),
+      poll: frames.receiveAll.bind(frames),
       hold: channel.hold.bind(channel),
-      page: shared instanceof ArrayBuffer ? new Uint32Array(shared) : null,
+      page,
       memory: process.memoryUsage.rss,
       clones: null,
     };

@@ -31,7 +31,7 @@ const MAX_SHOWN = 1000;
 
 /**
  * @param {Group} group
- * @param {import('./runner').Port['reply']} reply throws where the transport refuses it; then nothing was sent
+ * @param {import('./runner').Reply} reply throws where the transport refuses it; then nothing was sent
  * @param {import('../codec/codec').Serialization} serialization
  * @param {import('../codec/codec').Clones | null} clones
  */
@@ -77,10 +77,34 @@ function writeReplies({ frame, offset, count, ranFor, answers }, reply, serializ
   if (to > from) send();
 }
 
+/** A short text that JSON writes as it is. */
+const PLAIN = /^[ !#-[\]-~]{0,64}$/;
+
+/**
+ * The JSON of a result of which nothing has to be found out to send it, `null` for `undefined`, and `undefined` for any
+ * other.
+ * @param {unknown} result
+ * @returns {string | null | undefined}
+ */
+function plainJson(result) {
+  switch (typeof result) {
+    case 'undefined':
+      return null;
+    case 'number':
+      return Number.isFinite(result) && !Object.is(result, -0) ? String(result) : undefined;
+    case 'boolean':
+      return result ? 'true' : 'false';
+    case 'string':
+      return PLAIN.test(result) ? `"${result}"` : undefined;
+    default:
+      return result === null ? 'null' : undefined;
+  }
+}
+
 /**
  * Sends each answer by itself, and an error in the place of one that is refused.
  * @param {number} frame @param {number} from @param {number} micros @param {import('../codec/parts').Parts} parts
- * @param {import('./runner').Port['reply']} reply
+ * @param {import('./runner').Reply} reply
  */
 function replySeparately(frame, from, micros, parts, reply) {
   let place = from;
@@ -143,4 +167,4 @@ function shortened([level, text]) {
   return [level, `${text.slice(0, MAX_SHOWN)}… (${text.length} characters, which are too many to be printed)`];
 }
 
-module.exports = { writeReplies, thrownText, messageText, shortened };
+module.exports = { plainJson, writeReplies, thrownText, messageText, shortened };

@@ -6,9 +6,10 @@
  * The parent relies on these rules:
  * 1. Before a call begins, its number is published, in shared memory or in a frame. The first call of a part counts as
  *    begun before its arguments are decoded, because decoding may be what kills this process.
- * 2. Results are written out when nothing is left to run, at the first call boundary after a millisecond, before and
- *    after a watched call (one that may be cancelled or has a timeout), and on the next turn of the event loop while a
- *    call is pending.
+ * 2. The parent is told of results when nothing is left to run, at the first call boundary after a millisecond, and on
+ *    the next turn of the event loop while a call is pending. The result of a watched call (one that must not be lost
+ *    with this process, that may be cancelled, or that has a timeout) is published in shared memory before the next
+ *    call begins; where there is none, the parent is told at once.
  * 3. A call that was cancelled before it began is not run. It is answered as skipped before the next call begins.
  * 4. The same goes for a call that the parent has recalled. `src/engine/mod.rs` describes the protocol; the worker's
  *    half of it is:
@@ -27,7 +28,7 @@ const { SKIPPED, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, refusalIn, valuesOf } 
 const { now, setImmediate } = require('../intrinsics/clock');
 const { LAST_BEGUN_WORD, CANCEL_COUNT_WORD } = require('../transport/constants');
 const { isRecalled } = require('./recall');
-const { writeReplies } = require('./replies');
+const { plainJson, writeReplies } = require('./replies');
 const { RunningCall, isThenable } = require('./running-call');
 
 // The user's code may replace the global one.
@@ -37,8 +38,19 @@ const { Promise } = globalThis;
 const FLUSH_AFTER = 1;
 
 /**
+ * @callback Reply
+ * @param {number} frame @param {number} offset @param {number} micros @param {import('../codec/parts').Parts} parts
+ * @returns {void}
+ */
+
+/**
  * @typedef {object} Port
- * @property {(frame: number, offset: number, micros: number, parts: import('../codec/parts').Parts) => void} reply
+ * @property {Reply} reply sends an answer of which the parent is to know now
+ * @property {Reply | null} publish sends one that arrives whatever becomes of this worker, and of which the parent need
+ *   not know before `told`; `null` where that costs as much as a reply
+ * @property {((frame: number, offset: number, micros: number, json: string | null) => void) | null} publishPlain the
+ *   same for one call, see `plainJson`
+ * @property {() => void} told has the parent know of what was published
  * @property {(seq: number) => void} begun publishes the number of a call that begins, where there is no shared page
  * @property {() => void} poll reads pending cancellations now
  * @property {() => void} served all calls of a frame have begun; where they run one at a time, they are answered too
@@ -64,6 +76,8 @@ const FLUSH_AFTER = 1;
 
 class Runner {
   /** @type {Port} */ #port;
+  /** @type {Reply | null} */ #publish;
+  /** @type {Port['publishPlain']} */ #publishPlain;
   /** @type {Uint32Array | null} */ #page;
   /** @type {import('../codec/codec').Serialization} */ #serialization;
   /** @type {import('../codec/codec').Clones | null} */ #clones;
@@ -99,6 +113,8 @@ class Runner {
    */
   constructor({ port, page, serialization, clones, callees, concurrency, tracker = null }) {
     this.#port = port;
+    this.#publish = port.publish;
+    this.#publishPlain = port.publishPlain;
     this.#page = page;
     this.#serialization = serialization;
     this.#clones = clones;
@@ -184,7 +200,7 @@ class Runner {
    */
   #runPart({ id, seq }, offset, { codec, value, calls, tag, extras, refusal }) {
     const watched = (tag & WATCHED) !== 0;
-    if (watched) this.flush();
+    if (watched) this.#secure();
     const first = (seq + offset) >>> 0;
     this.#begin(first);
     this.#now = 0;
@@ -235,12 +251,15 @@ class Runner {
       if (this.#page !== null && this.#page[CANCEL_COUNT_WORD] !== this.#notices) this.notice();
       if (this.#cancelled.size > 0 && this.#cancelled.delete(seq)) {
         this.#answer(id, offset + i, 0).answers.push({ skipped: 1 });
-        this.flush();
+        this.#secure();
         continue;
       }
       let started = this.#now === 0 ? now() : this.#now;
-      if (watched || started - this.#lastFlush >= FLUSH_AFTER) {
+      if (started - this.#lastFlush >= FLUSH_AFTER) {
         this.flush();
+        started = now();
+      } else if (watched && this.#groups.length > 0) {
+        this.#secure();
         started = now();
       }
       this.#begin(seq);
@@ -256,7 +275,9 @@ class Runner {
       try {
         result = this.#tracker === null ? callee(value, call) : this.#tracker.run(call, callee, value, call);
         if (!isThenable(result)) {
-          this.#finish(id, offset + i, started, result);
+          // The last one is written out together with the news.
+          if (watched && i < values.length - 1) this.#publishResult(id, offset + i, started, result);
+          else this.#finish(id, offset + i, started, result);
           continue;
         }
       } catch (error) {
@@ -275,7 +296,7 @@ class Runner {
       }
     }
     part.next = values.length;
-    if (watched) this.flush();
+    if (watched) this.#secure();
     return null;
   }
 
@@ -294,8 +315,8 @@ class Runner {
     this.#now = 0;
     if (this.#concurrency === 1) return;
     this.#pending.delete(call.seq);
-    if (watched) this.flush();
-    else this.#flushSoon();
+    if (watched) this.#secure();
+    this.#flushSoon();
     this.#onRoom?.();
   }
 
@@ -351,6 +372,22 @@ class Runner {
   }
 
   /**
+   * The same for a result that is to be published at once, where that is possible.
+   * @param {number} id @param {number} offset @param {number} started @param {unknown} result
+   */
+  #publishResult(id, offset, started, result) {
+    const json = this.#publishPlain === null || this.#groups.length > 0 ? undefined : plainJson(result);
+    if (json === undefined) {
+      this.#finish(id, offset, started, result);
+      return;
+    }
+    this.#now = now();
+    this.#current = null;
+    const micros = Math.round((this.#now - started) * 1000);
+    /** @type {NonNullable<Port['publishPlain']>} */ (this.#publishPlain)(id, offset, micros, json);
+  }
+
+  /**
    * The group to which the caller must add the answer to this call.
    * @param {number} frame @param {number} offset @param {number} ranFor
    * @returns {import('./replies').Group}
@@ -369,7 +406,7 @@ class Runner {
 
   /** Writes the answers out on the next turn of the event loop, even if calls are still running by then. */
   #flushSoon() {
-    if (this.#flushDue || this.#groups.length === 0) return;
+    if (this.#flushDue) return;
     this.#flushDue = true;
     setImmediate(() => {
       this.#flushDue = false;
@@ -377,14 +414,26 @@ class Runner {
     });
   }
 
-  /** Writes the answers out. */
+  /** Sees to it that the answers arrive, whatever becomes of this worker. */
+  #secure() {
+    if (this.#publish === null) this.flush();
+    else if (this.#groups.length > 0) this.#write(this.#publish);
+  }
+
+  /** Writes the answers out, and tells the parent. */
   flush() {
     this.#lastFlush = now();
     this.#now = 0;
+    this.#write(this.#port.reply);
+    this.#port.told();
+  }
+
+  /** @param {Reply} reply */
+  #write(reply) {
     if (this.#groups.length === 0) return;
     const groups = this.#groups;
     this.#groups = [];
-    for (const group of groups) writeReplies(group, this.#port.reply, this.#serialization, this.#clones);
+    for (const group of groups) writeReplies(group, reply, this.#serialization, this.#clones);
   }
 }
 

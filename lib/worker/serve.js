@@ -37,6 +37,11 @@ const { Settling, unsettledInitializer, unsettledModule } = require('./settling'
 /**
  * @typedef {object} Connection
  * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec/parts').Parts) => void} send
+ * @property {Connection['send']} publish sends what arrives whatever becomes of this end; the parent need not look for
+ *   it before `wake`
+ * @property {(id: number, seq: number, micros: number, json: string | null) => void} publishAnswer the same for the
+ *   answer to one call: its JSON, in one byte per character, or `null` for `undefined`
+ * @property {() => void} wake has the other end look for what was published
  * @property {() => void} poll handles the frames that have arrived, now
  * @property {() => void} [served] is called when the calls of a frame are answered
  * @property {Uint32Array | null} page the memory shared with the parent
@@ -86,6 +91,10 @@ function serve(connection, init, initParts, nodeRequire, load) {
     runner = new Runner({
       port: {
         reply: (frame, offset, micros, parts) => send(REPLY, frame, offset, micros, parts),
+        publish: connection.page === null ? null
+          : (frame, offset, micros, parts) => connection.publish(REPLY, frame, offset, micros, parts),
+        publishPlain: connection.page === null ? null : connection.publishAnswer,
+        told: connection.wake,
         begun: (seq) => send(BEGUN, 0, seq, 0, []),
         poll: connection.poll,
         served: () => {

@@ -37,7 +37,7 @@ class Spin {
    * @param {object} watch
    * @param {() => boolean} watch.isAllowed whether a CPU may be kept awake
    * @param {() => boolean} watch.isIdle whether there is nothing else to do
-   * @param {(polling: boolean) => void} watch.setPolling told whether `hasPending` is called without pause
+   * @param {(awake: boolean) => void} watch.setAwake told whether `hasPending` is called before the thread sleeps
    * @param {() => boolean} watch.hasPending whether something has arrived
    * @param {() => void} watch.receivePending handles it
    */
@@ -59,9 +59,11 @@ class Spin {
     if (this.#isScheduled || !this.#watch.isAllowed()) return;
     if (this.#isPromising && this.#pause === 0) {
       this.#isScheduled = true;
+      this.#watch.setAwake(true);
       setImmediate(() => {
         this.#isScheduled = false;
         if (this.#watch.isIdle()) this.#spin();
+        else this.rest();
       });
     } else {
       if (this.#pause > 0) this.#pause--;
@@ -69,13 +71,31 @@ class Spin {
     }
   }
 
+  /** The thread has nothing to do now, unless something has arrived; or else a poll follows, and then this. */
+  rest() {
+    if (this.#isScheduled) return;
+    const { setAwake, hasPending, receivePending } = this.#watch;
+    setAwake(false);
+    if (!hasPending()) return;
+    // It arrived between the last look and that.
+    setAwake(true);
+    this.#isScheduled = true;
+    try {
+      receivePending();
+    } finally {
+      // Not at once: the user's timers and promises have their turn in between.
+      setImmediate(() => {
+        this.#isScheduled = false;
+        this.rest();
+      });
+    }
+  }
+
   #spin() {
-    const { setPolling, hasPending, receivePending } = this.#watch;
-    setPolling(true);
+    const { setAwake, hasPending } = this.#watch;
+    setAwake(true);
     this.#wait(hasPending);
-    setPolling(false);
-    // Something may have arrived between the last look and that.
-    if (hasPending()) receivePending();
+    this.rest();
   }
 
   /** @param {() => boolean} hasPending */

@@ -42,10 +42,10 @@ function bootThread(nodeRequire, load) {
     if (held) port.ref();
     else port.unref();
   };
-  const slice = new TimeSlice((/** @type {any[]} */ frame) => channel.receivePosted(frame));
+  const slice = new TimeSlice((/** @type {any[]} */ frame) => channel.receiveMessage(frame));
   const channel = new ThreadChannel({
     port,
-    page,
+    words: page,
     isParent: false,
     slice,
     receive: (kind, id, seq, _aux, parts) => server.onFrame(kind, id, seq, parts),
@@ -53,13 +53,16 @@ function bootThread(nodeRequire, load) {
   const spin = new Spin({
     isAllowed: () => page[MAY_SPIN_WORD] !== 0,
     isIdle: () => server.isIdle() && !slice.isBehind,
-    setPolling: (polling) => channel.setPolling(polling),
+    setAwake: (awake) => channel.setAwake(awake),
     hasPending: () => channel.hasPending,
     receivePending: () => channel.receivePending(),
   });
   const server = serve(
     {
       send: channel.send.bind(channel),
+      publish: channel.publish.bind(channel),
+      publishAnswer: channel.publishAnswer.bind(channel),
+      wake: channel.wake.bind(channel),
       poll: channel.receiveAll.bind(channel),
       hold,
       served: () => spin.served(),
@@ -79,6 +82,7 @@ function bootThread(nodeRequire, load) {
     spin.woken();
     // A single call may take any time.
     slice.add(frame, frame[0] === CALLS);
+    spin.rest();
   });
   // To listen is to hold.
   if (!isHeld) port.unref();

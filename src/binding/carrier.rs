@@ -77,8 +77,8 @@ pub trait Carrier {
     fn on_readiness(&self, _worker: WorkerId, _ready: Readiness) {}
     /// Something happened to the process of a worker. For carriers whose workers are processes.
     fn on_process_event(&self, _worker: WorkerId, _event: ProcessEvent) {}
-    /// Tells all workers whether [`Carrier::has_pending`] is looked at without pause.
-    fn set_polling(&self, _polling: bool) {}
+    /// Tells all workers whether [`Carrier::has_pending`] is looked at before this thread sleeps.
+    fn set_awake(&self, _awake: bool) {}
     /// Whether something waits in shared memory, of which no descriptor tells.
     fn has_pending(&self) -> bool {
         false

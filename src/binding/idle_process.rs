@@ -51,7 +51,7 @@ impl IdleProcess {
             page.store(FAREWELL, 1);
         }
         if let Ok(stop) = FrameWriter::new(FrameHeader::of(Kind::Stop)).finish() {
-            channel.queue(stop);
+            channel.queue_on_socket(stop, Vec::new());
         }
         // What does not go out now never will.
         let _ = channel.flush();

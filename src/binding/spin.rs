@@ -1,4 +1,5 @@
-//! A short poll before the event loop goes to sleep, so that a reply that is about to come finds it awake.
+//! What is done before the event loop goes to sleep: a look at shared memory, of which no descriptor tells, and a short
+//! poll, so that a reply that is about to come finds the loop awake.
 //!
 //! Waking a halted core takes some 25 microseconds, twice per round trip: more than all the rest of it. Hence:
 //!
@@ -7,9 +8,9 @@
 //!    does what it does anyway.
 //! 2. It is done only while its owner says so (something is expected, and a core is free), and not when the loop would
 //!    not sleep.
-//! 3. The owner tells those whom it waits for that it is awake: what they send may then come through shared memory, of
-//!    which no descriptor tells. That is looked at all the time, and once more after they were told that this is over.
-//!    What has come that way is handled here, and the loop turns once before the next poll.
+//! 3. Before the loop sleeps, with or without a poll, the owner tells those whom it waits for that they have to wake it
+//!    from now on, and shared memory is looked at once more. What has come that way is handled here, and the loop turns
+//!    once before it looks again.
 //! 4. [`Pace`] learns whether it is of use.
 //!
 //! Called by pools and by the worker's channel. Must not depend on what is expected, nor from whom.
@@ -31,8 +32,8 @@ const LOOKS: u32 = 16;
 pub trait Watch {
     /// Whether to stay awake.
     fn is_wanted(&self) -> bool;
-    /// Tells those whom it waits for whether [`Watch::has_pending`] is looked at.
-    fn set_polling(&self, polling: bool);
+    /// Tells those whom it waits for whether [`Watch::has_pending`] is looked at before the loop sleeps.
+    fn set_awake(&self, awake: bool);
     /// Whether something waits in shared memory, of which no descriptor tells.
     fn has_pending(&self) -> bool;
     /// Handles it.
@@ -53,21 +54,33 @@ impl Spin {
         let epoch = Instant::now();
         let learning = pace.clone();
         let prepare = Prepare::new(event_loop, move |sleep| {
-            let Some(sleep) = sleep.filter(|_| watch.is_wanted()) else { return Turn::MaySleep };
-            {
+            if watch.has_pending() {
+                watch.receive_pending();
+                return Turn::Again;
+            }
+            if let Some(sleep) = sleep.filter(|_| watch.is_wanted()) {
                 let mut pace = learning.borrow_mut();
                 let now = epoch.elapsed();
-                if !pace.allows(now) {
-                    return Turn::MaySleep;
+                if pace.allows(now) {
+                    watch.set_awake(true);
+                    let budget = pace.budget().min(sleep.for_at_most);
+                    poll(
+                        &mut pace,
+                        now,
+                        budget,
+                        || epoch.elapsed(),
+                        || watch.has_pending(),
+                        || sleep.is_over(),
+                    );
                 }
-                watch.set_polling(true);
-                let budget = pace.budget().min(sleep.for_at_most);
-                poll(&mut pace, now, budget, || epoch.elapsed(), || watch.has_pending(), || sleep.is_over());
-                watch.set_polling(false);
             }
+            // Also if the loop seems not to sleep: what keeps it from that may end before it gets so far.
+            watch.set_awake(false);
             if !watch.has_pending() {
                 return Turn::MaySleep;
             }
+            // What follows need not wake anybody.
+            watch.set_awake(true);
             watch.receive_pending();
             Turn::Again
         })?;

@@ -23,10 +23,8 @@ use super::event_loop::{EventLoop, Poll};
 use super::js::{Callback, Context, PartError, Registers, Value, io_error, write_parts};
 use super::spin::{Spin, Watch};
 use super::watchdog::{Farewell, exit_now, start_watchdog};
-use crate::channel::page::{MAY_SPIN, PAGE_LEN};
-use crate::channel::{
-    Arrived, Attached, Channel, ChannelError, End, FillResult, Filled, Flushed, OutgoingFrame, Slot,
-};
+use crate::channel::page::{ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, MAY_SPIN, SHARED_LEN, TAIL, TO_WORKER};
+use crate::channel::{Arrived, Attached, Channel, ChannelError, FillResult, Filled, Flushed, OutgoingFrame};
 use crate::platform::SharedPage;
 use crate::process::{CHANNEL_FD, GROUP_SIGNALS, PAGE_FD};
 use crate::wire::{Frame, FrameHeader, Kind};
@@ -46,10 +44,13 @@ struct WorkerState {
     wants_writable: Cell<bool>,
     /// `(parts)`, and in the registers: the frame's kind, id and seq.
     on_frame: Callback,
+    /// Told that a frame is in shared memory, which JavaScript reads.
+    on_shared: Callback,
     registers: Registers,
     arrived: Arrived,
     event_loop: EventLoop,
     spin: RefCell<Option<Spin>>,
+    page: RefCell<Option<Arc<SharedPage>>>,
     /// Whether the last frame brought calls, and the loop has not looked since: the next ones may be close.
     had_calls: Cell<bool>,
     farewell: Farewell,
@@ -58,9 +59,15 @@ struct WorkerState {
 #[napi]
 impl WorkerChannel {
     /// Takes over the descriptors that the parent has placed. `onFrame(parts)` is called for each frame; its kind, id
-    /// and seq are then in the registers, which are of `lib/transport/registers.js`.
+    /// and seq are then in the registers, which are of `lib/transport/registers.js`. `onShared()` is called before the
+    /// event loop sleeps if a frame is in the shared memory.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, on_frame: Function<'_, (), ()>, registers: Object<'_>) -> Result<WorkerChannel> {
+    pub fn new(
+        env: Env,
+        on_frame: Function<'_, (), ()>,
+        on_shared: Function<'_, (), ()>,
+        registers: Object<'_>,
+    ) -> Result<WorkerChannel> {
         let fail = |error: io::Error| io_error("no channel to the parent", &error);
         let fd = inherited(CHANNEL_FD).map_err(fail)?;
         let farewell = Farewell::default();
@@ -84,9 +91,11 @@ impl WorkerChannel {
             poll: RefCell::new(None),
             wants_writable: Cell::new(false),
             on_frame: Callback::new(env.raw(), on_frame.raw())?,
+            on_shared: Callback::new(env.raw(), on_shared.raw())?,
             registers: Registers::new(env.raw(), registers.raw())?,
             event_loop: event_loop.clone(),
             spin: RefCell::default(),
+            page: RefCell::default(),
             had_calls: Cell::new(false),
             farewell,
         });
@@ -100,6 +109,7 @@ impl WorkerChannel {
                         state.write_out();
                     }
                     if ready.readable {
+                        state.woken();
                         state.read();
                     }
                 });
@@ -169,7 +179,7 @@ impl WorkerChannel {
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer | undefined")]
     pub fn shared_page<'env>(&self, env: &'env Env) -> Result<Option<Unknown<'env>>> {
         let Ok(file) = inherited(PAGE_FD) else { return Ok(None) };
-        let Ok(page) = SharedPage::map(&file, PAGE_LEN) else { return Ok(None) };
+        let Ok(page) = SharedPage::map(&file, SHARED_LEN) else { return Ok(None) };
         let mut value: Value = ptr::null_mut();
         // SAFETY: where this succeeds the mapping is leaked, so it outlives every use. JavaScript and the parent both
         // write to it, each to words of its own, as whole aligned words.
@@ -177,7 +187,7 @@ impl WorkerChannel {
             sys::napi_create_external_arraybuffer(
                 env.raw(),
                 page.as_ptr().cast(),
-                PAGE_LEN,
+                SHARED_LEN,
                 None,
                 ptr::null_mut(),
                 &mut value,
@@ -196,9 +206,10 @@ impl WorkerChannel {
 }
 
 impl WorkerState {
-    /// Stays awake for a moment after calls, where the page says that it may.
+    /// Looks at the shared memory before the loop sleeps, and stays awake for a moment after calls where the page says
+    /// that it may.
     fn spin_by(self: &Rc<Self>, page: Arc<SharedPage>) {
-        self.channel.borrow_mut().attach_slot(Slot::new(page.clone(), End::Worker));
+        *self.page.borrow_mut() = Some(page.clone());
         if let Ok(spin) = Spin::new(&self.event_loop, WorkerWatch { state: Rc::downgrade(self), page }) {
             spin.start();
             *self.spin.borrow_mut() = Some(spin);
@@ -226,11 +237,18 @@ impl WorkerState {
         self.fill(|channel| channel.fill(READ_BUDGET));
     }
 
-    /// Has the channel take in what has come, and handles the frames that are whole by then.
-    fn fill(&self, fill: impl FnOnce(&mut Channel) -> FillResult) {
+    /// The parent has sent something, be it only to wake this process.
+    fn woken(&self) {
         if let Some(spin) = &*self.spin.borrow() {
             spin.woken();
         }
+        if let Some(page) = &*self.page.borrow() {
+            page.store(TO_WORKER + AWAKENESS, AWAKE);
+        }
+    }
+
+    /// Has the channel take in what has come, and handles the frames that are whole by then.
+    fn fill(&self, fill: impl FnOnce(&mut Channel) -> FillResult) {
         let filled = {
             let Ok(mut channel) = self.channel.try_borrow_mut() else { return };
             fill(&mut channel)
@@ -311,25 +329,27 @@ impl Watch for WorkerWatch {
         had_calls && self.page.load(MAY_SPIN) != 0
     }
 
-    fn set_polling(&self, polling: bool) {
-        if let Some(state) = self.state.upgrade() {
-            state.channel.borrow().set_polling(polling);
-        }
+    fn set_awake(&self, awake: bool) {
+        self.page.store(TO_WORKER + AWAKENESS, if awake { AWAKE } else { ASLEEP });
     }
 
     fn has_pending(&self) -> bool {
-        self.state.upgrade().is_some_and(|state| state.channel.borrow().has_pending())
+        let word = |index: usize| self.page.load(TO_WORKER + index);
+        word(TAIL) != word(HEAD) && word(EARLY) == 0
     }
 
     fn receive_pending(&self) {
         if let Some(state) = self.state.upgrade() {
-            state.context.enter(|| state.fill(Channel::fill_pending));
+            state.had_calls.set(true);
+            state.context.enter(|| {
+                state.on_shared.call(&[]);
+            });
         }
     }
 }
 
 fn sendable(kind: u32) -> Result<Kind> {
-    [Kind::Ready, Kind::LoadFailed, Kind::Reply, Kind::Begun, Kind::Output, Kind::Memory]
+    [Kind::Wake, Kind::Ready, Kind::LoadFailed, Kind::Reply, Kind::Begun, Kind::Output, Kind::Memory]
         .into_iter()
         .find(|&known| known as u32 == kind)
         .ok_or_else(|| napi::Error::from_reason("a worker does not send this kind of frame"))

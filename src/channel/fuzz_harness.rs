@@ -6,12 +6,16 @@
 use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use super::descriptors::{MAX_DESCRIPTORS, MAX_WAITING};
-use super::{Attached, Channel, Filled};
-use crate::wire::{Encoding, PART_ATTACHED};
+use super::page::{MAX_RECORD, RING_WORDS, SHARED_LEN, TO_PARENT, TO_PARENT_RECORDS};
+use super::ring::Taken;
+use super::{Attached, Channel, End, Filled, Ring};
+use crate::platform::{SharedPage, shared_page};
+use crate::wire::{Encoding, Frame, PART_ATTACHED};
 
 /// Plays a peer that does what the bytes say: sends some of them, with descriptors or without, or waits until what has
 /// come is read. Panics if anything is wrong.
@@ -66,6 +70,35 @@ pub fn converse(data: &[u8]) {
     drop((channel, sent));
     // Neither what was taken, nor what was lost, nor what nobody took is open still.
     assert_eq!(witness.read(&mut [0]).expect("a pipe"), 0);
+}
+
+/// Plays a peer that writes these bytes into shared memory, as words and where it likes, between our looks at the ring.
+/// Panics if anything is wrong.
+pub fn scribble(data: &[u8]) {
+    let file = shared_page(SHARED_LEN).expect("memory");
+    let page = Arc::new(SharedPage::map(&file, SHARED_LEN).expect("memory"));
+    let mut ring = Ring::new(page.clone(), End::Parent);
+    let mut frame = Vec::new();
+    for order in data.as_chunks::<6>().0 {
+        let [kind, near, word @ ..] = *order;
+        let word = u32::from_le_bytes(word);
+        match kind % 4 {
+            0 => page.store(TO_PARENT + usize::from(near % 40), word),
+            1 => page.store(TO_PARENT_RECORDS + usize::from(near), word),
+            2 => page.store(TO_PARENT_RECORDS + RING_WORDS - 1 - usize::from(near), word),
+            _ => {
+                let before = ring.has_unread();
+                let taken = ring.take(word, near % 2 == 0, &mut frame);
+                if matches!(taken, Ok(Taken::Frame | Taken::Answer(_))) {
+                    assert!(before && frame.len() <= MAX_RECORD, "no more than a record has");
+                    if let Ok(frame) = Frame::of(&frame) {
+                        frame.parts().for_each(|part| assert!(part.bytes.len() <= MAX_RECORD));
+                    }
+                }
+                ring.send(&order[..usize::from(near % 7)], word);
+            }
+        }
+    }
 }
 
 /// Reads and handles what has come; false once the channel is of no more use.

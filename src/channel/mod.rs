@@ -5,8 +5,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `page` | the layout of the page that both ends share |
-//! | `slot` | a frame's way through that page |
+//! | `page` | the layout of the memory that both ends share |
+//! | `ring` | a frame's way through that memory |
 //! | `outgoing` | a frame that is being written, and what goes beside it |
 //! | `attached` | what has come beside a frame |
 //! | `descriptors` | the system calls, and the descriptors that travel with frames |
@@ -20,7 +20,9 @@ mod descriptors;
 pub mod fuzz_harness;
 mod outgoing;
 pub mod page;
-mod slot;
+mod ring;
+#[cfg(test)]
+mod ring_tests;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
-use crate::wire::Decoder;
+use crate::wire::{Decoder, FrameHeader, FrameWriter, Kind};
 pub use attached::Attached;
 #[cfg_attr(test, expect(unused_imports, reason = "its callers are in the binding"))]
 pub use attached::AttachedError;
@@ -42,14 +44,11 @@ use descriptors::{ReceiveError, receive, send};
 #[cfg_attr(test, expect(unused_imports, reason = "its callers are in the binding"))]
 pub use outgoing::{FinishError, Mark};
 pub use outgoing::{Finished, OutgoingFrame, Room};
-use page::SLOT_LEN;
-pub use slot::{End, Slot};
+use ring::Taken;
+pub use ring::{End, Ring, ShortAnswer};
 
 /// Frames gathered into one system call at most.
 const GATHER: usize = 16;
-/// How often a slot frame may be seen ahead of its predecessors before the peer counts as broken. A large predecessor
-/// takes many reads.
-const MAX_EARLY: u32 = 100_000;
 /// So many descriptors may wait to be sent; whatever is sent then goes without.
 const MAX_QUEUED: usize = 64;
 
@@ -57,8 +56,8 @@ const MAX_QUEUED: usize = 64;
 #[derive(Debug)]
 pub enum ChannelError {
     System(io::Error),
-    /// The shared page holds what no honest peer puts there.
-    CorruptSlot,
+    /// The shared memory holds what no honest peer puts there.
+    CorruptRing,
     /// Descriptors were lost, and nobody can tell which frames they belonged to.
     DescriptorsLost,
 }
@@ -67,7 +66,7 @@ impl fmt::Display for ChannelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ChannelError::System(error) => error.fmt(f),
-            ChannelError::CorruptSlot => f.write_str("what it has put into shared memory is no frame"),
+            ChannelError::CorruptRing => f.write_str("what it has put into shared memory is no frame"),
             ChannelError::DescriptorsLost => f.write_str(
                 "memory that came with it cannot be taken over: no file descriptor is left (ulimit -n), \
                  or too many came at once",
@@ -101,12 +100,20 @@ pub struct Channel {
     /// Through the socket.
     sent_bytes: u64,
     received_bytes: u64,
-    /// For single frames to a peer that polls.
-    slot: Option<Slot>,
+    /// Frames that go, or went, through the socket; wraps.
+    sent_frames: u32,
+    /// For small frames, where memory is shared.
+    ring: Option<Ring>,
     /// Bytes that went through it, sent and received.
-    slot_bytes: (u64, u64),
-    /// How often in a row a frame was seen there whose predecessors have not been received.
-    early: u32,
+    ring_bytes: (u64, u64),
+}
+
+/// What was taken out of shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    Frame,
+    /// The answer to one call.
+    Answer(ShortAnswer),
 }
 
 /// How a [`Channel::fill`] ended.
@@ -144,42 +151,90 @@ impl Channel {
             written: 0,
             sent_bytes: 0,
             received_bytes: 0,
-            slot: None,
-            slot_bytes: (0, 0),
-            early: 0,
+            sent_frames: 0,
+            ring: None,
+            ring_bytes: (0, 0),
         }
     }
 
-    /// From now on single small frames may go through shared memory. Nothing may be on its way through that yet.
-    pub fn attach_slot(&mut self, slot: Slot) {
-        self.slot = Some(slot);
+    /// From now on small frames may go through shared memory.
+    pub fn attach_ring(&mut self, ring: Ring) {
+        self.ring = Some(ring);
     }
 
-    /// Tells the other end whether [`Channel::has_pending`] is looked at without pause.
-    pub fn set_polling(&self, polling: bool) {
-        if let Some(slot) = &self.slot {
-            slot.set_polling(polling);
+    /// Tells the other end whether [`Channel::has_pending`] is looked at before this one sleeps.
+    pub fn set_awake(&self, awake: bool) {
+        if let Some(ring) = &self.ring {
+            ring.set_awake(awake);
         }
     }
 
-    /// Whether a frame waits in shared memory, which no descriptor tells. [`Channel::fill_pending`] takes it.
+    /// Whether a frame waits in shared memory, which no descriptor tells. [`Channel::take_shared`] takes it.
     pub fn has_pending(&self) -> bool {
-        self.slot.as_ref().is_some_and(Slot::is_full)
+        self.ring.as_ref().is_some_and(Ring::has_pending)
     }
 
-    /// Appends an encoded frame to what is to be written.
+    /// Whether a frame is in shared memory, be it one whose turn has not come.
+    pub fn has_unread(&self) -> bool {
+        self.ring.as_ref().is_some_and(Ring::has_unread)
+    }
+
+    /// Takes the next frame out of shared memory into `frame`, if it is its turn after so many frames of the socket's.
+    /// Without `in_order` no more of those are to come. The text of a short answer is in place of a frame.
+    pub fn take_shared(
+        &mut self,
+        received: u32,
+        in_order: bool,
+        frame: &mut Vec<u8>,
+    ) -> Result<Option<Shared>, ChannelError> {
+        let Some(ring) = &mut self.ring else { return Ok(None) };
+        let taken =
+            ring.take(received, in_order, frame).map_err(|ring::Corrupt| ChannelError::CorruptRing)?;
+        let shared = match taken {
+            Taken::Frame => Shared::Frame,
+            Taken::Answer(answer) => Shared::Answer(answer),
+            Taken::Early | Taken::Nothing => return Ok(None),
+        };
+        self.ring_bytes.1 += frame.len() as u64;
+        Ok(Some(shared))
+    }
+
+    /// Sends an encoded frame.
+    #[cfg(any(test, fuzzing))]
     pub fn queue(&mut self, frame: Vec<u8>) {
         self.queue_with(frame, Vec::new());
     }
 
-    /// Appends a frame with what goes beside it.
+    /// Sends a frame with what goes beside it.
     pub fn queue_finished(&mut self, frame: Finished) {
         self.queue_with(frame.bytes, frame.descriptors);
     }
 
-    /// Appends a frame that brings descriptors along.
+    /// Sends a frame that brings descriptors along: through shared memory if it can, and the other end is awake;
+    /// otherwise it is appended to what [`Channel::flush`] writes to the socket, which wakes the other end.
     pub fn queue_with(&mut self, bytes: Vec<u8>, descriptors: Vec<OwnedFd>) {
+        if descriptors.is_empty()
+            && let Some(ring) = &mut self.ring
+            && !ring.must_wake()
+            && ring.send(&bytes, self.sent_frames)
+        {
+            self.ring_bytes.0 += bytes.len() as u64;
+            // It may have gone to sleep before it could see the frame.
+            if ring.must_wake()
+                && let Ok(wake) = FrameWriter::new(FrameHeader::of(Kind::Wake)).finish()
+            {
+                self.queue_on_socket(wake, Vec::new());
+            }
+            return;
+        }
+        self.queue_on_socket(bytes, descriptors);
+    }
+
+    /// Appends a frame to what is to be written to the socket, where it is found also by who does not look anywhere
+    /// else any more.
+    pub fn queue_on_socket(&mut self, bytes: Vec<u8>, descriptors: Vec<OwnedFd>) {
         debug_assert!(descriptors.len() <= MAX_DESCRIPTORS);
+        self.sent_frames = self.sent_frames.wrapping_add(1);
         self.outgoing.push_back(Outgoing { bytes, descriptors });
     }
 
@@ -214,52 +269,12 @@ impl Channel {
 
     /// Bytes written and bytes read so far.
     pub fn traffic(&self) -> (u64, u64) {
-        let (sent, received) = self.slot_bytes;
+        let (sent, received) = self.ring_bytes;
         (self.sent_bytes + sent, self.received_bytes + received)
-    }
-
-    /// Puts the only frame that waits into the slot, if the other end polls that.
-    fn flush_to_slot(&mut self) {
-        let (Some(slot), 1, 0) = (&mut self.slot, self.outgoing.len(), self.written) else { return };
-        let frame = self.outgoing.front().filter(|frame| frame.descriptors.is_empty());
-        if let Some(bytes) = frame.map(|frame| &frame.bytes)
-            && slot.send(bytes, self.sent_bytes)
-        {
-            self.slot_bytes.0 += bytes.len() as u64;
-            self.outgoing.clear();
-        }
-    }
-
-    /// Takes the frame that waits in shared memory. Looks at the socket only if that holds what comes before.
-    pub fn fill_pending(&mut self) -> FillResult {
-        if self.fill_from_slot()? { Ok(Filled::Drained) } else { self.fill(SLOT_LEN) }
-    }
-
-    /// Takes the frame that waits in shared memory to its place in the stream, if all before it is there.
-    fn fill_from_slot(&mut self) -> Result<bool, ChannelError> {
-        debug_assert!(!self.is_lent, "read while its decoder was lent");
-        let Some(slot) = &self.slot else { return Ok(false) };
-        let peeked = slot.peek().map_err(|slot::Corrupt| ChannelError::CorruptSlot)?;
-        let Some((placed, claim)) = peeked else { return Ok(false) };
-        let Some(behind) = self.received_bytes.checked_sub(placed.before) else {
-            // Its predecessors were written before it: they must be there at the next look.
-            self.early += 1;
-            return if self.early > MAX_EARLY { Err(ChannelError::CorruptSlot) } else { Ok(false) };
-        };
-        self.early = 0;
-        if !slot.take(claim) {
-            return Ok(false);
-        }
-        if !self.decoder.insert(&placed.bytes, behind) {
-            return Err(ChannelError::CorruptSlot);
-        }
-        self.slot_bytes.1 += placed.bytes.len() as u64;
-        Ok(true)
     }
 
     /// Writes as much as the socket takes. An error means that the other end is gone.
     pub fn flush(&mut self) -> io::Result<Flushed> {
-        self.flush_to_slot();
         while !self.outgoing.is_empty() {
             let mut slices = [IoSlice::new(&[]); GATHER];
             let mut used = 0;
@@ -303,15 +318,8 @@ impl Channel {
         debug_assert_eq!(self.written, 0, "more was written than there was");
     }
 
-    /// Reads what has come, about `budget` bytes at most. A reset counts as an end.
+    /// Reads what has come through the socket, about `budget` bytes at most. A reset counts as an end.
     pub fn fill(&mut self, budget: usize) -> FillResult {
-        let filled = self.fill_from_socket(budget)?;
-        // A frame may have been put into the slot before what has just been read was written.
-        self.fill_from_slot()?;
-        Ok(filled)
-    }
-
-    fn fill_from_socket(&mut self, budget: usize) -> FillResult {
         debug_assert!(!self.is_lent, "read while its decoder was lent");
         let mut read = 0;
         while read < budget {

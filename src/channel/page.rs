@@ -1,7 +1,8 @@
-//! The layout of the page that a parent shares with one worker: every word of it, and nothing else.
+//! The layout of the memory that a parent shares with one worker: a page of single words, and a ring for frames in each
+//! direction.
 //!
-//! JavaScript reads and writes some of them: `src/protocol.rs` generates its constants from these. Called by the slot
-//! beside it and by whoever maps such a page in `src/binding`. Must not depend on how the memory is mapped.
+//! JavaScript reads and writes it as well: `src/protocol.rs` generates its constants from these. Called by the ring
+//! beside it and by whoever maps such memory in `src/binding`. Must not depend on how it is mapped.
 //!
 //! | word | written by | order |
 //! |---|---|---|
@@ -11,18 +12,21 @@
 //! | [`RECALL_UNTIL`], [`RECALL_FROM`] | parent | sequentially consistent |
 //! | [`SENT_COUNT`] | parent of a thread | stored after the message is posted |
 //! | [`FAREWELL`] | parent of a process | stored before its end closes the channel |
-//! | 7 to 63 | nobody | |
-//! | [`TO_WORKER`] on | both | see [`slot`](super::slot) |
-//! | [`TO_PARENT`] on | both | see [`slot`](super::slot) |
+//! | [`TO_WORKER`] and [`TO_PARENT`] on | both | see [`ring`](super::ring) |
 //!
 //! Why the order of the recall words and of `LAST_BEGUN` matters is told in `src/engine/mod.rs`: the parent stores the
 //! range and then loads what was begun, the worker stores what it begins and then loads the range, and each must see
 //! the other's store if its own came first.
 
-/// Words of the page.
+/// Words of the page, which the rings follow.
 pub const PAGE_WORDS: usize = 1024;
-/// The page in bytes.
-pub const PAGE_LEN: usize = PAGE_WORDS * size_of::<u32>();
+/// Words of each ring: 64 KiB hold the answers to a thousand small calls. A power of two. Memory that is never touched
+/// costs nothing.
+pub const RING_WORDS: usize = 16 * 1024;
+/// Words of the page and both rings.
+pub const SHARED_WORDS: usize = PAGE_WORDS + 2 * RING_WORDS;
+/// The same in bytes.
+pub const SHARED_LEN: usize = SHARED_WORDS * size_of::<u32>();
 
 /// Written by the worker: the number of the call that it began last; 0 before the first.
 pub const LAST_BEGUN: usize = 0;
@@ -41,42 +45,49 @@ pub const SENT_COUNT: usize = 5;
 /// Written by the parent of a process: 1 once it ends in an orderly way, and the worker has nothing to do.
 pub const FAREWELL: usize = 6;
 
-/// Where the slot for frames to the worker begins.
+/// Where the words of the ring to the worker begin.
 pub const TO_WORKER: usize = 64;
-/// Where the slot for frames to the parent begins.
-pub const TO_PARENT: usize = 544;
+/// Where the words of the ring to the parent begin.
+pub const TO_PARENT: usize = 128;
 
-/// A word of a slot, counted from where it begins: 1 while the receiver watches the slot. Written by the receiver,
+/// A word of a ring, counted from where these begin: how many words of records were published so far, in a count that
+/// wraps. Written by the sender, sequentially consistent. (Words with different writers are a cache line apart.)
+pub const TAIL: usize = 0;
+/// How many of them were taken. Written by the receiver.
+pub const HEAD: usize = 16;
+/// Whether the receiver looks at the ring before it sleeps: [`ASLEEP`], [`AWAKE`] or [`WOKEN`]. Written by both,
 /// sequentially consistent.
-pub const POLLED: usize = 0;
-/// The slot's state, replaced by both ends with compare-and-exchange: the frame's length in the lowest bits, a count of
-/// frames in the others.
-pub const STATE: usize = 1;
-/// The frame's place among what was sent otherwise, two words, the lower one first. Relaxed: announced by the state.
-pub const PLACE: usize = 2;
-/// The frame itself. Relaxed, as the place.
-pub const BYTES: usize = 4;
+pub const AWAKENESS: usize = 32;
+/// 1 while the first record in the ring has to wait for a frame that was sent another way before it. Written by the
+/// receiver for itself.
+pub const EARLY: usize = 33;
 
-/// Bytes that fit into a slot.
-pub const SLOT_LEN: usize = (TO_PARENT - TO_WORKER - BYTES) * size_of::<u32>();
+/// The receiver does not look: it has to be woken.
+pub const ASLEEP: u32 = 0;
+/// The receiver looks at the ring before it sleeps.
+pub const AWAKE: u32 = 1;
+/// The receiver does not look yet, but is being woken.
+pub const WOKEN: u32 = 2;
 
-/// How many bits of a state are the frame's length, which is 0 where the slot is empty. Those above count the frames,
-/// so that no state is mistaken for a later one. (A text of JavaScript's may be empty: it counts one character more.)
-pub const LENGTH_BITS: u32 = 12;
-/// These bits.
-pub const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
+/// Where the records of the ring to the worker are.
+pub const TO_WORKER_RECORDS: usize = PAGE_WORDS;
+/// Where the records of the ring to the parent are.
+pub const TO_PARENT_RECORDS: usize = PAGE_WORDS + RING_WORDS;
 
+/// Words before the frame in a record: its length in bytes, and its place.
+pub const RECORD_HEADER: usize = 2;
+/// The flag of a length: the record is the answer to one call, see [`ring`](super::ring).
+pub const ANSWER: u32 = 1 << 31;
+/// The flag of such a length: the answer is `undefined`.
+pub const NO_VALUE: u32 = 1 << 30;
+/// Words before the text in such a record: length, place, chunk, number of the call, microseconds.
+pub const ANSWER_HEADER: usize = 5;
+/// In place of a length: the next record is at the start of the ring.
+pub const WRAP: u32 = u32::MAX;
+/// A longer frame, in bytes, goes another way: there its copies cost less.
+pub const MAX_RECORD: usize = 16 * 1024;
+
+const _: () = assert!(SENT_COUNT < FAREWELL && FAREWELL < TO_WORKER, "words overlap");
+const _: () = assert!(TO_WORKER + EARLY < TO_PARENT && TO_PARENT + EARLY < PAGE_WORDS, "words overlap");
 const _: () =
-    assert!(SENT_COUNT < FAREWELL && FAREWELL < TO_WORKER, "the slots overlap the words before them");
-const _: () = assert!(TO_PARENT + BYTES + SLOT_LEN / size_of::<u32>() <= PAGE_WORDS, "the page is too short");
-const _: () = assert!(SLOT_LEN < LENGTH_MASK as usize, "a length does not fit into a state");
-
-/// Whether a slot in this state holds a frame.
-pub fn holds_frame(state: u32) -> bool {
-    state & LENGTH_MASK != 0
-}
-
-/// The state of a slot whose frame was taken.
-pub fn emptied(state: u32) -> u32 {
-    state & !LENGTH_MASK
-}
+    assert!(RING_WORDS.is_power_of_two() && MAX_RECORD < RING_WORDS * size_of::<u32>(), "a frame has to fit");

@@ -2,23 +2,20 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use proptest::prelude::*;
 
 use super::descriptors::MAX_WAITING;
 use super::outgoing::Limits;
-use super::page::PAGE_LEN;
 use super::*;
-use crate::platform::SharedPage;
 use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PART_ATTACHED, PartHeader};
 
-fn pair() -> (Channel, Channel) {
+pub fn pair() -> (Channel, Channel) {
     let (one, two) = UnixStream::pair().unwrap();
     one.set_nonblocking(true).unwrap();
     two.set_nonblocking(true).unwrap();
     (Channel::new(OwnedFd::from(one)), Channel::new(OwnedFd::from(two)))
 }
 
-fn frame(id: u32, bytes: &[u8]) -> Vec<u8> {
+pub fn frame(id: u32, bytes: &[u8]) -> Vec<u8> {
     let mut writer = FrameWriter::new(FrameHeader { chunk_id: id, ..FrameHeader::of(Kind::Calls) });
     writer.part(PartHeader { encoding: Encoding::Bytes, codec: 0, flags: 0, calls: 1, tag: 0 }, bytes);
     writer.finish().unwrap()
@@ -228,83 +225,6 @@ fn a_channel_is_ended_once_nothing_is_left_to_read() {
 fn a_channel_may_move_to_another_thread() {
     fn is_send<T: Send>() {}
     is_send::<Channel>();
-}
-
-/// The same, with a page that both ends share.
-fn pair_with_slots() -> (Channel, Channel) {
-    let (mut one, mut two) = pair();
-    let file = crate::platform::shared_page(PAGE_LEN).unwrap();
-    let page = Arc::new(SharedPage::map(&file, PAGE_LEN).unwrap());
-    one.attach_slot(Slot::new(page.clone(), End::Parent));
-    two.attach_slot(Slot::new(page, End::Worker));
-    (one, two)
-}
-
-#[test]
-fn a_small_frame_goes_past_the_socket_to_who_polls() {
-    let (mut one, mut two) = pair_with_slots();
-    two.set_polling(true);
-    one.queue(frame(1, b"small"));
-    assert_eq!(one.flush().unwrap(), Flushed::All);
-    assert!(two.has_pending());
-    assert_eq!(two.fill_pending().unwrap(), Filled::Drained);
-    assert!(!two.has_pending());
-    assert_eq!(taken(&mut two), [(1, b"small".to_vec())]);
-    assert_eq!(one.traffic().0, two.traffic().1);
-    // One that has no room, or brings something along, goes through the socket.
-    one.queue(frame(2, &[7; SLOT_LEN]));
-    one.flush().unwrap();
-    assert!(!two.has_pending());
-    two.fill(1 << 20).unwrap();
-    assert_eq!(taken(&mut two), [(2, vec![7; SLOT_LEN])]);
-    two.set_polling(false);
-    one.queue(frame(3, b"small"));
-    one.flush().unwrap();
-    assert!(!two.has_pending(), "it sleeps");
-    two.fill(1 << 20).unwrap();
-    assert_eq!(taken(&mut two), [(3, b"small".to_vec())]);
-}
-
-#[test]
-fn a_frame_that_cannot_have_been_sent_ends_the_channel() {
-    let (mut one, mut two) = pair_with_slots();
-    two.set_polling(true);
-    assert!(one.slot.as_mut().unwrap().send(&frame(1, b"x"), 1_000_000));
-    let told = (0..=MAX_EARLY + 1).find_map(|_| two.fill_pending().err());
-    assert!(told.is_some(), "it would be looked at for ever");
-}
-
-proptest! {
-    #[test]
-    fn frames_arrive_in_order_whichever_way_they_go(
-        acts in prop::collection::vec(
-            (0u8..6, prop::sample::select(vec![0usize, 5, 900, 1900, 3000, 400_000])),
-            1..120,
-        ),
-    ) {
-        let (mut one, mut two) = pair_with_slots();
-        let (mut sent, mut frames) = (0, Vec::new());
-        for (act, size) in acts {
-            match act {
-                0 | 1 => {
-                    one.queue(frame(sent, &vec![sent as u8; size]));
-                    sent += 1;
-                    one.flush().unwrap();
-                }
-                2 => two.set_polling(size % 2 == 0),
-                3 => frames.extend({ two.fill(1 + size).unwrap(); taken(&mut two) }),
-                4 => if two.has_pending() { two.fill_pending().unwrap(); frames.extend(taken(&mut two)); },
-                _ => { one.flush().unwrap(); }
-            }
-        }
-        while frames.len() < sent as usize {
-            one.flush().unwrap();
-            two.fill(1 << 20).unwrap();
-            frames.extend(taken(&mut two));
-        }
-        prop_assert!(frames.iter().map(|(id, _)| *id).eq(0..sent));
-        prop_assert_eq!(one.traffic().0, two.traffic().1);
-    }
 }
 
 // ---- Frames with long parts. The limits are small here: what they are set to is nothing to how they work. ---------

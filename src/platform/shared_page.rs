@@ -16,7 +16,7 @@ use nix::sys::stat::fstat;
 
 use super::os;
 
-/// A file of `len` zeroed bytes without a name, all of which are allocated.
+/// A file of `len` zeroed bytes without a name.
 ///
 /// It is in memory if the system allows that, sealed so that no holder can shrink it under the mappings of the others;
 /// otherwise in the temporary directory.

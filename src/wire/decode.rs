@@ -23,6 +23,8 @@ pub struct Decoder {
     start: usize,
     /// Invariant: from `start` up to the length of `buffer`.
     end: usize,
+    /// Frames that were returned so far; wraps.
+    frames: u32,
 }
 
 /// One whole frame, borrowed from its decoder. Invariant: `body` consists of whole parts.
@@ -119,26 +121,9 @@ impl Decoder {
         self.end = (self.end + count).min(self.buffer.len());
     }
 
-    /// Inserts bytes so that `behind` of those received come after them. Whether that many are not yet consumed; if
-    /// not, nothing is inserted.
-    pub fn insert(&mut self, bytes: &[u8], behind: u64) -> bool {
-        let Some(at) = usize::try_from(behind).ok().and_then(|behind| self.end.checked_sub(behind)) else {
-            return false;
-        };
-        if at < self.start {
-            return false;
-        }
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-        let at = at.min(self.end);
-        if self.buffer.len() - self.end < bytes.len() {
-            self.buffer.resize(self.end + MIN_READ_ROOM.max(bytes.len()), 0);
-        }
-        self.buffer.copy_within(at..self.end, at + bytes.len());
-        self.buffer[at..at + bytes.len()].copy_from_slice(bytes);
-        self.end += bytes.len();
-        true
+    /// How many frames it has returned so far, in a count that wraps.
+    pub fn frames(&self) -> u32 {
+        self.frames
     }
 
     /// The next whole frame; `None` if more bytes are needed. After an error the stream is unusable, and every further
@@ -151,11 +136,23 @@ impl Decoder {
         check_parts(body, parts)?;
         let start = self.start + HEADER_LEN;
         self.start = start + body_len;
+        self.frames = self.frames.wrapping_add(1);
         Ok(Some(Frame { header, body: &self.buffer[start..start + body_len] }))
     }
 }
 
 impl<'a> Frame<'a> {
+    /// The frame that these bytes are, neither more nor less.
+    pub fn of(bytes: &'a [u8]) -> Result<Frame<'a>, WireError> {
+        let (header, body_len) = parse_header(bytes)?.ok_or(WireError::BadParts)?;
+        let body = &bytes[HEADER_LEN..];
+        if body.len() != body_len {
+            return Err(WireError::BadParts);
+        }
+        check_parts(body, u32_at(bytes, 12))?;
+        Ok(Frame { header, body })
+    }
+
     /// The parts, in order.
     pub fn parts(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
         let mut rest = self.body;

@@ -62,6 +62,8 @@ pub enum Kind {
     Cancel = 3,
     /// Parent to worker: finish and exit.
     Stop = 4,
+    /// Either way, nothing but a reason to look at the shared memory.
+    Wake = 5,
     /// Worker to parent: the user's module is loaded.
     Ready = 16,
     /// Worker to parent: the user's module cannot be loaded, and why.
@@ -83,6 +85,7 @@ impl Kind {
             2 => Kind::Calls,
             3 => Kind::Cancel,
             4 => Kind::Stop,
+            5 => Kind::Wake,
             16 => Kind::Ready,
             17 => Kind::LoadFailed,
             18 => Kind::Reply,

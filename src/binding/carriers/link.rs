@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 use crate::binding::carrier::Upcalls;
 use crate::binding::event_loop::Poll;
 use crate::channel::page::{CANCEL_COUNT, FAREWELL, LAST_BEGUN, MAY_SPIN, RECALL_FROM, RECALL_UNTIL};
-use crate::channel::{Channel, ChannelError, FillResult, FinishError, Flushed, OutgoingFrame};
+use crate::channel::{Channel, ChannelError, FillResult, FinishError, Finished, Flushed, OutgoingFrame};
 use crate::engine::{ProtocolViolation, WorkerId};
 use crate::platform::SharedPage;
 use crate::process::{Route, Supervisor, Ticket};
@@ -133,6 +133,7 @@ impl Link {
     /// Reads no more. Polling on would report a hang-up for ever.
     pub fn stop_reading(&mut self) {
         self.poll = None;
+        self.channel.set_awake(false);
     }
 
     /// Keeps why it was given up, unless that is known.
@@ -262,10 +263,21 @@ impl Links {
 
     /// Sends a frame.
     pub fn send(&self, worker: WorkerId, frame: OutgoingFrame) {
+        self.send_by(worker, frame, Channel::queue_finished);
+    }
+
+    /// Sends a frame through the socket, in any case.
+    pub fn send_on_socket(&self, worker: WorkerId, frame: OutgoingFrame) {
+        self.send_by(worker, frame, |channel, frame| {
+            channel.queue_on_socket(frame.bytes, frame.descriptors);
+        });
+    }
+
+    fn send_by(&self, worker: WorkerId, frame: OutgoingFrame, queue: impl FnOnce(&mut Channel, Finished)) {
         match frame.finish() {
             Ok(frame) => {
                 self.with(worker, |link| {
-                    link.channel.queue_finished(frame);
+                    queue(&mut link.channel, frame);
                     link.write_out();
                 });
             }
@@ -312,9 +324,10 @@ impl Links {
 
     // ---- Frames in shared memory ------------------------------------------------------------------------
 
-    /// Tells the workers that are still read whether their pages are looked at without pause, and the others that not.
-    pub fn set_polling(&self, polling: bool) {
-        self.links.borrow().values().for_each(|link| link.channel.set_polling(polling && link.is_read()));
+    /// Tells the workers that are still read whether their rings are looked at before this thread sleeps, and the
+    /// others that not.
+    pub fn set_awake(&self, awake: bool) {
+        self.links.borrow().values().for_each(|link| link.channel.set_awake(awake && link.is_read()));
     }
 
     pub fn has_pending(&self) -> bool {

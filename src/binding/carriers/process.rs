@@ -19,8 +19,8 @@ use crate::binding::environment::Environment;
 use crate::binding::event_loop::{Poll, Readiness};
 use crate::binding::idle_process::{IdleProcess, Parts};
 use crate::binding::js::{PassedParts, Value, WrittenParts, write_parts};
-use crate::channel::page::PAGE_LEN;
-use crate::channel::{Channel, End, Finished, MAX_DESCRIPTORS, OutgoingFrame, Room, Slot};
+use crate::channel::page::SHARED_LEN;
+use crate::channel::{Channel, End, Finished, MAX_DESCRIPTORS, OutgoingFrame, Ring, Room};
 use crate::engine::{ChunkId, History, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
@@ -71,14 +71,14 @@ impl ProcessCarrier {
     fn connect(&self) -> io::Result<(Channel, Option<Arc<SharedPage>>, Descriptors)> {
         let (ours, theirs) = platform::socketpair()?;
         // Without a page the worker announces its calls in frames.
-        let shared = platform::shared_page(PAGE_LEN).and_then(|file| {
-            let page = SharedPage::map(&file, PAGE_LEN)?;
+        let shared = platform::shared_page(SHARED_LEN).and_then(|file| {
+            let page = SharedPage::map(&file, SHARED_LEN)?;
             Ok((file, Arc::new(page)))
         });
         let (file, page) = shared.map_or((None, None), |(file, page)| (Some(file), Some(page)));
         let mut channel = Channel::new(ours);
         if let Some(page) = &page {
-            channel.attach_slot(Slot::new(page.clone(), End::Parent));
+            channel.attach_ring(Ring::new(page.clone(), End::Parent));
         }
         // The worker must know whether it has a page: otherwise the number of its descriptor is another's there.
         channel.queue_finished(self.init.duplicate(page.is_some().into())?);
@@ -154,7 +154,8 @@ impl Carrier for ProcessCarrier {
     }
 
     fn stop(&self, worker: WorkerId) {
-        self.links.send(worker, OutgoingFrame::new(FrameHeader::of(Kind::Stop), Room::NONE));
+        // Through the socket: the worker may be about to lose this end, and what it reads last.
+        self.links.send_on_socket(worker, OutgoingFrame::new(FrameHeader::of(Kind::Stop), Room::NONE));
     }
 
     fn kill(&self, worker: WorkerId) {
@@ -330,8 +331,8 @@ impl Carrier for ProcessCarrier {
         }
     }
 
-    fn set_polling(&self, polling: bool) {
-        self.links.set_polling(polling);
+    fn set_awake(&self, awake: bool) {
+        self.links.set_awake(awake);
     }
 
     fn has_pending(&self) -> bool {
@@ -347,8 +348,11 @@ impl Carrier for ProcessCarrier {
     }
 
     fn is_in_use(&self, worker: WorkerId) -> bool {
-        // What is in its page would be told to nobody.
-        let is_in_use = |link: &mut Link| link.channel.is_lent() || link.has_pending();
+        // Whoever has it next is woken by what comes from now on; what has come already would be told to nobody.
+        let is_in_use = |link: &mut Link| {
+            link.channel.set_awake(false);
+            link.channel.is_lent() || link.channel.has_unread()
+        };
         self.links.with(worker, is_in_use).unwrap_or(false)
     }
 

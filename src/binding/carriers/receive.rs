@@ -14,6 +14,7 @@ use crate::binding::js::{PartError, Value, list_of, part_list, part_value};
 use crate::binding::reply::Apportioned;
 use crate::channel::{Attached, Channel, FillResult, Filled};
 use crate::engine::{ChunkId, WorkerId};
+use crate::joined_answers::JoinedAnswers;
 use crate::wire::{Frame, Kind, PART_REFUSED, Part, PartHeader};
 
 /// Bytes read from a process that is gone before they are handled.
@@ -38,7 +39,7 @@ impl Receiver {
     /// Handles the frames that wait in shared memory.
     pub fn receive_pending(&self) {
         for worker in self.links.pending() {
-            self.fill(worker, Channel::fill_pending);
+            self.handle_frames(worker, true);
         }
     }
 
@@ -55,8 +56,10 @@ impl Receiver {
                 matches!(filled, Ok(Filled::More | Filled::Drained)) && link.channel.traffic().1 > before
             });
             // In between, so that few descriptors wait at a time.
-            self.handle_frames(worker);
+            self.handle_frames(worker, true);
             if received != Some(true) {
+                // What was to come before the rest of the shared memory was never written out.
+                self.handle_frames(worker, false);
                 return;
             }
         }
@@ -66,7 +69,7 @@ impl Receiver {
     fn fill(&self, worker: WorkerId, fill: impl FnOnce(&mut Channel) -> FillResult) {
         let Some(Some(filled)) = self.links.with(worker, |link| link.fill(fill)) else { return };
         // Those before an error as well.
-        self.handle_frames(worker);
+        self.handle_frames(worker, true);
         let ended = match filled {
             Ok(Filled::Drained | Filled::More) => return,
             Ok(Filled::Ended) => None,
@@ -84,15 +87,27 @@ impl Receiver {
         }
     }
 
-    fn handle_frames(&self, worker: WorkerId) {
+    /// Handles the frames that have come, those in shared memory in their places among the others; or, not `in_order`,
+    /// wherever their places are.
+    fn handle_frames(&self, worker: WorkerId, in_order: bool) {
         let Some(upcalls) = self.upcalls.upgrade() else { return };
         // The decoder is lent out: frames borrow from it while JavaScript runs. Whoever has it comes to these as well.
         let lent = self.links.with(worker, |link| {
             link.report.failure.is_none().then(|| link.channel.lend_decoder()).flatten()
         });
         let Some(Some(mut decoder)) = lent else { return };
+        let mut answers = JoinedAnswers::default();
         let failure = loop {
-            match decoder.next_frame() {
+            let received = decoder.frames();
+            let next = self.links.with(worker, |link| {
+                answers.next(|frame| link.channel.take_shared(received, in_order, frame))
+            });
+            let next = match next {
+                Some(Ok(Some(frame))) => Frame::of(frame).map(Some),
+                Some(Ok(None)) | None => decoder.next_frame(),
+                Some(Err(error)) => break Some(LinkError::Channel(error)),
+            };
+            match next {
                 Ok(Some(frame)) => {
                     if let Err(error) = self.handle_frame(&*upcalls, worker, &frame) {
                         break Some(error);
@@ -143,6 +158,7 @@ impl Receiver {
                 let parts = parts.map_err(|error| LinkError::Value(error.to_string()))?;
                 upcalls.output(worker, header.seq, parts);
             }
+            Kind::Wake => {}
             Kind::Memory => upcalls.worker_memory(worker, u64::from(header.aux) * 1024),
             Kind::Init | Kind::Calls | Kind::Cancel | Kind::Stop => {
                 return Err(LinkError::ParentFrame);

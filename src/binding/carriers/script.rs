@@ -197,8 +197,8 @@ impl Carrier for ScriptCarrier {
         self.exit_reports.borrow_mut().remove(&worker);
     }
 
-    fn set_polling(&self, polling: bool) {
-        self.pages.borrow().values().for_each(|page| page.set_polling(polling));
+    fn set_awake(&self, awake: bool) {
+        self.pages.borrow().values().for_each(|page| page.set_awake(awake));
     }
 
     fn has_pending(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The page that JavaScript here shares with one of its threads, in memory of a `SharedArrayBuffer`.
 //!
-//! `lib/transport/slot.js` puts frames there and takes them. Here is only what has to be done while JavaScript
+//! `lib/transport/ring.js` puts frames there and takes them. Here is only what has to be done while JavaScript
 //! does not run: to say that the page is looked at, and to look.
 //!
 //! Called by the carrier to threads. Must not depend on what the frames are.
@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use napi::{Result, sys};
 
 use crate::binding::js::{KeptWords, Value};
-use crate::channel::page::{PAGE_WORDS, POLLED, STATE, TO_PARENT, holds_frame};
+use crate::channel::page::{ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, SHARED_WORDS, TAIL, TO_PARENT};
 
 /// The parent's end of it.
-pub struct ScriptPage(KeptWords<AtomicU32, PAGE_WORDS>);
+pub struct ScriptPage(KeptWords<AtomicU32, SHARED_WORDS>);
 
 impl ScriptPage {
     /// Takes a `Uint32Array` of shared memory.
@@ -21,13 +21,19 @@ impl ScriptPage {
         Ok(ScriptPage(KeptWords::new(env, array)?))
     }
 
-    /// Tells the thread whether [`ScriptPage::has_pending`] is looked at without pause.
-    pub fn set_polling(&self, polling: bool) {
-        self.0.words()[TO_PARENT + POLLED].store(polling.into(), Ordering::SeqCst);
+    /// Tells the thread whether [`ScriptPage::has_pending`] is looked at before this thread sleeps.
+    pub fn set_awake(&self, awake: bool) {
+        let word = &self.0.words()[TO_PARENT + AWAKENESS];
+        let state = if awake { AWAKE } else { ASLEEP };
+        // What is so already need not cost the thread its cached copy.
+        if word.load(Ordering::SeqCst) != state {
+            word.store(state, Ordering::SeqCst);
+        }
     }
 
-    /// Whether the thread has put a frame there.
+    /// Whether the thread has put a frame there that could be taken.
     pub fn has_pending(&self) -> bool {
-        holds_frame(self.0.words()[TO_PARENT + STATE].load(Ordering::SeqCst))
+        let word = |index: usize| self.0.words()[TO_PARENT + index].load(Ordering::SeqCst);
+        word(TAIL) != word(HEAD) && word(EARLY) == 0
     }
 }

@@ -93,10 +93,8 @@ impl PoolState {
         }
         let timer = Timer::new(&environment.event_loop, entering(&state, PoolState::on_timer))?;
         *state.timer.borrow_mut() = Some(timer);
-        if config.spin_cpus > 0 {
-            let watch = PoolWatch(Rc::downgrade(&state));
-            *state.spin.borrow_mut() = Some(Spin::new(&environment.event_loop, watch)?);
-        }
+        let watch = PoolWatch(Rc::downgrade(&state));
+        *state.spin.borrow_mut() = Some(Spin::new(&environment.event_loop, watch)?);
         environment.add_pool(upcalls);
         match state.lease().map(PoolLease::unstarted) {
             None => state.core.engine.borrow_mut().start(),
@@ -196,6 +194,11 @@ impl PoolState {
             if let Some(spin) = &*self.spin.borrow() {
                 if held { spin.start() } else { spin.stop() }
             }
+            if !held {
+                // From now on nobody looks: whoever has something to say wakes this thread.
+                self.core.carrier().set_awake(false);
+                self.core.carrier().receive_pending();
+            }
         }
     }
 
@@ -231,6 +234,10 @@ impl PoolState {
     pub(super) fn woken(&self) {
         if let Some(spin) = &*self.spin.borrow() {
             spin.woken();
+        }
+        if self.held.get() {
+            // What comes until this thread sleeps again is seen before it does.
+            self.core.carrier().set_awake(true);
         }
     }
 
@@ -290,9 +297,9 @@ impl Watch for PoolWatch {
         self.0.upgrade().is_some_and(|state| state.may_spin())
     }
 
-    fn set_polling(&self, polling: bool) {
+    fn set_awake(&self, awake: bool) {
         if let Some(state) = self.0.upgrade() {
-            state.core.carrier().set_polling(polling);
+            state.core.carrier().set_awake(awake);
         }
     }
 

@@ -1,0 +1,141 @@
+'use strict';
+// The ring of frames in the memory that a parent shares with a worker: each frame arrives once and in order, by either
+// path, whoever sleeps.
+
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const { test } = require('node:test');
+const { Worker } = require('node:worker_threads');
+
+const { Pool } = require('@parallelizer/node');
+const {
+  BYTES, JSON_LIST, LATIN1, REPLY, RING_MAX_RECORD, RING_WORDS, SHARED_WORDS, UNDEFINED, UTF16, UTF8,
+} = require('../lib/transport/constants');
+const { Ring } = require('../lib/transport/ring');
+
+const newMemory = () => new Uint32Array(new SharedArrayBuffer(SHARED_WORDS * 4));
+const newEnds = () => {
+  const memory = newMemory();
+  return [new Ring(memory, true), new Ring(memory, false)];
+};
+const textPart = (text, encoding = LATIN1) => [encoding, 1, 2, 3, 0xffffffff, text];
+
+test('frames of any parts arrive as they were, in either direction', () => {
+  const [parent, worker] = newEnds();
+  const frames = [
+    [2, 7, 0xfffffffe, 9, textPart('[1]é')],
+    [18, 1, 2, 3, []],
+    [2, 1, 2, 3, textPart('')],
+    [2, 1, 2, 3, textPart('x'.repeat(5000))],
+    [2, 1, 2, 3, [...textPart('a'), ...textPart('世界', UTF8), ...textPart('\ud800x', UTF16), ...textPart('odd')]],
+    [2, 1, 2, 3, [...textPart('a'), BYTES, 2, 0, 0, 1, Buffer.from([1, 2, 3])]],
+  ];
+  for (const [from, to] of [[parent, worker], [worker, parent]]) {
+    for (const frame of frames) assert.equal(from.send(...frame, 0), true);
+    for (const frame of frames) assert.deepEqual(to.take(0), frame);
+    assert.equal(to.take(0), null);
+  }
+});
+
+test('the answer to one call has a form of its own', () => {
+  const [parent, worker] = newEnds();
+  assert.equal(worker.sendAnswer(7, 8, 9, '"a"', 0), true);
+  assert.equal(worker.sendAnswer(7, 9, 1, null, 0), true);
+  assert.deepEqual(parent.take(0), [REPLY, 7, 8, 9, [LATIN1, JSON_LIST, 0, 1, 0, '["a"]']]);
+  assert.deepEqual(parent.take(0), [REPLY, 7, 9, 1, [LATIN1, UNDEFINED, 0, 1, 0, '']]);
+  assert.equal(parent.take(0), null);
+});
+
+test('a frame that is long, or has no bytes, does not fit; a full ring takes no more until there is room', () => {
+  const [parent, worker] = newEnds();
+  assert.equal(parent.send(2, 1, 1, 0, textPart('x'.repeat(RING_MAX_RECORD)), 0), false);
+  assert.equal(parent.send(2, 1, 1, 0, textPart('世'.repeat(RING_MAX_RECORD / 2), UTF16), 0), false);
+  assert.equal(parent.send(2, 1, 1, 0, [BYTES, 6, 0, 1, 0, new MessageChannel().port1], 0), false);
+  let sent = 0;
+  while (parent.send(2, sent, 0, 0, textPart('x'.repeat(4000)), 0)) sent++;
+  assert.equal(sent, Math.floor(RING_WORDS / (2 + 7 + 5 + 1000)));
+  assert.equal(worker.take(0)[1], 0);
+  assert.equal(parent.send(2, sent, 0, 0, textPart('x'.repeat(4000)), 0), true);
+  for (let id = 1; id <= sent; id++) assert.equal(worker.take(0)[1], id);
+  assert.equal(worker.take(0), null);
+});
+
+test('a frame waits for those that went another way before it, even when their count wraps', () => {
+  const [parent, worker] = newEnds();
+  assert.equal(parent.send(2, 1, 1, 0, textPart('a'), 1), true);
+  assert.equal(worker.hasPending, true);
+  assert.equal(worker.take(0xffffffff), null);
+  assert.equal(worker.hasPending, false, 'it is not looked at for ever');
+  worker.lookAgain();
+  assert.equal(worker.hasPending, true);
+  assert.equal(worker.take(0), null);
+  assert.notEqual(worker.take(1), null);
+});
+
+test('whoever sleeps is woken once', () => {
+  const [parent, worker] = newEnds();
+  assert.equal(parent.mustWake(), true, 'at first nobody looks');
+  assert.equal(parent.mustWake(), false, 'it is being woken');
+  worker.setAwake(true);
+  assert.equal(parent.mustWake(), false);
+  worker.setAwake(false);
+  assert.equal(parent.mustWake(), true);
+});
+
+test('between threads each frame arrives once, and nobody sleeps through one', async () => {
+  const memory = newMemory();
+  const ring = new Ring(memory, true);
+  const receiver = new Worker(require.resolve('./fixtures/ring-receiver'), { workerData: memory });
+  await once(receiver, 'message');
+  const count = 100_000;
+  for (let id = 0; id < count; id++) {
+    while (!ring.send(2, id, 0, 0, textPart(`${id}`), 0)) {
+      if (ring.mustWake()) receiver.postMessage('wake');
+    }
+    if (ring.mustWake()) receiver.postMessage('wake');
+  }
+  receiver.postMessage('end');
+  const [{ taken, wakes }] = await once(receiver, 'message');
+  assert.deepEqual(taken, Array.from({ length: count }, (_, id) => [id, String(id)]));
+  assert.ok(wakes > 0 && wakes <= count);
+});
+
+test('calls keep their order and their results, whichever path their frames take', async (t) => {
+  for (const type of ['worker-threads', 'child-process']) {
+    const pool = new Pool({ type, processes: 1 });
+    t.after(() => pool.terminate());
+    const remember = (/** @type {any} */ x) => {
+      (globalThis.seen ??= []).push(typeof x === 'number' ? x : x.id);
+      return x;
+    };
+    const pending = [];
+    const expected = [];
+    for (let id = 0; id < 600; id++) {
+      // Small, too long, with two bytes per character, and bytes; one at a time, and several at once.
+      const item = [id, { id, text: 'y'.repeat(3000) }, { id, text: '\u4e16' }, { id, bytes: new Uint8Array(5000) }][
+        (id * 7) % 4
+      ];
+      expected.push(id);
+      const result = pool.apply(remember, [item]);
+      pending.push(result.then((back) => assert.deepEqual(back, item)));
+      if (id % 5 !== 0) await result;
+    }
+    await Promise.all(pending);
+    assert.deepEqual(await pool.apply(() => globalThis.seen), expected);
+  }
+});
+
+test('what a worker has answered is not lost when the next call kills it', async (t) => {
+  for (const type of ['worker-threads', 'child-process']) {
+    const pool = new Pool({ type, processes: 1 });
+    t.after(() => pool.terminate());
+    const items = Array.from({ length: 1000 }, (_, id) => id);
+    const die = (/** @type {number} */ x) => {
+      if (x === 700) process.exit(1);
+      return x;
+    };
+    const settled = await pool.map(die, items, { chunkSize: 1000, onError: 'collect' });
+    const failed = settled.flatMap(({ status }, id) => (status === 'rejected' ? [id] : []));
+    assert.deepEqual(failed, [700], type);
+  }
+});

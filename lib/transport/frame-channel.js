@@ -1,0 +1,162 @@
+'use strict';
+
+/**
+ * One end of the connection between a parent and a worker: a ring in shared memory, and another way beside it, which a
+ * subclass provides.
+ *
+ * 1. A frame goes through the ring if it has room there. What does not fit goes the other way, and so does whatever has
+ *    to wake the other end.
+ * 2. Frames are received in the order in which they were sent: one that is in the ring has its place among those that
+ *    went the other way.
+ * 3. Without shared memory everything goes the other way.
+ *
+ * Must not depend on what a frame is for, nor on what the other way is.
+ */
+
+const { JSON_LIST, LATIN1, REPLY, UNDEFINED, WAKE } = require('./constants');
+const { Ring } = require('./ring');
+
+/** @typedef {import('../codec/parts').Parts} Parts */
+
+/**
+ * @callback Receive
+ * @param {number} kind @param {number} id @param {number} seq @param {number} aux @param {Parts} parts
+ * @returns {void}
+ */
+
+class FrameChannel {
+  /** @type {InstanceType<typeof Ring> | null} */
+  #ring = null;
+  #receive;
+  /** Frames that were sent and received the other way, in counts that wrap. */
+  #posted = 0;
+  #received = 0;
+  /** Whether frames were published of which the other end may not know. */
+  #isUntold = false;
+
+  /** @param {Receive} receive */
+  constructor(receive) {
+    this.#receive = receive;
+  }
+
+  /**
+   * From now on frames may go through this memory.
+   * @param {Uint32Array} words @param {boolean} isParent
+   */
+  attachRing(words, isParent) {
+    this.#ring = new Ring(words, isParent);
+  }
+
+  /* eslint-disable no-unused-vars -- what a subclass provides */
+  /** Sends a frame the other way. @type {Receive} */
+  postFrame(kind, id, seq, aux, parts) {}
+  /** Receives what has come the other way. @returns {void} */
+  receiveAllPosted() {}
+  /* eslint-enable no-unused-vars */
+
+  // ---- Sending -------------------------------------------------------------------------------------------
+
+  /**
+   * Sends a frame that the other end is to know of now.
+   * @type {Receive}
+   */
+  send(kind, id, seq, aux, parts) {
+    const ring = this.#ring;
+    // What has to be woken is woken by the frame itself.
+    if (ring === null || ring.mustWake() || !ring.send(kind, id, seq, aux, parts, this.#posted)) {
+      this.post(kind, id, seq, aux, parts);
+      return;
+    }
+    this.#isUntold = true;
+    this.wake();
+  }
+
+  /**
+   * Sends a frame that arrives whatever becomes of this end, and of which the other end need not know before `wake`.
+   * @type {Receive}
+   */
+  publish(kind, id, seq, aux, parts) {
+    if (this.#ring?.send(kind, id, seq, aux, parts, this.#posted)) this.#isUntold = true;
+    else this.post(kind, id, seq, aux, parts);
+  }
+
+  /**
+   * The same for the answer to one call, which has a short form in the ring.
+   * @param {number} id @param {number} seq @param {number} micros
+   * @param {string | null} json in one byte per character; `null`: the answer is `undefined`
+   */
+  publishAnswer(id, seq, micros, json) {
+    if (this.#ring?.sendAnswer(id, seq, micros, json, this.#posted)) {
+      this.#isUntold = true;
+      return;
+    }
+    const [codec, text] = json === null ? [UNDEFINED, ''] : [JSON_LIST, `[${json}]`];
+    this.post(REPLY, id, seq, micros, [LATIN1, codec, 0, 1, 0, text]);
+  }
+
+  /** Wakes the other end if it sleeps and something was published. */
+  wake() {
+    if (!this.#isUntold) return;
+    this.#isUntold = false;
+    if (this.#ring?.mustWake()) this.post(WAKE, 0, 0, 0, []);
+  }
+
+  /**
+   * Sends a frame the other way.
+   * @type {Receive}
+   */
+  post(kind, id, seq, aux, parts) {
+    this.postFrame(kind, id, seq, aux, parts);
+    // Not if it has thrown: then nothing was sent.
+    this.#posted = (this.#posted + 1) >>> 0;
+  }
+
+  // ---- Receiving -----------------------------------------------------------------------------------------
+
+  /**
+   * Says whether this end looks at the ring before it sleeps.
+   * @param {boolean} awake
+   */
+  setAwake(awake) {
+    this.#ring?.setAwake(awake);
+  }
+
+  /** Whether a frame is in the ring that could be received. */
+  get hasShared() {
+    return this.#ring !== null && this.#ring.hasPending;
+  }
+
+  /** Receives everything that has been sent so far. */
+  receiveAll() {
+    this.receiveShared();
+    this.receiveAllPosted();
+    this.receiveShared();
+  }
+
+  /** Receives the frames in the ring whose turn it is. */
+  receiveShared() {
+    const ring = this.#ring;
+    if (ring === null) return;
+    for (let frame = ring.take(this.#received); frame !== null; frame = ring.take(this.#received)) {
+      this.#receive(frame[0], frame[1], frame[2], frame[3], frame[4]);
+    }
+  }
+
+  /**
+   * Receives a frame that came the other way.
+   * @type {Receive}
+   */
+  receivePosted(kind, id, seq, aux, parts) {
+    try {
+      // They were published before this one was sent.
+      this.receiveShared();
+    } finally {
+      // Whatever the user's code throws in between: this frame has arrived, and counts.
+      this.#received = (this.#received + 1) >>> 0;
+      this.#ring?.lookAgain();
+      if (kind !== WAKE) this.#receive(kind, id, seq, aux, parts);
+    }
+  }
+}
+
+module.exports = { FrameChannel };

@@ -1,0 +1,285 @@
+'use strict';
+
+/**
+ * A ring of frames in shared memory for each direction, between a parent and a worker. A frame reaches the other end
+ * without a system call or a message, and outlives its sender. `src/channel/ring.rs` is the other end where that is in
+ * Rust, and has the protocol in numbered steps; `src/channel/page.rs` has the words.
+ *
+ * Frames are laid out as on a socket, see `src/wire/mod.rs`. Their parts have bytes: text, buffers, nothing else.
+ *
+ * Must not depend on what a frame is for, nor on how frames travel that have no room here.
+ */
+
+const {
+  BYTES, JSON_LIST, LATIN1, PART_FIELDS, REPLY, RING_ANSWER, RING_ANSWER_HEADER, RING_ASLEEP, RING_AWAKE,
+  RING_AWAKENESS, RING_EARLY, RING_HEAD, RING_MAX_RECORD, RING_NO_VALUE, RING_RECORD_HEADER, RING_TAIL,
+  RING_TO_PARENT, RING_TO_PARENT_RECORDS, RING_TO_WORKER, RING_TO_WORKER_RECORDS, RING_WOKEN, RING_WORDS, RING_WRAP,
+  UNDEFINED, UTF16, UTF8, VALUE_FIELD,
+} = require('./constants');
+
+const WORD = Uint32Array.BYTES_PER_ELEMENT;
+const MASK = RING_WORDS - 1;
+/** A frame's header: length (2 words), kind, parts, id, seq and aux. */
+const FRAME_WORDS = 7;
+const FRAME_BYTES = FRAME_WORDS * WORD;
+/** A part's header: encoding, codec and flags in one word, calls, tag and length (2 words). */
+const PART_BYTES = 5 * WORD;
+/** A text of so many characters is copied faster here than by V8. */
+const SHORT = 24;
+
+/** @typedef {import('../codec/parts').Parts} Parts */
+/** @typedef {[kind: number, id: number, seq: number, aux: number, parts: Parts]} Frame */
+
+class Ring {
+  #words;
+  #bytes;
+  /** @type {any} A `Buffer`, with methods that are not in its types. */
+  #text;
+  #view;
+  /** @type {number} */ #outgoing;
+  /** @type {number} */ #outgoingRecords;
+  /** @type {number} */ #incoming;
+  /** @type {number} */ #incomingRecords;
+  /** How many words were published and taken here, in counts that wrap. */
+  #tail = 0;
+  #head = 0;
+
+  /** @param {Uint32Array} words all of the shared memory @param {boolean} isParent whose end it is */
+  constructor(words, isParent) {
+    this.#words = words;
+    this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    this.#text = Buffer.from(words.buffer, words.byteOffset, words.byteLength);
+    this.#view = new DataView(words.buffer, words.byteOffset, words.byteLength);
+    [this.#outgoing, this.#incoming] = isParent ? [RING_TO_WORKER, RING_TO_PARENT] : [RING_TO_PARENT, RING_TO_WORKER];
+    [this.#outgoingRecords, this.#incomingRecords] = isParent
+      ? [RING_TO_WORKER_RECORDS, RING_TO_PARENT_RECORDS]
+      : [RING_TO_PARENT_RECORDS, RING_TO_WORKER_RECORDS];
+  }
+
+  // ---- Receiving -----------------------------------------------------------------------------------------
+
+  /**
+   * Says whether this end looks at its ring before it sleeps.
+   * @param {boolean} awake
+   */
+  setAwake(awake) {
+    Atomics.store(this.#words, this.#incoming + RING_AWAKENESS, awake ? RING_AWAKE : RING_ASLEEP);
+  }
+
+  /** Whether a frame is there that could be taken. */
+  get hasPending() {
+    return (
+      Atomics.load(this.#words, this.#incoming + RING_TAIL) !== this.#head &&
+      this.#words[this.#incoming + RING_EARLY] === 0
+    );
+  }
+
+  /** A frame has come another way: the first one here may have waited for it. */
+  lookAgain() {
+    if (this.#words[this.#incoming + RING_EARLY] !== 0) this.#words[this.#incoming + RING_EARLY] = 0;
+  }
+
+  /**
+   * Takes the next frame, if no more than these were sent another way before it.
+   * @param {number} received in a count that wraps
+   * @returns {Frame | null}
+   */
+  take(received) {
+    const words = this.#words;
+    const control = this.#incoming;
+    this.lookAgain();
+    if (Atomics.load(words, control + RING_TAIL) === this.#head) return null;
+    let at = this.#incomingRecords + (this.#head & MASK);
+    if (words[at] === RING_WRAP) {
+      this.#head = (this.#head + RING_WORDS - (this.#head & MASK)) >>> 0;
+      at = this.#incomingRecords;
+    }
+    if (((received - words[at + 1]) | 0) < 0) {
+      words[control + RING_EARLY] = 1;
+      return null;
+    }
+    const length = words[at] & ~(RING_ANSWER | RING_NO_VALUE);
+    const isAnswer = (words[at] & RING_ANSWER) !== 0;
+    const frame = isAnswer ? this.#readAnswer(at, length) : this.#readFrame(at + RING_RECORD_HEADER);
+    this.#head = (this.#head + recordWords(isAnswer ? RING_ANSWER_HEADER : RING_RECORD_HEADER, length)) >>> 0;
+    Atomics.store(words, control + RING_HEAD, this.#head);
+    return frame;
+  }
+
+  /** @param {number} start @returns {Frame} */
+  #readFrame(start) {
+    const words = this.#words;
+    const parts = this.#readParts(start * WORD + FRAME_BYTES, words[start + 3]);
+    return [words[start + 2] & 0xff, words[start + 4], words[start + 5], words[start + 6], parts];
+  }
+
+  /** @param {number} at @param {number} length @returns {Frame} */
+  #readAnswer(at, length) {
+    const words = this.#words;
+    const from = (at + RING_ANSWER_HEADER) * WORD;
+    const isUndefined = (words[at] & RING_NO_VALUE) !== 0;
+    /** @type {Parts} */
+    const parts = isUndefined ? [LATIN1, UNDEFINED, 0, 1, 0, '']
+      : [LATIN1, JSON_LIST, 0, 1, 0, `[${this.#text.latin1Slice(from, from + length)}]`];
+    return [REPLY, words[at + 2], words[at + 3], words[at + 4], parts];
+  }
+
+  /** @param {number} start in bytes @param {number} count */
+  #readParts(start, count) {
+    const view = this.#view;
+    /** @type {Parts} */
+    const parts = [];
+    let at = start;
+    for (let part = 0; part < count; part++) {
+      const kind = view.getUint32(at, true);
+      const end = at + PART_BYTES + view.getUint32(at + 12, true);
+      parts.push(kind & 0xff, (kind >>> 8) & 0xff, kind >>> 16, view.getUint32(at + 4, true));
+      parts.push(view.getUint32(at + 8, true), this.#readValue(kind & 0xff, at + PART_BYTES, end));
+      at = end;
+    }
+    return parts;
+  }
+
+  /** @param {number} encoding @param {number} from @param {number} to */
+  #readValue(encoding, from, to) {
+    if (encoding === BYTES) return Buffer.from(this.#bytes.slice(from, to).buffer);
+    if (from === to) return '';
+    if (encoding === LATIN1) return this.#text.latin1Slice(from, to);
+    return encoding === UTF8 ? this.#text.utf8Slice(from, to) : this.#text.ucs2Slice(from, to);
+  }
+
+  // ---- Sending -------------------------------------------------------------------------------------------
+
+  /** Whether the other end sleeps and nobody has woken it yet: now it is for the caller to do so. */
+  mustWake() {
+    const at = this.#outgoing + RING_AWAKENESS;
+    return (
+      Atomics.load(this.#words, at) === RING_ASLEEP &&
+      Atomics.compareExchange(this.#words, at, RING_ASLEEP, RING_WOKEN) === RING_ASLEEP
+    );
+  }
+
+  /**
+   * Publishes a frame.
+   * @param {number} kind @param {number} id @param {number} seq @param {number} aux @param {Parts} parts
+   * @param {number} place how many frames were sent another way before, in a count that wraps
+   * @returns {boolean} whether it fits
+   */
+  send(kind, id, seq, aux, parts, place) {
+    const length = FRAME_BYTES + bytesOf(parts);
+    if (length > RING_MAX_RECORD) return false;
+    const words = this.#words;
+    const at = this.#reserve(recordWords(RING_RECORD_HEADER, length));
+    if (at < 0) return false;
+    words[at] = length;
+    words[at + 1] = place;
+    const start = at + RING_RECORD_HEADER;
+    words[start] = length - FRAME_BYTES;
+    words[start + 1] = 0;
+    words[start + 2] = kind;
+    words[start + 3] = parts.length / PART_FIELDS;
+    words[start + 4] = id;
+    words[start + 5] = seq;
+    words[start + 6] = aux;
+    this.#writeParts(start * WORD + FRAME_BYTES, parts);
+    Atomics.store(words, this.#outgoing + RING_TAIL, this.#tail);
+    return true;
+  }
+
+  /**
+   * Publishes the answer to one call.
+   * @param {number} id @param {number} seq @param {number} micros
+   * @param {string | null} json in one byte per character; `null`: the answer is `undefined`
+   * @param {number} place as for `send`
+   * @returns {boolean} whether it fits
+   */
+  sendAnswer(id, seq, micros, json, place) {
+    const words = this.#words;
+    const length = json === null ? 0 : json.length;
+    const at = this.#reserve(recordWords(RING_ANSWER_HEADER, length));
+    if (at < 0) return false;
+    words[at] = json === null ? RING_ANSWER | RING_NO_VALUE : RING_ANSWER | length;
+    words[at + 1] = place;
+    words[at + 2] = id;
+    words[at + 3] = seq;
+    words[at + 4] = micros;
+    if (json !== null) this.#writeValue(LATIN1, json, (at + RING_ANSWER_HEADER) * WORD);
+    Atomics.store(words, this.#outgoing + RING_TAIL, this.#tail);
+    return true;
+  }
+
+  /**
+   * Makes room for a record of so many words, behind which the tail is then to be published.
+   * @param {number} size
+   * @returns {number} where it goes; -1: there is no room
+   */
+  #reserve(size) {
+    const used = (this.#tail - Atomics.load(this.#words, this.#outgoing + RING_HEAD)) >>> 0;
+    const offset = this.#tail & MASK;
+    const skipped = offset + size > RING_WORDS ? RING_WORDS - offset : 0;
+    if (used + skipped + size > RING_WORDS) return -1;
+    this.#tail = (this.#tail + skipped + size) >>> 0;
+    if (skipped === 0) return this.#outgoingRecords + offset;
+    this.#words[this.#outgoingRecords + offset] = RING_WRAP;
+    return this.#outgoingRecords;
+  }
+
+  /** @param {number} start in bytes @param {Parts} parts */
+  #writeParts(start, parts) {
+    const view = this.#view;
+    let at = start;
+    for (let part = 0; part < parts.length; part += PART_FIELDS) {
+      const [encoding, codec, flags] = /** @type {number[]} */ ([parts[part], parts[part + 1], parts[part + 2]]);
+      const value = /** @type {string | Uint8Array} */ (parts[part + VALUE_FIELD]);
+      const body = at + PART_BYTES;
+      const length = this.#writeValue(encoding, value, body);
+      view.setUint32(at, encoding | (codec << 8) | (flags << 16), true);
+      view.setUint32(at + 4, /** @type {number} */ (parts[part + 3]), true);
+      view.setUint32(at + 8, /** @type {number} */ (parts[part + 4]), true);
+      view.setUint32(at + 12, length, true);
+      view.setUint32(at + 16, 0, true);
+      at = body + length;
+    }
+  }
+
+  /**
+   * @param {number} encoding @param {string | Uint8Array} value @param {number} at
+   * @returns {number} how many bytes were written
+   */
+  #writeValue(encoding, value, at) {
+    if (typeof value !== 'string') {
+      this.#bytes.set(value, at);
+      return value.byteLength;
+    }
+    if (encoding === UTF8) return this.#text.utf8Write(value, at);
+    if (encoding === UTF16) return this.#text.ucs2Write(value, at);
+    if (value.length > SHORT) return this.#text.latin1Write(value, at);
+    for (let i = 0; i < value.length; i++) this.#bytes[at + i] = value.charCodeAt(i);
+    return value.length;
+  }
+}
+
+/**
+ * How many bytes the parts of a frame have; `Infinity` where one of them has no bytes.
+ * @param {Parts} parts
+ */
+function bytesOf(parts) {
+  let bytes = 0;
+  for (let part = 0; part < parts.length; part += PART_FIELDS) {
+    const value = /** @type {any} */ (parts[part + VALUE_FIELD]);
+    if (typeof value !== 'string') bytes += value instanceof Uint8Array ? value.byteLength : Infinity;
+    else if (parts[part] === LATIN1) bytes += value.length;
+    else bytes += value.length > RING_MAX_RECORD || parts[part] === UTF16 ? value.length * 2 : Buffer.byteLength(value);
+  }
+  return bytes + (parts.length / PART_FIELDS) * PART_BYTES;
+}
+
+/**
+ * How many words a record has.
+ * @param {number} header its first words @param {number} length of the rest, in bytes
+ */
+function recordWords(header, length) {
+  return header + Math.ceil(length / WORD);
+}
+
+module.exports = { Ring };
