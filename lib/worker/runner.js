@@ -26,7 +26,9 @@ const { isPromise } = require('node:util').types;
 const { decodeValues } = require('../codec/codec');
 const { SKIPPED, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, refusalIn, valuesOf } = require('../codec/parts');
 const { now, setImmediate } = require('../intrinsics/clock');
-const { LAST_BEGUN_WORD, CANCEL_COUNT_WORD } = require('../transport/constants');
+const {
+  CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, TAG_FIELD, VALUE_FIELD,
+} = require('../transport/constants');
 const { isRecalled } = require('./recall');
 const { plainJson, writeReplies } = require('./replies');
 const { RunningCall, isThenable } = require('./running-call');
@@ -136,7 +138,7 @@ class Runner {
   /** @param {CallsFrame} frame */
   enqueue(frame) {
     this.#frames.push(frame);
-    if (!this.#working) void this.#work();
+    if (!this.#working) this.#work();
   }
 
   /**
@@ -161,44 +163,64 @@ class Runner {
     }
   }
 
-  async #work() {
+  /** Runs frames until a call has to be waited for. */
+  #work() {
     this.#working = true;
     for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
-      let offset = 0;
-      for (let at = 0; at < frame.parts.length; ) {
-        const [, codec, flags, calls, tag, value] = /** @type {[number, number, number, number, number, string]} */ (
-          frame.parts.slice(at, at + PART_FIELDS)
-        );
-        const start = (at += PART_FIELDS);
-        if (codec === TASK) {
-          this.#callees.define(value);
-          continue;
-        }
-        while (isExtra(frame.parts, at)) at += PART_FIELDS;
-        // The parent could not encode these calls. It has settled them itself and expects no answer.
-        if ((flags & SKIPPED) === 0) {
-          const extras = start === at ? [] : valuesOf(frame.parts.slice(start, at));
-          const refusal = refusalIn(frame.parts, start - PART_FIELDS, at);
-          const part = this.#runPart(frame, offset, { codec, value, calls, tag, extras, refusal });
-          // Synchronous functions must not pay for a promise.
-          if (part !== null) await part;
-        }
-        offset += calls;
+      const waiting = this.#runFrame(frame, 0, 0);
+      // Synchronous functions must not pay for a promise.
+      if (waiting !== null) {
+        void waiting.then(() => this.#work());
+        return;
       }
-      this.flush();
-      this.#port.served();
     }
     if (this.#cancelled.size > 0) this.#cancelled.clear();
     this.#working = false;
   }
 
   /**
-   * @param {CallsFrame} frame @param {number} offset
-   * @param {{ codec: number, value: string | Buffer, calls: number, tag: number, extras: (string | Buffer)[],
-   *   refusal: string | null }} part
+   * Runs the calls of a frame from the part at this position on, which begins with the call at this offset.
+   * @param {CallsFrame} frame @param {number} position @param {number} firstOffset
    * @returns {Promise<void> | null} `null` when nothing is pending
    */
-  #runPart({ id, seq }, offset, { codec, value, calls, tag, extras, refusal }) {
+  #runFrame(frame, position, firstOffset) {
+    const { parts } = frame;
+    let offset = firstOffset;
+    for (let at = position; at < parts.length; ) {
+      const start = at;
+      const calls = /** @type {number} */ (parts[start + CALLS_FIELD]);
+      at += PART_FIELDS;
+      if (parts[start + CODEC_FIELD] === TASK) {
+        this.#callees.define(/** @type {string} */ (parts[start + VALUE_FIELD]));
+        continue;
+      }
+      while (isExtra(parts, at)) at += PART_FIELDS;
+      const first = offset;
+      offset += calls;
+      // The parent could not encode these calls. It has settled them itself and expects no answer.
+      if ((/** @type {number} */ (parts[start + FLAGS_FIELD]) & SKIPPED) !== 0) continue;
+      const waiting = this.#runPart(frame, first, start, at);
+      if (waiting !== null) return this.#runRest(waiting, frame, at, offset);
+    }
+    this.flush();
+    this.#port.served();
+    return null;
+  }
+
+  /** @param {Promise<void>} waiting @param {CallsFrame} frame @param {number} position @param {number} offset */
+  async #runRest(waiting, frame, position, offset) {
+    await waiting;
+    await this.#runFrame(frame, position, offset);
+  }
+
+  /**
+   * @param {CallsFrame} frame @param {number} offset
+   * @param {number} from where the part begins @param {number} to where its extras end
+   * @returns {Promise<void> | null} `null` when nothing is pending
+   */
+  #runPart({ id, seq, parts }, offset, from, to) {
+    const calls = /** @type {number} */ (parts[from + CALLS_FIELD]);
+    const tag = /** @type {number} */ (parts[from + TAG_FIELD]);
     const watched = (tag & WATCHED) !== 0;
     if (watched) this.#secure();
     const first = (seq + offset) >>> 0;
@@ -210,8 +232,12 @@ class Runner {
     /** @type {unknown[]} */
     let values;
     try {
+      const refusal = refusalIn(parts, from, to);
       if (refusal !== null) throw require('../errors').tooLargeError('what the function is given', new Error(refusal));
       callee = this.#callees.of(tag);
+      const codec = /** @type {number} */ (parts[from + CODEC_FIELD]);
+      const value = /** @type {string | Buffer} */ (parts[from + VALUE_FIELD]);
+      const extras = to === from + PART_FIELDS ? [] : valuesOf(parts.slice(from + PART_FIELDS, to));
       values = decodeValues(codec, value, calls, extras, this.#clones);
     } catch (error) {
       this.#failAll(id, offset, next, calls, error);
@@ -246,6 +272,8 @@ class Runner {
    */
   #runSome(callee, part) {
     const { id, offset, first, values, watched } = part;
+    // A single result is not written out any faster in another way.
+    const isSecured = watched || values.length === 1;
     for (let i = part.next; i < values.length; i++) {
       const seq = (first + i) >>> 0;
       if (this.#page !== null && this.#page[CANCEL_COUNT_WORD] !== this.#notices) this.notice();
@@ -275,8 +303,7 @@ class Runner {
       try {
         result = this.#tracker === null ? callee(value, call) : this.#tracker.run(call, callee, value, call);
         if (!isThenable(result)) {
-          // The last one is written out together with the news.
-          if (watched && i < values.length - 1) this.#publishResult(id, offset + i, started, result);
+          if (isSecured) this.#publishResult(id, offset + i, started, result);
           else this.#finish(id, offset + i, started, result);
           continue;
         }
@@ -442,7 +469,7 @@ class Runner {
  * @param {import('../codec/parts').Parts} parts @param {number} at
  */
 function isExtra(parts, at) {
-  return at < parts.length && parts[at + CALLS_FIELD] === 0 && parts[at + 1] !== TASK;
+  return at < parts.length && parts[at + CALLS_FIELD] === 0 && parts[at + CODEC_FIELD] !== TASK;
 }
 
 module.exports = { Runner };
