@@ -7,7 +7,7 @@
 //! 3. A poll in vain is a miss. After several in a row polling pauses, for twice as many turns each time.
 //! 4. The first polls are longer, because both sides sleep then, and each would give up just before the other is awake.
 //!    Once a poll has hit, what is waited for arrives sooner.
-//! 5. If the sleep after a miss ends at once, the poll was what it had to wait for: the core was needed, and polling
+//! 5. If the sleep after a miss ends soon, the poll was what it had to wait for: the core was needed, and polling
 //!    pauses at once. It does the same if the core was taken away in the middle of a poll.
 //!
 //! `lib/worker/spin.js` does the same for threads.
@@ -18,6 +18,9 @@ use std::time::Duration;
 
 /// A shorter sleep ended at once.
 pub const MIN_SLEEP: Duration = Duration::from_micros(25);
+/// A shorter sleep right after a poll in vain was held up by that: whoever was waited for needed this core. (To be put
+/// on it and to answer takes some 40 microseconds.)
+pub const MAX_HELD_UP: Duration = Duration::from_micros(100);
 /// A longer sleep says nothing.
 pub const MAX_SLEEP: Duration = Duration::from_micros(250);
 /// The longest poll while none has hit since the last sleep.
@@ -91,10 +94,11 @@ impl Pace {
     pub fn woken(&mut self, clock: impl FnOnce() -> Duration) {
         let Some(Sleep { since, is_after_miss }) = self.sleep.take() else { return };
         let slept = clock().saturating_sub(since);
-        if slept < MIN_SLEEP && is_after_miss {
+        let is_held_up = is_after_miss && slept < MAX_HELD_UP;
+        if is_held_up {
             self.count_misses(FREE_MISSES);
         }
-        self.is_promising = (MIN_SLEEP..=MAX_SLEEP).contains(&slept);
+        self.is_promising = !is_held_up && (MIN_SLEEP..=MAX_SLEEP).contains(&slept);
     }
 
     fn count_misses(&mut self, misses: u32) {

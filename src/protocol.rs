@@ -222,6 +222,7 @@ mod tests {
                 "pace.rs",
                 ("PACE_", ""),
                 pace::MIN_SLEEP,
+                pace::MAX_HELD_UP,
                 pace::MAX_SLEEP,
                 pace::FIRST_BUDGET,
                 pace::BUDGET,

@@ -98,7 +98,8 @@ class FrameChannel {
   wake() {
     if (!this.#isUntold) return;
     this.#isUntold = false;
-    if (this.#ring?.mustWake()) this.post(WAKE, 0, 0, 0, []);
+    // It has no place among the others: whoever has seen what it is about need not wait for it.
+    if (this.#ring?.mustWake()) this.postFrame(WAKE, 0, 0, 0, []);
   }
 
   /**
@@ -147,6 +148,10 @@ class FrameChannel {
    * @type {Receive}
    */
   receivePosted(kind, id, seq, aux, parts) {
+    if (kind === WAKE) {
+      this.receiveShared();
+      return;
+    }
     try {
       // They were published before this one was sent.
       this.receiveShared();
@@ -154,7 +159,7 @@ class FrameChannel {
       // Whatever the user's code throws in between: this frame has arrived, and counts.
       this.#received = (this.#received + 1) >>> 0;
       this.#ring?.lookAgain();
-      if (kind !== WAKE) this.#receive(kind, id, seq, aux, parts);
+      this.#receive(kind, id, seq, aux, parts);
     }
   }
 }

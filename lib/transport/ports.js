@@ -11,7 +11,7 @@
  */
 
 const { MessageChannel, MessagePort, receiveMessageOnPort } = require('node:worker_threads');
-const { CALLS_FIELD, PART_FIELDS, VALUE_FIELD } = require('./constants');
+const { CALLS_FIELD, PART_FIELDS, VALUE_FIELD, WAKE } = require('./constants');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 
@@ -69,6 +69,7 @@ const MANY_CALLS = 64;
  * @param {any[]} frame
  */
 function mayTakeLong(frame) {
+  if (frame[0] === WAKE) return false;
   return !isOfOnePart(frame) || frame[PARTS + CALLS_FIELD] >= MANY_CALLS;
 }
 

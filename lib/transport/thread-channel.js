@@ -46,7 +46,8 @@ class ThreadChannel extends FrameChannel {
   /** For the worker's end: whether a frame is in the ring, or calls were posted that have not been received. */
   get hasPending() {
     // To ask the port each time would keep its lock from whoever posts: 50 microseconds instead of 20.
-    return this.hasShared || Atomics.load(this.#words, SENT_COUNT_WORD) !== this.#receivedCalls;
+    // And a message may be here before it is counted.
+    return this.hasShared || ((Atomics.load(this.#words, SENT_COUNT_WORD) - this.#receivedCalls) | 0) > 0;
   }
 
   /** Receives the frames in the ring, or everything, where calls came another way. */

@@ -15,7 +15,8 @@
 const { now, setImmediate } = require('../intrinsics/clock');
 
 const {
-  PACE_BUDGET, PACE_FIRST_BUDGET, PACE_FREE_MISSES, PACE_MAX_SLEEP, PACE_MAX_PAUSE, PACE_PREEMPTED, PACE_MIN_SLEEP,
+  PACE_BUDGET, PACE_FIRST_BUDGET, PACE_FREE_MISSES, PACE_MAX_HELD_UP, PACE_MAX_PAUSE, PACE_MAX_SLEEP, PACE_MIN_SLEEP,
+  PACE_PREEMPTED,
 } = require('../transport/constants');
 
 class Spin {
@@ -50,8 +51,9 @@ class Spin {
     if (this.#asleep === 0) return;
     const slept = now() - this.#asleep;
     this.#asleep = 0;
-    if (slept < PACE_MIN_SLEEP && this.#isAfterMiss) this.#count(PACE_FREE_MISSES);
-    this.#isPromising = slept >= PACE_MIN_SLEEP && slept <= PACE_MAX_SLEEP;
+    const isHeldUp = this.#isAfterMiss && slept < PACE_MAX_HELD_UP;
+    if (isHeldUp) this.#count(PACE_FREE_MISSES);
+    this.#isPromising = !isHeldUp && slept >= PACE_MIN_SLEEP && slept <= PACE_MAX_SLEEP;
   }
 
   /** A frame has been served. */
@@ -79,16 +81,22 @@ class Spin {
     if (!hasPending()) return;
     // It arrived between the last look and that.
     setAwake(true);
-    this.#isScheduled = true;
     try {
       receivePending();
     } finally {
-      // Not at once: the user's timers and promises have their turn in between.
-      setImmediate(() => {
-        this.#isScheduled = false;
-        this.rest();
-      });
+      this.#restSoon();
     }
+  }
+
+  /** Not at once: the user's timers and promises have their turn in between. */
+  #restSoon() {
+    // What has been served may have led to a poll, after which the thread rests.
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.rest();
+    });
   }
 
   #spin() {

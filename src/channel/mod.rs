@@ -100,7 +100,7 @@ pub struct Channel {
     /// Through the socket.
     sent_bytes: u64,
     received_bytes: u64,
-    /// Frames that go, or went, through the socket; wraps.
+    /// Frames that go, or went, through the socket, without those that only wake; wraps.
     sent_frames: u32,
     /// For small frames, where memory is shared.
     ring: Option<Ring>,
@@ -223,7 +223,8 @@ impl Channel {
             if ring.must_wake()
                 && let Ok(wake) = FrameWriter::new(FrameHeader::of(Kind::Wake)).finish()
             {
-                self.queue_on_socket(wake, Vec::new());
+                // Without a place among the others: whoever has seen what it is about need not wait for it.
+                self.outgoing.push_back(Outgoing { bytes: wake, descriptors: Vec::new() });
             }
             return;
         }

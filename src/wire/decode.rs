@@ -23,7 +23,7 @@ pub struct Decoder {
     start: usize,
     /// Invariant: from `start` up to the length of `buffer`.
     end: usize,
-    /// Frames that were returned so far; wraps.
+    /// Frames that were returned so far, without those that only wake; wraps.
     frames: u32,
 }
 
@@ -121,7 +121,7 @@ impl Decoder {
         self.end = (self.end + count).min(self.buffer.len());
     }
 
-    /// How many frames it has returned so far, in a count that wraps.
+    /// How many frames it has returned so far, without those that only wake, in a count that wraps.
     pub fn frames(&self) -> u32 {
         self.frames
     }
@@ -136,7 +136,9 @@ impl Decoder {
         check_parts(body, parts)?;
         let start = self.start + HEADER_LEN;
         self.start = start + body_len;
-        self.frames = self.frames.wrapping_add(1);
+        if header.kind != Kind::Wake {
+            self.frames = self.frames.wrapping_add(1);
+        }
         Ok(Some(Frame { header, body: &self.buffer[start..start + body_len] }))
     }
 }
