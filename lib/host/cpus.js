@@ -39,17 +39,18 @@ function readText(file) {
  */
 function cgroupMounts(mountinfo) {
   if (mountinfo === null) return DEFAULT_MOUNTS;
+  /** @type {Mount[]} */
   const mounts = [];
-  for (const line of mountinfo.split('\n')) {
+  mountinfo.split('\n').forEach((line) => {
     // There is a varying number of optional fields before " - ".
-    const [left, right] = line.split(' - ', 2);
-    if (right === undefined) continue;
-    const [type, , superOptions = ''] = right.split(' ');
+    const { 0: left, 1: right } = line.split(' - ', 2);
+    if (right === undefined) return;
+    const { 0: type, 2: superOptions = '' } = right.split(' ');
     const version = type === 'cgroup2' ? 2 : type === 'cgroup' && superOptions.split(',').includes('cpu') ? 1 : 0;
-    if (version === 0) continue;
-    const [, , , root, point] = left.split(' ').map(unescapeOctal);
+    if (version === 0) return;
+    const { 3: root, 4: point } = left.split(' ').map(unescapeOctal);
     if (point !== undefined) mounts.push({ version, root, point });
-  }
+  });
   return mounts;
 }
 
@@ -65,13 +66,12 @@ function unescapeOctal(field) {
  * @returns {string | undefined}
  */
 function ownGroup(cgroup, version) {
-  for (const line of cgroup.split('\n')) {
-    const match = /^\d+:([^:]*):(.*)$/.exec(line);
-    if (match === null) continue;
-    const [, controllers, group] = match;
-    if (version === 2 ? controllers === '' : controllers.split(',').includes('cpu')) return group;
-  }
-  return undefined;
+  const fields = cgroup.split('\n').map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
+  const own = fields.find((match) => {
+    if (match === null) return false;
+    return version === 2 ? match[1] === '' : match[1].split(',').includes('cpu');
+  });
+  return own?.[2];
 }
 
 /**
@@ -96,7 +96,7 @@ function groupDirectories(group, { root, point }) {
  * @param {string} directory @param {number} version @param {Reader} read
  */
 function quotaOf(directory, version, read) {
-  const [quota, period] =
+  const { 0: quota, 1: period } =
     version === 2
       ? (read(`${directory}/cpu.max`) ?? 'max').trim().split(' ')
       : [read(`${directory}/cpu.cfs_quota_us`) ?? '-1', read(`${directory}/cpu.cfs_period_us`) ?? ''];
@@ -113,13 +113,13 @@ function cgroupCpuQuota(read) {
   const cgroup = read('/proc/self/cgroup');
   if (cgroup === null) return Infinity;
   let tightest = Infinity;
-  for (const mount of cgroupMounts(read('/proc/self/mountinfo'))) {
+  cgroupMounts(read('/proc/self/mountinfo')).forEach((mount) => {
     const group = ownGroup(cgroup, mount.version);
-    if (group === undefined) continue;
-    for (const directory of groupDirectories(group, mount)) {
+    if (group === undefined) return;
+    groupDirectories(group, mount).forEach((directory) => {
       tightest = Math.min(tightest, quotaOf(directory, mount.version, read));
-    }
-  }
+    });
+  });
   return tightest;
 }
 

@@ -10,10 +10,12 @@
  * Must not depend on options, or on how processes are started.
  */
 
+const { mapOf, setOf } = require('../intrinsics/list');
 const { forThreads, withoutMissingEnvFiles, withoutRelativePaths } = require('./relative-flags');
+const { currentDirectory } = require('./start-directory');
 
 /** Short flags that say what to run. The value says whether the next argument belongs to the flag. */
-const SHORT = new Map([
+const SHORT = mapOf([
   ['-e', true],
   ['-p', true],
   ['-pe', true],
@@ -23,7 +25,7 @@ const SHORT = new Map([
 ]);
 
 /** Long flags that are dropped, without their leading dashes. The value is as above. */
-const LONG = new Map([
+const LONG = mapOf([
   ['eval', true],
   ['print', true],
   ['interactive', false],
@@ -58,7 +60,7 @@ const LONG = new Map([
 const FAMILY = /^(?:inspect|test|watch)(?:-|$)/;
 
 /** Flags of the heap, without their leading dashes. */
-const HEAP = new Set([
+const HEAP = setOf([
   'max-old-space-size',
   'max-old-space-size-percentage',
   'initial-old-space-size',
@@ -120,6 +122,16 @@ function inheritedExecArgv(execArgv = process.execArgv) {
 }
 
 /**
+ * The arguments that a pool was given, which are meant from where it was made.
+ * @param {readonly string[]} execArgv
+ * @returns {readonly string[]}
+ */
+function ownExecArgv(execArgv) {
+  const here = currentDirectory();
+  return here === null ? execArgv : Object.freeze(withoutRelativePaths(execArgv, [here]));
+}
+
+/**
  * NODE_OPTIONS split into arguments as Node does it: at spaces outside double quotes, within which a backslash escapes
  * the next character.
  * @param {string} text
@@ -166,9 +178,9 @@ function quoted(value) {
 function inheritedEnv(env = process.env) {
   /** @type {Record<string, string>} */
   const copy = Object.create(null);
-  for (const [name, value] of Object.entries(env)) {
+  Object.entries(env).forEach(({ 0: name, 1: value }) => {
     if (value !== undefined) copy[name] = value;
-  }
+  });
   if (copy.NODE_OPTIONS === undefined) return copy;
   const tokens = splitNodeOptions(copy.NODE_OPTIONS);
   // Node itself reports best what is wrong with it.
@@ -188,7 +200,7 @@ function inheritedEnv(env = process.env) {
  */
 function threadFlags(env = process.env, execArgv = process.execArgv) {
   const options = (splitNodeOptions(env.NODE_OPTIONS ?? '') ?? []).map(({ value }) => value);
-  const args = [...options, ...execArgv];
+  const args = options.concat(execArgv);
   const absolute = withoutRelativePaths(args);
   if (absolute.every((argument, i) => argument === args[i])) return null;
   return { execArgv: forThreads(absolute.slice(options.length)), env: inheritedEnv(env) };
@@ -202,7 +214,7 @@ function threadFlags(env = process.env, execArgv = process.execArgv) {
  */
 function importedModules(execArgv, env) {
   const options = splitNodeOptions(env.NODE_OPTIONS ?? '') ?? [];
-  const args = withoutRelativePaths([...options.map(({ value }) => value), ...execArgv]);
+  const args = withoutRelativePaths(options.map(({ value }) => value).concat(execArgv));
   const found = [];
   for (let i = 0; i < args.length; i++) {
     if (args[i].startsWith('--import=')) found.push(args[i].slice('--import='.length));
@@ -217,7 +229,8 @@ function importedModules(execArgv, env) {
  * @returns {string[]}
  */
 function resourceLimitFlags(resourceLimits) {
-  const { maxOldGenerationSizeMb: old, maxYoungGenerationSizeMb: young, stackSizeMb: stack } = resourceLimits ?? {};
+  if (!resourceLimits) return [];
+  const { maxOldGenerationSizeMb: old, maxYoungGenerationSizeMb: young, stackSizeMb: stack } = resourceLimits;
   const flags = [];
   if (old !== undefined) flags.push(`--max-old-space-size=${Math.max(1, Math.round(old))}`);
   // V8's young generation is two semi-spaces and one more for large objects.
@@ -234,10 +247,10 @@ function resourceLimitFlags(resourceLimits) {
  * @param {string} [nodeOptions]
  */
 function waitsForDebugger(execArgv, nodeOptions = '') {
-  const all = [...execArgv, ...(splitNodeOptions(nodeOptions) ?? []).map(({ value }) => value)];
+  const all = execArgv.concat((splitNodeOptions(nodeOptions) ?? []).map(({ value }) => value));
   return all.some((argument) => /^--inspect-(?:brk(?:-node)?|wait)(?:=|$)/.test(argument.replaceAll('_', '-')));
 }
 
 module.exports = {
-  importedModules, threadFlags, inheritedExecArgv, inheritedEnv, resourceLimitFlags, waitsForDebugger,
+  importedModules, threadFlags, inheritedExecArgv, inheritedEnv, ownExecArgv, resourceLimitFlags, waitsForDebugger,
 };

@@ -21,11 +21,11 @@ let starting = 0;
 function flagsOfProcess() {
   /** @type {Map<string, string>} */
   const flags = new Map();
-  for (const argument of [...(process.env.NODE_OPTIONS ?? '').split(' '), ...process.execArgv]) {
-    const [, space, megabytes] = FLAG.exec(argument) ?? [];
+  (process.env.NODE_OPTIONS ?? '').split(' ').concat(process.execArgv).forEach((argument) => {
+    const match = FLAG.exec(argument);
     // The last one wins.
-    if (space !== undefined) flags.set(space, megabytes);
-  }
+    if (match !== null) flags.set(match[1], match[2]);
+  });
   return flags;
 }
 
@@ -46,7 +46,7 @@ function suspendHeapFlags() {
   return function restoreHeapFlags() {
     if (isRestored) return;
     isRestored = true;
-    if (--starting === 0) for (const [space, megabytes] of flags) setFlag(space, megabytes);
+    if (--starting === 0) flags.forEach((megabytes, space) => setFlag(space, megabytes));
   };
 }
 

@@ -25,14 +25,14 @@ const PACKED = 'this program has been packed into one file';
  * @returns {string | null}
  */
 function unlikeNode(env) {
-  const { pkg, __nexe, boxednode, versions } = /** @type {any} */ (process);
-  if (versions.electron !== undefined && !env.ELECTRON_RUN_AS_NODE) {
+  const { versions } = process;
+  if (Object.hasOwn(versions, 'electron') && !env.ELECTRON_RUN_AS_NODE) {
     return 'this is Electron, which runs as Node.js only with ELECTRON_RUN_AS_NODE=1 in the environment of workers';
   }
-  if (versions.nw !== undefined) return 'this is NW.js';
-  if (pkg !== undefined) return `${PACKED}, by pkg`;
-  if (__nexe !== undefined) return `${PACKED}, by nexe`;
-  if (boxednode !== undefined) return `${PACKED}, by boxednode`;
+  if (Object.hasOwn(versions, 'nw')) return 'this is NW.js';
+  if (Object.hasOwn(process, 'pkg')) return `${PACKED}, by pkg`;
+  if (Object.hasOwn(process, '__nexe')) return `${PACKED}, by nexe`;
+  if (Object.hasOwn(process, 'boxednode')) return `${PACKED}, by boxednode`;
   if (isSingleExecutable()) return 'this program is a single executable application';
   return null;
 }
@@ -58,8 +58,9 @@ function isSingleExecutable() {
  * @returns {{ problem: string, remedy?: string } | null} without a remedy it is another program that is needed
  */
 function startObstacle({ hasProcesses, execPath, env }) {
-  const { permission } = /** @type {any} */ (process);
-  const [scope, flag] = hasProcesses ? ['child', '--allow-child-process'] : ['worker', '--allow-worker'];
+  const permission = Object.hasOwn(process, 'permission') ? /** @type {any} */ (process).permission : undefined;
+  const scope = hasProcesses ? 'child' : 'worker';
+  const flag = hasProcesses ? '--allow-child-process' : '--allow-worker';
   if (permission !== undefined && !permission.has(scope)) {
     return {
       problem: `Node.js was started with the permission model and without ${flag}`,
@@ -85,16 +86,16 @@ function startObstacle({ hasProcesses, execPath, env }) {
 function findProgram(program, env) {
   if (program.includes('/')) return program;
   const { accessSync, constants } = require('node:fs');
-  for (const folder of (env.PATH ?? '').split(':')) {
-    const file = path.resolve(folder, program);
+  const found = (env.PATH ?? '').split(':').find((folder) => {
     try {
-      accessSync(file, constants.X_OK);
-      return file;
+      accessSync(path.resolve(folder, program), constants.X_OK);
+      return true;
     } catch {
-      // Not there.
+      return false;
     }
-  }
-  return program; // Starting it says that there is none.
+  });
+  // Starting it says that there is none.
+  return found === undefined ? program : path.resolve(found, program);
 }
 
 module.exports = { findProgram, isCalledNode, startObstacle };

@@ -11,8 +11,8 @@
 const { hasManyEnvironments, onLambda, usableCpus } = require('../host/cpus');
 const { optionError } = require('../errors');
 const {
-  abortSignal, accessing, boolean, callback, duration, environment, execArguments, functionName, integer, isList,
-  isObject, limits, milliseconds, modulePath, nullable, oneOf, program, reader, transferables,
+  abortSignal, boolean, callback, duration, environment, execArguments, functionName, integer, isList,
+  isObject, limits, listOf, milliseconds, modulePath, nullable, oneOf, program, reader, transferables,
 } = require('./option-checks');
 
 const PARALLELIZER_CHILD = 'child-process';
@@ -53,8 +53,7 @@ const POOL_OPTIONS = [
   'tmpPath',
   'batchSize',
   'maxBatchesPerWorker',
-  ...WORKER_OPTIONS,
-];
+].concat(WORKER_OPTIONS);
 
 const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgress', 'context', 'transferList'];
 
@@ -189,13 +188,19 @@ function workerOptions(option, workers) {
     maxQueue: integer(option('maxQueue'), 0, null),
     env: environment(option('env')),
     execPath: program(option('execPath')),
-    execArgv: execArguments(option('execArgv')),
+    execArgv: flags(option('execArgv')),
     resourceLimits: limits(option('resourceLimits')),
     stdio: oneOf(option('stdio'), outputs, onLambda() ? 'forward' : 'inherit'),
     spin: oneOf(option('spin'), spins, 'auto'),
     gracePeriod: milliseconds(option('gracePeriod'), DEFAULT_GRACE_PERIOD),
     shared: isShared(oneOf(option('shared'), sharings, 'auto')),
   };
+}
+
+/** @param {Option} option */
+function flags(option) {
+  const list = execArguments(option);
+  return list === null ? null : require('../host/exec-argv').ownExecArgv(list);
 }
 
 /** @param {'auto' | boolean} choice */
@@ -237,18 +242,18 @@ function parallelizerOptions(input) {
     if (!isObject(input)) throw optionError('options', input, 'an object, or a list of objects with an "id" each');
     return { list: false, entries: [poolOptions(input, 'options', false)] };
   }
-  const items = accessing('options', () => Array.from(input));
+  const items = /** @type {unknown[]} */ (listOf({ name: 'options', value: input }, 'an object, or a list of objects'));
   if (items.length === 0) throw optionError('options', undefined, 'is an empty list: give it one object per pool');
   const entries = items.map((item, i) => poolOptions(item, `options[${i}]`, true));
   const places = new Map();
-  for (const [i, { id }] of entries.entries()) {
+  entries.forEach(({ id }, i) => {
     // 1 and '1' are the same wherever pools are looked up by id.
     const first = places.get(String(id));
     if (first !== undefined) {
       throw optionError(`options[${i}].id`, id, `unique, and options[${first}] has it`);
     }
     places.set(String(id), i);
-  }
+  });
   return { list: true, entries: Object.freeze(entries) };
 }
 
