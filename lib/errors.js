@@ -16,6 +16,18 @@ function define(target, key, descriptor) {
   Object.defineProperty(target, key, Object.setPrototypeOf(descriptor, null));
 }
 
+/**
+ * As `Object.assign`, which would run into setters that others have put on `Object.prototype`.
+ * @template {object} T, F
+ * @param {T} error @param {F} fields
+ * @returns {T & F}
+ */
+function withFields(error, fields) {
+  Object.entries(/** @type {object} */ (fields)).forEach(({ 0: key, 1: value }) =>
+    define(error, key, { value, writable: true, enumerable: true, configurable: true }));
+  return /** @type {T & F} */ (error);
+}
+
 /** @typedef {import('../index').ParallelizerErrorCode} ParallelizerErrorCode */
 
 /**
@@ -34,13 +46,18 @@ const STDERR_CHARACTERS_IN_MESSAGE = 1000;
 
 class ParallelizerError extends Error {
   /**
+   * Declared here, so that it is the error's own even if there is a setter of this name on `Object.prototype`.
+   * @type {ParallelizerErrorCode}
+   */
+  code;
+
+  /**
    * @param {ParallelizerErrorCode} code
    * @param {string} message
    * @param {{ cause?: unknown }} [options]
    */
   constructor(code, message, options) {
     super(message, options);
-    /** @type {ParallelizerErrorCode} */
     this.code = code;
   }
 }
@@ -97,7 +114,7 @@ function reasonText(thrown) {
 function optionError(name, value, expected, options) {
   const predicate = /^(?:is|cannot|needs|has|appears) /.test(expected) ? expected : `must be ${expected}`;
   let got = '';
-  if (options !== undefined && 'cause' in options) {
+  if (options !== undefined && Object.hasOwn(options, 'cause')) {
     got = `: ${reasonText(options.cause)}`;
   } else if (/(?:^|\.)env(?:[.[]|$)/.test(name)) {
     // Secrets are often kept in the environment.
@@ -132,7 +149,7 @@ function recordsFailedError({ failed, total, source, identifiers, errors }) {
   );
   // An event is one run.
   const { runId } = /** @type {{ runId?: string }} */ (errors[0] ?? {});
-  return Object.assign(error, { errors, identifiers }, runId === undefined ? {} : { runId });
+  return withFields(error, runId === undefined ? { errors, identifiers } : { errors, identifiers, runId });
 }
 
 /**
@@ -142,7 +159,7 @@ function recordsFailedError({ failed, total, source, identifiers, errors }) {
  */
 function moduleError(filePath, details = {}) {
   const { functionName, exports = [] } = details;
-  if ('cause' in details) {
+  if (Object.hasOwn(details, 'cause')) {
     return new ParallelizerError(
       'ERR_PARALLELIZER_MODULE',
       `the module "${filePath}" does not load: ${reasonText(details.cause)}. ` +
@@ -237,7 +254,7 @@ function workerExited(details) {
   let message = `a worker${pid === null ? '' : ` (pid ${pid})`} ${how}${when}; ${advice}`;
   const tail = lastLines(stderr);
   if (tail !== '') message += `\nThe last lines of its stderr:\n${tail}`;
-  return Object.assign(new ParallelizerError('ERR_PARALLELIZER_WORKER_EXITED', message), {
+  return withFields(new ParallelizerError('ERR_PARALLELIZER_WORKER_EXITED', message), {
     pid,
     exitCode,
     signal,
@@ -258,7 +275,7 @@ function workersOutliveError(pids, reason) {
   const why =
     reason === null ? 'killing had no effect so far, as when a process hangs in the system'
     : `this process may not signal ${isOne ? 'it' : 'them'} (${reason}), as after a change of its user`;
-  return Object.assign(
+  return withFields(
     new ParallelizerError(
       'ERR_PARALLELIZER_WORKER_OUTLIVES',
       `${which} could not be ended: ${why}; end ${isOne ? 'it' : 'them'} from outside, with "kill -9" as the same user`,
@@ -291,7 +308,7 @@ function spawnFailedError({ errno = null, message = '', program = process.execPa
       ? `the program ${program} cannot be run; check "execPath"`
     : 'the system refused it';
   const detail = [name, message].filter((part) => part !== null && part !== '').join(': ');
-  return Object.assign(
+  return withFields(
     new ParallelizerError(
       'ERR_PARALLELIZER_WORKER_EXITED',
       `a worker could not be started${detail === '' ? '' : ` (${detail})`}; ${advice}`,

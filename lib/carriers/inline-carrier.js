@@ -76,7 +76,7 @@ class InlineCarrier extends ScriptCarrier {
       return;
     }
     if (!this.workers.has(id)) return;
-    worker.runner = new Runner({
+    const runner = (worker.runner = new Runner({
       port: {
         reply: (frame, offset, micros, parts) => {
           // A worker that was replaced has nobody to answer to.
@@ -94,9 +94,9 @@ class InlineCarrier extends ScriptCarrier {
       clones,
       callees,
       concurrency,
-    });
+    }));
     this.pool.native.workerReady(id);
-    for (const act of worker.early.splice(0)) act(worker.runner);
+    worker.early.splice(0).forEach((act) => act(runner));
   }
 
   /**

@@ -116,7 +116,10 @@ class ScriptCarrier {
   #sendCalls(list) {
     const { registers } = this.pool;
     const at = ARGUMENT_WORD;
-    const [id, frame, seq, maySpin] = [registers[at], registers[at + 1], registers[at + 2], registers[at + 3]];
+    const id = registers[at];
+    const frame = registers[at + 1];
+    const seq = registers[at + 2];
+    const maySpin = registers[at + 3];
     const runs = list ?? [longAt(registers, at + 4), registers[at + 6], registers[at + 7]];
     /** @type {Parts} */
     const parts = [];
@@ -153,7 +156,7 @@ class ScriptCarrier {
     });
     if (filled.length > 1 || skipped.length > 0) {
       registers[FORM_WORD] = FORM_LIST;
-      return [filled.length, ...filled, ...skipped];
+      return [filled.length].concat(filled, skipped);
     }
     registers[FORM_WORD] = FORM_SINGLE;
     registers[at] = filled[0];
@@ -217,9 +220,9 @@ class ScriptCarrier {
       return;
     }
     for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) {
-      const [index, jobId, first, count, within] = settled.slice(i, i + ANSWERED_FIELDS);
+      const { 0: index, 1: jobId, 2: first, 3: count, 4: within } = settled.slice(i, i + ANSWERED_FIELDS);
       const { at, extras } = heads[index];
-      const [, codec, flags, , tag, value] = parts.slice(at, at + PART_FIELDS);
+      const { 1: codec, 2: flags, 4: tag, 5: value } = parts.slice(at, at + PART_FIELDS);
       this.pool.answered(jobId, first, count, within, Number(flags), Number(codec), Number(tag), value, extras);
     }
     this.pool.flush();
@@ -234,7 +237,8 @@ class ScriptCarrier {
     const { registers } = this.pool;
     const at = ARGUMENT_WORD;
     const { answered } = this.pool;
-    const [, codec, flags, calls, tag, value] = /** @type {[number, number, number, number, number, any]} */ (parts);
+    const { 1: codec, 2: flags, 3: calls, 4: tag, 5: value } =
+      /** @type {[number, number, number, number, number, any]} */ (parts);
     registers[at] = id;
     registers[at + 1] = frame;
     registers[at + 2] = offset;
@@ -250,12 +254,15 @@ class ScriptCarrier {
       return;
     }
     if (settled === null) {
-      const [first, count, within] = [registers[at + 2], registers[at + 3], registers[at + 4]];
-      answered(longAt(registers, at), first, count, within, flags, codec, tag, value, null);
+      const first = registers[at + 2];
+      answered(
+        longAt(registers, at), first, registers[at + 3], registers[at + 4], flags, codec, tag, value, null,
+      );
     } else {
       for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) {
-        const [jobId, first, count, within] = [settled[i + 1], settled[i + 2], settled[i + 3], settled[i + 4]];
-        answered(jobId, first, count, within, flags, codec, tag, value, null);
+        answered(
+          settled[i + 1], settled[i + 2], settled[i + 3], settled[i + 4], flags, codec, tag, value, null,
+        );
       }
     }
     this.pool.flush();

@@ -47,7 +47,8 @@ class ThreadCarrier extends ScriptCarrier {
   #options;
   #init;
   #initParts;
-  #chunks;
+  /** @type {Record<string, string>} By name. */
+  #chunks = Object.create(null);
   /** @type {InstanceType<typeof TimeSlice<Posted>>} One for all threads, which share this one's time. */
   #slice = new TimeSlice(({ channel, frame }) => channel.receiveMessage(frame));
 
@@ -64,7 +65,7 @@ class ThreadCarrier extends ScriptCarrier {
     this.#options = { ...options, resourceLimits };
     this.#init = init;
     this.#initParts = initParts;
-    this.#chunks = Object.fromEntries(native.workerChunkNames().map((name) => [name, native.workerChunk(name)]));
+    native.workerChunkNames().forEach((name) => (this.#chunks[name] = native.workerChunk(name)));
   }
 
   /** @override @param {number} id */
@@ -81,10 +82,10 @@ class ThreadCarrier extends ScriptCarrier {
       thread = new Worker(THREAD_SCRIPT, {
         eval: true,
         workerData: { chunks: this.#chunks, imports, init: this.#init, initParts, port: port2, page },
-        transferList: [port2, ...portsAmong(initParts)],
+        transferList: portsAmong(initParts).concat(port2),
         resourceLimits,
         ...(env === null ? {} : { env }),
-        ...(execArgv === null ? {} : { execArgv: [...execArgv] }),
+        ...(execArgv === null ? {} : { execArgv: execArgv.slice() }),
       });
     } catch (error) {
       restoreHeapFlags();
@@ -130,7 +131,7 @@ class ThreadCarrier extends ScriptCarrier {
   /** @override @param {number} _id @param {ThreadWorker} worker @param {number[]} seqs */
   revoke(_id, { channel }, seqs) {
     const bytes = Buffer.alloc(seqs.length * 4);
-    for (const [i, seq] of seqs.entries()) bytes.writeUInt32LE(seq, i * 4);
+    seqs.forEach((seq, i) => bytes.writeUInt32LE(seq, i * 4));
     channel.post(CANCEL, 0, 0, 0, [BYTES, NO_CODEC, 0, 0, 0, bytes]);
   }
 

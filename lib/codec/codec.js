@@ -29,7 +29,7 @@ const platformObjects = () => require('./platform-objects');
 
 /** Loads what is otherwise loaded when first needed. */
 function loadAll() {
-  for (const load of [recordEncoder, recordDecoder, v8Codec, culprit, platformObjects]) load();
+  [recordEncoder, recordDecoder, v8Codec, culprit, platformObjects].forEach((load) => load());
 }
 
 /** A string of this many characters goes by itself, without quotes and escapes. */
@@ -147,10 +147,10 @@ function* pushRecordsInSteps(value, parts, tag) {
   }
   if (encoded === null) return false;
   pushText(parts, RECORDS, 0, 1, tag, encoded.text);
-  for (const { bytes, segments } of encoded.tables) {
+  encoded.tables.forEach(({ bytes, segments }) => {
     pushExtraBytes(parts, bytes);
-    for (const segment of segments) pushText(parts, 0, 0, 0, 0, segment);
-  }
+    segments.forEach((segment) => pushText(parts, 0, 0, 0, 0, segment));
+  });
   return true;
 }
 
@@ -229,7 +229,7 @@ function pushSingle(value, serialization, clones, parts, tag, failed) {
   }
   parts.push(BYTES, V8_VALUE, 0, 1, tag, encoded.bytes);
   // What goes to another process is copied at once; within this process it would remain the caller's own memory.
-  for (const bytes of encoded.apart) pushExtraBytes(parts, clones === null ? bytes : bytes.slice());
+  encoded.apart.forEach((bytes) => pushExtraBytes(parts, clones === null ? bytes : bytes.slice()));
 }
 
 /**

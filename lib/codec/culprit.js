@@ -35,7 +35,7 @@ function unserializable(value, serialization, cause, cloning = null) {
   const canTravel = (/** @type {object} */ part) =>
     serialization === 'json' ? !isLostInJson(part) : cloning === null ? isEncodable(part) : isCloneable(part, cloning);
   const found = findCulprit(value, serialization, canTravel, '', new Set(), 0);
-  const [path, culprit] = found ?? ['', value];
+  const { 0: path, 1: culprit } = found ?? ['', value];
   const where = path.length <= MAX_PATH ? path : `${path.slice(0, MAX_PATH / 2)}…${path.slice(-MAX_PATH / 2)}`;
   return serializationError(where === '' ? 'the value' : where, culprit, cause);
 }
@@ -68,7 +68,7 @@ function findCulprit(value, serialization, canTravel, path, above, depth) {
   if (isOfPlatform(value)) return canTravel(value) ? null : [path, value];
   above.add(value);
   try {
-    for (const [key, child] of children(value)) {
+    for (const { 0: key, 1: child } of children(value)) {
       const found = findCulprit(child, serialization, canTravel, path + step(key), above, depth + 1);
       if (found !== null) return found;
     }
@@ -120,16 +120,25 @@ function isCloneable(value, { clones, list }) {
 
 /**
  * @param {object} value
- * @returns {Iterable<[key: string | number, value: unknown]>}
+ * @returns {Generator<[key: string | number, value: unknown]>}
  */
-function children(value) {
-  if (Array.isArray(value)) return value.entries();
-  if (isMap(value)) {
-    return [...Map.prototype.entries.call(value)].flatMap(([key, item], i) => [[i, key], [i, item]]);
+function* children(value) {
+  let at = 0;
+  if (Array.isArray(value)) {
+    for (; at < value.length; at++) yield [at, value[at]];
+  } else if (isMap(value)) {
+    for (const { 0: key, 1: item } of Map.prototype.entries.call(value)) {
+      yield [at, key];
+      yield [at++, item];
+    }
+  } else if (isSet(value)) {
+    for (const item of Set.prototype.values.call(value)) yield [at++, item];
+  } else if (isNativeError(value)) {
+    if (Object.hasOwn(value, 'cause')) yield ['cause', value.cause];
+  } else {
+    const keys = Object.keys(value);
+    for (let i = 0; i < keys.length; i++) yield [keys[i], Reflect.get(value, keys[i])];
   }
-  if (isSet(value)) return [...Set.prototype.values.call(value)].entries();
-  if (isNativeError(value)) return Object.hasOwn(value, 'cause') ? [['cause', value.cause]] : [];
-  return Object.entries(value);
 }
 
 module.exports = { unserializable };

@@ -13,6 +13,7 @@
  */
 
 const { types } = require('node:util');
+const { setOf } = require('../intrinsics/list');
 const { BUILT_IN, ENUMERABLE, HIDDEN, INHERITED, OWN_CLASS, guarded } = require('./error-tree');
 const { isError } = require('./is-error');
 const { CARRIED, isDomException, kindOf, worstIn } = require('./platform-objects');
@@ -28,9 +29,9 @@ const MAX_DESCRIPTION = 1000;
 /** The properties of an error that are read even if they are not enumerable; in order of importance. */
 const MAIN_PROPERTIES = ['name', 'message', 'stack', 'code', 'cause', 'errors', 'error', 'suppressed'];
 /** Those of them that are read even if inherited: a class may define them for its instances, even by a getter. */
-const MAY_BE_INHERITED = new Set(['name', 'message', 'stack', 'code']);
+const MAY_BE_INHERITED = setOf(['name', 'message', 'stack', 'code']);
 /** Those of them that are cut to fit rather than left out. */
-const TEXTS = new Set(['name', 'message', 'stack']);
+const TEXTS = setOf(['name', 'message', 'stack']);
 
 /** @typedef {import('./error-tree').Packed} Packed */
 /** @typedef {import('./error-tree').TreeNode} TreeNode */
@@ -180,7 +181,8 @@ class Flattener {
 
   /** @param {ErrorNode} node @param {object} error */
   #fillError(node, error) {
-    for (const key of MAIN_PROPERTIES) {
+    for (let i = 0; i < MAIN_PROPERTIES.length; i++) {
+      const key = MAIN_PROPERTIES[i];
       if (this.#entries <= 0) return;
       const descriptor = guarded(() => Reflect.getOwnPropertyDescriptor(error, key), undefined);
       if (descriptor === undefined && !MAY_BE_INHERITED.has(key)) continue;
@@ -194,7 +196,7 @@ class Flattener {
       const held = descriptor === undefined ? INHERITED : descriptor.enumerable ? ENUMERABLE : HIDDEN;
       if (packed !== undefined) node.properties.push([key, packed, held]);
     }
-    for (const [key, packed] of this.#enumerable(error)) {
+    for (const { 0: key, 1: packed } of this.#enumerable(error)) {
       if (!MAIN_PROPERTIES.includes(key)) node.properties.push([key, packed, ENUMERABLE]);
     }
   }
@@ -221,7 +223,9 @@ class Flattener {
   *#enumerable(object) {
     /** @type {string[]} */
     const none = [];
-    for (const key of guarded(() => Object.keys(object), none)) {
+    const keys = guarded(() => Object.keys(object), none);
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i];
       if (this.#entries-- <= 0 || !this.#spend(key.length)) return;
       const value = guarded(() => ({ got: Reflect.get(object, key) }), undefined);
       const packed = value === undefined ? undefined : this.pack(value.got);

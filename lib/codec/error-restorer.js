@@ -50,7 +50,7 @@ function define(target, key, value, enumerable) {
  */
 function newError({ builtIn, className, properties }) {
   /** @param {string} key */
-  const text = (key) => String(properties.find(([name]) => name === key)?.[1] ?? '');
+  const text = (key) => String(properties.find(({ 0: name }) => name === key)?.[1] ?? '');
   let Base = BUILT_IN.get(builtIn) ?? Error;
   /** @type {unknown[]} */
   let args = [];
@@ -81,7 +81,7 @@ function deserialize(bytes) {
  */
 function unpack(packed, objects) {
   if (!Array.isArray(packed)) return packed;
-  const [tag, content] = packed;
+  const { 0: tag, 1: content } = packed;
   switch (tag) {
     case 'number':
       return Number(content);
@@ -107,12 +107,12 @@ function fillError(error, node, objects) {
   // Error.prepareStackTrace.
   Reflect.deleteProperty(error, 'stack');
   let hasStack = false;
-  for (const [key, packed, held] of node.properties) {
+  node.properties.forEach(({ 0: key, 1: packed, 2: held }) => {
     const value = unpack(packed, objects);
     hasStack ||= key === 'stack';
-    if (held === INHERITED && Object.is(Reflect.get(error, key), value)) continue;
+    if (held === INHERITED && Object.is(Reflect.get(error, key), value)) return;
     define(error, key, value, held === ENUMERABLE);
-  }
+  });
   if (!hasStack) define(error, 'stack', guarded(() => Error.prototype.toString.call(error), 'Error'), false);
 }
 
@@ -143,16 +143,16 @@ function restoreError({ root, nodes }) {
   const objects = withoutStacks(() =>
     nodes.map((node) => (node.kind === 'error' ? newError(node) : node.kind === 'array' ? [] : {})),
   );
-  for (const [i, node] of nodes.entries()) {
+  nodes.forEach((node, i) => {
     const object = objects[i];
     if (node.kind === 'error') {
       fillError(/** @type {Error} */ (object), node, objects);
     } else if (node.kind === 'array') {
-      for (const item of node.items) /** @type {unknown[]} */ (object).push(unpack(item, objects));
+      node.items.forEach((item) => /** @type {unknown[]} */ (object).push(unpack(item, objects)));
     } else {
-      for (const [key, packed] of node.properties) define(object, key, unpack(packed, objects), true);
+      node.properties.forEach(({ 0: key, 1: packed }) => define(object, key, unpack(packed, objects), true));
     }
-  }
+  });
   return unpack(root, objects);
 }
 

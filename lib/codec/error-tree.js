@@ -7,13 +7,15 @@
  * worker (error-flattener.js) and the parent (error-restorer.js). Must not depend on how the tree travels.
  */
 
+const { mapOf } = require('../intrinsics/list');
+
 /** How an error held a property. */
 const INHERITED = 0;
 const HIDDEN = 1;
 const ENUMERABLE = 2;
 
 /** The error classes that every process has, by name. @type {Map<string, new (...args: any[]) => Error>} */
-const BUILT_IN = new Map(
+const BUILT_IN = mapOf(
   Object.entries({ Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError }),
 );
 BUILT_IN.set('DOMException', DOMException);

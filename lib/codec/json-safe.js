@@ -68,8 +68,9 @@ function isJsonSafeWithin(value, seen, alone = false) {
     return isBare(value);
   }
   if (prototype !== Object.prototype && prototype !== null) return false;
-  for (const key of Object.keys(value)) {
-    const item = /** @type {Record<string, unknown>} */ (value)[key];
+  const keys = Object.keys(value);
+  for (let i = 0; i < keys.length; i++) {
+    const item = /** @type {Record<string, unknown>} */ (value)[keys[i]];
     if (typeof item === 'string' || isJsonSafeNumber(item)) continue;
     if (alone) alone = !isFirst(value, seen);
     if (!isJsonSafeWithin(item, seen)) return false;

@@ -15,6 +15,7 @@
  */
 
 const { types } = require('node:util');
+const { setOf } = require('../intrinsics/list');
 
 /** What may be found in a value, from harmless to hopeless. */
 const PLAIN = 0; // data, which V8's format carries
@@ -33,7 +34,7 @@ const BUILT_IN = 5;
 const kinds = new WeakMap();
 
 /** Classes that are properties of the global object. */
-const GLOBAL_CLASSES = new Set([
+const GLOBAL_CLASSES = setOf([
   'AbortController', 'AbortSignal', 'BroadcastChannel', 'ByteLengthQueuingStrategy', 'CompressionStream',
   'CountQueuingStrategy', 'Crypto', 'DecompressionStream', 'Event', 'EventSource', 'EventTarget', 'FormData', 'Headers',
   'MessageChannel', 'Navigator', 'Performance', 'PerformanceEntry', 'PerformanceObserver',
@@ -176,7 +177,7 @@ function worstIn(value, moved = null) {
   /** @type {Kind} */
   let worst = PLAIN;
   // Grows while it is read: what is added is looked at in its turn.
-  const found = new Set([value]);
+  const found = new Set().add(value);
   /** @param {unknown} child */
   const add = (child) => {
     if (typeof child === 'object' && child !== null) found.add(child);
@@ -223,7 +224,9 @@ function worstInWritten(value, bytes) {
     if (--left < 0 || depth > MAX_DEPTH) return false;
     if (Array.isArray(object)) {
       // Not by index: a list may be almost empty, or have other properties.
-      for (const child of Object.values(object)) {
+      const children = Object.values(object);
+      for (let i = 0; i < children.length; i++) {
+        const child = children[i];
         if (typeof child === 'object' && child !== null && !visit(child, depth + 1)) return false;
       }
       return true;
@@ -231,7 +234,8 @@ function worstInWritten(value, bytes) {
     if (Object.getPrototypeOf(object) === Object.prototype) {
       for (const key in object) {
         const child = /** @type {Record<string, unknown>} */ (object)[key];
-        if (typeof child === 'object' && child !== null && !visit(child, depth + 1)) return false;
+        if (typeof child !== 'object' || child === null || !Object.hasOwn(object, key)) continue;
+        if (!visit(child, depth + 1)) return false;
       }
       return true;
     }
@@ -264,7 +268,9 @@ function eachChild(object, act) {
     if (types.isNativeError(object)) return act(Object.getOwnPropertyDescriptor(object, 'cause')?.value);
     if (isBuiltIn(object)) return;
   }
-  for (const child of Object.values(object)) if (typeof child === 'object' && child !== null) act(child);
+  Object.values(object).forEach((child) => {
+    if (typeof child === 'object' && child !== null) act(child);
+  });
 }
 
 /**
@@ -281,14 +287,16 @@ function isLostInJson(object) {
  * @param {object} value
  */
 function mayBeJson(value) {
-  const found = new Set([value]);
+  const found = new Set().add(value);
   try {
     for (const object of found) {
       if (isLostInJson(object)) return false;
       // A Proxy has a JSON, and may have no end.
       if (types.isProxy(object) || ArrayBuffer.isView(object)) continue;
       if (typeof Reflect.get(object, 'toJSON') === 'function') continue;
-      for (const child of Object.values(object)) if (typeof child === 'object' && child !== null) found.add(child);
+      Object.values(object).forEach((child) => {
+        if (typeof child === 'object' && child !== null) found.add(child);
+      });
     }
   } catch {
     // A getter that throws: JSON meets it as well.

@@ -10,11 +10,11 @@
  * found out once. Must not depend on formats.
  */
 
+const path = require('node:path');
 const { types } = require('node:util');
-const v8 = require('node:v8');
 
-/** Whether what Node decodes is of another realm than this file. */
-const isForeign = Object.getPrototypeOf(v8.deserialize(v8.serialize({}))) !== Object.prototype;
+/** Whether what Node decodes is of another realm than this file: its own modules are plain objects of that realm. */
+const isForeign = Object.getPrototypeOf(path) !== Object.prototype;
 
 /** What there is to know of the other realm. @type {Map<object | null, object> | null} */
 let prototypes = null;
@@ -25,18 +25,18 @@ function samples() {
   return [
     {}, [], new Date(0), new Map(), new Set(), /a/, new ArrayBuffer(0),
     Object(1), Object('a'), Object(true), Object(1n),
-    ...errors.map((Class) => new Class('')),
-  ];
+  ].concat(errors.map((Class) => new Class('')));
 }
 
 /** The prototypes of this realm, by those of the other. */
 function homes() {
-  prototypes = new Map();
-  for (const sample of samples()) {
+  const v8 = require('node:v8');
+  const found = new Map();
+  samples().forEach((sample) => {
     const decoded = v8.deserialize(v8.serialize(sample));
-    prototypes.set(Object.getPrototypeOf(decoded), Object.getPrototypeOf(sample));
-  }
-  return prototypes;
+    found.set(Object.getPrototypeOf(decoded), Object.getPrototypeOf(sample));
+  });
+  return (prototypes = found);
 }
 
 /** The getter that returns the kind of a typed array, whatever its own properties say. */
@@ -78,16 +78,16 @@ function rehome(value) {
     if (home === undefined) continue; // Made here, or an object of the platform.
     Object.setPrototypeOf(object, home);
     if (types.isMap(object)) {
-      for (const [key, item] of Map.prototype.entries.call(object)) {
+      Map.prototype.forEach.call(object, (item, key) => {
         add(key);
         add(item);
-      }
+      });
     } else if (types.isSet(object)) {
       for (const item of Set.prototype.values.call(object)) add(item);
     } else if (types.isNativeError(object)) {
       add(/** @type {Error} */ (object).cause);
     } else if (!types.isBoxedPrimitive(object) && !types.isAnyArrayBuffer(object) && !ArrayBuffer.isView(object)) {
-      for (const child of Object.values(object)) add(child);
+      Object.values(object).forEach(add);
     }
   }
   return value;

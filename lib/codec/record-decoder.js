@@ -11,6 +11,7 @@ const {
   CONSTANTS, MAX_SHAPES, NULL_STRING, NUMBER, STRING, TAG_ARRAY, TAG_BITS, TAG_CONSTANT, TAG_NUMBER, TAG_OCTETS,
   TAG_STRING,
 } = require('./record-layout');
+const { define } = require('../intrinsics/define');
 const { parse } = require('../intrinsics/json');
 
 /** @typedef {import('./record-layout').Table} Table */
@@ -22,9 +23,11 @@ const { parse } = require('../intrinsics/json');
  */
 function decodeRecords(text, extras) {
   /** @type {[envelope: any, tables: Table[]]} */
-  const [envelope, tables] = parse(text);
+  const { 0: envelope, 1: tables } = parse(text);
+  check(Array.isArray(tables));
   let next = 0;
-  for (const table of tables) {
+  for (let i = 0; i < tables.length; i++) {
+    const table = tables[i];
     check(isTable(table));
     const bytes = /** @type {Buffer} */ (extras[next++]);
     const segments = /** @type {string[]} */ (extras.slice(next, (next += table.segments)));
@@ -72,10 +75,12 @@ function decodeTable(table, bytes, segments) {
   check(count * kinds.length <= table.numbers + table.words);
   if (keys === null) return /** @type {any} */ (decodeElements(cells, count, kinds[0]));
   const records = new Array(count);
+  const isPlain = canAssign(keys);
   for (let i = 0; i < count; i++) {
     /** @type {Record<string, unknown>} */
     const record = {};
-    for (let column = 0; column < keys.length; column++) {
+    if (!isPlain) assignAll(record, keys, (column) => nextCell(cells, kinds[column]));
+    else for (let column = 0; column < keys.length; column++) {
       const kind = kinds[column];
       record[keys[column]] =
         kind === STRING ? cells.nextStringOrNull() : kind === NUMBER ? cells.nextNumber() : cells.nextOther();
@@ -84,6 +89,26 @@ function decodeTable(table, bytes, segments) {
   }
   cells.checkEnd();
   return records;
+}
+
+/** @param {CellReader} cells @param {number} kind */
+function nextCell(cells, kind) {
+  return kind === STRING ? cells.nextStringOrNull() : kind === NUMBER ? cells.nextNumber() : cells.nextOther();
+}
+
+/**
+ * Whether assigning to these keys makes properties: what others have put on `Object.prototype` may be a setter.
+ * @param {readonly string[]} keys
+ */
+function canAssign(keys) {
+  for (let i = 0; i < keys.length; i++) if (keys[i] in Object.prototype) return false;
+  return true;
+}
+
+/** @param {object} object @param {readonly string[]} keys @param {(column: number) => unknown} next */
+function assignAll(object, keys, next) {
+  const own = { writable: true, enumerable: true, configurable: true };
+  keys.forEach((key, i) => define(object, key, { value: next(i), ...own }));
 }
 
 /** @param {CellReader} cells @param {number} count @param {number} kind */
@@ -99,6 +124,8 @@ function decodeElements(cells, count, kind) {
 /** The cells of a table, one after another. */
 class CellReader {
   #shapes;
+  /** Of each shape, whether its keys can be assigned to. */
+  #isPlain;
   #numbers;
   #words;
   #octets;
@@ -117,6 +144,7 @@ class CellReader {
     const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
     const { buffer, byteOffset } = aligned;
     this.#shapes = shapes;
+    this.#isPlain = shapes.map(canAssign);
     this.#numbers = new Float64Array(buffer, byteOffset, numbers);
     this.#words = new Uint32Array(buffer, byteOffset + numbers * 8, words);
     this.#octets = new Uint8Array(buffer, byteOffset + numbers * 8 + words * 4, octets);
@@ -192,7 +220,9 @@ class CellReader {
       default: {
         /** @type {Record<string, unknown>} */
         const object = {};
-        for (const key of this.#shapes[size]) object[key] = this.nextOther();
+        const keys = this.#shapes[size];
+        if (this.#isPlain[size]) for (let i = 0; i < keys.length; i++) object[keys[i]] = this.nextOther();
+        else assignAll(object, keys, () => this.nextOther());
         return object;
       }
     }

@@ -58,7 +58,8 @@ function* encodeRecords(value) {
   let envelope = null;
   /** @type {Encoded[]} */
   const tables = [];
-  for (const key of fields) {
+  for (let i = 0; i < fields.length; i++) {
+    const key = fields[i];
     const child = /** @type {Record<string, unknown>} */ (value)[key];
     if (!isRecordList(child)) continue;
     // Assigning to that key would set the prototype of the decoded object.
@@ -124,12 +125,13 @@ function shapeOf(list) {
   }
   const keys = Object.keys(first);
   const kinds = keys.map((key) => kindOf(Reflect.get(first, key)));
-  for (const other of sample) {
+  for (let i = 0; i < sample.length; i++) {
+    const other = sample[i];
     if (typeof other !== 'object' || other === null || !isSame(Object.keys(other), keys)) {
       return { keys: null, kinds: [OTHER] };
     }
-    for (const [column, key] of keys.entries()) {
-      const cell = Reflect.get(other, key);
+    for (let column = 0; column < keys.length; column++) {
+      const cell = Reflect.get(other, keys[column]);
       if (cell !== null && kindOf(cell) !== kinds[column]) kinds[column] = OTHER;
     }
   }
@@ -331,8 +333,8 @@ class CellWriter {
     const shape = this.#shapeOf(keys);
     if (shape < 0) return false;
     this.addWord((shape << TAG_BITS) | TAG_OBJECT);
-    for (const key of keys) {
-      if (!this.addOther(/** @type {Record<string, unknown>} */ (object)[key], depth + 1)) return false;
+    for (let i = 0; i < keys.length; i++) {
+      if (!this.addOther(/** @type {Record<string, unknown>} */ (object)[keys[i]], depth + 1)) return false;
     }
     return true;
   }

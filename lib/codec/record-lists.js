@@ -63,7 +63,9 @@ function estimatedSize(element) {
   if (typeof element === 'string') return CELL_BYTES + element.length;
   if (typeof element !== 'object' || element === null || Object.getPrototypeOf(element) !== Object.prototype) return 0;
   let bytes = 0;
-  for (const cell of Object.values(element)) {
+  const cells = Object.values(element);
+  for (let i = 0; i < cells.length; i++) {
+    const cell = cells[i];
     bytes += typeof cell === 'string' ? CELL_BYTES + cell.length
       : typeof cell === 'object' && cell !== null ? NESTED_BYTES : CELL_BYTES;
   }

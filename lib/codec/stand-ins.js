@@ -52,7 +52,7 @@ function withStandIns(value, moved) {
     if (types.isNativeError(original)) return copyOfError(original, start(new Error()));
     if (!Array.isArray(original) && (isBuiltIn(original) || isExotic(original))) return original;
     const copy = start(Array.isArray(original) ? new Array(original.length) : {});
-    for (const key of Object.keys(original)) setOwn(copy, key, copyOf(Reflect.get(original, key)), true);
+    Object.keys(original).forEach((key) => setOwn(copy, key, copyOf(Reflect.get(original, key)), true));
     return copy;
   }
 
@@ -61,9 +61,9 @@ function withStandIns(value, moved) {
     // What V8 reads: the name wherever it is, and of the rest only what is the error's own.
     Reflect.deleteProperty(copy, 'stack');
     setOwn(copy, 'name', original.name, false);
-    for (const key of ['message', 'stack', 'cause']) {
+    ['message', 'stack', 'cause'].forEach((key) => {
       if (Object.hasOwn(original, key)) setOwn(copy, key, copyOf(Reflect.get(original, key)), false);
-    }
+    });
     return copy;
   }
 }

@@ -20,7 +20,7 @@
  */
 
 const { types } = require('node:util');
-const { DefaultDeserializer, DefaultSerializer } = require('node:v8');
+const { DefaultDeserializer, DefaultSerializer, Deserializer } = require('node:v8');
 const { define } = require('../intrinsics/define');
 const { EXCEPTION, LOST, PLAIN, kindOf, worstIn, worstInWritten } = require('./platform-objects');
 const { isForeign, rehome } = require('./realm');
@@ -56,6 +56,9 @@ const kindOfView = /** @type {() => string | undefined} */ (
 const SHARED_IS_REFUSED = 'shared memory cannot be copied without being torn from its other users';
 const PLATFORM_IS_REFUSED = 'it is, or refers to, an object of the platform that cannot be written as bytes';
 
+// Both have constructors of their own, and the decoder is no subclass of Node's: a constructor that is not written out
+// goes through the iterator of arrays, which others may have replaced.
+
 class Encoder extends DefaultSerializer {
   /** @type {Uint8Array[]} */
   apart = [];
@@ -63,6 +66,10 @@ class Encoder extends DefaultSerializer {
   carried = null;
   /** What views stand for. @type {ReadonlyMap<object, object> | null} */
   originals = null;
+
+  constructor() {
+    super();
+  }
 
   /** @param {ArrayBuffer | SharedArrayBuffer} buffer @returns {number} its place among the carried ones, or -1 */
   #carry(buffer) {
@@ -128,11 +135,16 @@ class Encoder extends DefaultSerializer {
   }
 }
 
-class Decoder extends DefaultDeserializer {
+class Decoder extends Deserializer {
   /** @type {readonly Uint8Array[]} */
   apart = [];
   /** @type {Carried} */
   carried = { buffers: [], objects: [] };
+
+  /** @param {Uint8Array} bytes */
+  constructor(bytes) {
+    super(bytes);
+  }
 
   _readHostObject() {
     const how = this.readUint32();
@@ -187,10 +199,10 @@ function encodeWith(value, carried, originals) {
   encoder.writeHeader();
   encoder.writeUint32(buffers.length);
   moved.forEach((buffer, i) => encoder.transferArrayBuffer(buffers.length + i, /** @type {ArrayBuffer} */ (buffer)));
-  for (const [i, buffer] of buffers.entries()) {
+  buffers.forEach((buffer, i) => {
     encoder.transferArrayBuffer(i, buffer);
     encoder.apart.push(new Uint8Array(buffer));
-  }
+  });
   encoder.writeValue(value);
   return { bytes: encoder.releaseBuffer(), apart: encoder.apart };
 }
@@ -226,7 +238,9 @@ function decodeV8(bytes, apart, carried = { buffers: [], objects: [] }) {
  * @returns {{ message: Carrying, moved: object[] }}
  */
 function encodeCarrying(value, list) {
-  const moved = new Set(list.filter((object) => !types.isArrayBuffer(object)));
+  /** @type {Set<unknown>} */
+  const moved = new Set();
+  list.forEach((object) => types.isArrayBuffer(object) || moved.add(object));
   const worst = worstIn(value, moved);
   if (worst === LOST) throw new TypeError(PLATFORM_IS_REFUSED);
   /** @type {Carried} */
@@ -235,7 +249,7 @@ function encodeCarrying(value, list) {
   const { bytes, apart } = encoded;
   // Cloning a view clones all of its buffer.
   const message = { bytes: bytes.slice(), apart: apart.map((part) => part.slice()), carried };
-  return { message, moved: [...list, ...message.apart.map(({ buffer }) => buffer)] };
+  return { message, moved: list.concat(message.apart.map(({ buffer }) => buffer)) };
 }
 
 /** @param {unknown} message @returns {unknown} */
@@ -268,7 +282,11 @@ function largeBuffersIn(value) {
       return;
     }
     if (depth === MAX_DEPTH) return;
-    if (types.isMap(part) || types.isSet(part) || Array.isArray(part)) {
+    if (Array.isArray(part)) {
+      for (let i = 0; i < part.length && --left >= 0; i++) search(part[i], depth + 1);
+      return;
+    }
+    if (types.isMap(part) || types.isSet(part)) {
       for (const item of part.values()) {
         if (--left < 0) return;
         search(item, depth + 1);
@@ -280,7 +298,7 @@ function largeBuffersIn(value) {
     for (const key in part) {
       if (--left < 0) return;
       const own = Object.getOwnPropertyDescriptor(part, key);
-      if (own !== undefined && 'value' in own) search(own.value, depth + 1);
+      if (own !== undefined && Object.hasOwn(own, 'value')) search(own.value, depth + 1);
     }
   }
 }
@@ -325,7 +343,7 @@ function detached(view) {
 
 /** @param {unknown} written @returns {DOMException} */
 function domException(written) {
-  const [name, message, stack] = /** @type {string[]} */ (written);
+  const { 0: name, 1: message, 2: stack } = /** @type {string[]} */ (written);
   const error = new DOMException(message, name);
   define(error, 'stack', { value: stack, writable: true, configurable: true });
   return error;

@@ -36,8 +36,8 @@ function decodeItem(attributes, numbers = 'exact', path = '', owner = 'the item'
   const item = {};
   for (const [name, attribute] of Object.entries(attributes)) {
     const value = decodeValue(attribute, numbers, path === '' ? name : `${path}.${name}`, owner);
-    if (name === '__proto__') {
-      // Plain assignment would set the prototype.
+    if (name in Object.prototype) {
+      // Plain assignment would set the prototype, or run into a setter that others have put there.
       define(item, name, { value, enumerable: true, writable: true, configurable: true });
     } else {
       item[name] = value;

@@ -94,8 +94,7 @@ class CallEncoder {
     const parts = [];
     if (job.task) this.#owner.sendDefinition(worker, job.task, parts);
     if (finished) {
-      for (const field of finished) parts.push(field);
-      return parts;
+      return parts.concat(finished);
     }
     if (moved !== null) {
       this.#takeMoved(moved, jobId, start, end, parts);
@@ -149,7 +148,7 @@ class CallEncoder {
       // It was sent before, to a worker that died without beginning it, and is gone with that worker.
       if (found === undefined) this.#skip(jobId, call, workerExited({}), parts);
       else if (found instanceof Error) this.#skip(jobId, call, found, parts);
-      else parts.push(...found);
+      else Reflect.apply(parts.push, parts, found);
     }
   }
 
@@ -174,7 +173,7 @@ class CallEncoder {
 
   /** One call after another: several at a time would hold the loop for as long as all of them. */
   #encodeOn() {
-    const [long] = this.#long;
+    const { 0: long } = this.#long;
     const { worker, frame, value, tag } = long;
     const parts = (long.parts ??= []);
     const steps = (long.steps ??= pushRecordsInSteps(value, parts, tag));

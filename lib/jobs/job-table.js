@@ -25,6 +25,7 @@ const answerErrors = () => require('./answer-error');
 
 /**
  * The calls that are submitted together. For each of them one of `succeeded`, `failed` and `ended` is called, once.
+ * None of its properties is optional: what is not there would be read from `Object.prototype`, which others extend.
  * @typedef {object} Job
  * @property {string} what what its caller called, for errors
  * @property {InstanceType<typeof import('./run-id').RunId>} run
@@ -41,16 +42,16 @@ const answerErrors = () => require('./answer-error');
  * @property {(first: number, end: number, ending: Ending, exitError: () => unknown) => void} ended consecutive calls
  *   that were not answered. `exitError` makes the error that says what became of their worker, if that is the reason;
  *   else it returns null
- * @property {AsyncResource} [resource] the async context of whoever submits; else that in which it is submitted
- * @property {Uint32Array | null} [keys] the key of each call, numbered in the order of their first call
- * @property {boolean} [stopKeyOnError]
- * @property {boolean} [spread] one call to each worker, also to those that are still starting
- * @property {import('./task-registry').Task | null} [task] what its calls run, where that is not the same for the whole
+ * @property {AsyncResource | null} resource the async context of whoever submits; null: that in which it is submitted
+ * @property {Uint32Array | null} keys the key of each call, numbered in the order of their first call
+ * @property {boolean} stopKeyOnError
+ * @property {boolean} spread one call to each worker, also to those that are still starting
+ * @property {import('./task-registry').Task | null} task what its calls run, where that is not the same for the whole
  *   pool
- * @property {boolean} [spreadArguments] whether an argument is a list of them
- * @property {number} [chunkSize] calls per frame; 0: as many as measurement says
- * @property {boolean} [isRunEach] whether each call is a run of its own, the first of which is `run`
- * @property {boolean} [unbounded] whether `maxQueue` is not for it
+ * @property {boolean} spreadArguments whether an argument is a list of them
+ * @property {number} chunkSize calls per frame; 0: as many as measurement says
+ * @property {boolean} isRunEach whether each call is a run of its own, the first of which is `run`
+ * @property {boolean} unbounded whether `maxQueue` is not for it
  */
 
 /**
@@ -182,7 +183,7 @@ function passJob(registers, job, isSentOnce) {
   registers[ARGUMENT_WORD] = job.calls;
   registers[ARGUMENT_WORD + 1] = Math.min(job.retries, MAX_COUNT);
   registers[ARGUMENT_WORD + 2] = job.task?.id ?? 0;
-  registers[ARGUMENT_WORD + 3] = Math.min(job.chunkSize ?? 0, MAX_COUNT);
+  registers[ARGUMENT_WORD + 3] = Math.min(job.chunkSize, MAX_COUNT);
   registers[ARGUMENT_WORD + 4] =
     (job.stopKeyOnError ? JOB_STOPS_KEY : 0) | (job.spread ? JOB_SPREAD : 0) | (job.unbounded ? JOB_UNBOUNDED : 0)
     | (isSentOnce ? JOB_SENT_ONCE : 0);

@@ -34,7 +34,9 @@ class MovedCalls {
    * @param {readonly object[]} transferList
    */
   add(jobId, tag, job, transferList) {
-    const left = new Set(transferList);
+    /** @type {Set<object>} */
+    const left = new Set();
+    transferList.forEach((object) => left.add(object));
     for (let call = 0; call < job.calls; call++) {
       /** @type {Parts} */
       const parts = [];
@@ -90,7 +92,8 @@ function takeReferenced(value, left, isLast) {
   visit(value, new Set(), (found) => {
     if (left.delete(found)) taken.push(found);
   });
-  return isLast ? [...taken, ...left] : taken;
+  if (isLast) left.forEach((object) => taken.push(object));
+  return taken;
 }
 
 /**
@@ -104,7 +107,7 @@ function visit(value, seen, act) {
   if (ArrayBuffer.isView(value)) act(value.buffer);
   else if (isMap(value)) for (const pair of Map.prototype.entries.call(value)) visit(pair, seen, act);
   else if (isSet(value)) for (const item of Set.prototype.values.call(value)) visit(item, seen, act);
-  else for (const item of Object.values(value)) visit(item, seen, act);
+  else Object.values(value).forEach((item) => visit(item, seen, act));
 }
 
 module.exports = { MovedCalls };

@@ -42,7 +42,7 @@ let hasWarned = false;
 /** @type {FinalizationRegistry<Opened>} */
 const unreachable = new FinalizationRegistry((entry) => {
   opened.delete(entry);
-  for (const pool of entry.pools) void pool.close();
+  entry.pools.forEach((pool) => void pool.close());
 });
 
 /**
@@ -97,8 +97,8 @@ function placesText() {
   for (const { place } of opened) {
     if (place !== null) counts.set(place, (counts.get(place) ?? 0) + 1);
   }
-  const places = [...counts].sort(([, one], [, two]) => two - one).slice(0, 3);
-  return places.map(([place, count]) => `at ${place} (${count})`).join(', ');
+  const places = [...counts].sort(({ 1: one }, { 1: two }) => two - one).slice(0, 3);
+  return places.map(({ 0: place, 1: count }) => `at ${place} (${count})`).join(', ');
 }
 
 /**

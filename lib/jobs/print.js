@@ -35,9 +35,9 @@ function print(level, text, form) {
   if (form === 'watch') report(text);
   else if (form === 'written' && level !== 'error') process.stdout.write(`${text}\n`);
   else if (form === 'written') printLines(text);
-  else if (form === undefined || !logsJson()) call(level, text);
-  else if (form === 'object') call(level, parsed(text) ?? text);
-  else call(level, ...(argumentsIn(form) ?? [text]));
+  else if (form === undefined || !logsJson()) call(level, [text]);
+  else if (form === 'object') call(level, [parsed(text) ?? text]);
+  else call(level, argumentsIn(form) ?? [text]);
 }
 
 /**
@@ -53,13 +53,13 @@ function argumentsIn(form) {
 }
 
 /** @param {string} level @param {unknown[]} args */
-function call(level, ...args) {
+function call(level, args) {
   const methods = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (console));
   // A console of a test runner's has them on its prototype.
   const method = level in Object.prototype ? undefined : methods[level];
   try {
     if (typeof method === 'function') method.apply(console, args);
-    else console.log(...args);
+    else Reflect.apply(console.log, console, args);
   } catch {
     // The name may be that of `Console`, and a console may be patched; the message must come out all the same.
     process.stdout.write(`${args.map(String).join(' ')}\n`);
@@ -82,17 +82,17 @@ function printLines(text) {
   /** @type {string[]} */
   let message = [];
   const flush = () => {
-    if (message.length > 0) call('error', message.join('\n'));
+    if (message.length > 0) call('error', [message.join('\n')]);
     message = [];
   };
-  for (const line of text.split('\n')) {
+  text.split('\n').forEach((line) => {
     if (parsed(line) === null) {
       message.push(line);
     } else {
       flush();
       process.stderr.write(`${line}\n`);
     }
-  }
+  });
   flush();
 }
 

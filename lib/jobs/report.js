@@ -10,7 +10,7 @@ const { queueMicrotask } = require('../intrinsics/clock');
  */
 function report(callback, ...args) {
   try {
-    callback(...args);
+    Reflect.apply(callback, undefined, args);
   } catch (error) {
     queueMicrotask(() => {
       throw error;

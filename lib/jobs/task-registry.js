@@ -172,7 +172,9 @@ function judgeSource(source, name, isGenerator) {
   }
   try {
     // Compiled, not run. A text that is not an expression belongs to a method or an accessor, or uses `super`.
-    new vm.Script(`(function () { 'use strict'; return (${source}\n); })`, { filename: 'task' });
+    // Node would take options that are not given from `Object.prototype`.
+    const options = Object.assign(Object.create(null), { filename: 'task' });
+    new vm.Script(`(function () { 'use strict'; return (${source}\n); })`, options);
   } catch (cause) {
     const problem =
       `cannot be read again from its text, as a method's or an accessor's: use an arrow function, or ${advice}`;
@@ -191,10 +193,9 @@ function referenceOf(task, name) {
     return { filePath: modulePath({ name, value: task.slice(0, at) }), exportName: task.slice(at + 1) };
   }
   if (typeof task !== 'object' || task === null || Array.isArray(task)) throw optionError(name, task, EXPECTED);
-  for (const key of Object.keys(task)) {
-    if (key !== 'filePath' && key !== 'name') {
-      throw optionError(`${name}.${key}`, undefined, 'is not known: a task is { filePath, name }');
-    }
+  const unknown = Object.keys(task).find((key) => key !== 'filePath' && key !== 'name');
+  if (unknown !== undefined) {
+    throw optionError(`${name}.${unknown}`, undefined, 'is not known: a task is { filePath, name }');
   }
   const { filePath, name: exportName } = /** @type {Record<string, unknown>} */ (task);
   if (typeof exportName !== 'string' || exportName === '') {

@@ -60,10 +60,14 @@ function programOf({ execPath, env }) {
 /**
  * The heap of each worker: its share on Lambda, unless the user says otherwise.
  * @param {PoolOptions} options
+ * @returns {import('../options/option-checks').ResourceLimits}
  */
 function heapLimits(options) {
   const heap = workerHeapMegabytes(options.workers);
-  return { ...(heap === null ? {} : { maxOldGenerationSizeMb: heap }), ...options.resourceLimits };
+  // Without a prototype, since those that are not there are looked for as well.
+  const limits = Object.create(null);
+  if (heap !== null) limits.maxOldGenerationSizeMb = heap;
+  return Object.assign(limits, options.resourceLimits);
 }
 
 /**
@@ -83,7 +87,7 @@ function initOf(options) {
     structured: require('./print').logsJson(),
     reportMemory: options.maxWorkerMemory > 0,
     depth: depth + 1,
-    ancestry: options.filePath === null ? [...ancestry] : [...ancestry, options.filePath],
+    ancestry: options.filePath === null ? ancestry.slice() : ancestry.concat(options.filePath),
   };
 }
 
@@ -157,8 +161,8 @@ function processConfig(options) {
   const execArgv = options.execArgv ?? inheritedExecArgv();
   return {
     program: programOf(options),
-    args: [...execArgv, ...flags, '--input-type=commonjs', '-e', PROCESS_SCRIPT, addonPath()],
-    env: [...Object.keys(env).map((name) => `${name}=${env[name]}`), `${WORKER_VARIABLE}=1`],
+    args: execArgv.concat(flags, ['--input-type=commonjs', '-e', PROCESS_SCRIPT, addonPath()]),
+    env: Object.keys(env).map((name) => `${name}=${env[name]}`).concat(`${WORKER_VARIABLE}=1`),
     stdio: options.stdio,
     waitsForDebugger: waitsForDebugger(execArgv, env.NODE_OPTIONS),
     init: toJson(initOf(options)),

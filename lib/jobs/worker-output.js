@@ -48,8 +48,9 @@ class WorkerOutput {
     if (message === null) return;
     if (worker !== undefined && ON_STDERR.includes(message[0])) this.#rememberWords(worker, message[1]);
     const found = context ?? this.#contexts.get(jobId);
-    if (found === undefined) print(...message);
-    else found.runInAsyncScope(print, null, ...message);
+    const { 0: level, 1: text, 2: form } = message;
+    if (found === undefined) print(level, text, form);
+    else found.runInAsyncScope(print, null, level, text, form);
   }
 
   /**
@@ -86,12 +87,12 @@ class WorkerOutput {
    * @param {number} worker
    */
   finishLines(worker) {
-    for (const stream of /** @type {const} */ (['stdout', 'stderr'])) {
+    /** @type {const} */ (['stdout', 'stderr']).forEach((stream) => {
       const key = `${worker} ${stream}`;
       const rest = this.#lines.get(key)?.rest ?? '';
       this.#lines.delete(key);
       if (rest !== '') print(levelOf(stream), rest, 'written');
-    }
+    });
   }
 }
 
@@ -118,7 +119,7 @@ function keepLatest(map, key, value) {
  */
 function messageIn(parts) {
   try {
-    const [level, text, form] = parse(/** @type {string} */ (parts[parts.length - 1]));
+    const { 0: level, 1: text, 2: form } = parse(/** @type {string} */ (parts[parts.length - 1]));
     return typeof level === 'string' && typeof text === 'string' ? [level, text, form] : null;
   } catch {
     return null;

@@ -127,7 +127,7 @@ class WorkerPool {
    * @returns {number} its number, to cancel it by
    */
   submit(job) {
-    const { calls, keys = null, timeout, task = null } = job;
+    const { calls, keys, timeout, task } = job;
     const moved = job.transferList === null ? null : this.#moved;
     passJob(this.#registers, job, moved !== null);
     const jobId = keys === null && timeout === 0 ? this.#submit() : this.#submit(keys, timeout);
@@ -136,7 +136,7 @@ class WorkerPool {
         : queueFullError(-2 - jobId, this.#options.maxQueue ?? 0, calls);
       throw nameRun(error, () => runIdOf(job, 0));
     }
-    const tag = task === null ? 0 : tasks().tagOf(task, job.spreadArguments === true);
+    const tag = task === null ? 0 : tasks().tagOf(task, job.spreadArguments);
     // Callbacks run in the async context of whoever submitted.
     this.#jobs.add(jobId, job, tag, job.resource ?? new AsyncResource('ParallelizerJob'));
     this.#debugLog?.submitted(job);
@@ -183,7 +183,7 @@ class WorkerPool {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     nextTick(() => {
-      for (const act of this.#beforeFlush) act();
+      this.#beforeFlush.forEach((act) => act());
       this.#flushScheduled = false;
       this.#flush();
     });
@@ -316,8 +316,11 @@ class WorkerPool {
   #passEncoded() {
     const registers = this.#registers;
     const at = ARGUMENT_WORD;
-    const [start, end, frame, before] = [registers[at + 3], registers[at + 4], registers[at + 5], registers[at + 6]];
-    const parts = this.#encode(registers[at], longAt(registers, at + 1), start, end, frame, before);
+    const start = registers[at + 3];
+    const end = registers[at + 4];
+    const parts = this.#encode(
+      registers[at], longAt(registers, at + 1), start, end, registers[at + 5], registers[at + 6],
+    );
     return passParts(registers, parts);
   }
 
@@ -339,10 +342,11 @@ class WorkerPool {
    */
   #passAnswered(value, extras) {
     const registers = this.#registers;
-    const [codec, flags, tag] = [registers[CODEC_FIELD], registers[FLAGS_FIELD], registers[TAG_FIELD]];
     const at = ARGUMENT_WORD;
-    const [first, count, offset] = [registers[at + 2], registers[at + 3], registers[at + 4]];
-    this.#jobs.answered(longAt(registers, at), first, count, offset, flags, codec, tag, value, extras);
+    this.#jobs.answered(
+      longAt(registers, at), registers[at + 2], registers[at + 3], registers[at + 4],
+      registers[FLAGS_FIELD], registers[CODEC_FIELD], registers[TAG_FIELD], value, extras,
+    );
   }
 
   /**
@@ -413,16 +417,21 @@ class WorkerPool {
 
 /** @returns {{ promise: Promise<void>, resolve: () => void, reject: (error: unknown) => void }} */
 function withResolvers() {
-  /** @type {any} */
-  const deferred = {};
-  deferred.promise = new Promise((resolve, reject) => Object.assign(deferred, { resolve, reject }));
-  return deferred;
+  let resolve = () => {};
+  /** @type {(error: unknown) => void} */
+  let reject = () => {};
+  /** @type {Promise<void>} */
+  const promise = new Promise((fulfil, fail) => {
+    resolve = fulfil;
+    reject = fail;
+  });
+  return { promise, resolve, reject };
 }
 
 /** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */
 function loadRest() {
   loadAll();
-  for (const load of [workerOutput, exitErrors, tasks, closedNative]) load();
+  [workerOutput, exitErrors, tasks, closedNative].forEach((load) => load());
 }
 
 /** The addon; a thread that only asks where it runs must not load it. */

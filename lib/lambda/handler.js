@@ -12,6 +12,7 @@
  */
 
 const { recordsFailedError } = require('../errors');
+const { define } = require('../intrinsics/define');
 const { Parallelizer, runEvent } = require('../parallelizer/parallelizer');
 const { report } = require('../jobs/report');
 const { failRestOfGroups, hasPartialResponse, partialResponse } = require('./answers');
@@ -41,7 +42,10 @@ function createHandler(options) {
   const complete = { ...settings, id: undefined, signal: null, timeout: undefined };
   /** @param {unknown} event @param {unknown} [context] */
   const handler = async (event, context) => respond(event, context, parallelizer, complete, single);
-  return Object.assign(handler, { parallelizer });
+  const property = { value: parallelizer, writable: true, enumerable: true, configurable: true };
+  /** @type {typeof handler & { parallelizer: typeof parallelizer }} */
+  const withInstance = define(/** @type {any} */ (handler), 'parallelizer', property);
+  return withInstance;
 }
 
 /**
@@ -121,7 +125,7 @@ function keysOf(records, groupBy) {
  */
 function invocationOf(context, deadline) {
   /** @type {Record<string, unknown>} */
-  const fields = {};
+  const fields = Object.create(null);
   for (const name of CONTEXT_FIELDS) {
     const value = context?.[name];
     if (typeof value === 'string' || typeof value === 'number') fields[name] = value;

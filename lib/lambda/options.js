@@ -117,7 +117,7 @@ function handlerOptions(input) {
     );
   }
   /** @type {Record<string, unknown>} */
-  const pool = {};
+  const pool = Object.create(null);
   for (const key of POOL_OPTIONS) {
     if (!HANDLER_OPTIONS.includes(key)) continue;
     const { value } = key === batch.name ? batch : option(key);

@@ -45,9 +45,9 @@ function attempt() {
 /** @returns {Native} */
 function load() {
   // Not even tried elsewhere: Bun ends the process when it meets the functions of libuv that the addon needs.
-  const { bun, deno } = process.versions;
-  if (bun !== undefined) throw require('./platform-error').otherRuntimeError(`Bun ${bun}`);
-  if (deno !== undefined) throw require('./platform-error').otherRuntimeError(`Deno ${deno}`);
+  const { versions } = process;
+  if (Object.hasOwn(versions, 'bun')) throw require('./platform-error').otherRuntimeError(`Bun ${versions.bun}`);
+  if (Object.hasOwn(versions, 'deno')) throw require('./platform-error').otherRuntimeError(`Deno ${versions.deno}`);
   const { addon, failures } = attempt();
   if (addon === null) throw require('./platform-error').noNativeError(failures);
   // The addon has the code that workers run, which talks to the code here.

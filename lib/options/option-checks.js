@@ -44,6 +44,24 @@ function isList(value) {
   }
 }
 
+/** Longer chains of prototypes are a Proxy's. */
+const MAX_PROTOTYPES = 100;
+
+/**
+ * Whether an object has a property only because there is one on `Object.prototype`: that is none of its options. What
+ * a class or another prototype of the caller's has, is.
+ * @param {object} object @param {string} key
+ */
+function isEveryones(object, key) {
+  /** @type {object | null} */
+  let holder = object;
+  for (let i = 0; i < MAX_PROTOTYPES && holder !== null && !Object.hasOwn(holder, key); i++) {
+    holder = Object.getPrototypeOf(holder);
+  }
+  // By its shape, since the object may be from another realm, such as Jest's.
+  return holder !== null && Object.getPrototypeOf(holder) === null && Object.hasOwn(holder, 'isPrototypeOf');
+}
+
 /**
  * Runs something that may run the caller's code (a getter, a Proxy's trap, an iterator). What that throws becomes the
  * cause of an option error.
@@ -66,15 +84,16 @@ function accessing(name, access, problem = 'cannot be read') {
  * @param {string} name @param {readonly string[]} known
  */
 function nearest(name, known) {
+  /** @type {string | undefined} */
   let best;
   let bestDistance = Math.min(3, name.length);
-  for (const candidate of known) {
+  known.forEach((candidate) => {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
-  }
+  });
   return best;
 }
 
@@ -106,13 +125,21 @@ function editDistance(a, b, limit) {
  */
 function reader(input, where, known, prefix = '') {
   if (!isObject(input) || isList(input)) throw optionError(where, input, 'an object');
-  for (const key of accessing(where, () => Object.keys(input))) {
-    if (known.includes(key)) continue;
-    const meant = nearest(key, known);
+  const keys = accessing(where, () => Object.keys(input));
+  const unknown = keys.find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    const meant = nearest(unknown, known);
     const hint = meant === undefined ? `the names are ${known.join(', ')}` : `did you mean "${meant}"?`;
-    throw optionError(prefix + key, undefined, `is not known: ${hint}`);
+    throw optionError(prefix + unknown, undefined, `is not known: ${hint}`);
   }
-  return (key) => ({ name: prefix + key, value: accessing(prefix + key, () => Reflect.get(input, key)) });
+  return (key) => {
+    const name = prefix + key;
+    const value = accessing(name, () => {
+      const found = Reflect.get(input, key);
+      return found === undefined || isEveryones(input, key) ? undefined : found;
+    });
+    return { name, value };
+  };
 }
 
 /**
@@ -237,16 +264,16 @@ function functionName({ name, value }) {
 function environment({ name, value }) {
   if (value === undefined) return null;
   if (!isObject(value) || isList(value)) throw optionError(name, value, 'an object of strings');
-  const given = accessing(name, () => {
-    const entries = [];
+  /** @type {{ key: string, text: unknown }[]} */
+  const given = [];
+  accessing(name, () => {
     // Inherited ones too, as `fork` does.
-    for (const key in value) entries.push({ key, text: Reflect.get(value, key) });
-    return entries;
+    for (const key in value) if (!isEveryones(value, key)) given.push({ key, text: Reflect.get(value, key) });
   });
   // Without a prototype, so that a variable may be called __proto__.
   const env = Object.create(null);
-  for (const { key, text } of given) {
-    if (text === undefined) continue;
+  given.forEach(({ key, text }) => {
+    if (text === undefined) return;
     const variable = name + (/^\w+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);
     if (key === '' || /[=\0]/.test(key)) {
       throw optionError(variable, undefined, 'cannot be a variable: its name is empty, or has "=" or a NUL byte in it');
@@ -254,7 +281,7 @@ function environment({ name, value }) {
     if (typeof text !== 'string') throw optionError(variable, text, 'a string');
     if (text.includes('\0')) throw optionError(variable, text, 'a string without NUL bytes');
     env[key] = text;
-  }
+  });
   return Object.freeze(env);
 }
 
@@ -279,10 +306,10 @@ function program({ name, value }) {
 function execArguments({ name, value }) {
   const list = listOf({ name, value }, 'an array of strings');
   if (list === null) return null;
-  for (const [i, argument] of list.entries()) {
+  list.forEach((argument, i) => {
     if (typeof argument !== 'string') throw optionError(`${name}[${i}]`, argument, 'a string');
     if (argument.includes('\0')) throw optionError(`${name}[${i}]`, argument, 'a string without NUL bytes');
-  }
+  });
   return /** @type {readonly string[]} */ (Object.freeze(list));
 }
 
@@ -293,10 +320,10 @@ function execArguments({ name, value }) {
 function transferables({ name, value }) {
   const list = listOf({ name, value }, 'an array of transferable objects');
   if (list === null) return null;
-  for (const [i, item] of list.entries()) {
+  list.forEach((item, i) => {
     // The encoder finds out whether it can be transferred.
     if (!isObject(item)) throw optionError(`${name}[${i}]`, item, 'a transferable object, such as an ArrayBuffer');
-  }
+  });
   return /** @type {readonly object[]} */ (Object.freeze(list));
 }
 
@@ -308,7 +335,11 @@ function transferables({ name, value }) {
 function listOf({ name, value }, expected) {
   if (value === undefined) return null;
   if (!isList(value)) throw optionError(name, value, expected);
-  return accessing(name, () => Array.from(value));
+  return accessing(name, () => {
+    // A list of the caller's own kind says itself what it holds.
+    const isPlain = Object.getPrototypeOf(value) === Array.prototype && !Object.hasOwn(value, Symbol.iterator);
+    return isPlain ? Array.from({ length: value.length }, (_, i) => value[i]) : Array.from(value);
+  });
 }
 
 /**
@@ -320,14 +351,14 @@ function limits({ name, value }) {
   const read = reader(value, name, RESOURCE_LIMITS, `${name}.`);
   /** @type {Record<string, number>} */
   const copy = {};
-  for (const key of RESOURCE_LIMITS) {
+  RESOURCE_LIMITS.forEach((key) => {
     const { name: limit, value: megabytes } = read(key);
-    if (megabytes === undefined) continue;
+    if (megabytes === undefined) return;
     if (typeof megabytes !== 'number' || !(megabytes > 0 && megabytes < Infinity)) {
       throw optionError(limit, megabytes, 'a number of megabytes above 0');
     }
     copy[key] = megabytes;
-  }
+  });
   return Object.freeze(copy);
 }
 

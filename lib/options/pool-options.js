@@ -15,13 +15,13 @@ const {
 } = require('./option-checks');
 const { MAX_WORKERS, WORKER_OPTIONS, workerNumber, workerOptions } = require('./options');
 
-const POOL_OPTIONS = ['processes', 'initializer', 'initArgs', 'maxTasksPerChild', 'concurrency', ...WORKER_OPTIONS];
+const POOL_OPTIONS = ['processes', 'initializer', 'initArgs', 'maxTasksPerChild', 'concurrency'].concat(WORKER_OPTIONS);
 const APPLY_OPTIONS = ['signal', 'timeout', 'retries', 'transferList'];
 const STREAM_OPTIONS = ['chunkSize', 'signal', 'timeout', 'retries', 'onProgress', 'onError'];
-const MAP_OPTIONS = [...STREAM_OPTIONS, 'transferList'];
+const MAP_OPTIONS = STREAM_OPTIONS.concat('transferList');
 const CALLBACKS = ['callback', 'errorCallback'];
-const APPLY_ASYNC_OPTIONS = [...APPLY_OPTIONS, ...CALLBACKS];
-const MAP_ASYNC_OPTIONS = [...MAP_OPTIONS, ...CALLBACKS];
+const APPLY_ASYNC_OPTIONS = APPLY_OPTIONS.concat(CALLBACKS);
+const MAP_ASYNC_OPTIONS = MAP_OPTIONS.concat(CALLBACKS);
 
 /** @typedef {import('./option-checks').Option} Option */
 /** @typedef {import('./options').WorkerOptions} WorkerOptions */

@@ -10,6 +10,8 @@
 const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('../options/options');
 const { optionError } = require('../errors');
 const { setImmediate } = require('../intrinsics/clock');
+const { define } = require('../intrinsics/define');
+const { all } = require('../intrinsics/list');
 const { assertMayNest } = require('../host/nesting');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
 const { WorkerPool } = require('../jobs/worker-pool');
@@ -52,9 +54,9 @@ class Parallelizer {
   constructor(options) {
     const { list, entries } = parallelizerOptions(options);
     this.#isList = list;
-    for (const entry of entries) {
+    entries.forEach((entry) => {
       this.#pools.set(String(entry.id), { options: entry, pool: new WorkerPool(entry) });
-    }
+    });
     this.#opened = addInstance(this, [...this.#pools.values()], new.target);
     setImmediate(loadRest).unref();
   }
@@ -73,15 +75,15 @@ class Parallelizer {
     /** @type {Run[]} */
     const runs = [];
     try {
-      for (const { entry, batch: records, params: own, name } of items) {
+      items.forEach(({ entry, batch: records, params: own, name }) => {
         runs.push(this.#start(entry, records, name, own, settings));
-      }
+      });
     } catch (error) {
       // All or nothing, across all pools.
-      for (const run of runs) run.cancel();
+      runs.forEach((run) => run.cancel());
       throw error;
     }
-    return Promise.all(runs.map((run) => run.promise));
+    return all(runs.map((run) => run.promise));
   }
 
   /** @type {(...args: [unknown, unknown[], unknown, object, EventKind]) => Run} */
@@ -96,31 +98,35 @@ class Parallelizer {
   /** @returns {Promise<void>} */
   async ready() {
     const pools = [...this.#pools.values()];
-    for (const { options } of pools) assertMayRun(options);
-    await Promise.all(pools.map(({ pool }) => pool.ready()));
+    pools.forEach(({ options }) => assertMayRun(options));
+    await all(pools.map(({ pool }) => pool.ready()));
   }
 
   /** @param {unknown} [ids] */
   removeChildThreads(ids = null) {
     const wanted = ids === null ? [...this.#pools.keys()] : (Array.isArray(ids) ? ids : [ids]).map(String);
-    for (const id of wanted) this.#pools.get(id)?.pool.removeWorkers();
+    wanted.forEach((id) => this.#pools.get(id)?.pool.removeWorkers());
   }
 
   /** @returns {Promise<void>} */
   async close() {
     removeInstance(this.#opened);
-    await Promise.all([...this.#pools.values()].map(({ pool }) => pool.close()));
+    await all([...this.#pools.values()].map(({ pool }) => pool.close()));
   }
 
   /** @returns {Promise<void>} */
   async terminate() {
     removeInstance(this.#opened);
-    await Promise.all([...this.#pools.values()].map(({ pool }) => pool.terminate()));
+    await all([...this.#pools.values()].map(({ pool }) => pool.terminate()));
   }
 
   stats() {
     if (!this.#isList) return [...this.#pools.values()][0].pool.stats();
-    return Object.fromEntries([...this.#pools].map(([id, { pool }]) => [id, pool.stats()]));
+    /** @type {Record<string, import('../../index').Stats>} */
+    const stats = {};
+    const own = { writable: true, enumerable: true, configurable: true };
+    this.#pools.forEach(({ pool }, id) => define(stats, id, { value: pool.stats(), ...own }));
+    return stats;
   }
 
   [Symbol.asyncDispose]() {
@@ -187,7 +193,7 @@ function recordsOf(batch, name) {
  * Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later.
  */
 function loadRest() {
-  for (const load of [planner, runner]) load();
+  [planner, runner].forEach((load) => load());
 }
 
 module.exports = { Parallelizer, runEvent };

@@ -35,8 +35,8 @@ function planEvenly(records, { workers, batchSize }) {
   const bounds = batchSize > 0 ? splitBySize(records.length, batchSize) : splitEvenly(records.length, workers);
   return {
     count: bounds.length,
-    slice: (index) => records.slice(...bounds[index]),
-    records: (index) => range(...bounds[index]),
+    slice: (index) => records.slice(bounds[index][0], bounds[index][1]),
+    records: (index) => range(bounds[index][0], bounds[index][1]),
     keys: null,
     spread: batchSize === 0,
     keyOf: () => undefined,
@@ -58,16 +58,18 @@ function planByKey(records, { batchSize }, groupBy) {
   /** @type {{ key: unknown, number: number, indices: number[] }[]} */
   const pieces = [];
   let number = 0;
-  for (const [key, indices] of groups) {
+  groups.forEach((indices, key) => {
     const bounds = splitBySize(indices.length, batchSize > 0 ? batchSize : indices.length);
-    for (const [start, end] of bounds) pieces.push({ key, number, indices: indices.slice(start, end) });
+    bounds.forEach(({ 0: start, 1: end }) => pieces.push({ key, number, indices: indices.slice(start, end) }));
     number++;
-  }
+  });
+  const numbers = new Uint32Array(pieces.length);
+  pieces.forEach((piece, i) => (numbers[i] = piece.number));
   return {
     count: pieces.length,
     slice: (index) => pieces[index].indices.map((i) => records[i]),
     records: (index) => pieces[index].indices,
-    keys: Uint32Array.from(pieces, (piece) => piece.number),
+    keys: numbers,
     spread: false,
     keyOf: (index) => pieces[index].key,
   };

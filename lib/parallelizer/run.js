@@ -59,7 +59,7 @@ function startRun(pool, options, plan, params, settings, kind) {
   const settled = (index, outcome) => {
     outcomes[index] = outcome;
     done++;
-    if ('error' in outcome) failed++;
+    if (hasFailed(outcome)) failed++;
     if (onProgress !== null) report(onProgress, { done, total, failed });
     if (done === total) {
       stopListening();
@@ -70,6 +70,12 @@ function startRun(pool, options, plan, params, settings, kind) {
     what: 'run()',
     run,
     calls: total,
+    resource: null,
+    task: null,
+    spreadArguments: false,
+    chunkSize: 0,
+    isRunEach: false,
+    unbounded: false,
     keys: plan.keys,
     stopKeyOnError: settings.stopKeyOnError,
     timeout,
@@ -79,10 +85,12 @@ function startRun(pool, options, plan, params, settings, kind) {
     watched: signal !== null || timeout > 0,
     transferList: settings.transferList,
     argument: (index) => {
+      /** @type {unknown[]} */
       const argument = [plan.slice(index), params === undefined ? null : params, index];
-      if (kind !== null) return [...argument, context, kind];
       // Most calls have no context, and `undefined` has no JSON.
-      return context === undefined ? argument : [...argument, context];
+      if (kind !== null) argument.push(context, kind);
+      else if (context !== undefined) argument.push(context);
+      return argument;
     },
     succeeded(first, count, values, offset) {
       for (let i = 0; i < count; i++) settled(first + i, { value: values[offset + i] });
@@ -105,6 +113,11 @@ function startRun(pool, options, plan, params, settings, kind) {
   return { promise, cancel, whenQuiet: (limit) => pool.whenQuiet(jobId, limit) };
 }
 
+/** @param {Outcome} outcome @returns {outcome is { error: unknown, text: string }} */
+function hasFailed(outcome) {
+  return Object.hasOwn(outcome, 'error');
+}
+
 /**
  * @param {Outcome[]} outcomes @param {Plan} plan @param {InstanceType<typeof RunId>} run
  * @returns {RunResult}
@@ -114,14 +127,14 @@ function gather(outcomes, plan, run) {
   const result = { responses: [], failures: [] };
   /** @type {Error[]} */
   const errors = [];
-  for (const [index, outcome] of outcomes.entries()) {
-    if ('error' in outcome) {
+  outcomes.forEach((outcome, index) => {
+    if (hasFailed(outcome)) {
       result.failures.push(outcome.text);
       errors.push(annotated(outcome, index, plan.records(index), run.text));
     } else {
       result.responses.push(outcome.value);
     }
-  }
+  });
   // Not enumerable, so that the result compares, prints and serializes as it did in the ancestor.
   return define(/** @type {RunResult} */ (result), 'errors', { value: errors });
 }
@@ -134,11 +147,11 @@ function gather(outcomes, plan, run) {
 function annotated({ error, text }, batchIndex, records, runId) {
   // A thrown value that is not an Error cannot be annotated.
   const own = isError(error) ? error : new Error(text, { cause: error });
-  for (const [key, value] of Object.entries({ batchIndex, records, runId })) {
+  Object.entries({ batchIndex, records, runId }).forEach(({ 0: key, 1: value }) => {
     // It is to be seen in a log of an error of ours; an error of the user's shows what it was thrown with.
     const enumerable = key === 'runId' && own instanceof ParallelizerError;
     define(own, key, { value, writable: true, configurable: true, enumerable });
-  }
+  });
   return own;
 }
 

@@ -142,7 +142,8 @@ function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects 
   };
   /** @param {number} call @param {unknown} error */
   const fail = (call, error) => {
-    const [resolve, reject] = [/** @type {Settle} */ (resolves[call]), rejects[call]];
+    const resolve = /** @type {Settle} */ (resolves[call]);
+    const reject = rejects[call];
     forget(call);
     if (reject) reject(error);
     else resolve(Promise.reject(error));
@@ -153,6 +154,9 @@ function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects 
     isRunEach: kind.run === null,
     resource,
     calls: args.length,
+    keys: null,
+    stopKeyOnError: false,
+    spread: false,
     task: kind.task,
     spreadArguments: kind.spreadArguments,
     timeout: kind.timeout,

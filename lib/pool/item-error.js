@@ -13,7 +13,8 @@ const { nameRun } = require('../jobs/run-id');
  * @param {unknown} error @param {number} index
  */
 function aboutItem(error, index) {
-  if (error instanceof ParallelizerError && error.code === 'ERR_PARALLELIZER_SERIALIZATION' && !('records' in error)) {
+  const isOurs = error instanceof ParallelizerError && error.code === 'ERR_PARALLELIZER_SERIALIZATION';
+  if (isOurs && !Object.hasOwn(error, 'records')) {
     define(error, 'records', { configurable: true, value: [index] });
   }
   return error;

@@ -146,9 +146,9 @@ class ItemStream {
     if (this.isOver) return;
     const place = this.#isOrdered ? index : this.#finished;
     this.#finished++;
-    if ('error' in outcome) this.#failures++;
+    if (hasFailed(outcome)) this.#failures++;
     this.#results.set(place, outcome);
-    if ('error' in outcome && !this.#collect && !this.#hasEnded) {
+    if (hasFailed(outcome) && !this.#collect && !this.#hasEnded) {
       // The iteration will end with this item, so what comes after it is of no use.
       this.#hasEnded = true;
       this.#closeSource().catch(() => {});
@@ -178,9 +178,9 @@ class ItemStream {
       const { resolve, reject } = /** @type {Waiter} */ (this.#waiters.shift());
       if (this.#collect) {
         const value =
-          'error' in outcome ? { status: 'rejected', reason: outcome.error } : { status: 'fulfilled', ...outcome };
+          hasFailed(outcome) ? { status: 'rejected', reason: outcome.error } : { status: 'fulfilled', ...outcome };
         resolve({ value, done: false });
-      } else if ('error' in outcome) {
+      } else if (hasFailed(outcome)) {
         this.#sourceError = null;
         this.#end().catch(() => {});
         reject(outcome.error);
@@ -304,7 +304,7 @@ class ItemStream {
 
   /** @param {AbortSignal} signal */
   #abort(signal) {
-    const jobIds = [...this.#jobIds];
+    const jobIds = new Set(this.#jobIds);
     this.#jobIds.clear();
     this.fail(abortError(signal.reason, this.#kind.what));
     // Unlike dropped ones, these have to stop within the grace period.
@@ -332,6 +332,11 @@ class ItemStream {
     if (this.#jobIds.size <= MAX_JOBS) return;
     for (const known of this.#jobIds) if (!this.#pool.has(known)) this.#jobIds.delete(known);
   }
+}
+
+/** @param {Outcome} outcome @returns {outcome is { error: unknown }} */
+function hasFailed(outcome) {
+  return Object.hasOwn(outcome, 'error');
 }
 
 /** The prototype of the language's own asynchronous iterators. */

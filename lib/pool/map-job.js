@@ -48,7 +48,10 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
   /** @type {(reason: unknown) => void} */
   let reject = () => {};
   /** @type {Promise<any[]>} */
-  const promise = new Promise((...settle) => ([resolve, reject] = settle));
+  const promise = new Promise((settle, fail) => {
+    resolve = settle;
+    reject = fail;
+  });
   let jobId = -1;
 
   /** @param {number} count @param {boolean} isFailure */
@@ -95,6 +98,12 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
     watched: signal !== null || request.timeout > 0,
     transferList,
     chunkSize,
+    resource: null,
+    keys: null,
+    stopKeyOnError: false,
+    spread: false,
+    isRunEach: false,
+    unbounded: false,
     argument: (index) => items[index],
     succeeded(first, count, values, offset) {
       if (collect) {

@@ -174,7 +174,7 @@ class Pool {
       const run = (this.#ownRun = new RunId());
       const request = { ...this.#request(what, found, true, options), isList: false, items: [list], run };
       const settings = { ...options, chunkSize: 0, onProgress: null, collect: false };
-      return startMap(this.#pool, request, settings).then(([value]) => value);
+      return startMap(this.#pool, request, settings).then(({ 0: value }) => value);
     }
     // A single argument, which most calls have, is not wrapped in a list: that costs less to encode.
     const isSpread = list.length !== 1;

@@ -40,9 +40,8 @@ function post(port, kind, id, seq, aux, parts) {
     }
   }
   // Most frames have one part, which goes without a list of its own.
-  const [encoding, codec, flags, calls, tag, value] = parts;
-  const frame = parts.length === PART_FIELDS ? [kind, id, seq, aux, encoding, codec, flags, calls, tag, value]
-    : [kind, id, seq, aux, parts];
+  const frame = parts.length === PART_FIELDS
+    ? [kind, id, seq, aux, parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]] : [kind, id, seq, aux, parts];
   if (moved.length === 0) port.postMessage(frame);
   else port.postMessage(frame, moved);
 }

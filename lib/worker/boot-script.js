@@ -22,7 +22,7 @@ const REQUIRE = `(textOf, nodeRequire) => {
     let chunk = chunks.get(id);
     if (chunk === undefined) {
       chunks.set(id, (chunk = { exports: {} }));
-      runInThisContext(textOf(id.slice(13)), { filename: id })(require, chunk);
+      runInThisContext(textOf(id.slice(13)), { __proto__: null, filename: id })(require, chunk);
     }
     return chunk.exports;
   };

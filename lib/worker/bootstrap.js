@@ -37,7 +37,9 @@ function boot(native, nodeRequire, load) {
   const registers = createRegisters();
   /** @param {any} passed */
   const onFrame = (passed) => {
-    const [kind, id, seq] = [registers[ARGUMENT_WORD], registers[ARGUMENT_WORD + 1], registers[ARGUMENT_WORD + 2]];
+    const kind = registers[ARGUMENT_WORD];
+    const id = registers[ARGUMENT_WORD + 1];
+    const seq = registers[ARGUMENT_WORD + 2];
     frames.receivePosted(kind, id, seq, 0, receiveParts(registers, passed));
   };
   const channel = new native.WorkerChannel(onFrame, () => frames.receiveShared(), registers);

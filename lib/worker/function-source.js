@@ -71,7 +71,7 @@ function functionOf(source, nodeRequire) {
   // There is no such file; what is resolved from it is resolved from its folder.
   const file = nodeRequire('node:path').join(process.cwd(), 'parallelizer-task');
   const ownRequire = nodeRequire('node:module').createRequire(file);
-  return evaluated(code, file, nodeRequire)(ownRequire, named, ...standIns.values());
+  return Reflect.apply(evaluated(code, file, nodeRequire), undefined, [ownRequire, named, ...standIns.values()]);
 }
 
 /** @param {string} code @param {string} file @param {NodeRequire} nodeRequire */
@@ -89,7 +89,7 @@ function evaluated(code, file, nodeRequire) {
   }
   const vm = nodeRequire('node:vm');
   const importModuleDynamically = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
-  return vm.runInThisContext(code, { filename: file, importModuleDynamically });
+  return vm.runInThisContext(code, Object.assign(Object.create(null), { filename: file, importModuleDynamically }));
 }
 
 /**
@@ -112,8 +112,8 @@ function makeEvaluator(file, Module) {
 function standInsFor(source) {
   /** @type {Map<string, unknown>} */
   const found = new Map();
-  if (source.includes('cov_')) for (const [, name] of source.matchAll(COUNTERS)) found.set(name, counter());
-  if (source.includes('stry')) for (const [name] of source.matchAll(MUTANTS)) found.set(name, () => false);
+  if (source.includes('cov_')) for (const { 1: name } of source.matchAll(COUNTERS)) found.set(name, counter());
+  if (source.includes('stry')) for (const { 0: name } of source.matchAll(MUTANTS)) found.set(name, () => false);
   for (const name of found.keys()) if (name in globalThis) found.delete(name);
   return found;
 }
@@ -144,7 +144,7 @@ function named(fn, value) {
  */
 function rethrow(error) {
   if (isNativeError(error) && error.name === 'ReferenceError' && / is not defined$/.test(error.message)) {
-    const [head, first = ''] = String(error.stack).split('\n    at ', 2);
+    const { 0: head, 1: first = '' } = String(error.stack).split('\n    at ', 2);
     if (/parallelizer[:-]task/.test(first)) {
       const message = `${error.message} in a worker: ${reasonFor(error.message.split(' ', 1)[0])}`;
       const stack = String(error.stack).replace(head, () => `${error.name}: ${message}`);

@@ -9,7 +9,7 @@
 const { parse } = JSON;
 
 /** The codes of errors by which `require` says that a file can only be imported. */
-const IMPORT_ONLY = new Set(['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE', 'ERR_REQUIRE_CYCLE_MODULE']);
+const IMPORT_ONLY = ['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE', 'ERR_REQUIRE_CYCLE_MODULE'];
 
 /**
  * @param {string} filePath absolute
@@ -25,7 +25,7 @@ function loadModule(filePath, nodeRequire, load) {
     // As if the module required itself: resolving for a script without a file would search other folders first.
     return nodeRequire('node:module').createRequire(filePath)(filePath);
   } catch (error) {
-    if (IMPORT_ONLY.has(/** @type {NodeJS.ErrnoException} */ (error)?.code ?? '')) return viaImport();
+    if (IMPORT_ONLY.includes(/** @type {NodeJS.ErrnoException} */ (error)?.code ?? '')) return viaImport();
     throw error;
   }
 }

@@ -50,12 +50,12 @@ const LEVELS = /** @type {const} */ (['info', 'debug', 'warn']);
 
 /** The methods that print. The class `Console`, what only an inspector sees, and Node's own fields are left alone. */
 const PRINTING = [
-  'log', 'error', ...LEVELS, 'assert', 'trace', 'dir', 'dirxml', 'table', 'group', 'groupCollapsed', 'groupEnd',
-  'count', 'countReset', 'time', 'timeLog', 'timeEnd',
+  'log', 'error', 'info', 'debug', 'warn', 'assert', 'trace', 'dir', 'dirxml', 'table', 'group', 'groupCollapsed',
+  'groupEnd', 'count', 'countReset', 'time', 'timeLog', 'timeEnd',
 ];
 
 /** Methods whose arguments can be sent as they are. */
-const PLAIN = ['log', 'error', ...LEVELS];
+const PLAIN = ['log', 'error', 'info', 'debug', 'warn'];
 
 /**
  * From now on, sends to `print` what is printed here.
@@ -66,27 +66,28 @@ function forwardOutput(print, structured) {
   /** @type {string | null} */
   let level = null;
   let inConsole = false;
-  for (const name of PRINTING) {
+  PRINTING.forEach((name) => {
     const method = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (console))[name];
-    if (typeof method !== 'function') continue;
+    if (typeof method !== 'function') return;
     const own = LEVELS.find((each) => each === name);
     const forward = (/** @type {unknown[]} */ ...args) => {
       if (structured && !inConsole && PLAIN.includes(name) && hasStructure(args)) {
         print(name, '', args.map((argument) => argumentOf(argument, args.length === 1)));
         return;
       }
-      const outer = [level, inConsole];
+      const outer = { level, inConsole };
       // `table` and the like print through `log`: the outermost method is the one that was called.
       level ??= own ?? null;
       inConsole = true;
       try {
         return Reflect.apply(method, console, args);
       } finally {
-        [level, inConsole] = /** @type {[string | null, boolean]} */ (outer);
+        level = outer.level;
+        inConsole = outer.inConsole;
       }
     };
     Reflect.set(console, name, define(forward, 'name', { value: name, configurable: true }));
-  }
+  });
   redirect(process.stdout, 'log');
   redirect(process.stderr, 'error');
 

@@ -22,7 +22,11 @@ const SLICE = 1024;
 /** So many characters are shown of what cannot be sent. */
 const MAX_SHOWN = 1000;
 
-/** @typedef {{ values: unknown[] } | { thrown: unknown } | { skipped: number }} Answer */
+/**
+ * The kind is told by a property that each has: whether there is another would be asked of `Object.prototype` as well.
+ * @typedef {{ kind: 'values', values: unknown[] } | { kind: 'thrown', thrown: unknown }
+ *   | { kind: 'skipped', skipped: number }} Answer
+ */
 
 /**
  * The answers to consecutive calls of one frame, not written out yet.
@@ -52,12 +56,14 @@ function writeReplies({ frame, offset, count, ranFor, answers }, reply, serializ
     bytes = 0;
     from = to;
   };
-  for (const answer of answers) {
-    if ('values' in answer) {
+  for (let i = 0; i < answers.length; i++) {
+    const answer = answers[i];
+    if (answer.kind === 'values') {
       const { values } = answer;
       for (let at = 0; at < values.length; ) {
         const slice = values.length <= SLICE && at === 0 ? values : values.slice(at, at + SLICE);
-        const [list, start] = [parts, parts.length];
+        const list = parts;
+        const start = list.length;
         const failed = (/** @type {number} */ _index, /** @type {Error} */ error) => pushThrown(list, error);
         const done = encodeValues(slice, serialization, clones, list, 0, failed, FULL_REPLY - bytes);
         bytes += sizeOf(list, start);
@@ -68,10 +74,10 @@ function writeReplies({ frame, offset, count, ranFor, answers }, reply, serializ
       continue;
     }
     const start = parts.length;
-    if ('thrown' in answer) pushThrown(parts, answer.thrown);
+    if (answer.kind === 'thrown') pushThrown(parts, answer.thrown);
     else parts.push(LATIN1, 0, SKIPPED, answer.skipped, 0, '');
     bytes += sizeOf(parts, start);
-    to += 'thrown' in answer ? 1 : answer.skipped;
+    to += answer.kind === 'thrown' ? 1 : answer.skipped;
     if (bytes >= FULL_REPLY) send();
   }
   if (to > from) send();

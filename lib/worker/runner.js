@@ -146,11 +146,11 @@ class Runner {
    * @param {number[]} seqs
    */
   cancel(seqs) {
-    for (const seq of seqs) {
+    seqs.forEach((seq) => {
       const running = this.#current?.seq === seq ? this.#current : this.#pending.get(seq);
       if (running !== undefined) running.abort();
       else this.#cancelled.add(seq);
-    }
+    });
   }
 
   /** Reads cancellations if the page says that there are new ones; cheap enough to be called in a loop. */
@@ -262,7 +262,7 @@ class Runner {
 
   /** @param {number} id @param {number} offset @param {number} next @param {number} calls @param {unknown} error */
   #failAll(id, offset, next, calls, error) {
-    for (let i = next; i < calls; i++) this.#answer(id, offset + i, 0).answers.push({ thrown: error });
+    for (let i = next; i < calls; i++) this.#answer(id, offset + i, 0).answers.push({ kind: 'thrown', thrown: error });
   }
 
   /**
@@ -278,7 +278,7 @@ class Runner {
       const seq = (first + i) >>> 0;
       if (this.#page !== null && this.#page[CANCEL_COUNT_WORD] !== this.#notices) this.notice();
       if (this.#cancelled.size > 0 && this.#cancelled.delete(seq)) {
-        this.#answer(id, offset + i, 0).answers.push({ skipped: 1 });
+        this.#answer(id, offset + i, 0).answers.push({ kind: 'skipped', skipped: 1 });
         this.#secure();
         continue;
       }
@@ -375,8 +375,8 @@ class Runner {
     do {
       const { answers } = this.#answer(id, offset + count, 0);
       const last = answers[answers.length - 1];
-      if (last !== undefined && 'skipped' in last) last.skipped++;
-      else answers.push({ skipped: 1 });
+      if (last?.kind === 'skipped') last.skipped++;
+      else answers.push({ kind: 'skipped', skipped: 1 });
       count++;
     } while (count < most && isRecalled(this.#page, (first + count) >>> 0));
     // Makes the next call flush before it begins.
@@ -393,9 +393,9 @@ class Runner {
     this.#current = null;
     const { answers } = this.#answer(id, offset, this.#now - started);
     const last = answers[answers.length - 1];
-    if (failed) answers.push({ thrown: outcome });
-    else if (last !== undefined && 'values' in last) last.values.push(outcome);
-    else answers.push({ values: [outcome] });
+    if (failed) answers.push({ kind: 'thrown', thrown: outcome });
+    else if (last?.kind === 'values') last.values.push(outcome);
+    else answers.push({ kind: 'values', values: [outcome] });
   }
 
   /**
@@ -460,7 +460,9 @@ class Runner {
     if (this.#groups.length === 0) return;
     const groups = this.#groups;
     this.#groups = [];
-    for (const group of groups) writeReplies(group, reply, this.#serialization, this.#clones);
+    for (let i = 0; i < groups.length; i++) {
+      writeReplies(groups[i], reply, this.#serialization, this.#clones);
+    }
   }
 }
 

@@ -111,8 +111,8 @@ function serve(connection, init, initParts, nodeRequire, load) {
     });
     send(READY, 0, 0, 0, []);
     // Cancellations first: the calls that they are about must not begin.
-    const [cancels, others] = [early.filter(([kind]) => kind === CANCEL), early.filter(([kind]) => kind !== CANCEL)];
-    for (const frame of [...cancels, ...others]) onFrame(...frame);
+    const frames = early.filter(isCancel).concat(early.filter((frame) => !isCancel(frame)));
+    frames.forEach((frame) => Reflect.apply(onFrame, undefined, frame));
     early.length = 0;
   };
   /** @param {unknown} error */
@@ -181,8 +181,8 @@ async function initialize(tasks, { tag, definition }, parts, clones) {
   const callee = await tasks.of(tag);
   const refusal = refusalIn(parts, 0, parts.length);
   if (refusal !== null) throw require('../errors').tooLargeError('"initArgs"', new Error(refusal));
-  const [, codec, , , , value] = /** @type {[number, number, number, number, number, string]} */ (parts);
-  const [args] = decodeValues(codec, value, 1, valuesOf(parts.slice(PART_FIELDS)), clones);
+  const { 1: codec, 5: value } = /** @type {[number, number, number, number, number, string]} */ (parts);
+  const { 0: args } = decodeValues(codec, value, 1, valuesOf(parts.slice(PART_FIELDS)), clones);
   // There is no call yet that could be aborted.
   await callee(args, /** @type {any} */ (Object.freeze({ signal: new AbortController().signal })));
   return tasks;
@@ -204,7 +204,7 @@ async function initialize(tasks, { tag, definition }, parts, clones) {
  * @param {MakeLogger} makeLogger
  */
 function invoke(fn, args, call, makeLogger) {
-  const [batch, params, batchIndex, context, event] = args;
+  const { 0: batch, 1: params, 2: batchIndex, 3: context, 4: event } = args;
   if (event !== undefined) return require('./invocation').invokeForEvent(fn, args, call, makeLogger(args, call));
   return fn({
     batch,
@@ -233,12 +233,23 @@ function exitWhenPrinted() {
   const done = () => {
     if (--open === 0) process.exit();
   };
-  for (const stream of [process.stdout, process.stderr]) {
-    if (stream.writableLength === 0) continue;
-    open++;
-    stream.write('', done);
-  }
+  const names = /** @type {const} */ (['stdout', 'stderr']);
+  names.forEach((name) => {
+    try {
+      const stream = process[name];
+      if (stream.writableLength === 0) return;
+      stream.write('', done);
+      open++;
+    } catch {
+      // Node cannot make the stream, after what the user's code has done to the globals: nothing was written to it.
+    }
+  });
   done();
+}
+
+/** @param {Frame} frame */
+function isCancel(frame) {
+  return frame[0] === CANCEL;
 }
 
 /** @param {string} text */

@@ -37,7 +37,7 @@ class Settling {
       }, GRACE);
       return;
     }
-    const pending = [...this.#pending];
+    const pending = new Set(this.#pending);
     this.#pending.clear();
     this.#release();
     for (const give of pending) give();
