@@ -26,6 +26,7 @@ async function bundleWorker(output) {
       'error-flattener': 'lib/codec/error-flattener.js',
       'watch-mode': 'lib/worker/watch-mode.js',
       culprit: 'lib/codec/culprit.js',
+      'platform-objects': 'lib/codec/platform-objects.js',
       errors: 'lib/errors.js',
     },
     requireOf: (chunk) => `parallelizer:${chunk}`,

@@ -6,7 +6,9 @@
  *
  * 1. Each root becomes a chunk with everything that only it requires.
  * 2. What several roots require goes into the first one, the core.
- * 3. Where the text of a chunk requires the root of another one, `requireOf` says what it requires instead; where it
+ * 3. Where the modules are named that a program begins with, the core has these only. What else the core or several
+ *    roots require is in a chunk of its own, `later`, which exports its modules by their names.
+ * 4. Where the text of a chunk requires the root of another one, `requireOf` says what it requires instead; where it
  *    requires a module of the core, the property `modules` of the core's exports has it. A module is evaluated when it
  *    is first required, as ever.
  *
@@ -19,9 +21,13 @@ const esbuild = require('esbuild');
 
 const directory = path.join(__dirname, '..');
 
+/** The chunk with what the core needs later. */
+const LATER = 'later';
+
 /**
  * @typedef {object} Cut
  * @property {Record<string, string>} roots the file that each chunk begins with, by the chunk's name; the core first
+ * @property {readonly string[]} [first] the modules that the program begins with, the root of the core among them
  * @property {(chunk: string, from: string) => string} requireOf what another chunk requires instead of a chunk's root
  * @property {string} modules an expression for the property of the core's exports that has its modules
  * @property {(file: string, from: string) => string | null} [external] what is required instead of a file that stays
@@ -37,11 +43,10 @@ function nameOf(file) {
 /**
  * @param {Cut} cut
  * @param {string} chunk
- * @param {ReadonlySet<string>} shared modules that only the core has
+ * @param {ReadonlyMap<string, string>} shared the only chunk that has each of these modules
  * @returns {import('esbuild').Plugin}
  */
 function otherChunks({ roots, requireOf, modules, external = () => null }, chunk, shared) {
-  const [core] = Object.keys(roots);
   const chunkOf = new Map(Object.entries(roots).map(([name, file]) => [path.join(directory, file), name]));
   return {
     name: 'other-chunks',
@@ -56,12 +61,13 @@ function otherChunks({ roots, requireOf, modules, external = () => null }, chunk
         const other = chunkOf.get(file);
         if (other === chunk) return null;
         if (other !== undefined) return { path: requireOf(other, chunk), external: true };
-        if (chunk !== core && shared.has(file)) return { path: file, namespace: 'shared' };
+        if ((shared.get(file) ?? chunk) !== chunk) return { path: file, namespace: 'shared' };
         return null;
       });
       onLoad({ filter: /.*/, namespace: 'shared' }, ({ path: file }) => {
-        const required = `require(${JSON.stringify(requireOf(core, chunk))})`;
-        const contents = `module.exports = ${required}${modules}[${JSON.stringify(nameOf(file))}];`;
+        const home = /** @type {string} */ (shared.get(file));
+        const required = `require(${JSON.stringify(requireOf(home, chunk))})${home === LATER ? '' : modules}`;
+        const contents = `module.exports = ${required}[${JSON.stringify(nameOf(file))}];`;
         return { contents, resolveDir: directory };
       });
     },
@@ -69,7 +75,7 @@ function otherChunks({ roots, requireOf, modules, external = () => null }, chunk
 }
 
 /**
- * @param {Cut} cut @param {string} chunk @param {ReadonlySet<string>} shared
+ * @param {Cut} cut @param {string} chunk @param {ReadonlyMap<string, string>} shared
  * @param {import('esbuild').BuildOptions} entry
  */
 async function bundle(cut, chunk, shared, entry) {
@@ -93,29 +99,38 @@ async function bundle(cut, chunk, shared, entry) {
   });
 }
 
-/** @param {Cut} cut @returns {Promise<Set<string>>} the modules that several chunks require */
+/** @param {Cut} cut @returns {Promise<Map<string, string>>} the modules that several chunks require, and where they are */
 async function findShared(cut) {
+  const [core] = Object.keys(cut.roots);
+  const first = new Set(cut.first?.map((file) => path.join(directory, file)));
   const users = new Map();
   for (const [chunk, root] of Object.entries(cut.roots)) {
-    const { metafile } = await bundle(cut, chunk, new Set(), { entryPoints: [root] });
+    const { metafile } = await bundle(cut, chunk, new Map(), { entryPoints: [root] });
     for (const input of Object.keys(/** @type {import('esbuild').Metafile} */ (metafile).inputs)) {
       const file = path.join(directory, input);
-      users.set(file, (users.get(file) ?? 0) + 1);
+      // What the core has is another chunk's as well, where there is one for what it needs later.
+      users.set(file, (users.get(file) ?? 0) + (chunk === core && cut.first ? 2 : 1));
     }
   }
-  return new Set([...users].filter(([, count]) => count > 1).map(([file]) => file));
+  const shared = [...users].filter(([, count]) => count > 1);
+  return new Map(shared.map(([file]) => [file, cut.first && !first.has(file) ? LATER : core]));
+}
+
+/** Modules by their names, each evaluated when it is first asked for. @param {readonly string[]} files */
+function gettersOf(files) {
+  const getters = files.map(nameOf).sort().map(
+    (name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(`./${name}`)}); },`,
+  );
+  return `{ ${getters.join('\n')} }`;
 }
 
 /**
  * The core's root, and its modules for those chunks that require them.
- * @param {string} root @param {Cut} cut @param {Iterable<string>} shared
+ * @param {string} root @param {Cut} cut @param {readonly string[]} files
  */
-function coreEntry(root, { modules }, shared) {
-  const getters = [...shared].map(nameOf).sort().map(
-    (name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(`./${name}`)}); },`,
-  );
+function coreEntry(root, { modules }, files) {
   return `const core = require(${JSON.stringify(`./${root}`)});
-  Object.defineProperty(core, ${modules.slice(1, -1)}, { value: { ${getters.join('\n')} } });
+  Object.defineProperty(core, ${modules.slice(1, -1)}, { value: ${gettersOf(files)} });
   module.exports = core;`;
 }
 
@@ -123,11 +138,15 @@ function coreEntry(root, { modules }, shared) {
 async function cutIntoChunks(cut) {
   const shared = await findShared(cut);
   const [core] = Object.keys(cut.roots);
+  const filesOf = (/** @type {string} */ home) => [...shared].filter(([, each]) => each === home).map(([file]) => file);
+  /** @type {(contents: string) => import('esbuild').BuildOptions} */
+  const made = (contents) => ({ stdin: { contents, resolveDir: directory, sourcefile: 'entry.js' } });
+  /** @type {[chunk: string, entry: import('esbuild').BuildOptions][]} */
+  const entries = Object.entries(cut.roots).map(([chunk, root]) =>
+    [chunk, chunk === core ? made(coreEntry(root, cut, filesOf(core))) : { entryPoints: [root] }]);
+  if (cut.first) entries.push([LATER, made(`module.exports = ${gettersOf(filesOf(LATER))};`)]);
   const texts = new Map();
-  for (const [chunk, root] of Object.entries(cut.roots)) {
-    const entry = chunk === core
-      ? { stdin: { contents: coreEntry(root, cut, shared), resolveDir: directory, sourcefile: 'entry.js' } }
-      : { entryPoints: [root] };
+  for (const [chunk, entry] of entries) {
     const { outputFiles } = await bundle(cut, chunk, shared, entry);
     texts.set(chunk, /** @type {import('esbuild').OutputFile[]} */ (outputFiles)[0].text);
   }

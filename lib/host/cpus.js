@@ -128,6 +128,11 @@ function onLambda(env = process.env) {
   return Boolean(env.AWS_LAMBDA_FUNCTION_NAME || env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE);
 }
 
+/** Whether the runtime of AWS Lambda writes each message as JSON. */
+function logsJson(env = process.env) {
+  return env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === 'JSON';
+}
+
 /**
  * The function's memory in megabytes; `null` outside Lambda.
  * @param {Environment} env
@@ -203,6 +208,7 @@ module.exports = {
   spareableCpus,
   workerHeapMegabytes,
   onLambda,
+  logsJson,
   hasManyEnvironments,
   countCpus,
   cgroupCpuQuota,

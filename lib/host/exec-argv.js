@@ -11,8 +11,10 @@
  */
 
 const { mapOf, setOf } = require('../intrinsics/list');
-const { forThreads, withoutMissingEnvFiles, withoutRelativePaths } = require('./relative-flags');
 const { currentDirectory } = require('./start-directory');
+
+// Most processes have no flags.
+const relativeFlags = () => require('./relative-flags');
 
 /** Short flags that say what to run. The value says whether the next argument belongs to the flag. */
 const SHORT = mapOf([
@@ -116,9 +118,10 @@ function withoutDropped(list, argumentOf) {
  * @returns {string[]}
  */
 function inheritedExecArgv(execArgv = process.execArgv) {
-  const args = withoutRelativePaths(withoutDropped(execArgv, (argument) => argument));
+  if (execArgv.length === 0) return [];
+  const args = relativeFlags().withoutRelativePaths(withoutDropped(execArgv, (argument) => argument));
   // This process has read its own files of variables.
-  return execArgv === process.execArgv ? withoutMissingEnvFiles(args) : args;
+  return execArgv === process.execArgv ? relativeFlags().withoutMissingEnvFiles(args) : args;
 }
 
 /**
@@ -128,7 +131,7 @@ function inheritedExecArgv(execArgv = process.execArgv) {
  */
 function ownExecArgv(execArgv) {
   const here = currentDirectory();
-  return here === null ? execArgv : Object.freeze(withoutRelativePaths(execArgv, [here]));
+  return here === null ? execArgv : Object.freeze(relativeFlags().withoutRelativePaths(execArgv, [here]));
 }
 
 /**
@@ -186,7 +189,7 @@ function inheritedEnv(env = process.env) {
   // Node itself reports best what is wrong with it.
   if (tokens === null) return copy;
   const kept = withoutDropped(tokens, ({ value }) => value);
-  const values = withoutRelativePaths(kept.map(({ value }) => value));
+  const values = relativeFlags().withoutRelativePaths(kept.map(({ value }) => value));
   const texts = kept.map(({ value, raw }, i) => (values[i] === value ? raw : quoted(values[i])));
   if (kept.length === 0) delete copy.NODE_OPTIONS;
   else copy.NODE_OPTIONS = texts.join(' ');
@@ -201,9 +204,10 @@ function inheritedEnv(env = process.env) {
 function threadFlags(env = process.env, execArgv = process.execArgv) {
   const options = (splitNodeOptions(env.NODE_OPTIONS ?? '') ?? []).map(({ value }) => value);
   const args = options.concat(execArgv);
-  const absolute = withoutRelativePaths(args);
+  if (args.length === 0) return null;
+  const absolute = relativeFlags().withoutRelativePaths(args);
   if (absolute.every((argument, i) => argument === args[i])) return null;
-  return { execArgv: forThreads(absolute.slice(options.length)), env: inheritedEnv(env) };
+  return { execArgv: relativeFlags().forThreads(absolute.slice(options.length)), env: inheritedEnv(env) };
 }
 
 /**
@@ -214,7 +218,9 @@ function threadFlags(env = process.env, execArgv = process.execArgv) {
  */
 function importedModules(execArgv, env) {
   const options = splitNodeOptions(env.NODE_OPTIONS ?? '') ?? [];
-  const args = withoutRelativePaths(options.map(({ value }) => value).concat(execArgv));
+  const all = options.map(({ value }) => value).concat(execArgv);
+  if (all.length === 0) return [];
+  const args = relativeFlags().withoutRelativePaths(all);
   const found = [];
   for (let i = 0; i < args.length; i++) {
     if (args[i].startsWith('--import=')) found.push(args[i].slice('--import='.length));

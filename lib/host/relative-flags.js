@@ -12,7 +12,6 @@
  */
 
 const fs = require('node:fs');
-const { createRequire } = require('node:module');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { toJson } = require('../intrinsics/json');
@@ -60,7 +59,7 @@ function isBare(specifier) {
  */
 function resolved(directory, specifier) {
   try {
-    const file = createRequire(path.join(directory, 'preload')).resolve(specifier);
+    const file = require('node:module').createRequire(path.join(directory, 'preload')).resolve(specifier);
     return { file, text: file };
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);

@@ -11,7 +11,6 @@
  * Must not depend on anything else here, nor be looked up late: whoever needs a clock takes it from here.
  */
 
-const { performance } = require('node:perf_hooks');
 const timers = require('node:timers');
 
 const { setTimeout, clearTimeout, setImmediate } = timers;
@@ -24,8 +23,25 @@ const nextTick = realm.process.nextTick.bind(realm.process);
 const { queueMicrotask } = realm;
 /** Milliseconds since 1970. */
 const wallTime = realm.Date.now;
-/** @type {() => number} Milliseconds of a clock that is never set. Fakes are own properties of `performance`. */
-const now = (Object.getPrototypeOf(performance).now ?? performance.now).bind(performance);
+
+const { hrtime } = realm.process;
+/**
+ * Milliseconds of a clock that is never set. Not `performance.now`, since to load `performance` is a good part of what
+ * starting a worker costs.
+ * @type {() => number}
+ */
+const now = /\bbinding\.hrtime\(\)/.test(Function.prototype.toString.call(hrtime))
+  ? () => {
+      const time = hrtime();
+      return time[0] * 1000 + time[1] / 1e6;
+    }
+  : nowOfPerformance();
+
+/** Where `process.hrtime` is not as Node has it: fakes of `performance` are own properties of it. */
+function nowOfPerformance() {
+  const { performance } = require('node:perf_hooks');
+  return (Object.getPrototypeOf(performance).now ?? performance.now).bind(performance);
+}
 
 /** @param {number} milliseconds @returns {Promise<void>} */
 function sleep(milliseconds) {

@@ -15,6 +15,7 @@
  */
 
 const { inspect } = require('node:util');
+const { logsJson } = require('../host/cpus');
 const { parse } = require('../intrinsics/json');
 
 /**
@@ -22,11 +23,6 @@ const { parse } = require('../intrinsics/json');
  * stderr, in whole lines. `watch`: names of files. A list: the arguments of the method.
  * @typedef {'object' | 'written' | 'watch' | { value?: unknown, shown?: string, error?: any }[]} Form
  */
-
-/** Whether the runtime of AWS Lambda writes each message as JSON. */
-function logsJson(env = process.env) {
-  return env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === 'JSON';
-}
 
 /**
  * @param {string} level as the worker calls it @param {string} text @param {Form} [form]
@@ -115,4 +111,4 @@ function restored({ value, shown, error }) {
   return shown === undefined ? value : { [inspect.custom]: () => shown };
 }
 
-module.exports = { print, logsJson };
+module.exports = { print };

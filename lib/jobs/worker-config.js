@@ -6,8 +6,7 @@
  * Must not depend on jobs.
  */
 
-const { encodeValues } = require('../codec/codec');
-const { spareableCpus, workerHeapMegabytes } = require('../host/cpus');
+const { logsJson, spareableCpus, workerHeapMegabytes } = require('../host/cpus');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags, waitsForDebugger } = require('../host/exec-argv');
 const { nesting } = require('../host/nesting');
 const { findProgram, startObstacle } = require('../host/program');
@@ -84,7 +83,7 @@ function initOf(options) {
     concurrency: options.concurrency,
     serialization: options.serialization,
     forward: options.stdio === 'forward',
-    structured: require('./print').logsJson(),
+    structured: logsJson(),
     reportMemory: options.maxWorkerMemory > 0,
     depth: depth + 1,
     ancestry: options.filePath === null ? ancestry.slice() : ancestry.concat(options.filePath),
@@ -108,7 +107,7 @@ function initParts({ initializer, initArgs, serialization }, clones) {
   /** @type {import('../codec/parts').Parts} */
   const parts = [];
   if (initializer === null) return parts;
-  encodeValues([initArgs], serialization, clones, parts, 0, (_index, error) => {
+  require('../codec/codec').encodeValues([initArgs], serialization, clones, parts, 0, (_index, error) => {
     throw error;
   });
   return parts;

@@ -11,20 +11,20 @@
  */
 
 const { AsyncResource } = require('node:async_hooks');
-const { loadAll } = require('../codec/codec');
 const { closedError, queueFullError, tooLargeError } = require('../errors');
 const { nextTick, now, setImmediate, sleep } = require('../intrinsics/clock');
 const { fromJson, parse, toJson } = require('../intrinsics/json');
 const { PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
-const { JobTable, passJob } = require('./job-table');
 const { nameRun, runIdOf } = require('./run-id');
 const {
   assertCanStart, hasProcesses, heapLimits, initOf, initParts, nativeConfig, programOf,
 } = require('./worker-config');
 
 // Not needed to start workers, and loaded while they start.
+const codec = () => require('../codec/codec');
+const jobTable = () => require('./job-table');
 const callEncoder = () => require('./call-encoder');
 const workerOutput = () => require('./worker-output');
 const exitErrors = () => require('./exit-error');
@@ -59,6 +59,7 @@ class WorkerPool {
   /** @type {InstanceType<typeof import('./moved-calls').MovedCalls> | null} */
   #moved;
   #jobs;
+  #passJob;
   #encoder;
   #debugLog;
   /** @type {InstanceType<typeof import('./worker-output').WorkerOutput> | null} Made for the first output. */
@@ -84,7 +85,6 @@ class WorkerPool {
     const { serialization } = this.#options;
     this.#moved = this.#clones && new (require('./moved-calls').MovedCalls)(this.#clones, serialization);
     this.#debugLog = options.debug ? new (require('./debug-log').DebugLog)(options.id) : null;
-    this.#jobs = new JobTable(this.#clones, this.#moved, this.#debugLog);
     this.#carrier = this.#makeCarrier();
     // Workers are being started when this returns.
     this.#native = new NativePool(toJson(nativeConfig(this.#options)), {
@@ -102,6 +102,8 @@ class WorkerPool {
         else this.#closed?.reject(exitErrors().outlivingError(JSON.parse(outliving)));
       },
     }, initParts(this.#options, this.#clones), this.#registers);
+    this.#jobs = new (jobTable().JobTable)(this.#clones, this.#moved, this.#debugLog);
+    this.#passJob = jobTable().passJob;
     this.#submit = this.#native.submitter();
     this.#flush = this.#native.flusher();
     this.#reply = this.#native.replier();
@@ -129,7 +131,7 @@ class WorkerPool {
   submit(job) {
     const { calls, keys, timeout, task } = job;
     const moved = job.transferList === null ? null : this.#moved;
-    passJob(this.#registers, job, moved !== null);
+    this.#passJob(this.#registers, job, moved !== null);
     const jobId = keys === null && timeout === 0 ? this.#submit() : this.#submit(keys, timeout);
     if (jobId < 0) {
       const error = jobId === -1 ? closedError(job.what)
@@ -296,7 +298,8 @@ class WorkerPool {
         return self.#native;
       },
       encode: this.#encode.bind(this),
-      answered: this.#jobs.answered.bind(this.#jobs),
+      answered: (jobId, first, count, offset, flags, codecOf, tag, value, extras) =>
+        this.#jobs.answered(jobId, first, count, offset, flags, codecOf, tag, value, extras),
       message: this.#print.bind(this),
       flush: () => this.#flush(),
       reply: () => this.#reply(),
@@ -430,7 +433,7 @@ function withResolvers() {
 
 /** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */
 function loadRest() {
-  loadAll();
+  codec().loadAll();
   [workerOutput, exitErrors, tasks, closedNative].forEach((load) => load());
 }
 

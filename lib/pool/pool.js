@@ -8,19 +8,22 @@
  */
 
 const { AsyncResource } = require('node:async_hooks');
-const { AsyncResult } = require('./async-result');
-const { CallQueue } = require('./call-queue');
 const { closedError, optionError } = require('../errors');
-const { ItemStream, iteratorOf } = require('./item-stream');
-const { startMap } = require('./map-job');
 const { PARALLELIZER_INLINE } = require('../options/options');
 const {
   applyAsyncOptions, applyOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
+const { setImmediate } = require('../intrinsics/clock');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
 const { RunId, nameRun } = require('../jobs/run-id');
 const { WorkerPool } = require('../jobs/worker-pool');
+
+// Not needed to start workers, so loaded while they start.
+const asyncResult = () => require('./async-result');
+const callQueue = () => require('./call-queue');
+const itemStream = () => require('./item-stream');
+const mapJob = () => require('./map-job');
 
 /** @typedef {import('../jobs/task-registry').Task} Task */
 /** @typedef {import('./call-queue').CallKind} CallKind */
@@ -29,7 +32,7 @@ class Pool {
   #settings;
   #pool;
   #calls;
-  /** @type {Set<InstanceType<typeof ItemStream>>} */
+  /** @type {Set<InstanceType<typeof import('./item-stream').ItemStream>>} */
   #streams = new Set();
   /** @type {'open' | 'closing' | 'terminated'} */
   #state = 'open';
@@ -46,8 +49,9 @@ class Pool {
   constructor(processes, options) {
     this.#settings = poolSettings(processes, options);
     this.#pool = new WorkerPool(this.#settings);
-    this.#calls = new CallQueue(this.#pool, this.#settings);
+    this.#calls = new (callQueue().CallQueue)(this.#pool, this.#settings);
     this.#opened = addInstance(this, [{ pool: this.#pool, options: this.#settings }], new.target);
+    setImmediate(loadRest).unref();
   }
 
   /**
@@ -174,7 +178,7 @@ class Pool {
       const run = (this.#ownRun = new RunId());
       const request = { ...this.#request(what, found, true, options), isList: false, items: [list], run };
       const settings = { ...options, chunkSize: 0, onProgress: null, collect: false };
-      return startMap(this.#pool, request, settings).then(({ 0: value }) => value);
+      return mapJob().startMap(this.#pool, request, settings).then(({ 0: value }) => value);
     }
     // A single argument, which most calls have, is not wrapped in a list: that costs less to encode.
     const isSpread = list.length !== 1;
@@ -227,7 +231,7 @@ class Pool {
     // First come, first served.
     this.#calls.flush();
     const request = { ...this.#request(what, found, spreadArguments, options), isList: true, items, run };
-    return startMap(this.#pool, request, options);
+    return mapJob().startMap(this.#pool, request, options);
   }
 
   /**
@@ -240,7 +244,7 @@ class Pool {
     const { open, isAsync } = opener(source);
     this.#assertUsable(what);
     const { signal, chunkSize, collect, onProgress } = options;
-    const stream = new ItemStream({
+    const stream = new (itemStream().ItemStream)({
       pool: this.#pool,
       calls: this.#calls,
       kind: { ...this.#request(what, found, false, options), isList: true, run: new RunId(), signal, chunkSize },
@@ -256,7 +260,7 @@ class Pool {
       },
     });
     if (!stream.isOver) this.#streams.add(stream);
-    return iteratorOf(stream);
+    return itemStream().iteratorOf(stream);
   }
 
   /** @param {string} what @param {InstanceType<typeof RunId>} [run] */
@@ -277,6 +281,11 @@ class Pool {
   }
 }
 
+/** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */
+function loadRest() {
+  [asyncResult, itemStream, mapJob].forEach((load) => load());
+}
+
 /** @type {(value: any) => void} Resolves the promise that was made last. */
 let lastResolve;
 
@@ -290,7 +299,7 @@ const keepResolve = (/** @type {(value: any) => void} */ resolve) => {
  * @param {Readonly<import('../options/pool-options').Callbacks>} callbacks
  */
 function resultOf(promise, nameOf, { callback, errorCallback }) {
-  return new AsyncResult(promise, nameOf, callback, errorCallback);
+  return new (asyncResult().AsyncResult)(promise, nameOf, callback, errorCallback);
 }
 
 /**
