@@ -404,3 +404,23 @@ function depthOf(value) {
   for (let at = value; typeof at === 'object'; at = at.value) depth++;
   return depth;
 }
+
+forEachMode((mode) => {
+  test('a class of the caller that throws when it is looked at fails its call, and no worker', async (t) => {
+    class Odd extends Array {
+      some() {
+        throw new Error('not to be looked at');
+      }
+    }
+    const pool = new Pool({ processes: 1, type: mode.type });
+    t.after(() => pool.terminate());
+    const odd = Odd.from([1, 2]);
+    const results = await within(pool.map((value) => value, ['before', odd, 'after'], { onError: 'collect' }), 'the calls');
+    assert.deepEqual(results.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled']);
+    assert.equal(results[1].reason.code, 'ERR_PARALLELIZER_SERIALIZATION');
+    assert.match(results[1].reason.message, /not to be looked at/);
+    await assert.rejects(within(pool.apply((value) => value, [odd]), 'a call'), { code: 'ERR_PARALLELIZER_SERIALIZATION' });
+    assert.equal(pool.stats().restarts, 0);
+    assert.equal(await pool.apply((value) => value, ['works']), 'works');
+  });
+});

@@ -14,8 +14,8 @@
 
 const { encodeValues, needsSteps, pushRecordsInSteps } = require('../codec/codec');
 const { WATCHED, sizeOf } = require('../codec/parts');
-const { workerExited } = require('../errors');
-const { FULL_FRAME, LATIN1, NO_CODEC, PART_SKIPPED } = require('../transport/constants');
+const { serializationError, workerExited } = require('../errors');
+const { CALLS_FIELD, FULL_FRAME, LATIN1, NO_CODEC, PART_FIELDS, PART_SKIPPED } = require('../transport/constants');
 const { nextTick, now, setImmediate } = require('../intrinsics/clock');
 
 /** How many calls are encoded before their size is looked at; fewer where they are known to be large. */
@@ -80,6 +80,26 @@ class CallEncoder {
    *   steps are done
    */
   encode(worker, jobId, start, end, frame, before) {
+    /** @type {Parts} */
+    const parts = [];
+    try {
+      return this.#encodeInto(parts, worker, jobId, start, end, frame, before);
+    } catch (cause) {
+      // A lack of memory, or what a class of the user's does when it is looked at: the call fails, and nothing else.
+      let call = start;
+      for (let at = CALLS_FIELD; at < parts.length; at += PART_FIELDS) call += /** @type {number} */ (parts[at]);
+      if (call < end) this.#skip(jobId, call, serializationError('the value', undefined, cause), parts);
+      return parts;
+    }
+  }
+
+  /**
+   * @param {Parts} parts
+   * @param {number} worker @param {number} jobId @param {number} start @param {number} end
+   * @param {number} frame @param {number} before
+   * @returns {Parts | null}
+   */
+  #encodeInto(parts, worker, jobId, start, end, frame, before) {
     const { job, tag, sized } = /** @type {import('./job-table').Entry} */ (this.#jobs.get(jobId));
     const finished = this.#finished.get(frame);
     const serialization = this.#serialization;
@@ -90,8 +110,6 @@ class CallEncoder {
       if (before === 0) this.#encodeInSteps({ worker, frame, value: firstValue, tag: tag | WATCHED });
       return null;
     }
-    /** @type {Parts} */
-    const parts = [];
     if (job.task) this.#owner.sendDefinition(worker, job.task, parts);
     if (finished) {
       return parts.concat(finished);

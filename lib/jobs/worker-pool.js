@@ -87,7 +87,8 @@ class WorkerPool {
     this.#debugLog = options.debug ? new (require('./debug-log').DebugLog)(options.id) : null;
     this.#carrier = this.#makeCarrier();
     // Workers are being started when this returns.
-    this.#native = new NativePool(toJson(nativeConfig(this.#options)), {
+    const parts = initParts(this.#options, this.#clones);
+    this.#native = newPool(NativePool, nativeConfig(this.#options), {
       ...this.#carrier?.hooks,
       encode: () => this.#passEncoded(),
       answered: this.#passAnswered.bind(this),
@@ -101,7 +102,7 @@ class WorkerPool {
         if (outliving === '[]') this.#closed?.resolve();
         else this.#closed?.reject(exitErrors().outlivingError(JSON.parse(outliving)));
       },
-    }, initParts(this.#options, this.#clones), this.#registers);
+    }, parts, this.#registers);
     this.#jobs = new (jobTable().JobTable)(this.#clones, this.#moved, this.#debugLog);
     this.#passJob = jobTable().passJob;
     this.#submit = this.#native.submitter();
@@ -429,6 +430,19 @@ function withResolvers() {
     reject = fail;
   });
   return { promise, resolve, reject };
+}
+
+/**
+ * @param {any} NativePool @param {object} config @param {object} hooks @param {Parts} parts what each worker is handed
+ * @param {Uint32Array} registers
+ */
+function newPool(NativePool, config, hooks, parts, registers) {
+  try {
+    return new NativePool(toJson(config), hooks, parts, registers);
+  } catch (cause) {
+    const { message } = /** @type {Error} */ (cause);
+    throw parts.length > 0 && /memory|too (?:large|long|big)|more than/i.test(message) ? tooLargeError('"initArgs"', cause) : cause;
+  }
 }
 
 /** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */

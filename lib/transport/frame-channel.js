@@ -90,7 +90,8 @@ class FrameChannel {
       this.#isUntold = true;
       return;
     }
-    const [codec, text] = json === null ? [UNDEFINED, ''] : [JSON_LIST, `[${json}]`];
+    const codec = json === null ? UNDEFINED : JSON_LIST;
+    const text = json === null ? '' : `[${json}]`;
     this.post(REPLY, id, seq, micros, [LATIN1, codec, 0, 1, 0, text]);
   }
 

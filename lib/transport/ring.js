@@ -229,7 +229,9 @@ class Ring {
     const view = this.#view;
     let at = start;
     for (let part = 0; part < parts.length; part += PART_FIELDS) {
-      const [encoding, codec, flags] = /** @type {number[]} */ ([parts[part], parts[part + 1], parts[part + 2]]);
+      const encoding = /** @type {number} */ (parts[part]);
+      const codec = /** @type {number} */ (parts[part + 1]);
+      const flags = /** @type {number} */ (parts[part + 2]);
       const value = /** @type {string | Uint8Array} */ (parts[part + VALUE_FIELD]);
       const body = at + PART_BYTES;
       const length = this.#writeValue(encoding, value, body);

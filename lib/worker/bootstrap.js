@@ -45,6 +45,12 @@ function boot(native, nodeRequire, load) {
   const channel = new native.WorkerChannel(onFrame, () => frames.receiveShared(), registers);
   const sendParts = channel.sender();
   const frames = new (class extends FrameChannel {
+    // Written out: the implicit one goes through the iterator of arrays, which a preloaded module may have replaced.
+    /** @param {import('../transport/frame-channel').Receive} receive */
+    constructor(receive) {
+      super(receive);
+    }
+
     /** @override @type {import('../transport/frame-channel').Receive} */
     postFrame(kind, id, seq, aux, parts) {
       registers[ARGUMENT_WORD] = kind;

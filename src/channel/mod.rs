@@ -31,6 +31,8 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
@@ -51,6 +53,9 @@ pub use ring::{End, Ring, ShortAnswer};
 const GATHER: usize = 16;
 /// So many descriptors may wait to be sent; whatever is sent then goes without.
 const MAX_QUEUED: usize = 64;
+
+/// How long to wait before the system is asked again to carry descriptors.
+const CROWDED_PAUSE: Duration = Duration::from_millis(1);
 
 /// Why a channel cannot be read any more.
 #[derive(Debug)]
@@ -97,6 +102,8 @@ pub struct Channel {
     outgoing: VecDeque<Outgoing>,
     /// Bytes of the first outgoing frame that are written.
     written: usize,
+    /// Whether the system has refused the descriptors of the first outgoing frame, for now.
+    is_crowded: bool,
     /// Through the socket.
     sent_bytes: u64,
     received_bytes: u64,
@@ -149,6 +156,7 @@ impl Channel {
             arrived: Arrived::default(),
             outgoing: VecDeque::new(),
             written: 0,
+            is_crowded: false,
             sent_bytes: 0,
             received_bytes: 0,
             sent_frames: 0,
@@ -242,6 +250,9 @@ impl Channel {
     /// What a further frame may bring along.
     pub fn room(&self) -> Room {
         let waiting: usize = self.outgoing.iter().map(|frame| frame.descriptors.len()).sum();
+        if self.is_crowded {
+            return Room { buffers: 0, attachment: false };
+        }
         // One is for the attachment.
         Room { buffers: (MAX_DESCRIPTORS - 1).saturating_sub(waiting), attachment: waiting < MAX_QUEUED }
     }
@@ -295,10 +306,19 @@ impl Channel {
                     if let Some(first) = self.outgoing.front_mut() {
                         first.descriptors.clear();
                     }
+                    self.is_crowded = false;
                     self.wrote(count);
                 }
                 Err(Errno::AGAIN) => return Ok(Flushed::Blocked),
                 Err(Errno::INTR) => {}
+                // All processes of the user together have as many descriptors on their way as one of them may have
+                // open. They are read soon; until then frames go without. The socket is writable all the while, so
+                // that whoever waits for that is back at once.
+                Err(Errno::TOOMANYREFS) if !descriptors.is_empty() => {
+                    self.is_crowded = true;
+                    thread::sleep(CROWDED_PAUSE);
+                    return Ok(Flushed::Blocked);
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -185,6 +185,52 @@ fn descriptors_that_the_process_has_no_numbers_for_are_an_error_and_none_stays_o
     assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the other end any more");
 }
 
+/// Linux counts the descriptors that all processes of a user have on their way.
+#[cfg(target_os = "linux")]
+#[test]
+fn descriptors_that_the_system_does_not_carry_now_are_sent_later_and_others_are_not_added() {
+    const NAME: &str = "channel::tests::\
+                        descriptors_that_the_system_does_not_carry_now_are_sent_later_and_others_are_not_added";
+    const IN_CHILD: &str = "PARALLELIZER_TEST_CROWDED";
+    /// A user that has no other processes. (Root may always send.)
+    const USER: libc::uid_t = 61_234;
+    const LIMIT: libc::rlim_t = 40;
+    if std::env::var_os(IN_CHILD).is_none() {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = child.args(["--exact", NAME]).env(IN_CHILD, "1").output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
+        return;
+    }
+    // SAFETY: takes numbers. Where this is not root, the user stays, who is as good.
+    unsafe { libc::setresuid(USER, USER, USER) };
+    let limit = libc::rlimit { rlim_cur: LIMIT, rlim_max: 1024 };
+    // SAFETY: a live structure, which is only read.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+
+    let (spare, reader) = UnixStream::pair().unwrap();
+    let (pipe, _writer) = std::io::pipe().unwrap();
+    let numbers = [pipe.as_raw_fd(); MAX_DESCRIPTORS];
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let mut on_their_way = 0;
+    while on_their_way <= LIMIT as usize {
+        sendmsg::<()>(spare.as_raw_fd(), &[IoSlice::new(b"x")], &rights, MsgFlags::empty(), None).unwrap();
+        on_their_way += MAX_DESCRIPTORS;
+    }
+
+    let (mut one, mut two) = pair();
+    one.queue_with(frame(1, b"first"), vec![marked(1)]);
+    assert_eq!(one.flush().unwrap(), Flushed::Blocked);
+    assert_eq!(one.room(), Room { buffers: 0, attachment: false });
+    // Their end closes them.
+    drop((spare, reader));
+    while one.flush().unwrap() != Flushed::All {}
+    assert_eq!(one.room(), Room { buffers: MAX_DESCRIPTORS - 1, attachment: true });
+    two.fill(1000).unwrap();
+    assert_eq!(taken(&mut two), [(1, b"first".to_vec())]);
+    assert_eq!(two.arrived().take().map(mark), Some(1));
+}
+
 #[test]
 fn as_many_descriptors_as_a_frame_may_bring_all_arrive() {
     let (mut one, mut two) = pair();
