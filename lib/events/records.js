@@ -53,6 +53,16 @@ function wrapRecords(format, raws) {
 }
 
 /**
+ * Whether something is a record, and not what identifies one. By its shape: it may be of another copy of this library, or
+ * of another realm, such as Jest's.
+ * @param {unknown} value
+ * @returns {value is AnyRecord}
+ */
+function isRecord(value) {
+  return typeof value === 'object' && value !== null && 'raw' in value && 'identifier' in value;
+}
+
+/**
  * Where records stand that are given by their identifiers, or as records.
  * @param {readonly AnyRecord[]} records @param {readonly unknown[]} named
  * @param {string} where they are named, for the message
@@ -65,7 +75,7 @@ function positionsOf(records, named, where) {
   /** @type {Set<number>} */
   const positions = new Set();
   for (const each of named) {
-    const name = nameOf(each instanceof LambdaRecord ? each.identifier : each);
+    const name = nameOf(isRecord(each) ? each.identifier : each);
     let found = places.get(name);
     if (found === undefined) {
       // A function that was written for Lambda's events names records of a stream by their sequence numbers, also where

@@ -183,7 +183,8 @@ function assertMayRun({ type, filePath }) {
  */
 function recordsOf(batch, name) {
   if (Array.isArray(batch)) return batch.slice();
-  if (ArrayBuffer.isView(batch) && !(batch instanceof DataView)) {
+  // A DataView has no length; its class may be of another realm.
+  if (ArrayBuffer.isView(batch) && 'length' in batch) {
     return Array.from(/** @type {Iterable<unknown>} */ (/** @type {unknown} */ (batch)));
   }
   throw optionError(name, batch, 'an array, or a typed array, of records');

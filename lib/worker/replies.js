@@ -9,6 +9,7 @@
  */
 
 const { encodeValues } = require('../codec/codec');
+const { isError } = require('../codec/is-error');
 const {
   CALLS_FIELD, ERROR_TREE, FAILED, LATIN1, PART_FIELDS, SKIPPED, pushText, sizeOf,
 } = require('../codec/parts');
@@ -147,7 +148,7 @@ function thrownText(thrown) {
   try {
     return toJson(flattenError(thrown));
   } catch (cause) {
-    const shown = thrown instanceof Error ? `${thrown.name}: ${thrown.message}`.slice(0, MAX_SHOWN) : typeof thrown;
+    const shown = isError(thrown) ? `${thrown.name}: ${thrown.message}`.slice(0, MAX_SHOWN) : typeof thrown;
     return toJson(flattenError(require('../errors').tooLargeError(`what the function threw (${shown})`, cause)));
   }
 }
