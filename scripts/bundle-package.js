@@ -79,4 +79,4 @@ if (require.main === module) {
   bundlePackage(output);
 }
 
-module.exports = { bundlePackage };
+module.exports = { FIRST, bundlePackage };
