@@ -50,10 +50,10 @@ class Ring {
     this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     this.#text = Buffer.from(words.buffer, words.byteOffset, words.byteLength);
     this.#view = new DataView(words.buffer, words.byteOffset, words.byteLength);
-    [this.#outgoing, this.#incoming] = isParent ? [RING_TO_WORKER, RING_TO_PARENT] : [RING_TO_PARENT, RING_TO_WORKER];
-    [this.#outgoingRecords, this.#incomingRecords] = isParent
-      ? [RING_TO_WORKER_RECORDS, RING_TO_PARENT_RECORDS]
-      : [RING_TO_PARENT_RECORDS, RING_TO_WORKER_RECORDS];
+    this.#outgoing = isParent ? RING_TO_WORKER : RING_TO_PARENT;
+    this.#incoming = isParent ? RING_TO_PARENT : RING_TO_WORKER;
+    this.#outgoingRecords = isParent ? RING_TO_WORKER_RECORDS : RING_TO_PARENT_RECORDS;
+    this.#incomingRecords = isParent ? RING_TO_PARENT_RECORDS : RING_TO_WORKER_RECORDS;
   }
 
   // ---- Receiving -----------------------------------------------------------------------------------------
