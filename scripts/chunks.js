@@ -99,7 +99,10 @@ async function bundle(cut, chunk, shared, entry) {
   });
 }
 
-/** @param {Cut} cut @returns {Promise<Map<string, string>>} the modules that several chunks require, and where they are */
+/**
+ * The modules that several chunks require, and the chunk that has each.
+ * @param {Cut} cut @returns {Promise<Map<string, string>>}
+ */
 async function findShared(cut) {
   const [core] = Object.keys(cut.roots);
   const first = new Set(cut.first?.map((file) => path.join(directory, file)));

@@ -53,8 +53,8 @@ function wrapRecords(format, raws) {
 }
 
 /**
- * Whether something is a record, and not what identifies one. By its shape: it may be of another copy of this library, or
- * of another realm, such as Jest's.
+ * Whether something is a record, and not what identifies one. By its shape: it may be of another copy of this library,
+ * or of another realm, such as Jest's.
  * @param {unknown} value
  * @returns {value is AnyRecord}
  */

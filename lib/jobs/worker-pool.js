@@ -441,7 +441,8 @@ function newPool(NativePool, config, hooks, parts, registers) {
     return new NativePool(toJson(config), hooks, parts, registers);
   } catch (cause) {
     const { message } = /** @type {Error} */ (cause);
-    throw parts.length > 0 && /memory|too (?:large|long|big)|more than/i.test(message) ? tooLargeError('"initArgs"', cause) : cause;
+    const isTooMuch = parts.length > 0 && /memory|too (?:large|long|big)|more than/i.test(message);
+    throw isTooMuch ? tooLargeError('"initArgs"', cause) : cause;
   }
 }
 
