@@ -113,7 +113,8 @@ function boot(native, nodeRequire, load) {
  * @param {string | null} filePath
  */
 function imitateFork(filePath) {
-  process.argv.splice(1, Infinity, ...(filePath === null ? [] : [filePath]));
+  process.argv.splice(1, Infinity);
+  if (filePath !== null) process.argv.push(filePath);
   const script = process.execArgv.lastIndexOf('-e');
   // The flag before it is ours as well.
   if (script >= 0) process.execArgv.splice(script - 1, 3);

@@ -283,10 +283,10 @@ function markAsWorker({ depth, ancestry }) {
 function removeScriptGlobals(nodeRequire) {
   const globals = /** @type {Record<string, unknown>} */ (globalThis);
   const real = ['console', 'process', 'crypto'];
-  for (const name of nodeRequire('node:module').builtinModules) {
+  nodeRequire('node:module').builtinModules.forEach((name) => {
     if (!real.includes(name)) delete globals[name];
-  }
-  for (const name of ['require', 'module', 'exports', '__filename', '__dirname']) delete globals[name];
+  });
+  ['require', 'module', 'exports', '__filename', '__dirname'].forEach((name) => delete globals[name]);
 }
 
 module.exports = { serve, prepare, markAsWorker, removeScriptGlobals };

@@ -34,7 +34,8 @@ function bootThread(nodeRequire, load) {
   Reflect.set(threads, 'workerData', null);
   removeScriptGlobals(nodeRequire);
   markAsWorker(init);
-  process.argv.splice(1, Infinity, ...(init.filePath === null ? [] : [init.filePath]));
+  process.argv.splice(1, Infinity);
+  if (init.filePath !== null) process.argv.push(init.filePath);
   const v8 = () => nodeRequire('node:v8');
   let isHeld = true;
   const hold = (/** @type {boolean} */ held) => {
