@@ -48,4 +48,16 @@ function sleep(milliseconds) {
   return new Promise((resolve) => void setTimeout(resolve, milliseconds));
 }
 
-module.exports = { setTimeout, clearTimeout, setImmediate, nextTick, queueMicrotask, wallTime, now, sleep };
+/** Longer than a worker takes to start and to give its first result, in milliseconds. */
+const LATER = 150;
+
+/**
+ * Has loaded what is not needed for the first result. Not as soon as there is a turn: loading takes as long as a good
+ * part of a worker's start, and holds up the first result. It keeps no process alive.
+ * @param {() => void} load
+ */
+function loadLater(load) {
+  setTimeout(load, LATER).unref();
+}
+
+module.exports = { loadLater, setTimeout, clearTimeout, setImmediate, nextTick, queueMicrotask, wallTime, now, sleep };

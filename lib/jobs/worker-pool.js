@@ -12,7 +12,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, queueFullError, tooLargeError } = require('../errors');
-const { nextTick, now, setImmediate, sleep } = require('../intrinsics/clock');
+const { loadLater, nextTick, now, sleep } = require('../intrinsics/clock');
 const { fromJson, parse, toJson } = require('../intrinsics/json');
 const { PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
@@ -118,8 +118,7 @@ class WorkerPool {
       isDeferred: (worker, frame) => this.#native.isDeferred(worker, frame),
       sendDeferred: (worker, frame) => this.#native.sendDeferred(worker, frame),
     });
-    // While workers start there is time; and an instance that is not used keeps no process alive.
-    setImmediate(loadRest).unref();
+    loadLater(loadRest);
   }
 
   // ---- Jobs -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 
 const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('../options/options');
 const { optionError } = require('../errors');
-const { setImmediate } = require('../intrinsics/clock');
+const { loadLater } = require('../intrinsics/clock');
 const { define } = require('../intrinsics/define');
 const { all } = require('../intrinsics/list');
 const { assertMayNest } = require('../host/nesting');
@@ -58,7 +58,7 @@ class Parallelizer {
       this.#pools.set(String(entry.id), { options: entry, pool: new WorkerPool(entry) });
     });
     this.#opened = addInstance(this, [...this.#pools.values()], new.target);
-    setImmediate(loadRest).unref();
+    loadLater(loadRest);
   }
 
   /**

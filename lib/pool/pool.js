@@ -14,7 +14,7 @@ const {
   applyAsyncOptions, applyOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
-const { setImmediate } = require('../intrinsics/clock');
+const { loadLater } = require('../intrinsics/clock');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
 const { RunId, nameRun } = require('../jobs/run-id');
 const { WorkerPool } = require('../jobs/worker-pool');
@@ -51,7 +51,7 @@ class Pool {
     this.#pool = new WorkerPool(this.#settings);
     this.#calls = new (callQueue().CallQueue)(this.#pool, this.#settings);
     this.#opened = addInstance(this, [{ pool: this.#pool, options: this.#settings }], new.target);
-    setImmediate(loadRest).unref();
+    loadLater(loadRest);
   }
 
   /**

@@ -283,7 +283,7 @@ function markAsWorker({ depth, ancestry }) {
 function removeScriptGlobals(nodeRequire) {
   const globals = /** @type {Record<string, unknown>} */ (globalThis);
   const real = ['console', 'process', 'crypto'];
-  nodeRequire('node:module').builtinModules.forEach((name) => {
+  nodeRequire('node:module').builtinModules.forEach((/** @type {string} */ name) => {
     if (!real.includes(name)) delete globals[name];
   });
   ['require', 'module', 'exports', '__filename', '__dirname'].forEach((name) => delete globals[name]);
