@@ -54,6 +54,8 @@ pub const JOB_SPREAD: u32 = 2;
 pub const JOB_UNBOUNDED: u32 = 4;
 /// Its calls cannot be encoded again.
 pub const JOB_SENT_ONCE: u32 = 8;
+/// Several calls of a key may go out together.
+pub const JOB_KEY_RUNS: u32 = 16;
 
 /// Entries of a list of runs per run: job, first call and end.
 pub const RUN_FIELDS: usize = 3;
@@ -173,6 +175,7 @@ mod tests {
                 JOB_SPREAD,
                 JOB_UNBOUNDED,
                 JOB_SENT_ONCE,
+                JOB_KEY_RUNS,
             ),
             section!("Lists of numbers", "protocol.rs", ("", ""), RUN_FIELDS, ANSWERED_FIELDS),
             section!("Limits", "protocol.rs", ("", ""), MAX_COUNT, FULL_FRAME, STDERR_TAIL),

@@ -137,6 +137,9 @@ const JOB_UNBOUNDED = 4;
 /** Its calls cannot be encoded again. */
 const JOB_SENT_ONCE = 8;
 
+/** Several calls of a key may go out together. */
+const JOB_KEY_RUNS = 16;
+
 // ---- Lists of numbers (src/protocol.rs) ----
 
 /** Entries of a list of runs per run: job, first call and end. */
@@ -328,6 +331,7 @@ module.exports = {
   JOB_SPREAD,
   JOB_UNBOUNDED,
   JOB_SENT_ONCE,
+  JOB_KEY_RUNS,
   RUN_FIELDS,
   ANSWERED_FIELDS,
   MAX_COUNT,

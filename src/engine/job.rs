@@ -75,11 +75,16 @@ pub(super) struct FreeWorker {
 }
 
 impl Job {
-    pub(super) fn new(spec: JobSpec, now: Duration) -> Job {
+    /// `in_order`: whether its workers run calls one at a time, in the order in which they got them.
+    pub(super) fn new(spec: JobSpec, in_order: bool, now: Duration) -> Job {
         // The calls of a key stay on its worker.
         let is_movable = spec.keys.is_none() && !spec.sent_once;
         let queue = match spec.keys {
-            Some(keys) => CallQueue::Keyed(KeyedQueue::new(keys)),
+            Some(keys) => {
+                // Only the engine sees that a call has timed out, when its worker may be past it.
+                let takes_runs = spec.key_runs && in_order && spec.timeout.is_none();
+                CallQueue::Keyed(KeyedQueue::new(keys, takes_runs))
+            }
             None => CallQueue::Plain {
                 ranges: std::iter::once(0..spec.calls).collect(),
                 waiting: spec.calls.into(),
@@ -122,13 +127,16 @@ impl Job {
         self.spread.as_ref().is_some_and(|spread| worker_id < spread.bound)
     }
 
-    /// Takes up to `max_calls` consecutive calls that this worker may run. `free`: the other workers without work.
+    /// Takes up to `max_calls` consecutive calls that this worker may run, or up to `max_run` where they have one key.
+    /// `free`: the other workers without work.
     pub(super) fn take(
         &mut self,
         worker_id: WorkerId,
         max_calls: u32,
+        max_run: u32,
         free: &[FreeWorker],
     ) -> Option<Range<u32>> {
+        let is_spread = self.spread.is_some();
         let max_calls = match &mut self.spread {
             Some(spread) => spread.allowance(worker_id, max_calls, free)?,
             None => max_calls,
@@ -144,12 +152,15 @@ impl Job {
                 *waiting -= taken.len() as u64;
                 Some(taken)
             }
-            CallQueue::Keyed(keyed) => keyed.take(worker_id).map(|call| call..call + 1),
+            CallQueue::Keyed(keyed) => {
+                keyed.take(worker_id, max_run.min(if is_spread { max_calls } else { u32::MAX }))
+            }
         }
     }
 
-    /// Puts a call back to the head of the queue. Several are put back last first.
-    pub(super) fn put_back(&mut self, call: u32) {
+    /// Puts a call back to the head of the queue. Several are put back last first. False if the call is not to run any
+    /// more, because one before it has failed: then it has yet to be settled.
+    pub(super) fn put_back(&mut self, call: u32) -> bool {
         match &mut self.queue {
             CallQueue::Plain { ranges, waiting } => {
                 match ranges.front_mut() {
@@ -157,9 +168,15 @@ impl Job {
                     _ => ranges.push_front(call..call + 1),
                 }
                 *waiting += 1;
+                true
             }
             CallQueue::Keyed(keyed) => keyed.put_back(call),
         }
+    }
+
+    /// Whether this call, which is in flight, is not to run because one before it has failed.
+    pub(super) fn is_stopped(&self, call: u32) -> bool {
+        matches!(&self.queue, CallQueue::Keyed(keyed) if keyed.is_stopped(call))
     }
 
     /// Calls in flight have settled. Returns the waiting calls that settle with them, as skipped.

@@ -1,10 +1,12 @@
 //! The waiting calls of a job whose records are grouped by key.
 //!
-//! At most one call of a key is in flight, and the calls of a key leave in order.
+//! The calls of a key leave in order, and none leaves while others of its key are in flight. Unless asked for more, one
+//! call of a key leaves at a time; a worker that runs calls in order may be given a run of them at once.
 //!
 //! Must not depend on why a call leaves, comes back or settles.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
 
 use super::WorkerId;
 
@@ -14,6 +16,8 @@ pub(super) struct KeyedQueue {
     key_of: Vec<u32>,
     /// Every key, by its number.
     keys: Vec<Key>,
+    /// Whether consecutive calls of a key may be in flight together.
+    takes_runs: bool,
     /// The keys whose next call may be taken. Keys are numbered in the order of their first record, so the smallest
     /// is the next. Invariant: a key is in it exactly if it has waiting calls and none in flight.
     ready: BTreeSet<u32>,
@@ -25,15 +29,23 @@ pub(super) struct KeyedQueue {
 struct Key {
     /// The calls that wait. Invariant: in ascending order.
     calls: VecDeque<u32>,
-    /// Whether one of its calls is in flight and wanted.
-    in_flight: bool,
+    /// How many of its calls are in flight and wanted.
+    in_flight: u32,
     /// The worker that began this key and gets the rest of it; `None` if any worker may take it.
     home: Option<WorkerId>,
+    /// The first call that has failed, so that those after it are not to run. Invariant: none of those waits.
+    stopped_by: Option<u32>,
+}
+
+impl Key {
+    fn is_stopped(&self, call: u32) -> bool {
+        self.stopped_by.is_some_and(|failed| failed < call)
+    }
 }
 
 impl KeyedQueue {
-    /// All calls wait; `key_of` has the key of each.
-    pub(super) fn new(key_of: Vec<u32>) -> KeyedQueue {
+    /// All calls wait; `key_of` has the key of each. With `takes_runs` consecutive calls of a key may leave together.
+    pub(super) fn new(key_of: Vec<u32>, takes_runs: bool) -> KeyedQueue {
         let count = key_of.iter().max().map_or(0, |&key| key as usize + 1);
         let mut keys: Vec<Key> = std::iter::repeat_with(Key::default).take(count).collect();
         for (call, &key) in key_of.iter().enumerate() {
@@ -41,7 +53,7 @@ impl KeyedQueue {
         }
         let ready = (0..count as u32).filter(|&key| !keys[key as usize].calls.is_empty()).collect();
         let waiting = key_of.len() as u64;
-        KeyedQueue { key_of, keys, ready, waiting }
+        KeyedQueue { key_of, keys, takes_runs, ready, waiting }
     }
 
     /// How many calls wait.
@@ -49,42 +61,68 @@ impl KeyedQueue {
         self.waiting
     }
 
-    /// Takes the next call that this worker may run.
-    pub(super) fn take(&mut self, worker_id: WorkerId) -> Option<u32> {
+    /// Takes the next calls that this worker may run: one or, where that is allowed, up to `max_calls` consecutive ones
+    /// of the same key.
+    pub(super) fn take(&mut self, worker_id: WorkerId, max_calls: u32) -> Option<Range<u32>> {
         let is_allowed = |key: &&u32| self.keys[**key as usize].home.is_none_or(|home| home == worker_id);
         let key = *self.ready.iter().find(is_allowed)?;
-        self.ready.remove(&key);
         let state = &mut self.keys[key as usize];
-        state.in_flight = true;
+        let first = state.calls.pop_front()?;
+        self.ready.remove(&key);
+        let most = if self.takes_runs { max_calls.max(1) } else { 1 };
+        let mut taken = first..first + 1;
+        while (taken.len() as u32) < most && state.calls.front() == Some(&taken.end) {
+            state.calls.pop_front();
+            taken.end += 1;
+        }
+        state.in_flight = taken.len() as u32;
         state.home = Some(worker_id);
-        self.waiting -= 1;
-        state.calls.pop_front()
+        self.waiting -= taken.len() as u64;
+        Some(taken)
     }
 
-    /// A call in flight returns without a reply and becomes the next of its key.
-    pub(super) fn put_back(&mut self, call: u32) {
+    /// A call in flight returns without a reply and waits again, in its place among the calls of its key. False if one
+    /// before it has failed meanwhile: then it does not wait, and counts as in flight until it settles.
+    pub(super) fn put_back(&mut self, call: u32) -> bool {
         let key = self.key_of[call as usize];
         let state = &mut self.keys[key as usize];
-        state.in_flight = false;
-        state.calls.push_front(call);
-        self.ready.insert(key);
+        if state.is_stopped(call) {
+            return false;
+        }
+        state.in_flight -= 1;
+        let place = state.calls.partition_point(|&other| other < call);
+        state.calls.insert(place, call);
         self.waiting += 1;
+        if state.in_flight == 0 {
+            self.ready.insert(key);
+        }
+        true
     }
 
-    /// A call in flight has settled. With `stop`, gives up the later calls of its key and returns them.
+    /// A call in flight has settled. With `stop`, gives up the later calls of its key and returns those that waited.
     pub(super) fn settled(&mut self, call: u32, stop: bool) -> Vec<u32> {
         let key = self.key_of[call as usize];
         let state = &mut self.keys[key as usize];
-        state.in_flight = false;
+        state.in_flight -= 1;
+        let mut given_up = Vec::new();
         if stop {
-            let given_up: Vec<u32> = state.calls.drain(..).collect();
+            let failed = state.stopped_by.map_or(call, |failed| failed.min(call));
+            state.stopped_by = Some(failed);
+            let at = state.calls.partition_point(|&waiting| waiting < failed);
+            given_up.extend(state.calls.drain(at..));
             self.waiting -= given_up.len() as u64;
-            return given_up;
         }
-        if !state.calls.is_empty() {
+        if state.in_flight == 0 && !state.calls.is_empty() {
             self.ready.insert(key);
+        } else {
+            self.ready.remove(&key);
         }
-        Vec::new()
+        given_up
+    }
+
+    /// Whether an earlier call of this one's key has failed, so that this one is not to run.
+    pub(super) fn is_stopped(&self, call: u32) -> bool {
+        self.keys[self.key_of[call as usize] as usize].is_stopped(call)
     }
 
     /// A worker takes no more calls: its keys may move to others.
@@ -116,11 +154,14 @@ impl KeyedQueue {
         let waiting: usize = self.keys.iter().map(|key| key.calls.len()).sum();
         debug_assert_eq!(self.waiting, waiting as u64, "the count of waiting calls is wrong");
         for (number, key) in (0..).zip(&self.keys) {
-            let is_ready = !key.calls.is_empty() && !key.in_flight;
+            let is_ready = !key.calls.is_empty() && key.in_flight == 0;
             debug_assert_eq!(self.ready.contains(&number), is_ready, "key {number} is wrongly ready or not");
             debug_assert!(key.calls.iter().is_sorted(), "the calls of key {number} are out of order");
             let count = in_flight.iter().filter(|&&call| self.key_of[call as usize] == number).count();
-            debug_assert_eq!(count, usize::from(key.in_flight), "calls of key {number} in flight");
+            debug_assert_eq!(count, key.in_flight as usize, "calls of key {number} in flight");
+            debug_assert!(self.takes_runs || count <= 1, "key {number} has {count} calls in flight");
+            let is_stopped = key.calls.iter().any(|&call| key.is_stopped(call));
+            debug_assert!(!is_stopped, "calls of key {number} wait for nothing");
         }
     }
 }

@@ -65,6 +65,12 @@
 //! Three kinds of calls never are in a range: those with a key, which stay on their key's worker; those of a chunk of
 //! requested size once its first call has begun; and those that can be sent only once.
 //!
+//! # Keys
+//!
+//! The calls of a key run in order, on one worker for as long as it lives. At most one of them is in flight, or a run
+//! of consecutive ones within one chunk ([`JobSpec::key_runs`]). Where a call has failed and the rest of its key is to
+//! be skipped, the engine skips those that wait; the worker itself skips those that it has, and replies so.
+//!
 //! # Time
 //!
 //! Limits count *running* time: the sum of the steps between ticks, each capped at twice the interval that was asked
@@ -154,6 +160,10 @@ pub struct JobSpec {
     pub keys: Option<Vec<u32>>,
     /// Whether a failed call causes the later ones of its key to be skipped.
     pub stop_key_on_error: bool,
+    /// Whether a chunk may have several calls of a key. Whoever encodes them then tells the worker which calls have the
+    /// same key, so that it skips those after one that has failed. Holds where workers run one call at a time, and for
+    /// calls without a timeout.
+    pub key_runs: bool,
     /// How much running time one call may take. `None`: any.
     pub timeout: Option<Duration>,
     /// How often a call is run again if its worker died while running it.

@@ -13,7 +13,7 @@ use crate::binding::carrier::Upcalls;
 use crate::binding::js::Registers;
 use crate::binding::reply::Apportioned;
 use crate::engine::{ChunkId, JobId, JobSpec, ProtocolViolation, SettledRun, SubmitError, WorkerId};
-use crate::protocol::{JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED};
+use crate::protocol::{JOB_KEY_RUNS, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED};
 use crate::registry::Lessee;
 
 /// The number of calls of a part, and its flags.
@@ -35,6 +35,7 @@ impl PoolState {
             calls,
             keys,
             stop_key_on_error: flags & JOB_STOPS_KEY != 0,
+            key_runs: flags & JOB_KEY_RUNS != 0,
             timeout: millis(timeout),
             retries,
             spread: flags & JOB_SPREAD != 0,

@@ -16,6 +16,9 @@ use super::{Engine, Mode};
 /// The most chunks that one worker has in flight because of their cost: one that it runs, and one that waits for it.
 const MAX_CHUNKS: usize = 2;
 
+/// How long the calls of one key in a chunk may take. The rest of the key waits for them, and then for a round trip.
+const KEY_RUN: Duration = Duration::from_millis(4);
+
 /// The calls of a chunk that is being put together.
 struct Draft {
     runs: Vec<Run>,
@@ -140,12 +143,15 @@ impl Engine {
                 None if budget.is_zero() => lacks.min(room),
                 None => job.sizer.calls_in(cost, budget).max(lacks).min(room),
             };
-            while max_calls > 0
-                && let Some(calls) = job.take(worker_id, max_calls, &free)
-            {
+            while max_calls > 0 {
+                // Nobody else can have what follows of a key that is begun here: it needs no fair share.
+                let is_free = job.chunk_size.is_none() && !is_ahead;
+                let run = if is_free { job.sizer.calls_in(cost, KEY_RUN) } else { max_calls };
+                let max_run = run.max(max_calls).min(allowed - draft.calls);
+                let Some(calls) = job.take(worker_id, max_calls, max_run, &free) else { break };
                 let taken = calls.len() as u32;
-                max_calls -= taken;
-                room -= taken;
+                max_calls = max_calls.saturating_sub(taken);
+                room = room.saturating_sub(taken);
                 self.wait_time.record(now.saturating_sub(job.submitted), taken.into());
                 let expected = cost.expected(taken);
                 budget = budget.saturating_sub(expected.unwrap_or(budget));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::chunk::{CallState, ChunkCall, is_reached};
 use super::super::worker::Phase;
-use super::super::{ChunkId, JobId, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
+use super::super::{ChunkId, JobId, Outcome, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
 use super::Engine;
 
 impl Engine {
@@ -112,7 +112,10 @@ impl Engine {
         if replied.iter().any(|call| call.state == CallState::Replied) {
             return Err(ProtocolViolation::RepeatedReply);
         }
-        if skipped && worker.recalled_from.is_none() && replied.iter().any(|call| call.state.is_wanted()) {
+        let is_stopped =
+            |call: &ChunkCall| self.jobs.get(&call.job).is_some_and(|job| job.is_stopped(call.index));
+        let may_skip = |call: &ChunkCall| !call.state.is_wanted() || is_stopped(call);
+        if skipped && worker.recalled_from.is_none() && !replied.iter().all(may_skip) {
             return Err(ProtocolViolation::UnexpectedSkip);
         }
         let mut returning = Vec::new();
@@ -177,12 +180,14 @@ impl Engine {
         }
     }
 
-    /// A call that was in flight waits again, at the head.
+    /// A call that was in flight waits again, at the head. One whose key was stopped is skipped.
     pub(super) fn put_back(&mut self, job_id: JobId, call: u32) {
-        if let Some(job) = self.jobs.get_mut(&job_id) {
-            job.put_back(call);
+        let Some(job) = self.jobs.get_mut(&job_id) else { return };
+        if job.put_back(call) {
             self.queue.insert(job_id);
             self.counters.returned(1);
+        } else {
+            self.settle_in_flight(job_id, call, Outcome::Skipped);
         }
     }
 }

@@ -28,7 +28,7 @@ impl Engine {
         let job_id = JobId(self.next_job);
         self.next_job += 1;
         if calls > 0 {
-            self.jobs.insert(job_id, Job::new(spec, now));
+            self.jobs.insert(job_id, Job::new(spec, self.config.concurrency == 1, now));
             self.queue.insert(job_id);
             self.counters.submitted(calls);
             self.start_needed();

@@ -157,7 +157,9 @@ impl Engine {
                 true => is_suspect && is_in_first && job.strike(call.index, MAX_UNUSABLE_STRIKES),
                 false => std::mem::take(&mut is_suspect) && job.strike(call.index, MAX_STRIKES),
             };
-            if (is_cause || begun) && !job.use_retry(call.index) {
+            // One that was to be skipped has not run, whatever the worker has passed.
+            let has_run = (is_cause || begun) && !job.is_stopped(call.index);
+            if has_run && !job.use_retry(call.index) {
                 self.settle_in_flight(call.job, call.index, Outcome::Exited(worker_id));
             } else {
                 returning.push((call.job, call.index));

@@ -15,7 +15,7 @@ pub(super) enum Event {
         keys: Option<u32>,
         timeout: bool,
         retries: u32,
-        flags: (bool, bool),
+        flags: (bool, bool, bool),
         chunk_size: Option<u32>,
     },
     Cancel(usize),
@@ -46,7 +46,7 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
         prop::option::of(1u32..4),
         any::<bool>(),
         0u32..3,
-        (any::<bool>(), prop::bool::weighted(0.2)),
+        (any::<bool>(), prop::bool::weighted(0.2), any::<bool>()),
         prop::option::of(1u32..5),
     );
     prop_oneof![
@@ -98,7 +98,7 @@ fn apply(world: &mut World, event: Event) {
             keys,
             timeout,
             retries,
-            flags: (stop_key_on_error, sent_once),
+            flags: (stop_key_on_error, sent_once, key_runs),
             chunk_size,
         } => {
             // Keys in any order, numbered by their first call.
@@ -124,6 +124,7 @@ fn apply(world: &mut World, event: Event) {
                 timeout,
                 retries,
                 stop_key_on_error,
+                key_runs,
                 spread,
                 task,
                 chunk_size,
@@ -214,7 +215,7 @@ pub(super) fn events_with_recalls() -> impl Strategy<Value = Event> {
     let submit = (2u32..12, prop::option::weighted(0.2, 1u32..4), any::<bool>(), 0u32..3, 2u32..5);
     prop_oneof![
         6 => (submit, prop::bool::weighted(0.5)).prop_map(|((calls, keys, timeout, retries, chunk_size), is_sized)| {
-            let (flags, chunk_size) = ((false, calls == 7), is_sized.then_some(chunk_size));
+            let (flags, chunk_size) = ((false, calls == 7, calls > 4), is_sized.then_some(chunk_size));
             Event::Submit { calls, keys, timeout, retries, flags, chunk_size }
         }),
         10 => any::<usize>().prop_map(Event::Boot),

@@ -60,6 +60,8 @@ pub(super) struct FakeWorker {
     pub(super) revoked: Vec<u32>,
     /// The calls that it is not to begin: from, until.
     pub(super) recalled: (u32, u32),
+    /// Keys, by job, whose calls it skips because one has failed.
+    pub(super) stopped: Vec<(JobId, u32)>,
     /// How many calls it ran.
     pub(super) ran: u64,
     pub(super) deferred: Option<DeferredCall>,
@@ -325,6 +327,13 @@ impl World {
             return;
         }
         let Some(&SentCall { chunk, offset, seq, job, index }) = fake.calls.front() else { return };
+        let key = self.specs[&job].keys.as_ref().map(|keys| (job, keys[index as usize]));
+        if key.is_some_and(|key| fake.stopped.contains(&key)) {
+            fake.calls.pop_front();
+            let skipped = Reply { skipped: true, ..reply(chunk, offset, 1, false, Duration::ZERO) };
+            assert!(self.engine.replied(worker_id, skipped).unwrap().is_empty(), "a skipped call settles");
+            return self.pump();
+        }
         if fake.revoked.contains(&seq) {
             fake.calls.pop_front();
             let skipped = Reply { skipped: true, ..reply(chunk, offset, 1, false, Duration::ZERO) };
@@ -362,6 +371,10 @@ impl World {
             return;
         }
         let SentCall { chunk, offset, job, index, .. } = fake.running.remove(nth % fake.running.len());
+        let spec = &self.specs[&job];
+        if let Some(keys) = spec.keys.as_ref().filter(|_| failed && spec.stop_key_on_error && spec.key_runs) {
+            fake.stopped.push((job, keys[index as usize]));
+        }
         let reply = Reply { bytes: self.result_size, ..reply(chunk, offset, 1, failed, self.cost) };
         for run in self.engine.replied(worker_id, reply).unwrap() {
             assert_eq!((run.job, run.calls.clone(), run.offset), (job, index..index + 1, 0));
