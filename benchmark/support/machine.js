@@ -8,7 +8,7 @@ const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..', '..');
 
-const PEERS = ['piscina', 'tinypool', 'workerpool', 'poolifier', 'jest-worker'];
+const PEERS = ['piscina', 'tinypool', 'workerpool', 'poolifier', 'jest-worker', '@aws-lambda-powertools/batch'];
 
 function machine() {
   const cpus = os.cpus();
