@@ -85,6 +85,7 @@ class InlineCarrier extends ScriptCarrier {
         publish: null,
         publishPlain: null,
         told: () => {},
+        isLocal: true,
         begun: () => {},
         poll: () => {},
         served: () => {},

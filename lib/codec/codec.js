@@ -15,7 +15,8 @@ const { isProxy } = require('node:util').types;
 const { isError } = require('./is-error');
 const { isJsonSafe } = require('./json-safe');
 const {
-  BYTES, CARRYING, JSON_LIST, LATIN1, RECORDS, TEXT, UNDEFINED, V8_VALUE, pushExtraBytes, pushText, sizeOf,
+  BYTES, CALLS_FIELD, CARRYING, COPIED, JSON_LIST, LATIN1, RECORDS, TEXT, UNDEFINED, V8_VALUE, pushExtraBytes, pushText,
+  sizeOf,
 } = require('./parts');
 const { MAX_ARGUMENTS, mayHoldRecords } = require('./record-lists');
 const { isTransfer } = require('./transfer');
@@ -26,6 +27,7 @@ const recordDecoder = () => require('./record-decoder');
 const v8Codec = () => require('./v8-codec');
 const culprit = () => require('./culprit');
 const platformObjects = () => require('./platform-objects');
+const copier = () => require('./copy');
 
 /** Loads what is otherwise loaded when first needed. */
 function loadAll() {
@@ -123,11 +125,12 @@ function pushLongText(value, parts, tag) {
 
 /**
  * @param {unknown} value @param {Parts} parts @param {number} tag
+ * @param {boolean} [areSeparate] see `encodeRecords`
  * @returns {boolean} false if the value has no record lists, or the record codec would lose something
  */
-function pushRecords(value, parts, tag) {
+function pushRecords(value, parts, tag, areSeparate) {
   if (typeof value !== 'object' || value === null || !mayHoldRecords(value)) return false;
-  const steps = pushRecordsInSteps(value, parts, tag);
+  const steps = pushRecordsInSteps(value, parts, tag, areSeparate);
   let step = steps.next();
   while (!step.done) step = steps.next();
   return step.value;
@@ -136,12 +139,13 @@ function pushRecords(value, parts, tag) {
 /**
  * The same in steps, for a value that may hold records.
  * @param {unknown} value @param {Parts} parts @param {number} tag
+ * @param {boolean} [areSeparate] see `encodeRecords`
  * @returns {Generator<void, boolean>}
  */
-function* pushRecordsInSteps(value, parts, tag) {
+function* pushRecordsInSteps(value, parts, tag, areSeparate) {
   let encoded = null;
   try {
-    encoded = yield* recordEncoder().encodeRecords(value);
+    encoded = yield* recordEncoder().encodeRecords(value, areSeparate);
   } catch {
     // A getter that throws, or data deeper than the stack: the other codecs report what is wrong.
   }
@@ -151,6 +155,35 @@ function* pushRecordsInSteps(value, parts, tag) {
     pushExtraBytes(parts, bytes);
     segments.forEach((segment) => pushText(parts, 0, 0, 0, 0, segment));
   });
+  return true;
+}
+
+/**
+ * Appends one part for several calls: a list with an element for each, and what they have in common. An object that two
+ * elements have in common becomes two, as if each had been encoded by itself.
+ * @param {[list: unknown[], ...common: unknown[]]} value
+ * @param {Serialization} serialization
+ * @param {boolean} isInline whether the value stays in this thread
+ * @param {Parts} parts
+ * @param {number} tag
+ * @returns {boolean} false, with nothing appended, if the elements have to be encoded one by one
+ */
+function pushList(value, serialization, isInline, parts, tag) {
+  const [list, ...common] = value;
+  const from = parts.length;
+  if (serialization === 'auto' && isInline) {
+    const { copyList } = copier();
+    const [copies, copiedCommon] = [copyList(list), copyList(common)];
+    if (copies === null || copiedCommon === null) return false;
+    parts.push(BYTES, COPIED, 0, list.length, tag, /** @type {any} */ ([copies, ...copiedCommon]));
+    return true;
+  }
+  if (serialization === 'auto' && pushRecords(value, parts, tag, true)) {
+    parts[from + CALLS_FIELD] = list.length;
+    return true;
+  }
+  if (!list.every(isJsonSafe) || pushJson([value], parts, tag) !== null) return false;
+  parts[from + CALLS_FIELD] = list.length;
   return true;
 }
 
@@ -286,6 +319,7 @@ function decode(codec, value, calls, extras, clones) {
     case CARRYING:
       return [v8Codec().decodeCarrying(clonesOf(clones).unwrap(value))];
     case TEXT:
+    case COPIED:
       return [value];
     case UNDEFINED:
       return calls === 1 ? [undefined] : new Array(calls).fill(undefined);
@@ -303,6 +337,7 @@ function clonesOf(clones) {
 module.exports = {
   encodeValues,
   pushClone,
+  pushList,
   decodeValues,
   needsSteps,
   pushRecordsInSteps,

@@ -35,7 +35,7 @@ let scratch = new Set();
 
 /**
  * @param {unknown} value
- * @param {Set<object>} seen the objects met so far: JSON would make a copy of a second reference to one
+ * @param {Seen} seen the objects met so far: JSON would make a copy of a second reference to one
  * @param {boolean} [alone] whether nothing was met so far, so that an object without objects in it need not be noted
  * @returns {boolean}
  */
@@ -87,8 +87,41 @@ function isJsonSafeNumber(value) {
 }
 
 /**
+ * The objects of one small value after another: as much of a `Set` as is needed, in less time while they are few.
+ */
+class FewObjects {
+  /** @type {object[]} */
+  #few = [];
+  /** @type {Set<object> | null} */
+  #many = null;
+  size = 0;
+
+  /** @param {object} object */
+  add(object) {
+    if (this.#many !== null) {
+      this.size = this.#many.add(object).size;
+    } else if (!this.#few.includes(object)) {
+      this.size = this.#few.push(object);
+      if (this.size === MAX_FEW) this.#many = new Set(this.#few);
+    }
+    return this;
+  }
+
+  clear() {
+    this.#few.length = 0;
+    this.#many = null;
+    this.size = 0;
+  }
+}
+
+/** As many are looked through one by one. */
+const MAX_FEW = 16;
+
+/** @typedef {Set<object> | FewObjects} Seen */
+
+/**
  * Whether an object is met for the first time; notes it.
- * @param {object} object @param {Set<object>} seen
+ * @param {object} object @param {Seen} seen
  */
 function isFirst(object, seen) {
   const { size } = seen;
@@ -104,4 +137,4 @@ function isBare(list) {
   return (list.length === 0 ? Object.keys(list) : Object.values(list)).length === list.length;
 }
 
-module.exports = { isJsonSafe, isJsonSafeWithin, isFirst, isBare };
+module.exports = { FewObjects, isJsonSafe, isJsonSafeWithin, isFirst, isBare };

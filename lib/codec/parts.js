@@ -23,15 +23,18 @@ const RECORDS = 5; // one value with record lists, see record-layout.js
 const CARRYING = 6; // one value in V8's format, with what only structured clone can carry
 const TASK = 7; // no value: what calls with a certain tag run, see lib/jobs/task-registry.js
 const TEXT = 8; // one string
+const COPIED = 9; // one value as it is, within this process only: a copy already
 
 /**
  * Tags of calls. The bits from `TASK_SHIFT` up hold the number of the task that the calls run.
  *
- * WATCHED: the answer is on its way before the next call begins. SPREAD: the value is the list of arguments.
+ * WATCHED: the answer is on its way before the next call begins. SPREAD: the value is the list of arguments. LISTED:
+ * there is one value for all calls of the part, `[list, ...common]`, and each call has its element of the list.
  */
 const WATCHED = 1;
 const SPREAD = 2;
-const TASK_SHIFT = 2;
+const LISTED = 4;
+const TASK_SHIFT = 3;
 
 /** Shorter text goes as UTF-8, which is smaller; longer text as V8 holds it, which saves two conversions. */
 const MIN_UTF16 = 4096;
@@ -115,11 +118,13 @@ module.exports = {
   RECORDS,
   TASK,
   TEXT,
+  COPIED,
   CARRYING,
   FAILED: PART_FAILED,
   SKIPPED: PART_SKIPPED,
   WATCHED,
   SPREAD,
+  LISTED,
   TASK_SHIFT,
   PART_FIELDS,
   CALLS_FIELD,

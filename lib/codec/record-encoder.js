@@ -8,7 +8,7 @@
  */
 
 const { isProxy } = require('node:util').types;
-const { isBare, isFirst, isJsonSafeWithin } = require('./json-safe');
+const { FewObjects, isBare, isFirst, isJsonSafeWithin } = require('./json-safe');
 const {
   CONSTANTS, MAX_SHAPES, NULL_STRING, NUMBER, OTHER, STRING, TAG_ARRAY, TAG_BITS, TAG_CONSTANT, TAG_NUMBER, TAG_OBJECT,
   TAG_OCTETS, TAG_STRING,
@@ -34,17 +34,20 @@ const SAMPLE = 8;
 
 /** @typedef {import('./record-layout').Table} Table */
 /** @typedef {{ table: Table, bytes: Buffer, segments: string[] }} Encoded */
+/** @typedef {import('./json-safe').Seen} Seen */
 
 /**
  * Takes the record lists out of a value, in steps.
  * @param {unknown} value
+ * @param {boolean} [areSeparate] whether the records are values of their own: an object that two of them have in common
+ *   becomes two
  * @returns {Generator<void, { text: string, tables: Encoded[] } | null>} `null` if there are none, or if something
  *   would be lost
  */
-function* encodeRecords(value) {
+function* encodeRecords(value, areSeparate = false) {
   if (typeof value !== 'object' || value === null) return null;
-  /** @type {Set<object>} */
-  const seen = new Set();
+  /** @type {Seen} */
+  const seen = areSeparate ? new FewObjects() : new Set();
   if (isRecordList(value)) {
     const encoded = yield* encodeTable(null, value, seen);
     return encoded === null ? null : { text: toJson([0, [encoded.table]]), tables: [encoded] };
@@ -75,7 +78,7 @@ function* encodeRecords(value) {
 }
 
 /**
- * @param {string | null} at @param {Record<string, unknown>[]} records @param {Set<object>} seen objects met so far
+ * @param {string | null} at @param {Record<string, unknown>[]} records @param {Seen} seen objects met so far
  * @returns {Generator<void, Encoded | null>}
  */
 function* encodeTable(at, records, seen) {
@@ -91,7 +94,7 @@ function* encodeTable(at, records, seen) {
   for (let from = 0; from < length; from += STEP) {
     if (from > 0) yield;
     const to = Math.min(from + STEP, length);
-    const kept = keys === null ? addElements(cells, records, from, to, kinds[0])
+    const kept = keys === null ? addElements(cells, records, from, to, kinds[0], seen)
       : addRecords(cells, records, from, to, keys, kinds, seen);
     if (!kept) return null;
   }
@@ -108,7 +111,7 @@ function* encodeTable(at, records, seen) {
 
 /** @type {CellWriter | null} */
 let scratch = null;
-/** @type {Set<object>} */
+/** @type {Seen} */
 const NONE = new Set();
 
 /**
@@ -141,10 +144,10 @@ function shapeOf(list) {
 
 /**
  * @param {CellWriter} cells @param {readonly unknown[]} list @param {number} from @param {number} to
- * @param {number} kind
+ * @param {number} kind @param {Seen} seen objects met so far
  * @returns {boolean} false if something would be lost
  */
-function addElements(cells, list, from, to, kind) {
+function addElements(cells, list, from, to, kind, seen) {
   if (kind === NUMBER) {
     if (!cells.addNumbers(list, from, to)) return false;
   } else if (kind === STRING) {
@@ -154,25 +157,30 @@ function addElements(cells, list, from, to, kind) {
       cells.addString(item, item.length);
     }
   } else {
-    for (let i = from; i < to; i++) if (!cells.addOther(list[i], 0)) return false;
+    for (let i = from; i < to; i++) {
+      if (seen instanceof FewObjects) seen.clear();
+      if (!cells.addOther(list[i], 0)) return false;
+    }
   }
   return true;
 }
 
 /**
  * @param {CellWriter} cells @param {readonly Record<string, unknown>[]} records @param {number} from @param {number} to
- * @param {readonly string[]} keys @param {readonly number[]} kinds @param {Set<object>} seen objects met so far
+ * @param {readonly string[]} keys @param {readonly number[]} kinds @param {Seen} seen objects met so far
  * @returns {boolean} false if something would be lost, or the records are not of one shape
  */
 function addRecords(cells, records, from, to, keys, kinds, seen) {
+  const few = seen instanceof FewObjects ? seen : null;
   for (let i = from; i < to; i++) {
+    few?.clear();
     const record = records[i];
     if (typeof record !== 'object' || record === null) return false;
     if (Object.getPrototypeOf(record) !== Object.prototype) return false;
-    const own = Object.keys(record);
-    if (own.length !== keys.length || !isFirst(record, seen) || isProxy(record)) return false;
-    for (let column = 0; column < keys.length; column++) {
-      const key = own[column];
+    if (!isFirst(record, seen) || isProxy(record)) return false;
+    let column = 0;
+    // It has no keys but its own, or they are not the first record's. Twice as fast as a list of them.
+    for (const key in record) {
       if (key !== keys[column]) return false;
       const cell = record[key];
       if (kinds[column] === STRING) {
@@ -185,7 +193,9 @@ function addRecords(cells, records, from, to, keys, kinds, seen) {
       } else if (!cells.addOther(cell, 0)) {
         return false;
       }
+      column++;
     }
+    if (column !== keys.length) return false;
   }
   return true;
 }
@@ -214,7 +224,7 @@ class CellWriter {
 
   /**
    * Starts a new table.
-   * @param {Set<object>} seen objects met so far
+   * @param {Seen} seen objects met so far
    */
   begin(seen) {
     this.#seen = seen;

@@ -21,11 +21,12 @@
  * cell is a word, its length; a number cell is a number. Any other cell begins with a word whose lowest three bits say
  * what it is (`TAG_…`) and whose other bits say how long; it is written depth first.
  *
- * # How a record's bytes get from the parent to a worker
+ * # How a record's bytes get from one end to the other
  *
- * Joined by V8 (1), copied into the frame (2), into the socket (3), out of it into the decoder's buffer (4), into a V8
- * string (5). Where a frame would get long: into memory that both have (2), and out of it into the string (3). Strings
- * of 13 characters and more are slices of that one; shorter ones are copied once more.
+ * Between processes, in either direction: joined by V8 (1), copied into the frame (2), into the socket (3), out of it
+ * into the decoder's buffer (4), into a V8 string (5). Where a frame would get long: into memory that both have (2),
+ * and out of it into the string (3). Between threads the message port writes the joined text (2) and reads it again
+ * (3). Strings of 13 characters and more are slices of what arrives; shorter ones are copied once more.
  *
  * Must not depend on what the records are.
  */

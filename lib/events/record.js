@@ -21,8 +21,9 @@ class LambdaRecord {
   constructor(raw) {
     this.raw = raw;
     // Fields that AWS added after this was written. (Those that are known are getters of the class, see defineFields.)
-    for (const name of Object.keys(raw)) {
-      if (!(name in this)) defineField(this, name);
+    // Several times as fast as a list of the names.
+    for (const name in raw) {
+      if (!(name in this) && Object.hasOwn(raw, name)) defineField(this, name);
     }
   }
 

@@ -52,6 +52,11 @@ function wrapRecords(format, raws) {
   return raws.map((raw) => new Class(raw, format));
 }
 
+/** @param {RecordFormat} format @param {unknown} raw */
+function wrapRecord(format, raw) {
+  return new (classOf(format.source))(raw, format);
+}
+
 /**
  * Whether something is a record, and not what identifies one. By its shape: it may be of another copy of this library,
  * or of another realm, such as Jest's.
@@ -115,4 +120,4 @@ function identifiersOf(records, named, where) {
   return positionsOf(records, named, where).map((i) => records[i].identifier);
 }
 
-module.exports = { LambdaRecord, wrapRecords, positionsOf, identifiersOf };
+module.exports = { LambdaRecord, classOf, wrapRecord, wrapRecords, positionsOf, identifiersOf };

@@ -12,8 +12,8 @@
  * Must not depend on the native pool, nor on how calls are settled.
  */
 
-const { encodeValues, needsSteps, pushRecordsInSteps } = require('../codec/codec');
-const { WATCHED, sizeOf } = require('../codec/parts');
+const { encodeValues, needsSteps, pushList, pushRecordsInSteps } = require('../codec/codec');
+const { LISTED, WATCHED, sizeOf } = require('../codec/parts');
 const { serializationError, workerExited } = require('../errors');
 const { CALLS_FIELD, FULL_FRAME, LATIN1, NO_CODEC, PART_FIELDS, PART_SKIPPED } = require('../transport/constants');
 const { nextTick, now, setImmediate } = require('../intrinsics/clock');
@@ -44,6 +44,7 @@ const STEPS_TIME = 5;
  * @property {InstanceType<typeof import('./moved-calls').MovedCalls> | null} moved
  * @property {import('../codec/codec').Serialization} serialization
  * @property {Clones | null} clones `null` where workers are processes
+ * @property {boolean} isInline whether calls run in this very thread
  * @property {(worker: number, task: Task, parts: Parts) => void} sendDefinition tells a worker of a task, unless it
  *   knows it
  * @property {(jobId: number, call: number, error: Error) => void} failed told of each call that cannot be encoded, once
@@ -101,6 +102,7 @@ class CallEncoder {
    */
   #encodeInto(parts, worker, jobId, start, end, frame, before) {
     const { job, tag, sized } = /** @type {import('./job-table').Entry} */ (this.#jobs.get(jobId));
+    if (job.list !== null) return this.#encodeList(jobId, job, start, end, tag | WATCHED | LISTED);
     const finished = this.#finished.get(frame);
     const serialization = this.#serialization;
     const moved = job.transferList === null ? null : this.#moved;
@@ -153,6 +155,33 @@ class CallEncoder {
       if (done < values.length) break;
     }
     if (job.task) job.task.bytes = sized.bytes;
+    return parts;
+  }
+
+  /**
+   * Encodes calls that travel as one list. They are of one event, so that they fit into memory together.
+   * @param {number} jobId @param {import('./job-table').Job} job @param {number} start @param {number} end
+   * @param {number} tag
+   * @returns {Parts}
+   */
+  #encodeList(jobId, job, start, end, tag) {
+    const list = /** @type {NonNullable<typeof job.list>} */ (job.list);
+    const serialization = this.#serialization;
+    /** @type {Parts} */
+    const parts = [];
+    if (pushList(list(start, end), serialization, this.#owner.isInline, parts, tag)) return parts;
+    // One by one: what is special about one of them is nothing to the others.
+    for (let call = start; call < end; call++) {
+      /** @type {Error | null} */
+      let failure = null;
+      encodeValues([list(call, call + 1)], serialization, this.#clones, parts, tag, (_index, error) => {
+        failure = error;
+      });
+      if (failure === null) continue;
+      this.#skip(jobId, call, failure, parts);
+      // Those behind it may have the same key, and the worker does not know of this one.
+      if (job.stopKeyOnError) break;
+    }
     return parts;
   }
 

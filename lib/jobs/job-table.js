@@ -12,7 +12,7 @@ const { ERROR_TREE, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
 const { nameRun, runIdOf } = require('./run-id');
 const {
-  ARGUMENT_WORD, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED, MAX_COUNT, PART_FAILED,
+  ARGUMENT_WORD, JOB_KEY_RUNS, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED, MAX_COUNT, PART_FAILED,
   PART_REFUSED,
 } = require('../transport/constants');
 
@@ -22,6 +22,11 @@ const answerErrors = () => require('./answer-error');
 /** @typedef {import('node:async_hooks').AsyncResource} AsyncResource */
 /** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {'aborted' | 'timedOut' | 'closed' | 'skipped' | 'exited' | 'bootFailed'} Ending */
+
+/**
+ * A list with an element for each of these calls, and what they have in common.
+ * @typedef {(first: number, end: number) => [list: unknown[], ...common: unknown[]]} ListArgument
+ */
 
 /**
  * The calls that are submitted together. For each of them one of `succeeded`, `failed` and `ended` is called, once.
@@ -43,8 +48,14 @@ const answerErrors = () => require('./answer-error');
  *   that were not answered. `exitError` makes the error that says what became of their worker, if that is the reason;
  *   else it returns null
  * @property {AsyncResource | null} resource the async context of whoever submits; null: that in which it is submitted
+ * @property {ListArgument | null} list what the worker is given for consecutive calls in one, in place of an argument
+ *   each. Whoever submits such a job waits for all of its calls, and for none alone
  * @property {Uint32Array | null} keys the key of each call, numbered in the order of their first call
  * @property {boolean} stopKeyOnError
+ * @property {boolean} keyRuns whether a worker may be given several calls of a key at once. With `stopKeyOnError` the
+ *   worker then has to know which calls have the same key
+ * @property {number} costId what its calls have in common with those of other jobs that name no task: their cost; 0:
+ *   nothing
  * @property {boolean} spread one call to each worker, also to those that are still starting
  * @property {import('./task-registry').Task | null} task what its calls run, where that is not the same for the whole
  *   pool
@@ -182,11 +193,11 @@ class JobTable {
 function passJob(registers, job, isSentOnce) {
   registers[ARGUMENT_WORD] = job.calls;
   registers[ARGUMENT_WORD + 1] = Math.min(job.retries, MAX_COUNT);
-  registers[ARGUMENT_WORD + 2] = job.task?.id ?? 0;
+  registers[ARGUMENT_WORD + 2] = job.task?.id ?? job.costId;
   registers[ARGUMENT_WORD + 3] = Math.min(job.chunkSize, MAX_COUNT);
   registers[ARGUMENT_WORD + 4] =
     (job.stopKeyOnError ? JOB_STOPS_KEY : 0) | (job.spread ? JOB_SPREAD : 0) | (job.unbounded ? JOB_UNBOUNDED : 0)
-    | (isSentOnce ? JOB_SENT_ONCE : 0);
+    | (isSentOnce ? JOB_SENT_ONCE : 0) | (job.keyRuns ? JOB_KEY_RUNS : 0);
 }
 
 module.exports = { JobTable, passJob };

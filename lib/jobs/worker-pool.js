@@ -113,6 +113,7 @@ class WorkerPool {
       moved: this.#moved,
       serialization,
       clones: this.#clones,
+      isInline: options.type === PARALLELIZER_INLINE,
       sendDefinition: (worker, task, parts) => this.#tasks?.sendDefinition(worker, task, parts),
       failed: (jobId, call, error) => this.#jobs.fail(jobId, call, error, String(error)),
       isDeferred: (worker, frame) => this.#native.isDeferred(worker, frame),

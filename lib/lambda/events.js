@@ -58,7 +58,7 @@ const EXPECTED =
  * @typedef {object} Contents
  * @property {RecordFormat | null} format `null`: there are no records, which alone would tell
  * @property {unknown[]} raws the records as they stood in the event
- * @property {LambdaRecord[]} records
+ * @property {LambdaRecord[]} records made when they are first asked for
  */
 
 /**
@@ -71,7 +71,15 @@ function readEvent(event, numbers = 'exact') {
   if (found === null) return { format: null, raws: [], records: [] };
   const { source, raws, piped } = found;
   const format = { source, piped, numbers };
-  return { format, raws, records: wrapRecords(format, raws) };
+  /** @type {LambdaRecord[] | null} */
+  let records = null;
+  return {
+    format,
+    raws,
+    get records() {
+      return (records ??= wrapRecords(format, raws));
+    },
+  };
 }
 
 /** @typedef {{ source: Source, raws: unknown[], piped: boolean }} Found */

@@ -19,7 +19,7 @@ const { failRestOfGroups, hasPartialResponse, partialResponse } = require('./ans
 const { remainingTime, watchDeadline } = require('./deadline');
 const { readEvent } = require('./events');
 const { handlerOptions, responseOptions } = require('./options');
-const { positionsOf } = require('../events/records');
+const { positionsOf, wrapRecord } = require('../events/records');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./options').ResponseOptions} ResponseOptions */
@@ -64,9 +64,10 @@ async function processPartialResponse(event, context, parallelizer, options) {
  * @returns {Promise<PartialResponse>}
  */
 async function respond(event, context, parallelizer, options, single) {
-  const { format, raws, records } = readEvent(event, options.numbers);
-  if (format === null || records.length === 0) return { batchItemFailures: [] };
-  const keys = keysOf(records, options.groupBy);
+  const contents = readEvent(event, options.numbers);
+  const { format, raws } = contents;
+  if (format === null || raws.length === 0) return { batchItemFailures: [] };
+  const keys = keysOf(contents, format, options.groupBy);
   const params = typeof options.params === 'function' ? await options.params(event, context) : options.params;
   const deadline = watchDeadline(context, options.deadlineMargin);
   const { signal, timeout } = options;
@@ -86,6 +87,8 @@ async function respond(event, context, parallelizer, options, single) {
   } finally {
     deadline.stop();
   }
+  if (result.errors.length === 0) return { batchItemFailures: [] };
+  const { records } = contents;
   /** @type {boolean[]} */
   const isFailed = new Array(records.length).fill(false);
   const failures = result.errors.map((error) => ({ error, indices: failedOf(error, records, single) }));
@@ -111,11 +114,13 @@ function isCutOff({ code }) {
 
 /**
  * The group of each record; `null` where there is no order to keep.
- * @param {LambdaRecord[]} records @param {((record: any) => unknown) | null} groupBy
+ * @param {import('./events').Contents} contents @param {import('../events/records').RecordFormat} format
+ * @param {((record: any) => unknown) | null} groupBy
  */
-function keysOf(records, groupBy) {
-  if (groupBy !== null) return records.map((record) => groupBy(record));
-  return records[0].groupKey === null ? null : records.map((record) => record.groupKey);
+function keysOf(contents, format, groupBy) {
+  if (groupBy !== null) return contents.records.map((record) => groupBy(record));
+  if (wrapRecord(format, contents.raws[0]).groupKey === null) return null;
+  return contents.records.map((record) => record.groupKey);
 }
 
 /**

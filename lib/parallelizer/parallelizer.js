@@ -19,6 +19,7 @@ const { WorkerPool } = require('../jobs/worker-pool');
 // Not needed to start workers, so loaded while they start.
 const planner = () => require('./plan');
 const runner = () => require('./run');
+const recordRunner = () => require('./record-run');
 
 /** @typedef {Readonly<import('../options/options').PoolOptions>} PoolOptions */
 /** @typedef {Readonly<import('../options/options').RunOptions>} RunOptions */
@@ -165,6 +166,12 @@ class Parallelizer {
   #start({ options, pool }, batch, name, params, settings, kind = null) {
     assertMayRun(options);
     const records = recordsOf(batch, name);
+    const isSingle = kind !== null && options.batchSize === 1 && records.length > 0;
+    if (isSingle && recordRunner().canShare(params, settings.context)) {
+      const { planRecords } = planner();
+      const { startRecordRun } = recordRunner();
+      return startRecordRun(pool, options, planRecords(records, settings.groupBy), params, settings, kind);
+    }
     const plan = planner().planBatch(records, options, settings.groupBy);
     return runner().startRun(pool, options, plan, params, settings, kind);
   }

@@ -76,8 +76,38 @@ function planByKey(records, { batchSize }, groupBy) {
 }
 
 /**
+ * Records that are calls of their own. Those of one key follow each other.
+ * @typedef {object} RecordPlan
+ * @property {readonly unknown[]} records in the order of the calls
+ * @property {Uint32Array | null} places of the calls' records in the batch; `null`: they are in the same order
+ * @property {Uint32Array | null} keys the number of each call's key
+ * @property {readonly unknown[]} keyNames what `groupBy` returned, by that number
+ */
+
+/**
+ * @param {readonly unknown[]} records @param {((record: unknown) => unknown) | null} groupBy
+ * @returns {RecordPlan}
+ */
+function planRecords(records, groupBy) {
+  if (groupBy === null) return { records, places: null, keys: null, keyNames: [] };
+  const groups = groupIndices(records, groupBy);
+  const places = new Uint32Array(records.length);
+  const keys = new Uint32Array(records.length);
+  let call = 0;
+  let key = 0;
+  for (const indices of groups.values()) {
+    for (const place of indices) {
+      keys[call] = key;
+      places[call++] = place;
+    }
+    key++;
+  }
+  return { records: Array.from(places, (place) => records[place]), places, keys, keyNames: [...groups.keys()] };
+}
+
+/**
  * The indices of the records of each key, by key, in the order of the keys' first records.
- * @param {unknown[]} records @param {(record: unknown) => unknown} groupBy
+ * @param {readonly unknown[]} records @param {(record: unknown) => unknown} groupBy
  */
 function groupIndices(records, groupBy) {
   /** @type {Map<unknown, number[]>} */
@@ -96,4 +126,4 @@ function groupIndices(records, groupBy) {
   return groups;
 }
 
-module.exports = { planBatch };
+module.exports = { planBatch, planRecords };

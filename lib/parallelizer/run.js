@@ -77,6 +77,9 @@ function startRun(pool, options, plan, params, settings, kind) {
     isRunEach: false,
     unbounded: false,
     keys: plan.keys,
+    keyRuns: false,
+    list: null,
+    costId: 0,
     stopKeyOnError: settings.stopKeyOnError,
     timeout,
     // A second worker could not be given what was moved to the first.
@@ -98,12 +101,7 @@ function startRun(pool, options, plan, params, settings, kind) {
     failed: (index, error, text) => settled(index, { error, text }),
     ended(first, end, ending, exitError) {
       for (let index = first; index < end; index++) {
-        const what = `sub-batch ${index}`;
-        const error =
-          ending === 'aborted' ? abortError(signal?.reason, what)
-          : ending === 'timedOut' ? timeoutError(timeout, what)
-          : ending === 'skipped' ? skippedError(plan.keyOf(index))
-          : (exitError() ?? closedError(what));
+        const error = endingError(ending, exitError, { index, signal, timeout, key: plan.keyOf(index) });
         settled(index, { error, text: String(error) });
       }
     },
@@ -116,6 +114,19 @@ function startRun(pool, options, plan, params, settings, kind) {
 /** @param {Outcome} outcome @returns {outcome is { error: unknown, text: string }} */
 function hasFailed(outcome) {
   return Object.hasOwn(outcome, 'error');
+}
+
+/**
+ * The error of a sub-batch that was not answered.
+ * @param {import('../jobs/job-table').Ending} ending @param {() => unknown} exitError
+ * @param {{ index: number, signal: AbortSignal | null, timeout: number, key: unknown }} about
+ */
+function endingError(ending, exitError, { index, signal, timeout, key }) {
+  const what = `sub-batch ${index}`;
+  if (ending === 'aborted') return abortError(signal?.reason, what);
+  if (ending === 'timedOut') return timeoutError(timeout, what);
+  if (ending === 'skipped') return skippedError(key);
+  return exitError() ?? closedError(what);
 }
 
 /**
@@ -155,4 +166,4 @@ function annotated({ error, text }, batchIndex, records, runId) {
   return own;
 }
 
-module.exports = { startRun };
+module.exports = { annotated, endingError, startRun };

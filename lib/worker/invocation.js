@@ -143,4 +143,4 @@ function withIdentifiers(batch, error) {
   }
 }
 
-module.exports = { invokeForEvent };
+module.exports = { InvocationContext, invokeForEvent, setTrace };

@@ -24,6 +24,26 @@ const SLICE = 1024;
 const MAX_SHOWN = 1000;
 
 /**
+ * @callback Reply
+ * @param {number} frame @param {number} offset @param {number} micros @param {import('../codec/parts').Parts} parts
+ * @returns {void}
+ */
+
+/**
+ * @typedef {object} Port
+ * @property {Reply} reply sends an answer of which the parent is to know now
+ * @property {Reply | null} publish sends one that arrives whatever becomes of this worker, and of which the parent need
+ *   not know before `told`; `null` where that costs as much as a reply
+ * @property {((frame: number, offset: number, micros: number, json: string | null) => void) | null} publishPlain the
+ *   same for one call, see `plainJson`
+ * @property {() => void} told has the parent know of what was published
+ * @property {(seq: number) => void} begun publishes the number of a call that begins, where there is no shared page
+ * @property {() => void} poll reads pending cancellations now
+ * @property {boolean} isLocal whether the parent is this very thread
+ * @property {() => void} served all calls of a frame have begun; where they run one at a time, they are answered too
+ */
+
+/**
  * The kind is told by a property that each has: whether there is another would be asked of `Object.prototype` as well.
  * @typedef {{ kind: 'values', values: unknown[] } | { kind: 'thrown', thrown: unknown }
  *   | { kind: 'skipped', skipped: number }} Answer

@@ -9,7 +9,8 @@
  * 2. The parent is told of results when nothing is left to run, at the first call boundary after a millisecond, and on
  *    the next turn of the event loop while a call is pending. The result of a watched call (one that must not be lost
  *    with this process, that may be cancelled, or that has a timeout) is published in shared memory before the next
- *    call begins; where there is none, the parent is told at once.
+ *    call begins; where there is none, the parent is told at once. Within one process there is nothing to be lost, and
+ *    the results of a list, which are waited for together, are told of like those of calls that are not watched.
  * 3. A call that was cancelled before it began is not run. It is answered as skipped before the next call begins.
  * 4. The same goes for a call that the parent has recalled. `src/engine/mod.rs` describes the protocol; the worker's
  *    half of it is:
@@ -24,7 +25,7 @@
 
 const { isPromise } = require('node:util').types;
 const { decodeValues } = require('../codec/codec');
-const { SKIPPED, PART_FIELDS, CALLS_FIELD, TASK, WATCHED, refusalIn, valuesOf } = require('../codec/parts');
+const { SKIPPED, PART_FIELDS, CALLS_FIELD, LISTED, TASK, WATCHED, refusalIn, valuesOf } = require('../codec/parts');
 const { now, setImmediate } = require('../intrinsics/clock');
 const {
   CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, TAG_FIELD, VALUE_FIELD,
@@ -39,41 +40,28 @@ const { Promise } = globalThis;
 /** How long results are held back so that they can be sent together, in milliseconds. */
 const FLUSH_AFTER = 1;
 
-/**
- * @callback Reply
- * @param {number} frame @param {number} offset @param {number} micros @param {import('../codec/parts').Parts} parts
- * @returns {void}
- */
-
-/**
- * @typedef {object} Port
- * @property {Reply} reply sends an answer of which the parent is to know now
- * @property {Reply | null} publish sends one that arrives whatever becomes of this worker, and of which the parent need
- *   not know before `told`; `null` where that costs as much as a reply
- * @property {((frame: number, offset: number, micros: number, json: string | null) => void) | null} publishPlain the
- *   same for one call, see `plainJson`
- * @property {() => void} told has the parent know of what was published
- * @property {(seq: number) => void} begun publishes the number of a call that begins, where there is no shared page
- * @property {() => void} poll reads pending cancellations now
- * @property {() => void} served all calls of a frame have begun; where they run one at a time, they are answered too
- */
+/** @typedef {import('./replies').Reply} Reply */
+/** @typedef {import('./replies').Port} Port */
 
 /** @typedef {{ id: number, seq: number, parts: import('../codec/parts').Parts }} CallsFrame */
 
 /** @typedef {InstanceType<typeof RunningCall>} Call */
 
-/** @typedef {(value: any, call: Call) => unknown} Callee the function that a call runs */
+/** @typedef {(value: any, call: Call, place?: number) => unknown} Callee the function that a call runs */
+/** @typedef {InstanceType<typeof import('./record-list').RecordList>} List calls that came as one list */
 
 /**
  * The functions that calls run, by the tag of their part.
  * @typedef {object} Callees
  * @property {(tag: number) => Callee | Promise<Callee>} of may throw or reject
+ * @property {(shared: any) => List} [list] makes a list of what it came as; where there are lists
  * @property {(definition: string) => void} define
  */
 
 /**
- * A part whose calls have not all run yet.
- * @typedef {{ id: number, offset: number, first: number, values: unknown[], watched: boolean, next: number }} Part
+ * A part whose calls have not all run yet; `next` is the place of the one to run next, `first` the number of the first.
+ * @typedef {{ id: number, offset: number, first: number, values: unknown[], watched: boolean, list: List | null,
+ *   next: number }} Part
  */
 
 class Runner {
@@ -101,6 +89,8 @@ class Runner {
   #now = 0;
   #lastFlush = 0;
   #flushDue = false;
+  /** @type {string | null} The key of the last call of this frame that has failed: the calls behind it are skipped. */
+  #stoppedKey = null;
 
   /**
    * @param {object} options
@@ -167,6 +157,7 @@ class Runner {
   #work() {
     this.#working = true;
     for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
+      this.#stoppedKey = null;
       const waiting = this.#runFrame(frame, 0, 0);
       // Synchronous functions must not pay for a promise.
       if (waiting !== null) {
@@ -221,7 +212,8 @@ class Runner {
   #runPart({ id, seq, parts }, offset, from, to) {
     const calls = /** @type {number} */ (parts[from + CALLS_FIELD]);
     const tag = /** @type {number} */ (parts[from + TAG_FIELD]);
-    const watched = (tag & WATCHED) !== 0;
+    const listed = (tag & LISTED) !== 0;
+    const watched = (tag & WATCHED) !== 0 && !(listed && this.#port.isLocal);
     if (watched) this.#secure();
     const first = (seq + offset) >>> 0;
     this.#begin(first);
@@ -231,6 +223,8 @@ class Runner {
     let callee;
     /** @type {unknown[]} */
     let values;
+    /** @type {List | null} */
+    let list = null;
     try {
       const refusal = refusalIn(parts, from, to);
       if (refusal !== null) throw require('../errors').tooLargeError('what the function is given', new Error(refusal));
@@ -238,12 +232,19 @@ class Runner {
       const codec = /** @type {number} */ (parts[from + CODEC_FIELD]);
       const value = /** @type {string | Buffer} */ (parts[from + VALUE_FIELD]);
       const extras = to === from + PART_FIELDS ? [] : valuesOf(parts.slice(from + PART_FIELDS, to));
-      values = decodeValues(codec, value, calls, extras, this.#clones);
+      values = decodeValues(codec, value, listed ? 1 : calls, extras, this.#clones);
+      if (listed) {
+        list = /** @type {NonNullable<Callees['list']>} */ (this.#callees.list)(values[0]);
+        callee = list.run;
+        values = list.values;
+        list.begin();
+      }
     } catch (error) {
       this.#failAll(id, offset, next, calls, error);
       return null;
     }
-    const part = { id, offset, first, values, watched, next };
+    /** @type {Part} */
+    const part = { id, offset, first, values, watched, list, next };
     if (isPromise(callee)) {
       this.#flushSoon();
       return callee.then(
@@ -252,12 +253,15 @@ class Runner {
       );
     }
     const waiting = this.#runSome(callee, part);
-    return waiting === null ? null : this.#runOn(waiting, callee, part);
+    if (waiting !== null) return this.#runOn(waiting, callee, part);
+    list?.end();
+    return null;
   }
 
   /** @param {Promise<void> | null} waiting @param {Callee} callee @param {Part} part */
   async #runOn(waiting, callee, part) {
     for (let waitedFor = waiting; waitedFor !== null; waitedFor = this.#runSome(callee, part)) await waitedFor;
+    part.list?.end();
   }
 
   /** @param {number} id @param {number} offset @param {number} next @param {number} calls @param {unknown} error */
@@ -271,15 +275,17 @@ class Runner {
    * @returns {Promise<void> | null} `null` when nothing is left to run
    */
   #runSome(callee, part) {
-    const { id, offset, first, values, watched } = part;
-    // A single result is not written out any faster in another way.
-    const isSecured = watched || values.length === 1;
+    const { id, offset, first, values, watched, list } = part;
     for (let i = part.next; i < values.length; i++) {
       const seq = (first + i) >>> 0;
       if (this.#page !== null && this.#page[CANCEL_COUNT_WORD] !== this.#notices) this.notice();
       if (this.#cancelled.size > 0 && this.#cancelled.delete(seq)) {
         this.#answer(id, offset + i, 0).answers.push({ kind: 'skipped', skipped: 1 });
         this.#secure();
+        continue;
+      }
+      if (this.#stoppedKey !== null && list?.keyAt(i) === this.#stoppedKey) {
+        this.#answer(id, offset + i, 0).answers.push({ kind: 'skipped', skipped: 1 });
         continue;
       }
       let started = this.#now === 0 ? now() : this.#now;
@@ -301,19 +307,18 @@ class Runner {
       values[i] = undefined;
       let result;
       try {
-        result = this.#tracker === null ? callee(value, call) : this.#tracker.run(call, callee, value, call);
+        result = this.#tracker === null ? callee(value, call, i) : this.#tracker.run(call, callee, value, call, i);
         if (!isThenable(result)) {
-          if (isSecured) this.#publishResult(id, offset + i, started, result);
-          else this.#finish(id, offset + i, started, result);
+          this.#succeed(part, i, started, result);
           continue;
         }
       } catch (error) {
-        this.#finish(id, offset + i, started, error, true);
+        this.#fail(part, i, started, error);
         continue;
       }
       this.#now = 0;
       part.next = i + 1;
-      const settled = this.#await(result, call, id, offset + i, started, watched);
+      const settled = this.#await(result, call, part, i, started);
       if (this.#concurrency === 1) return settled;
       this.#current = null;
       this.#pending.set(seq, call);
@@ -329,20 +334,22 @@ class Runner {
 
   /**
    * Waits for a call and answers it.
-   * @param {PromiseLike<unknown>} result @param {Call} call @param {number} id @param {number} offset
-   * @param {number} started @param {boolean} watched
+   * @param {PromiseLike<unknown>} result @param {Call} call @param {Part} part @param {number} place
+   * @param {number} started
    */
-  async #await(result, call, id, offset, started, watched) {
+  async #await(result, call, part, place, started) {
     if (this.#concurrency === 1) this.#flushSoon();
     try {
-      this.#finish(id, offset, started, await result);
+      const outcome = await result;
+      if (this.#concurrency === 1) this.#succeed(part, place, started, outcome);
+      else this.#finish(part.id, part.offset + place, started, outcome);
     } catch (error) {
-      this.#finish(id, offset, started, error, true);
+      this.#fail(part, place, started, error);
     }
     this.#now = 0;
     if (this.#concurrency === 1) return;
     this.#pending.delete(call.seq);
-    if (watched) this.#secure();
+    if (part.watched) this.#secure();
     this.#flushSoon();
     this.#onRoom?.();
   }
@@ -382,6 +389,23 @@ class Runner {
     // Makes the next call flush before it begins.
     this.#lastFlush = 0;
     return count;
+  }
+
+  /**
+   * A call has returned, with what a promise may have held.
+   * @param {Part} part @param {number} place the call's @param {number} started @param {unknown} result
+   */
+  #succeed({ id, offset, values, watched, list }, place, started, result) {
+    const outcome = list?.isVoid ? undefined : result;
+    // A single result is not written out any faster in another way.
+    if (watched || values.length === 1) this.#publishResult(id, offset + place, started, outcome);
+    else this.#finish(id, offset + place, started, outcome);
+  }
+
+  /** @param {Part} part @param {number} place @param {number} started @param {unknown} error */
+  #fail({ id, offset, list }, place, started, error) {
+    this.#stoppedKey = list?.keyAt(place) ?? this.#stoppedKey;
+    this.#finish(id, offset + place, started, error, true);
   }
 
   /**

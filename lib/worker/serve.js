@@ -95,6 +95,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
           : (frame, offset, micros, parts) => connection.publish(REPLY, frame, offset, micros, parts),
         publishPlain: connection.page === null ? null : connection.publishAnswer,
         told: connection.wake,
+        isLocal: false,
         begun: (seq) => send(BEGUN, 0, seq, 0, []),
         poll: connection.poll,
         served: () => {
@@ -163,7 +164,11 @@ function prepare({ filePath, functionName, initializer }, initParts, clones, nod
     const fn = findFunction(filePath, /** @type {string} */ (functionName), loaded);
     /** @type {import('./runner').Callee} */
     const callee = (args, call) => invoke(fn, args, call, makeLogger);
-    return { of: () => callee, define() {} };
+    return {
+      of: () => callee,
+      list: (/** @type {any} */ shared) => new (require('./record-list').RecordList)(fn, shared, makeLogger),
+      define() {},
+    };
   };
   const loaded = loadModule(filePath, nodeRequire, load);
   // Not just any thenable: a module may export a function called `then`.

@@ -1,0 +1,161 @@
+'use strict';
+
+/**
+ * The records of an event that travel together, one to a call: what the user's function is given for each of them, and
+ * which of them have the same key.
+ *
+ * What all calls have in common has come once. Each call gets a copy of it, so that a function that changes what it was
+ * given changes nothing for the next record. The trace header is in the environment from the first call to the last.
+ *
+ * Must not depend on when calls run, nor on how they are answered.
+ */
+
+const { define } = require('../intrinsics/define');
+const { classOf } = require('../events/records');
+const { InvocationContext, invokeForEvent, setTrace } = require('./invocation');
+
+const { defineProperty } = Object;
+
+/** @typedef {import('./invocation').Invocation} Invocation */
+/** @typedef {import('./invocation').EventKind} EventKind */
+
+/**
+ * The keys of the calls of one list, where an error stops a key: the job, the number of the first call's key, and where
+ * the calls of each key begin. Keys are numbered in this order.
+ * @typedef {[job: number, first: number, starts: number[]]} Keys
+ */
+
+/**
+ * What a list travels as.
+ * @typedef {[
+ *   raws: unknown[], params: unknown, first: number, invocation: Invocation, kind: EventKind, keys: Keys | null,
+ * ]} SharedArguments
+ */
+
+class RecordList {
+  /** The records, one per call. @type {unknown[]} */
+  values;
+  /** Whether nobody wants to know what the function returns. @type {boolean} */
+  isVoid;
+  #fn;
+  #shared;
+  #makeLogger;
+  #Record;
+  /** @type {(() => void) | null} */
+  #restoreTrace = null;
+
+  /**
+   * @param {Function} fn
+   * @param {SharedArguments} shared
+   * @param {import('./serve').MakeLogger} makeLogger
+   */
+  constructor(fn, shared, makeLogger) {
+    this.#fn = fn;
+    this.#shared = shared;
+    this.#makeLogger = makeLogger;
+    this.values = shared[0];
+    this.isVoid = shared[4].single;
+    this.#Record = classOf(shared[4].source);
+  }
+
+  /** Before its first call. */
+  begin() {
+    this.#restoreTrace = setTrace(this.#shared[3].traceId);
+  }
+
+  /** After its last call. */
+  end() {
+    this.#restoreTrace?.();
+    this.#restoreTrace = null;
+  }
+
+  /**
+   * Calls the user's function with a record, given its place in the list.
+   * @type {import('./runner').Callee}
+   */
+  run = (raw, call, place = 0) => {
+    const [, params, first, invocation, kind] = this.#shared;
+    const index = first + place;
+    const own = isPrimitive(params) ? params : copyOf(params);
+    const logger = this.#makeLogger([null, null, index], call);
+    if (!kind.single) return invokeForEvent(this.#fn, [[raw], own, index, { ...invocation }, kind], call, logger);
+    const given = {
+      record: new this.#Record(raw, kind),
+      params: own,
+      mainLogger: logger,
+      batchIndex: index,
+      context: new InvocationContext(invocation),
+    };
+    const fn = this.#fn;
+    return fn(new WithSignal(given, call));
+  };
+
+  /** What the key of a call is known by; `null` where an error stops nothing. @param {number} place */
+  keyAt(place) {
+    const keys = this.#shared[5];
+    if (keys === null) return null;
+    const [job, first, starts] = keys;
+    let key = 0;
+    while (key + 1 < starts.length && starts[key + 1] <= place) key++;
+    return `${job}:${first + key}`;
+  }
+}
+
+/** Gives its subclass an object that is there already, as the one to which private fields are added. */
+class Given {
+  /** @param {object} object */
+  constructor(object) {
+    return object;
+  }
+}
+
+/**
+ * Adds `signal` to what a function is given: a property of its own, so that the object can be taken apart and copied,
+ * with a getter, because most functions never ask for it. One getter serves all objects, which is several times as fast
+ * as one in each.
+ */
+class WithSignal extends Given {
+  /** A descriptor inherits, see `define`. @type {PropertyDescriptor} */
+  static #signal = Object.setPrototypeOf({
+    /** @this {WithSignal} */
+    get() {
+      return this.#call.signal;
+    },
+    enumerable: true,
+    configurable: true,
+  }, null);
+
+  #call;
+
+  /** @param {object} given @param {{ readonly signal: AbortSignal }} call */
+  constructor(given, call) {
+    super(given);
+    this.#call = call;
+    defineProperty(this, 'signal', WithSignal.#signal);
+  }
+}
+
+/** @param {unknown} value */
+function isPrimitive(value) {
+  return typeof value !== 'object' || value === null;
+}
+
+/**
+ * A copy of data that JSON can hold.
+ * @param {any} value
+ * @returns {any}
+ */
+function copyOf(value) {
+  if (isPrimitive(value)) return value;
+  if (Array.isArray(value)) return value.map(copyOf);
+  const copy = { ...value };
+  for (const key of Object.keys(copy)) {
+    if (isPrimitive(copy[key])) continue;
+    // Plain assignment would set the prototype.
+    if (key !== '__proto__') copy[key] = copyOf(copy[key]);
+    else define(copy, key, { value: copyOf(value[key]), enumerable: true, writable: true, configurable: true });
+  }
+  return copy;
+}
+
+module.exports = { RecordList };
