@@ -575,6 +575,13 @@ export interface Stats {
   restarts: number;
   bytesSent: number;
   bytesReceived: number;
+  /** Bytes of the arguments of calls that are at a worker now and, as far as earlier ones tell, of their results. */
+  bytesInFlight: number;
+  /**
+   * How long this thread has lately been busy with other things before it looked after the workers, in milliseconds.
+   * They are given more in advance then; 0 while it is quick enough.
+   */
+  lag: number;
   /** From submission to the beginning of the call. */
   waitTime: Histogram;
   /** From the beginning of the call to its settlement. */

@@ -154,6 +154,7 @@ class ScriptCarrier {
       Atomics.store(worker.page, MAY_SPIN_WORD, maySpin);
       this.deliver(id, worker, frame, seq, parts);
     });
+    registers[at + 1] = Math.min(bytes, MAX_COUNT);
     if (filled.length > 1 || skipped.length > 0) {
       registers[FORM_WORD] = FORM_LIST;
       return [filled.length].concat(filled, skipped);

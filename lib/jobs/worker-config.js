@@ -129,6 +129,7 @@ function nativeConfig(options) {
     // A worker's module may build an instance as it loads; only one that is used may start more workers.
     lazy: nesting().depth > 0,
     concurrency: Math.min(options.concurrency, MAX_COUNT),
+    inline: options.type === PARALLELIZER_INLINE,
     spinCpus: options.spin === 'auto' && options.type !== PARALLELIZER_INLINE ? spareableCpus() : 0,
     ...(hasProcesses(options) ? { process: processConfig(options) } : {}),
   };

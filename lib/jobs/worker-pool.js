@@ -165,12 +165,13 @@ class WorkerPool {
   }
 
   /**
-   * How many calls of a task a worker gets at once, by what is known of their cost and size.
+   * How many calls of a task are half of what a worker may have in flight, by what is known of their cost and size,
+   * and of how late this thread looks after its workers.
    * @param {import('./task-registry').Task} task
    * @returns {number}
    */
-  callsPerFrame({ id, bytes }) {
-    return Math.min(this.#native.callsPerFrame(id), callEncoder().callsThatFit(bytes));
+  callsAhead({ id, bytes }) {
+    return Math.min(this.#native.callsAhead(id), callEncoder().callsThatFit(bytes));
   }
 
   /**
@@ -186,10 +187,15 @@ class WorkerPool {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     nextTick(() => {
-      this.#beforeFlush.forEach((act) => act());
-      this.#flushScheduled = false;
-      this.#flush();
+      if (this.#flushScheduled) this.flush();
     });
+  }
+
+  /** What was submitted goes out now. */
+  flush() {
+    this.#beforeFlush.forEach((act) => act());
+    this.#flushScheduled = false;
+    this.#flush();
   }
 
   /**

@@ -17,7 +17,7 @@ function closedNative(stats) {
     remainingCalls: () => 0,
     killRemaining: nothing,
     sendDeferred: nothing,
-    callsPerFrame: () => 1,
+    callsAhead: () => 1,
     close: nothing,
     terminate: nothing,
     removeWorkers: nothing,

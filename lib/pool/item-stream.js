@@ -5,9 +5,12 @@
  *
  * 1. The first `next` opens the source. Items are read ahead while fewer than a window's worth are unfinished or
  *    waiting to be taken. The window depends on the cost of an item: it is two for each that can run at the same time,
- *    and up to some frames full of cheap ones. While the consumer waits for a result that an earlier item holds up, the
- *    others may get further ahead.
- * 2. Results are handed out in the order of the items, or as they come.
+ *    and up to some frames full of cheap ones; more where this thread is so busy, be it with the consumer itself, that
+ *    the workers would run out of them. While the consumer waits for a result that an earlier item holds up, the others
+ *    may get further ahead.
+ * 2. Results are handed out in the order of the items, or as they come. A consumer that works on each of them without
+ *    waiting for anything would keep the event loop from turning for as long as there are results: after some
+ *    milliseconds the next one has to wait for a turn, in which answers come in and workers get what was read.
  * 3. The stream is over when the source has ended and everything is taken; at the first error, after the results before
  *    it; when it is left early; when its signal fires; and when the pool is terminated. Then what has not begun is
  *    dropped, what runs sees its signal, and the source is closed unless it has ended by itself. Closing does not wait
@@ -17,6 +20,7 @@
  */
 
 const { AsyncResource } = require('node:async_hooks');
+const { now, setImmediate } = require('../intrinsics/clock');
 const { onAbort } = require('../jobs/abort');
 const { abortError } = require('../errors');
 const { report } = require('../jobs/report');
@@ -30,6 +34,14 @@ const { nameRun } = require('../jobs/run-id');
 
 /** The most items that are read ahead for one worker. */
 const MAX_AHEAD = 2048;
+/** For how long a consumer may take one result after another within a turn of the event loop, in milliseconds. */
+const TURN = 5;
+/** How long what was read may wait for the turn to end before it is sent, in milliseconds. */
+const SEND_AFTER = 1;
+/** No more is read while the consumer has results that will keep it busy for so long, in milliseconds. */
+const ENOUGH = 250;
+/** The weight of the latest time that the consumer took for a result. */
+const NEWEST = 1 / 8;
 /** How many windows' worth of results may pile up behind one that is awaited. */
 const PATIENCE = 4;
 /** When more jobs than this are remembered, those that have ended are forgotten. */
@@ -65,6 +77,16 @@ class ItemStream {
   #finished = 0;
   #taken = 0;
   #failures = 0;
+  /** Items that were read and have not been submitted. */
+  #gathered = 0;
+  #submittedAt = 0;
+  /** When the first result was handed out in this turn; 0 before that. */
+  #turnBegan = 0;
+  /** Whether the next results wait for the next turn. */
+  #isYielding = false;
+  #handedAt = 0;
+  /** How long the consumer takes for a result, on average, in milliseconds. */
+  #pace = 0;
   /** @type {Map<number, Outcome>} Results to be taken, by item; if unordered, by the order in which they came. */
   #results = new Map();
   /** @type {Waiter[]} */
@@ -108,6 +130,7 @@ class ItemStream {
   next() {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
+      this.#asked();
       this.#hand();
       this.#readOn();
     });
@@ -120,6 +143,9 @@ class ItemStream {
    */
   async return(value) {
     this.#sourceError = null;
+    // Who asked before is first.
+    this.#turnBegan = 0;
+    this.#hand();
     if (!this.isOver) await this.#end();
     return { value: await value, done: true };
   }
@@ -157,12 +183,41 @@ class ItemStream {
       const total = this.#hasEnded ? this.#read : undefined;
       report(this.#onProgress, { done: this.#finished, total, failed: this.#failures });
     }
+    // Answers come in between turns of the consumer's.
+    this.#turnBegan = 0;
     this.#hand();
     this.#readOn();
     this.#releaseWhenRead();
   }
 
   // ---- Handing out ------------------------------------------------------------------------------------------------
+
+  /** The consumer is done with the result before. */
+  #asked() {
+    const time = now();
+    if (this.#handedAt > 0) {
+      const took = time - this.#handedAt;
+      this.#pace += (took - this.#pace) * (this.#pace === 0 ? 1 : NEWEST);
+    }
+    this.#handedAt = 0;
+    if (this.#gathered > 0 && time - this.#submittedAt >= SEND_AFTER) this.#pool.flush();
+  }
+
+  /** Whether the consumer has had this turn for long enough. @param {number} time now */
+  #isTurnOver(time) {
+    if (this.#turnBegan === 0) this.#turnBegan = time;
+    if (time - this.#turnBegan < TURN) return false;
+    if (!this.#isYielding) {
+      this.#isYielding = true;
+      setImmediate(() => {
+        this.#isYielding = false;
+        this.#turnBegan = 0;
+        this.#hand();
+        this.#readOn();
+      });
+    }
+    return true;
+  }
 
   /** Gives the results that there are to the waiters. */
   #hand() {
@@ -173,6 +228,9 @@ class ItemStream {
         this.#handEnd();
         continue;
       }
+      const time = now();
+      if (this.#isTurnOver(time)) return;
+      this.#handedAt = time;
       this.#results.delete(this.#taken);
       this.#taken++;
       const { resolve, reject } = /** @type {Waiter} */ (this.#waiters.shift());
@@ -235,12 +293,16 @@ class ItemStream {
   }
 
   #mayRead() {
-    const perFrame = this.#kind.chunkSize || this.#pool.callsPerFrame(this.#kind.task);
-    const window = 2 * Math.max(this.#slots, this.#workers * Math.min(perFrame, MAX_AHEAD / 2));
+    const ahead = this.#kind.chunkSize || this.#pool.callsAhead(this.#kind.task);
+    const window = 2 * Math.max(this.#slots, this.#workers * Math.min(ahead, MAX_AHEAD / 2));
     if (this.#read - this.#finished >= window) return false;
     if (this.#isEager) return true;
+    const ready = this.#finished - this.#taken;
+    // One that asks while there is a result waits for the next turn.
+    const isHeldUp = this.#waiters.length > 0 && !this.#results.has(this.#taken);
+    if (!isHeldUp && ready >= 2 * this.#slots && ready * this.#pace >= ENOUGH) return false;
     const waiting = this.#read - this.#taken;
-    return waiting < (this.#waiters.length > 0 ? PATIENCE * window : window);
+    return waiting < (isHeldUp ? PATIENCE * window : window);
   }
 
   /** @param {IteratorResult<unknown>} result */
@@ -257,6 +319,7 @@ class ItemStream {
       return;
     }
     const index = this.#read++;
+    this.#gathered++;
     try {
       const resolve = (/** @type {unknown} */ value) => this.settle(index, { value });
       const reject = (/** @type {unknown} */ error) => this.settle(index, { error });
@@ -324,6 +387,8 @@ class ItemStream {
 
   /** @param {number} jobId */
   #submitted(jobId) {
+    this.#gathered = 0;
+    this.#submittedAt = now();
     if (this.isOver) {
       this.#pool.drop(jobId);
       return;

@@ -149,6 +149,8 @@ pub trait Upcalls {
     fn encode(&self, worker: WorkerId, frame: ChunkId, run: &Run, before: u32) -> Option<PassedParts>;
     /// Of a run, so many calls went into the frame.
     fn filled(&self, run: &Run, calls: u32);
+    /// The frame of a chunk has so many bytes.
+    fn encoded(&self, worker: WorkerId, frame: ChunkId, bytes: u64);
     /// Only so many calls of a chunk went into its frame.
     fn cut(&self, worker: WorkerId, frame: ChunkId, kept: u32);
     /// The first call of a frame takes long to encode: nothing was sent.

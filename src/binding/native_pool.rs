@@ -96,10 +96,10 @@ impl NativePool {
         self.state.kill_remains(JobId(job as u64));
     }
 
-    /// How many calls of this task a worker gets at once, by what is known of their cost.
+    /// How many calls of this task are half of what a worker may have in flight, by what is known of their cost.
     #[napi(catch_unwind)]
-    pub fn calls_per_frame(&self, task: u32) -> u32 {
-        self.state.calls_per_chunk(task)
+    pub fn calls_ahead(&self, task: u32) -> u32 {
+        self.state.calls_ahead(task)
     }
 
     /// Whether a frame that was put off by the hook `encode` is still of use.

@@ -15,8 +15,15 @@ pub(super) struct Chunk {
     pub(super) calls: Vec<ChunkCall>,
     /// Invariant: the number of its calls without a reply; above 0, because the chunk goes with the last of them.
     pub(super) outstanding: u32,
-    /// How long its calls should take; `None` if the cost of any is unknown, or they take longer than expected.
-    pub(super) expected: Option<Duration>,
+    /// Invariant: the number of its calls that are recalled and have no reply yet.
+    pub(super) recalled: u32,
+    /// How long each of its calls should take, on average; `None` if the cost of any is unknown, or they take longer
+    /// than expected.
+    pub(super) per_call: Option<Duration>,
+    /// The size of its arguments, once they are encoded.
+    pub(super) argument_bytes: u64,
+    /// How many bytes the result of each call should have, on average.
+    pub(super) result_bytes: u64,
     /// Whether running time matters to any of its calls: it has a timeout, or was cancelled.
     pub(super) is_timed: bool,
     /// Whether its size was requested: its calls are to stay together.
@@ -76,6 +83,23 @@ impl Chunk {
         self.first_seq.wrapping_add(offset as u32)
     }
 
+    /// How many of its calls its worker has yet to finish.
+    pub(super) fn unfinished(&self) -> u32 {
+        self.outstanding - self.recalled
+    }
+
+    /// How long the calls that its worker has yet to finish should take.
+    pub(super) fn expected(&self) -> Option<Duration> {
+        self.per_call.map(|per_call| per_call.saturating_mul(self.unfinished()))
+    }
+
+    /// How many bytes the calls without a reply take up: their share of the arguments, and the results to come.
+    pub(super) fn bytes(&self) -> u64 {
+        let outstanding = u64::from(self.outstanding);
+        let arguments = self.argument_bytes / self.calls.len().max(1) as u64 * outstanding;
+        arguments.saturating_add(self.result_bytes.saturating_mul(outstanding))
+    }
+
     /// Whether any of its calls is known to have begun.
     pub(super) fn has_begun(&self) -> bool {
         self.calls.iter().any(|call| call.state.has_begun())
@@ -102,6 +126,8 @@ impl Chunk {
         let outstanding = self.calls.iter().filter(|call| call.state != CallState::Replied).count();
         debug_assert_eq!(self.outstanding as usize, outstanding, "calls of {:?}", self.chunk_id);
         debug_assert!(outstanding > 0, "{:?} was replied to in full and kept", self.chunk_id);
+        let recalled = self.calls.iter().filter(|call| call.state == CallState::Recalled).count();
+        debug_assert_eq!(self.recalled as usize, recalled, "recalled calls of {:?}", self.chunk_id);
     }
 }
 

@@ -18,6 +18,9 @@ const MAX_GROWTH: u32 = 8;
 const MAX_FIRST_CHUNK: u32 = 1024;
 /// Less work than this is not worth splitting: a message costs its worker and its sender some 10 microseconds each.
 const MIN_WORK: Duration = Duration::from_micros(150);
+/// A list whose part for each worker takes no longer than this is handed out in one chunk per worker: more chunks would
+/// cost as much as they even out.
+const SMALL_PART: Duration = Duration::from_micros(500);
 /// The weight of the newest observation, as a divisor.
 const SMOOTHING: u32 = 4;
 /// What a call costs a worker besides its function, which is all that is measured.
@@ -27,27 +30,38 @@ const PER_BYTE: Duration = Duration::from_nanos(1);
 /// How many tasks are remembered; there are seldom more than a few.
 const MAX_TASKS: usize = 1024;
 
-/// What is known about the cost of a call; `None` while nothing is.
+/// What is known about the cost of a call; no time while nothing is.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cost(Option<Duration>);
+pub(super) struct Cost {
+    time: Option<Duration>,
+    /// Bytes of a result.
+    bytes: u64,
+}
 
 impl Cost {
-    /// A call took this long.
-    fn observe(&mut self, took: Duration) {
-        self.0 = Some(match self.0 {
+    /// A call took this long, and had a result of this many bytes.
+    fn observe(&mut self, took: Duration, bytes: u64) {
+        let took = took + PER_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.time = Some(match self.time {
             // A rise is believed at once: a chunk that is too long hurts, one that is too short hardly does.
             Some(known) if took < known => known - (known - took) / SMOOTHING,
             _ => took,
         });
+        self.bytes = bytes.max(self.bytes - self.bytes / u64::from(SMOOTHING));
     }
 
     /// How long this many calls are expected to take; `None` while nothing is known.
     pub(super) fn expected(self, calls: u32) -> Option<Duration> {
-        self.0.map(|cost| (cost + OVERHEAD).saturating_mul(calls))
+        self.time.map(|time| (time + OVERHEAD).saturating_mul(calls))
+    }
+
+    /// How many bytes the result of a call may be expected to have.
+    pub(super) fn result_bytes(self) -> u64 {
+        self.bytes
     }
 
     /// How many calls fit into `budget`; 1 while nothing is known.
-    fn calls_in(self, budget: Duration) -> u32 {
+    pub(super) fn calls_in(self, budget: Duration) -> u32 {
         let Some(per_call) = self.expected(1) else { return 1 };
         u32::try_from(budget.as_nanos() / per_call.as_nanos()).unwrap_or(u32::MAX)
     }
@@ -65,17 +79,16 @@ impl TaskCosts {
         task.map_or(sizer.cost, |task| self.0.get(&task).copied().unwrap_or_default())
     }
 
-    /// How many calls of a task fit into `budget`; at least 1.
-    pub(super) fn calls_in(&self, task: u32, budget: Duration) -> u32 {
-        self.0.get(&task).map_or(1, |cost| cost.calls_in(budget).max(1))
+    /// What is known of a task.
+    pub(super) fn of(&self, task: u32) -> Cost {
+        self.0.get(&task).copied().unwrap_or_default()
     }
 
     /// Calls of a job took this long each, and had results of this many bytes each.
     pub(super) fn observe(&mut self, task: Option<u32>, sizer: &mut ChunkSizer, took: Duration, bytes: u64) {
-        let took = took + PER_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
         match task {
-            Some(task) => self.0.entry(task).or_default().observe(took),
-            None => sizer.cost.observe(took),
+            Some(task) => self.0.entry(task).or_default().observe(took, bytes),
+            None => sizer.cost.observe(took, bytes),
         }
         if self.0.len() > MAX_TASKS {
             // The oldest task has the lowest number.
@@ -131,10 +144,30 @@ impl ChunkSizer {
     }
 }
 
+/// Whom the calls that wait are shared among.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sharers {
+    /// All that can serve; at least 1.
+    pub(super) workers: usize,
+    /// Those among them that have nothing to do and have not been given a share yet.
+    pub(super) idle: usize,
+    /// Whether nobody had anything to do when sharing began.
+    pub(super) are_fresh: bool,
+}
+
 /// A worker's fair share of the calls that wait. It halves with every round, so that all workers finish together, but
-/// is no less than what is worth a message at this cost per call, as long as there is that much for each worker.
-pub(super) fn fair_share(waiting: u64, workers: usize, cost: Cost) -> u32 {
-    let workers = workers.max(1) as u64;
-    let min_calls = u64::from(cost.calls_in(MIN_WORK)).min(waiting.div_ceil(workers));
-    u32::try_from(waiting.div_ceil(2 * workers).max(min_calls)).unwrap_or(u32::MAX).max(1)
+/// is no less than what is worth a message at this cost per call, which is `min_work` at least, as long as there is
+/// that much for each that is idle. Calls that would be left for a message not worth it go along.
+pub(super) fn fair_share(waiting: u64, sharers: Sharers, cost: Cost, min_work: Duration) -> u32 {
+    let Sharers { workers, idle, are_fresh } = sharers;
+    let for_each_idle = waiting.div_ceil(idle.max(1) as u64);
+    let small_part = u64::from(cost.calls_in(SMALL_PART));
+    let min_calls = u64::from(cost.calls_in(min_work.max(MIN_WORK)));
+    let share = match are_fresh && idle > 0 && for_each_idle <= small_part {
+        true => for_each_idle,
+        false => waiting.div_ceil(2 * workers.max(1) as u64).max(min_calls.min(for_each_idle)),
+    };
+    let left = waiting.saturating_sub(share);
+    let share = if idle <= 1 && left < min_calls / 2 { waiting } else { share };
+    u32::try_from(share).unwrap_or(u32::MAX).max(1)
 }

@@ -46,13 +46,13 @@
 //!
 //! # Recall
 //!
-//! A call that was sent ahead must not wait behind a long one while another worker is idle. Parent and worker agree on
-//! which calls are recalled through words of the page that they share:
+//! A call that was sent ahead must not wait, behind a long one or behind many, while another worker is idle. Parent and
+//! worker agree on which calls are recalled through words of the page that they share:
 //!
-//! 1. Once a worker has not replied for `RECALL_AFTER` while another is idle, the calls `from <= seq < until` that it
-//!    has not begun are recalled ([`Action::Recall`]). The parent stores `until`, then `from` (0 means none, and is
-//!    stored first if an earlier range is over), then loads the number of the call begun last. All of these accesses
-//!    are sequentially consistent.
+//! 1. Once a worker has not replied for `RECALL_AFTER` while another is idle, or has more work than two chunks when a
+//!    turn ends in which another has none, the calls `from <= seq < until` that it has not begun are recalled
+//!    ([`Action::Recall`]). The parent stores `until`, then `from` (0 means none, and is stored first if an earlier
+//!    range is over), then loads the number of the call begun last. All of these accesses are sequentially consistent.
 //! 2. The worker stores the number of a call as begun, then loads the range, and does not run a call within it but
 //!    replies that it was skipped. So either the parent sees that the call has begun, or the worker sees that it is
 //!    recalled, or both.
@@ -71,6 +71,11 @@
 //! of consecutive ones within one chunk ([`JobSpec::key_runs`]). Where a call has failed and the rest of its key is to
 //! be skipped, the engine skips those that wait; the worker itself skips those that it has, and replies so.
 //!
+//! # A late caller
+//!
+//! What a worker has in flight must last until the caller looks after it again. [`Engine::turned`] tells how long that
+//! was busy with other things; `prefetch` says what follows from it.
+//!
 //! # Time
 //!
 //! Limits count *running* time: the sum of the steps between ticks, each capped at twice the interval that was asked
@@ -81,6 +86,7 @@ mod chunk_size;
 mod error;
 mod job;
 mod keyed;
+mod prefetch;
 mod scheduler;
 mod stats;
 #[cfg(test)]

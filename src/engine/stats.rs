@@ -22,6 +22,10 @@ pub struct Stats {
     pub failed: u64,
     /// Workers that were replaced.
     pub restarts: u64,
+    /// Bytes of the arguments of calls in flight and, as far as earlier ones tell, of their results.
+    pub bytes_in_flight: u64,
+    /// How long the caller's recent turns were busy, in milliseconds; 0 while that makes no difference.
+    pub lag: f64,
     /// From submission to being handed to a worker.
     pub wait_time: Times,
     /// From the start of a call to its result, as its worker measured it.

@@ -60,6 +60,8 @@ pub(super) struct Worker {
     pub(super) recalled_from: Option<u32>,
     /// Whether calls can be recalled from it; false once that has failed.
     pub(super) hears_recalls: bool,
+    /// Whether calls were last recalled from it because it had too much ahead, not because it is stuck in one.
+    pub(super) is_being_leveled: bool,
     /// How long it has given no sign of life; `None` once it has given one, or was killed for giving none.
     pub(super) silent_for: Option<Duration>,
     /// Running time since it was killed; `None` before, and once it was abandoned.
@@ -92,6 +94,7 @@ impl Worker {
             quiet_for: None,
             recalled_from: None,
             hears_recalls: true,
+            is_being_leveled: false,
             silent_for: Some(Duration::ZERO),
             killed_for: None,
             used_since: None,
@@ -153,6 +156,31 @@ impl Worker {
     /// How many calls it has without a reply.
     pub(super) fn load(&self) -> u32 {
         self.chunks.iter().map(|chunk| chunk.outstanding).sum()
+    }
+
+    /// How long what it has yet to finish should take; `None` if that is not known of all of it.
+    pub(super) fn ahead(&self) -> Option<Duration> {
+        self.chunks.iter().try_fold(Duration::ZERO, |sum, chunk| Some(sum + chunk.expected()?))
+    }
+
+    /// How many bytes of arguments and results its calls in flight take up.
+    pub(super) fn bytes(&self) -> u64 {
+        self.chunks.iter().fold(0, |sum, chunk| sum.saturating_add(chunk.bytes()))
+    }
+
+    /// How long those of its calls should take that could be recalled.
+    pub(super) fn recallable(&self) -> Duration {
+        let may_lose = |chunk: &Chunk| chunk.calls.iter().filter(|call| chunk.may_lose(call)).count() as u32;
+        let expected = |chunk: &Chunk| chunk.per_call.unwrap_or_default().saturating_mul(may_lose(chunk));
+        self.sent().map(expected).sum()
+    }
+
+    /// Whether it may lose calls although it is not stuck in one. Cheap, and not the last word.
+    pub(super) fn may_be_leveled(&self) -> bool {
+        self.phase == Phase::Ready
+            && self.hears_recalls
+            && self.load() > 1
+            && self.sent().next_back().is_some_and(Chunk::is_recallable)
     }
 
     /// Its calls in flight.

@@ -241,6 +241,7 @@ impl Carrier for ProcessCarrier {
             }
             offset = end;
         }
+        upcalls.encoded(worker, frame, writer.len());
         self.links.send(worker, writer);
     }
 

@@ -43,8 +43,8 @@ struct Hooks {
     /// first call's number, whether it may stay awake, and the first run, as job (two words), first call and end. → How
     /// many runs, how many calls of each of these went into the frame, and offsets of those that could not be encoded
     /// and are not sent; where that is one run and no offset, so many calls in the registers, as if it were a single
-    /// part. Runs that are not among them, and calls at the end of the last, did not fit. Nothing: the frame is put
-    /// off.
+    /// part; the size of the frame follows in the registers. Runs that are not among them, and calls at the end of the
+    /// last, did not fit. Nothing: the frame is put off.
     send: Callback,
     /// `(worker, [call's number, …])`.
     cancel: Callback,
@@ -140,6 +140,7 @@ impl Carrier for ScriptCarrier {
         let Some(sent) = self.call_send(&*upcalls, worker, frame, seq, runs) else {
             return upcalls.give_up(worker);
         };
+        let [_, bytes] = self.registers.arguments();
         let Some((&count, rest)) = sent.split_first() else { return upcalls.defer(worker, frame) };
         let Some((filled, skipped)) = rest.split_at_checked(count as usize) else {
             return upcalls.give_up(worker);
@@ -151,6 +152,7 @@ impl Carrier for ScriptCarrier {
         if (kept as usize) < runs.iter().map(|run| run.calls.len()).sum() {
             upcalls.cut(worker, frame, kept);
         }
+        upcalls.encoded(worker, frame, bytes.into());
         for &offset in skipped {
             upcalls.encode_failed(worker, frame, offset);
         }

@@ -7,13 +7,14 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
+use std::time::Duration;
 use std::{fmt, io};
 
 use napi::sys;
 
 use super::uv::{
     UvHandle, UvLoop, uv_backend_fd, uv_backend_timeout, uv_close, uv_handle_get_data, uv_handle_set_data,
-    uv_handle_size, uv_is_closing, uv_ref, uv_unref,
+    uv_handle_size, uv_is_closing, uv_metrics_idle_time, uv_ref, uv_unref,
 };
 use crate::binding::js::check;
 
@@ -88,6 +89,12 @@ impl EventLoop {
     /// Whether the environment is ending, so that JavaScript can no longer be called.
     pub fn is_ending(&self) -> bool {
         self.0.on_end.borrow().is_none()
+    }
+
+    /// For how long it has slept so far, waiting for something to come; zero if that is not counted.
+    pub fn idle_time(&self) -> Duration {
+        // SAFETY: the loop is alive until its environment has ended.
+        Duration::from_nanos(unsafe { uv_metrics_idle_time(self.0.raw) })
     }
 
     /// Allocates a handle that keeps `data` until it is closed, and does not hold the loop. `init` is libuv's own

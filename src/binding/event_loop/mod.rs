@@ -25,7 +25,7 @@ mod prepare;
 mod timer;
 mod uv;
 
-pub use handle::EventLoop;
+pub use handle::{EventLoop, OpenError};
 pub use poll::{Poll, Readiness};
 pub use prepare::{Prepare, Turn};
 pub use timer::Timer;

@@ -40,6 +40,7 @@ unsafe extern "C" {
     pub fn uv_prepare_init(uv_loop: *mut UvLoop, handle: *mut UvHandle) -> c_int;
     pub fn uv_prepare_start(handle: *mut UvHandle, callback: OnHandle) -> c_int;
     pub fn uv_prepare_stop(handle: *mut UvHandle) -> c_int;
+    pub fn uv_metrics_idle_time(uv_loop: *mut UvLoop) -> u64;
     pub fn uv_backend_fd(uv_loop: *const UvLoop) -> c_int;
     pub fn uv_backend_timeout(uv_loop: *const UvLoop) -> c_int;
     pub fn uv_timer_init(uv_loop: *mut UvLoop, handle: *mut UvHandle) -> c_int;

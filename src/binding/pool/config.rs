@@ -35,6 +35,8 @@ pub struct PoolConfig {
     concurrency: u32,
     /// CPUs that may be kept awake; 0: none.
     pub spin_cpus: usize,
+    /// Whether its workers run on the caller's own thread.
+    pub inline: bool,
     /// Pools of one key share their workers, in all environments.
     pub share_key: Option<String>,
     /// How to start processes; without it hooks look after the workers.

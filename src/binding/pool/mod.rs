@@ -5,6 +5,7 @@
 //! | `config` | what a pool is told when it is made | – |
 //! | `hooks` | JavaScript's functions, as methods | – |
 //! | `core` | engine, carrier and hooks together | `hooks` |
+//! | `turns` | how long the turns of the loop are busy | – |
 //! | `lease` | the pool's part in a set of shared workers | `core` |
 //! | `state` | the pool itself: does what the engine says, keeps time, polls before sleep | all above |
 //! | `upcalls` | what its carrier and the environment report | `state` |
@@ -21,6 +22,7 @@ mod hooks;
 mod lease;
 mod requests;
 mod state;
+mod turns;
 mod upcalls;
 
 pub use config::PoolConfig;

@@ -72,9 +72,9 @@ impl PoolState {
         self.pump();
     }
 
-    /// How many calls of this task a worker gets at once, by what is known of their cost.
-    pub fn calls_per_chunk(&self, task: u32) -> u32 {
-        self.core.engine.borrow().calls_per_chunk(task)
+    /// How many calls of this task are half of what a worker may have in flight, by what is known of their cost.
+    pub fn calls_ahead(&self, task: u32) -> u32 {
+        self.core.engine.borrow().calls_ahead(task)
     }
 
     /// Whether a frame that was put off is still of use.

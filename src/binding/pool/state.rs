@@ -15,6 +15,7 @@ use super::config::PoolConfig;
 use super::core::PoolCore;
 use super::hooks::Hooks;
 use super::lease::{PoolLease, start_worker};
+use super::turns::Turns;
 use crate::binding::carrier::{Carrier, Upcalls};
 use crate::binding::carriers::{ProcessCarrier, ScriptCarrier};
 use crate::binding::environment::{Environment, process_ends};
@@ -32,12 +33,15 @@ pub struct PoolState {
     /// `None` once the environment has ended, as `spin`.
     timer: RefCell<Option<Timer>>,
     spin: RefCell<Option<Spin>>,
+    /// `None` also where workers run within the turns of this very loop, whose length then says nothing.
+    turns: RefCell<Option<Turns>>,
     spin_cpus: usize,
     /// Invariant: the interval that the timer runs with; `None` while it does not.
     armed: Cell<Option<Duration>>,
     /// Invariant: set exactly while `pump` is on the stack.
     pumping: Cell<bool>,
-    /// Invariant: whether the environment is told that something is under way here; `spin` runs exactly then.
+    /// Invariant: whether the environment is told that something is under way here; `spin` and `turns` run exactly
+    /// then.
     held: Cell<bool>,
 }
 
@@ -58,6 +62,7 @@ impl PoolState {
             lease: OnceCell::new(),
             timer: RefCell::default(),
             spin: RefCell::default(),
+            turns: RefCell::default(),
             spin_cpus: config.spin_cpus,
             armed: Cell::new(None),
             pumping: Cell::new(false),
@@ -95,6 +100,15 @@ impl PoolState {
         *state.timer.borrow_mut() = Some(timer);
         let watch = PoolWatch(Rc::downgrade(&state));
         *state.spin.borrow_mut() = Some(Spin::new(&environment.event_loop, watch)?);
+        if !config.inline {
+            let weak = Rc::downgrade(&state);
+            let on_end = move |busy| {
+                if let Some(state) = weak.upgrade() {
+                    state.on_turn_end(busy);
+                }
+            };
+            *state.turns.borrow_mut() = Some(Turns::new(&environment.event_loop, on_end)?);
+        }
         environment.add_pool(upcalls);
         match state.lease().map(PoolLease::unstarted) {
             None => state.core.engine.borrow_mut().start(),
@@ -194,6 +208,10 @@ impl PoolState {
             if let Some(spin) = &*self.spin.borrow() {
                 if held { spin.start() } else { spin.stop() }
             }
+            // Last, to be called first: a poll before sleep belongs to the next turn.
+            if let Some(turns) = &*self.turns.borrow() {
+                if held { turns.start() } else { turns.stop() }
+            }
             if !held {
                 // From now on nobody looks: whoever has something to say wakes this thread.
                 self.core.carrier().set_awake(false);
@@ -214,6 +232,19 @@ impl PoolState {
         self.core.engine.borrow_mut().tick(self.core.now());
         self.core.read_last_begun();
         self.pump();
+    }
+
+    /// The loop's turn is over, and was busy for this long.
+    fn on_turn_end(&self, busy: Duration) {
+        let now = self.core.now();
+        self.core.engine.borrow_mut().turned(busy, now);
+        if self.core.engine.borrow().is_leveling_due() {
+            self.core.environment.context.enter(|| {
+                self.core.carrier().receive_pending();
+                self.core.read_last_begun();
+                self.pump();
+            });
+        }
     }
 
     fn on_situation(&self) {
@@ -276,6 +307,7 @@ impl PoolState {
         self.core.carrier().abandon();
         self.timer.take();
         self.spin.take();
+        self.turns.take();
     }
 }
 

@@ -78,6 +78,10 @@ impl Upcalls for PoolState {
         self.core.engine.borrow_mut().filled(run.job, calls, (calls as usize) < run.calls.len());
     }
 
+    fn encoded(&self, worker: WorkerId, frame: ChunkId, bytes: u64) {
+        self.core.engine.borrow_mut().encoded(worker, frame, bytes);
+    }
+
     fn cut(&self, worker: WorkerId, frame: ChunkId, kept: u32) {
         self.core.engine.borrow_mut().cut(worker, frame, kept);
     }

@@ -7,14 +7,12 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::super::chunk::{CallState, Chunk, ChunkCall};
-use super::super::chunk_size::fair_share;
+use super::super::chunk_size::{Cost, Sharers, fair_share};
 use super::super::job::FreeWorker;
+use super::super::prefetch::{MAX_BYTES, MAX_CALLS, MAX_CHUNKS, MIN_CHUNKS};
 use super::super::worker::{Phase, Worker};
 use super::super::{Action, ChunkId, JobId, Run, WorkerId};
 use super::{Engine, Mode};
-
-/// The most chunks that one worker has in flight because of their cost: one that it runs, and one that waits for it.
-const MAX_CHUNKS: usize = 2;
 
 /// How long the calls of one key in a chunk may take. The rest of the key waits for them, and then for a round trip.
 const KEY_RUN: Duration = Duration::from_millis(4);
@@ -25,6 +23,8 @@ struct Draft {
     calls: u32,
     /// How long the calls should take; `None` if the cost of any is unknown.
     expected: Option<Duration>,
+    /// How many bytes their results should have.
+    result_bytes: u64,
     is_timed: bool,
 }
 
@@ -51,12 +51,18 @@ impl Engine {
         if self.is_recall_due && self.actions.is_empty() {
             self.is_recall_due = self.recall_for_idle();
         }
+        if self.is_leveling_due && self.actions.is_empty() {
+            self.is_leveling_due = false;
+            self.level();
+        }
     }
 
     /// First every worker that could run more calls at once gets a chunk: the least busy one first, and of several such
     /// the one used last. Then workers whose chunk will soon be done get a second one, so that they need not wait out a
-    /// round trip. A worker that is starting gets its call of a spread job ahead, which saves the first result a round
-    /// trip.
+    /// round trip; and where the caller is late, those with the least work ahead get more. A worker that is starting
+    /// gets its call of a spread job ahead, which saves the first result a round trip.
+    ///
+    /// Each worker gets one chunk at most: before the next, it must be known whether that one fits into its frame.
     fn dispatch(&mut self, now: Duration) {
         if self.counters.waiting() == 0 {
             return;
@@ -82,39 +88,76 @@ impl Engine {
                     worker.last_used,
                     Reverse(worker_id),
                 ));
-            } else if worker.chunks.len() < MAX_CHUNKS
-                && let Some(expected) = worker.chunks.back().and_then(|chunk| chunk.expected)
-                && expected <= self.config.target * 2
+            } else if let Some(ahead) = worker.ahead()
+                && self.may_have_more(worker, ahead)
             {
-                soon.push((expected, worker_id));
+                soon.push((ahead, worker_id));
             }
         }
         idle.sort_unstable_by(|one, two| two.cmp(one));
-        for (_, Reverse(load), _, Reverse(worker_id)) in idle {
-            self.send_chunk(worker_id, self.config.concurrency - load, now);
-        }
         soon.sort_unstable();
-        for (_, worker_id) in soon {
-            self.send_chunk(worker_id, 0, now);
+        let mut sharers = Sharers {
+            workers: self.workers.values().filter(|worker| worker.can_serve()).count(),
+            idle: idle.iter().filter(|(is_ready, Reverse(load), ..)| *is_ready && *load == 0).count(),
+            are_fresh: false,
+        };
+        sharers.are_fresh = sharers.idle == sharers.workers;
+        let mut is_idle_served = false;
+        for (is_ready, Reverse(load), _, Reverse(worker_id)) in idle {
+            let is_served = self.send_chunk(worker_id, self.config.concurrency - load, sharers, now);
+            if is_ready && load == 0 {
+                is_idle_served |= is_served;
+                sharers.idle -= 1;
+            }
+        }
+        // Who was idle has the least ahead, and is next.
+        let least = soon.first().filter(|_| !is_idle_served).map_or(Duration::ZERO, |&(ahead, _)| ahead);
+        for (ahead, worker_id) in soon {
+            if !self.lag.is_excess(ahead) || ahead <= least + self.lag.chunk() {
+                self.send_chunk(worker_id, 0, sharers, now);
+            }
         }
     }
 
+    /// Whether a worker that could not begin a call at once may be sent some all the same, with so much ahead.
+    fn may_have_more(&self, worker: &Worker, ahead: Duration) -> bool {
+        if worker.chunks.len() < MIN_CHUNKS && !self.lag.is_excess(ahead) {
+            return true;
+        }
+        // Others that wait for a worker would wait for all of it.
+        self.lag.is_felt()
+            && self.demand == 0
+            && ahead < self.lag.window()
+            && worker.chunks.len() < MAX_CHUNKS
+            && worker.load() < MAX_CALLS
+            && worker.bytes() < MAX_BYTES
+    }
+
     /// Sends one chunk to a worker that could begin `lacking` calls at once, if there is one for it. If that is none,
-    /// it gets calls of known cost only, because one that may be long must not wait behind others.
-    fn send_chunk(&mut self, worker_id: WorkerId, lacking: u32, now: Duration) {
-        let Some(draft) = self.draft_chunk(worker_id, lacking, now) else { return };
+    /// it gets calls of known cost only, because one that may be long must not wait behind others. Returns whether it
+    /// got any.
+    fn send_chunk(&mut self, worker_id: WorkerId, lacking: u32, sharers: Sharers, now: Duration) -> bool {
+        let Some(draft) = self.draft_chunk(worker_id, lacking, sharers, now) else { return false };
         for run in &draft.runs {
             if self.jobs.get(&run.job).is_some_and(|job| job.waiting() == 0) {
                 self.queue.remove(&run.job);
             }
         }
         self.launch(worker_id, draft, now);
+        true
     }
 
     /// Takes the calls of the next chunk for a worker from the jobs in the queue; `None` if there is none for it.
-    fn draft_chunk(&mut self, worker_id: WorkerId, lacking: u32, now: Duration) -> Option<Draft> {
+    fn draft_chunk(
+        &mut self,
+        worker_id: WorkerId,
+        lacking: u32,
+        sharers: Sharers,
+        now: Duration,
+    ) -> Option<Draft> {
         let free = self.free_workers(worker_id);
-        let fair = self.fair_share();
+        let cost = self.cost_of_next();
+        let fair = fair_share(self.counters.waiting(), sharers, cost, self.lag.min_chunk());
         let worker = self.workers.get(&worker_id)?;
         let allowed = match self.config.max_calls_per_worker {
             Some(max) => u32::try_from(max.saturating_sub(worker.given)).unwrap_or(u32::MAX),
@@ -122,8 +165,8 @@ impl Engine {
         };
         let is_ahead = worker.phase == Phase::Starting;
         let mut room = fair.min(allowed).min(if is_ahead { 1 } else { u32::MAX });
-        let mut budget = self.config.target;
-        let mut draft = Draft { runs: Vec::new(), calls: 0, expected: Some(Duration::ZERO), is_timed: false };
+        let mut budget = self.lag.chunk();
+        let mut draft = Draft::default();
         for &job_id in &self.queue {
             let Some(job) = self.jobs.get_mut(&job_id) else { continue };
             let cost = self.costs.cost_of(job.task, &job.sizer);
@@ -156,6 +199,8 @@ impl Engine {
                 let expected = cost.expected(taken);
                 budget = budget.saturating_sub(expected.unwrap_or(budget));
                 draft.expected = draft.expected.zip(expected).map(|(sum, expected)| sum + expected);
+                draft.result_bytes =
+                    draft.result_bytes.saturating_add(cost.result_bytes() * u64::from(taken));
                 draft.is_timed |= job.timeout.is_some();
                 draft.push(job_id, calls);
             }
@@ -180,12 +225,10 @@ impl Engine {
         .collect()
     }
 
-    /// How many of the waiting calls are a worker's fair share, judging by the cost of the first ones.
-    fn fair_share(&self) -> u32 {
-        let workers = self.workers.values().filter(|worker| worker.can_serve()).count();
+    /// The cost of the call that waits at the head of the queue.
+    fn cost_of_next(&self) -> Cost {
         let first = self.queue.first().and_then(|job_id| self.jobs.get(job_id));
-        let cost = first.map(|job| self.costs.cost_of(job.task, &job.sizer)).unwrap_or_default();
-        fair_share(self.counters.waiting(), workers, cost)
+        first.map(|job| self.costs.cost_of(job.task, &job.sizer)).unwrap_or_default()
     }
 
     /// Books a chunk as in flight and has it sent.
@@ -217,12 +260,22 @@ impl Engine {
             first_seq: seq,
             calls,
             outstanding: draft.calls,
-            expected: draft.expected,
+            recalled: 0,
+            per_call: draft.expected.map(|expected| expected / draft.calls.max(1)),
+            argument_bytes: 0,
+            result_bytes: draft.result_bytes / u64::from(draft.calls.max(1)),
             is_timed: draft.is_timed,
             is_sized,
         });
         self.counters.started(draft.calls.into());
         self.actions.push_back(Action::Send { worker: worker_id, chunk: chunk_id, seq, runs: draft.runs });
+    }
+}
+
+impl Default for Draft {
+    /// Without calls.
+    fn default() -> Draft {
+        Draft { runs: Vec::new(), calls: 0, expected: Some(Duration::ZERO), result_bytes: 0, is_timed: false }
     }
 }
 

@@ -146,6 +146,11 @@ impl Engine {
         self.event(|engine| engine.drop_unencodable(worker_id, chunk_id, offset));
     }
 
+    /// The frame of a chunk has this many bytes.
+    pub fn encoded(&mut self, worker_id: WorkerId, chunk_id: ChunkId, bytes: u64) {
+        self.event(|engine| engine.book_size(worker_id, chunk_id, bytes));
+    }
+
     /// The frame for the first call of a chunk is still being encoded. The other calls wait again.
     pub fn defer(&mut self, worker_id: WorkerId, chunk_id: ChunkId) {
         self.event(|engine| engine.put_off(worker_id, chunk_id));
@@ -202,6 +207,15 @@ impl Engine {
 
 /// What the event loop does.
 impl Engine {
+    /// A turn of the loop ends, which was busy for this long, after everything that had come in it was handed in. To be
+    /// told while anything is under way.
+    pub fn turned(&mut self, busy: Duration, now: Duration) {
+        self.event(|engine| {
+            engine.lag.observe(busy, now);
+            engine.is_leveling_due = engine.is_uneven();
+        });
+    }
+
     /// Time has passed. To be called about as often as [`Engine::next_tick`] says, after what the channels held was
     /// handed in.
     pub fn tick(&mut self, now: Duration) {

@@ -17,8 +17,7 @@ impl Engine {
         let rest = chunk.calls.split_off(chunk.calls.len().min(kept as usize));
         let unsent = rest.len() as u32;
         chunk.outstanding -= rest.iter().filter(|call| call.state != CallState::Replied).count() as u32;
-        let fraction = f64::from(kept) / f64::from(kept + unsent);
-        chunk.expected = chunk.expected.map(|expected| expected.mul_f64(fraction));
+        chunk.recalled -= rest.iter().filter(|call| call.state == CallState::Recalled).count() as u32;
         worker.next_seq = worker.next_seq.wrapping_sub(unsent);
         worker.given -= u64::from(unsent);
         if chunk.outstanding == 0 {
@@ -29,6 +28,14 @@ impl Engine {
         }
     }
 
+    /// The arguments of a chunk take up this many bytes.
+    pub(super) fn book_size(&mut self, worker_id: WorkerId, chunk_id: ChunkId, bytes: u64) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else { return };
+        if let Some(chunk) = worker.chunks.iter_mut().find(|chunk| chunk.chunk_id == chunk_id) {
+            chunk.argument_bytes = bytes;
+        }
+    }
+
     /// The chunk is sent without this call.
     pub(super) fn drop_unencodable(&mut self, worker_id: WorkerId, chunk_id: ChunkId, offset: u32) {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
@@ -36,10 +43,9 @@ impl Engine {
         let chunk = &mut worker.chunks[place];
         let Some(call) = chunk.calls.get_mut(offset as usize) else { return };
         let (job_id, index, is_wanted) = (call.job, call.index, call.state.is_wanted());
-        if call.state != CallState::Replied {
-            call.state = CallState::Replied;
-            chunk.outstanding -= 1;
-        }
+        let state = std::mem::replace(&mut call.state, CallState::Replied);
+        chunk.outstanding -= u32::from(state != CallState::Replied);
+        chunk.recalled -= u32::from(state == CallState::Recalled);
         if chunk.outstanding == 0 {
             worker.chunks.remove(place);
         }
@@ -140,6 +146,7 @@ impl Engine {
             }
         }
         chunk.outstanding -= calls;
+        chunk.recalled -= recalled as u32;
         let size = chunk.calls.len() as u32;
         let is_over = chunk.outstanding == 0;
         if is_over {

@@ -54,7 +54,7 @@ impl Engine {
                         let begun = matches!(call.state, CallState::Begun { .. });
                         chunk.is_timed |= kill;
                         if kill {
-                            chunk.expected = None;
+                            chunk.per_call = None;
                         }
                         call.state = match (kill, begun) {
                             (true, true) => CallState::Abandoned { since: Duration::ZERO },

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use super::chunk_size::TaskCosts;
 use super::job::Job;
+use super::prefetch::Lag;
 use super::stats::Durations;
 use super::worker::Worker;
 use super::{Action, Config, JobId, WorkerId};
@@ -51,6 +52,8 @@ pub struct Engine {
     /// live.
     workers: BTreeMap<WorkerId, Worker>,
     costs: TaskCosts,
+    /// How late the caller looks after its workers.
+    lag: Lag,
     /// What is to be done, in this order.
     actions: VecDeque<Action>,
     /// The number of the next job. Invariant: above every other.
@@ -75,6 +78,8 @@ pub struct Engine {
     clock: Option<Clock>,
     /// Whether a tick has passed since it was last looked at whether to recall calls.
     is_recall_due: bool,
+    /// Whether a turn has passed since it was last looked at whether a worker has too much while another is idle.
+    is_leveling_due: bool,
     /// Whether [`Action::Closed`] was given. Invariant: then the engine is not open and has no jobs.
     closed_told: bool,
     /// Whether no more workers are to be had for now.
@@ -101,6 +106,7 @@ struct Clock {
 impl Engine {
     /// An engine without workers. Those that are not started lazily start with [`Engine::start`].
     pub fn new(config: Config) -> Engine {
+        let lag = Lag::new(config.target);
         Engine {
             config: Config {
                 workers: config.workers.max(1),
@@ -112,6 +118,7 @@ impl Engine {
             queue: BTreeSet::new(),
             workers: BTreeMap::new(),
             costs: TaskCosts::default(),
+            lag,
             actions: VecDeque::new(),
             next_job: 0,
             next_worker: 0,
@@ -125,6 +132,7 @@ impl Engine {
             backoff: Duration::ZERO,
             clock: None,
             is_recall_due: false,
+            is_leveling_due: false,
             closed_told: false,
             is_denied: false,
             demand: 0,

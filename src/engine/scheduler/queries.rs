@@ -3,6 +3,7 @@
 //! Must not depend on who asks, or why.
 
 use super::super::chunk::{CallState, ChunkCall};
+use super::super::prefetch::MAX_BYTES;
 use super::super::stats::{Stats, WorkerState, WorkerStats};
 use super::super::worker::{Phase, Worker};
 use super::super::{ChunkId, JobId, WorkerId};
@@ -29,9 +30,20 @@ impl Engine {
         self.workers.values().filter(|worker| worker.is_busy()).count()
     }
 
-    /// How many calls of a task make a chunk, judging by their known cost; 1 while nothing is known.
-    pub fn calls_per_chunk(&self, task: u32) -> u32 {
-        self.costs.calls_in(task, self.config.target)
+    /// Whether there is something to do that depends on how far each worker has come ([`Engine::begun`]).
+    pub fn is_leveling_due(&self) -> bool {
+        self.is_leveling_due
+    }
+
+    /// How many calls of a task are half of what a worker may have in flight, judging by their known cost and the
+    /// caller's lag; 1 while nothing is known.
+    pub fn calls_ahead(&self, task: u32) -> u32 {
+        let cost = self.costs.of(task);
+        let in_one_chunk = cost.calls_in(self.config.target).max(1);
+        let in_memory = MAX_BYTES / 2 / cost.result_bytes().max(1);
+        let in_window =
+            cost.calls_in(self.lag.window() / 2).min(u32::try_from(in_memory).unwrap_or(u32::MAX));
+        in_window.max(in_one_chunk)
     }
 
     /// The job and index of the call that has this number in the worker's count, while its chunk is in flight.
@@ -82,6 +94,8 @@ impl Engine {
             done: self.counters.done(),
             failed: self.counters.failed(),
             restarts: self.restarts,
+            bytes_in_flight: self.workers.values().map(Worker::bytes).sum(),
+            lag: self.lag.recent().as_secs_f64() * 1000.0,
             wait_time: self.wait_time.summary(),
             run_time: self.run_time.summary(),
         }

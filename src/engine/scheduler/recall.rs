@@ -1,4 +1,8 @@
-//! Recalling calls that wait in a worker behind one that takes long. The [engine](super::super) has the protocol.
+//! Recalling calls that wait in a worker while another is idle. The [engine](super::super) has the protocol.
+//!
+//! There are two reasons for it. A worker may be *stuck* in a call that takes long: then everything behind that call is
+//! recalled, and nothing more is sent behind it. Or it may have been sent more than its share ahead: then everything
+//! that it has not begun is recalled and shared out anew, at the end of a turn, once all answers of that turn are in.
 //!
 //! Must not depend on how a worker is told.
 
@@ -13,8 +17,8 @@ use super::Engine;
 pub(in crate::engine) const RECALL_AFTER: Duration = Duration::from_millis(10);
 
 impl Engine {
-    /// If a worker is idle and found nothing to do, recalls calls from one that has some stuck behind another. Whether
-    /// there was such a worker.
+    /// If a worker is idle and has found nothing to do, recalls calls that are stuck behind another one. Returns whether
+    /// there were any.
     pub(super) fn recall_for_idle(&mut self) -> bool {
         if !self.workers.values().any(Worker::is_idle) {
             return false;
@@ -23,14 +27,48 @@ impl Engine {
         self.workers_that(is_quiet).into_iter().any(|worker_id| self.recall(worker_id))
     }
 
-    /// Recalls what can be recalled from a worker; whether there was anything.
+    /// Whether a worker is idle and no call waits, while another worker has too much ahead.
+    pub(super) fn is_uneven(&self) -> bool {
+        let is_idle = |worker: &Worker| worker.is_idle() && !worker.is_preempted;
+        let has_excess = |worker: &Worker| {
+            worker.ahead().is_some_and(|ahead| self.lag.is_excess(ahead)) && worker.may_be_leveled()
+        };
+        self.counters.waiting() == 0
+            && self.workers.values().any(has_excess)
+            && self.workers.values().any(is_idle)
+    }
+
+    /// Recalls what workers have ahead while others are idle: from as many workers as are idle, and from those first
+    /// that have most.
+    pub(super) fn level(&mut self) {
+        if !self.is_uneven() {
+            return;
+        }
+        let idle = self.workers_that(|worker| worker.is_idle() && !worker.is_preempted).len();
+        let mut uneven: Vec<(Duration, WorkerId)> = (self.workers.iter())
+            .filter(|(_, worker)| worker.may_be_leveled())
+            .map(|(&worker_id, worker)| (worker.recallable(), worker_id))
+            .filter(|&(ahead, _)| self.lag.is_excess(ahead))
+            .collect();
+        uneven.sort_unstable_by(|one, two| two.cmp(one));
+        for (_, worker_id) in uneven.into_iter().take(idle) {
+            self.recall_all(worker_id, true);
+        }
+    }
+
+    /// Recalls what can be recalled from a worker that is stuck in a call; whether there was anything.
     pub(in crate::engine) fn recall(&mut self, worker_id: WorkerId) -> bool {
+        self.recall_all(worker_id, false)
+    }
+
+    fn recall_all(&mut self, worker_id: WorkerId, is_being_leveled: bool) -> bool {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return false };
         if !worker.is_recallable() {
             return false;
         }
         let Some((from, until)) = worker.recall_range() else { return false };
         worker.quiet_for = None;
+        worker.is_being_leveled = is_being_leveled;
         self.actions.push_back(Action::Recall { worker: worker_id, from, until });
         true
     }
@@ -46,16 +84,20 @@ impl Engine {
         self.mark_begun(worker_id, last_begun);
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         let deferred = worker.deferred;
+        let is_stuck = !worker.is_being_leveled;
         let mut returning = Vec::new();
         for chunk in worker.chunks.iter_mut().filter(|chunk| deferred != Some(chunk.chunk_id)) {
-            // It takes longer than expected, so nothing more is to be sent behind it.
-            chunk.expected = None;
+            if is_stuck {
+                // It takes longer than expected: nothing more may be sent behind it.
+                chunk.per_call = None;
+            }
             for offset in 0..chunk.calls.len() {
                 let is_within = chunk.seq(offset).wrapping_sub(from) < until.wrapping_sub(from);
                 let call = &mut chunk.calls[offset];
-                // This includes calls that should stay if the worker was about to begin them, and will skip them.
+                // Among them may be calls that should stay, if the worker was about to begin them: it will skip those.
                 if is_within && call.state == CallState::Sent {
                     call.state = CallState::Recalled;
+                    chunk.recalled += 1;
                     returning.push((call.job, call.index));
                 }
             }

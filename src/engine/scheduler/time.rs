@@ -104,7 +104,7 @@ impl Engine {
                         let timeout = self.jobs.get(&call.job).and_then(|job| job.timeout);
                         if timeout.is_some_and(|timeout| *ran >= timeout) {
                             call.state = CallState::Abandoned { since: Duration::ZERO };
-                            chunk.expected = None;
+                            chunk.per_call = None;
                             timed_out.push((call.job, call.index));
                             seqs.push(chunk.seq(offset));
                         }

@@ -31,6 +31,8 @@ pub(super) enum Event {
     Finish(usize, usize, bool),
     Die(usize),
     Tick(u64),
+    /// Of so many milliseconds.
+    Turn(u64),
     Memory(usize),
     EncodeFailed(usize),
     AwaitReady,
@@ -67,11 +69,17 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
             .prop_map(|(worker, nth, failed)| Event::Finish(worker, nth, failed)),
         4 => any::<usize>().prop_map(Event::Die),
         4 => (0u64..400).prop_map(Event::Tick),
+        4 => turns(),
         1 => any::<usize>().prop_map(Event::Memory),
         1 => any::<usize>().prop_map(Event::EncodeFailed),
         1 => Just(Event::AwaitReady),
         1 => Just(Event::Remove),
     ]
+}
+
+/// The caller is quick, or late: by little, or by more than counts.
+fn turns() -> impl Strategy<Value = Event> {
+    prop::sample::select(vec![0, 0, 3, 20, 100, 1000]).prop_map(Event::Turn)
 }
 
 pub(super) fn configs() -> impl Strategy<Value = Config> {
@@ -151,6 +159,7 @@ fn apply(world: &mut World, event: Event) {
         Event::Close => world.engine.close(),
         Event::Terminate => world.engine.terminate(),
         Event::Tick(passed) => world.tick(passed as u32 * MS),
+        Event::Turn(busy) => world.turn(busy as u32 * MS),
         Event::Boot(nth) => with_worker(world, nth, World::boot),
         Event::Publish(nth) => with_worker(world, nth, World::publish),
         // At any time, even while no worker is idle.
@@ -231,6 +240,7 @@ pub(super) fn events_with_recalls() -> impl Strategy<Value = Event> {
         1 => prop::bool::weighted(0.3).prop_map(Event::Deferring),
         5 => any::<usize>().prop_map(Event::SendDeferred),
         3 => (0u64..40).prop_map(Event::Tick),
+        6 => turns(),
     ]
 }
 

@@ -55,13 +55,13 @@ fn the_cost_of_one_job_is_known_for_the_next_of_its_task() {
     let mut world = World::new(config(1));
     world.cost = MS / 1000;
     let spec = JobSpec { calls: 2000, task: Some(7), ..JobSpec::default() };
-    assert_eq!(world.engine.calls_per_chunk(7), 1);
+    assert_eq!(world.engine.calls_ahead(7), 1);
     world.submit(spec).unwrap();
     world.boot_all();
     world.run_to_end();
-    let known = world.engine.calls_per_chunk(7);
+    let known = world.engine.calls_ahead(7);
     assert!((100..=1000).contains(&known), "{known} calls of 1.5 microseconds are about a millisecond");
-    assert_eq!(world.engine.calls_per_chunk(8), 1, "another task is another matter");
+    assert_eq!(world.engine.calls_ahead(8), 1, "another task is another matter");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn large_results_make_small_chunks() {
     world.submit(JobSpec { calls: 100, task: Some(7), ..JobSpec::default() }).unwrap();
     world.boot_all();
     world.run_to_end();
-    assert_eq!(world.engine.calls_per_chunk(7), 1, "two of half a megabyte take more than a millisecond");
+    assert_eq!(world.engine.calls_ahead(7), 1, "two of half a megabyte take more than a millisecond");
 }
 
 #[test]
@@ -85,4 +85,71 @@ fn a_requested_chunk_size_is_kept_to() {
     sizes.sort_unstable();
     assert_eq!(sizes, [4, 4]);
     world.run_to_end();
+}
+
+/// The sizes of the chunks that workers have been sent, worker by worker.
+fn chunk_sizes(world: &World) -> Vec<Vec<usize>> {
+    let sizes = |fake: &FakeWorker| {
+        let mut chunks: Vec<u32> = fake.calls.iter().map(|call| call.chunk.0).collect();
+        chunks.dedup();
+        let size = |chunk: &u32| fake.calls.iter().filter(|call| call.chunk.0 == *chunk).count();
+        chunks.iter().map(size).collect()
+    };
+    world.workers.values().map(sizes).collect()
+}
+
+#[test]
+fn a_small_list_is_one_chunk_per_worker() {
+    let mut world = World::new(config(2));
+    world.boot_all();
+    for (cost, calls) in [(MS / 1000, 500), (MS / 1000, 3), (MS / 10, 8)] {
+        world.cost = cost;
+        let spec = |calls| JobSpec { calls, task: Some(cost.as_micros() as u32), ..JobSpec::default() };
+        world.submit(spec(2)).unwrap();
+        world.run_to_end();
+        world.submit(spec(calls)).unwrap();
+        let (one, other) = (calls.div_ceil(2) as usize, calls as usize / 2);
+        let mut sizes = chunk_sizes(&world);
+        sizes.sort();
+        let mut expected = vec![vec![one], vec![other]];
+        expected.sort();
+        assert_eq!(sizes, expected, "{calls} calls of {cost:?}");
+        world.run_to_end();
+    }
+}
+
+#[test]
+fn a_list_that_takes_longer_is_cut_so_that_workers_end_together() {
+    let mut world = World::new(config(2));
+    world.cost = MS / 10;
+    world.boot_all();
+    let spec = |calls| JobSpec { calls, task: Some(7), ..JobSpec::default() };
+    world.submit(spec(2)).unwrap();
+    world.run_to_end();
+    world.submit(spec(24)).unwrap();
+    let sizes = chunk_sizes(&world);
+    assert!(sizes.iter().all(|sizes| sizes.len() == 2 && sizes[0] <= 6), "{sizes:?}");
+    world.run_to_end();
+}
+
+#[test]
+fn nothing_is_left_that_is_not_worth_a_message() {
+    let mut world = World::new(config(1));
+    world.cost = MS / 1000;
+    world.boot_all();
+    let spec = |calls| JobSpec { calls, task: Some(7), ..JobSpec::default() };
+    world.submit(spec(1)).unwrap();
+    world.run_to_end();
+    world.submit(spec(1500)).unwrap();
+    let mut smallest = usize::MAX;
+    while world.engine.is_held() {
+        smallest = smallest.min(chunk_sizes(&world).into_iter().flatten().min().unwrap_or(usize::MAX));
+        let worker_id = world.worker(0).unwrap();
+        let chunk = world.workers[&worker_id].calls.front().map(|call| call.chunk);
+        while world.workers[&worker_id].calls.front().is_some_and(|call| Some(call.chunk) == chunk) {
+            world.begin(worker_id);
+            world.finish(worker_id, false);
+        }
+    }
+    assert!(smallest >= 50, "a chunk of {smallest} calls of 1.5 microseconds");
 }

@@ -10,6 +10,7 @@ mod dispatch;
 mod keys;
 mod lease;
 mod outliving;
+mod prefetch;
 mod recall;
 mod recycling;
 mod replies;
@@ -17,6 +18,7 @@ mod withdrawal;
 mod world;
 
 use super::chunk::is_reached;
+use super::prefetch::{MAX_CHUNKS, MIN_CHUNKS};
 use super::scheduler::RECALL_AFTER;
 use super::*;
 use world::{FakeWorker, MS, Settled, World, config, reply};

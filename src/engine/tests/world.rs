@@ -107,6 +107,8 @@ pub(super) struct World {
     pub(super) abandoned: Vec<WorkerId>,
     /// How long a call runs.
     pub(super) cost: Duration,
+    /// Bytes of an argument.
+    pub(super) argument_size: u64,
     /// Bytes of a result.
     pub(super) result_size: u64,
     pub(super) concurrency: usize,
@@ -114,6 +116,8 @@ pub(super) struct World {
     pub(super) fitting: u32,
     /// Whether frames take long to encode.
     pub(super) is_deferring: bool,
+    /// Whether the caller has ever been late.
+    pub(super) is_late: bool,
     pub(super) recalls: u32,
     /// Calls that were skipped although their worker was taken to have begun them.
     pub(super) missed: u32,
@@ -141,10 +145,12 @@ impl World {
             closed: 0,
             abandoned: Vec::new(),
             cost: 10 * MS,
+            argument_size: 0,
             result_size: 0,
             concurrency,
             fitting: u32::MAX,
             is_deferring: false,
+            is_late: false,
             recalls: 0,
             missed: 0,
             lease_set,
@@ -245,11 +251,13 @@ impl World {
         let mut chunks: Vec<u32> = fake.running.iter().chain(&fake.calls).map(|call| call.chunk.0).collect();
         chunks.sort_unstable();
         chunks.dedup();
-        assert!(chunks.len() <= self.concurrency.max(2), "more chunks in flight than allowed");
+        let max_chunks = if self.is_late { MAX_CHUNKS } else { MIN_CHUNKS };
+        assert!(chunks.len() <= self.concurrency.max(max_chunks), "more chunks in flight than allowed");
         if (kept as usize) < calls.len() {
             self.engine.filled(calls[0].0, kept, true);
             self.engine.cut(worker_id, chunk, kept);
         }
+        self.engine.encoded(worker_id, chunk, self.argument_size * u64::from(kept));
     }
 
     fn recall(&mut self, worker_id: WorkerId, from: u32, until: u32) {
@@ -392,6 +400,19 @@ impl World {
 
 /// Time.
 impl World {
+    /// A turn of the caller's loop has passed, which was busy for this long.
+    pub(super) fn turn(&mut self, busy: Duration) {
+        self.now += busy;
+        self.is_late |= busy > MS;
+        self.engine.turned(busy, self.now);
+        if self.engine.is_leveling_due() {
+            for (&worker_id, fake) in &self.workers {
+                self.engine.begun(worker_id, fake.last_begun);
+            }
+        }
+        self.pump();
+    }
+
     pub(super) fn tick(&mut self, passed: Duration) {
         self.engine.next_tick(self.now);
         self.now += passed;
