@@ -12,7 +12,7 @@ const { contest, runSuite, withStarted } = require('./support/contest.js');
 const { optionsFromArgv } = require('./support/options.js');
 const { contenders } = require('./support/peers/index.js');
 const { bestOf, Suite } = require('./support/suite.js');
-const { burn } = require('./support/work.js');
+const { burn, stepsPerMillisecond } = require('./support/work.js');
 
 const ITEMS = 400;
 const EXPENSIVE = 20;
@@ -23,17 +23,6 @@ const CHEAP = 0.5;
 /** @typedef {'at random places' | 'at the start' | 'at the end'} Placement */
 /** @type {Placement[]} */
 const PLACEMENTS = ['at random places', 'at the start', 'at the end'];
-
-/** @returns {number} how many steps `burn` does in a millisecond */
-function stepsPerMillisecond() {
-  const steps = 2_000_000;
-  const times = Array.from({ length: 9 }, () => {
-    const begin = performance.now();
-    burn(steps);
-    return performance.now() - begin;
-  });
-  return steps / times.toSorted((left, right) => left - right)[4];
-}
 
 /**
  * @param {Placement} placement

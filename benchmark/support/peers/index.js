@@ -117,7 +117,7 @@ const typeOf = (mode) => (mode === 'child' ? 'child-process' : 'worker-threads')
  * A `Pool` of this package.
  *
  * @param {Mode} mode
- * @param {{ name?: string, spin?: false }} [options]
+ * @param {{ name?: string, spin?: false, chunksPerWorker?: number }} [options]
  * @returns {Contender}
  */
 function own(mode, { name = OWN_NAME, ...options } = {}) {

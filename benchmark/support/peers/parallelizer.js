@@ -8,11 +8,14 @@
 class OwnPool {
   /**
    * @param {Task} task
-   * @param {{ type: Type, spin?: false }} options
+   * @param {{ type: Type, spin?: false, chunksPerWorker?: number }} options `chunksPerWorker`: into how many chunks
+   *   a worker's part of a list is cut; without it, this is left to the pool
    */
-  constructor(task, options) {
+  constructor(task, { chunksPerWorker, ...options }) {
     this.task = { filePath: task.filePath, name: task.name };
     this.options = options;
+    this.chunksPerWorker = chunksPerWorker;
+    this.workers = 1;
     /** @type {any} */
     this.pool = undefined;
   }
@@ -20,6 +23,7 @@ class OwnPool {
   /** @param {number} workers */
   async start(workers) {
     const { Pool } = require('@parallelizer/node');
+    this.workers = workers;
     this.pool = new Pool({ processes: workers, ...this.options });
     await this.pool.ready();
   }
@@ -31,7 +35,9 @@ class OwnPool {
 
   /** @param {any[]} list */
   run(list) {
-    return this.pool.map(this.task, list);
+    if (this.chunksPerWorker === undefined) return this.pool.map(this.task, list);
+    const chunkSize = Math.ceil(list.length / (this.workers * this.chunksPerWorker));
+    return this.pool.map(this.task, list, { chunkSize });
   }
 
   async stop() {
