@@ -164,7 +164,7 @@ impl Engine {
             None => u32::MAX,
         };
         let is_ahead = worker.phase == Phase::Starting;
-        let mut room = fair.min(allowed).min(if is_ahead { 1 } else { u32::MAX });
+        let mut room = fair.min(allowed).min(MAX_CALLS).min(if is_ahead { 1 } else { u32::MAX });
         let mut budget = self.lag.chunk();
         let mut draft = Draft::default();
         for &job_id in &self.queue {
