@@ -199,11 +199,16 @@ const SILENCE =
   'its Node had not begun to run, as when the system refuses it threads: use fewer workers, or raise the limit of ' +
   'processes and threads (ulimit -u)';
 
+/** The advice for a worker process whose Node may not load the native part. */
+const NO_ADDONS =
+  'its Node was told to load no addons, and a worker process needs one: leave --no-addons out of "execArgv" and ' +
+  'NODE_OPTIONS (with --permission, add --allow-addons), or use threads, which need none';
+
 /**
  * Why a worker may have ended in this way, and what helps.
- * @param {number | null} exitCode @param {string | null} signal @param {boolean} duringBoot
+ * @param {number | null} exitCode @param {string | null} signal @param {boolean} duringBoot @param {string} stderr
  */
-function exitAdvice(exitCode, signal, duringBoot) {
+function exitAdvice(exitCode, signal, duringBoot, stderr) {
   switch (signal) {
     case null:
       break;
@@ -222,6 +227,7 @@ function exitAdvice(exitCode, signal, duringBoot) {
   }
   if (exitCode === null) return 'how it ended is not known; set "retries" if its work may be run again';
   if (duringBoot && exitCode === 9) return 'Node refused its flags: check "execArgv" and NODE_OPTIONS';
+  if (duringBoot && stderr.includes('ERR_DLOPEN_DISABLED')) return NO_ADDONS;
   if (exitCode === 0) return 'your code, or a module that it loads, called process.exit(): return instead';
   if (exitCode === 1) return 'an exception or a rejection in it was not caught, or process.exit() was called';
   return 'your code, or a module that it loads, ended the process';
@@ -247,7 +253,7 @@ function workerExited(details) {
     signal !== null ? `was ended by ${signal}` : exitCode !== null ? `exited with code ${exitCode}` : 'ended';
   let when = duringBoot ? ' before it was ready' : '';
   if (what !== undefined) when += duringBoot ? ` to run ${what}` : ` while it ran ${what}`;
-  let advice = silent ? SILENCE : exitAdvice(exitCode, signal, duringBoot);
+  let advice = silent ? SILENCE : exitAdvice(exitCode, signal, duringBoot, stderr);
   if (otherProgram !== undefined) {
     advice += `. If ${otherProgram} does not take the arguments of Node.js, name a program that does by "execPath"`;
   }

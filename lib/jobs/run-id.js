@@ -68,7 +68,7 @@ function native() {
  * @returns {T}
  */
 function nameRun(error, nameOf) {
-  if (error instanceof ParallelizerError && !('runId' in error)) {
+  if (error instanceof ParallelizerError && !Object.hasOwn(error, 'runId')) {
     define(error, 'runId', { value: nameOf(), writable: true, configurable: true, enumerable: true });
   }
   return error;

@@ -18,7 +18,8 @@ const { define } = require('../intrinsics/define');
 /** @typedef {import('../worker/invocation').EventKind} EventKind */
 /** @typedef {import('./plan').Plan} Plan */
 /** @typedef {{ responses: unknown[], failures: string[], errors: Error[] }} RunResult */
-/** @typedef {{ value: unknown } | { error: unknown, text: string }} Outcome what became of a sub-batch */
+/** @typedef {{ error: unknown, text: string }} Failure */
+/** @typedef {{ value: unknown } | Failure} Outcome what became of a sub-batch */
 
 /**
  * A run that has started.
@@ -152,7 +153,7 @@ function gather(outcomes, plan, run) {
 
 /**
  * The error of a sub-batch, with the run, the sub-batch and the records that it is about.
- * @param {{ error: unknown, text: string }} outcome @param {number} batchIndex @param {number[]} records
+ * @param {Failure} outcome @param {number} batchIndex @param {number[]} records
  * @param {string} runId
  */
 function annotated({ error, text }, batchIndex, records, runId) {

@@ -29,7 +29,8 @@ const { nameRun } = require('../jobs/run-id');
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 /** @typedef {InstanceType<typeof import('../jobs/run-id').RunId>} RunId */
 /** @typedef {Omit<import('./call-queue').CallKind, 'owner' | 'submitted' | 'run'> & { run: RunId }} StreamKind */
-/** @typedef {{ value: unknown } | { error: unknown }} Outcome */
+/** @typedef {{ error: unknown }} Failure */
+/** @typedef {{ value: unknown } | Failure} Outcome */
 /** @typedef {{ resolve: (result: IteratorResult<any>) => void, reject: (error: unknown) => void }} Waiter */
 
 /** The most items that are read ahead for one worker. */

@@ -140,13 +140,14 @@ function named(fn, value) {
 /**
  * Adds to the error about an undefined variable why it is undefined here.
  * @param {unknown} error
+ * @param {string} source of the function that has thrown it
  * @returns {never}
  */
-function rethrow(error) {
+function rethrow(error, source) {
   if (isNativeError(error) && error.name === 'ReferenceError' && / is not defined$/.test(error.message)) {
     const { 0: head, 1: first = '' } = String(error.stack).split('\n    at ', 2);
     if (/parallelizer[:-]task/.test(first)) {
-      const message = `${error.message} in a worker: ${reasonFor(error.message.split(' ', 1)[0])}`;
+      const message = `${error.message} in a worker: ${reasonFor(error.message.split(' ', 1)[0], source)}`;
       const stack = String(error.stack).replace(head, () => `${error.name}: ${message}`);
       define(error, 'message', { value: message, writable: true, configurable: true });
       define(error, 'stack', { value: stack, writable: true, configurable: true });
@@ -155,9 +156,27 @@ function rethrow(error) {
   throw error;
 }
 
-/** @param {string} name */
-function reasonFor(name) {
+/**
+ * Whether a name is called as esbuild calls its `__name` once that is minified: with a function, and its name as text.
+ * @param {string} name @param {string} source
+ */
+function keepsNames(name, source) {
+  if (name.length > 3) return false;
+  const first = '(?:async\\b|function\\b|class\\b|\\(|[A-Za-z_$][\\w$]*\\s*(?:=>|,\\s*["\'`]))';
+  const withFunction = new RegExp(`(?<![\\w$.])${name.replaceAll('$', '\\$')}\\(\\s*${first}`);
+  return withFunction.test(source) && /,\s*(["'`])[\w$]+\1\)/.test(source);
+}
+
+/** @param {string} name @param {string} source */
+function reasonFor(name, source) {
   const tool = TOOLS.find(([pattern]) => pattern.test(name))?.[1];
+  if (tool === undefined && keepsNames(name, source)) {
+    return (
+      'it looks like the helper by which esbuild, and bundlers like it, keep the names of functions (keepNames), ' +
+      `renamed by minifying, and ${NO_CLOSURE}. Minify without keepNames, or without renaming (minifyIdentifiers: ` +
+      'false), or name a function of a module, { filePath, name }'
+    );
+  }
   if (tool === undefined) {
     return (
       `${NO_CLOSURE}. Pass the value as an argument, require it within the function, or name a function of a module`

@@ -100,7 +100,7 @@ class Tasks {
 
   /** @param {Definition} definition @returns {Task | Promise<Task>} */
   #make({ source, filePath = '', name = '' }) {
-    if (source !== undefined) return bySource(functionOf(source, this.#require));
+    if (source !== undefined) return bySource(functionOf(source, this.#require), source);
     const failed = (/** @type {unknown} */ cause) => {
       throw require('../errors').moduleError(filePath, { cause });
     };
@@ -129,20 +129,21 @@ function byReference(fn) {
   };
 }
 
-/** @param {Function} fn @returns {Task} */
-function bySource(fn) {
+/** @param {Function} fn @param {string} source @returns {Task} */
+function bySource(fn, source) {
   const { spread, single } = byReference(fn);
-  return { spread: explaining(spread), single: explaining(single) };
+  const explained = (/** @type {unknown} */ error) => rethrow(error, source);
+  return { spread: explaining(spread, explained), single: explaining(single, explained) };
 }
 
-/** @param {Callee} callee @returns {Callee} */
-function explaining(callee) {
+/** @param {Callee} callee @param {(error: unknown) => never} explained @returns {Callee} */
+function explaining(callee, explained) {
   return (value, call) => {
     try {
       const result = callee(value, call);
-      return isPromise(result) ? result.catch(rethrow) : result;
+      return isPromise(result) ? result.catch(explained) : result;
     } catch (error) {
-      return rethrow(error);
+      return explained(error);
     }
   };
 }

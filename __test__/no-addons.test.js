@@ -4,8 +4,8 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { root } = require('../support/helpers');
-const { asynchronous, run } = require('../support/scripts');
+const { root } = require('./support/helpers');
+const { asynchronous, run } = require('./support/scripts');
 
 for (const [what, options] of Object.entries({
   '--no-addons': { execArgv: ['--no-addons'] },
@@ -33,19 +33,23 @@ for (const [what, options] of Object.entries({
   });
 }
 
-test('workers with --no-addons in their own flags: processes say so, threads need none', async (t) => {
-  const { messages: [found] } = await run(t, asynchronous(`
-    const { Pool } = require(${JSON.stringify(root)});
-    const found = [];
-    for (const type of ['child-process', 'worker-threads']) {
-      const pool = new Pool({ processes: 1, type, execArgv: ['--no-addons'] });
-      found.push(await pool.apply(() => 1).catch(({ code, message }) => ({ code, message })));
-      await pool.terminate();
-    }
-    console.log(JSON.stringify(found));
-  `));
-  const [{ code, message }, threads] = found;
-  assert.match(String(code), /ERR_PARALLELIZER_(PLATFORM|OPTION|WORKER_EXITED)/);
-  assert.match(message, /addons/);
-  assert.equal(threads, 1);
-});
+for (const [what, options] of Object.entries({
+  'their own flags': "{ execArgv: ['--no-addons'] }",
+  'their own NODE_OPTIONS': "{ env: { ...process.env, NODE_OPTIONS: '--no-addons' } }",
+})) {
+  test(`workers with --no-addons in ${what}: processes say so, threads need none`, async (t) => {
+    const { messages: [[processes, threads]] } = await run(t, asynchronous(`
+      const { Pool } = require(${JSON.stringify(root)});
+      const found = [];
+      for (const type of ['child-process', 'worker-threads']) {
+        const pool = new Pool({ processes: 1, type, ...${options} });
+        found.push(await pool.apply(() => 1).catch(({ code, message }) => ({ code, message })));
+        await pool.terminate();
+      }
+      console.log(JSON.stringify(found));
+    `));
+    assert.equal(processes.code, 'ERR_PARALLELIZER_WORKER_EXITED');
+    assert.match(processes.message, /was told to load no addons.*"execArgv".*NODE_OPTIONS.*threads/);
+    assert.equal(threads, 1);
+  });
+}
