@@ -28,11 +28,15 @@ forEachMode(
   (mode) => {
     test('its properties are what they are elsewhere', async (t) => {
       const describe = () =>
-        Reflect.ownKeys(console).map((key) => [String(key), typeof console[key], key === 'Console' || typeof console[key] !== 'function' ? '' : console[key].name]);
+        Reflect.ownKeys(console).map((key) => {
+          const value = console[key];
+          const isFunction = typeof value === 'function';
+          const name = !isFunction || key === 'Console' ? '' : value.name.replace(/^bound /, '');
+          return [String(key), typeof value, name, isFunction && Object.hasOwn(value, 'prototype')];
+        }).sort();
       const { result } = await inWorker(t, mode, String(describe));
       // That of `dirxml` is `log` in Node.
-      const names = describe().map(([key, type, name]) => [key, type, key === 'dirxml' ? key : name.replace(/^bound /, '')]);
-      assert.deepEqual(result.map(([key, type, name]) => [key, type, name.replace(/^bound /, '')]).sort(), names.sort());
+      assert.deepEqual(result, describe().map(([key, type, name, isClass]) => [key, type, key === 'dirxml' ? key : name, isClass]));
     });
 
     for (const env of [{}, { AWS_LAMBDA_LOG_FORMAT: 'JSON' }]) {
@@ -55,6 +59,24 @@ forEachMode(
       });
     }
 
+    test('classes of consoles: subclasses, instances, streams of one’s own', async (t) => {
+      const { result, seen, stdout, stderr } = await inWorker(t, mode, `() => {
+        class Own extends console.Console {
+          shout(text) { this.log(text.toUpperCase()); }
+        }
+        new Own(process.stdout).shout('subclass');
+        new (require('console').Console)({ stdout: process.stdout }).table([{ a: 1 }]);
+        const written = [];
+        const { Writable } = require('node:stream');
+        const stream = new Writable({ write: (chunk, _, done) => { written.push(String(chunk)); done(); } });
+        new console.Console(stream).log('elsewhere %d', 1);
+        return [written, new Own(process.stdout) instanceof console.Console, console instanceof console.Console];
+      }`);
+      assert.deepEqual(result, [['elsewhere 1\n'], true, true]);
+      assert.match(stdout, /^SUBCLASS\n┌[^]+│ 0 +│ 1 │\n└[^]+\n$/);
+      assert.deepEqual([seen, stderr], [[], '']);
+    });
+
     test('a call of a method is one message at its level, whatever the method prints through', async (t) => {
       const { seen } = await inWorker(t, mode, `() => {
         const log = console.log.bind(null);
@@ -67,19 +89,69 @@ forEachMode(
         console.dir({ a: { b: {} } }, { depth: 0 });
         console.count('n');
         console.trace('here');
+        console.warn('warned');
+        console.error('failed');
+        console.debug('%s', 'detail');
+        console.assert(true, 'not broken');
+        console.countReset('n');
+        console.count();
+        console.time('timer');
+        console.timeEnd('timer');
       }`);
-      assert.deepEqual(seen.map(([level]) => level), ['log', 'log', 'warn', 'log', 'info', 'log', 'log', 'error']);
+      assert.deepEqual(seen.map(([level]) => level), [
+        'log', 'log', 'warn', 'log', 'info', 'log', 'log', 'error', 'warn', 'error', 'debug', 'log', 'log',
+      ]);
       const texts = seen.map(([, text]) => text);
-      assert.deepEqual([texts[0], texts[2], texts[3], texts[4], texts[5], texts[6]],
-        ['bound 1', 'Assertion failed: broken', 'group', '  indented', '{ a: [Object] }', 'n: 1']);
-      assert.match(texts[1], /│ a/);
+      assert.deepEqual([texts[0], ...texts.slice(2, 7), ...texts.slice(8, 12)], [
+        'bound 1', 'Assertion failed: broken', 'group', '  indented', '{ a: [Object] }', 'n: 1',
+        'warned', 'failed', 'detail', 'default: 1',
+      ]);
+      assert.match(texts[1], /^┌[^]*│ a[^]*┘$/);
       assert.match(texts[7], /^Trace: here\n {4}at /);
+      assert.match(texts[12], /^timer: [\d.]+/);
     });
 
-    test('what is written to the descriptor of stdout comes out as it was written', async (t) => {
-      const { seen, stdout } = await inWorker(t, mode, `() => void require('node:fs').writeSync(1, '{"level":30}\\nplain\\n')`);
-      assert.equal(stdout, '{"level":30}\nplain\n');
-      assert.deepEqual(seen, []);
+    test('methods that were taken off it, bound or not, still print', async (t) => {
+      const { seen } = await inWorker(t, mode, `() => {
+        const { log, warn } = console;
+        log('taken');
+        warn.call(null, 'called');
+        console.info.bind({})('bound');
+        [1].forEach((n) => log(n));
+        ({ ...console }).log('copied');
+        Object.create(console).log('inherited');
+        console.log = new Proxy(console.log, {});
+        console.log('wrapped');
+      }`);
+      assert.deepEqual(seen, [
+        ['log', 'taken'], ['warn', 'called'], ['info', 'bound'], ['log', '1'], ['log', 'copied'], ['log', 'inherited'],
+        ['log', 'wrapped'],
+      ]);
+    });
+
+    test('a tool that replaces a method prints through what it has replaced; what a debugger has is there', async (t) => {
+      const { result, seen } = await inWorker(t, mode, `() => {
+        const { log } = console;
+        console.log = (...args) => log('[tool]', ...args);
+        console.log('message');
+        console.log = log;
+        console.log('again');
+        return [console.createTask?.('x').run, console.context?.('name').log, console.profile, console.profileEnd, console.timeStamp]
+          .map((each) => typeof each);
+      }`);
+      assert.deepEqual(seen, [['log', '[tool] message'], ['log', 'again']]);
+      assert.deepEqual(result, [
+        typeof console.createTask, typeof console.context, 'function', 'function', 'function',
+      ]);
+    });
+
+    test('with JSON logs, objects stay objects, beside a console of one’s own', async (t) => {
+      const { seen, stdout } = await inWorker(t, mode, `() => {
+        console.log({ a: 1 });
+        new console.Console(process.stdout).log(JSON.stringify({ _aws: { emf: true } }));
+      }`, { AWS_LAMBDA_LOG_FORMAT: 'JSON' });
+      assert.deepEqual(seen, [['log', { a: 1 }]]);
+      assert.equal(stdout, '{"_aws":{"emf":true}}\n');
     });
   },
   { needs: ['hasWorkers'] },

@@ -26,6 +26,7 @@ const OPTIONAL = {
     valueSchemaMetadata: { dataFormat: 'AVRO', schemaId: '5678' },
   },
   sqs: { md5OfMessageAttributes: 'd25a6aea97eb8f585bfa92d314504a92' },
+  kinesis: { 'with-dash': true },
   dynamodb: { userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' } },
   s3: {
     glacierEventData: { restoreEventData: { lifecycleRestorationExpiryTime: '1970-01-01T00:00:00.000Z' } },
@@ -67,6 +68,23 @@ test('a field that one record has and the next has not', () => {
   assert.ok('fieldOfTomorrow' in first);
   assert.equal('fieldOfTomorrow' in second, false);
 });
+
+for (const source of Object.keys(PLACES)) {
+  test(`${source}: a field of the event takes the name of nothing that a record has of its own`, () => {
+    const raw = futureRecord(source);
+    const clash = { ...raw, constructor: 'clash', toString: 'clash' };
+    for (const name of ['source', 'identifier', 'groupKey', 'raw']) clash[name] = 'clash';
+    Object.defineProperty(clash, '__proto__', { value: 'clash', enumerable: true });
+    const [plain] = records(eventFor(source, [raw]));
+    const [record] = records(eventFor(source, [clash]));
+    assert.deepEqual([record.source, record.groupKey], [source, plain.groupKey]);
+    assert.deepEqual(record.identifier, plain.identifier);
+    assert.equal(record.raw, clash);
+    assert.equal(record.constructor, plain.constructor);
+    assert.equal(typeof record.toString, 'function');
+    assert.equal(record.notThere, undefined);
+  });
+}
 
 test('fields whose names every object has harm nothing', () => {
   const raw = JSON.parse(JSON.stringify(make.sqs(r, { payload: { n: 1 } })).replace(/}$/, ',"__proto__":{"a":1},"constructor":7}'));

@@ -15,10 +15,10 @@ const decoded = (text, options) => unmarshall({ n: { N: text } }, options).n;
 
 /** What a double holds: it is written back as the same number. */
 const EXACT = [
-  ['0', 0], ['1', 1], ['-1', -1], ['+7', 7], ['007', 7], ['1.0', 1], ['1.50', 1.5], ['100', 100], ['1E+2', 100], ['0.1', 0.1],
+  ['0', 0], ['-0', -0], ['1', 1], ['-1', -1], ['+7', 7], ['007', 7], ['1.0', 1], ['1.50', 1.5], ['100', 100], ['1E+2', 100], ['0.1', 0.1],
   ['-1.5e3', -1500], ['1e-7', 1e-7], ['0.00000010', 1e-7], ['1E-130', 1e-130], ['9007199254740991', 9007199254740991],
   ['0.30000000000000004', 0.30000000000000004], ['1.7976931348623157', 1.7976931348623157], ['5e-324', 5e-324],
-  ['0E+5', 0], ['0.000', 0],
+  ['0E+5', 0], ['0.000', 0], ['1E+3', 1000], ['123.4500', 123.45], ['0.3333333333333333', 0.3333333333333333],
 ];
 
 /** Integers beyond that. */
@@ -26,18 +26,19 @@ const INTEGERS = [
   ['9007199254740992', 2n ** 53n], ['9007199254740993', 2n ** 53n + 1n], ['-9007199254740993', -(2n ** 53n) - 1n],
   ['12345678901234567890', 12345678901234567890n], ['9007199254740993.0', 2n ** 53n + 1n], ['1E+30', 10n ** 30n],
   ['1.5E+30', 15n * 10n ** 29n], ['9.9999999999999999999999999999999999999E+125', BigInt('9'.repeat(38)) * 10n ** 88n],
-  ['9'.repeat(38), BigInt('9'.repeat(38))], ['-1E+30', -(10n ** 30n)],
+  ['100000000000000000000', 10n ** 20n], ['1E+20', 10n ** 20n], ['9'.repeat(38), BigInt('9'.repeat(38))], ['-1E+30', -(10n ** 30n)],
 ];
 
 /** What no value of JavaScript's holds, or what is no number. */
 const NEITHER = [
-  '1.23456789012345678901', '9007199254740993.5', '90071992547409.91', '0.1000000000000000055', '3.1415926535897932384626433832795028842',
+  '1.23456789012345678901', '0.12345678901234567890123456789', '-123456789012345678.25', '12345678901234567890.1',
+  '1.00000000000000000000000000000000001', '0.10000000000000000000000000000000000001', '9007199254740993.5', '90071992547409.91', '0.1000000000000000055', '3.1415926535897932384626433832795028842',
   '1E-400', '-1E-400', '1E+400', '-1E+400', '4e-324', '1E+999999999', '1E+9999999999', 'Infinity', '-Infinity', 'NaN', '', '.',
   'abc', '0x10', '1_000', ' 1', '1n',
 ];
 
 test('a number where it is exact, a BigInt for an integer beyond, else an error', () => {
-  for (const [text, value] of [...EXACT, ...INTEGERS]) assert.equal(decoded(text), value, text);
+  for (const [text, value] of [...EXACT, ...INTEGERS]) assert.ok(Object.is(decoded(text), value), text);
   for (const text of NEITHER) {
     assert.throws(() => decoded(text), (error) => {
       assert.ok(error instanceof RangeError);
@@ -117,6 +118,20 @@ function recordWith(text, position, image = 'NewImage') {
   raw.dynamodb[image] = { ...raw.dynamodb[image], price: { N: text } };
   return raw;
 }
+
+test('records: what no number holds is an error wherever it stands, and raw has it as it came', () => {
+  for (const text of NEITHER) {
+    for (const image of [
+      { n: { N: text } }, { list: { L: [{ N: '1' }, { N: text }] } }, { map: { M: { deep: { N: text } } } }, { set: { NS: ['1', text] } },
+    ]) {
+      const raw = make.dynamodb(r, { payload: { id: 1 } });
+      raw.dynamodb.NewImage = image;
+      const [record] = records({ Records: [raw] });
+      assert.throws(() => record.newImage, (error) => error instanceof RangeError && error.value === text);
+      assert.equal(record.raw.dynamodb.NewImage, image);
+    }
+  }
+});
 
 test('records: keys and images, each when it is asked for', () => {
   const raw = recordWith('1.23456789012345678901', 0, 'OldImage');

@@ -51,6 +51,19 @@ test('Kinesis: a list of records in the form of Lambda’s events is no list of 
   assert.equal(records([raw])[0].identifier, raw.kinesis.sequenceNumber);
 });
 
+test('SQS and DynamoDB: what orders them, and when they were written', () => {
+  const [sqs] = records(listOf('sqs', rawsOf('sqs', [{}])));
+  const [raw] = listOf('dynamodb', rawsOf('dynamodb', [{}]));
+  const [dynamodb] = records([raw]);
+  assert.equal(sqs.groupKey, null);
+  assert.equal(dynamodb.groupKey, raw.eventSourceARN);
+  for (const [{ timestamp }, expected] of [
+    [sqs, Number(sqs.attributes.SentTimestamp)], [dynamodb, raw.dynamodb.ApproximateCreationDateTime * 1000],
+  ]) {
+    assert.equal(timestamp, expected);
+  }
+});
+
 test('DynamoDB: what it is called is the event’s id', () => {
   const [raw] = rawsOf('dynamodb', [{}]);
   const [record] = records([raw]);
@@ -120,7 +133,7 @@ test('lists that are not as Pipes sends them are refused', () => {
   refused([sqs, null], /"event\[1\]\.eventSource" must be 'aws:sqs'/);
   refused([{ id: 7, amount: 1 }], /"event\[0\]\.eventSource" must be one of aws:sqs.*\(the record has: id, amount\).*Pipes/);
   refused([1, 2], /"event\[0\]\.eventSource" must be one of aws:sqs/);
-  refused([[sqs]], /"event\[0\]\.eventSource" must be one of aws:sqs/);
+  for (const one of [[sqs], {}, 'text', null]) refused([one], /"event\[0\]\.eventSource" must be one of aws:sqs/);
   refused([{ eventSource: 'aws:codecommit' }], /must be one of aws:sqs.*got 'aws:codecommit'/);
   refused([{ ...sqs, messageId: 7 }], /"event\[0\]\.messageId" must be a string, got 7/);
 });

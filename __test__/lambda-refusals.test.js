@@ -3,9 +3,12 @@
 // says what the event looks like and what to do.
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 
 const { records } = require('@parallelizer/node/lambda');
+const { root } = require('./support/helpers');
 const { handlerFor } = require('./support/lambda');
 const { contextOf, eventOf, make, pipedOf, random } = require('./support/lambda-events');
 const { forEachMode } = require('./support/modes');
@@ -94,6 +97,23 @@ test('other events: what they look like', () => {
   for (const event of [{}, { awslogs: {} }]) {
     refused(event, /Kafka .*SQS, Kinesis, DynamoDB streams, S3, SNS or Amazon MQ, or the list of records that EventBridge Pipes sends/);
   }
+});
+
+test('other events that functions often get: what they look like', () => {
+  for (const [event, pattern] of [
+    [{ version: '2.0', routeKey: 'GET /', rawPath: '/', headers: {}, requestContext: { http: {} } }, /routeKey/],
+    [{ id: 'i', 'detail-type': 'Scheduled Event', source: 'aws.events', detail: {} }, /detail-type/],
+    [{ Records: [{ eventSource: 'aws:codecommit', codecommit: {}, eventTriggerName: 't' }] }, /aws:codecommit/],
+    [{ Records: [{ cf: { request: {} } }] }, /the record has: cf/],
+    [{ eventSource: 'aws:kafka', bootstrapServers: 'b' }, /records/],
+    ['{"Records":[]}', /JSON|string/],
+  ]) refused(event, pattern);
+});
+
+test('the documentation says what to do about events that were parsed before', () => {
+  const text = fs.readFileSync(path.join(root, 'docs', 'lambda.md'), 'utf8');
+  assert.match(text, /event.normalizer/);
+  assert.match(text, /kafkaConsumer/);
 });
 
 test('Kafka under other names', () => {

@@ -1,59 +1,107 @@
 'use strict';
-// What a worker waits for while it gets ready, and that can never come, is told; what takes its time has it.
+// A module, or an initializer, that waits for what can never come: Node ends a program like that with exit code 13,
+// "unsettled top-level await". A worker tells the same as soon as its event loop is empty. One that is slow may be.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 
-const { Parallelizer } = require('@parallelizer/node');
+const { Parallelizer, Pool } = require('@parallelizer/node');
 const { temporary, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { makePool } = require('./support/pool');
 
-function moduleOf(t, text) {
-  const file = path.join(temporary(t), 'worker.mjs');
+/** A module file that ends with the test. */
+function moduleOf(t, text, name = 'module.mjs') {
+  const file = path.join(temporary(t), name);
   fs.writeFileSync(file, text);
   return file;
 }
 
-const NEVER = 'await new Promise(() => {}); export const work = ({ batch }) => batch; export const double = (n) => n * 2;';
-const SLOW = `import { setTimeout as sleep } from 'node:timers/promises'; import { readFile } from 'node:fs/promises';
-  await sleep(400); await readFile(new URL(import.meta.url)); export const work = ({ batch }) => batch; export const double = (n) => n * 2;`;
+const UNSETTLED = {
+  'a promise that nobody settles': 'await new Promise(() => {});\nexport const act = () => 1;',
+  'a timer that does not hold': 'await new Promise((resolve) => setTimeout(resolve, 2 ** 30).unref());\nexport const act = () => 1;',
+  'a module that it imports': "await import('./never.mjs');\nexport const act = () => 1;",
+};
 
-forEachMode(
-  (mode) => {
-    test('a top-level await that never settles: ready, run, and the tasks of a pool, which goes on', async (t) => {
-      const filePath = moduleOf(t, NEVER);
-      const parallelizer = new Parallelizer({ type: mode.type, filePath, processBatchFunctionName: 'work', parallelization: 1 });
+function assertUnsettled(error) {
+  assert.equal(error.code, 'ERR_PARALLELIZER_MODULE', error.stack ?? String(error));
+  assert.match(error.message, /unsettled top-level await/);
+}
+
+forEachMode((mode) => {
+  for (const [what, text] of Object.entries(UNSETTLED)) {
+    test(`a module: ${what}`, async (t) => {
+      const file = moduleOf(t, text);
+      fs.writeFileSync(path.join(path.dirname(file), 'never.mjs'), 'await new Promise(() => {});');
+      const parallelizer = new Parallelizer({ type: mode.type, filePath: file, processBatchFunctionName: 'act', parallelization: 2 });
       t.after(() => parallelizer.terminate());
-      const expected = { code: 'ERR_PARALLELIZER_MODULE', message: /unsettled top-level await/ };
-      await assert.rejects(within(parallelizer.ready(), 'ready()'), expected);
-      const { errors } = await within(parallelizer.run([1]), 'run()');
-      assert.equal(errors[0].code, 'ERR_PARALLELIZER_MODULE');
-      const pool = makePool(t, mode, { processes: 1 });
-      for (let i = 0; i < 2; i++) {
-        await assert.rejects(within(pool.map({ filePath, name: 'double' }, [1]), 'map()'), expected);
-        assert.equal(await pool.apply((n) => n + 1, [1]), 2);
-      }
+      assertUnsettled(await within(parallelizer.ready().catch((error) => error), 'ready()'));
+      const { errors, responses } = await within(parallelizer.run([1, 2]), 'the run');
+      assert.deepEqual(responses, []);
+      for (const error of errors) assertUnsettled(error);
     });
+  }
 
-    test('an initializer', async (t) => {
-      const pool = makePool(t, mode, { processes: 1, initializer: () => new Promise(() => {}) });
-      const expected = { code: 'ERR_PARALLELIZER_MODULE', message: /the initializer never settles/ };
-      await assert.rejects(within(pool.apply(() => 1), 'apply()'), expected);
-    });
+  test('a task of a pool that stands in such a module', async (t) => {
+    const pool = makePool(t, mode, { processes: 1 });
+    const file = moduleOf(t, UNSETTLED['a promise that nobody settles']);
+    for (let i = 0; i < 2; i++) {
+      const promise = pool.map({ filePath: file, name: 'act' }, [1]);
+      assertUnsettled(await within(promise.catch((error) => error), 'the call'));
+      assert.equal(await pool.apply((n) => n + 1, [1]), 2, 'the worker goes on');
+    }
+  });
 
-    test('what is slow may take its time, and the worker stays', async (t) => {
-      const filePath = moduleOf(t, SLOW);
-      const parallelizer = new Parallelizer({ type: mode.type, filePath, processBatchFunctionName: 'work', parallelization: 1 });
-      t.after(() => parallelizer.terminate());
-      await parallelizer.ready();
-      assert.deepEqual((await parallelizer.run([1])).responses, [[1]]);
-      const pool = makePool(t, mode, { processes: 1, initializer: () => new Promise((resolve) => setTimeout(resolve, 300)) });
-      assert.equal(await pool.apply({ filePath, name: 'double' }, [2]), 4);
-      assert.equal(await pool.apply((n) => n, [1]), 1);
-    });
-  },
-  { needs: ['hasWorkers'] },
-);
+  test('an initializer', async (t) => {
+    const pool = new Pool({ type: mode.type, processes: 1, initializer: () => new Promise(() => {}) });
+    t.after(() => pool.terminate());
+    const error = await within(pool.apply(() => 1).catch((thrown) => thrown), 'the call');
+    assert.equal(error.code, 'ERR_PARALLELIZER_MODULE');
+    assert.match(error.message, /the initializer never settles/);
+  });
+
+  test('what is slow, and holds its loop, is waited for', async (t) => {
+    const file = moduleOf(t, [
+      "import { setTimeout as sleep } from 'node:timers/promises';",
+      "import fs from 'node:fs';",
+      "import net from 'node:net';",
+      'await sleep(1500);',
+      "await fs.promises.readFile(new URL(import.meta.url), 'utf8');",
+      // A server that answers itself.
+      'await new Promise((resolve) => {',
+      '  const server = net.createServer((socket) => socket.end()).listen(0, () => {',
+      '    net.connect(server.address().port).resume().on("close", () => server.close(resolve));',
+      '  });',
+      '});',
+      'export const act = ({ batch }) => batch.length;',
+      'export const double = (n) => n * 2;',
+    ].join('\n'));
+    const parallelizer = new Parallelizer({ type: mode.type, filePath: file, processBatchFunctionName: 'act', parallelization: 1 });
+    t.after(() => parallelizer.terminate());
+    await within(parallelizer.ready(), 'ready()');
+    assert.deepEqual((await parallelizer.run([1, 2])).responses, [2]);
+    assert.equal(parallelizer.stats().restarts, 0);
+    const initializer = () => new Promise((resolve) => setTimeout(resolve, 300));
+    const pool = makePool(t, mode, { processes: 1, initializer });
+    assert.equal(await pool.apply({ filePath: file, name: 'double' }, [2]), 4);
+    assert.equal(await pool.apply((n) => n, [1]), 1);
+  });
+
+  test('a pool that is closed while its module waits, closes', async (t) => {
+    const file = moduleOf(t, "setInterval(() => {}, 1000);\nawait new Promise(() => {});\nexport const act = () => 1;");
+    const parallelizer = new Parallelizer({ type: mode.type, filePath: file, processBatchFunctionName: 'act', parallelization: 1 });
+    await within(parallelizer.close(), 'close()');
+  });
+
+  test('a module without anything that holds the loop stays up once it is loaded', async (t) => {
+    const file = moduleOf(t, 'export const act = ({ batch }) => [process.pid, batch.length];');
+    const parallelizer = new Parallelizer({ type: mode.type, filePath: file, processBatchFunctionName: 'act', parallelization: 1 });
+    t.after(() => parallelizer.terminate());
+    const { responses: [[pid]] } = await parallelizer.run([1]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const { responses: [[later]] } = await parallelizer.run([1]);
+    assert.equal(later, pid);
+  });
+}, { needs: 'hasWorkers' });

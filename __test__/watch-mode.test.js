@@ -1,5 +1,6 @@
 'use strict';
-// Under `node --watch` the files that workers load are reported to the watching process, as the program's own are.
+// Under `node --watch` the files that workers load are reported to the watching process, as the program's own are, and a
+// change to one of them restarts the program.
 
 const assert = require('node:assert/strict');
 const { fork } = require('node:child_process');
@@ -10,6 +11,7 @@ const { test } = require('node:test');
 
 const { root, temporary, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
+const { watchTests } = require('./support/watch');
 
 forEachMode((mode) => {
   for (const name of ['work.js', 'work.mjs']) {
@@ -51,3 +53,5 @@ forEachMode((mode) => {
     });
   }
 });
+
+forEachMode((mode) => watchTests(mode, process.execPath, Number.parseInt(process.versions.node, 10)), { needs: 'hasWorkers' });

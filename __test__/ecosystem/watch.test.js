@@ -1,10 +1,10 @@
 'use strict';
-// `node --watch` of each version, see ../pending/watch.test.js.
+// `node --watch` of each version, see ../support/watch.js.
 
 const { describe } = require('node:test');
 
 const { modes } = require('../support/modes');
-const { watchTests } = require('../pending/watch.test');
+const { watchTests } = require('../support/watch');
 const { node } = require('./support/tools');
 
 for (const major of [20, 22, 24]) {

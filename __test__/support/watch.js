@@ -1,5 +1,6 @@
 'use strict';
-// `node --watch`: a change to a file that only workers load restarts the program, as a change to its own files does.
+// The tests of `node --watch`, for any version of Node: a change to a file that only workers load restarts the program,
+// as a change to its own files does.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -7,17 +8,27 @@ const path = require('node:path');
 const { spawn } = require('node:child_process');
 const { test } = require('node:test');
 
-const { root, temporary, waitFor } = require('../support/helpers');
-const { forEachMode } = require('../support/modes');
+const { root, temporary, waitFor } = require('./helpers');
 
 const MODULES = {
-  'a CommonJS module': { file: 'worker.js', text: (n) => `const own = require('./own.js');\nexports.work = () => ${n} + own;`, own: 'own.js', ownText: 'module.exports = 0;' },
-  'an ES module': { file: 'worker.mjs', text: (n) => `import own from './own.mjs';\nexport const work = () => ${n} + own;`, own: 'own.mjs', ownText: 'export default 0;' },
+  'a CommonJS module': {
+    file: 'worker.js',
+    text: (n) => `const own = require('./own.js');\nexports.work = () => ${n} + own;`,
+    own: 'own.js',
+    ownText: 'module.exports = 0;',
+  },
+  'an ES module': {
+    file: 'worker.mjs',
+    text: (n) => `import own from './own.mjs';\nexport const work = () => ${n} + own;`,
+    own: 'own.mjs',
+    ownText: 'export default 0;',
+  },
 };
 
-/** What every test of this file does with a Node, which may be another one. */
-function watchTests(mode, binary = process.execPath, major = Number.parseInt(process.versions.node, 10)) {
-  const skip = mode.type === 'worker-threads' && major < 24 && `Node ${major} reports nothing of what threads load, whoever starts them`;
+/** @param {{ type: string }} mode @param {string} binary of a Node @param {number} major its version */
+function watchTests(mode, binary, major) {
+  const skip = mode.type === 'worker-threads' && major < 24 &&
+    `Node ${major} reports nothing of what threads load, whoever starts them`;
   for (const [what, { file, text, own, ownText }] of Object.entries(MODULES)) {
     for (const changed of ['itself', 'what it loads']) {
       test(`${what}: ${changed}`, { skip }, async (t) => {
@@ -29,13 +40,18 @@ function watchTests(mode, binary = process.execPath, major = Number.parseInt(pro
           const parallelizer = new Parallelizer({
             type: ${JSON.stringify(mode.type)}, filePath: __dirname + '/${file}', processBatchFunctionName: 'work', parallelization: 2,
           });
-          parallelizer.run([1, 2]).then(({ responses, failures }) => console.log('RAN ' + JSON.stringify([...responses, ...failures])));
+          parallelizer.run([1, 2]).then(({ responses, failures }) => {
+            console.log('RAN ' + JSON.stringify([...responses, ...failures]));
+          });
           setInterval(() => {}, 1000);
         `);
         const { NODE_TEST_CONTEXT, NODE_OPTIONS, ...env } = process.env;
-        const watcher = spawn(binary, ['--watch', 'program.js'], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+        const stdio = ['ignore', 'pipe', 'pipe'];
+        const watcher = spawn(binary, ['--watch', 'program.js'], { cwd: dir, env, stdio, detached: true });
         let output = '';
-        for (const stream of [watcher.stdout, watcher.stderr]) stream.setEncoding('utf8').on('data', (chunk) => (output += chunk));
+        for (const stream of [watcher.stdout, watcher.stderr]) {
+          stream.setEncoding('utf8').on('data', (chunk) => (output += chunk));
+        }
         t.after(() => {
           try {
             process.kill(-watcher.pid, 'SIGKILL');
@@ -63,4 +79,3 @@ function watchTests(mode, binary = process.execPath, major = Number.parseInt(pro
 }
 
 module.exports = { watchTests };
-if (require.main === module) forEachMode((mode) => watchTests(mode), { needs: 'hasWorkers' });

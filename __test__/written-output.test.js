@@ -6,9 +6,9 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { root } = require('../support/helpers');
-const { forEachMode } = require('../support/modes');
-const { asynchronous, run } = require('../support/scripts');
+const { root } = require('./support/helpers');
+const { forEachMode } = require('./support/modes');
+const { asynchronous, run } = require('./support/scripts');
 
 /** A program whose console prefixes what it is told, as the runtime of AWS Lambda does. */
 const program = (source) => asynchronous(`
