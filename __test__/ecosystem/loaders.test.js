@@ -6,7 +6,7 @@ const path = require('node:path');
 
 const { root } = require('../support/helpers');
 const { ecosystemTest, execute, jsonLines, project, succeed } = require('./support/projects');
-const { inSet, node } = require('./support/tools');
+const { NODES, inSet, node } = require('./support/tools');
 
 const FILES = {
   'worker.ts': `import { factor } from './factor';
@@ -67,7 +67,7 @@ for (const type of ['child-process', 'worker-threads', 'inline']) {
     assert.deepEqual(jsonLines(stdout), [RIGHT]);
   });
 
-  for (const major of [22, 24]) {
+  for (const major of NODES.filter((version) => version >= 22)) {
     ecosystemTest(`types stripped by Node ${major}: ${type}`, ['loaders', major], async (t) => {
       const folder = project(t, 'loaders', { ...FILES, 'program.js': program(type, 'plain.ts') });
       const { stdout } = await succeed(t, folder, [node(major).binary, 'program.js']);

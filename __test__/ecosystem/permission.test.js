@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { LIBRARY, ecosystemTest, execute, jsonLines, project, succeed } = require('./support/projects');
-const { node } = require('./support/tools');
+const { NODES, node } = require('./support/tools');
 
 const program = (type) => `
 const { Parallelizer, Pool } = require('@parallelizer/node');
@@ -34,7 +34,7 @@ const NEEDS = {
   inline: { '--allow-addons': /--allow-addons/ },
 };
 
-for (const major of [22, 24]) {
+for (const major of NODES.filter((version) => version >= 22)) {
   for (const [type, needs] of Object.entries(NEEDS)) {
     const setUp = (t) => {
       // All of it is in the project's folder, above which nothing may be read.

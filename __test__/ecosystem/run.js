@@ -6,14 +6,13 @@
 const { runSuite } = require('../support/suite');
 const lambda = require('../lambda/support/runtime-clients');
 const { installLibrary } = require('./support/projects');
-const { SETS, tools } = require('./support/tools');
+const { NODES, SETS, whyMissing } = require('./support/tools');
 
 async function main() {
   await installLibrary();
-  for (const name of Object.keys(SETS)) {
-    // That of the running Node is not needed.
-    if (name === `node-${Number.parseInt(process.versions.node, 10)}`) continue;
-    const { missing } = tools(name);
+  const sets = /** @type {import('./support/tools').SetName[]} */ (Object.keys(SETS));
+  for (const need of [...sets, ...NODES]) {
+    const missing = whyMissing([need]);
     if (missing !== null) console.log(`missing: ${missing}`);
   }
   for (const [name, reason] of Object.entries(await lambda.install())) {

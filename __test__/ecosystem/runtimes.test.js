@@ -8,7 +8,7 @@ const path = require('node:path');
 
 const { isRunning } = require('../support/helpers');
 const { LIBRARY, ecosystemTest, execute, jsonLines, project, succeed } = require('./support/projects');
-const { inSet, node } = require('./support/tools');
+const { NODES, inSet, node } = require('./support/tools');
 
 const PROGRAM = `
 const library = require('@parallelizer/node');
@@ -67,7 +67,7 @@ async function singleExecutable(t, folder, major) {
 
 const BOMB = 12;
 
-for (const major of [20, 22, 24]) {
+for (const major of NODES) {
   ecosystemTest(`a single executable of Node ${major}`, ['postject', major], async (t) => {
     const folder = project(t, 'postject', {
       'main.js': `

@@ -5,11 +5,11 @@ const { describe } = require('node:test');
 
 const { modes } = require('../support/modes');
 const { watchTests } = require('../support/watch');
-const { node } = require('./support/tools');
+const { NODES, node } = require('./support/tools');
 
-for (const major of [20, 22, 24]) {
-  const { missing, binary } = node(major);
+for (const major of NODES) {
+  const { reason, binary } = node(major);
   for (const mode of modes.filter(({ hasWorkers }) => hasWorkers)) {
-    describe(`Node ${major}, ${mode.name}`, { skip: missing ?? false }, () => watchTests(mode, binary, major));
+    describe(`Node ${major}, ${mode.name}`, { skip: reason ?? false }, () => watchTests(mode, binary, major));
   }
 }

@@ -18,8 +18,8 @@ const own = Number(process.versions.node.split('.')[0]);
 function node(major) {
   if (major === own) return { binary: process.execPath, reason: null };
   const { glibcVersionRuntime } = /** @type {any} */ (process.report.getReport()).header;
-  if (process.platform !== 'linux' || glibcVersionRuntime === undefined) {
-    return { binary: null, reason: `npm has no Node ${major} for this system` };
+  if (process.platform === 'linux' && glibcVersionRuntime === undefined) {
+    return { binary: null, reason: `npm has no Node ${major} for musl` };
   }
   const folder = path.join(TOOLS, `node-${major}`);
   const binary = path.join(folder, 'package', 'bin', 'node');
@@ -28,7 +28,7 @@ function node(major) {
     // Moved into its place when it is complete, since several files of tests may do this at the same time.
     const own = fs.mkdtempSync(path.join(TOOLS, `node-${major}-`));
     try {
-      const tarball = run('npm', ['pack', '--silent', `node-linux-${process.arch}@${major}`], own).trim();
+      const tarball = run('npm', ['pack', '--silent', `node-${process.platform}-${process.arch}@${major}`], own).trim();
       run('tar', ['-xzf', tarball, 'package/bin/node'], own);
       fs.rmSync(path.join(own, tarball));
       if (!fs.existsSync(binary)) fs.renameSync(own, folder);

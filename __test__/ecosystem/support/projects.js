@@ -111,7 +111,7 @@ async function succeed(t, folder, command, options) {
 /**
  * A test that needs tools; skipped, with the reason, where they cannot be had.
  * @param {string} name
- * @param {(import('./tools').SetName | 20 | 22 | 24)[]} needs sets of tools, or versions of Node
+ * @param {(import('./tools').SetName | import('./tools').NodeVersion)[]} needs sets of tools, or versions of Node
  * @param {(t: import('node:test').TestContext) => Promise<void>} body
  */
 function ecosystemTest(name, needs, body) {

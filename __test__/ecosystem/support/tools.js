@@ -6,9 +6,13 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { node } = require('../../support/nodes');
 const { TOOLS, once, run } = require('../../../scripts/toolchains');
 
 const PLACE = path.join(TOOLS, 'ecosystem');
+/** Major versions of Node that there are tests for; see ../../support/nodes.js. */
+const NODES = /** @type {const} */ ([20, 22, 24, 26]);
+
 const platform = `${process.platform}-${process.arch}`;
 
 /** Packages by set. Names with a platform in them exist for some platforms only. */
@@ -42,12 +46,10 @@ const SETS = {
   postject: { postject: '1.0.0-alpha.6' },
   bun: { [`@oven/bun-${platform}`]: '1.4.5' },
   deno: { [`@deno/${platform}-glibc`]: '2.9.6' },
-  'node-20': { [`node-${platform}`]: '20.20.2' },
-  'node-22': { [`node-${platform}`]: '22.23.3' },
-  'node-24': { [`node-${platform}`]: '24.21.0' },
 };
 
 /** @typedef {keyof typeof SETS} SetName */
+/** @typedef {typeof NODES[number]} NodeVersion */
 
 /** @type {Map<string, { missing: string | null, folder: string }>} */
 const asked = new Map();
@@ -78,34 +80,18 @@ function tools(name) {
   }
 }
 
-/** The version of a package of a set, as it is installed. @param {SetName} name @param {string} of */
-function versionOf(name, of) {
-  return JSON.parse(fs.readFileSync(path.join(tools(name).folder, 'node_modules', of, 'package.json'), 'utf8')).version;
-}
-
 /** A file of a set. @param {SetName} name @param {string[]} parts below `node_modules` */
 function inSet(name, ...parts) {
   return path.join(tools(name).folder, 'node_modules', ...parts);
 }
 
-/**
- * A Node of a major version: this one where it is of that version, else one from the registry.
- * @param {20 | 22 | 24} major
- * @returns {{ missing: string | null, binary: string }}
- */
-function node(major) {
-  if (Number.parseInt(process.versions.node, 10) === major) return { missing: null, binary: process.execPath };
-  const { missing } = tools(`node-${major}`);
-  return { missing, binary: inSet(`node-${major}`, `node-${platform}`, 'bin', 'node') };
-}
-
-/** The first reason why one of these cannot be had, or null. @param {(SetName | 20 | 22 | 24)[]} needs */
+/** The first reason why one of these cannot be had, or null. @param {(SetName | NodeVersion)[]} needs */
 function whyMissing(needs) {
   for (const need of needs) {
-    const { missing } = typeof need === 'number' ? node(need) : tools(need);
+    const missing = typeof need === 'number' ? node(need).reason : tools(need).missing;
     if (missing !== null) return missing;
   }
   return null;
 }
 
-module.exports = { PLACE, SETS, inSet, node, tools, versionOf, whyMissing };
+module.exports = { NODES, PLACE, SETS, inSet, node, tools, whyMissing };
