@@ -60,8 +60,8 @@ for (const type of ['child-process', 'worker-threads', 'inline']) {
     assert.deepEqual(jsonLines(stdout), [RIGHT]);
   });
 
-  ecosystemTest(`tsx in the workers' execArgv only: ${type}`, ['loaders'], async (t) => {
-    if (type === 'inline') return t.skip('inline there are no workers to have flags');
+  // Inline there are no workers to have flags.
+  if (type !== 'inline') ecosystemTest(`tsx in the workers' execArgv only: ${type}`, ['loaders'], async (t) => {
     const folder = project(t, 'loaders', { ...FILES, 'program.js': program(type, 'worker.ts', "{ execArgv: ['--require', 'tsx/cjs'] }") });
     const { stdout } = await succeed(t, folder, [process.execPath, 'program.js']);
     assert.deepEqual(jsonLines(stdout), [RIGHT]);

@@ -19,8 +19,8 @@ const platform = `${process.platform}-${process.arch}`;
 const SETS = {
   jest: { jest: '30.5.2' },
   vitest: { vitest: '4.1.12', '@vitest/coverage-v8': '4.1.12' },
-  sinon: { sinon: '21.1.2' },
-  coverage: { c8: '11.0.0', nyc: '18.0.0' },
+  sinon: { sinon: '22.1.0' },
+  coverage: { c8: '12.0.0', nyc: '18.0.0' },
   loaders: { tsx: '4.23.15', 'ts-node': '10.9.2', typescript: '5.9.3', '@types/node': '20.19.43' },
   loggers: {
     pino: '10.4.0',
@@ -36,6 +36,7 @@ const SETS = {
     '@aws-lambda-powertools/idempotency': '2.35.0',
     '@aws-lambda-powertools/kafka': '2.35.0',
     '@aws-lambda-powertools/parser': '2.35.0',
+    '@aws-lambda-powertools/tracer': '2.36.0',
     'aws-kinesis-agg': '4.2.8',
     '@aws-sdk/util-dynamodb': '3.996.9',
     '@middy/core': '6.4.5',

@@ -54,12 +54,15 @@ class RuntimeApi {
 
   /**
    * @param {unknown} event
-   * @param {{ timeout?: number }} [options] of the function, in milliseconds
+   * @param {{ timeout?: number, isTraced?: boolean }} [options] `timeout`: of the function, in milliseconds; `isTraced`:
+   *   whether X-Ray samples it
    * @returns {Promise<Outcome>}
    */
-  invoke(event, { timeout = 60_000 } = {}) {
+  invoke(event, { timeout = 60_000, isTraced = false } = {}) {
     return new Promise((settle) => {
-      this.#queue.push({ requestId: randomUUID(), payload: JSON.stringify(event), timeout, settle });
+      const requestId = randomUUID();
+      const trace = traceOf(requestId, isTraced);
+      this.#queue.push({ requestId, trace, payload: JSON.stringify(event), timeout, settle });
       this.#handOut();
     });
   }
@@ -82,7 +85,7 @@ class RuntimeApi {
       const invocation = this.#queue.shift();
       if (invocation === undefined) return;
       this.#waiting.delete(response);
-      const { requestId, payload, timeout } = invocation;
+      const { requestId, trace, payload, timeout } = invocation;
       const began = Date.now();
       const timer = setTimeout(() => {
         this.#settle(requestId, 'timeout', null);
@@ -94,7 +97,7 @@ class RuntimeApi {
         'Lambda-Runtime-Aws-Request-Id': requestId,
         'Lambda-Runtime-Deadline-Ms': String(began + timeout),
         'Lambda-Runtime-Invoked-Function-Arn': 'arn:aws:lambda:eu-central-1:123456789012:function:tested',
-        'Lambda-Runtime-Trace-Id': `Root=1-${requestId.slice(0, 8)}-${requestId.replaceAll('-', '').slice(-24)};Sampled=0`,
+        'Lambda-Runtime-Trace-Id': trace,
       });
       response.end(payload);
     }
@@ -126,6 +129,12 @@ class RuntimeApi {
     response.writeHead(isKnown ? 202 : 400, { 'Content-Type': 'application/json' });
     response.end('{"status":"OK"}');
   }
+}
+
+/** @param {string} requestId @param {boolean} isTraced */
+function traceOf(requestId, isTraced) {
+  const digits = requestId.replaceAll('-', '');
+  return `Root=1-${digits.slice(0, 8)}-${digits.slice(8)};Parent=${digits.slice(0, 16)};Sampled=${isTraced ? 1 : 0}`;
 }
 
 function parsed(text) {
