@@ -31,6 +31,8 @@ function node(major) {
       const tarball = run('npm', ['pack', '--silent', `node-${process.platform}-${process.arch}@${major}`], own).trim();
       run('tar', ['-xzf', tarball, 'package/bin/node'], own);
       fs.rmSync(path.join(own, tarball));
+      // For tests that become another user.
+      fs.chmodSync(own, 0o755);
       if (!fs.existsSync(binary)) fs.renameSync(own, folder);
     } catch (error) {
       if (!fs.existsSync(binary)) return { binary: null, reason: `Node ${major} cannot be had: ${error.message}` };
