@@ -21,7 +21,8 @@ forEachMode(
   (mode) => {
     const on = (t, options) => make(t, { type: mode.type, ...options });
 
-    for (const signal of ['SIGKILL', 'SIGABRT', 'SIGUSR2']) {
+    // Not SIGUSR2: the test runner of Node 24 and newer has it write a report.
+    for (const signal of ['SIGKILL', 'SIGABRT', 'SIGALRM']) {
       test(`one retry: the sub-batch of a worker ended by ${signal} succeeds at the second attempt`, async (t) => {
         const parallelizer = on(t, { retries: 1 });
         const file = `${temporary(t)}/attempts`;

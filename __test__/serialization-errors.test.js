@@ -41,6 +41,15 @@ function assertSecondRefused(results, where, what) {
   assertRefused(results[1].reason, where, what);
 }
 
+/** Whether this V8 writes and reads JSON without a stack: that of Node 26 does. */
+function jsonIsFlat() {
+  try {
+    return JSON.parse(JSON.stringify(nested(100_000))) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 forEachMode((mode) => {
   for (const serialization of ['auto', 'advanced']) {
     describe(serialization, () => {
@@ -208,7 +217,7 @@ forEachMode((mode) => {
             if (two.status === 'fulfilled') assert.equal(depthOf(two.value), depth);
             else assert.deepEqual({ code: two.reason.code }, refused, `${name} ${depth}: ${two.reason}`.slice(0, 300));
             if (depth === 1000) assert.equal(two.status, 'fulfilled');
-            if (depth === 100_000) assert.equal(two.status, 'rejected');
+            if (depth === 100_000 && !(serialization === 'json' && jsonIsFlat())) assert.equal(two.status, 'rejected');
           }
         }
       });

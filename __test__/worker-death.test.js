@@ -32,7 +32,7 @@ forEachMode(
       { name: 'process.exit(3)', record: { do: 'exit', code: 3 }, exitCode: 3, signal: null },
       { name: 'process.exit from a timer', record: { do: 'exitLater', code: 4 }, exitCode: 4, signal: null },
       { name: 'SIGKILL to itself', record: { do: 'kill', signal: 'SIGKILL' }, exitCode: null, signal: 'SIGKILL' },
-      { name: 'SIGUSR2 to itself', record: { do: 'kill', signal: 'SIGUSR2' }, exitCode: null, signal: 'SIGUSR2' },
+      { name: 'SIGALRM to itself', record: { do: 'kill', signal: 'SIGALRM' }, exitCode: null, signal: 'SIGALRM' },
       { name: 'process.abort', record: { do: 'abort' }, exitCode: null, signal: 'SIGABRT' },
       {
         name: 'an exception in a timer',

@@ -1,5 +1,6 @@
 'use strict';
-// Under vitest: its pools of processes, threads and vm contexts, its fake timers, its coverage by V8.
+// Under vitest: its pools of processes, threads and vm contexts, its fake timers, its coverage by V8 and
+// Istanbul.
 
 const assert = require('node:assert/strict');
 
@@ -78,9 +79,12 @@ for (const [what, options] of Object.entries({ 'the default ones': '', 'all that
   });
 }
 
-for (const pool of ['forks', 'threads']) {
-  ecosystemTest(`coverage by V8, in vitest's ${pool}`, ['vitest'], async (t) => {
-    const { output } = await vitest(t, withTest(t, BASICS), `--pool=${pool}`, '--coverage.enabled', '--coverage.provider=v8', '--coverage.include=own.js');
-    assert.match(output, /own\.js\s+\|\s+100/);
-  });
+for (const provider of ['v8', 'istanbul']) {
+  for (const pool of ['forks', 'threads']) {
+    ecosystemTest(`coverage by ${provider}, in vitest's ${pool}`, ['vitest'], async (t) => {
+      const flags = ['--coverage.enabled', `--coverage.provider=${provider}`, '--coverage.include=own.js'];
+      const { output } = await vitest(t, withTest(t, BASICS), `--pool=${pool}`, ...flags);
+      assert.match(output, /own\.js\s+\|\s+100/);
+    });
+  }
 }

@@ -18,7 +18,8 @@ const platform = `${process.platform}-${process.arch}`;
 /** Packages by set. Names with a platform in them exist for some platforms only. */
 const SETS = {
   jest: { jest: '30.5.2' },
-  vitest: { vitest: '4.1.12', '@vitest/coverage-v8': '4.1.12' },
+  // Version 5 does not run on Node 20.
+  vitest: { vitest: '4.1.12', '@vitest/coverage-istanbul': '4.1.12', '@vitest/coverage-v8': '4.1.12' },
   sinon: { sinon: '22.1.0' },
   coverage: { c8: '12.0.0', nyc: '18.0.0' },
   loaders: { tsx: '4.23.15', 'ts-node': '10.9.2', typescript: '5.9.3', '@types/node': '20.19.43' },
