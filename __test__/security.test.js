@@ -91,8 +91,8 @@ forEachMode(
         ]);
         for (const { pid } of [...parallelizer.stats().workers, ...pool.stats().workers]) {
           commands.push(fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
-          // Node 26 names its main thread.
-          assert.match(fs.readFileSync(`/proc/${pid}/comm`, 'utf8'), /^node(?:-MainThread)?\n$/);
+          // Node 24 and later name their main thread.
+          assert.match(fs.readFileSync(`/proc/${pid}/comm`, 'utf8'), /^(?:node|(?:node-)?MainThread)\n$/);
         }
       }
       assert.equal(commands.length, 4);
