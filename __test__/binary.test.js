@@ -171,7 +171,7 @@ forEachMode((mode) => {
         for (const length of [100, 10 * KB, 300 * KB]) {
           const value = await pool.apply(task('echo'), [make('ArrayBuffer', 1, length)]);
           const move = () => structuredClone(value, { transfer: [value] });
-          const isShared = mode.hasProcess && length >= 256 * KB;
+          const isShared = mode.hasProcess && length >= 256 * KB && !isDenied;
           // Node does not move memory that an addon has allocated, such as large shared memory: 20 copies it, and later
           // ones refuse.
           if (isShared && MAJOR > 20) {
