@@ -8,9 +8,11 @@ export {};
 
 import type { Parallelizer, ParallelizerError, ParallelizerList, ParallelizerOptions } from './index';
 import type { DecodingOptions, DynamoDbItem, LambdaRecord, NumberDecoding } from './lib/lambda/types/records';
+import type { Decode, ExportReference } from './lib/lambda/types/steps';
 
 export * from './lib/lambda/types/raw-records';
 export * from './lib/lambda/types/records';
+export * from './lib/lambda/types/steps';
 export * from './lib/lambda/types/worker';
 
 /**
@@ -92,6 +94,23 @@ interface EventOptions<TRecord = LambdaRecord> {
    * which JavaScript's do not hold fails when the function asks for it. Default: `'exact'`.
    */
   numbers?: NumberDecoding | undefined;
+  /**
+   * Makes `record.data` of each record, in the worker, before the function gets it: a format, or an export. A record
+   * that cannot be decoded has failed (`ERR_PARALLELIZER_DECODE`), and no other has.
+   *
+   * @example decode: 'json'
+   * @example decode: { format: 'avro', schemaFile: `${__dirname}/order.avsc`, wireFormat: 'confluent' }
+   * @example decode: 'decodeOrder'
+   */
+  decode?: Decode | undefined;
+  /**
+   * An export that is a schema (Zod, Valibot, ArkType, or any other Standard Schema), which each record has to fit:
+   * what `decode` made of it, else `record.json`, or `record.value` where the source has no payload. `record.data` is
+   * what the schema makes of that. A record that does not fit has failed (`ERR_PARALLELIZER_SCHEMA`, with `issues`).
+   *
+   * @example schema: 'Order'
+   */
+  schema?: ExportReference | undefined;
 }
 
 /**

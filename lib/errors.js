@@ -400,6 +400,7 @@ function protocolError(detail, cause) {
 
 module.exports = {
   ParallelizerError,
+  reasonText,
   optionError,
   eventError,
   recordsFailedError,

@@ -11,16 +11,25 @@ import type {
   SQSHandler,
 } from 'aws-lambda';
 import { expectTypeOf } from 'expect-type';
-import { Parallelizer, PARALLELIZER_THREADS, type Stats } from '@parallelizer/node';
+import * as v from 'valibot';
+import { z } from 'zod';
+import { Parallelizer, PARALLELIZER_THREADS, task, type Stats } from '@parallelizer/node';
 import {
   createHandler,
   processPartialResponse,
   records,
+  type Decoded,
+  type DecodeFunction,
   type KafkaRecord,
+  type KinesisRecord,
   type LambdaRecord,
+  type OutputOf,
   type PartialResponse,
+  type RecordFunction,
   type SqsRecord,
+  type StandardSchema,
   unmarshall,
+  type Validated,
 } from '@parallelizer/node/lambda';
 import type { Order } from './worker.js';
 
@@ -154,3 +163,36 @@ expectTypeOf(unmarshall<{ id: string }>({ id: { S: 'a' } }, { numbers: 'exact' }
 records([], { numbers: 'bigint' });
 // @ts-expect-error a function does not travel to the workers
 createHandler({ filePath, recordFunctionName: 'store', numbers: (text: string) => text });
+
+// ---- What comes before a function
+
+createHandler({ filePath, recordFunctionName: 'store', decode: 'json', schema: 'Order' });
+createHandler({ filePath, recordFunctionName: 'store', decode: { format: 'avro', schemas: { 1: { type: 'string' } } } });
+createHandler({
+  filePath,
+  recordFunctionName: 'store',
+  decode: { format: 'protobuf', schemaFile: new URL('file:///var/task/order.proto'), type: 'shop.Order', wireFormat: 'glue' },
+  schema: task('/var/task/schemas.js', 'Order'),
+});
+createHandler({ filePath, recordFunctionName: 'store', decode: { filePath: './decode.js', name: 'decodeOrder' } });
+// @ts-expect-error JSON has no schema
+createHandler({ filePath, recordFunctionName: 'store', decode: { format: 'json', schema: '{}' } });
+// @ts-expect-error a function does not travel
+createHandler({ filePath, recordFunctionName: 'store', decode: (record: unknown) => record });
+// @ts-expect-error nor does a schema
+createHandler({ filePath, recordFunctionName: 'store', schema: z.object({}) });
+
+const zodOrder = z.object({ id: z.string(), amount: z.number().default(0) });
+const valibotOrder = v.object({ id: v.string(), at: v.pipe(v.string(), v.transform((text) => new Date(text))) });
+export const storeZod: RecordFunction<Validated<SqsRecord, typeof zodOrder>> = ({ record }) => {
+  expectTypeOf(record.data).toEqualTypeOf<{ id: string; amount: number }>();
+  expectTypeOf(record.messageId).toEqualTypeOf<string>();
+};
+export const storeValibot: RecordFunction<Validated<KinesisRecord, typeof valibotOrder>> = ({ record }) => {
+  expectTypeOf(record.data).toEqualTypeOf<{ id: string; at: Date }>();
+};
+export const decodeOrder: DecodeFunction<KafkaRecord, Order> = (record) => record.json;
+export const storeDecoded: RecordFunction<Decoded<KafkaRecord, Order>> = ({ record }) => {
+  expectTypeOf(record.data).toEqualTypeOf<Order>();
+};
+expectTypeOf<OutputOf<StandardSchema<string, number>>>().toEqualTypeOf<number>();

@@ -105,4 +105,4 @@ function identifiersOf(records, named, where) {
   return positionsOf(records, named, where).map((i) => records[i].identifier);
 }
 
-module.exports = { LambdaRecord, wrapRecords, positionsOf, identifiersOf };
+module.exports = { LambdaRecord, wrapRecords, positionsOf, identifiersOf, nameOf };

@@ -75,7 +75,7 @@ async function respond(event, context, parallelizer, options, single) {
       timeout,
       // Called for each record, in order.
       ...(keys === null ? {} : { groupBy: () => keys[next++], stopKeyOnError: true }),
-    }, { ...format, single });
+    }, kindOf(format, single, keys !== null, options.steps));
     result = await promise;
     // Lambda may freeze what still runs, for minutes, and meanwhile deliver the same records elsewhere.
     if (result.errors.some(isCutOff)) await whenQuiet(remainingTime(context) / 2);
@@ -84,7 +84,7 @@ async function respond(event, context, parallelizer, options, single) {
   }
   /** @type {boolean[]} */
   const isFailed = new Array(records.length).fill(false);
-  const failures = result.errors.map((error) => ({ error, indices: failedOf(error, records, single) }));
+  const failures = result.errors.flatMap((error) => failuresIn(error, records, single));
   for (const { indices } of failures) for (const i of indices) isFailed[i] = true;
   if (keys !== null) failRestOfGroups(keys, isFailed);
   reportFailures(options.onError ?? print, failures, records);
@@ -132,14 +132,31 @@ function invocationOf(context, deadline) {
 }
 
 /**
- * The places in the event of the records that an error is about.
- * @param {any} error @param {readonly LambdaRecord[]} records @param {boolean} single
- * @returns {number[]}
+ * What workers are told of the records.
+ * @param {import('../events/records').RecordFormat} format @param {boolean} single @param {boolean} ordered
+ * @param {string | null} steps
+ * @returns {import('../worker/invocation').EventKind}
  */
-function failedOf({ failed, records: indices }, records, single) {
-  if (single || !Array.isArray(failed)) return indices;
+function kindOf(format, single, ordered, steps) {
+  return steps === null ? { ...format, single } : { ...format, single, ordered, steps };
+}
+
+/**
+ * The places in the event of the records that an error is about; a sub-batch may have failed for several reasons.
+ * @param {any} error @param {readonly LambdaRecord[]} records @param {boolean} single
+ * @returns {Failure[]}
+ */
+function failuresIn(error, records, single) {
+  const { isSeparate, errors, records: indices } = error;
   const own = indices.map((/** @type {number} */ i) => records[i]);
-  return positionsOf(own, failed, '"failed"').map((i) => indices[i]);
+  /** @param {any} each @returns {Failure} */
+  const failureOf = (each) => ({
+    error: each,
+    indices: single || !Array.isArray(each.failed)
+      ? indices
+      : positionsOf(own, each.failed, '"failed"').map((i) => indices[i]),
+  });
+  return isSeparate === true && Array.isArray(errors) ? errors.map(failureOf) : [failureOf(error)];
 }
 
 /**

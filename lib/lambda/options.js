@@ -11,12 +11,13 @@ const {
   abortSignal, boolean, callback, duration, functionName, milliseconds, oneOf, reader,
 } = require('../options/option-checks');
 const { POOL_OPTIONS } = require('../options/options');
+const { STEP_OPTIONS, stepOptions } = require('./step-options');
 
 /** How records are decoded. */
 const DECODING_OPTIONS = ['numbers'];
 /** What goes for one event. */
 const EVENT_OPTIONS = [
-  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError', ...DECODING_OPTIONS,
+  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError', ...DECODING_OPTIONS, ...STEP_OPTIONS,
 ];
 const RESPONSE_OPTIONS = ['id', 'signal', 'timeout', ...EVENT_OPTIONS];
 const HANDLER_OPTIONS = ['recordFunctionName', ...EVENT_OPTIONS, ...POOL_OPTIONS.filter((name) => name !== 'id')];
@@ -34,6 +35,7 @@ const NUMBERS = ['exact', 'string', 'number'];
  * @property {boolean | null} reportBatchItemFailures `null`: whether the source is documented to heed them
  * @property {((error: Error, records: any[]) => void) | null} onError `null`: the console
  * @property {'exact' | 'string' | 'number'} numbers
+ * @property {string | null} steps what comes before the function, as JSON
  */
 
 /**
@@ -59,6 +61,7 @@ function eventOptions(option) {
     reportBatchItemFailures: reports.value === undefined ? null : boolean(reports, true),
     onError: callback(option('onError')),
     numbers: numbersOf(numbers),
+    steps: stepOptions(option),
   };
 }
 
