@@ -8,7 +8,7 @@ export {};
 
 import type { Parallelizer, ParallelizerError, ParallelizerList, ParallelizerOptions } from './index';
 import type { DecodingOptions, DynamoDbItem, LambdaRecord, NumberDecoding } from './lib/lambda/types/records';
-import type { Decode, ExportReference } from './lib/lambda/types/steps';
+import type { Decode, EnvelopeOption, ExportReference } from './lib/lambda/types/steps';
 
 export * from './lib/lambda/types/raw-records';
 export * from './lib/lambda/types/records';
@@ -94,6 +94,17 @@ interface EventOptions<TRecord = LambdaRecord> {
    * which JavaScript's do not hold fails when the function asks for it. Default: `'exact'`.
    */
   numbers?: NumberDecoding | undefined;
+  /**
+   * Takes records out of what they arrive in: the function gets the records within, one after another or in one batch,
+   * in the worker. A record of the event is done when all that is in it is done, and reported if any of it failed; time
+   * limits and deaths concern it as a whole. With `'auto'` a record that holds nothing known stays as it is; else it
+   * has failed (`ERR_PARALLELIZER_DECODE`). `groupBy` is given the records within, which are unpacked in the handler
+   * then: those that share a key with any other in their record make one group.
+   *
+   * @example envelope: 's3'
+   * @example envelope: ['kpl', 'cloudwatch-logs']
+   */
+  envelope?: EnvelopeOption | undefined;
   /**
    * Makes `record.data` of each record, in the worker, before the function gets it: a format, or an export. A record
    * that cannot be decoded has failed (`ERR_PARALLELIZER_DECODE`), and no other has.

@@ -11,7 +11,11 @@
  */
 
 const { define } = require('../intrinsics/define');
-/** @typedef {'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq'} Source */
+
+/**
+ * @typedef {'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq' | 'cloudwatch-logs'
+ *   | 'eventbridge'} Source
+ */
 
 /** Stands for "not decoded yet": no payload is `undefined`. */
 const PENDING = undefined;
@@ -45,6 +49,23 @@ class LambdaRecord {
   get timestamp() {
     return undefined;
   }
+
+  /** What this one was found in, see asInner; `null` for those of the event. @returns {LambdaRecord | null} */
+  get outer() {
+    return null;
+  }
+}
+
+/**
+ * A record that was found in another one. The source knows that one only, and by its name.
+ * @param {LambdaRecord} record @param {LambdaRecord} outer
+ * @returns {LambdaRecord}
+ */
+function asInner(record, outer) {
+  for (const [name, value] of [['outer', outer], ['identifier', outer.identifier], ['groupKey', outer.groupKey]]) {
+    define(record, /** @type {string} */ (name), { value, configurable: true });
+  }
+  return record;
 }
 
 /** A record whose payload is bytes or text. */
@@ -142,4 +163,4 @@ function nameOf(identifier) {
     : String(identifier);
 }
 
-module.exports = { LambdaRecord, PayloadRecord, defineFields, fromBase64, fromDate, fromSeconds, nameOf };
+module.exports = { LambdaRecord, PayloadRecord, asInner, defineFields, fromBase64, fromDate, fromSeconds, nameOf };

@@ -8,7 +8,7 @@
  * record is made, since a worker sees one source only.
  */
 
-const { LambdaRecord, nameOf } = require('./record');
+const { LambdaRecord, asInner, nameOf } = require('./record');
 
 /** @typedef {import('./record').Source} Source */
 /** @typedef {InstanceType<typeof LambdaRecord>} AnyRecord */
@@ -40,6 +40,10 @@ function classOf(source) {
       return require('./message-records').RabbitMqRecord;
     case 's3':
       return require('./message-records').S3Record;
+    case 'cloudwatch-logs':
+      return require('./inner-records').CloudWatchLogsRecord;
+    case 'eventbridge':
+      return require('./inner-records').EventBridgeRecord;
   }
 }
 
@@ -50,6 +54,20 @@ function classOf(source) {
 function wrapRecords(format, raws) {
   const Class = classOf(format.source);
   return raws.map((raw) => new Class(raw, format));
+}
+
+/**
+ * A record by itself, as it stands in others.
+ * @param {Source} source @param {unknown} raw @param {import('./attribute-values').Numbers} [numbers]
+ */
+function wrapRecord(source, raw, numbers = 'exact') {
+  return new (classOf(source))(raw, { source, piped: false, numbers });
+}
+
+/** One of an aggregate's records. @param {any} raw @param {Buffer} data */
+function wrapUserRecord(raw, data) {
+  const { UserRecord } = require('./inner-records');
+  return new UserRecord(raw, data);
 }
 
 /**
@@ -105,4 +123,6 @@ function identifiersOf(records, named, where) {
   return positionsOf(records, named, where).map((i) => records[i].identifier);
 }
 
-module.exports = { LambdaRecord, wrapRecords, positionsOf, identifiersOf, nameOf };
+module.exports = {
+  LambdaRecord, asInner, identifiersOf, nameOf, positionsOf, wrapRecord, wrapRecords, wrapUserRecord,
+};

@@ -199,7 +199,10 @@ function keysOf(object) {
  * @returns {LambdaRecord[]}
  */
 function records(event, options) {
-  return readEvent(event, decodingOptions(options).numbers).records;
+  const { numbers, envelope } = decodingOptions(options);
+  const { records: found } = readEvent(event, numbers);
+  if (envelope === null) return found;
+  return found.flatMap((record) => require('../events/envelopes').unwrap(record, envelope, numbers));
 }
 
 /**

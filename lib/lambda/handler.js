@@ -62,7 +62,7 @@ async function processPartialResponse(event, context, parallelizer, options) {
 async function respond(event, context, parallelizer, options, single) {
   const { format, raws, records } = readEvent(event, options.numbers);
   if (format === null || records.length === 0) return { batchItemFailures: [] };
-  const keys = keysOf(records, options.groupBy);
+  const keys = keysOf(records, options);
   const params = typeof options.params === 'function' ? await options.params(event, context) : options.params;
   const deadline = watchDeadline(context, options.deadlineMargin);
   const { signal, timeout } = options;
@@ -107,9 +107,12 @@ function isCutOff({ code }) {
 
 /**
  * The group of each record; `null` where there is no order to keep.
- * @param {LambdaRecord[]} records @param {((record: any) => unknown) | null} groupBy
+ * @param {LambdaRecord[]} records @param {ResponseOptions} options
  */
-function keysOf(records, groupBy) {
+function keysOf(records, { groupBy, steps }) {
+  if (groupBy !== null && steps !== null && steps.config.envelope !== null) {
+    return require('./group-keys').innerKeys(records, groupBy, steps.config);
+  }
   if (groupBy !== null) return records.map((record) => groupBy(record));
   return records[0].groupKey === null ? null : records.map((record) => record.groupKey);
 }
@@ -134,11 +137,11 @@ function invocationOf(context, deadline) {
 /**
  * What workers are told of the records.
  * @param {import('../events/records').RecordFormat} format @param {boolean} single @param {boolean} ordered
- * @param {string | null} steps
+ * @param {import('./step-options').Steps | null} steps
  * @returns {import('../worker/invocation').EventKind}
  */
 function kindOf(format, single, ordered, steps) {
-  return steps === null ? { ...format, single } : { ...format, single, ordered, steps };
+  return steps === null ? { ...format, single } : { ...format, single, ordered, steps: steps.text };
 }
 
 /**

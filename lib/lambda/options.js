@@ -11,13 +11,13 @@ const {
   abortSignal, boolean, callback, duration, functionName, milliseconds, oneOf, reader,
 } = require('../options/option-checks');
 const { POOL_OPTIONS } = require('../options/options');
-const { STEP_OPTIONS, stepOptions } = require('./step-options');
+const { STEP_OPTIONS, envelopeOption, stepOptions } = require('./step-options');
 
 /** How records are decoded. */
-const DECODING_OPTIONS = ['numbers'];
+const DECODING_OPTIONS = ['numbers', 'envelope'];
 /** What goes for one event. */
 const EVENT_OPTIONS = [
-  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError', ...DECODING_OPTIONS, ...STEP_OPTIONS,
+  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError', 'numbers', ...STEP_OPTIONS,
 ];
 const RESPONSE_OPTIONS = ['id', 'signal', 'timeout', ...EVENT_OPTIONS];
 const HANDLER_OPTIONS = ['recordFunctionName', ...EVENT_OPTIONS, ...POOL_OPTIONS.filter((name) => name !== 'id')];
@@ -26,6 +26,7 @@ const HANDLER_OPTIONS = ['recordFunctionName', ...EVENT_OPTIONS, ...POOL_OPTIONS
 const NUMBERS = ['exact', 'string', 'number'];
 
 /** @typedef {import('../options/option-checks').Option} Option */
+/** @typedef {import('../worker/record-steps').StepsConfig} StepsConfig */
 
 /**
  * @typedef {object} EventOptions
@@ -35,7 +36,7 @@ const NUMBERS = ['exact', 'string', 'number'];
  * @property {boolean | null} reportBatchItemFailures `null`: whether the source is documented to heed them
  * @property {((error: Error, records: any[]) => void) | null} onError `null`: the console
  * @property {'exact' | 'string' | 'number'} numbers
- * @property {string | null} steps what comes before the function, as JSON
+ * @property {import('./step-options').Steps | null} steps what comes before the function
  */
 
 /**
@@ -54,25 +55,30 @@ function eventOptions(option) {
         "give 'string', and convert where the record is used",
     );
   }
+  const kept = numbersOf(numbers);
   return {
     params: option('params').value,
     groupBy: callback(option('groupBy')),
     deadlineMargin: milliseconds(option('deadlineMargin'), null),
     reportBatchItemFailures: reports.value === undefined ? null : boolean(reports, true),
     onError: callback(option('onError')),
-    numbers: numbersOf(numbers),
-    steps: stepOptions(option),
+    numbers: kept,
+    steps: stepOptions(option, kept),
   };
 }
 
 /**
  * @param {unknown} [input]
- * @returns {{ numbers: import('../events/attribute-values').Numbers }}
+ * @returns {{ numbers: import('../events/attribute-values').Numbers, envelope: StepsConfig['envelope'] }}
  */
 function decodingOptions(input = {}) {
-  const numbers = reader(input, 'options', DECODING_OPTIONS)('numbers');
+  const option = reader(input, 'options', DECODING_OPTIONS);
+  const numbers = option('numbers');
   const { value } = numbers;
-  return { numbers: typeof value === 'function' ? (text) => value(text) : numbersOf(numbers) };
+  return {
+    numbers: typeof value === 'function' ? (text) => value(text) : numbersOf(numbers),
+    envelope: envelopeOption(option('envelope')),
+  };
 }
 
 /** @param {Option} option */

@@ -18,7 +18,9 @@ const { isList, isObject, modulePath, oneOf, reader } = require('../options/opti
 /** @typedef {import('../events/decoders/decoder').Schema} Schema */
 /** @typedef {import('../worker/record-steps').StepsConfig} StepsConfig */
 
-const STEP_OPTIONS = ['decode', 'schema'];
+/** @type {readonly import('../events/envelopes').Envelope[]} */
+const ENVELOPES = ['sns', 's3', 'eventbridge', 'kpl', 'cloudwatch-logs', 'dynamodb'];
+const STEP_OPTIONS = ['envelope', 'decode', 'schema'];
 
 /** @type {readonly import('../events/decoders/decoder').Format[]} */
 const FORMATS = ['json', 'text', 'bytes', 'avro', 'protobuf'];
@@ -41,13 +43,36 @@ const FORMAT_NAMES = FORMATS.map((name) => `'${name}'`).join(', ');
 const EXPORT = "the name of an export of the worker's module, or { filePath, name } of another one's";
 
 /**
- * @param {(key: string) => Option} option
- * @returns {string | null} a `StepsConfig` as JSON; `null` where there is nothing to do
+ * What comes before the function, and the same as JSON for the workers.
+ * @typedef {{ config: StepsConfig, text: string }} Steps
  */
-function stepOptions(option) {
-  /** @type {StepsConfig} */
-  const config = { decode: decodeOption(option('decode')), schema: schemaOption(option('schema')) };
-  return Object.values(config).every((value) => value === null) ? null : toJson(config);
+
+/**
+ * @param {(key: string) => Option} option @param {StepsConfig['numbers']} numbers
+ * @returns {Steps | null} `null` where there is nothing to do
+ */
+function stepOptions(option, numbers) {
+  const steps = {
+    envelope: envelopeOption(option('envelope')),
+    decode: decodeOption(option('decode')),
+    schema: schemaOption(option('schema')),
+  };
+  if (Object.values(steps).every((value) => value === null)) return null;
+  const config = { ...steps, numbers };
+  return { config, text: toJson(config) };
+}
+
+/** @param {Option} option @returns {StepsConfig['envelope']} */
+function envelopeOption({ name, value }) {
+  if (value === undefined) return null;
+  if (value === 'auto') return value;
+  const given = isList(value) ? value : [value];
+  const known = ENVELOPES.filter((each) => given.includes(each));
+  if (given.length > 0 && known.length === new Set(given).size && known.length === given.length) {
+    return /** @type {StepsConfig['envelope']} */ (given.slice());
+  }
+  const names = ENVELOPES.map((each) => `'${each}'`).join(', ');
+  throw optionError(name, value, `'auto', one of ${names}, or a list of these, from the outermost to the innermost`);
 }
 
 /** @param {Option} option @returns {DecodeConfig | null} */
@@ -162,4 +187,4 @@ function optionalText({ name, value }) {
   throw optionError(name, value, "the name of a message, such as 'shop.Order'");
 }
 
-module.exports = { STEP_OPTIONS, stepOptions };
+module.exports = { STEP_OPTIONS, envelopeOption, stepOptions };

@@ -23,12 +23,15 @@ const { unsettledModule } = require('./settling');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('../events/decoders/decoder').DecodeConfig} DecodeConfig */
+/** @typedef {import('../events/envelopes').Envelope} Envelope */
 /** @typedef {import('../events/decoders/decoder').Reference} Reference */
 /** @typedef {import('../events/decoders/decoder').Tools} Tools */
 
 /**
  * What options say (lib/lambda/step-options.js), the same for all records of an event.
  * @typedef {object} StepsConfig
+ * @property {'auto' | Envelope[] | null} envelope
+ * @property {import('../events/attribute-values').Numbers} numbers
  * @property {DecodeConfig | null} decode
  * @property {Reference | null} schema
  */
@@ -116,7 +119,8 @@ class RecordSteps {
    * @returns {LambdaRecord[]}
    */
   unwrap(outer) {
-    return [outer];
+    const { envelope, numbers } = this.#config;
+    return envelope === null ? [outer] : require('../events/envelopes').unwrap(outer, envelope, numbers);
   }
 
   /**
@@ -125,6 +129,7 @@ class RecordSteps {
    * @returns {void | Promise<void>}
    */
   read(record) {
+    if (this.#decode === null && this.#validate === null) return;
     const decoded = this.#decode === null ? undecoded(record) : this.#decode(record);
     return after(decoded, (value) => {
       const validate = this.#validate;

@@ -174,3 +174,31 @@ export interface RawRabbitMqRecord {
   data: string;
   [more: string]: any;
 }
+
+/** An event of EventBridge. */
+export interface RawEventBridgeEvent<TDetail = any> {
+  id: string;
+  version: string;
+  account: string;
+  time: string;
+  region: string;
+  resources: string[];
+  source: string;
+  'detail-type': string;
+  detail: TDetail;
+  [more: string]: any;
+}
+
+/** A line of a log, and what all lines of its event share. */
+export interface RawLogEvent {
+  id: string;
+  timestamp: number;
+  message: string;
+  extractedFields?: { [name: string]: string | undefined };
+  owner: string;
+  logGroup: string;
+  logStream: string;
+  subscriptionFilters: string[];
+  messageType: string;
+  [more: string]: any;
+}

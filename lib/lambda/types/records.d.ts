@@ -5,6 +5,7 @@
 // Only what is marked so is exported.
 export {};
 
+import type { EnvelopeOption } from './steps';
 import type {
   RawKafkaRecord,
   RawSqsRecord,
@@ -15,9 +16,14 @@ import type {
   RawSnsRecord,
   RawActiveMqRecord,
   RawRabbitMqRecord,
+  RawEventBridgeEvent,
+  RawLogEvent,
 } from './raw-records';
 
-export type RecordSource = 'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq';
+export type RecordSource =
+  | 'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq'
+  // Within others.
+  | 'eventbridge' | 'cloudwatch-logs';
 
 /**
  * What every record has. Everything but `raw` is decoded when it is first asked for, and kept.
@@ -39,6 +45,11 @@ interface AnyRecord<TSource extends RecordSource, TIdentifier, TRaw> {
   readonly timestamp: number | undefined;
   /** The record as it stood in the event: all that travels to a worker. */
   readonly raw: TRaw;
+  /**
+   * What this record was found in, by the option `envelope`: `identifier` and `groupKey` are those of the outermost
+   * one. `null` for a record of the event itself.
+   */
+  readonly outer: LambdaRecord | null;
 }
 
 /** Fields of the record in the event, under their names. */
@@ -92,7 +103,7 @@ export interface SqsRecord<TValue = any>
 
 /**
  * Amazon Kinesis Data Streams, with and without enhanced fan-out, from Lambda or from EventBridge Pipes. What the
- * Kinesis Producer Library has aggregated stays whole.
+ * Kinesis Producer Library has aggregated stays whole without the option `envelope`.
  */
 export interface KinesisRecord<TValue = any>
   extends AnyRecord<'kinesis', string, RawKinesisRecord | RawPipesKinesisRecord>, PayloadRecord<TValue>,
@@ -212,6 +223,42 @@ export interface S3Record
   };
 }
 
+/** One of the records that the Kinesis Producer Library has aggregated (`envelope: 'kpl'`). */
+export interface KinesisUserRecord<TValue = any> extends KinesisRecord<TValue> {
+  /** Its place in the aggregate, whose `sequenceNumber` it shares. */
+  readonly subSequenceNumber: number;
+  readonly explicitHashKey: string | null;
+}
+
+/** An event of EventBridge, within a message of SQS (`envelope: 'eventbridge'`). */
+export interface EventBridgeRecord<TDetail = any>
+  extends AnyRecord<'eventbridge', string, RawEventBridgeEvent<TDetail>>,
+    OwnFields<
+      RawEventBridgeEvent<TDetail>,
+      'id' | 'detail-type' | 'detail' | 'account' | 'time' | 'region' | 'resources' | 'version'
+    > {
+  /** What sent it, such as `'aws.s3'`: `source` of the event. */
+  readonly eventSource: string;
+  readonly detailType: string;
+  /** The event's `detail`. */
+  readonly value: TDetail;
+  /** The event's `detail`. */
+  readonly json: TDetail;
+}
+
+/** A line of a log, from a subscription of CloudWatch Logs. */
+export interface CloudWatchLogsRecord<TValue = any>
+  extends AnyRecord<'cloudwatch-logs', string, RawLogEvent>, PayloadRecord<TValue>,
+    OwnFields<
+      RawLogEvent,
+      | 'id' | 'message' | 'extractedFields' | 'owner' | 'logGroup' | 'logStream' | 'subscriptionFilters'
+      | 'messageType'
+    > {
+  readonly bytes: Buffer;
+  /** The line: `message`. */
+  readonly value: string;
+}
+
 /** One record of an event, told apart by `source`. */
 export type LambdaRecord<TValue = any> =
   | KafkaRecord<TValue>
@@ -221,7 +268,9 @@ export type LambdaRecord<TValue = any> =
   | ActiveMqRecord<TValue>
   | RabbitMqRecord<TValue>
   | DynamoDbRecord
-  | S3Record;
+  | S3Record
+  | EventBridgeRecord
+  | CloudWatchLogsRecord<TValue>;
 
 /**
  * What becomes of DynamoDB's numbers, which have up to 38 digits:
@@ -237,4 +286,6 @@ export type NumberDecoding = 'exact' | 'string' | 'number';
 export interface DecodingOptions {
   /** For DynamoDB; a function makes a value of each number's text. Default: `'exact'`. */
   numbers?: NumberDecoding | ((text: string) => unknown) | undefined;
+  /** See `envelope` of `createHandler`: the list then has the records within, in the place of those that hold them. */
+  envelope?: EnvelopeOption | undefined;
 }

@@ -14,6 +14,24 @@ export type ExportReference =
   // Without what functions have: these have names, too.
   | { readonly filePath?: string | URL; readonly name: string; readonly call?: undefined };
 
+/** A record that holds records of another service. */
+export type Envelope =
+  /** A notification of SNS, in SQS. */
+  | 'sns'
+  /** A notification of S3, in SQS, in SNS, or in SNS within SQS. S3's test has no records. */
+  | 's3'
+  /** An event of EventBridge, in SQS, in SNS, or in SNS within SQS. */
+  | 'eventbridge'
+  /** What the Kinesis Producer Library has aggregated. Other records of the stream stay as they are. */
+  | 'kpl'
+  /** Lines of logs, in Kinesis. Control messages have none. */
+  | 'cloudwatch-logs'
+  /** A change of a table of DynamoDB, in Kinesis. */
+  | 'dynamodb';
+
+/** One, several from the outermost to the innermost, or whatever is found in each record. */
+export type EnvelopeOption = 'auto' | Envelope | readonly Envelope[];
+
 /** Before a payload, as a schema registry's clients write it. */
 export type WireFormat =
   /** Nothing: the default. Where Lambda has looked the schema up, what it says of it is heeded. */
