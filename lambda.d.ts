@@ -8,11 +8,13 @@ export {};
 
 import type { Parallelizer, ParallelizerError, ParallelizerList, ParallelizerOptions } from './index';
 import type { DecodingOptions, DynamoDbItem, LambdaRecord, NumberDecoding } from './lib/lambda/types/records';
+import type { WindowOptions } from './lib/lambda/types/task-records';
 import type { Decode, EnvelopeOption, ExportReference } from './lib/lambda/types/steps';
 
 export * from './lib/lambda/types/raw-records';
 export * from './lib/lambda/types/records';
 export * from './lib/lambda/types/steps';
+export * from './lib/lambda/types/task-records';
 export * from './lib/lambda/types/worker';
 
 /**
@@ -58,6 +60,8 @@ export interface PartialResponse {
      */
     itemIdentifier: any;
   }[];
+  /** Of a tumbling window. */
+  state?: any;
 }
 
 interface EventOptions<TRecord = LambdaRecord> {
@@ -94,6 +98,11 @@ interface EventOptions<TRecord = LambdaRecord> {
    * which JavaScript's do not hold fails when the function asks for it. Default: `'exact'`.
    */
   numbers?: NumberDecoding | undefined;
+  /**
+   * For a tumbling window of Kinesis or DynamoDB streams: what your function returns for the records is reduced into
+   * the window's state, which the answer has. Records behind a failure come again, and do not count before.
+   */
+  window?: WindowOptions<TRecord> | undefined;
   /**
    * Takes records out of what they arrive in: the function gets the records within, one after another or in one batch,
    * in the worker. A record of the event is done when all that is in it is done, and reported if any of it failed; time
@@ -157,11 +166,11 @@ export interface ProcessPartialResponseOptions<TRecord = LambdaRecord> extends E
 export interface Handler {
   /**
    * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` for an event that it does not know;
-   *   `ERR_PARALLELIZER_RECORDS_FAILED` where there is no partial response (S3, SNS, Amazon MQ, Kafka from Pipes, and
-   *   `reportBatchItemFailures: false`)
+   *   `ERR_PARALLELIZER_RECORDS_FAILED` where there is no partial response (S3, SNS, Amazon MQ, DocumentDB, CloudWatch
+   *   Logs, Kafka from Pipes, and `reportBatchItemFailures: false`)
    */
   (event: any, context?: HandlerContext): Promise<PartialResponse>;
-  /** The same, as `@types/aws-lambda` has it for sources whose partial response it does not know (MSK, S3, SNS). */
+  /** The same, as `@types/aws-lambda` has it for sources with another answer, or none that it knows. */
   (event: any, context: HandlerContext, callback: unknown): Promise<any>;
   /** For `ready`, `stats` and `close`. */
   readonly parallelizer: Parallelizer;
@@ -177,14 +186,16 @@ export interface Handler {
  *   time-out took along, and what had not been done when the invocation was about to end; with it the rest of its
  *   group. Nothing else: with `recordFunctionName` a death costs one record, with `processBatchFunctionName` one
  *   sub-batch.
- * - S3, SNS and Amazon MQ have no such answer: if anything is not done, the handler throws, and the event comes again.
+ * - S3, SNS, Amazon MQ, DocumentDB and CloudWatch Logs have no such answer: if anything is not done, the handler
+ *   throws, and the event comes again.
+ * - Firehose and S3 Batch Operations are answered with what the function returns for each record, see `Transformed` and
+ *   `TaskResult`.
  * - When the answer is given, no function works on the event any more: what had not stopped by itself within half of
  *   the time that was left is killed with its worker: it cannot go on after a freeze.
  *
  * Lambda heeds the answer only if the event source mapping has `ReportBatchItemFailures` in its
- * `FunctionResponseTypes`. A tumbling window wants a `state` beside it: use `processPartialResponse`, and add that to
- * what it gives. `maxQueue` has to have room for an event: with `recordFunctionName` each of its records waits by
- * itself.
+ * `FunctionResponseTypes`. `maxQueue` has to have room for an event: with `recordFunctionName` each of its records
+ * waits by itself.
  *
  * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION`
  *

@@ -22,6 +22,7 @@ async function bundleWorker(output) {
       invocation: 'lib/worker/invocation.js',
       'record-steps': 'lib/worker/record-steps.js',
       records: 'lib/events/records.js',
+      results: 'lib/events/results.js',
       'reported-failures': 'lib/worker/reported-failures.js',
       'record-encoder': 'lib/codec/record-encoder.js',
       'record-decoder': 'lib/codec/record-decoder.js',

@@ -253,6 +253,71 @@ const kinesisOf = (r, bytes, { position = 0, ...more } = {}) => {
   return { ...raw, kinesis: { ...raw.kinesis, data: Buffer.from(bytes).toString('base64'), ...more } };
 };
 
+// ---- services that want an answer of their own, and change streams
+
+make.firehose = (r, { payload, position = 0 }) => ({
+  recordId: `4954664025${String(position).padStart(46, '0')}`,
+  approximateArrivalTimestamp: 1_700_000_000_000 + position,
+  data: base64(payload),
+  kinesisRecordMetadata: {
+    shardId: 'shardId-000000000000',
+    partitionKey: `customer-${r.below(8)}`,
+    approximateArrivalTimestamp: 1_700_000_000_000 + position,
+    sequenceNumber: String(49590338271490256608559692538361571095921575989136588898n + BigInt(position)),
+    subsequenceNumber: '',
+  },
+});
+make['s3-batch'] = (r, { payload, position = 0 }) => ({
+  taskId: `dGFzaw-${position}`,
+  s3Key: encodeURIComponent(JSON.stringify(payload)).replaceAll('%20', '+'),
+  s3VersionId: null,
+  s3BucketArn: 'arn:aws:s3:::pictures',
+});
+make.documentdb = (r, { payload, position = 0 }) => ({
+  event: {
+    _id: { _data: `0163eeb6e7${String(position).padStart(14, '0')}` },
+    clusterTime: { $timestamp: { t: 1_700_000_000 + position, i: 1 } },
+    documentKey: { _id: { $oid: String(position).padStart(24, '0') } },
+    fullDocument: {
+      _id: { $oid: String(position).padStart(24, '0') }, payload: JSON.stringify(payload),
+      count: { $numberLong: String(position) }, at: { $date: { $numberLong: '1700000000000' } },
+    },
+    ns: { db: 'shop', coll: 'orders' },
+    operationType: 'insert',
+  },
+});
+make['cloudwatch-logs'] = (r, { payload, position = 0 }) => ({
+  id: `3669550${String(position).padStart(49, '0')}`, timestamp: 1_700_000_000_000 + position,
+  message: JSON.stringify(payload),
+});
+
+/** Events that have their records in a form of their own. */
+const WHOLE = {
+  firehose: (records) => ({
+    invocationId: 'invocation-1', deliveryStreamArn: `arn:aws:firehose:${REGION}:${ACCOUNT}:deliverystream/orders`,
+    region: REGION, records,
+  }),
+  's3-batch': (tasks) => ({
+    invocationSchemaVersion: '1.0', invocationId: 'YXNkbGZqYWRmaiBhc2RmdW9hZHNmZGpmaGFzbGtkaGZza2RmaAo',
+    job: { id: 'f3cc4f60-61f6-4a2b-8a21-d07600c373ce' }, tasks,
+  }),
+  documentdb: (events) => ({
+    eventSource: 'aws:docdb', eventSourceArn: `arn:aws:rds:${REGION}:${ACCOUNT}:cluster:orders`, events,
+  }),
+  'cloudwatch-logs': (logEvents) => ({
+    awslogs: {
+      data: gzipSync(JSON.stringify({
+        messageType: 'DATA_MESSAGE', owner: ACCOUNT, logGroup: '/aws/lambda/orders', logStream: '2024/01/01/[$LATEST]abc',
+        subscriptionFilters: ['all'], logEvents,
+      })).toString('base64'),
+    },
+  }),
+  activemq: (messages) => ({ eventSource: 'aws:mq', eventSourceArn: messages[0].eventSourceArn, messages }),
+  rabbitmq: (messages) => ({
+    eventSource: 'aws:rmq', eventSourceArn: messages[0].eventSourceArn, rmqMessagesByQueue: { 'orders::/': messages },
+  }),
+};
+
 /** The same record as EventBridge Pipes delivers it. */
 const pipedOf = (source, raw) => {
   if (source === 'kinesis') {
@@ -266,6 +331,7 @@ const pipedOf = (source, raw) => {
 
 /** An event with these raw records. */
 const eventOf = (source, raws) => {
+  if (WHOLE[source] !== undefined) return WHOLE[source](raws);
   if (source !== 'kafka') return { Records: raws };
   const records = {};
   for (const raw of raws) (records[`${raw.topic}-${raw.partition}`] ??= []).push(raw);

@@ -1,10 +1,13 @@
 // Handlers of Lambda, and the records of their events.
 
 import type {
+  CloudWatchLogsHandler,
   DynamoDBStreamHandler,
+  FirehoseTransformationHandler,
   Handler,
   KinesisStreamHandler,
   MSKHandler,
+  S3BatchHandler,
   S3Handler,
   SQSBatchResponse,
   SQSEvent,
@@ -20,14 +23,18 @@ import {
   records,
   type Decoded,
   type DecodeFunction,
+  type FirehoseRecord,
   type KafkaRecord,
   type KinesisRecord,
   type LambdaRecord,
   type OutputOf,
   type PartialResponse,
   type RecordFunction,
+  type S3BatchRecord,
   type SqsRecord,
   type StandardSchema,
+  type TaskResult,
+  type Transformed,
   unmarshall,
   type Validated,
 } from '@parallelizer/node/lambda';
@@ -49,6 +56,26 @@ export const dynamodb: DynamoDBStreamHandler = createHandler({
   groupBy: (record) => record.identifier,
 });
 export const msk: MSKHandler = createHandler({ filePath, recordFunctionName: 'store' });
+export const firehose: FirehoseTransformationHandler = createHandler({ filePath, recordFunctionName: 'clean' });
+export const s3Batch: S3BatchHandler = createHandler({ filePath, recordFunctionName: 'resize' });
+export const logs: CloudWatchLogsHandler = createHandler({ filePath, recordFunctionName: 'count' });
+export const documents: Handler<unknown, void> = createHandler({ filePath, recordFunctionName: 'index' });
+export const windowed: KinesisStreamHandler = createHandler<KinesisRecord<Order>>({
+  filePath,
+  recordFunctionName: 'amountOf',
+  window: {
+    reduce: (state: { total?: number }, amount: number, record) => {
+      expectTypeOf(record).toEqualTypeOf<KinesisRecord<Order>>();
+      return { total: (state.total ?? 0) + amount };
+    },
+    end: (state, window) => {
+      expectTypeOf(window.isTerminatedEarly).toEqualTypeOf<boolean>();
+    },
+  },
+});
+const taskRecord: RecordFunction<S3BatchRecord> = ({ record }): TaskResult => record.value.key;
+const cleanRecord: RecordFunction<FirehoseRecord> = ({ record }): Transformed => (record.json.debug ? null : record.bytes);
+void [taskRecord, cleanRecord];
 export const s3: S3Handler = createHandler({ filePath, recordFunctionName: 'store' });
 export const sqsResponse: Handler<SQSEvent, SQSBatchResponse> = createHandler({
   filePath,

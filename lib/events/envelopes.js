@@ -9,8 +9,8 @@
  * | `s3` | SQS, SNS, and SNS within SQS | the records of an S3 notification; none, if it is S3's test |
  * | `eventbridge` | SQS, SNS, and SNS within SQS | one event |
  * | `kpl` | Kinesis | what the Kinesis Producer Library has aggregated; any other record as it is |
- * | `cloudwatch-logs` | Kinesis | lines of a log; none, if it is a control message |
- * | `dynamodb` | Kinesis | one change of a table |
+ * | `cloudwatch-logs` | Kinesis, Firehose | lines of a log; none, if it is a control message |
+ * | `dynamodb` | Kinesis, Firehose | one change of a table |
  *
  * The records within have the identifier and the group of the outermost one: it is what the source knows.
  *
@@ -42,6 +42,7 @@ const POSSIBLE = {
   sqs: [openSns, openS3, openEventBridge],
   sns: [openS3, openEventBridge],
   kinesis: [openAggregate, openLogs, openChange],
+  firehose: [openLogs, openChange],
 };
 
 /**

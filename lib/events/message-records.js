@@ -206,4 +206,4 @@ defineFields(S3Record, [
   'glacierEventData', 'replicationEventData', 'lifecycleEventData', 'intelligentTieringEventData',
 ]);
 
-module.exports = { SqsRecord, SnsRecord, ActiveMqRecord, RabbitMqRecord, S3Record };
+module.exports = { decodeKey, SqsRecord, SnsRecord, ActiveMqRecord, RabbitMqRecord, S3Record };

@@ -14,7 +14,7 @@ const { define } = require('../intrinsics/define');
 
 /**
  * @typedef {'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq' | 'cloudwatch-logs'
- *   | 'eventbridge'} Source
+ *   | 'firehose' | 's3-batch' | 'documentdb' | 'eventbridge'} Source
  */
 
 /** Stands for "not decoded yet": no payload is `undefined`. */

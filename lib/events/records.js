@@ -40,6 +40,12 @@ function classOf(source) {
       return require('./message-records').RabbitMqRecord;
     case 's3':
       return require('./message-records').S3Record;
+    case 'firehose':
+      return require('./task-records').FirehoseRecord;
+    case 's3-batch':
+      return require('./task-records').S3BatchRecord;
+    case 'documentdb':
+      return require('./task-records').DocumentDbRecord;
     case 'cloudwatch-logs':
       return require('./inner-records').CloudWatchLogsRecord;
     case 'eventbridge':

@@ -11,10 +11,10 @@
  * Must not depend on how the worker is called.
  */
 
-const { recordsFailedError } = require('../errors');
 const { Parallelizer, runEvent } = require('../parallelizer/parallelizer');
 const { report } = require('../jobs/report');
-const { failRestOfGroups, hasPartialResponse, partialResponse } = require('./answers');
+const { failRestOfGroups } = require('./answers');
+const { answererFor } = require('./answers/answer');
 const { remainingTime, watchDeadline } = require('./deadline');
 const { readEvent } = require('./events');
 const { handlerOptions, responseOptions } = require('./options');
@@ -22,7 +22,6 @@ const { positionsOf } = require('../events/records');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./options').ResponseOptions} ResponseOptions */
-/** @typedef {import('./answers').PartialResponse} PartialResponse */
 /** @typedef {{ error: any, indices: number[] }} Failure an error, and the places of the records that it is about */
 
 /** What workers are given of Lambda's context. */
@@ -48,7 +47,7 @@ function createHandler(options) {
  * The answer to an event, from workers that the caller has.
  * @param {unknown} event @param {unknown} context @param {unknown} parallelizer
  * @param {unknown} [options] see `ProcessPartialResponseOptions` in lambda.d.ts
- * @returns {Promise<PartialResponse>}
+ * @returns {Promise<object>}
  */
 async function processPartialResponse(event, context, parallelizer, options) {
   return respond(event, context, parallelizer, responseOptions(options), false);
@@ -57,11 +56,15 @@ async function processPartialResponse(event, context, parallelizer, options) {
 /**
  * @param {unknown} event @param {any} context @param {unknown} parallelizer @param {ResponseOptions} options
  * @param {boolean} single whether the function takes one record at a time
- * @returns {Promise<PartialResponse>}
+ * @returns {Promise<object>}
  */
 async function respond(event, context, parallelizer, options, single) {
   const { format, raws, records } = readEvent(event, options.numbers);
-  if (format === null || records.length === 0) return { batchItemFailures: [] };
+  const answerer = answererFor(event, format, options);
+  const onError = options.onError ?? print;
+  if (format === null || records.length === 0) {
+    return answerer.answer({ records: [], isFailed: [], failures: [], responses: [], onError });
+  }
   const keys = keysOf(records, options);
   const params = typeof options.params === 'function' ? await options.params(event, context) : options.params;
   const deadline = watchDeadline(context, options.deadlineMargin);
@@ -75,7 +78,7 @@ async function respond(event, context, parallelizer, options, single) {
       timeout,
       // Called for each record, in order.
       ...(keys === null ? {} : { groupBy: () => keys[next++], stopKeyOnError: true }),
-    }, kindOf(format, single, keys !== null, options.steps));
+    }, kindOf(format, single, keys !== null, options.steps, answerer.results));
     result = await promise;
     // Lambda may freeze what still runs, for minutes, and meanwhile deliver the same records elsewhere.
     if (result.errors.some(isCutOff)) await whenQuiet(remainingTime(context) / 2);
@@ -84,20 +87,28 @@ async function respond(event, context, parallelizer, options, single) {
   }
   /** @type {boolean[]} */
   const isFailed = new Array(records.length).fill(false);
-  const failures = result.errors.flatMap((error) => failuresIn(error, records, single));
+  const { responses } = result;
+  const failures = result.errors.flatMap((/** @type {any} */ error) => {
+    // Where the source wants results, what has none is not done.
+    const isWhole = single || (answerer.results !== null && !Array.isArray(error.results));
+    if (!isWhole) responses.push(...takeResults(error));
+    return failuresIn(error, records, isWhole);
+  });
   for (const { indices } of failures) for (const i of indices) isFailed[i] = true;
   if (keys !== null) failRestOfGroups(keys, isFailed);
-  reportFailures(options.onError ?? print, failures, records);
-  if (isFailed.includes(true) && !hasPartialResponse(format, options.reportBatchItemFailures)) {
-    throw recordsFailedError({
-      failed: isFailed.filter(Boolean).length,
-      total: records.length,
-      source: format.source,
-      identifiers: records.filter((_, i) => isFailed[i]).map((record) => record.identifier),
-      errors: result.errors,
-    });
-  }
-  return partialResponse(records, isFailed);
+  reportFailures(onError, failures, records);
+  return answerer.answer({
+    records, isFailed, failures, responses,
+    onError: (error, about) => report(onError, error, about),
+  });
+}
+
+/** The results of a sub-batch that failed in part. @param {any} error @returns {unknown[]} */
+function takeResults(error) {
+  if (!Array.isArray(error.results)) return [];
+  const { results } = error;
+  delete error.results;
+  return [results];
 }
 
 /** Whether the function of this call may still run. @param {any} error */
@@ -138,24 +149,31 @@ function invocationOf(context, deadline) {
  * What workers are told of the records.
  * @param {import('../events/records').RecordFormat} format @param {boolean} single @param {boolean} ordered
  * @param {import('./step-options').Steps | null} steps
+ * @param {import('../events/results').ResultKind | null} results
  * @returns {import('../worker/invocation').EventKind}
  */
-function kindOf(format, single, ordered, steps) {
-  return steps === null ? { ...format, single } : { ...format, single, ordered, steps: steps.text };
+function kindOf(format, single, ordered, steps, results) {
+  return {
+    ...format,
+    single,
+    ...(steps === null ? {} : { ordered, steps: steps.text }),
+    ...(results === null ? {} : { results }),
+  };
 }
 
 /**
  * The places in the event of the records that an error is about; a sub-batch may have failed for several reasons.
- * @param {any} error @param {readonly LambdaRecord[]} records @param {boolean} single
+ * @param {any} error @param {readonly LambdaRecord[]} records
+ * @param {boolean} isWhole whether it is about all records of its sub-batch
  * @returns {Failure[]}
  */
-function failuresIn(error, records, single) {
+function failuresIn(error, records, isWhole) {
   const { isSeparate, errors, records: indices } = error;
   const own = indices.map((/** @type {number} */ i) => records[i]);
   /** @param {any} each @returns {Failure} */
   const failureOf = (each) => ({
     error: each,
-    indices: single || !Array.isArray(each.failed)
+    indices: isWhole || !Array.isArray(each.failed)
       ? indices
       : positionsOf(own, each.failed, '"failed"').map((i) => indices[i]),
   });

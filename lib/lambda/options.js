@@ -17,7 +17,8 @@ const { STEP_OPTIONS, envelopeOption, stepOptions } = require('./step-options');
 const DECODING_OPTIONS = ['numbers', 'envelope'];
 /** What goes for one event. */
 const EVENT_OPTIONS = [
-  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError', 'numbers', ...STEP_OPTIONS,
+  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError', 'numbers', 'window',
+  ...STEP_OPTIONS,
 ];
 const RESPONSE_OPTIONS = ['id', 'signal', 'timeout', ...EVENT_OPTIONS];
 const HANDLER_OPTIONS = ['recordFunctionName', ...EVENT_OPTIONS, ...POOL_OPTIONS.filter((name) => name !== 'id')];
@@ -36,6 +37,7 @@ const NUMBERS = ['exact', 'string', 'number'];
  * @property {boolean | null} reportBatchItemFailures `null`: whether the source is documented to heed them
  * @property {((error: Error, records: any[]) => void) | null} onError `null`: the console
  * @property {'exact' | 'string' | 'number'} numbers
+ * @property {import('./answers/window').WindowOptions | null} window of a tumbling window
  * @property {import('./step-options').Steps | null} steps what comes before the function
  */
 
@@ -63,8 +65,21 @@ function eventOptions(option) {
     reportBatchItemFailures: reports.value === undefined ? null : boolean(reports, true),
     onError: callback(option('onError')),
     numbers: kept,
+    window: windowOption(option('window')),
     steps: stepOptions(option, kept),
   };
+}
+
+/** @param {Option} option @returns {import('./answers/window').WindowOptions | null} */
+function windowOption({ name, value }) {
+  if (value === undefined) return null;
+  const option = reader(value, name, ['reduce', 'end'], `${name}.`);
+  const reduce = option('reduce');
+  const found = callback(reduce);
+  if (found === null) {
+    throw optionError(reduce.name, undefined, 'is required: a function (state, result, record) => state');
+  }
+  return { reduce: found, end: callback(option('end')) };
 }
 
 /**

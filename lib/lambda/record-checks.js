@@ -45,6 +45,15 @@ const FIELDS = {
   ),
   activemq: fields(['messageID', 'text'], ['data', 'base64']),
   rabbitmq: fields(['data', 'base64']),
+  firehose: either(
+    // Where the source is Kafka, the payload has another name.
+    (raw) => raw.kafkaRecordValue !== undefined,
+    fields(['recordId', 'text'], ['kafkaRecordValue', 'base64']),
+    fields(['recordId', 'text'], ['data', 'base64']),
+  ),
+  's3-batch': fields(['taskId', 'text'], ['s3Key', 'text']),
+  documentdb: fields(['event.operationType', 'text']),
+  'cloudwatch-logs': fields(['id', 'text'], ['message', 'text']),
 };
 
 const PARSED =

@@ -5,7 +5,7 @@
  *
  * 1. While the function runs, the trace header of the invocation is in the environment, where tracing libraries look
  *    for it; afterwards what was there before is.
- * 2. What a function returns is dropped, unless it is a partial batch response.
+ * 2. What a function returns is dropped, unless the source wants it or it is a partial batch response.
  *
  * Must not depend on events, or on how Lambda is answered.
  */
@@ -20,6 +20,7 @@ const { assertNoneFailed, withIdentifiers } = require('./reported-failures');
  * @property {boolean} single whether the function takes them one by one (a sub-batch then has one record)
  * @property {boolean} [ordered] whether nothing may be done after a record that failed
  * @property {string} [steps] what comes before the function, as JSON: see record-steps.js
+ * @property {import('../events/results').ResultKind} [results] what the source wants of the function's results
  */
 
 /** @typedef {import('../events/records').RecordFormat & Handling} EventKind */
@@ -56,16 +57,20 @@ class InvocationContext {
  * @param {{ readonly signal: AbortSignal }} call
  * @param {(entry: any) => void} mainLogger
  * @param {Modules} modules
- * @returns {void | Promise<void>}
+ * @returns {unknown} may be a promise
  */
 function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, mainLogger, modules) {
-  const { single, ordered = false, steps } = kind;
+  const { single, ordered = false, steps, results } = kind;
   const batch = wrapRecords(kind, raws);
   const finish = setTrace(invocation.traceId);
   /** @param {unknown} result */
   const returned = (result) => {
     finish();
-    if (!single && steps === undefined) assertNoneFailed(batch, result);
+    if (steps !== undefined) return result;
+    if (!single) assertNoneFailed(batch, result);
+    if (results === undefined) return undefined;
+    const { resultsOf, valuesOf } = require('../events/results');
+    return resultsOf(results, batch, batch, single ? [result] : valuesOf(results, batch, result));
   };
   /** @param {unknown} error */
   const thrown = (error) => {
@@ -86,8 +91,12 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, 
   });
   let result;
   try {
-    if (steps === undefined) result = fn(argumentOf(single ? { record: batch[0] } : { batch }));
-    else result = require('./record-steps').runSteps(steps, batch, { fn, argumentOf, single, ordered }, modules);
+    if (steps === undefined) {
+      result = fn(argumentOf(single ? { record: batch[0] } : { batch }));
+    } else {
+      const work = { fn, argumentOf, single, ordered, results };
+      result = require('./record-steps').runSteps(steps, batch, work, modules);
+    }
   } catch (error) {
     return thrown(error);
   }

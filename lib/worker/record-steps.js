@@ -45,7 +45,14 @@ const { unsettledModule } = require('./settling');
  * @property {import('./settling').Watcher} settling
  */
 
-/** @typedef {{ fn: Function, argumentOf: (given: object) => object, single: boolean, ordered: boolean }} Work */
+/**
+ * @typedef {object} Work
+ * @property {Function} fn
+ * @property {(given: object) => object} argumentOf
+ * @property {boolean} single
+ * @property {boolean} ordered
+ * @property {import('../events/results').ResultKind} [results] what the source wants of the function's results
+ */
 
 /** @type {WeakMap<Modules, Map<string, RecordSteps>>} */
 const made = new WeakMap();
@@ -169,7 +176,7 @@ function stepsFor(text, modules) {
 /**
  * Calls the user's function with the records that those of an event stand for.
  * @param {string} text @param {LambdaRecord[]} batch @param {Work} work @param {Modules} modules
- * @returns {unknown} what the function returned; may be a promise
+ * @returns {unknown} the results that the source wants; may be a promise
  */
 function runSteps(text, batch, work, modules) {
   const steps = stepsFor(text, modules);
@@ -179,13 +186,27 @@ function runSteps(text, batch, work, modules) {
 }
 
 /** @param {RecordSteps} steps @param {LambdaRecord} outer @param {Work} work */
-function runSingle(steps, outer, { fn, argumentOf }) {
+function runSingle(steps, outer, { fn, argumentOf, results }) {
   const records = steps.unwrap(outer);
-  return inTurn(records, (record) => after(steps.read(record), () => fn(argumentOf({ record }))));
+  /** @type {unknown[]} */
+  const values = [];
+  const done = inTurn(records, (record) =>
+    after(after(steps.read(record), () => fn(argumentOf({ record }))), (value) => {
+      if (results !== undefined) values.push(value);
+    }));
+  return results === undefined ? done : after(done, () => resultsOf(results, [outer], records, values));
+}
+
+/**
+ * @param {import('../events/results').ResultKind} kind @param {LambdaRecord[]} outers
+ * @param {LambdaRecord[]} records @param {unknown[]} values
+ */
+function resultsOf(kind, outers, records, values) {
+  return require('../events/results').resultsOf(kind, outers, records, values);
 }
 
 /** @param {RecordSteps} steps @param {LambdaRecord[]} outers @param {Work} work */
-async function runBatch(steps, outers, { fn, argumentOf, ordered }) {
+async function runBatch(steps, outers, { fn, argumentOf, ordered, results }) {
   /** @type {LambdaRecord[]} */
   const batch = [];
   /** @type {Error[]} each with what failed of it */
@@ -203,17 +224,25 @@ async function runBatch(steps, outers, { fn, argumentOf, ordered }) {
       if (ordered) break;
     }
   }
+  /** @type {unknown} */
+  let kept;
   try {
     const result = batch.length === 0 ? undefined : await fn(argumentOf({ batch }));
     assertNoneFailed(batch, result);
-    if (failures.length === 0) return result;
+    if (results !== undefined) {
+      const { valuesOf } = require('../events/results');
+      kept = resultsOf(results, outers, batch, batch.length === 0 ? [] : valuesOf(results, batch, result));
+    }
+    if (failures.length === 0) return kept;
   } catch (thrown) {
     const error = withIdentifiers(batch, thrown);
     // No others: all of the records have failed.
     if (failures.length === 0) throw error;
     failures.unshift(isError(error) && Array.isArray(Reflect.get(error, 'failed')) ? error : failureOf(error, batch));
   }
-  throw failures.length === 1 ? failures[0] : separately(failures);
+  const error = failures.length === 1 ? failures[0] : separately(failures);
+  // The source wants the results of what is done, whatever became of the rest.
+  throw kept === undefined ? error : define(error, 'results', { value: kept, enumerable: true, configurable: true });
 }
 
 /**
@@ -238,15 +267,13 @@ function separately(failures) {
  * Does something with one after another; waits only where it has to.
  * @template T
  * @param {readonly T[]} list @param {(each: T) => unknown} act
- * @returns {unknown} what was returned last; may be a promise
+ * @returns {void | Promise<void>}
  */
 function inTurn(list, act) {
-  let last;
   for (const [i, each] of list.entries()) {
-    last = act(each);
-    if (isThenable(last)) return afterwards(last, list.slice(i + 1), act);
+    const pending = act(each);
+    if (isThenable(pending)) return afterwards(pending, list.slice(i + 1), act);
   }
-  return last;
 }
 
 /**
@@ -254,9 +281,8 @@ function inTurn(list, act) {
  * @param {PromiseLike<unknown>} pending @param {readonly T[]} rest @param {(each: T) => unknown} act
  */
 async function afterwards(pending, rest, act) {
-  let last = await pending;
-  for (const each of rest) last = await act(each);
-  return last;
+  await pending;
+  for (const each of rest) await act(each);
 }
 
 /**

@@ -202,3 +202,56 @@ export interface RawLogEvent {
   messageType: string;
   [more: string]: any;
 }
+
+/** From Firehose. */
+export interface RawFirehoseRecord {
+  recordId: string;
+  approximateArrivalTimestamp: number;
+  /** Base64. */
+  data: string;
+  kinesisRecordMetadata?: {
+    shardId: string;
+    partitionKey: string;
+    approximateArrivalTimestamp: number;
+    sequenceNumber: string;
+    subsequenceNumber: string;
+    [more: string]: any;
+  };
+  mskRecordMetadata?: { [more: string]: any };
+  /** Base64; where the source is Kafka, in the place of `data`. */
+  kafkaRecordValue?: string;
+  [more: string]: any;
+}
+
+/** A task of S3 Batch Operations, with what its event says of all tasks. */
+export interface RawS3BatchTask {
+  taskId: string;
+  /** As forms have it: `my+folder/%C3%BCber.txt`. */
+  s3Key: string;
+  s3VersionId?: string | null;
+  /** In the first version of the event. */
+  s3BucketArn?: string;
+  /** In the second one. */
+  s3Bucket?: string;
+  job: { id: string; userArguments?: { [name: string]: string }; [more: string]: any };
+  invocationId: string;
+  invocationSchemaVersion: string;
+  [more: string]: any;
+}
+
+/** A change of DocumentDB, with what its event says of all changes. */
+export interface RawDocumentDbChange {
+  event: {
+    _id: { _data: string; [more: string]: any };
+    operationType: string;
+    clusterTime?: { $timestamp: { t: number; i: number } };
+    ns?: { db: string; coll: string };
+    documentKey?: any;
+    fullDocument?: any;
+    updateDescription?: any;
+    [more: string]: any;
+  };
+  eventSource: 'aws:docdb';
+  eventSourceArn: string;
+  [more: string]: any;
+}

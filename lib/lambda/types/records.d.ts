@@ -5,7 +5,9 @@
 // Only what is marked so is exported.
 export {};
 
+import type { AnyRecord, OwnFields, PayloadRecord } from './record-parts';
 import type { EnvelopeOption } from './steps';
+import type { DocumentDbRecord, FirehoseRecord, S3BatchRecord } from './task-records';
 import type {
   RawKafkaRecord,
   RawSqsRecord,
@@ -22,52 +24,9 @@ import type {
 
 export type RecordSource =
   | 'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq'
-  // Within others.
-  | 'eventbridge' | 'cloudwatch-logs';
-
-/**
- * What every record has. Everything but `raw` is decoded when it is first asked for, and kept.
- *
- * A record also has all the fields that it has in the event (`messageId`, `body`, `kinesis`, `dynamodb`, `Sns`, `s3`,
- * …), whether these types know them or not, so that functions written for these go on working. Only `key`, `value` and
- * `headers` of Kafka are decoded.
- */
-interface AnyRecord<TSource extends RecordSource, TIdentifier, TRaw> {
-  readonly source: TSource;
-  /** What a partial batch response calls this record (`itemIdentifier`). */
-  readonly identifier: TIdentifier;
-  /**
-   * Records that share it are in order: topic and partition, message group of a FIFO queue, shard. `null` where the
-   * source keeps no order.
-   */
-  readonly groupKey: string | null;
-  /** When it was written or sent, in milliseconds since 1970; `undefined` where the record does not say. */
-  readonly timestamp: number | undefined;
-  /** The record as it stood in the event: all that travels to a worker. */
-  readonly raw: TRaw;
-  /**
-   * What this record was found in, by the option `envelope`: `identifier` and `groupKey` are those of the outermost
-   * one. `null` for a record of the event itself.
-   */
-  readonly outer: LambdaRecord | null;
-}
-
-/** Fields of the record in the event, under their names. */
-type OwnFields<TRaw, TNames extends keyof TRaw> = { readonly [TName in TNames]: TRaw[TName] };
-
-/** A record whose payload is bytes or text. */
-interface PayloadRecord<TValue> {
-  /** The payload; text as UTF-8. `null` for a Kafka record without one (a tombstone). */
-  readonly bytes: Buffer | null;
-  /** The payload as text. */
-  readonly value: string | null;
-  /**
-   * The payload as parsed JSON, `null` where there is none.
-   *
-   * @throws {SyntaxError} that names the record, if it is no JSON
-   */
-  readonly json: TValue;
-}
+  | 'documentdb' | 'cloudwatch-logs' | 'firehose' | 's3-batch'
+  // Within others only.
+  | 'eventbridge';
 
 /** Amazon MSK and self-managed Apache Kafka. */
 export interface KafkaRecord<TValue = any>
@@ -269,8 +228,11 @@ export type LambdaRecord<TValue = any> =
   | RabbitMqRecord<TValue>
   | DynamoDbRecord
   | S3Record
-  | EventBridgeRecord
-  | CloudWatchLogsRecord<TValue>;
+  | DocumentDbRecord
+  | CloudWatchLogsRecord<TValue>
+  | FirehoseRecord<TValue>
+  | S3BatchRecord
+  | EventBridgeRecord;
 
 /**
  * What becomes of DynamoDB's numbers, which have up to 38 digits:
