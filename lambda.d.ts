@@ -89,6 +89,35 @@ interface EventOptions<TRecord = LambdaRecord> {
    */
   reportBatchItemFailures?: boolean | undefined;
   /**
+   * Whether the handler throws (`ERR_PARALLELIZER_RECORDS_FAILED`) if nothing of an event is done, so that the
+   * invocation counts as failed. Default: `false`; the answer names every record.
+   */
+  throwOnFullBatchFailure?: boolean | undefined;
+  /**
+   * Given what is not worth another try: records whose function threw a `NonRetryableError`, and with `discardInvalid`
+   * those that cannot be read. They count as done once it has succeeded; if it throws, they have failed as any other.
+   *
+   * - A function runs in the handler, with the error and the records. Where the source has an order, what stands behind
+   *   comes again, so that nothing is done before it.
+   * - An export runs in the worker, in the record's turn: see `DiscardFunction`. What stands behind goes on.
+   *
+   * Default: `onError` is told, and they count as done.
+   *
+   * @example onDiscard: async (error, records) => deadLetters.send(records.map(({ raw }) => raw))
+   * @example onDiscard: 'toDeadLetters'
+   */
+  onDiscard?: ((error: Error, records: TRecord[]) => unknown) | ExportReference | undefined;
+  /**
+   * Whether records are discarded that cannot be decoded or unpacked or do not fit their schema. Default: `false`; they
+   * have failed as any other.
+   */
+  discardInvalid?: boolean | undefined;
+  /**
+   * For queues whose large messages are in S3 (Amazon SQS Extended Client Library): `true` fetches them in the worker,
+   * by the package `@aws-sdk/client-s3`; an export `({ bucket, key }) => payload` fetches them in your way.
+   */
+  s3Pointers?: boolean | ExportReference | undefined;
+  /**
    * Told of each failure, with the records that it is about, before the answer: the answer names them without a reason.
    * Default: prints both with `console.error`.
    */
@@ -230,6 +259,14 @@ export declare function processPartialResponse<TRecord = LambdaRecord>(
   parallelizer: Parallelizer | ParallelizerList,
   options?: ProcessPartialResponseOptions<TRecord>,
 ): Promise<PartialResponse>;
+
+/**
+ * Thrown by a function for a record that will never succeed: it is discarded, see `onDiscard`. Any error of this name
+ * is taken for one, so that workers need not load this module.
+ *
+ * @example throw new NonRetryableError(`order ${id} has been cancelled`);
+ */
+export declare class NonRetryableError extends Error {}
 
 /** What is thrown where Lambda has no partial response, as `ERR_PARALLELIZER_RECORDS_FAILED`. */
 export interface RecordsFailedError extends ParallelizerError {

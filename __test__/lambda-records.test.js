@@ -17,7 +17,7 @@ const plain = (record) => JSON.parse(JSON.stringify(record));
 test('the same names can be imported from an ES module', async () => {
   const module = await import(pathToFileURL(path.join(root, 'lambda.js')));
   for (const name of Object.keys(lambda)) assert.equal(module[name], lambda[name]);
-  assert.deepEqual(Object.keys(lambda).sort(), ['createHandler', 'processPartialResponse', 'records', 'unmarshall']);
+  assert.deepEqual(Object.keys(lambda).sort(), ['NonRetryableError', 'createHandler', 'processPartialResponse', 'records', 'unmarshall']);
 });
 
 for (const eventSource of ['aws:kafka', 'SelfManagedKafka', 'aws:SelfManagedKafka', 'aws:self-managed-kafka']) {

@@ -20,7 +20,7 @@ async function bundleWorker(output) {
       thread: 'lib/worker/thread.js',
       tasks: 'lib/worker/tasks.js',
       invocation: 'lib/worker/invocation.js',
-      'record-steps': 'lib/worker/record-steps.js',
+      'run-steps': 'lib/worker/run-steps.js',
       records: 'lib/events/records.js',
       results: 'lib/events/results.js',
       'reported-failures': 'lib/worker/reported-failures.js',

@@ -19,10 +19,12 @@ import { z } from 'zod';
 import { Parallelizer, PARALLELIZER_THREADS, task, type Stats } from '@parallelizer/node';
 import {
   createHandler,
+  NonRetryableError,
   processPartialResponse,
   records,
   type Decoded,
   type DecodeFunction,
+  type DiscardFunction,
   type FirehoseRecord,
   type KafkaRecord,
   type KinesisRecord,
@@ -190,6 +192,27 @@ expectTypeOf(unmarshall<{ id: string }>({ id: { S: 'a' } }, { numbers: 'exact' }
 records([], { numbers: 'bigint' });
 // @ts-expect-error a function does not travel to the workers
 createHandler({ filePath, recordFunctionName: 'store', numbers: (text: string) => text });
+
+// ---- What becomes of failures
+
+createHandler<SqsRecord>({
+  filePath,
+  recordFunctionName: 'store',
+  throwOnFullBatchFailure: true,
+  discardInvalid: true,
+  onDiscard: async (error, discarded) => {
+    expectTypeOf(error).toEqualTypeOf<Error>();
+    expectTypeOf(discarded).toEqualTypeOf<SqsRecord[]>();
+  },
+});
+createHandler({ filePath, recordFunctionName: 'store', onDiscard: 'toDeadLetters', s3Pointers: true });
+createHandler({ filePath, recordFunctionName: 'store', onDiscard: task('/var/task/dead.js', 'letters'), s3Pointers: 'fetch' });
+export const toDeadLetters: DiscardFunction<SqsRecord, { queue: string }> = ({ record, error, params, context }) => {
+  expectTypeOf(error).toEqualTypeOf<Error>();
+  expectTypeOf(params.queue).toEqualTypeOf<string>();
+  return [record.body, context.deadline];
+};
+expectTypeOf(new NonRetryableError('no', { cause: 1 })).toExtend<Error>();
 
 // ---- What comes before a function
 

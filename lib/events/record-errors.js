@@ -6,6 +6,7 @@
  * Must not depend on how records are decoded. Runs in workers too: lib/errors.js is loaded when there is an error.
  */
 
+const { define } = require('../intrinsics/define');
 const { nameOf } = require('./records');
 
 /** @typedef {InstanceType<typeof import('./record').LambdaRecord>} LambdaRecord */
@@ -15,6 +16,11 @@ const MAX_ISSUES = 3;
 
 /** Errors by which users say that trying again is of no use are known by this name, whichever class they are of. */
 const NON_RETRYABLE = 'NonRetryableError';
+
+/** What a function throws for a record that will never succeed. */
+class NonRetryableError extends Error {}
+
+define(NonRetryableError.prototype, 'name', { value: NON_RETRYABLE, writable: true, configurable: true });
 
 /** @param {LambdaRecord} record */
 function recordName(record) {
@@ -76,4 +82,4 @@ function isNonRetryable(error, discardsInvalid) {
   return discardsInvalid && (error.code === 'ERR_PARALLELIZER_DECODE' || error.code === 'ERR_PARALLELIZER_SCHEMA');
 }
 
-module.exports = { NON_RETRYABLE, decodeError, isNonRetryable, missingPeerError, recordName, schemaError };
+module.exports = { NonRetryableError, decodeError, isNonRetryable, missingPeerError, schemaError };

@@ -16,13 +16,17 @@ const { report } = require('../jobs/report');
 const { failRestOfGroups } = require('./answers');
 const { answererFor } = require('./answers/answer');
 const { remainingTime, watchDeadline } = require('./deadline');
+const { discard } = require('./discards');
 const { readEvent } = require('./events');
 const { handlerOptions, responseOptions } = require('./options');
 const { positionsOf } = require('../events/records');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./options').ResponseOptions} ResponseOptions */
-/** @typedef {{ error: any, indices: number[] }} Failure an error, and the places of the records that it is about */
+/**
+ * An error, and the places in the event of the records that it is about, and of those of its sub-batch.
+ * @typedef {{ error: any, indices: number[], within: number[] }} Failure
+ */
 
 /** What workers are given of Lambda's context. */
 const CONTEXT_FIELDS = [
@@ -88,12 +92,15 @@ async function respond(event, context, parallelizer, options, single) {
   /** @type {boolean[]} */
   const isFailed = new Array(records.length).fill(false);
   const { responses } = result;
-  const failures = result.errors.flatMap((/** @type {any} */ error) => {
+  const found = result.errors.flatMap((/** @type {any} */ error) => {
     // Where the source wants results, what has none is not done.
     const isWhole = single || (answerer.results !== null && !Array.isArray(error.results));
     if (!isWhole) responses.push(...takeResults(error));
     return failuresIn(error, records, isWhole);
   });
+  // Sources that have an answer of their own for a record say by it that it failed for good.
+  const isTold = answerer.results !== null && answerer.results !== 'window' && options.onDiscard === null;
+  const failures = isTold ? found : await discard(found, records, keys, options, onError);
   for (const { indices } of failures) for (const i of indices) isFailed[i] = true;
   if (keys !== null) failRestOfGroups(keys, isFailed);
   reportFailures(onError, failures, records);
@@ -173,6 +180,7 @@ function failuresIn(error, records, isWhole) {
   /** @param {any} each @returns {Failure} */
   const failureOf = (each) => ({
     error: each,
+    within: indices,
     indices: isWhole || !Array.isArray(each.failed)
       ? indices
       : positionsOf(own, each.failed, '"failed"').map((i) => indices[i]),
@@ -186,7 +194,7 @@ function failuresIn(error, records, isWhole) {
  * @param {readonly LambdaRecord[]} records
  */
 function reportFailures(onError, failures, records) {
-  /** @type {Map<unknown, Failure>} */
+  /** @type {Map<unknown, { error: any, indices: number[] }>} */
   const reported = new Map();
   for (const failure of failures) {
     const { error, indices } = failure;

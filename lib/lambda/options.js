@@ -17,7 +17,8 @@ const { STEP_OPTIONS, envelopeOption, stepOptions } = require('./step-options');
 const DECODING_OPTIONS = ['numbers', 'envelope'];
 /** What goes for one event. */
 const EVENT_OPTIONS = [
-  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError', 'numbers', 'window',
+  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'throwOnFullBatchFailure', 'onError',
+  'onDiscard', 'discardInvalid', 'numbers', 'window',
   ...STEP_OPTIONS,
 ];
 const RESPONSE_OPTIONS = ['id', 'signal', 'timeout', ...EVENT_OPTIONS];
@@ -36,6 +37,10 @@ const NUMBERS = ['exact', 'string', 'number'];
  * @property {number | null} deadlineMargin milliseconds; `null`: the default
  * @property {boolean | null} reportBatchItemFailures `null`: whether the source is documented to heed them
  * @property {((error: Error, records: any[]) => void) | null} onError `null`: the console
+ * @property {boolean} throwOnFullBatchFailure
+ * @property {((error: Error, records: any[]) => unknown) | null} onDiscard `null`: the console, or an export, which the
+ *   workers know
+ * @property {boolean} discardInvalid
  * @property {'exact' | 'string' | 'number'} numbers
  * @property {import('./answers/window').WindowOptions | null} window of a tumbling window
  * @property {import('./step-options').Steps | null} steps what comes before the function
@@ -58,15 +63,20 @@ function eventOptions(option) {
     );
   }
   const kept = numbersOf(numbers);
+  const onDiscard = option('onDiscard');
+  const discardInvalid = boolean(option('discardInvalid'), false);
   return {
     params: option('params').value,
     groupBy: callback(option('groupBy')),
     deadlineMargin: milliseconds(option('deadlineMargin'), null),
     reportBatchItemFailures: reports.value === undefined ? null : boolean(reports, true),
     onError: callback(option('onError')),
+    throwOnFullBatchFailure: boolean(option('throwOnFullBatchFailure'), false),
+    onDiscard: typeof onDiscard.value === 'function' ? callback(onDiscard) : null,
+    discardInvalid,
     numbers: kept,
     window: windowOption(option('window')),
-    steps: stepOptions(option, kept),
+    steps: stepOptions(option, { numbers: kept, onDiscard, discardInvalid }),
   };
 }
 

@@ -20,7 +20,7 @@ const { isList, isObject, modulePath, oneOf, reader } = require('../options/opti
 
 /** @type {readonly import('../events/envelopes').Envelope[]} */
 const ENVELOPES = ['sns', 's3', 'eventbridge', 'kpl', 'cloudwatch-logs', 'dynamodb'];
-const STEP_OPTIONS = ['envelope', 'decode', 'schema'];
+const STEP_OPTIONS = ['s3Pointers', 'envelope', 'decode', 'schema'];
 
 /** @type {readonly import('../events/decoders/decoder').Format[]} */
 const FORMATS = ['json', 'text', 'bytes', 'avro', 'protobuf'];
@@ -48,17 +48,20 @@ const EXPORT = "the name of an export of the worker's module, or { filePath, nam
  */
 
 /**
- * @param {(key: string) => Option} option @param {StepsConfig['numbers']} numbers
+ * @param {(key: string) => Option} option
+ * @param {{ numbers: StepsConfig['numbers'], onDiscard: Option, discardInvalid: boolean }} given
  * @returns {Steps | null} `null` where there is nothing to do
  */
-function stepOptions(option, numbers) {
+function stepOptions(option, { numbers, onDiscard, discardInvalid }) {
   const steps = {
     envelope: envelopeOption(option('envelope')),
     decode: decodeOption(option('decode')),
     schema: schemaOption(option('schema')),
+    discard: discardOption(onDiscard),
+    payloads: payloadsOption(option('s3Pointers')),
   };
   if (Object.values(steps).every((value) => value === null)) return null;
-  const config = { ...steps, numbers };
+  const config = { ...steps, numbers, discardInvalid };
   return { config, text: toJson(config) };
 }
 
@@ -97,6 +100,22 @@ function schemaOption(option) {
     );
   }
   return reference(option, EXPORT);
+}
+
+/**
+ * A function runs in the handler, and an export in the worker.
+ * @param {Option} option @returns {Reference | null}
+ */
+function discardOption(option) {
+  const { value } = option;
+  return value === undefined || typeof value === 'function' ? null : reference(option, `a function, or ${EXPORT}`);
+}
+
+/** @param {Option} option @returns {StepsConfig['payloads']} */
+function payloadsOption(option) {
+  const { value } = option;
+  if (value === undefined || value === false) return null;
+  return value === true ? true : reference(option, `true, or ${EXPORT}`);
 }
 
 /**

@@ -95,7 +95,7 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, 
       result = fn(argumentOf(single ? { record: batch[0] } : { batch }));
     } else {
       const work = { fn, argumentOf, single, ordered, results };
-      result = require('./record-steps').runSteps(steps, batch, work, modules);
+      result = require('./run-steps').runSteps(steps, batch, work, modules);
     }
   } catch (error) {
     return thrown(error);

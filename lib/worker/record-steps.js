@@ -4,21 +4,14 @@
  * What is done with a record before the user's function gets it: it is taken out of its envelopes, decoded, and checked
  * against a schema; and what becomes of one that is not worth another try.
  *
- * 1. A record of the event stands for all that is in it: it is done when all of that is done, and what follows a
- *    failure in it is not tried.
- * 2. One that cannot be read, or does not fit, has failed by itself. In a sub-batch the function gets the others; where
- *    there is an order to keep, those before it.
- * 3. Nothing here waits for a promise unless there is one.
- *
- * Must not depend on events, or on how Lambda is answered. Loaded with the first event that needs any of it.
+ * Must not depend on events, or on how Lambda is answered. Nothing here waits for a promise unless there is one.
  */
 
-const { isError } = require('../codec/is-error');
 const { formatDecoder, isThenable } = require('../events/decoders/decoder');
+const { isNonRetryable } = require('../events/record-errors');
 const { define } = require('../intrinsics/define');
 const { fromJson } = require('../intrinsics/json');
 const { findExport, loadModule } = require('./module-loader');
-const { assertNoneFailed, withFailed, withIdentifiers } = require('./reported-failures');
 const { unsettledModule } = require('./settling');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
@@ -34,6 +27,9 @@ const { unsettledModule } = require('./settling');
  * @property {import('../events/attribute-values').Numbers} numbers
  * @property {DecodeConfig | null} decode
  * @property {Reference | null} schema
+ * @property {Reference | null} discard what records that are not worth another try are given to
+ * @property {boolean} discardInvalid
+ * @property {true | Reference | null} payloads where messages are whose queue has only pointers to them
  */
 
 /**
@@ -43,15 +39,6 @@ const { unsettledModule } = require('./settling');
  * @property {NodeRequire} nodeRequire
  * @property {(url: string) => Promise<Record<string, unknown>>} load the dynamic `import`
  * @property {import('./settling').Watcher} settling
- */
-
-/**
- * @typedef {object} Work
- * @property {Function} fn
- * @property {(given: object) => object} argumentOf
- * @property {boolean} single
- * @property {boolean} ordered
- * @property {import('../events/results').ResultKind} [results] what the source wants of the function's results
  */
 
 /** @type {WeakMap<Modules, Map<string, RecordSteps>>} */
@@ -64,6 +51,10 @@ class RecordSteps {
   #decode = null;
   /** @type {((value: unknown) => any) | null} */
   #validate = null;
+  /** @type {((work: object) => unknown) | null} */
+  #discard = null;
+  /** @type {((record: LambdaRecord) => LambdaRecord | Promise<LambdaRecord>) | null} */
+  #fetch = null;
   /** @type {Promise<void> | null} */
   #preparing = null;
   #isReady = false;
@@ -84,7 +75,7 @@ class RecordSteps {
   }
 
   async #prepare() {
-    const { decode, schema } = this.#config;
+    const { decode, schema, discard, payloads } = this.#config;
     if (decode !== null) {
       this.#decode = 'format' in decode
         ? formatDecoder(decode, this.#tools)
@@ -93,6 +84,13 @@ class RecordSteps {
     if (schema !== null) {
       const { validatorOf } = require('../events/standard-schema');
       this.#validate = validatorOf(await this.#find(schema), `"${schema.name}"`);
+    }
+    if (discard !== null) this.#discard = functionNamed(await this.#find(discard), discard);
+    if (payloads !== null) {
+      const { payloadFetcher } = require('../events/s3-payloads');
+      this.#fetch = payloads === true
+        ? payloadFetcher(null, this.#tools)
+        : payloadFetcher(functionNamed(await this.#find(payloads), payloads), this.#tools);
     }
     this.#isReady = true;
   }
@@ -123,11 +121,22 @@ class RecordSteps {
   /**
    * What a record of the event stands for, in order.
    * @param {LambdaRecord} outer
-   * @returns {LambdaRecord[]}
+   * @returns {LambdaRecord[] | Promise<LambdaRecord[]>}
    */
   unwrap(outer) {
     const { envelope, numbers } = this.#config;
-    return envelope === null ? [outer] : require('../events/envelopes').unwrap(outer, envelope, numbers);
+    return after(this.#fetch === null ? outer : this.#fetch(outer), (record) =>
+      envelope === null ? [record] : require('../events/envelopes').unwrap(record, envelope, numbers));
+  }
+
+  /** Whether a record that failed so is given to the user's function for such records. @param {unknown} error */
+  discards(error) {
+    return this.#discard !== null && isNonRetryable(error, this.#config.discardInvalid);
+  }
+
+  /** @param {object} work what that function is given */
+  discard(work) {
+    return this.#discard?.(work);
   }
 
   /**
@@ -174,118 +183,6 @@ function stepsFor(text, modules) {
 }
 
 /**
- * Calls the user's function with the records that those of an event stand for.
- * @param {string} text @param {LambdaRecord[]} batch @param {Work} work @param {Modules} modules
- * @returns {unknown} the results that the source wants; may be a promise
- */
-function runSteps(text, batch, work, modules) {
-  const steps = stepsFor(text, modules);
-  const run = () => (work.single ? runSingle(steps, batch[0], work) : runBatch(steps, batch, work));
-  const preparing = steps.prepare();
-  return preparing === null ? run() : preparing.then(run);
-}
-
-/** @param {RecordSteps} steps @param {LambdaRecord} outer @param {Work} work */
-function runSingle(steps, outer, { fn, argumentOf, results }) {
-  const records = steps.unwrap(outer);
-  /** @type {unknown[]} */
-  const values = [];
-  const done = inTurn(records, (record) =>
-    after(after(steps.read(record), () => fn(argumentOf({ record }))), (value) => {
-      if (results !== undefined) values.push(value);
-    }));
-  return results === undefined ? done : after(done, () => resultsOf(results, [outer], records, values));
-}
-
-/**
- * @param {import('../events/results').ResultKind} kind @param {LambdaRecord[]} outers
- * @param {LambdaRecord[]} records @param {unknown[]} values
- */
-function resultsOf(kind, outers, records, values) {
-  return require('../events/results').resultsOf(kind, outers, records, values);
-}
-
-/** @param {RecordSteps} steps @param {LambdaRecord[]} outers @param {Work} work */
-async function runBatch(steps, outers, { fn, argumentOf, ordered, results }) {
-  /** @type {LambdaRecord[]} */
-  const batch = [];
-  /** @type {Error[]} each with what failed of it */
-  const failures = [];
-  for (const [i, outer] of outers.entries()) {
-    try {
-      const records = steps.unwrap(outer);
-      for (const record of records) {
-        const reading = steps.read(record);
-        if (isThenable(reading)) await reading;
-      }
-      batch.push(...records);
-    } catch (error) {
-      failures.push(failureOf(error, ordered ? outers.slice(i) : [outer]));
-      if (ordered) break;
-    }
-  }
-  /** @type {unknown} */
-  let kept;
-  try {
-    const result = batch.length === 0 ? undefined : await fn(argumentOf({ batch }));
-    assertNoneFailed(batch, result);
-    if (results !== undefined) {
-      const { valuesOf } = require('../events/results');
-      kept = resultsOf(results, outers, batch, batch.length === 0 ? [] : valuesOf(results, batch, result));
-    }
-    if (failures.length === 0) return kept;
-  } catch (thrown) {
-    const error = withIdentifiers(batch, thrown);
-    // No others: all of the records have failed.
-    if (failures.length === 0) throw error;
-    failures.unshift(isError(error) && Array.isArray(Reflect.get(error, 'failed')) ? error : failureOf(error, batch));
-  }
-  const error = failures.length === 1 ? failures[0] : separately(failures);
-  // The source wants the results of what is done, whatever became of the rest.
-  throw kept === undefined ? error : define(error, 'results', { value: kept, enumerable: true, configurable: true });
-}
-
-/**
- * An error about some of the records.
- * @param {any} thrown @param {LambdaRecord[]} records
- * @returns {Error}
- */
-function failureOf(thrown, records) {
-  const error = isError(thrown) ? thrown : new Error(String(thrown), { cause: thrown });
-  const failed = records.map((record) => record.identifier);
-  // One that is thrown for several records is one error with as many of them.
-  return withFailed(Object.isExtensible(error) ? error : new Error(error.message, { cause: error }), failed);
-}
-
-/** @param {Error[]} failures */
-function separately(failures) {
-  const error = new AggregateError(failures, `${failures.length} failures, the first one: ${failures[0].message}`);
-  return Object.assign(error, { isSeparate: true });
-}
-
-/**
- * Does something with one after another; waits only where it has to.
- * @template T
- * @param {readonly T[]} list @param {(each: T) => unknown} act
- * @returns {void | Promise<void>}
- */
-function inTurn(list, act) {
-  for (const [i, each] of list.entries()) {
-    const pending = act(each);
-    if (isThenable(pending)) return afterwards(pending, list.slice(i + 1), act);
-  }
-}
-
-/**
- * @template T
- * @param {PromiseLike<unknown>} pending @param {readonly T[]} rest @param {(each: T) => unknown} act
- */
-async function afterwards(pending, rest, act) {
-  await pending;
-  for (const each of rest) await act(each);
-}
-
-/**
  * What comes after a value, or after the value of a promise.
  * @template T
  * @param {T | PromiseLike<T>} value @param {(value: any) => any} next
@@ -294,4 +191,4 @@ function after(value, next) {
   return isThenable(value) ? value.then(next) : next(value);
 }
 
-module.exports = { runSteps };
+module.exports = { RecordSteps, after, stepsFor };

@@ -52,8 +52,9 @@ function answererFor(event, format, options) {
 }
 
 /** @param {RecordFormat | null} format @param {Outcome} outcome @param {EventOptions} options */
-function answerPartially(format, outcome, { reportBatchItemFailures }) {
+function answerPartially(format, outcome, { reportBatchItemFailures, throwOnFullBatchFailure }) {
   const { records, isFailed } = outcome;
+  if (throwOnFullBatchFailure && records.length > 0 && !isFailed.includes(false)) throw errorOf(outcome);
   if (format !== null && isFailed.includes(true) && !hasPartialResponse(format, reportBatchItemFailures)) {
     throw errorOf(outcome);
   }

@@ -23,6 +23,8 @@ const { isNonRetryable } = require('../../events/record-errors');
 
 /** Lambda's limit for an answer, less what stands around the records. */
 const MAX_ANSWER_BYTES = 6 * 1024 * 1024 - 64;
+/** @type {{ result: string, data?: string, metadata?: object }} */
+const DROPPED = { result: 'Dropped' };
 /** What stands around the data of a record. */
 const RECORD_BYTES = 64;
 
@@ -37,7 +39,8 @@ function firehoseAnswer(records, outcomes) {
   const answers = records.map((record, i) => {
     const { recordId, kafkaRecordValue } = record.raw;
     const { result, error } = outcomes[i];
-    const { result: status, data, metadata } = error === null ? result : { result: 'ProcessingFailed' };
+    // Without a result it was discarded.
+    const { result: status, data, metadata } = error === null ? (result ?? DROPPED) : { result: 'ProcessingFailed' };
     const answer = {
       recordId,
       result: status,
@@ -73,7 +76,7 @@ function s3BatchAnswer({ invocationSchemaVersion, invocationId }, records, outco
   const results = records.map((record, i) => {
     const { result, error } = outcomes[i];
     const taskId = record.identifier;
-    if (error === null) return { taskId, ...result };
+    if (error === null) return { taskId, ...(result ?? { resultCode: 'PermanentFailure', resultString: 'discarded' }) };
     const resultCode = isNonRetryable(error, true) ? 'PermanentFailure' : 'TemporaryFailure';
     return { taskId, resultCode, resultString: String(error?.message ?? error) };
   });

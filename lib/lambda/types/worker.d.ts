@@ -47,6 +47,19 @@ export interface EventBatchArguments<TRecord = LambdaRecord, TParams = any> exte
   batch: TRecord[];
 }
 
+/**
+ * What `onDiscard` names: is given a record that is not worth another try, as it stood in the event, and why. If it
+ * throws, the record has failed.
+ *
+ * @example
+ * export const toDeadLetters: DiscardFunction<SqsRecord> = async ({ record, error }) => {
+ *   await queue.send(record.body, { reason: error.message });
+ * };
+ */
+export type DiscardFunction<TRecord = LambdaRecord, TParams = any> = (
+  work: EventRecordArguments<TRecord, TParams> & { error: Error },
+) => unknown;
+
 /** The one argument of a function that `recordFunctionName` names. */
 export interface EventRecordArguments<TRecord = LambdaRecord, TParams = any> extends EventArguments<TParams> {
   record: TRecord;
