@@ -50,6 +50,35 @@ class LambdaRecord {
     return undefined;
   }
 
+  /**
+   * The W3C trace context that its producer sent along, or what X-Ray's header says in its place.
+   * @returns {string | null}
+   */
+  get traceparent() {
+    const { traceparentOf, validTraceparent } = require('./trace-context');
+    return validTraceparent(this.carried('traceparent')) ?? traceparentOf(this.carriedByXRay()) ??
+      this.outer?.traceparent ?? null;
+  }
+
+  /** @returns {string | null} */
+  get tracestate() {
+    const state = this.carried('tracestate');
+    return typeof state === 'string' ? state : (this.outer?.tracestate ?? null);
+  }
+
+  /**
+   * What its producer has sent beside the payload, under a name; overridden by sources that have a place for such.
+   * @protected @param {string} _name @returns {unknown}
+   */
+  carried(_name) {
+    return undefined;
+  }
+
+  /** @protected @returns {unknown} */
+  carriedByXRay() {
+    return undefined;
+  }
+
   /** What this one was found in, see asInner; `null` for those of the event. @returns {LambdaRecord | null} */
   get outer() {
     return null;

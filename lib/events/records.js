@@ -9,6 +9,7 @@
  */
 
 const { LambdaRecord, asInner, nameOf } = require('./record');
+const { traceparentOf } = require('./trace-context');
 
 /** @typedef {import('./record').Source} Source */
 /** @typedef {InstanceType<typeof LambdaRecord>} AnyRecord */
@@ -130,5 +131,6 @@ function identifiersOf(records, named, where) {
 }
 
 module.exports = {
-  LambdaRecord, asInner, identifiersOf, nameOf, positionsOf, wrapRecord, wrapRecords, wrapUserRecord,
+  LambdaRecord, asInner, identifiersOf, nameOf, positionsOf, traceparentOf, wrapRecord, wrapRecords,
+  wrapUserRecord,
 };

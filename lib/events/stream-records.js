@@ -73,6 +73,11 @@ class KafkaRecord extends PayloadRecord {
     return headers;
   }
 
+  /** @override @protected @param {string} name */
+  carried(name) {
+    return this.headers[name];
+  }
+
   /** @override @protected */
   decodeBytes() {
     return fromBase64(this.raw.value);

@@ -11,7 +11,7 @@
  */
 
 const { wallTime } = require('../intrinsics/clock');
-const { wrapRecords } = require('../events/records');
+const { traceparentOf, wrapRecords } = require('../events/records');
 const { assertNoneFailed, withIdentifiers } = require('./reported-failures');
 
 /**
@@ -43,6 +43,11 @@ class InvocationContext {
   constructor(invocation) {
     Object.assign(this, invocation);
     this.deadline = invocation.deadline;
+  }
+
+  /** The invocation's place in its trace, as W3C has it. */
+  get traceparent() {
+    return traceparentOf(/** @type {any} */ (this).traceId);
   }
 
   /** Like the method of Lambda's own context. */

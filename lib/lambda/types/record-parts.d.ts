@@ -25,6 +25,12 @@ export interface AnyRecord<TSource extends RecordSource, TIdentifier, TRaw> {
   /** The record as it stood in the event: all that travels to a worker. */
   readonly raw: TRaw;
   /**
+   * The W3C trace context that the producer sent along (headers of Kafka and RabbitMQ, attributes of SQS and SNS,
+   * properties of ActiveMQ), or X-Ray's header of an SQS message as such; `null` without.
+   */
+  readonly traceparent: string | null;
+  readonly tracestate: string | null;
+  /**
    * What this record was found in, by the option `envelope`: `identifier` and `groupKey` are those of the outermost
    * one. `null` for a record of the event itself.
    */

@@ -21,6 +21,8 @@ export interface InvocationContext {
   readonly deadline: number | null;
   /** The trace header, also in `process.env._X_AMZN_TRACE_ID` of the worker while the function runs; or `null`. */
   readonly traceId: string | null;
+  /** The same as W3C trace context, which OpenTelemetry's propagators read; `null` where the header has no parent. */
+  readonly traceparent: string | null;
   /** Milliseconds until `deadline`; `Infinity` without one. */
   getRemainingTimeInMillis(): number;
 }
