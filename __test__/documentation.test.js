@@ -34,7 +34,7 @@ const COMMANDS = new Map([
 ]);
 
 /** Packages that the documentation shows in use. */
-const PACKAGES = ['avsc', 'zod'];
+const PACKAGES = ['avsc', 'zod', '@aws-lambda-powertools/idempotency'];
 
 const HOW = 'Say how it is checked by a comment before it: see __test__/support/documentation.js';
 
