@@ -1,17 +1,27 @@
 // Handlers of Lambda, and the records of their events.
 
 import type {
+  CloudWatchLogsDecodedData,
   CloudWatchLogsHandler,
+  CloudWatchLogsLogEvent,
   DynamoDBStreamHandler,
+  EventBridgeEvent,
+  FirehoseRecordTransformationStatus,
+  FirehoseTransformationEventRecord,
   FirehoseTransformationHandler,
   Handler,
   KinesisStreamHandler,
   MSKHandler,
+  S3BatchEvent,
+  S3BatchEventTask,
   S3BatchHandler,
+  S3BatchResultResult,
+  S3EventRecord,
   S3Handler,
   SQSBatchResponse,
   SQSEvent,
   SQSHandler,
+  SQSRecord,
 } from 'aws-lambda';
 import { expectTypeOf } from 'expect-type';
 import * as v from 'valibot';
@@ -31,6 +41,12 @@ import {
   type LambdaRecord,
   type OutputOf,
   type PartialResponse,
+  type RawEventBridgeEvent,
+  type RawFirehoseRecord,
+  type RawLogEvent,
+  type RawS3BatchTask,
+  type RawS3Record,
+  type RawSqsRecord,
   type RecordFunction,
   type S3BatchRecord,
   type SqsRecord,
@@ -83,6 +99,17 @@ export const sqsResponse: Handler<SQSEvent, SQSBatchResponse> = createHandler({
   filePath,
   recordFunctionName: 'store',
 });
+
+// ---- Records are what @types/aws-lambda calls so, and answers are what it wants
+
+expectTypeOf<Omit<SQSRecord, 'attributes'> & { eventSource: 'aws:sqs'; attributes: {} }>().toExtend<RawSqsRecord>();
+expectTypeOf<FirehoseTransformationEventRecord>().toExtend<RawFirehoseRecord>();
+expectTypeOf<S3BatchEventTask & Omit<S3BatchEvent, 'tasks'>>().toExtend<RawS3BatchTask>();
+expectTypeOf<CloudWatchLogsLogEvent & Omit<CloudWatchLogsDecodedData, 'logEvents'>>().toExtend<RawLogEvent>();
+expectTypeOf<EventBridgeEvent<string, Order>>().toExtend<RawEventBridgeEvent<Order>>();
+expectTypeOf<Pick<S3EventRecord, 's3'>>().toExtend<Pick<RawS3Record, 's3'>>();
+expectTypeOf<{ result: FirehoseRecordTransformationStatus; data: string }>().toExtend<Transformed>();
+expectTypeOf<Pick<S3BatchResultResult, 'resultCode' | 'resultString'>>().toExtend<TaskResult>();
 
 // ---- Options
 

@@ -114,7 +114,7 @@ export interface RawS3Record {
       key: string;
       size?: number;
       eTag?: string;
-      versionId?: string;
+      versionId?: string | undefined;
       sequencer?: string;
       [more: string]: any;
     };
@@ -194,7 +194,7 @@ export interface RawLogEvent {
   id: string;
   timestamp: number;
   message: string;
-  extractedFields?: { [name: string]: string | undefined };
+  extractedFields?: { [name: string]: string | undefined } | undefined;
   owner: string;
   logGroup: string;
   logStream: string;
@@ -216,7 +216,7 @@ export interface RawFirehoseRecord {
     sequenceNumber: string;
     subsequenceNumber: string;
     [more: string]: any;
-  };
+  } | undefined;
   mskRecordMetadata?: { [more: string]: any };
   /** Base64; where the source is Kafka, in the place of `data`. */
   kafkaRecordValue?: string;
