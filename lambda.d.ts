@@ -152,6 +152,8 @@ interface EventOptions<TRecord = LambdaRecord> {
    * @example decode: 'decodeOrder'
    */
   decode?: Decode | undefined;
+  /** Likewise, of a Kafka record's key: makes `record.keyData`. */
+  decodeKey?: Decode | undefined;
   /**
    * An export that is a schema (Zod, Valibot, ArkType, or any other Standard Schema), which each record has to fit:
    * what `decode` made of it, else `record.json`, or `record.value` where the source has no payload. `record.data` is

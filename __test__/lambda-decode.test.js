@@ -228,6 +228,24 @@ forEachMode((mode) => {
     assert.match(wrong.message, /cannot be read as Avro: TypeError: the schema registry says that it is PROTOBUF/);
   });
 
+  test('keys of Kafka', async (t) => {
+    const { handler, log, errors } = handlerFor(t, {
+      type: mode.type, filePath, recordFunctionName: 'tellKey', parallelization: mode.hasWorkers ? 1 : 0, decode: 'json',
+      decodeKey: { format: 'avro', schemas: { 5: ORDER }, wireFormat: 'confluent' },
+    });
+    const key = (bytes) => ({ key: bytes === null ? null : bytes.toString('base64') });
+    const raws = [key(confluent(5, avroOrder)), key(null), key(Buffer.from('x'))].map((more, partition) => ({ ...kafka(Buffer.from('[1]')), ...more, partition }));
+    assert.deepEqual(identifiers(await handler(eventOf('kafka', raws), contextOf())), [{ partition: 'orders-2', offset: 1000 }]);
+    assert.deepEqual(lines(log).map((line) => JSON.parse(line)), [{ key: { id: 7, item: 'tea' }, data: [1] }, { key: null, data: [1] }]);
+    assert.match(errors[0].error.message, /orders-2@1000 cannot be read as a key in Avro: RangeError: it has no header of Confluent/);
+    const other = handlerFor(t, { type: mode.type, filePath, recordFunctionName: 'tellKey', decodeKey: 'text' });
+    await other.handler(eventOf('sqs', [sqs('a')]), contextOf());
+    assert.match(other.errors[0].error.message, /a key in text: TypeError: only records of Kafka have keys/);
+    const own = handlerFor(t, { type: mode.type, filePath, recordFunctionName: 'tellKey', decodeKey: 'decodeKey' });
+    await own.handler(eventOf('kafka', [kafka(Buffer.from('1'))]), contextOf());
+    assert.match(JSON.parse(lines(own.log)[0]).key, /^KEY-/);
+  });
+
   test('a package that is not installed: the message says what to install', async (t) => {
     const folder = temporary(t);
     fs.copyFileSync(fixture('lambda-worker.js'), path.join(folder, 'worker.js'));

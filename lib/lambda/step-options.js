@@ -20,7 +20,7 @@ const { isList, isObject, modulePath, oneOf, reader } = require('../options/opti
 
 /** @type {readonly import('../events/envelopes').Envelope[]} */
 const ENVELOPES = ['sns', 's3', 'eventbridge', 'kpl', 'cloudwatch-logs', 'dynamodb'];
-const STEP_OPTIONS = ['s3Pointers', 'envelope', 'decode', 'schema'];
+const STEP_OPTIONS = ['s3Pointers', 'envelope', 'decode', 'decodeKey', 'schema'];
 
 /** @type {readonly import('../events/decoders/decoder').Format[]} */
 const FORMATS = ['json', 'text', 'bytes', 'avro', 'protobuf'];
@@ -56,6 +56,7 @@ function stepOptions(option, { numbers, onDiscard, discardInvalid }) {
   const steps = {
     envelope: envelopeOption(option('envelope')),
     decode: decodeOption(option('decode')),
+    decodeKey: decodeOption(option('decodeKey')),
     schema: schemaOption(option('schema')),
     discard: discardOption(onDiscard),
     payloads: payloadsOption(option('s3Pointers')),

@@ -26,6 +26,7 @@ const { unsettledModule } = require('./settling');
  * @property {'auto' | Envelope[] | null} envelope
  * @property {import('../events/attribute-values').Numbers} numbers
  * @property {DecodeConfig | null} decode
+ * @property {DecodeConfig | null} decodeKey
  * @property {Reference | null} schema
  * @property {Reference | null} discard what records that are not worth another try are given to
  * @property {boolean} discardInvalid
@@ -49,6 +50,8 @@ class RecordSteps {
   #config;
   /** @type {((record: any) => unknown) | null} */
   #decode = null;
+  /** @type {((record: any) => unknown) | null} */
+  #decodeKey = null;
   /** @type {((value: unknown) => any) | null} */
   #validate = null;
   /** @type {((work: object) => unknown) | null} */
@@ -75,12 +78,9 @@ class RecordSteps {
   }
 
   async #prepare() {
-    const { decode, schema, discard, payloads } = this.#config;
-    if (decode !== null) {
-      this.#decode = 'format' in decode
-        ? formatDecoder(decode, this.#tools)
-        : functionNamed(await this.#find(decode), decode);
-    }
+    const { decode, decodeKey, schema, discard, payloads } = this.#config;
+    if (decode !== null) this.#decode = await this.#decoder(decode, 'value');
+    if (decodeKey !== null) this.#decodeKey = await this.#decoder(decodeKey, 'key');
     if (schema !== null) {
       const { validatorOf } = require('../events/standard-schema');
       this.#validate = validatorOf(await this.#find(schema), `"${schema.name}"`);
@@ -93,6 +93,13 @@ class RecordSteps {
         : payloadFetcher(functionNamed(await this.#find(payloads), payloads), this.#tools);
     }
     this.#isReady = true;
+  }
+
+  /** @param {DecodeConfig} config @param {'value' | 'key'} part */
+  async #decoder(config, part) {
+    return 'format' in config
+      ? formatDecoder(config, this.#tools, part)
+      : functionNamed(await this.#find(config), config);
   }
 
   /** @type {Tools} */
@@ -140,11 +147,20 @@ class RecordSteps {
   }
 
   /**
-   * Gives a record its `data`.
+   * Gives a record its `data`, and its `keyData`.
    * @param {any} record
    * @returns {void | Promise<void>}
    */
   read(record) {
+    if (this.#decodeKey === null) return this.#readValue(record);
+    return after(this.#decodeKey(record), (keyData) => {
+      define(record, 'keyData', { value: keyData, writable: true, configurable: true });
+      return this.#readValue(record);
+    });
+  }
+
+  /** @param {any} record @returns {void | Promise<void>} */
+  #readValue(record) {
     if (this.#decode === null && this.#validate === null) return;
     const decoded = this.#decode === null ? undecoded(record) : this.#decode(record);
     return after(decoded, (value) => {

@@ -47,25 +47,30 @@ const { guessWireFormat, unframe, withoutMessageIndex } = require('./wire-format
 
 const TITLES = { json: 'JSON', text: 'text', bytes: 'bytes', avro: 'Avro', protobuf: 'Protocol Buffers' };
 
+/** What of a record is decoded: its payload, or the key that Kafka has beside it. */
+const PARTS = {
+  value: { bytes: 'bytes', metadata: 'valueSchemaMetadata', lacking: 'records of this source have no payload' },
+  key: { bytes: 'keyBytes', metadata: 'keySchemaMetadata', lacking: 'only records of Kafka have keys' },
+};
+
 /**
- * @param {FormatConfig} config @param {Tools} tools
+ * @param {FormatConfig} config @param {Tools} tools @param {'value' | 'key'} part
  * @returns {Decode}
  */
-function formatDecoder(config, tools) {
+function formatDecoder(config, tools, part) {
   const { format, compression, wireFormat } = config;
+  const { bytes: bytesName, metadata, lacking } = PARTS[part];
+  const title = part === 'key' ? `a key in ${TITLES[format]}` : TITLES[format];
   const decodePayload = payloadDecoder(config, tools);
   return (record) => {
-    if (!('bytes' in record)) {
-      const cause = new TypeError('records of this source have fields instead of a payload');
-      throw decodeError(record, TITLES[format], cause);
-    }
-    let { bytes } = record;
+    if (!(bytesName in record)) throw decodeError(record, title, new TypeError(lacking));
+    let bytes = record[bytesName];
     if (bytes === null) return null;
     /** @type {unknown} */
     let result;
     try {
       if (compression !== null) bytes = require('./compression').decompress(bytes, compression);
-      result = decodePayload(bytes, record.valueSchemaMetadata ?? null);
+      result = decodePayload(bytes, record[metadata] ?? null);
     } catch (error) {
       return fail(error);
     }
@@ -76,7 +81,7 @@ function formatDecoder(config, tools) {
       if (error?.code === 'ERR_PARALLELIZER_MODULE') throw error;
       const guess = wireFormat === 'none' ? guessWireFormat(bytes) : 'none';
       const isFramed = format !== 'text' && format !== 'bytes' && guess !== 'none';
-      throw decodeError(record, TITLES[format], error, isFramed
+      throw decodeError(record, title, error, isFramed
         ? `; it begins as the wire format of ${guess === 'glue' ? 'AWS Glue' : 'Confluent'} does: set "wireFormat"`
         : '');
     }

@@ -88,7 +88,11 @@ export type Decode = 'json' | 'text' | 'bytes' | DecodeFormat | ExportReference;
 export type DecodeFunction<TRecord = LambdaRecord, TData = unknown> = (record: TRecord) => TData | Promise<TData>;
 
 /** A record that the options `decode` or `schema` have given its `data`. */
-export type Decoded<TRecord, TData> = Omit<TRecord, 'data'> & { readonly data: TData };
+export type Decoded<TRecord, TData, TKey = unknown> = Omit<TRecord, 'data'> & {
+  readonly data: TData;
+  /** What `decodeKey` has made of the key. */
+  readonly keyData?: TKey;
+};
 
 /** What any schema of the Standard Schema interface has: Zod, Valibot, ArkType and others. */
 export interface StandardSchema<TInput = unknown, TOutput = TInput> {
