@@ -17,14 +17,14 @@ const COUNT = 1000;
 /** Some records fail, kill their worker or never end; each goes well when it comes again. */
 function payloadsFor(r, mode) {
   const faults = mode.hasProcess ? ['throw', 'throw', 'die', 'exit'] : ['throw'];
-  const hanging = mode.hasProcess ? new Set([r.below(COUNT), r.below(COUNT)]) : new Set();
+  const hanging = mode.hasProcess ? r.below(COUNT) : -1;
   return Array.from({ length: COUNT }, (_, id) => {
-    if (hanging.has(id)) return { id, what: 'hang', times: 1 };
-    return { id, ...(r.below(60) === 0 ? { what: r.of(faults), times: 1 } : {}) };
+    if (id === hanging) return { id, what: 'hang', times: 1 };
+    return { id, ...(r.below(80) === 0 ? { what: r.of(faults), times: 1 } : {}) };
   });
 }
 
-const OPTIONS = { timeout: 2_000, gracePeriod: 50 };
+const OPTIONS = { timeout: 1_000, gracePeriod: 50 };
 
 forEachMode((mode) => {
   if (!mode.hasProcess && mode.hasWorkers) return;
@@ -91,7 +91,7 @@ forEachMode((mode) => {
   };
 
   for (const [title, { name, most, hold, isOrdered = false }] of Object.entries(HOLDING)) {
-    for (const how of ['record', 'batch']) {
+    for (const how of most > 1 ? ['record', 'batch'] : ['record']) {
       test(`${title}, by ${how}: a thousand records`, async (t) => {
         const r = random(title.length * 31337 + how.length);
         const lists = packed(r, payloadsFor(r, mode), most);
