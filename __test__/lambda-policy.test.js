@@ -9,7 +9,7 @@ const { test } = require('node:test');
 const { NonRetryableError, createHandler } = require('@parallelizer/node/lambda');
 const { fixture, lines, temporary } = require('./support/helpers');
 const { handlerFor, identifiers } = require('./support/lambda');
-const { contextOf, eventOf, make, notificationOf, random } = require('./support/lambda-events');
+const { aggregateOf, contextOf, eventOf, kinesisOf, logsOf, make, notificationOf, random } = require('./support/lambda-events');
 const { forEachMode } = require('./support/modes');
 
 const r = random(44);
@@ -127,6 +127,49 @@ forEachMode((mode) => {
     const { handler, log } = on(t, { decode: 'json', discardInvalid: true, onDiscard: 'toDeadLetters', processBatchFunctionName: 'all' });
     assert.deepEqual(await handler(eventOf('sqs', raws), contextOf()), { batchItemFailures: [] });
     assert.deepEqual(lines(log).map((line) => line.slice(0, 11)), ['done 0', 'discarded x', 'discarded y', 'done 3']);
+  });
+
+  /** An aggregate of these payloads, or texts. */
+  const held = (...list) => kinesisOf(r, aggregateOf(list.map((each, id) =>
+    ({ partitionKey: 'a', data: typeof each === 'string' ? each : JSON.stringify({ id, ...each }) }))));
+
+  test('records within others: those are discarded that have to be, and the others are done', async (t) => {
+    for (const list of [[good, never, good], [good, 'x', good]]) {
+      for (const onDiscard of ['noteDiscarded', undefined]) {
+        const { handler, log, errors } = on(t, { envelope: 'kpl', decode: 'json', discardInvalid: true, onDiscard });
+        assert.deepEqual(await handler(eventOf('kinesis', [held(...list)]), contextOf()), { batchItemFailures: [] });
+        const discarded = onDiscard === undefined ? [] : ['discarded 1 of kinesis'];
+        assert.deepEqual(lines(log), ['done 0', ...discarded, 'done 2']);
+        assert.equal(errors.length, 1 - discarded.length);
+      }
+    }
+  });
+
+  test('records within others: a failure that is worth another try brings all of it again', async (t) => {
+    const raw = held(never, bad, good);
+    for (const onDiscard of ['noteDiscarded', () => assert.fail('it comes again')]) {
+      const { handler } = on(t, { envelope: 'kpl', onDiscard });
+      assert.deepEqual(identifiers(await handler(eventOf('kinesis', [raw]), contextOf())), [raw.kinesis.sequenceNumber]);
+    }
+  });
+
+  test('records within others, in sub-batches: those beside one that cannot be read are done', async (t) => {
+    const { handler, log, errors } = on(t, { processBatchFunctionName: 'data', envelope: 'sns', decode: 'json', discardInvalid: true, onDiscard: 'noteDiscarded' });
+    const raws = ['1', 'x', '3'].map((message) => ({ ...make.sqs(r, { payload: 0 }), body: JSON.stringify(notificationOf(r, message)) }));
+    assert.deepEqual(await handler(eventOf('sqs', raws), contextOf()), { batchItemFailures: [] });
+    assert.deepEqual(lines(log).sort(), ['data 1', 'data 3', 'discarded all of sqs']);
+    const logs = { ...make.kinesis(r, { payload: 0 }) };
+    logs.kinesis = { ...logs.kinesis, data: logsOf(['1', 'x', '3']).toString('base64') };
+    const inOrder = on(t, { processBatchFunctionName: 'data', envelope: 'cloudwatch-logs', decode: 'json', discardInvalid: true, onDiscard: 'noteDiscarded' });
+    assert.deepEqual(await inOrder.handler(eventOf('kinesis', [logs]), contextOf()), { batchItemFailures: [] });
+    assert.deepEqual([lines(inOrder.log), errors], [['discarded all of kinesis'], []]);
+  });
+
+  test('if a whole sub-batch cannot be discarded, it has failed', async (t) => {
+    const { handler, errors } = on(t, { processBatchFunctionName: 'whole', onDiscard: 'toDeadLetters', params: { fails: true } });
+    const raws = rawsOf('sqs', [good, good]);
+    assert.equal((await handler(eventOf('sqs', raws), contextOf())).batchItemFailures.length, 2);
+    assert.match(errors[0].error.message, /^not discarded: never/);
   });
 
   test('throwOnFullBatchFailure', async (t) => {

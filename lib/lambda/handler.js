@@ -98,8 +98,10 @@ async function respond(event, context, parallelizer, options, single) {
     if (!isWhole) responses.push(...takeResults(error));
     return failuresIn(error, records, isWhole);
   });
-  // Sources that have an answer of their own for a record say by it that it failed for good.
-  const isTold = answerer.results !== null && answerer.results !== 'window' && options.onDiscard === null;
+  // Sources that have an answer of their own for a record say by it that it failed for good. What workers could not
+  // discard has failed.
+  const isTold = (answerer.results !== null && answerer.results !== 'window' && options.onDiscard === null) ||
+    (options.steps !== null && options.steps.config.discard !== null);
   const failures = isTold ? found : await discard(found, records, keys, options, onError);
   for (const { indices } of failures) for (const i of indices) isFailed[i] = true;
   if (keys !== null) failRestOfGroups(keys, isFailed);

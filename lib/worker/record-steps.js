@@ -136,9 +136,14 @@ class RecordSteps {
       envelope === null ? [record] : require('../events/envelopes').unwrap(record, envelope, numbers));
   }
 
+  /** Whether a record that failed so is not worth another try. @param {unknown} error */
+  isDiscardable(error) {
+    return isNonRetryable(error, this.#config.discardInvalid);
+  }
+
   /** Whether a record that failed so is given to the user's function for such records. @param {unknown} error */
   discards(error) {
-    return this.#discard !== null && isNonRetryable(error, this.#config.discardInvalid);
+    return this.#discard !== null && this.isDiscardable(error);
   }
 
   /** @param {object} work what that function is given */

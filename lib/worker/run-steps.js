@@ -46,27 +46,69 @@ function runSteps(text, batch, work, modules) {
 }
 
 /** @param {RecordSteps} steps @param {LambdaRecord} outer @param {Work} work */
-function runSingle(steps, outer, { fn, argumentOf, results }) {
-  const run = () => after(steps.unwrap(outer), (/** @type {LambdaRecord[]} */ records) => {
-    /** @type {unknown[]} */
-    const values = [];
-    const done = inTurn(records, (record) =>
-      after(after(steps.read(record), () => fn(argumentOf({ record }))), (value) => {
-        if (results !== undefined) values.push(value);
-      }));
-    return results === undefined ? done : after(done, () => resultsOf(results, [outer], records, values));
-  });
+function runSingle(steps, outer, work) {
+  const { argumentOf, results } = work;
   /** @param {unknown} error */
   const failed = (error) => {
     if (!steps.discards(error)) throw error;
     return after(steps.discard(argumentOf({ record: outer, error })), () => (results === undefined ? undefined : []));
   };
+  return caught(() => after(steps.unwrap(outer), (records) => ({ records })), failed, (unwrapped) =>
+    // Without records, it was discarded as it is.
+    (unwrapped?.records === undefined ? unwrapped : runInner(steps, outer, unwrapped.records, work)));
+}
+
+/**
+ * Calls the function with each of the records that one of the event stands for.
+ * @param {RecordSteps} steps @param {LambdaRecord} outer @param {LambdaRecord[]} records @param {Work} work
+ */
+function runInner(steps, outer, records, { fn, argumentOf, results }) {
+  /** @type {LambdaRecord[]} */
+  const done = [];
+  /** @type {unknown[]} */
+  const values = [];
+  /** @type {{ error: unknown } | null} */
+  let postponed = null;
+  /** @param {LambdaRecord} record */
+  const run = (record) => caught(
+    () => after(steps.read(record), () => fn(argumentOf({ record }))),
+    (error) => {
+      if (steps.discards(error)) return after(steps.discard(argumentOf({ record, error })), () => DISCARDED);
+      // The handler discards the record of the event as a whole: the others in it have to be done first.
+      if (records.length === 1 || !steps.isDiscardable(error)) throw error;
+      postponed ??= { error };
+      return DISCARDED;
+    },
+    (value) => {
+      if (results === undefined || value === DISCARDED) return;
+      done.push(record);
+      values.push(value);
+    },
+  );
+  return after(inTurn(records, run), () => {
+    if (postponed !== null) throw postponed.error;
+    if (results === undefined) return undefined;
+    // One that was discarded has no result.
+    return done.length === 0 && records.length === 1 ? [] : resultsOf(results, [outer], done, values);
+  });
+}
+
+/** Stands for the result of a record that was discarded. */
+const DISCARDED = Symbol('discarded');
+
+/**
+ * `next` of what was made, or of what `recover` makes of an error; waits only where it has to.
+ * @param {() => any} make @param {(error: unknown) => any} recover @param {(value: any) => any} next
+ */
+function caught(make, recover, next) {
+  let made;
   try {
-    const done = run();
-    return isThenable(done) ? done.then(undefined, failed) : done;
+    made = make();
+    if (isThenable(made)) return made.then(undefined, recover).then(next);
   } catch (error) {
-    return failed(error);
+    made = recover(error);
   }
+  return after(made, next);
 }
 
 /**
@@ -98,8 +140,8 @@ async function runBatch(steps, outers, work) {
       const isNamed = isError(error) && Array.isArray(Reflect.get(error, 'failed'));
       const failure = await settle(steps, error, isNamed, batch, work);
       // An error about the whole sub-batch needs no names.
-      if (failure !== null && !isNamed && whole.length === outers.length) throw error;
-      if (failure !== null) failures.push(failure);
+      if (failure !== null && !isNamed && whole.length === outers.length) throw failure;
+      if (failure !== null) failures.push('failed' in failure ? failure : failureOf(failure, batch));
     }
     if (ordered && failures.length > 0) break;
     for (const { error, record } of invalid) {
@@ -130,11 +172,20 @@ async function readSome(steps, outers, ordered) {
     try {
       const unwrapping = steps.unwrap(outer);
       const records = isThenable(unwrapping) ? await unwrapping : /** @type {LambdaRecord[]} */ (unwrapping);
+      /** @type {LambdaRecord[]} */
+      const read = [];
       for (const record of records) {
-        const reading = steps.read(record);
-        if (isThenable(reading)) await reading;
+        try {
+          const reading = steps.read(record);
+          if (isThenable(reading)) await reading;
+          read.push(record);
+        } catch (error) {
+          // Those beside one that is discarded go to the function; in order, all of them wait.
+          if (ordered || records.length === 1 || !steps.isDiscardable(error)) throw error;
+          invalid.push({ error, record });
+        }
       }
-      batch.push(...records);
+      batch.push(...read);
       whole.push(outer);
     } catch (error) {
       invalid.push({ error, record: outer });
@@ -164,7 +215,8 @@ async function callWith(batch, outers, { fn, argumentOf, results }) {
  */
 async function settle(steps, error, isNamed, batch, work) {
   if (!isNamed) {
-    const reason = await discardOr(steps, error, batch, work);
+    const reason = await discardOr(steps, error, eventRecords(batch), work);
+    if (reason === error) return error;
     return reason === null ? null : failureOf(reason, batch);
   }
   // Without results nothing of it is done.
@@ -172,7 +224,7 @@ async function settle(steps, error, isNamed, batch, work) {
   const names = new Set(error.failed.map(nameOf));
   const named = batch.filter(({ identifier }) => names.has(nameOf(identifier)));
   // In order, what stands behind the first one may be named because it was not tried.
-  const reason = await discardOr(steps, error, work.ordered ? named.slice(0, 1) : named, work);
+  const reason = await discardOr(steps, error, eventRecords(work.ordered ? named.slice(0, 1) : named), work);
   if (reason !== null) return failureOf(reason, named);
   const behind = work.ordered ? batch.slice(batch.findLastIndex((each) => isSame(each, named[0])) + 1) : [];
   return behind.length === 0 ? null : failureOf(require('../errors').skippedError(named[0].groupKey), behind);
@@ -181,6 +233,16 @@ async function settle(steps, error, isNamed, batch, work) {
 /** @param {LambdaRecord} one @param {LambdaRecord} other */
 function isSame(one, other) {
   return nameOf(one.identifier) === nameOf(other.identifier);
+}
+
+/** The records of the event that these stand in: what failed in them is not known. @param {LambdaRecord[]} records */
+function eventRecords(records) {
+  return [...new Set(records.map(outermost))];
+}
+
+/** @param {LambdaRecord} record @returns {LambdaRecord} */
+function outermost(record) {
+  return record.outer === null ? record : outermost(record.outer);
 }
 
 /**
