@@ -100,3 +100,14 @@ forEachMode((mode) => {
     assert.deepEqual(seen, [['before', 2, 'orders'], ['after', 2], ['before', 2, 'orders'], ['error', 'ERR_PARALLELIZER_RECORDS_FAILED']]);
   });
 });
+
+test('an answer that names every record of the largest batch there is has room within 6 MB', async (t) => {
+  // 10,000 records, for each source that has a batch response.
+  for (const source of ['kinesis', 'dynamodb', 'kafka', 'sqs']) {
+    const { handler } = handlerFor(t, { filePath, recordFunctionName: 'fail', groupBy: () => 'one', parallelization: 0 });
+    const raws = Array.from({ length: 10_000 }, (_, position) => make[source](r, { payload: {}, position, group: position }));
+    const answer = await handler(eventOf(source, raws), contextOf());
+    assert.equal(answer.batchItemFailures.length, 10_000, source);
+    assert.ok(JSON.stringify(answer).length < 6 * 1024 * 1024 / 4);
+  }
+});
