@@ -19,7 +19,7 @@
 
 const { isGzip } = require('./decoders/compression');
 const { decodeError } = require('./record-errors');
-const { asInner, wrapRecord, wrapUserRecord } = require('./records');
+const { wrapInner, wrapUserRecord } = require('./records');
 
 /** @typedef {InstanceType<typeof import('./record').LambdaRecord>} LambdaRecord */
 /** @typedef {'sns' | 's3' | 'eventbridge' | 'kpl' | 'cloudwatch-logs' | 'dynamodb'} Envelope */
@@ -129,7 +129,7 @@ function openSns(record) {
     // Lambda's own events spell two of the names differently.
     Sns: { ...body, SigningCertUrl: SigningCertURL, UnsubscribeUrl: UnsubscribeURL },
   };
-  return [asInner(wrapRecord('sns', raw), record)];
+  return [wrapInner('sns', raw, record)];
 }
 
 /** @param {any} record @returns {LambdaRecord[] | null} */
@@ -141,14 +141,14 @@ function openS3(record) {
   const { Records } = body;
   if (!Array.isArray(Records) || Records.length === 0) return null;
   if (!Records.every((raw) => raw?.eventSource === 'aws:s3' && raw.s3?.object?.key !== undefined)) return null;
-  return Records.map((raw) => asInner(wrapRecord('s3', raw), record));
+  return Records.map((raw) => wrapInner('s3', raw, record));
 }
 
 /** @param {any} record @returns {LambdaRecord[] | null} */
 function openEventBridge(record) {
   const body = objectIn(record);
   if (typeof body?.['detail-type'] !== 'string' || typeof body.source !== 'string' || !('detail' in body)) return null;
-  return [asInner(wrapRecord('eventbridge', body), record)];
+  return [wrapInner('eventbridge', body, record)];
 }
 
 /** @param {any} record @returns {LambdaRecord[] | null} */
@@ -167,7 +167,7 @@ function openAggregate(record) {
       },
     };
     const raw = record.raw.kinesis === undefined ? own : { ...record.raw, kinesis: own };
-    return asInner(wrapUserRecord(raw, data), record);
+    return wrapUserRecord(raw, data, record);
   });
 }
 
@@ -176,14 +176,14 @@ function openLogs(record) {
   const { bytes } = record;
   if (bytes === null || !isGzip(bytes)) return null;
   const logs = require('./log-events').logEventsIn(bytes);
-  return logs === null ? null : logs.map((raw) => asInner(wrapRecord('cloudwatch-logs', raw), record));
+  return logs === null ? null : logs.map((raw) => wrapInner('cloudwatch-logs', raw, record));
 }
 
 /** @param {any} record @param {Numbers} numbers @returns {LambdaRecord[] | null} */
 function openChange(record, numbers) {
   const body = objectIn(record);
   if (body?.eventSource !== 'aws:dynamodb' || typeof body.dynamodb !== 'object' || body.dynamodb === null) return null;
-  return [asInner(wrapRecord('dynamodb', body, numbers), record)];
+  return [wrapInner('dynamodb', body, record, numbers)];
 }
 
 /** The object that a record's text is; `null` if it is anything else. @param {any} record @returns {any} */

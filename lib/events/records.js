@@ -64,17 +64,18 @@ function wrapRecords(format, raws) {
 }
 
 /**
- * A record by itself, as it stands in others.
- * @param {Source} source @param {unknown} raw @param {import('./attribute-values').Numbers} [numbers]
+ * A record that stands in another one.
+ * @param {Source} source @param {unknown} raw @param {AnyRecord} outer
+ * @param {import('./attribute-values').Numbers} [numbers]
  */
-function wrapRecord(source, raw, numbers = 'exact') {
-  return new (classOf(source))(raw, { source, piped: false, numbers });
+function wrapInner(source, raw, outer, numbers = 'exact') {
+  return asInner(new (classOf(source))(raw, { source, piped: false, numbers }), outer);
 }
 
-/** One of an aggregate's records. @param {any} raw @param {Buffer} data */
-function wrapUserRecord(raw, data) {
+/** One of an aggregate's records. @param {any} raw @param {Buffer} data @param {AnyRecord} outer */
+function wrapUserRecord(raw, data, outer) {
   const { UserRecord } = require('./inner-records');
-  return new UserRecord(raw, data);
+  return asInner(new UserRecord(raw, data), outer);
 }
 
 /**
@@ -131,6 +132,5 @@ function identifiersOf(records, named, where) {
 }
 
 module.exports = {
-  LambdaRecord, asInner, identifiersOf, nameOf, positionsOf, traceparentOf, wrapRecord, wrapRecords,
-  wrapUserRecord,
+  LambdaRecord, identifiersOf, nameOf, positionsOf, traceparentOf, wrapInner, wrapRecords, wrapUserRecord,
 };

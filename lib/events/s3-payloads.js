@@ -9,7 +9,7 @@
  */
 
 const { decodeError, missingPeerError } = require('./record-errors');
-const { asInner, wrapRecord } = require('./records');
+const { wrapInner } = require('./records');
 
 /** @typedef {InstanceType<typeof import('./record').LambdaRecord>} LambdaRecord */
 /** @typedef {{ bucket: string, key: string }} Place */
@@ -47,7 +47,7 @@ async function fetched(record, place, fetch) {
   }
   const bytes = /** @type {Uint8Array} */ (payload);
   const body = typeof payload === 'string' ? payload : Buffer.from(bytes).toString('utf8');
-  return asInner(wrapRecord('sqs', { ...record.raw, body }), record);
+  return wrapInner('sqs', { ...record.raw, body }, record);
 }
 
 /** @param {any} record @returns {Place | null} */
