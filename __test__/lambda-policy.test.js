@@ -50,6 +50,15 @@ forEachMode((mode) => {
     assert.deepEqual(errors.map(({ error }) => error.name), ['NonRetryableError', 'NonRetryableError']);
   });
 
+  test('without either it is printed', async (t) => {
+    const { handler } = on(t, { onError: undefined });
+    const printed = t.mock.method(console, 'error', () => {});
+    const raws = rawsOf('sqs', [never, bad]);
+    await handler(eventOf('sqs', raws), contextOf());
+    const texts = printed.mock.calls.map(({ arguments: [text, error] }) => [text, error.message]);
+    assert.deepEqual(texts, [[`discarded: sqs record "${raws[0].messageId}"`, 'never 0'], [`not done: sqs record "${raws[1].messageId}"`, 'bad 1']]);
+  });
+
   test('if discarding fails, the record has failed', async (t) => {
     const raws = rawsOf('sqs', [good, never, good]);
     for (const options of [{ onDiscard: () => Promise.reject(new Error('full')) }, { onDiscard: 'toDeadLetters', params: { fails: true } }]) {

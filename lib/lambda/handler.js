@@ -102,7 +102,7 @@ async function respond(event, context, parallelizer, options, single) {
   // discard has failed.
   const isTold = (answerer.results !== null && answerer.results !== 'window' && options.onDiscard === null) ||
     (options.steps !== null && options.steps.config.discard !== null);
-  const failures = isTold ? found : await discard(found, records, keys, options, onError);
+  const failures = isTold ? found : await discard(found, records, keys, options, options.onError ?? printDiscarded);
   for (const { indices } of failures) for (const i of indices) isFailed[i] = true;
   if (keys !== null) failRestOfGroups(keys, isFailed);
   reportFailures(onError, failures, records);
@@ -211,9 +211,18 @@ function reportFailures(onError, failures, records) {
 
 /** @param {Error} error @param {LambdaRecord[]} failed */
 function print(error, failed) {
-  const [first] = failed;
-  const others = failed.length > 1 ? ` and ${failed.length - 1} more` : '';
-  console.error(`not done: ${first.source} record ${JSON.stringify(first.identifier)}${others}`, error);
+  console.error(`not done: ${namesOf(failed)}`, error);
+}
+
+/** @param {Error} error @param {LambdaRecord[]} discarded */
+function printDiscarded(error, discarded) {
+  console.error(`discarded: ${namesOf(discarded)}`, error);
+}
+
+/** @param {LambdaRecord[]} records */
+function namesOf([first, ...others]) {
+  const more = others.length > 0 ? ` and ${others.length} more` : '';
+  return `${first.source} record ${JSON.stringify(first.identifier)}${more}`;
 }
 
 module.exports = { createHandler, processPartialResponse };
