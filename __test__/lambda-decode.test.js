@@ -276,6 +276,17 @@ forEachMode((mode) => {
     assert.equal(none.errors.length, 2);
   });
 
+  test('sub-batches: one error object thrown for several records', async (t) => {
+    const { handler, log, errors } = handlerFor(t, {
+      type: mode.type, filePath, processBatchFunctionName: 'tellAll', decode: 'decodeOrThrow', parallelization: mode.hasWorkers ? 1 : 0,
+    });
+    const raws = ['a', 'bad 1', 'b', 'bad 2', 'bad 3'].map(sqs);
+    assert.deepEqual(identifiers(await handler(eventOf('sqs', raws), contextOf())), [1, 3, 4].map((i) => raws[i].messageId));
+    assert.deepEqual(JSON.parse(lines(log)[0]).map(({ data }) => data.value), ['a', 'b']);
+    assert.deepEqual(errors.map(({ error, records }) => [error.message, error.code, records.map(({ raw }) => raws.indexOf(raw))]),
+      [1, 3, 4].map((i) => ['always the same', 'E_SAME', [i]]));
+  });
+
   test('processPartialResponse decodes as well', async (t) => {
     const log = path.join(temporary(t), 'log');
     const parallelizer = makeParallelizer(t, { type: mode.type, filePath, processBatchFunctionName: 'tellAll', parallelization: 1 });

@@ -137,11 +137,10 @@ async function runBatch(steps, outers, work) {
       kept.push(...(await callWith(batch, whole, work)));
     } catch (thrown) {
       const error = withIdentifiers(batch, thrown);
-      const isNamed = isError(error) && Array.isArray(Reflect.get(error, 'failed'));
-      const failure = await settle(steps, error, isNamed, batch, work);
+      const failure = await settle(steps, error, batch, work);
       // An error about the whole sub-batch needs no names.
-      if (failure !== null && !isNamed && whole.length === outers.length) throw failure;
-      if (failure !== null) failures.push('failed' in failure ? failure : failureOf(failure, batch));
+      if (failure !== null && !isNamed(error) && whole.length === outers.length) throw failure;
+      if (failure !== null) failures.push(isNamed(failure) ? failure : failureOf(failure, batch));
     }
     if (ordered && failures.length > 0) break;
     for (const { error, record } of invalid) {
@@ -209,23 +208,22 @@ async function callWith(batch, outers, { fn, argumentOf, results }) {
 
 /**
  * What has failed of a sub-batch whose function threw.
- * @param {RecordSteps} steps @param {any} error @param {boolean} isNamed whether it names records
- * @param {LambdaRecord[]} batch @param {Work} work
+ * @param {RecordSteps} steps @param {any} error @param {LambdaRecord[]} batch @param {Work} work
  * @returns {Promise<Error | null>} `null`: nothing, since all that failed is discarded
  */
-async function settle(steps, error, isNamed, batch, work) {
-  if (!isNamed) {
+async function settle(steps, error, batch, work) {
+  if (!isNamed(error)) {
     const reason = await discardOr(steps, error, eventRecords(batch), work);
     if (reason === error) return error;
     return reason === null ? null : failureOf(reason, batch);
   }
   // Without results nothing of it is done.
-  if (work.results !== undefined) return failureOf(error, batch);
+  if (work.results !== undefined) return withFailed(error, batch.map(({ identifier }) => identifier));
   const names = new Set(error.failed.map(nameOf));
   const named = batch.filter(({ identifier }) => names.has(nameOf(identifier)));
   // In order, what stands behind the first one may be named because it was not tried.
   const reason = await discardOr(steps, error, eventRecords(work.ordered ? named.slice(0, 1) : named), work);
-  if (reason !== null) return failureOf(reason, named);
+  if (reason !== null) return reason === error ? error : failureOf(reason, named);
   const behind = work.ordered ? batch.slice(batch.findLastIndex((each) => isSame(each, named[0])) + 1) : [];
   return behind.length === 0 ? null : failureOf(require('../errors').skippedError(named[0].groupKey), behind);
 }
@@ -268,8 +266,19 @@ async function discardOr(steps, error, records, { argumentOf }) {
 function failureOf(thrown, records) {
   const error = isError(thrown) ? thrown : new Error(String(thrown), { cause: thrown });
   const failed = [...new Set(records.map((record) => record.identifier))];
-  // One that is thrown for several records is one error with as many of them.
-  return withFailed(Object.isExtensible(error) ? error : new Error(error.message, { cause: error }), failed);
+  return withFailed(Object.isExtensible(error) && !isNamed(error) ? error : copyOf(error), failed);
+}
+
+/** Whether an error names records already: it may have been thrown for others before. @param {unknown} error */
+function isNamed(error) {
+  return isError(error) && Array.isArray(Reflect.get(error, 'failed'));
+}
+
+/** @param {any} error */
+function copyOf(error) {
+  const { name, code, message, failed: _, ...more } = error;
+  const copy = Object.assign(new Error(message, { cause: error }), more);
+  return Object.assign(copy, { name }, code === undefined ? {} : { code });
 }
 
 /** @param {Error[]} failures */
