@@ -995,6 +995,10 @@ export type ParallelizerErrorCode =
   | 'ERR_PARALLELIZER_PROTOCOL'
   /** Records failed of an event that has no partial response, see `@parallelizer/node/lambda`. */
   | 'ERR_PARALLELIZER_RECORDS_FAILED'
+  /** A record cannot be read as what it should be; `cause` says why. */
+  | 'ERR_PARALLELIZER_DECODE'
+  /** What a record holds does not fit its schema; `issues` says where. */
+  | 'ERR_PARALLELIZER_SCHEMA'
   /**
    * There is no addon for this system, or it does not load; or this process cannot start such workers, for want of a
    * permission or as it is no plain Node.js. The message says what to do.

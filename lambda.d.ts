@@ -6,231 +6,16 @@
 // Only what is marked so is exported.
 export {};
 
-import type { LogEntry, Parallelizer, ParallelizerError, ParallelizerList, ParallelizerOptions } from './index';
+import type { Parallelizer, ParallelizerError, ParallelizerList, ParallelizerOptions } from './index';
+import type { DecodingOptions, DynamoDbItem, LambdaRecord, NumberDecoding } from './lib/lambda/types/records';
+import type { WindowOptions } from './lib/lambda/types/task-records';
+import type { Decode, EnvelopeOption, ExportReference } from './lib/lambda/types/steps';
 
-// ----------------------------------------------------------------------------------------------------------- records
-
-export type RecordSource = 'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq';
-
-/**
- * What every record has. Everything but `raw` is decoded when it is first asked for, and kept.
- *
- * A record also has all the fields that it has in the event (`messageId`, `body`, `kinesis`, `dynamodb`, `Sns`, `s3`,
- * …), whether these types know them or not, so that functions written for these go on working. Only `key`, `value` and
- * `headers` of Kafka are decoded.
- */
-interface AnyRecord<TSource extends RecordSource, TIdentifier, TRaw> {
-  readonly source: TSource;
-  /** What a partial batch response calls this record (`itemIdentifier`). */
-  readonly identifier: TIdentifier;
-  /**
-   * Records that share it are in order: topic and partition, message group of a FIFO queue, shard. `null` where the
-   * source keeps no order.
-   */
-  readonly groupKey: string | null;
-  /** When it was written or sent, in milliseconds since 1970; `undefined` where the record does not say. */
-  readonly timestamp: number | undefined;
-  /** The record as it stood in the event: all that travels to a worker. */
-  readonly raw: TRaw;
-}
-
-/** Fields of the record in the event, under their names. */
-type OwnFields<TRaw, TNames extends keyof TRaw> = { readonly [TName in TNames]: TRaw[TName] };
-
-/** A record whose payload is bytes or text. */
-interface PayloadRecord<TValue> {
-  /** The payload; text as UTF-8. `null` for a Kafka record without one (a tombstone). */
-  readonly bytes: Buffer | null;
-  /** The payload as text. */
-  readonly value: string | null;
-  /**
-   * The payload as parsed JSON, `null` where there is none.
-   *
-   * @throws {SyntaxError} that names the record, if it is no JSON
-   */
-  readonly json: TValue;
-}
-
-/** Amazon MSK and self-managed Apache Kafka. */
-export interface KafkaRecord<TValue = any>
-  extends AnyRecord<'kafka', { partition: string; offset: number }, RawKafkaRecord>, PayloadRecord<TValue>,
-    OwnFields<
-      RawKafkaRecord,
-      | 'timestampType' | 'keySchemaMetadata' | 'valueSchemaMetadata'
-      | 'eventSource' | 'eventSourceArn' | 'eventSourceKey' | 'bootstrapServers'
-    > {
-  /** Topic and partition: `'orders-0'`. */
-  readonly groupKey: string;
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  /** As text; `null` for a record without a key. */
-  readonly key: string | null;
-  readonly keyBytes: Buffer | null;
-  /** By name, as text; of several with one name the last one. All of them, and their bytes, are in `raw`. */
-  readonly headers: { readonly [name: string]: string };
-}
-
-/** Amazon SQS. `groupKey` is the message group in a FIFO queue, else `null`. */
-export interface SqsRecord<TValue = any>
-  extends AnyRecord<'sqs', string, RawSqsRecord>, PayloadRecord<TValue>,
-    OwnFields<
-      RawSqsRecord,
-      | 'messageId' | 'receiptHandle' | 'body' | 'attributes' | 'messageAttributes' | 'md5OfBody'
-      | 'md5OfMessageAttributes' | 'eventSource' | 'eventSourceARN' | 'awsRegion'
-    > {
-  readonly bytes: Buffer;
-  readonly value: string;
-}
-
-/**
- * Amazon Kinesis Data Streams, with and without enhanced fan-out, from Lambda or from EventBridge Pipes. What the
- * Kinesis Producer Library has aggregated stays whole.
- */
-export interface KinesisRecord<TValue = any>
-  extends AnyRecord<'kinesis', string, RawKinesisRecord | RawPipesKinesisRecord>, PayloadRecord<TValue>,
-    OwnFields<
-      RawKinesisRecord,
-      | 'kinesis' | 'eventID' | 'eventName' | 'eventVersion' | 'invokeIdentityArn'
-      | 'eventSource' | 'eventSourceARN' | 'awsRegion'
-    > {
-  /** The shard: `'shardId-000000000006'`. */
-  readonly groupKey: string;
-  readonly partitionKey: string;
-  readonly sequenceNumber: string;
-  /** Base64. */
-  readonly data: string;
-  readonly bytes: Buffer;
-  readonly value: string;
-}
-
-/** Amazon SNS. */
-export interface SnsRecord<TValue = any>
-  extends AnyRecord<'sns', string, RawSnsRecord>, PayloadRecord<TValue>,
-    OwnFields<RawSnsRecord, 'Sns' | 'EventSource' | 'EventVersion' | 'EventSubscriptionArn'> {
-  readonly groupKey: null;
-  readonly subject: string | null;
-  readonly bytes: Buffer;
-  readonly value: string;
-}
-
-/** Amazon MQ for ActiveMQ. No order is kept: where you need one, `groupBy: (record) => record.queue`. */
-export interface ActiveMqRecord<TValue = any>
-  extends AnyRecord<'activemq', string, RawActiveMqRecord>, PayloadRecord<TValue>,
-    OwnFields<
-      RawActiveMqRecord,
-      | 'messageID' | 'messageType' | 'data' | 'connectionId' | 'redelivered' | 'persistent' | 'destination'
-      | 'brokerInTime' | 'brokerOutTime' | 'properties' | 'eventSource' | 'eventSourceArn'
-    > {
-  readonly groupKey: null;
-  readonly queue: string | null;
-  readonly bytes: Buffer;
-  readonly value: string;
-}
-
-/** Amazon MQ for RabbitMQ. `identifier` is the message's own id, `null` where its publisher gave none. */
-export interface RabbitMqRecord<TValue = any>
-  extends AnyRecord<'rabbitmq', string | null, RawRabbitMqRecord>, PayloadRecord<TValue>,
-    OwnFields<
-      RawRabbitMqRecord,
-      'basicProperties' | 'redelivered' | 'data' | 'eventSource' | 'eventSourceArn' | 'eventSourceKey'
-    > {
-  readonly groupKey: null;
-  readonly queue: string | null;
-  readonly bytes: Buffer;
-  readonly value: string;
-}
-
-/**
- * What DynamoDB's attributes are in JavaScript: numbers are what the option `numbers` makes of them, sets are `Set`s,
- * binary values `Buffer`s.
- */
-export type DynamoDbItem = { [attribute: string]: any };
-
-/** Amazon DynamoDB streams. */
-export interface DynamoDbRecord<TItem = DynamoDbItem>
-  extends AnyRecord<'dynamodb', string, RawDynamoDbRecord>,
-    OwnFields<
-      RawDynamoDbRecord,
-      'dynamodb' | 'eventID' | 'eventVersion' | 'userIdentity' | 'eventSource' | 'eventSourceARN' | 'awsRegion'
-    > {
-  /** The stream: an event has records of one shard only, and they do not name it. */
-  readonly groupKey: string;
-  readonly sequenceNumber: string;
-  readonly eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
-  /** @throws {RangeError} as `newImage` */
-  readonly keys: Partial<TItem> | null;
-  /**
-   * `null` where there is none, or the stream does not carry it.
-   *
-   * @throws {RangeError} for a number that JavaScript's do not hold exactly, with the path of the attribute as
-   *   `attribute` and the number's text as `value`; see the option `numbers`
-   */
-  readonly newImage: TItem | null;
-  /**
-   * `null` where there is none, or the stream does not carry it.
-   *
-   * @throws {RangeError} as `newImage`
-   */
-  readonly oldImage: TItem | null;
-  readonly value: {
-    eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
-    keys: Partial<TItem> | null;
-    newImage: TItem | null;
-    oldImage: TItem | null;
-  };
-}
-
-/** Amazon S3 notifications. `identifier` is `'bucket/key'`, with `?versionId=…` where there is one. */
-export interface S3Record
-  extends AnyRecord<'s3', string, RawS3Record>,
-    OwnFields<
-      RawS3Record,
-      | 's3' | 'eventTime' | 'eventVersion' | 'userIdentity' | 'requestParameters' | 'responseElements'
-      | 'glacierEventData' | 'replicationEventData' | 'lifecycleEventData' | 'intelligentTieringEventData'
-      | 'eventSource' | 'awsRegion'
-    > {
-  readonly groupKey: null;
-  readonly eventName: string;
-  readonly value: {
-    eventName: string;
-    bucket: string;
-    /** Decoded: what S3's own API calls the object. */
-    key: string;
-    /** In bytes; `null` for a deletion. */
-    size: number | null;
-    eTag: string | null;
-    versionId: string | null;
-    sequencer: string | null;
-  };
-}
-
-/** One record of an event, told apart by `source`. */
-export type LambdaRecord<TValue = any> =
-  | KafkaRecord<TValue>
-  | SqsRecord<TValue>
-  | KinesisRecord<TValue>
-  | SnsRecord<TValue>
-  | ActiveMqRecord<TValue>
-  | RabbitMqRecord<TValue>
-  | DynamoDbRecord
-  | S3Record;
-
-/**
- * What becomes of DynamoDB's numbers, which have up to 38 digits:
- *
- * - `'exact'`: a `number` where that keeps every digit; an integer beyond that is a `BigInt`; for any other number
- *   decoding throws
- * - `'string'`: the text
- * - `'number'`: always a `number`, rounded where it has to be
- */
-export type NumberDecoding = 'exact' | 'string' | 'number';
-
-/** How records are decoded. */
-export interface DecodingOptions {
-  /** For DynamoDB; a function makes a value of each number's text. Default: `'exact'`. */
-  numbers?: NumberDecoding | ((text: string) => unknown) | undefined;
-}
+export * from './lib/lambda/types/raw-records';
+export * from './lib/lambda/types/records';
+export * from './lib/lambda/types/steps';
+export * from './lib/lambda/types/task-records';
+export * from './lib/lambda/types/worker';
 
 /**
  * The records of an event as one list, in their order: of Kafka (MSK and self-managed), SQS (standard and FIFO),
@@ -250,84 +35,6 @@ export declare function records<TRecord = LambdaRecord>(event: unknown, options?
  * @throws {RangeError} for a number that JavaScript's do not hold exactly, unless `numbers` says otherwise
  */
 export declare function unmarshall<TItem = DynamoDbItem>(item: object, options?: DecodingOptions): TItem;
-
-// ------------------------------------------------------------------------------------------------ the worker's side
-
-/** The invocation that a worker's function works for. */
-export interface InvocationContext {
-  /** Lambda's fields are there as far as the handler's own context has them. */
-  readonly awsRequestId?: string;
-  readonly functionName?: string;
-  readonly functionVersion?: string;
-  readonly invokedFunctionArn?: string;
-  readonly memoryLimitInMB?: string;
-  readonly logGroupName?: string;
-  readonly logStreamName?: string;
-  readonly tenantId?: string;
-  /** When Lambda stops the invocation, in milliseconds since 1970; `null` where that is not known. */
-  readonly deadline: number | null;
-  /** The trace header, also in `process.env._X_AMZN_TRACE_ID` of the worker while the function runs; or `null`. */
-  readonly traceId: string | null;
-  /** Milliseconds until `deadline`; `Infinity` without one. */
-  getRemainingTimeInMillis(): number;
-}
-
-/** What both kinds of functions are given. */
-interface EventArguments<TParams> {
-  /** What the option `params` gave; `null` without it. */
-  params: TParams;
-  context: InvocationContext;
-  /** Prints on the parent's console. */
-  mainLogger(entry: LogEntry): void;
-  /**
-   * Fires when the time is up: that of the call, or of the invocation (less `deadlineMargin`). The worker is replaced
-   * if the function has not returned `gracePeriod` later.
-   */
-  signal: AbortSignal;
-  /** The position of this call among those of the event. */
-  batchIndex: number;
-}
-
-/** The one argument of a function that `processBatchFunctionName` names. */
-export interface EventBatchArguments<TRecord = LambdaRecord, TParams = any> extends EventArguments<TParams> {
-  /** The records of this sub-batch, in order; where the source has an order, they are of one group. */
-  batch: TRecord[];
-}
-
-/** The one argument of a function that `recordFunctionName` names. */
-export interface EventRecordArguments<TRecord = LambdaRecord, TParams = any> extends EventArguments<TParams> {
-  record: TRecord;
-}
-
-/**
- * A function for one record. What it returns is dropped; if it throws, the record has failed.
- *
- * @example
- * export const store: RecordFunction<KafkaRecord<Order>> = async ({ record }) => {
- *   await table.put(record.key, record.json);
- * };
- */
-export type RecordFunction<TRecord = LambdaRecord, TParams = any> = (
-  work: EventRecordArguments<TRecord, TParams>,
-) => unknown;
-
-/**
- * A function for a sub-batch. All of its records are done when it returns, and all have failed if it throws, unless it
- * says which: it may return a partial batch response as a handler of Lambda's would, or throw an error with a property
- * `failed`, a list of records or of their identifiers. Anything else that it returns is dropped.
- *
- * @example
- * export const store: RecordBatchFunction<SqsRecord<Order>> = async ({ batch }) => {
- *   const results = await Promise.allSettled(batch.map((record) => table.put(record.json)));
- *   const failed = batch.filter((_, i) => results[i].status === 'rejected');
- *   if (failed.length > 0) throw Object.assign(new Error('not stored'), { failed });
- * };
- */
-export type RecordBatchFunction<TRecord = LambdaRecord, TParams = any> = (
-  work: EventBatchArguments<TRecord, TParams>,
-) => unknown;
-
-// ---------------------------------------------------------------------------------------------------------- handlers
 
 /** What a handler takes of Lambda's context; all of it may be missing. */
 export interface HandlerContext {
@@ -353,6 +60,8 @@ export interface PartialResponse {
      */
     itemIdentifier: any;
   }[];
+  /** Of a tumbling window. */
+  state?: any;
 }
 
 interface EventOptions<TRecord = LambdaRecord> {
@@ -380,6 +89,35 @@ interface EventOptions<TRecord = LambdaRecord> {
    */
   reportBatchItemFailures?: boolean | undefined;
   /**
+   * Whether the handler throws (`ERR_PARALLELIZER_RECORDS_FAILED`) if nothing of an event is done, so that the
+   * invocation counts as failed. Default: `false`; the answer names every record.
+   */
+  throwOnFullBatchFailure?: boolean | undefined;
+  /**
+   * Given what is not worth another try: records whose function threw a `NonRetryableError`, and with `discardInvalid`
+   * those that cannot be read. They count as done once it has succeeded; if it throws, they have failed as any other.
+   *
+   * - A function runs in the handler, with the error and the records. Where the source has an order, what stands behind
+   *   comes again, so that nothing is done before it.
+   * - An export runs in the worker, in the record's turn: see `DiscardFunction`. What stands behind goes on.
+   *
+   * Default: `onError` is told, and they count as done.
+   *
+   * @example onDiscard: async (error, records) => deadLetters.send(records.map(({ raw }) => raw))
+   * @example onDiscard: 'toDeadLetters'
+   */
+  onDiscard?: ((error: Error, records: TRecord[]) => unknown) | ExportReference | undefined;
+  /**
+   * Whether records are discarded that cannot be decoded or unpacked or do not fit their schema. Default: `false`; they
+   * have failed as any other.
+   */
+  discardInvalid?: boolean | undefined;
+  /**
+   * For queues whose large messages are in S3 (Amazon SQS Extended Client Library): `true` fetches them in the worker,
+   * by the package `@aws-sdk/client-s3`; an export `({ bucket, key }) => payload` fetches them in your way.
+   */
+  s3Pointers?: boolean | ExportReference | undefined;
+  /**
    * Told of each failure, with the records that it is about, before the answer: the answer names them without a reason.
    * Default: prints both with `console.error`.
    */
@@ -389,6 +127,41 @@ interface EventOptions<TRecord = LambdaRecord> {
    * which JavaScript's do not hold fails when the function asks for it. Default: `'exact'`.
    */
   numbers?: NumberDecoding | undefined;
+  /**
+   * For a tumbling window of Kinesis or DynamoDB streams: what your function returns for the records is reduced into
+   * the window's state, which the answer has. Records behind a failure come again, and do not count before.
+   */
+  window?: WindowOptions<TRecord> | undefined;
+  /**
+   * Takes records out of what they arrive in: the function gets the records within, one after another or in one batch,
+   * in the worker. A record of the event is done when all that is in it is done, and reported if any of it failed; time
+   * limits and deaths concern it as a whole. With `'auto'` a record that holds nothing known stays as it is; else it
+   * has failed (`ERR_PARALLELIZER_DECODE`). `groupBy` is given the records within, which are unpacked in the handler
+   * then: those that share a key with any other in their record make one group.
+   *
+   * @example envelope: 's3'
+   * @example envelope: ['kpl', 'cloudwatch-logs']
+   */
+  envelope?: EnvelopeOption | undefined;
+  /**
+   * Makes `record.data` of each record, in the worker, before the function gets it: a format, or an export. A record
+   * that cannot be decoded has failed (`ERR_PARALLELIZER_DECODE`), and no other has.
+   *
+   * @example decode: 'json'
+   * @example decode: { format: 'avro', schemaFile: `${__dirname}/order.avsc`, wireFormat: 'confluent' }
+   * @example decode: 'decodeOrder'
+   */
+  decode?: Decode | undefined;
+  /** Likewise, of a Kafka record's key: makes `record.keyData`. */
+  decodeKey?: Decode | undefined;
+  /**
+   * An export that is a schema (Zod, Valibot, ArkType, or any other Standard Schema), which each record has to fit:
+   * what `decode` made of it, else `record.json`, or `record.value` where the source has no payload. `record.data` is
+   * what the schema makes of that. A record that does not fit has failed (`ERR_PARALLELIZER_SCHEMA`, with `issues`).
+   *
+   * @example schema: 'Order'
+   */
+  schema?: ExportReference | undefined;
 }
 
 /**
@@ -424,11 +197,11 @@ export interface ProcessPartialResponseOptions<TRecord = LambdaRecord> extends E
 export interface Handler {
   /**
    * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` for an event that it does not know;
-   *   `ERR_PARALLELIZER_RECORDS_FAILED` where there is no partial response (S3, SNS, Amazon MQ, Kafka from Pipes, and
-   *   `reportBatchItemFailures: false`)
+   *   `ERR_PARALLELIZER_RECORDS_FAILED` where there is no partial response (S3, SNS, Amazon MQ, DocumentDB, CloudWatch
+   *   Logs, Kafka from Pipes, and `reportBatchItemFailures: false`)
    */
   (event: any, context?: HandlerContext): Promise<PartialResponse>;
-  /** The same, as `@types/aws-lambda` has it for sources whose partial response it does not know (MSK, S3, SNS). */
+  /** The same, as `@types/aws-lambda` has it for sources with another answer, or none that it knows. */
   (event: any, context: HandlerContext, callback: unknown): Promise<any>;
   /** For `ready`, `stats` and `close`. */
   readonly parallelizer: Parallelizer;
@@ -444,14 +217,16 @@ export interface Handler {
  *   time-out took along, and what had not been done when the invocation was about to end; with it the rest of its
  *   group. Nothing else: with `recordFunctionName` a death costs one record, with `processBatchFunctionName` one
  *   sub-batch.
- * - S3, SNS and Amazon MQ have no such answer: if anything is not done, the handler throws, and the event comes again.
+ * - S3, SNS, Amazon MQ, DocumentDB and CloudWatch Logs have no such answer: if anything is not done, the handler
+ *   throws, and the event comes again.
+ * - Firehose and S3 Batch Operations are answered with what the function returns for each record, see `Transformed` and
+ *   `TaskResult`.
  * - When the answer is given, no function works on the event any more: what had not stopped by itself within half of
  *   the time that was left is killed with its worker: it cannot go on after a freeze.
  *
  * Lambda heeds the answer only if the event source mapping has `ReportBatchItemFailures` in its
- * `FunctionResponseTypes`. A tumbling window wants a `state` beside it: use `processPartialResponse`, and add that to
- * what it gives. `maxQueue` has to have room for an event: with `recordFunctionName` each of its records waits by
- * itself.
+ * `FunctionResponseTypes`. `maxQueue` has to have room for an event: with `recordFunctionName` each of its records
+ * waits by itself.
  *
  * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION`
  *
@@ -487,6 +262,14 @@ export declare function processPartialResponse<TRecord = LambdaRecord>(
   options?: ProcessPartialResponseOptions<TRecord>,
 ): Promise<PartialResponse>;
 
+/**
+ * Thrown by a function for a record that will never succeed: it is discarded, see `onDiscard`. Any error of this name
+ * is taken for one, so that workers need not load this module.
+ *
+ * @example throw new NonRetryableError(`order ${id} has been cancelled`);
+ */
+export declare class NonRetryableError extends Error {}
+
 /** What is thrown where Lambda has no partial response, as `ERR_PARALLELIZER_RECORDS_FAILED`. */
 export interface RecordsFailedError extends ParallelizerError {
   code: 'ERR_PARALLELIZER_RECORDS_FAILED';
@@ -494,179 +277,4 @@ export interface RecordsFailedError extends ParallelizerError {
   errors: Error[];
   /** The identifiers of the records that are not done. */
   identifiers: any[];
-}
-
-// ------------------------------------------------------------------------------- records as they stand in the events
-// As `@types/aws-lambda` has them, with the fields that this library knows; those of EventBridge Pipes as AWS documents
-// them.
-
-/** How a schema registry says a key or a value was written. */
-export interface KafkaSchemaMetadata {
-  dataFormat: string;
-  schemaId: string;
-}
-
-export interface RawKafkaRecord {
-  /** EventBridge Pipes may leave it out, and name it in `eventSourceKey` only. */
-  topic?: string;
-  /** Some of AWS's own events have it as text. */
-  partition: number | string;
-  offset: number;
-  timestamp: number;
-  timestampType: string;
-  /** Base64. */
-  key?: string | null;
-  /** Base64. */
-  value?: string | null;
-  headers?: { [name: string]: number[] }[];
-  keySchemaMetadata?: KafkaSchemaMetadata;
-  valueSchemaMetadata?: KafkaSchemaMetadata;
-  /** From EventBridge Pipes; in Lambda's events the event has it, for all of its records. */
-  eventSource?: string;
-  /** From EventBridge Pipes. */
-  eventSourceArn?: string;
-  /** From EventBridge Pipes: topic and partition. */
-  eventSourceKey?: string;
-  /** From EventBridge Pipes. */
-  bootstrapServers?: string;
-  [more: string]: any;
-}
-
-export interface RawSqsRecord {
-  messageId: string;
-  receiptHandle: string;
-  body: string;
-  attributes: { [name: string]: string };
-  messageAttributes: { [name: string]: any };
-  md5OfBody: string;
-  md5OfMessageAttributes?: string;
-  eventSource: 'aws:sqs';
-  eventSourceARN: string;
-  awsRegion: string;
-  [more: string]: any;
-}
-
-/** What Kinesis itself says of a record. */
-export interface KinesisPayload {
-  kinesisSchemaVersion: string;
-  sequenceNumber: string;
-  partitionKey: string;
-  /** Base64. */
-  data: string;
-  /** Seconds since 1970. */
-  approximateArrivalTimestamp: number;
-  encryptionType?: string;
-  [more: string]: any;
-}
-
-interface KinesisEnvelope {
-  eventID: string;
-  eventName: string;
-  eventVersion: string;
-  invokeIdentityArn: string;
-  eventSource: 'aws:kinesis';
-  eventSourceARN: string;
-  awsRegion: string;
-  [more: string]: any;
-}
-
-/** From Lambda's event source mapping. */
-export interface RawKinesisRecord extends KinesisEnvelope {
-  kinesis: KinesisPayload;
-}
-
-/** From EventBridge Pipes. */
-export interface RawPipesKinesisRecord extends KinesisEnvelope, KinesisPayload {
-  kinesis?: undefined;
-}
-
-export interface RawDynamoDbRecord {
-  dynamodb: {
-    SequenceNumber: string;
-    ApproximateCreationDateTime?: number;
-    Keys?: any;
-    NewImage?: any;
-    OldImage?: any;
-    SizeBytes?: number;
-    StreamViewType?: string;
-    [more: string]: any;
-  };
-  eventID: string;
-  eventName: 'INSERT' | 'MODIFY' | 'REMOVE';
-  eventVersion: string;
-  eventSource: 'aws:dynamodb';
-  eventSourceARN: string;
-  awsRegion: string;
-  /** Of a deletion by TTL. */
-  userIdentity?: { type: string; principalId: string; [more: string]: any };
-  [more: string]: any;
-}
-
-export interface RawS3Record {
-  s3: {
-    bucket: { name: string; [more: string]: any };
-    object: {
-      /** As forms have it: `my+folder/%C3%BCber.txt`. */
-      key: string;
-      size?: number;
-      eTag?: string;
-      versionId?: string;
-      sequencer?: string;
-      [more: string]: any;
-    };
-    [more: string]: any;
-  };
-  eventName: string;
-  eventTime: string;
-  eventVersion: string;
-  eventSource: 'aws:s3';
-  awsRegion: string;
-  userIdentity: { principalId: string; [more: string]: any };
-  requestParameters: { sourceIPAddress: string; [more: string]: any };
-  responseElements: { [name: string]: string };
-  glacierEventData?: { restoreEventData: { [more: string]: any }; [more: string]: any };
-  replicationEventData?: { [more: string]: any };
-  lifecycleEventData?: { [more: string]: any };
-  intelligentTieringEventData?: { [more: string]: any };
-  [more: string]: any;
-}
-
-export interface RawSnsRecord {
-  Sns: { MessageId: string; Message: string; Subject?: string | null; Timestamp: string; [more: string]: any };
-  EventSource: 'aws:sns';
-  EventVersion: string;
-  EventSubscriptionArn: string;
-  [more: string]: any;
-}
-
-/** As EventBridge Pipes delivers it; in Lambda's own events the first two fields are the event's. */
-export interface RawActiveMqRecord {
-  eventSource: string;
-  eventSourceArn: string;
-  messageID: string;
-  messageType: string;
-  /** Base64. */
-  data: string;
-  connectionId: string;
-  redelivered?: boolean;
-  persistent?: boolean;
-  destination: { physicalName?: string; physicalname?: string; [more: string]: any };
-  timestamp: number;
-  brokerInTime: number;
-  brokerOutTime: number;
-  properties?: { [name: string]: any };
-  [more: string]: any;
-}
-
-/** As EventBridge Pipes delivers it; in Lambda's own events the first three fields are the event's. */
-export interface RawRabbitMqRecord {
-  eventSource: string;
-  eventSourceArn: string;
-  /** Queue and virtual host: `'orders::/'`. */
-  eventSourceKey: string;
-  basicProperties: { messageId: string | null; headers: { [name: string]: any } | null; [more: string]: any };
-  redelivered: boolean;
-  /** Base64. */
-  data: string;
-  [more: string]: any;
 }

@@ -6,9 +6,11 @@ require('./lib/intrinsics/clock');
 require('./lib/host/start-directory');
 const { createHandler, processPartialResponse } = require('./lib/lambda/handler');
 const { records, unmarshall } = require('./lib/lambda/events');
+const { NonRetryableError } = require('./lib/events/record-errors');
 
 // One name per line: Node finds an ES module's named imports by reading this.
 module.exports = {
+  NonRetryableError,
   createHandler,
   processPartialResponse,
   records,

@@ -33,6 +33,9 @@ const COMMANDS = new Map([
   ['node --test', 'runs this'],
 ]);
 
+/** Packages that the documentation shows in use. */
+const PACKAGES = ['avsc', 'zod', '@aws-lambda-powertools/idempotency'];
+
 const HOW = 'Say how it is checked by a comment before it: see __test__/support/documentation.js';
 
 /** @param {string} folder @returns {string[]} */
@@ -104,7 +107,7 @@ test('a document with too little or too much markup is refused', () => {
  */
 function layOut(t, { blocks, checks }, document) {
   const directory = temporary(t);
-  for (const name of ['@parallelizer/node', '@types/node', '@types/aws-lambda']) {
+  for (const name of ['@parallelizer/node', '@types/node', '@types/aws-lambda', ...PACKAGES]) {
     const link = path.join(directory, 'node_modules', name);
     fs.mkdirSync(path.dirname(link), { recursive: true });
     fs.symlinkSync(name === '@parallelizer/node' ? root : path.join(root, 'node_modules', name), link);

@@ -6,43 +6,21 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { within } = require('./support/helpers');
 const { handlerFor, history } = require('./support/lambda');
-const { SOURCES, contextOf, eventOf, random, recordsFor } = require('./support/lambda-events');
+const { SOURCES, random, recordsFor } = require('./support/lambda-events');
+const { assertOrder, deliver: redeliver, doneIn, toEventOf } = require('./support/lambda-redelivery');
 const { forEachMode } = require('./support/modes');
 
 const COUNT = 100;
-const MAX_INVOCATIONS = 200;
 
 /** Delivers until nothing is left; calls `seen` with the response to each event. */
 async function deliver(name, handler, raws, r, seen = () => {}) {
-  const queue = SOURCES[name].deliver(raws);
-  const position = new Map(raws.map((raw, i) => [raw, i]));
-  for (let invocation = 0; queue.raws.length > 0; invocation++) {
-    assert.ok(invocation < MAX_INVOCATIONS, 'the records that are left never succeed');
-    const batch = queue.poll(1 + r.below(100));
-    const event = eventOf(SOURCES[name].source, batch);
-    const answer = await within(handler(event, contextOf()), 'an invocation', 60_000);
-    const done = queue.answered(batch, answer);
-    seen({ batch: batch.map((raw) => position.get(raw)), done: done.map((raw) => position.get(raw)), answer });
-  }
+  const positions = new Map(raws.map((raw, i) => [raw, i]));
+  await redeliver(SOURCES[name].deliver(raws), toEventOf(SOURCES[name]), handler, r, {
+    seen: ({ batch, done, answer }) =>
+      seen({ batch: batch.map((raw) => positions.get(raw)), done: done.map((raw) => positions.get(raw)), answer }),
+  });
 }
-
-/** In each group a record begins only when all before it are done, whatever happened to them on the way. */
-function assertOrder(log, count, groupOf) {
-  const members = new Map();
-  for (let id = 0; id < count; id++) members.set(groupOf(id), [...(members.get(groupOf(id)) ?? []), id]);
-  const done = new Set();
-  for (const { did, id } of history(log)) {
-    if (did === 'done') done.add(id);
-    else for (const before of members.get(groupOf(id))) {
-      if (before >= id) break;
-      assert.ok(done.has(before), `${groupOf(id)}: ${id} began before ${before} was done`);
-    }
-  }
-}
-
-const doneIn = (log) => new Set(history(log).filter(({ did }) => did === 'done').map(({ id }) => id));
 
 forEachMode((mode) => {
   const deaths = mode.hasWorkers ? ['throw', 'die', 'exit'] : ['throw'];

@@ -51,6 +51,9 @@ const DECODED = { kafka: ['key', 'value', 'headers', 'topic'] };
 const namesOf = (source, raw) => Object.keys(raw).filter((name) => !(DECODED[source] ?? []).includes(name));
 const eventFor = (source, raws) => (source.endsWith('mq') ? raws : eventOf(source, raws));
 
+/** Sources whose events say for all records what others say in each; Pipes does not read from them. */
+const WHOLE = ['firehose', 's3-batch', 'documentdb', 'cloudwatch-logs'];
+
 for (const source of Object.keys(PLACES)) {
   for (const how of ['by itself', 'from Pipes']) {
     test(`${source} ${how}: every field, known or not`, () => {
@@ -61,6 +64,16 @@ for (const source of Object.keys(PLACES)) {
       assert.deepEqual(Object.keys(JSON.parse(JSON.stringify(record))), ['raw']);
     });
   }
+}
+
+for (const source of WHOLE) {
+  test(`${source}: every field, known or not`, () => {
+    const raw = { ...make[source](r, { payload: { id: 1 } }), fieldOfTomorrow: { nested: [1, 'x'] }, emptyOfTomorrow: null };
+    const [record] = records(eventOf(source, [raw]));
+    for (const name of Object.keys(raw)) assert.deepEqual(record[name], raw[name], name);
+    for (const name of Object.keys(raw)) assert.deepEqual(record.raw[name], raw[name], name);
+    assert.deepEqual(Object.keys(JSON.parse(JSON.stringify(record))), ['raw']);
+  });
 }
 
 test('a field that one record has and the next has not', () => {

@@ -17,7 +17,7 @@ const plain = (record) => JSON.parse(JSON.stringify(record));
 test('the same names can be imported from an ES module', async () => {
   const module = await import(pathToFileURL(path.join(root, 'lambda.js')));
   for (const name of Object.keys(lambda)) assert.equal(module[name], lambda[name]);
-  assert.deepEqual(Object.keys(lambda).sort(), ['createHandler', 'processPartialResponse', 'records', 'unmarshall']);
+  assert.deepEqual(Object.keys(lambda).sort(), ['NonRetryableError', 'createHandler', 'processPartialResponse', 'records', 'unmarshall']);
 });
 
 for (const eventSource of ['aws:kafka', 'SelfManagedKafka', 'aws:SelfManagedKafka', 'aws:self-managed-kafka']) {
@@ -236,7 +236,7 @@ test('errors name what is wrong with an event', () => {
   const sqs = () => make.sqs(r, { payload: 0 });
   for (const event of [undefined, null, 7, 'text']) bad(event, /"event" must be an event of Kafka/);
   bad({ httpMethod: 'GET', path: '/' }, /without "Records" \(it has: httpMethod, path\)/);
-  bad({ eventSource: 'aws:docdb', events: [] }, /one of 'aws:docdb' without "Records"/);
+  bad({ eventSource: 'aws:neptune', events: [] }, /one of 'aws:neptune' without "Records"/);
   bad(
     { Records: [{ eventSource: 'aws:codecommit' }] },
     /"event\.Records\[0\]\.eventSource" must be one of aws:sqs.*codecommit/,

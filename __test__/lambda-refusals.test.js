@@ -88,14 +88,14 @@ test('S3: a key that has been decoded already is left as it is', () => {
 
 test('other events: what they look like', () => {
   refused({ version: '0', 'detail-type': 'Order', source: 'shop', detail: {} }, /\(it has: version, detail-type, source, detail\)/);
-  refused({ awslogs: { data: '' } }, /\(it has: awslogs\)/);
-  refused({ deliveryStreamArn: 'a', records: [{ recordId: '1', data: '' }] }, /\(it has: deliveryStreamArn, records; the first of "records" has: recordId, data\)/);
-  refused({ eventSource: 'aws:docdb', events: [{ event: {} }] }, /one of 'aws:docdb' without "Records" \(it has: eventSource, events; the first of "events" has: event\)/);
+  refused({ logs: { data: '' } }, /\(it has: logs\)/);
+  refused({ streamArn: 'a', records: [{ recordId: '1', data: '' }] }, /\(it has: streamArn, records; the first of "records" has: recordId, data\)/);
+  refused({ eventSource: 'aws:neptune', events: [{ event: {} }] }, /one of 'aws:neptune' without "Records" \(it has: eventSource, events; the first of "events" has: event\)/);
   refused({ messages: [{ eventSource: 'aws:x' }] }, /the first of "messages" has: eventSource, eventSource 'aws:x'/);
   refused({ Records: [{ eventSource: 'aws:ses', ses: {} }] }, /must be one of aws:sqs, .*the record has: eventSource, ses.*got 'aws:ses'/);
   refused({}, /\(it has: nothing\)/);
-  for (const event of [{}, { awslogs: {} }]) {
-    refused(event, /Kafka .*SQS, Kinesis, DynamoDB streams, S3, SNS or Amazon MQ, or the list of records that EventBridge Pipes sends/);
+  for (const event of [{}, { logs: {} }]) {
+    refused(event, /Kafka .*SQS, Kinesis, DynamoDB streams, S3, SNS, Amazon MQ, DocumentDB, CloudWatch Logs, Firehose or S3 Batch Operations, or the list of records that EventBridge Pipes sends/);
   }
 });
 

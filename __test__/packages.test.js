@@ -54,7 +54,7 @@ describe('packed and installed', { timeout: 300_000 }, () => {
       logLevel: 'error',
     });
     const reachable = Object.keys(metafile.inputs).filter((file) => !file.endsWith('.node'));
-    const types = entries.map((entry) => entry.types.replace('./', ''));
+    const types = entries.flatMap((entry) => [...declarationsFrom(published, path.posix.normalize(entry.types))]);
     const texts = ['LICENSE', 'README.md', 'package.json', ...types];
     assert.deepEqual(packages[0].files.toSorted(), [...new Set([...reachable, ...texts])].sort());
   });
@@ -176,3 +176,14 @@ describe('packed and installed', { timeout: 300_000 }, () => {
     });
   }
 });
+
+/** A file of declarations and those that it imports. @param {string} folder @param {string} file */
+function declarationsFrom(folder, file, found = new Set()) {
+  if (found.has(file)) return found;
+  found.add(file);
+  const text = fs.readFileSync(path.join(folder, file), 'utf8');
+  for (const [, place] of text.matchAll(/ from '(\.[^']+)'/g)) {
+    declarationsFrom(folder, `${path.posix.join(path.posix.dirname(file), place)}.d.ts`, found);
+  }
+  return found;
+}

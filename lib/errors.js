@@ -423,6 +423,7 @@ function protocolError(detail, cause) {
 
 module.exports = {
   ParallelizerError,
+  reasonText,
   optionError,
   eventError,
   recordsFailedError,

@@ -2,6 +2,9 @@
 // Events as AWS Lambda gets them from its sources, made from a seed, and sources that deliver them: each keeps what was
 // reported as not done, as AWS documents it, and offers it again.
 
+const { createHash } = require('node:crypto');
+const { gzipSync } = require('node:zlib');
+
 /** The same numbers for the same seed (mulberry32). */
 function random(seed) {
   let state = seed >>> 0;
@@ -161,6 +164,160 @@ make.rabbitmq = (r, { payload, position = 0 }) => ({
   data: base64(payload),
 });
 
+// ---- records within others
+
+/** The body of a message that SNS has put into a queue. */
+const notificationOf = (r, message) => ({
+  Type: 'Notification',
+  MessageId: uuid(r),
+  TopicArn: `arn:aws:sns:${REGION}:${ACCOUNT}:orders`,
+  Subject: 'an order',
+  Message: typeof message === 'string' ? message : JSON.stringify(message),
+  Timestamp: '2024-01-01T12:00:00.000Z',
+  SignatureVersion: '1',
+  Signature: r.hex(64),
+  SigningCertURL: 'https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem',
+  UnsubscribeURL:
+    `https://sns.${REGION}.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=arn:aws:sns:${REGION}:${ACCOUNT}:orders:1`,
+  MessageAttributes: {},
+});
+
+/** An event of EventBridge. */
+const bridgedOf = (r, detail) => ({
+  version: '0',
+  id: uuid(r),
+  'detail-type': 'OrderPlaced',
+  source: 'shop',
+  account: ACCOUNT,
+  time: '2024-01-01T12:00:00Z',
+  region: REGION,
+  resources: [],
+  detail,
+});
+
+/** What S3 sends to a queue or a topic when it is connected. */
+const S3_TEST = {
+  Service: 'Amazon S3', Event: 's3:TestEvent', Time: '2024-01-01T12:00:00.000Z', Bucket: 'pictures',
+  RequestId: '5582815E1AEA5ADF', HostId: '8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR+YstdA6Knx4Ip8EXAMPLE',
+};
+
+const varint = (value) => (value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))]);
+const numberField = (field, value) => Buffer.from([field * 8, ...varint(value)]);
+const bytesField = (field, value) => {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([Buffer.from([field * 8 + 2, ...varint(bytes.length)]), bytes]);
+};
+
+/** What the Kinesis Producer Library makes of records: `[{ partitionKey, hashKey, data }]`. */
+function aggregateOf(users) {
+  const keys = [...new Set(users.map(({ partitionKey }) => partitionKey))];
+  const hashKeys = [...new Set(users.flatMap(({ hashKey = [] }) => hashKey))];
+  const message = Buffer.concat([
+    ...keys.map((key) => bytesField(1, key)),
+    ...hashKeys.map((key) => bytesField(2, key)),
+    ...users.map(({ partitionKey, hashKey, data }) => bytesField(3, Buffer.concat([
+      numberField(1, keys.indexOf(partitionKey)),
+      ...(hashKey === undefined ? [] : [numberField(2, hashKeys.indexOf(hashKey))]),
+      bytesField(3, data),
+    ]))),
+  ]);
+  return Buffer.concat([Buffer.from('f3899ac2', 'hex'), message, createHash('md5').update(message).digest()]);
+}
+
+/** What CloudWatch Logs sends to a subscription. */
+const logsOf = (messages, messageType = 'DATA_MESSAGE') => gzipSync(JSON.stringify({
+  messageType,
+  owner: ACCOUNT,
+  logGroup: '/aws/lambda/orders',
+  logStream: '2024/01/01/[$LATEST]abc',
+  subscriptionFilters: ['all'],
+  logEvents: messages.map((message, i) => ({
+    id: `3669550${String(i).padStart(49, '0')}`, timestamp: 1_700_000_000_000 + i,
+    message: typeof message === 'string' ? message : JSON.stringify(message),
+  })),
+}));
+
+/** A change of a table as DynamoDB writes it to a stream of Kinesis. */
+function changeOf(r, payload, position = 0) {
+  const { eventSourceARN, dynamodb, eventVersion, ...raw } = make.dynamodb(r, { payload, position });
+  const { SequenceNumber, StreamViewType, ...change } = dynamodb;
+  return {
+    ...raw, userIdentity: null, recordFormat: 'application/json', tableName: 'orders',
+    dynamodb: { ...change, ApproximateCreationDateTime: 1_700_000_000_000 + position },
+  };
+}
+
+/** A record of Kinesis with these bytes. */
+const kinesisOf = (r, bytes, { position = 0, ...more } = {}) => {
+  const raw = make.kinesis(r, { payload: null, position });
+  return { ...raw, kinesis: { ...raw.kinesis, data: Buffer.from(bytes).toString('base64'), ...more } };
+};
+
+// ---- services that want an answer of their own, and change streams
+
+make.firehose = (r, { payload, position = 0 }) => ({
+  recordId: `4954664025${String(position).padStart(46, '0')}`,
+  approximateArrivalTimestamp: 1_700_000_000_000 + position,
+  data: base64(payload),
+  kinesisRecordMetadata: {
+    shardId: 'shardId-000000000000',
+    partitionKey: `customer-${r.below(8)}`,
+    approximateArrivalTimestamp: 1_700_000_000_000 + position,
+    sequenceNumber: String(49590338271490256608559692538361571095921575989136588898n + BigInt(position)),
+    subsequenceNumber: '',
+  },
+});
+make['s3-batch'] = (r, { payload, position = 0 }) => ({
+  taskId: `dGFzaw-${position}`,
+  s3Key: encodeURIComponent(JSON.stringify(payload)).replaceAll('%20', '+'),
+  s3VersionId: null,
+  s3BucketArn: 'arn:aws:s3:::pictures',
+});
+make.documentdb = (r, { payload, position = 0 }) => ({
+  event: {
+    _id: { _data: `0163eeb6e7${String(position).padStart(14, '0')}` },
+    clusterTime: { $timestamp: { t: 1_700_000_000 + position, i: 1 } },
+    documentKey: { _id: { $oid: String(position).padStart(24, '0') } },
+    fullDocument: {
+      _id: { $oid: String(position).padStart(24, '0') }, payload: JSON.stringify(payload),
+      count: { $numberLong: String(position) }, at: { $date: { $numberLong: '1700000000000' } },
+    },
+    ns: { db: 'shop', coll: 'orders' },
+    operationType: 'insert',
+  },
+});
+make['cloudwatch-logs'] = (r, { payload, position = 0 }) => ({
+  id: `3669550${String(position).padStart(49, '0')}`, timestamp: 1_700_000_000_000 + position,
+  message: JSON.stringify(payload),
+});
+
+/** Events that have their records in a form of their own. */
+const WHOLE = {
+  firehose: (records) => ({
+    invocationId: 'invocation-1', deliveryStreamArn: `arn:aws:firehose:${REGION}:${ACCOUNT}:deliverystream/orders`,
+    region: REGION, records,
+  }),
+  's3-batch': (tasks) => ({
+    invocationSchemaVersion: '1.0', invocationId: 'YXNkbGZqYWRmaiBhc2RmdW9hZHNmZGpmaGFzbGtkaGZza2RmaAo',
+    job: { id: 'f3cc4f60-61f6-4a2b-8a21-d07600c373ce' }, tasks,
+  }),
+  documentdb: (events) => ({
+    eventSource: 'aws:docdb', eventSourceArn: `arn:aws:rds:${REGION}:${ACCOUNT}:cluster:orders`, events,
+  }),
+  'cloudwatch-logs': (logEvents) => ({
+    awslogs: {
+      data: gzipSync(JSON.stringify({
+        messageType: 'DATA_MESSAGE', owner: ACCOUNT, logGroup: '/aws/lambda/orders', logStream: '2024/01/01/[$LATEST]abc',
+        subscriptionFilters: ['all'], logEvents,
+      })).toString('base64'),
+    },
+  }),
+  activemq: (messages) => ({ eventSource: 'aws:mq', eventSourceArn: messages[0].eventSourceArn, messages }),
+  rabbitmq: (messages) => ({
+    eventSource: 'aws:rmq', eventSourceArn: messages[0].eventSourceArn, rmqMessagesByQueue: { 'orders::/': messages },
+  }),
+};
+
 /** The same record as EventBridge Pipes delivers it. */
 const pipedOf = (source, raw) => {
   if (source === 'kinesis') {
@@ -174,6 +331,7 @@ const pipedOf = (source, raw) => {
 
 /** An event with these raw records. */
 const eventOf = (source, raws) => {
+  if (WHOLE[source] !== undefined) return WHOLE[source](raws);
   if (source !== 'kafka') return { Records: raws };
   const records = {};
   for (const raw of raws) (records[`${raw.topic}-${raw.partition}`] ??= []).push(raw);
@@ -295,4 +453,7 @@ function contextOf(milliseconds = 60_000, more = {}) {
   };
 }
 
-module.exports = { SOURCES, contextOf, eventOf, make, pipedOf, random, recordsFor };
+module.exports = {
+  S3_TEST, SOURCES, aggregateOf, bridgedOf, changeOf, contextOf, eventOf, kinesisOf, logsOf, make, notificationOf, pipedOf,
+  random, recordsFor,
+};

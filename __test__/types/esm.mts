@@ -1,5 +1,6 @@
 // From an ES module: named imports, the default, and everything.
 
+import { type } from 'arktype';
 import { expectTypeOf } from 'expect-type';
 import all, * as namespace from '@parallelizer/node';
 import {
@@ -11,6 +12,7 @@ import {
   transfer,
   type ParallelizerErrorCode,
 } from '@parallelizer/node';
+import type { KafkaRecord, RecordBatchFunction, Validated } from '@parallelizer/node/lambda';
 
 expectTypeOf(isWorker).toEqualTypeOf<boolean>();
 expectTypeOf(namespace.Pool).toEqualTypeOf(Pool);
@@ -39,3 +41,8 @@ try {
     if (error.code === 'ERR_PARALLELIZER_TIMED_OUT') throw error;
   }
 }
+
+const order = type({ id: 'string' });
+export const store: RecordBatchFunction<Validated<KafkaRecord, typeof order>> = ({ batch }) => {
+  for (const { data } of batch) expectTypeOf(data).toEqualTypeOf<{ id: string }>();
+};

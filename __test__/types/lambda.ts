@@ -1,26 +1,60 @@
 // Handlers of Lambda, and the records of their events.
 
 import type {
+  CloudWatchLogsDecodedData,
+  CloudWatchLogsHandler,
+  CloudWatchLogsLogEvent,
   DynamoDBStreamHandler,
+  EventBridgeEvent,
+  FirehoseRecordTransformationStatus,
+  FirehoseTransformationEventRecord,
+  FirehoseTransformationHandler,
   Handler,
   KinesisStreamHandler,
   MSKHandler,
+  S3BatchEvent,
+  S3BatchEventTask,
+  S3BatchHandler,
+  S3BatchResultResult,
+  S3EventRecord,
   S3Handler,
   SQSBatchResponse,
   SQSEvent,
   SQSHandler,
+  SQSRecord,
 } from 'aws-lambda';
 import { expectTypeOf } from 'expect-type';
-import { Parallelizer, PARALLELIZER_THREADS, type Stats } from '@parallelizer/node';
+import * as v from 'valibot';
+import { z } from 'zod';
+import { Parallelizer, PARALLELIZER_THREADS, task, type Stats } from '@parallelizer/node';
 import {
   createHandler,
+  NonRetryableError,
   processPartialResponse,
   records,
+  type Decoded,
+  type DecodeFunction,
+  type DiscardFunction,
+  type FirehoseRecord,
   type KafkaRecord,
+  type KinesisRecord,
   type LambdaRecord,
+  type OutputOf,
   type PartialResponse,
+  type RawEventBridgeEvent,
+  type RawFirehoseRecord,
+  type RawLogEvent,
+  type RawS3BatchTask,
+  type RawS3Record,
+  type RawSqsRecord,
+  type RecordFunction,
+  type S3BatchRecord,
   type SqsRecord,
+  type StandardSchema,
+  type TaskResult,
+  type Transformed,
   unmarshall,
+  type Validated,
 } from '@parallelizer/node/lambda';
 import type { Order } from './worker.js';
 
@@ -40,11 +74,42 @@ export const dynamodb: DynamoDBStreamHandler = createHandler({
   groupBy: (record) => record.identifier,
 });
 export const msk: MSKHandler = createHandler({ filePath, recordFunctionName: 'store' });
+export const firehose: FirehoseTransformationHandler = createHandler({ filePath, recordFunctionName: 'clean' });
+export const s3Batch: S3BatchHandler = createHandler({ filePath, recordFunctionName: 'resize' });
+export const logs: CloudWatchLogsHandler = createHandler({ filePath, recordFunctionName: 'count' });
+export const documents: Handler<unknown, void> = createHandler({ filePath, recordFunctionName: 'index' });
+export const windowed: KinesisStreamHandler = createHandler<KinesisRecord<Order>>({
+  filePath,
+  recordFunctionName: 'amountOf',
+  window: {
+    reduce: (state: { total?: number }, amount: number, record) => {
+      expectTypeOf(record).toEqualTypeOf<KinesisRecord<Order>>();
+      return { total: (state.total ?? 0) + amount };
+    },
+    end: (state, window) => {
+      expectTypeOf(window.isTerminatedEarly).toEqualTypeOf<boolean>();
+    },
+  },
+});
+const taskRecord: RecordFunction<S3BatchRecord> = ({ record }): TaskResult => record.value.key;
+const cleanRecord: RecordFunction<FirehoseRecord> = ({ record }): Transformed => (record.json.debug ? null : record.bytes);
+void [taskRecord, cleanRecord];
 export const s3: S3Handler = createHandler({ filePath, recordFunctionName: 'store' });
 export const sqsResponse: Handler<SQSEvent, SQSBatchResponse> = createHandler({
   filePath,
   recordFunctionName: 'store',
 });
+
+// ---- Records are what @types/aws-lambda calls so, and answers are what it wants
+
+expectTypeOf<Omit<SQSRecord, 'attributes'> & { eventSource: 'aws:sqs'; attributes: {} }>().toExtend<RawSqsRecord>();
+expectTypeOf<FirehoseTransformationEventRecord>().toExtend<RawFirehoseRecord>();
+expectTypeOf<S3BatchEventTask & Omit<S3BatchEvent, 'tasks'>>().toExtend<RawS3BatchTask>();
+expectTypeOf<CloudWatchLogsLogEvent & Omit<CloudWatchLogsDecodedData, 'logEvents'>>().toExtend<RawLogEvent>();
+expectTypeOf<EventBridgeEvent<string, Order>>().toExtend<RawEventBridgeEvent<Order>>();
+expectTypeOf<Pick<S3EventRecord, 's3'>>().toExtend<Pick<RawS3Record, 's3'>>();
+expectTypeOf<{ result: FirehoseRecordTransformationStatus; data: string }>().toExtend<Transformed>();
+expectTypeOf<Pick<S3BatchResultResult, 'resultCode' | 'resultString'>>().toExtend<TaskResult>();
 
 // ---- Options
 
@@ -154,3 +219,57 @@ expectTypeOf(unmarshall<{ id: string }>({ id: { S: 'a' } }, { numbers: 'exact' }
 records([], { numbers: 'bigint' });
 // @ts-expect-error a function does not travel to the workers
 createHandler({ filePath, recordFunctionName: 'store', numbers: (text: string) => text });
+
+// ---- What becomes of failures
+
+createHandler<SqsRecord>({
+  filePath,
+  recordFunctionName: 'store',
+  throwOnFullBatchFailure: true,
+  discardInvalid: true,
+  onDiscard: async (error, discarded) => {
+    expectTypeOf(error).toEqualTypeOf<Error>();
+    expectTypeOf(discarded).toEqualTypeOf<SqsRecord[]>();
+  },
+});
+createHandler({ filePath, recordFunctionName: 'store', onDiscard: 'toDeadLetters', s3Pointers: true });
+createHandler({ filePath, recordFunctionName: 'store', onDiscard: task('/var/task/dead.js', 'letters'), s3Pointers: 'fetch' });
+export const toDeadLetters: DiscardFunction<SqsRecord, { queue: string }> = ({ record, error, params, context }) => {
+  expectTypeOf(error).toEqualTypeOf<Error>();
+  expectTypeOf(params.queue).toEqualTypeOf<string>();
+  return [record.body, context.deadline];
+};
+expectTypeOf(new NonRetryableError('no', { cause: 1 })).toExtend<Error>();
+
+// ---- What comes before a function
+
+createHandler({ filePath, recordFunctionName: 'store', decode: 'json', schema: 'Order' });
+createHandler({ filePath, recordFunctionName: 'store', decode: { format: 'avro', schemas: { 1: { type: 'string' } } } });
+createHandler({
+  filePath,
+  recordFunctionName: 'store',
+  decode: { format: 'protobuf', schemaFile: new URL('file:///var/task/order.proto'), type: 'shop.Order', wireFormat: 'glue' },
+  schema: task('/var/task/schemas.js', 'Order'),
+});
+createHandler({ filePath, recordFunctionName: 'store', decode: { filePath: './decode.js', name: 'decodeOrder' } });
+// @ts-expect-error JSON has no schema
+createHandler({ filePath, recordFunctionName: 'store', decode: { format: 'json', schema: '{}' } });
+// @ts-expect-error a function does not travel
+createHandler({ filePath, recordFunctionName: 'store', decode: (record: unknown) => record });
+// @ts-expect-error nor does a schema
+createHandler({ filePath, recordFunctionName: 'store', schema: z.object({}) });
+
+const zodOrder = z.object({ id: z.string(), amount: z.number().default(0) });
+const valibotOrder = v.object({ id: v.string(), at: v.pipe(v.string(), v.transform((text) => new Date(text))) });
+export const storeZod: RecordFunction<Validated<SqsRecord, typeof zodOrder>> = ({ record }) => {
+  expectTypeOf(record.data).toEqualTypeOf<{ id: string; amount: number }>();
+  expectTypeOf(record.messageId).toEqualTypeOf<string>();
+};
+export const storeValibot: RecordFunction<Validated<KinesisRecord, typeof valibotOrder>> = ({ record }) => {
+  expectTypeOf(record.data).toEqualTypeOf<{ id: string; at: Date }>();
+};
+export const decodeOrder: DecodeFunction<KafkaRecord, Order> = (record) => record.json;
+export const storeDecoded: RecordFunction<Decoded<KafkaRecord, Order>> = ({ record }) => {
+  expectTypeOf(record.data).toEqualTypeOf<Order>();
+};
+expectTypeOf<OutputOf<StandardSchema<string, number>>>().toEqualTypeOf<number>();

@@ -34,6 +34,16 @@ class SqsRecord extends PayloadRecord {
     return Number.isNaN(sent) ? undefined : sent;
   }
 
+  /** @override @protected @param {string} name @returns {unknown} */
+  carried(name) {
+    return this.raw.messageAttributes?.[name]?.stringValue;
+  }
+
+  /** @override @protected @returns {unknown} */
+  carriedByXRay() {
+    return this.raw.attributes?.AWSTraceHeader;
+  }
+
   /** @override @protected @returns {string} */
   decodeText() {
     return this.raw.body;
@@ -59,6 +69,11 @@ class SnsRecord extends PayloadRecord {
   /** @returns {string | null} */
   get subject() {
     return this.raw.Sns.Subject ?? null;
+  }
+
+  /** @override @protected @param {string} name @returns {unknown} */
+  carried(name) {
+    return this.raw.Sns.MessageAttributes?.[name]?.Value;
   }
 
   /** @override @protected @returns {string} */
@@ -90,6 +105,11 @@ class ActiveMqRecord extends PayloadRecord {
     return physicalName ?? physicalname ?? null;
   }
 
+  /** @override @protected @param {string} name @returns {unknown} */
+  carried(name) {
+    return this.raw.properties?.[name];
+  }
+
   /** @override @protected */
   decodeBytes() {
     return fromBase64(this.raw.data);
@@ -119,6 +139,12 @@ class RabbitMqRecord extends PayloadRecord {
     // 'orders::/', the virtual host last.
     const { eventSourceKey } = this.raw;
     return typeof eventSourceKey === 'string' ? eventSourceKey.split('::', 1)[0] : null;
+  }
+
+  /** @override @protected @param {string} name @returns {unknown} */
+  carried(name) {
+    const value = this.raw.basicProperties?.headers?.[name];
+    return Array.isArray(value?.bytes) ? Buffer.from(value.bytes).toString('utf8') : value;
   }
 
   /** @override @protected */
@@ -206,4 +232,4 @@ defineFields(S3Record, [
   'glacierEventData', 'replicationEventData', 'lifecycleEventData', 'intelligentTieringEventData',
 ]);
 
-module.exports = { SqsRecord, SnsRecord, ActiveMqRecord, RabbitMqRecord, S3Record };
+module.exports = { decodeKey, SqsRecord, SnsRecord, ActiveMqRecord, RabbitMqRecord, S3Record };

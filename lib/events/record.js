@@ -11,7 +11,11 @@
  */
 
 const { define } = require('../intrinsics/define');
-/** @typedef {'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq'} Source */
+
+/**
+ * @typedef {'kafka' | 'sqs' | 'kinesis' | 'dynamodb' | 's3' | 'sns' | 'activemq' | 'rabbitmq' | 'cloudwatch-logs'
+ *   | 'firehose' | 's3-batch' | 'documentdb' | 'eventbridge'} Source
+ */
 
 /** Stands for "not decoded yet": no payload is `undefined`. */
 const PENDING = undefined;
@@ -46,6 +50,52 @@ class LambdaRecord {
   get timestamp() {
     return undefined;
   }
+
+  /**
+   * The W3C trace context that its producer sent along, or what X-Ray's header says in its place.
+   * @returns {string | null}
+   */
+  get traceparent() {
+    const { traceparentOf, validTraceparent } = require('./trace-context');
+    return validTraceparent(this.carried('traceparent')) ?? traceparentOf(this.carriedByXRay()) ??
+      this.outer?.traceparent ?? null;
+  }
+
+  /** @returns {string | null} */
+  get tracestate() {
+    const state = this.carried('tracestate');
+    return typeof state === 'string' ? state : (this.outer?.tracestate ?? null);
+  }
+
+  /**
+   * What its producer has sent beside the payload, under a name; overridden by sources that have a place for such.
+   * @protected @param {string} _name @returns {unknown}
+   */
+  carried(_name) {
+    return undefined;
+  }
+
+  /** @protected @returns {unknown} */
+  carriedByXRay() {
+    return undefined;
+  }
+
+  /** What this one was found in, see asInner; `null` for those of the event. @returns {LambdaRecord | null} */
+  get outer() {
+    return null;
+  }
+}
+
+/**
+ * A record that was found in another one. The source knows that one only, and by its name.
+ * @param {LambdaRecord} record @param {LambdaRecord} outer
+ * @returns {LambdaRecord}
+ */
+function asInner(record, outer) {
+  for (const [name, value] of [['outer', outer], ['identifier', outer.identifier], ['groupKey', outer.groupKey]]) {
+    define(record, /** @type {string} */ (name), { value, configurable: true });
+  }
+  return record;
 }
 
 /** A record whose payload is bytes or text. */
@@ -143,4 +193,4 @@ function nameOf(identifier) {
     : String(identifier);
 }
 
-module.exports = { LambdaRecord, PayloadRecord, defineFields, fromBase64, fromDate, fromSeconds, nameOf };
+module.exports = { LambdaRecord, PayloadRecord, asInner, defineFields, fromBase64, fromDate, fromSeconds, nameOf };

@@ -8,7 +8,8 @@
  * record is made, since a worker sees one source only.
  */
 
-const { LambdaRecord, nameOf } = require('./record');
+const { LambdaRecord, asInner, nameOf } = require('./record');
+const { traceparentOf } = require('./trace-context');
 
 /** @typedef {import('./record').Source} Source */
 /** @typedef {InstanceType<typeof LambdaRecord>} AnyRecord */
@@ -40,6 +41,16 @@ function classOf(source) {
       return require('./message-records').RabbitMqRecord;
     case 's3':
       return require('./message-records').S3Record;
+    case 'firehose':
+      return require('./task-records').FirehoseRecord;
+    case 's3-batch':
+      return require('./task-records').S3BatchRecord;
+    case 'documentdb':
+      return require('./task-records').DocumentDbRecord;
+    case 'cloudwatch-logs':
+      return require('./inner-records').CloudWatchLogsRecord;
+    case 'eventbridge':
+      return require('./inner-records').EventBridgeRecord;
   }
 }
 
@@ -65,6 +76,21 @@ function wrapRecord(format, raw) {
  */
 function isRecord(value) {
   return typeof value === 'object' && value !== null && 'raw' in value && 'identifier' in value;
+}
+
+/**
+ * A record that stands in another one.
+ * @param {Source} source @param {unknown} raw @param {AnyRecord} outer
+ * @param {import('./attribute-values').Numbers} [numbers]
+ */
+function wrapInner(source, raw, outer, numbers = 'exact') {
+  return asInner(new (classOf(source))(raw, { source, piped: false, numbers }), outer);
+}
+
+/** One of an aggregate's records. @param {any} raw @param {Buffer} data @param {AnyRecord} outer */
+function wrapUserRecord(raw, data, outer) {
+  const { UserRecord } = require('./inner-records');
+  return asInner(new UserRecord(raw, data), outer);
 }
 
 /**
@@ -120,4 +146,7 @@ function identifiersOf(records, named, where) {
   return positionsOf(records, named, where).map((i) => records[i].identifier);
 }
 
-module.exports = { LambdaRecord, classOf, wrapRecord, wrapRecords, positionsOf, identifiersOf };
+module.exports = {
+  LambdaRecord, classOf, identifiersOf, nameOf, positionsOf, traceparentOf, wrapInner, wrapRecord, wrapRecords,
+  wrapUserRecord,
+};

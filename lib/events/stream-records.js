@@ -73,6 +73,11 @@ class KafkaRecord extends PayloadRecord {
     return headers;
   }
 
+  /** @override @protected @param {string} name */
+  carried(name) {
+    return this.headers[name];
+  }
+
   /** @override @protected */
   decodeBytes() {
     return fromBase64(this.raw.value);
@@ -130,6 +135,9 @@ class KinesisRecord extends PayloadRecord {
   }
 }
 
+/** In the year 5138; as milliseconds, in 1973. */
+const MAX_SECONDS = 1e11;
+
 class DynamoDbRecord extends LambdaRecord {
   /** @type {RecordFormat} */
   #format;
@@ -159,12 +167,15 @@ class DynamoDbRecord extends LambdaRecord {
 
   /** @override */
   get timestamp() {
-    return fromSeconds(this.raw.dynamodb.ApproximateCreationDateTime);
+    const { ApproximateCreationDateTime: time, ApproximateCreationDateTimePrecision: precision } = this.raw.dynamodb;
+    // A table's stream has seconds; a stream of Kinesis that a table writes to is finer, and need not say so.
+    if (precision === 'MICROSECOND') return fromSeconds(time / 1e6);
+    return fromSeconds(precision === 'MILLISECOND' || time > MAX_SECONDS ? time / 1e3 : time);
   }
 
-  /** @returns {string} */
+  /** Within a record of Kinesis, that one's. @returns {string} */
   get sequenceNumber() {
-    return this.raw.dynamodb.SequenceNumber;
+    return this.raw.dynamodb.SequenceNumber ?? Reflect.get(this.outer ?? {}, 'sequenceNumber');
   }
 
   /** @returns {'INSERT' | 'MODIFY' | 'REMOVE'} */
@@ -210,6 +221,8 @@ defineFields(KafkaRecord, [
   'bootstrapServers',
 ]);
 defineFields(KinesisRecord, [...COMMON, 'eventSourceARN', 'eventName', 'invokeIdentityArn']);
-defineFields(DynamoDbRecord, [...COMMON, 'eventSourceARN', 'dynamodb', 'userIdentity']);
+defineFields(DynamoDbRecord, [
+  ...COMMON, 'eventSourceARN', 'dynamodb', 'userIdentity', 'recordFormat', 'tableName',
+]);
 
 module.exports = { KafkaRecord, KinesisRecord, DynamoDbRecord };

@@ -9,7 +9,8 @@
  * | SQS FIFO | each such message and the rest of its group | the group keeps its order |
  * | Kinesis, DynamoDB | each such record and the rest of the shard | Lambda resumes from the lowest |
  * | Kafka | the offset to resume from | Lambda resumes each partition from there |
- * | S3, SNS, Amazon MQ | nothing: an error is thrown | the whole event is sent again |
+ * | S3, SNS, Amazon MQ, DocumentDB, CloudWatch Logs | nothing: an error is thrown | the whole event is sent again |
+ * | Firehose, S3 Batch Operations | has answers of its own, see answers/own-answers.js | |
  *
  * EventBridge Pipes heeds such answers for SQS, Kinesis and DynamoDB. For Kafka and Amazon MQ it is documented to send
  * the whole batch again after an error, and not what it does with such an answer: it gets an error.
@@ -17,12 +18,14 @@
  * Must not depend on why a record is not done.
  */
 
+const { recordsFailedError } = require('../errors');
+
 /** @typedef {import('../events/records').RecordFormat} RecordFormat */
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {{ batchItemFailures: { itemIdentifier: any }[] }} PartialResponse */
 
 /** Sources for which no answer names single records. */
-const ALL_OR_NOTHING = ['s3', 'sns', 'activemq', 'rabbitmq'];
+const ALL_OR_NOTHING = ['s3', 'sns', 'activemq', 'rabbitmq', 'documentdb', 'cloudwatch-logs'];
 
 /**
  * @param {RecordFormat} format
@@ -73,4 +76,19 @@ function resumePoints(failed) {
   return [...lowest.values()];
 }
 
-module.exports = { failRestOfGroups, hasPartialResponse, partialResponse };
+/**
+ * Records that are not done, where the source is not told which.
+ * @param {readonly LambdaRecord[]} records @param {readonly boolean[]} isFailed @param {Error[]} errors
+ */
+function failedError(records, isFailed, errors) {
+  const failed = records.filter((_, i) => isFailed[i]);
+  return recordsFailedError({
+    failed: failed.length,
+    total: records.length,
+    source: records[0].source,
+    identifiers: failed.map((record) => record.identifier),
+    errors,
+  });
+}
+
+module.exports = { failRestOfGroups, failedError, hasPartialResponse, partialResponse };

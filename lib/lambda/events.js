@@ -10,6 +10,7 @@
  * | ActiveMQ | `{ eventSource, eventSourceArn, messages: [record, …] }` |
  * | RabbitMQ | `{ eventSource, eventSourceArn, rmqMessagesByQueue: { 'queue::/': [record, …] } }` |
  * | Pipes | `[record, …]`, each with its `eventSource` |
+ * | Firehose, S3 Batch Operations, DocumentDB, CloudWatch Logs | see whole-events.js |
  *
  * Must not depend on what becomes of the records.
  */
@@ -50,8 +51,8 @@ const LISTED = ['aws:sqs', 'aws:kinesis', 'aws:dynamodb', 'aws:s3', 'aws:sns'];
 const PIPED = ['aws:sqs', 'aws:kinesis', 'aws:dynamodb', 'aws:kafka', 'SelfManagedKafka', 'aws:amq', 'aws:rmq'];
 
 const EXPECTED =
-  'an event of Kafka (MSK or self-managed), SQS, Kinesis, DynamoDB streams, S3, SNS or Amazon MQ, ' +
-  'or the list of records that EventBridge Pipes sends';
+  'an event of Kafka (MSK or self-managed), SQS, Kinesis, DynamoDB streams, S3, SNS, Amazon MQ, DocumentDB, ' +
+  'CloudWatch Logs, Firehose or S3 Batch Operations, or the list of records that EventBridge Pipes sends';
 
 /**
  * What an event holds.
@@ -98,6 +99,8 @@ function readObject(event) {
     return readBroker(event, 'rabbitmq', readGroups(rmqMessagesByQueue, place, 'rabbitmq', 'queue', "'orders::/'"));
   }
   if (isList(Records)) return readList(Records, 'event.Records', false);
+  const whole = require('./whole-events').readWholeEvent(event);
+  if (whole !== null) return whole;
   throw eventError('event', undefined, `must be ${EXPECTED}, and is one${descriptionOf(event)}`);
 }
 
@@ -207,7 +210,10 @@ function keysOf(object) {
  * @returns {LambdaRecord[]}
  */
 function records(event, options) {
-  return readEvent(event, decodingOptions(options).numbers).records;
+  const { numbers, envelope } = decodingOptions(options);
+  const { records: found } = readEvent(event, numbers);
+  if (envelope === null) return found;
+  return found.flatMap((record) => require('../events/envelopes').unwrap(record, envelope, numbers));
 }
 
 /**

@@ -11,20 +11,23 @@
  * Must not depend on how the worker is called.
  */
 
-const { recordsFailedError } = require('../errors');
 const { define } = require('../intrinsics/define');
 const { Parallelizer, runEvent } = require('../parallelizer/parallelizer');
 const { report } = require('../jobs/report');
-const { failRestOfGroups, hasPartialResponse, partialResponse } = require('./answers');
+const { failRestOfGroups } = require('./answers');
+const { answererFor } = require('./answers/answer');
 const { remainingTime, watchDeadline } = require('./deadline');
+const { discard } = require('./discards');
 const { readEvent } = require('./events');
 const { handlerOptions, responseOptions } = require('./options');
 const { positionsOf, wrapRecord } = require('../events/records');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./options').ResponseOptions} ResponseOptions */
-/** @typedef {import('./answers').PartialResponse} PartialResponse */
-/** @typedef {{ error: any, indices: number[] }} Failure an error, and the places of the records that it is about */
+/**
+ * An error, and the places in the event of the records that it is about, and of those of its sub-batch.
+ * @typedef {{ error: any, indices: number[], within: number[] }} Failure
+ */
 
 /** What workers are given of Lambda's context. */
 const CONTEXT_FIELDS = [
@@ -52,7 +55,7 @@ function createHandler(options) {
  * The answer to an event, from workers that the caller has.
  * @param {unknown} event @param {unknown} context @param {unknown} parallelizer
  * @param {unknown} [options] see `ProcessPartialResponseOptions` in lambda.d.ts
- * @returns {Promise<PartialResponse>}
+ * @returns {Promise<object>}
  */
 async function processPartialResponse(event, context, parallelizer, options) {
   return respond(event, context, parallelizer, responseOptions(options), false);
@@ -61,13 +64,17 @@ async function processPartialResponse(event, context, parallelizer, options) {
 /**
  * @param {unknown} event @param {any} context @param {unknown} parallelizer @param {ResponseOptions} options
  * @param {boolean} single whether the function takes one record at a time
- * @returns {Promise<PartialResponse>}
+ * @returns {Promise<object>}
  */
 async function respond(event, context, parallelizer, options, single) {
   const contents = readEvent(event, options.numbers);
   const { format, raws } = contents;
-  if (format === null || raws.length === 0) return { batchItemFailures: [] };
-  const keys = keysOf(contents, format, options.groupBy);
+  const answerer = answererFor(event, format, options);
+  const onError = options.onError ?? print;
+  if (format === null || raws.length === 0) {
+    return answerer.answer({ records: [], isFailed: [], failures: [], responses: [], onError });
+  }
+  const keys = keysOf(contents, format, options);
   const params = typeof options.params === 'function' ? await options.params(event, context) : options.params;
   const deadline = watchDeadline(context, options.deadlineMargin);
   const { signal, timeout } = options;
@@ -80,31 +87,44 @@ async function respond(event, context, parallelizer, options, single) {
       timeout,
       // Called for each record, in order.
       ...(keys === null ? {} : { groupBy: () => keys[next++], stopKeyOnError: true }),
-    }, { ...format, single });
+    }, kindOf(format, single, keys !== null, options.steps, answerer.results));
     result = await promise;
     // Lambda may freeze what still runs, for minutes, and meanwhile deliver the same records elsewhere.
     if (result.errors.some(isCutOff)) await whenQuiet(remainingTime(context) / 2);
   } finally {
     deadline.stop();
   }
-  if (result.errors.length === 0) return { batchItemFailures: [] };
+  if (result.errors.length === 0 && answerer.results === null) return { batchItemFailures: [] };
   const { records } = contents;
   /** @type {boolean[]} */
   const isFailed = new Array(records.length).fill(false);
-  const failures = result.errors.map((error) => ({ error, indices: failedOf(error, records, single) }));
+  const { responses } = result;
+  const found = result.errors.flatMap((/** @type {any} */ error) => {
+    // Where the source wants results, what has none is not done.
+    const isWhole = single || (answerer.results !== null && !Array.isArray(error.results));
+    if (!isWhole) responses.push(...takeResults(error));
+    return failuresIn(error, records, isWhole);
+  });
+  // Sources that have an answer of their own for a record say by it that it failed for good. What workers could not
+  // discard has failed.
+  const isTold = (answerer.results !== null && answerer.results !== 'window' && options.onDiscard === null) ||
+    (options.steps !== null && options.steps.config.discard !== null);
+  const failures = isTold ? found : await discard(found, records, keys, options, options.onError ?? printDiscarded);
   for (const { indices } of failures) for (const i of indices) isFailed[i] = true;
   if (keys !== null) failRestOfGroups(keys, isFailed);
-  reportFailures(options.onError ?? print, failures, records);
-  if (isFailed.includes(true) && !hasPartialResponse(format, options.reportBatchItemFailures)) {
-    throw recordsFailedError({
-      failed: isFailed.filter(Boolean).length,
-      total: records.length,
-      source: format.source,
-      identifiers: records.filter((_, i) => isFailed[i]).map((record) => record.identifier),
-      errors: result.errors,
-    });
-  }
-  return partialResponse(records, isFailed);
+  reportFailures(onError, failures, records);
+  return answerer.answer({
+    records, isFailed, failures, responses,
+    onError: (error, about) => report(onError, error, about),
+  });
+}
+
+/** The results of a sub-batch that failed in part. @param {any} error @returns {unknown[]} */
+function takeResults(error) {
+  if (!Array.isArray(error.results)) return [];
+  const { results } = error;
+  delete error.results;
+  return [results];
 }
 
 /** Whether the function of this call may still run. @param {any} error */
@@ -115,9 +135,12 @@ function isCutOff({ code }) {
 /**
  * The group of each record; `null` where there is no order to keep.
  * @param {import('./events').Contents} contents @param {import('../events/records').RecordFormat} format
- * @param {((record: any) => unknown) | null} groupBy
+ * @param {ResponseOptions} options
  */
-function keysOf(contents, format, groupBy) {
+function keysOf(contents, format, { groupBy, steps }) {
+  if (groupBy !== null && steps !== null && steps.config.envelope !== null) {
+    return require('./group-keys').innerKeys(contents.records, groupBy, steps.config);
+  }
   if (groupBy !== null) return contents.records.map((record) => groupBy(record));
   if (wrapRecord(format, contents.raws[0]).groupKey === null) return null;
   return contents.records.map((record) => record.groupKey);
@@ -141,14 +164,39 @@ function invocationOf(context, deadline) {
 }
 
 /**
- * The places in the event of the records that an error is about.
- * @param {any} error @param {readonly LambdaRecord[]} records @param {boolean} single
- * @returns {number[]}
+ * What workers are told of the records.
+ * @param {import('../events/records').RecordFormat} format @param {boolean} single @param {boolean} ordered
+ * @param {import('./step-options').Steps | null} steps
+ * @param {import('../events/results').ResultKind | null} results
+ * @returns {import('../worker/invocation').EventKind}
  */
-function failedOf({ failed, records: indices }, records, single) {
-  if (single || !Array.isArray(failed)) return indices;
+function kindOf(format, single, ordered, steps, results) {
+  return {
+    ...format,
+    single,
+    ...(steps === null ? {} : { ordered, steps: steps.text }),
+    ...(results === null ? {} : { results }),
+  };
+}
+
+/**
+ * The places in the event of the records that an error is about; a sub-batch may have failed for several reasons.
+ * @param {any} error @param {readonly LambdaRecord[]} records
+ * @param {boolean} isWhole whether it is about all records of its sub-batch
+ * @returns {Failure[]}
+ */
+function failuresIn(error, records, isWhole) {
+  const { isSeparate, errors, records: indices } = error;
   const own = indices.map((/** @type {number} */ i) => records[i]);
-  return positionsOf(own, failed, '"failed"').map((i) => indices[i]);
+  /** @param {any} each @returns {Failure} */
+  const failureOf = (each) => ({
+    error: each,
+    within: indices,
+    indices: isWhole || !Array.isArray(each.failed)
+      ? indices
+      : positionsOf(own, each.failed, '"failed"').map((i) => indices[i]),
+  });
+  return isSeparate === true && Array.isArray(errors) ? errors.map(failureOf) : [failureOf(error)];
 }
 
 /**
@@ -157,7 +205,7 @@ function failedOf({ failed, records: indices }, records, single) {
  * @param {readonly LambdaRecord[]} records
  */
 function reportFailures(onError, failures, records) {
-  /** @type {Map<unknown, Failure>} */
+  /** @type {Map<unknown, { error: any, indices: number[] }>} */
   const reported = new Map();
   for (const failure of failures) {
     const { error, indices } = failure;
@@ -172,9 +220,18 @@ function reportFailures(onError, failures, records) {
 
 /** @param {Error} error @param {LambdaRecord[]} failed */
 function print(error, failed) {
-  const [first] = failed;
-  const others = failed.length > 1 ? ` and ${failed.length - 1} more` : '';
-  console.error(`not done: ${first.source} record ${JSON.stringify(first.identifier)}${others}`, error);
+  console.error(`not done: ${namesOf(failed)}`, error);
+}
+
+/** @param {Error} error @param {LambdaRecord[]} discarded */
+function printDiscarded(error, discarded) {
+  console.error(`discarded: ${namesOf(discarded)}`, error);
+}
+
+/** @param {LambdaRecord[]} records */
+function namesOf([first, ...others]) {
+  const more = others.length > 0 ? ` and ${others.length} more` : '';
+  return `${first.source} record ${JSON.stringify(first.identifier)}${more}`;
 }
 
 module.exports = { createHandler, processPartialResponse };

@@ -11,12 +11,15 @@ const {
   abortSignal, boolean, callback, duration, functionName, milliseconds, oneOf, reader,
 } = require('../options/option-checks');
 const { POOL_OPTIONS } = require('../options/options');
+const { STEP_OPTIONS, envelopeOption, stepOptions } = require('./step-options');
 
 /** How records are decoded. */
-const DECODING_OPTIONS = ['numbers'];
+const DECODING_OPTIONS = ['numbers', 'envelope'];
 /** What goes for one event. */
 const EVENT_OPTIONS = [
-  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'onError', ...DECODING_OPTIONS,
+  'params', 'groupBy', 'deadlineMargin', 'reportBatchItemFailures', 'throwOnFullBatchFailure', 'onError',
+  'onDiscard', 'discardInvalid', 'numbers', 'window',
+  ...STEP_OPTIONS,
 ];
 const RESPONSE_OPTIONS = ['id', 'signal', 'timeout', ...EVENT_OPTIONS];
 const HANDLER_OPTIONS = ['recordFunctionName', ...EVENT_OPTIONS, ...POOL_OPTIONS.filter((name) => name !== 'id')];
@@ -25,6 +28,7 @@ const HANDLER_OPTIONS = ['recordFunctionName', ...EVENT_OPTIONS, ...POOL_OPTIONS
 const NUMBERS = ['exact', 'string', 'number'];
 
 /** @typedef {import('../options/option-checks').Option} Option */
+/** @typedef {import('../worker/record-steps').StepsConfig} StepsConfig */
 
 /**
  * @typedef {object} EventOptions
@@ -33,7 +37,13 @@ const NUMBERS = ['exact', 'string', 'number'];
  * @property {number | null} deadlineMargin milliseconds; `null`: the default
  * @property {boolean | null} reportBatchItemFailures `null`: whether the source is documented to heed them
  * @property {((error: Error, records: any[]) => void) | null} onError `null`: the console
+ * @property {boolean} throwOnFullBatchFailure
+ * @property {((error: Error, records: any[]) => unknown) | null} onDiscard `null`: the console, or an export, which the
+ *   workers know
+ * @property {boolean} discardInvalid
  * @property {'exact' | 'string' | 'number'} numbers
+ * @property {import('./answers/window').WindowOptions | null} window of a tumbling window
+ * @property {import('./step-options').Steps | null} steps what comes before the function
  */
 
 /**
@@ -52,24 +62,48 @@ function eventOptions(option) {
         "give 'string', and convert where the record is used",
     );
   }
+  const kept = numbersOf(numbers);
+  const onDiscard = option('onDiscard');
+  const discardInvalid = boolean(option('discardInvalid'), false);
   return {
     params: option('params').value,
     groupBy: callback(option('groupBy')),
     deadlineMargin: milliseconds(option('deadlineMargin'), null),
     reportBatchItemFailures: reports.value === undefined ? null : boolean(reports, true),
     onError: callback(option('onError')),
-    numbers: numbersOf(numbers),
+    throwOnFullBatchFailure: boolean(option('throwOnFullBatchFailure'), false),
+    onDiscard: typeof onDiscard.value === 'function' ? callback(onDiscard) : null,
+    discardInvalid,
+    numbers: kept,
+    window: windowOption(option('window')),
+    steps: stepOptions(option, { numbers: kept, onDiscard, discardInvalid }),
   };
+}
+
+/** @param {Option} option @returns {import('./answers/window').WindowOptions | null} */
+function windowOption({ name, value }) {
+  if (value === undefined) return null;
+  const option = reader(value, name, ['reduce', 'end'], `${name}.`);
+  const reduce = option('reduce');
+  const found = callback(reduce);
+  if (found === null) {
+    throw optionError(reduce.name, undefined, 'is required: a function (state, result, record) => state');
+  }
+  return { reduce: found, end: callback(option('end')) };
 }
 
 /**
  * @param {unknown} [input]
- * @returns {{ numbers: import('../events/attribute-values').Numbers }}
+ * @returns {{ numbers: import('../events/attribute-values').Numbers, envelope: StepsConfig['envelope'] }}
  */
 function decodingOptions(input = {}) {
-  const numbers = reader(input, 'options', DECODING_OPTIONS)('numbers');
+  const option = reader(input, 'options', DECODING_OPTIONS);
+  const numbers = option('numbers');
   const { value } = numbers;
-  return { numbers: typeof value === 'function' ? (text) => value(text) : numbersOf(numbers) };
+  return {
+    numbers: typeof value === 'function' ? (text) => value(text) : numbersOf(numbers),
+    envelope: envelopeOption(option('envelope')),
+  };
 }
 
 /** @param {Option} option */

@@ -26,7 +26,7 @@ const { eventError } = require('../errors');
 /** @type {[path: string, type: Type][]} */
 const KAFKA = [['partition', 'digits'], ['offset', 'integer'], ['key', 'base64?'], ['value', 'base64?']];
 
-/** @type {Record<Source, (raw: any) => [path: string[], type: Type][]>} */
+/** @type {Partial<Record<Source, (raw: any) => [path: string[], type: Type][]>>} */
 const FIELDS = {
   sqs: fields(['messageId', 'text'], ['body', 'body']),
   sns: fields(['Sns.MessageId', 'text'], ['Sns.Message', 'body']),
@@ -45,6 +45,15 @@ const FIELDS = {
   ),
   activemq: fields(['messageID', 'text'], ['data', 'base64']),
   rabbitmq: fields(['data', 'base64']),
+  firehose: either(
+    // Where the source is Kafka, the payload has another name.
+    (raw) => raw.kafkaRecordValue !== undefined,
+    fields(['recordId', 'text'], ['kafkaRecordValue', 'base64']),
+    fields(['recordId', 'text'], ['data', 'base64']),
+  ),
+  's3-batch': fields(['taskId', 'text'], ['s3Key', 'text']),
+  documentdb: fields(['event.operationType', 'text']),
+  'cloudwatch-logs': fields(['id', 'text'], ['message', 'text']),
 };
 
 const PARSED =
@@ -59,7 +68,7 @@ const BASE64_PROBE = 64;
  */
 function checkRecord(raw, source, place) {
   if (!isObject(raw)) throw eventError(place(), raw, 'must be a record');
-  for (const [path, type] of FIELDS[source](raw)) {
+  for (const [path, type] of FIELDS[source]?.(raw) ?? []) {
     /** @type {any} */
     let value = raw;
     for (const key of path) value = isObject(value) ? dataOf(value, key) : undefined;

@@ -166,8 +166,10 @@ class Parallelizer {
   #start({ options, pool }, batch, name, params, settings, kind = null) {
     assertMayRun(options);
     const records = recordsOf(batch, name);
-    const isSingle = kind !== null && options.batchSize === 1 && records.length > 0;
-    if (isSingle && recordRunner().canShare(params, settings.context)) {
+    // What comes before the function or is wanted of its results is a matter of each record by itself.
+    const isSingle = kind !== null && kind.steps === undefined && kind.results === undefined;
+    const isListed = isSingle && options.batchSize === 1 && records.length > 0;
+    if (isListed && recordRunner().canShare(params, settings.context)) {
       const { planRecords } = planner();
       const { startRecordRun } = recordRunner();
       return startRecordRun(pool, options, planRecords(records, settings.groupBy), params, settings, kind);

@@ -1,26 +1,32 @@
 'use strict';
 
 /**
- * Calls for an event of AWS Lambda: what the user's function is given, its surroundings while it runs, and which
- * records it reports as failed.
+ * Calls for an event of AWS Lambda: what the user's function is given, and its surroundings while it runs.
  *
  * 1. While the function runs, the trace header of the invocation is in the environment, where tracing libraries look
  *    for it; afterwards what was there before is.
- * 2. What a function returns is dropped, unless it is a partial batch response.
- * 3. The error of a sub-batch that failed in part has the identifiers of those records as `failed`; no other error has.
+ * 2. What a function returns is dropped, unless the source wants it or it is a partial batch response.
  *
  * Must not depend on events, or on how Lambda is answered.
  */
 
-const { isError } = require('../codec/is-error');
-const { define } = require('../intrinsics/define');
 const { wallTime } = require('../intrinsics/clock');
-const { identifiersOf, wrapRecords } = require('../events/records');
+const { traceparentOf, wrapRecords } = require('../events/records');
+const { assertNoneFailed, withIdentifiers } = require('./reported-failures');
 
 /**
- * What the records are, and whether the function takes them one by one (a sub-batch then has one record).
- * @typedef {import('../events/records').RecordFormat & { single: boolean }} EventKind
+ * What the records are, and what is done with them.
+ * @typedef {object} Handling
+ * @property {boolean} single whether the function takes them one by one (a sub-batch then has one record)
+ * @property {boolean} [ordered] whether nothing may be done after a record that failed
+ * @property {string} [steps] what comes before the function, as JSON: see record-steps.js
+ * @property {import('../events/results').ResultKind} [results] what the source wants of the function's results
  */
+
+/** @typedef {import('../events/records').RecordFormat & Handling} EventKind */
+
+/** @typedef {import('./record-steps').Modules} Modules */
+/** Adds what every function is given. @typedef {(given: object) => object} ArgumentOf */
 
 /**
  * What is known of an invocation, along with further fields of Lambda's context.
@@ -39,6 +45,11 @@ class InvocationContext {
     this.deadline = invocation.deadline;
   }
 
+  /** The invocation's place in its trace, as W3C has it. */
+  get traceparent() {
+    return traceparentOf(/** @type {any} */ (this).traceId);
+  }
+
   /** Like the method of Lambda's own context. */
   getRemainingTimeInMillis() {
     return this.deadline === null ? Infinity : this.deadline - wallTime();
@@ -50,35 +61,47 @@ class InvocationContext {
  * @param {[batch: unknown[], params: unknown, batchIndex: number, invocation: Invocation, kind: EventKind]} args
  * @param {{ readonly signal: AbortSignal }} call
  * @param {(entry: any) => void} mainLogger
- * @returns {void | Promise<void>}
+ * @param {Modules} modules
+ * @returns {unknown} may be a promise
  */
-function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, mainLogger) {
-  const { single } = kind;
+function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, mainLogger, modules) {
+  const { single, ordered = false, steps, results } = kind;
   const batch = wrapRecords(kind, raws);
   const finish = setTrace(invocation.traceId);
   /** @param {unknown} result */
   const returned = (result) => {
     finish();
+    if (steps !== undefined) return result;
     if (!single) assertNoneFailed(batch, result);
+    if (results === undefined) return undefined;
+    const { resultsOf, valuesOf } = require('../events/results');
+    return resultsOf(results, batch, batch, single ? [result] : valuesOf(results, batch, result));
   };
   /** @param {unknown} error */
   const thrown = (error) => {
     finish();
-    throw single ? error : withIdentifiers(batch, error);
+    throw single || steps !== undefined ? error : withIdentifiers(batch, error);
   };
+  /** @type {ArgumentOf} */
+  const argumentOf = (given) => ({
+    ...given,
+    params,
+    mainLogger,
+    // Created on first use.
+    get signal() {
+      return call.signal;
+    },
+    batchIndex,
+    context: new InvocationContext(invocation),
+  });
   let result;
   try {
-    result = fn({
-      ...(single ? { record: batch[0] } : { batch }),
-      params,
-      mainLogger,
-      // Created on first use.
-      get signal() {
-        return call.signal;
-      },
-      batchIndex,
-      context: new InvocationContext(invocation),
-    });
+    if (steps === undefined) {
+      result = fn(argumentOf(single ? { record: batch[0] } : { batch }));
+    } else {
+      const work = { fn, argumentOf, single, ordered, results };
+      result = require('./run-steps').runSteps(steps, batch, work, modules);
+    }
   } catch (error) {
     return thrown(error);
   }
@@ -104,43 +127,6 @@ function setTrace(traceId) {
 function setVariable(value) {
   if (value === undefined) delete process.env[TRACE];
   else process.env[TRACE] = value;
-}
-
-/**
- * Throws if a function has returned a partial batch response that names records, as a handler of Lambda's would.
- * @param {any[]} batch @param {any} result
- */
-function assertNoneFailed(batch, result) {
-  const failures = typeof result === 'object' && result !== null ? result.batchItemFailures : undefined;
-  if (failures === undefined || failures === null) return;
-  if (!Array.isArray(failures)) {
-    throw new TypeError('"batchItemFailures" of what the function returned must be a list of { itemIdentifier }');
-  }
-  if (failures.length === 0) return;
-  const named = failures.map((each) => each?.itemIdentifier);
-  const failed = identifiersOf(batch, named, '"batchItemFailures" of what the function returned');
-  const error = new Error(`the function reported ${failed.length} of ${batch.length} records as failed`);
-  throw Object.assign(error, { failed });
-}
-
-/**
- * The error of a sub-batch, with the records that it names replaced by their identifiers.
- * @param {any[]} batch @param {any} error
- * @returns {unknown}
- */
-function withIdentifiers(batch, error) {
-  if (!isError(error) || !('failed' in error)) return error;
-  const { failed } = error;
-  try {
-    // Records do not travel back.
-    const isNamed = Array.isArray(failed) && failed.length > 0;
-    const value = isNamed ? identifiersOf(batch, failed, '"failed" of what it threw') : undefined;
-    define(error, 'failed', { value, enumerable: true, writable: true, configurable: true });
-    return error;
-  } catch (wrong) {
-    // It names a record that is not there, or is frozen: all of the records count as failed.
-    return new Error(`${error.message} (${/** @type {Error} */ (wrong).message})`);
-  }
 }
 
 module.exports = { InvocationContext, invokeForEvent, setTrace };

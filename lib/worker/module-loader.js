@@ -75,17 +75,38 @@ function readIfThere(file, fs) {
  * @returns {Function}
  */
 function findFunction(filePath, name, loaded) {
+  const found = candidatesOf(name, loaded).find((candidate) => typeof candidate === 'function');
+  if (found !== undefined) return /** @type {Function} */ (found);
+  throw noSuchExport(filePath, name, loaded);
+}
+
+/**
+ * An export that need not be a function.
+ * @param {string} filePath @param {string} name @param {unknown} loaded
+ */
+function findExport(filePath, name, loaded) {
+  const found = candidatesOf(name, loaded).find((candidate) => candidate !== undefined);
+  if (found !== undefined) return found;
+  throw noSuchExport(filePath, name, loaded);
+}
+
+/** @param {string} name @param {unknown} loaded @returns {unknown[]} */
+function candidatesOf(name, loaded) {
   const exported = /** @type {Record<string, unknown> | null | undefined} */ (loaded);
   const inner = /** @type {Record<string, unknown> | null | undefined} */ (exported?.default);
   // `import` of a CommonJS module has its exports under `default`; so has `require` of a transpiled module.
   const candidates = [exported?.[name], inner?.[name], name === 'default' ? exported : undefined];
   // Every object inherits `toString` and the like. Methods of a class of the user's count.
   const builtIn = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (Object.prototype))[name];
-  const found = candidates.find((candidate) => typeof candidate === 'function' && candidate !== builtIn);
-  if (found !== undefined) return /** @type {Function} */ (found);
-  const isTable = (typeof exported === 'object' && exported !== null) || typeof exported === 'function';
-  const exports = isTable ? Object.keys(exported) : [];
-  throw require('../errors').moduleError(filePath, { functionName: name, exports });
+  return candidates.filter((candidate) => candidate !== builtIn);
 }
 
-module.exports = { loadModule, findFunction };
+/** @param {string} filePath @param {string} name @param {unknown} loaded */
+function noSuchExport(filePath, name, loaded) {
+  const exported = /** @type {Record<string, unknown> | null | undefined} */ (loaded);
+  const isTable = (typeof exported === 'object' && exported !== null) || typeof exported === 'function';
+  const exports = isTable ? Object.keys(exported) : [];
+  return require('../errors').moduleError(filePath, { functionName: name, exports });
+}
+
+module.exports = { loadModule, findExport, findFunction };

@@ -40,6 +40,7 @@ class RecordList {
   #fn;
   #shared;
   #makeLogger;
+  #modules;
   #Record;
   /** @type {(() => void) | null} */
   #restoreTrace = null;
@@ -48,11 +49,13 @@ class RecordList {
    * @param {Function} fn
    * @param {SharedArguments} shared
    * @param {import('./serve').MakeLogger} makeLogger
+   * @param {import('./record-steps').Modules} modules
    */
-  constructor(fn, shared, makeLogger) {
+  constructor(fn, shared, makeLogger, modules) {
     this.#fn = fn;
     this.#shared = shared;
     this.#makeLogger = makeLogger;
+    this.#modules = modules;
     this.values = shared[0];
     this.isVoid = shared[4].single;
     this.#Record = classOf(shared[4].source);
@@ -78,7 +81,10 @@ class RecordList {
     const index = first + place;
     const own = isPrimitive(params) ? params : copyOf(params);
     const logger = this.#makeLogger([null, null, index], call);
-    if (!kind.single) return invokeForEvent(this.#fn, [[raw], own, index, { ...invocation }, kind], call, logger);
+    if (!kind.single) {
+      const args = /** @type {Parameters<typeof invokeForEvent>[1]} */ ([[raw], own, index, { ...invocation }, kind]);
+      return invokeForEvent(this.#fn, args, call, logger, this.#modules);
+    }
     const given = {
       record: new this.#Record(raw, kind),
       params: own,

@@ -159,14 +159,15 @@ function prepare({ filePath, functionName, initializer }, initParts, clones, nod
     if (initializer === null) return tasks;
     return settling.watch(initialize(tasks, initializer, initParts, clones), unsettledInitializer);
   }
+  const modules = { filePath, nodeRequire, load, settling };
   /** @param {unknown} loaded */
   const found = (loaded) => {
     const fn = findFunction(filePath, /** @type {string} */ (functionName), loaded);
     /** @type {import('./runner').Callee} */
-    const callee = (args, call) => invoke(fn, args, call, makeLogger);
+    const callee = (args, call) => invoke(fn, args, call, makeLogger, modules);
     return {
       of: () => callee,
-      list: (/** @type {any} */ shared) => new (require('./record-list').RecordList)(fn, shared, makeLogger),
+      list: (/** @type {any} */ shared) => new (require('./record-list').RecordList)(fn, shared, makeLogger, modules),
       define() {},
     };
   };
@@ -207,10 +208,13 @@ async function initialize(tasks, { tag, definition }, parts, clones) {
  *   Lambda, the kind of its records
  * @param {{ readonly signal: AbortSignal, readonly seq: number }} call
  * @param {MakeLogger} makeLogger
+ * @param {import('./record-steps').Modules} modules
  */
-function invoke(fn, args, call, makeLogger) {
+function invoke(fn, args, call, makeLogger, modules) {
   const { 0: batch, 1: params, 2: batchIndex, 3: context, 4: event } = args;
-  if (event !== undefined) return require('./invocation').invokeForEvent(fn, args, call, makeLogger(args, call));
+  if (event !== undefined) {
+    return require('./invocation').invokeForEvent(fn, args, call, makeLogger(args, call), modules);
+  }
   return fn({
     batch,
     params,
