@@ -49,6 +49,11 @@ impl PoolState {
 
     /// Settles what is left of a job as aborted.
     pub fn cancel(&self, job: JobId) {
+        // What has been answered is done, though nobody has looked yet.
+        let workers = self.core.engine.borrow().workers();
+        for worker in workers {
+            self.core.carrier().catch_up(worker);
+        }
         self.core.engine.borrow_mut().cancel(job);
         self.pump();
     }
