@@ -8,9 +8,10 @@ const path = require('node:path');
 const { test } = require('node:test');
 
 const { Parallelizer, Pool } = require('@parallelizer/node');
-const { temporary, within } = require('./support/helpers');
+const { root, temporary, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { makePool } = require('./support/pool');
+const { asynchronous, run } = require('./support/scripts');
 
 /** A module file that ends with the test. */
 function moduleOf(t, text, name = 'module.mjs') {
@@ -105,3 +106,51 @@ forEachMode((mode) => {
     assert.equal(later, pid);
   });
 }, { needs: 'hasWorkers' });
+
+/** The output of a program that does this with an instance whose module is at `file`. */
+async function program(t, file, body) {
+  const { messages } = await run(t, asynchronous(`
+    const { Parallelizer, Pool, PARALLELIZER_INLINE } = require(${JSON.stringify(root)});
+    const told = (error) => [error.code, /unsettled top-level await|never settles/.test(error.message)];
+    const file = ${JSON.stringify(file)};
+    ${body}
+  `));
+  return messages;
+}
+
+test('inline: a module that nothing is left for is told, and the process ends', async (t) => {
+  for (const text of Object.values(UNSETTLED)) {
+    const file = moduleOf(t, text);
+    fs.writeFileSync(path.join(path.dirname(file), 'never.mjs'), 'await new Promise(() => {});');
+    const messages = await program(t, file, `
+      const parallelizer = new Parallelizer({ type: PARALLELIZER_INLINE, filePath: file, processBatchFunctionName: 'act', parallelization: 2 });
+      const { errors } = await parallelizer.run([1, 2]);
+      console.log(JSON.stringify(errors.map(told)));
+      console.log(JSON.stringify(await parallelizer.ready().then(() => 'ready', told)));
+      await parallelizer.close();`);
+    const expected = ['ERR_PARALLELIZER_MODULE', true];
+    assert.deepEqual(messages, [[expected, expected], expected]);
+  }
+});
+
+test('inline: an initializer that never settles is told', async (t) => {
+  const messages = await program(t, null, `
+    const pool = new Pool({ type: PARALLELIZER_INLINE, initializer: () => new Promise(() => {}) });
+    console.log(JSON.stringify(await pool.apply(() => 1).catch(told)));
+    await pool.terminate();`);
+  assert.deepEqual(messages, [['ERR_PARALLELIZER_MODULE', true]]);
+});
+
+test('inline: what is slow, and holds the loop, is waited for; afterwards calls hold it again', async (t) => {
+  const file = moduleOf(t, [
+    "import { setTimeout as sleep } from 'node:timers/promises';",
+    'await sleep(1500);',
+    'let release;',
+    'export const act = () => new Promise((resolve) => { release = resolve; setTimeout(resolve, 1000, 7); });',
+  ].join('\n'));
+  const messages = await program(t, file, `
+    const parallelizer = new Parallelizer({ type: PARALLELIZER_INLINE, filePath: file, processBatchFunctionName: 'act', parallelization: 1 });
+    console.log(JSON.stringify((await parallelizer.run([1])).responses));
+    await parallelizer.close();`);
+  assert.deepEqual(messages, [[7]]);
+});

@@ -20,7 +20,7 @@ const { clones } = require('../transport/ports');
 const { createMainLogger } = require('../worker/output');
 const { Runner } = require('../worker/runner');
 const { prepare } = require('../worker/serve');
-const { unwatched } = require('../worker/settling');
+const { Settling } = require('../worker/settling');
 const { ScriptCarrier } = require('./script-carrier');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
@@ -36,6 +36,8 @@ const { ScriptCarrier } = require('./script-carrier');
 class InlineCarrier extends ScriptCarrier {
   #init;
   #initParts;
+  /** The loop is the caller's: it is empty only if nothing of his is left either. */
+  #settling = new Settling((held) => this.pool.native.suspendHold(!held));
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
@@ -70,7 +72,7 @@ class InlineCarrier extends ScriptCarrier {
           this.pool.message(this.pool.native.jobOf(id, call.seq), [toJson(message)]),
         );
       const load = (/** @type {string} */ url) => import(url);
-      callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger, unwatched);
+      callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger, this.#settling);
     } catch (error) {
       if (this.workers.has(id)) this.loadFailed(id, toJson(flattenError(error)));
       return;

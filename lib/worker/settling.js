@@ -8,6 +8,8 @@
  * while something is waited for; when the loop is empty, that will not settle. A module that is slow has a timer, a
  * request or a socket in the loop and may take its time; what is there without holding the loop has a moment.
  *
+ * In the calling process the loop is the caller's, and empty only if nothing of his is left either.
+ *
  * Must not depend on how the connection holds the loop, nor on what is waited for.
  */
 
@@ -82,9 +84,6 @@ class Settling {
   }
 }
 
-/** @type {Watcher} For who cannot tell whether the loop is empty, since it is the user's. */
-const unwatched = { watch: (promise) => promise };
-
 /** The cause of the error about a module, in Node's words. */
 function unsettledModule() {
   return new Error(
@@ -101,4 +100,4 @@ function unsettledInitializer() {
   );
 }
 
-module.exports = { Settling, unwatched, unsettledModule, unsettledInitializer };
+module.exports = { Settling, unsettledModule, unsettledInitializer };

@@ -217,6 +217,13 @@ impl NativePool {
         self.state.script_worker_given_up(WorkerId(worker));
     }
 
+    /// Whether the event loop is not held, although something is under way: what that waits for is then noticed to be
+    /// nothing.
+    #[napi(catch_unwind)]
+    pub fn suspend_hold(&self, suspended: bool) {
+        self.state.suspend_hold(suspended);
+    }
+
     /// The worker is gone, and all that it had sent has been handed in; `report` (JSON) says how.
     #[napi(catch_unwind)]
     pub fn worker_exited(&self, worker: u32, report: String) {

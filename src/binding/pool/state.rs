@@ -43,6 +43,8 @@ pub struct PoolState {
     /// Invariant: whether the environment is told that something is under way here; `spin` and `turns` run exactly
     /// then.
     held: Cell<bool>,
+    /// Whether it does not count that something is under way, because nothing but the loop itself is waited for.
+    hold_suspended: Cell<bool>,
 }
 
 impl PoolState {
@@ -67,6 +69,7 @@ impl PoolState {
             armed: Cell::new(None),
             pumping: Cell::new(false),
             held: Cell::new(false),
+            hold_suspended: Cell::new(false),
         });
         let upcalls: Weak<dyn Upcalls> = Rc::downgrade(&state) as _;
         let mut key = config.share_key.clone().map(String::into_bytes);
@@ -201,8 +204,14 @@ impl PoolState {
         self.armed.set(wanted);
     }
 
+    /// Has the loop held no longer, or again, by what is under way.
+    pub fn suspend_hold(&self, suspended: bool) {
+        self.hold_suspended.set(suspended);
+        self.update_hold();
+    }
+
     fn update_hold(&self) {
-        let held = self.core.engine.borrow().is_held();
+        let held = self.core.engine.borrow().is_held() && !self.hold_suspended.get();
         if held != self.held.replace(held) {
             self.core.environment.hold(held);
             if let Some(spin) = &*self.spin.borrow() {
