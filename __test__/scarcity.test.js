@@ -51,7 +51,12 @@ function stepwise(t, mode, limit, body) {
     t,
     `const { existsSync } = require('node:fs');
      const until = async (step) => { while (!existsSync(${JSON.stringify(dir)} + '/' + step)) await sleep(10); };
-     const say = (what) => console.log(JSON.stringify([what]));
+     // What the first result does not need is loaded a moment after it, and needs descriptors for that.
+     const isLoaded = () => Object.keys(require.cache).some((file) => file.endsWith('record-encoder.js'));
+     const say = async (what) => {
+       while (!isLoaded()) await sleep(10);
+       console.log(JSON.stringify([what]));
+     };
      const brief = ({ responses, errors }) => [responses, errors.map(({ code, message, cause }) => [code, message + ' ' + (cause?.code ?? '')])];
      ${asynchronous(body)}`,
     { mode, uid: limit.uid, env: { MEET: dir } },

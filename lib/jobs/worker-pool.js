@@ -14,7 +14,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { closedError, queueFullError, tooLargeError } = require('../errors');
 const { loadLater, nextTick, now, sleep } = require('../intrinsics/clock');
 const { fromJson, parse, toJson } = require('../intrinsics/json');
-const { PARALLELIZER_INLINE } = require('../options/options');
+const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
 const { nameRun, runIdOf } = require('./run-id');
@@ -119,7 +119,7 @@ class WorkerPool {
       isDeferred: (worker, frame) => this.#native.isDeferred(worker, frame),
       sendDeferred: (worker, frame) => this.#native.sendDeferred(worker, frame),
     });
-    loadLater(loadRest);
+    loadLater(loadRest, options.type !== PARALLELIZER_CHILD);
   }
 
   // ---- Jobs -------------------------------------------------------------------------------------------------------

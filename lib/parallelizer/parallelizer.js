@@ -7,7 +7,7 @@
  * not depend on how calls reach a worker.
  */
 
-const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('../options/options');
+const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
 const { optionError } = require('../errors');
 const { loadLater } = require('../intrinsics/clock');
 const { define } = require('../intrinsics/define');
@@ -59,7 +59,7 @@ class Parallelizer {
       this.#pools.set(String(entry.id), { options: entry, pool: new WorkerPool(entry) });
     });
     this.#opened = addInstance(this, [...this.#pools.values()], new.target);
-    loadLater(loadRest);
+    loadLater(loadRest, entries.some(({ type }) => type !== PARALLELIZER_CHILD));
   }
 
   /**

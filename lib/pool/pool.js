@@ -9,7 +9,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, optionError } = require('../errors');
-const { PARALLELIZER_INLINE } = require('../options/options');
+const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
 const {
   applyAsyncOptions, applyOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
 } = require('../options/pool-options');
@@ -51,7 +51,7 @@ class Pool {
     this.#pool = new WorkerPool(this.#settings);
     this.#calls = new (callQueue().CallQueue)(this.#pool, this.#settings);
     this.#opened = addInstance(this, [{ pool: this.#pool, options: this.#settings }], new.target);
-    loadLater(loadRest);
+    loadLater(loadRest, this.#settings.type !== PARALLELIZER_CHILD);
   }
 
   /**
