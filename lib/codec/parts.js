@@ -12,8 +12,8 @@
  */
 
 const {
-  BYTES, CALLS_FIELD, FLAGS_FIELD, JSON_LIST, LATIN1, NO_CODEC, PART_FAILED, PART_FIELDS, PART_REFUSED, PART_SKIPPED,
-  UNDEFINED, UTF16, UTF8, VALUE_FIELD,
+  BYTES, CALLS_FIELD, CODEC_FIELD, FLAGS_FIELD, JSON_LIST, LATIN1, NO_CODEC, PART_FAILED, PART_FIELDS, PART_REFUSED,
+  PART_SKIPPED, UNDEFINED, UTF16, UTF8, VALUE_FIELD,
 } = require('../transport/constants');
 
 /** Codecs. (1 is `JSON_LIST` and 3 is `UNDEFINED`, of which the native side joins several to one.) */
@@ -95,6 +95,14 @@ function refusalIn(parts, from, end) {
 }
 
 /**
+ * Whether the part that begins at this position belongs to the part before it.
+ * @param {Parts} parts @param {number} at
+ */
+function isExtra(parts, at) {
+  return at < parts.length && parts[at + CALLS_FIELD] === 0 && parts[at + CODEC_FIELD] !== TASK;
+}
+
+/**
  * The size of the parts from an index on: a character counts as one byte, what is moved as nothing.
  * @param {Parts} parts @param {number} [from]
  */
@@ -130,6 +138,7 @@ module.exports = {
   CALLS_FIELD,
   pushText,
   pushExtraBytes,
+  isExtra,
   valuesOf,
   refusalIn,
   sizeOf,

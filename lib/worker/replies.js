@@ -55,6 +55,23 @@ const MAX_SHOWN = 1000;
  */
 
 /**
+ * The group to which the caller must add the answer to this call; made if the last one is about others.
+ * @param {Group[]} groups @param {number} frame @param {number} offset @param {number} ranFor
+ * @returns {Group}
+ */
+function groupOf(groups, frame, offset, ranFor) {
+  const last = groups[groups.length - 1];
+  if (last !== undefined && last.frame === frame && last.offset + last.count === offset) {
+    last.count++;
+    last.ranFor += ranFor;
+    return last;
+  }
+  const group = { frame, offset, count: 1, ranFor, answers: [] };
+  groups.push(group);
+  return group;
+}
+
+/**
  * @param {Group} group
  * @param {import('./runner').Reply} reply throws where the transport refuses it; then nothing was sent
  * @param {import('../codec/codec').Serialization} serialization
@@ -194,4 +211,4 @@ function shortened([level, text]) {
   return [level, `${text.slice(0, MAX_SHOWN)}… (${text.length} characters, which are too many to be printed)`];
 }
 
-module.exports = { plainJson, writeReplies, thrownText, messageText, shortened };
+module.exports = { groupOf, plainJson, writeReplies, thrownText, messageText, shortened };

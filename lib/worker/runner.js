@@ -25,13 +25,15 @@
 
 const { isPromise } = require('node:util').types;
 const { decodeValues } = require('../codec/codec');
-const { SKIPPED, PART_FIELDS, CALLS_FIELD, LISTED, TASK, WATCHED, refusalIn, valuesOf } = require('../codec/parts');
+const {
+  CALLS_FIELD, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, isExtra, refusalIn, valuesOf,
+} = require('../codec/parts');
 const { now, setImmediate } = require('../intrinsics/clock');
 const {
   CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, TAG_FIELD, VALUE_FIELD,
 } = require('../transport/constants');
 const { isRecalled } = require('./recall');
-const { plainJson, writeReplies } = require('./replies');
+const { groupOf, plainJson, writeReplies } = require('./replies');
 const { RunningCall, isThenable } = require('./running-call');
 
 // The user's code may replace the global one.
@@ -266,7 +268,7 @@ class Runner {
 
   /** @param {number} id @param {number} offset @param {number} next @param {number} calls @param {unknown} error */
   #failAll(id, offset, next, calls, error) {
-    for (let i = next; i < calls; i++) this.#answer(id, offset + i, 0).answers.push({ kind: 'thrown', thrown: error });
+    for (let i = next; i < calls; i++) groupOf(this.#groups, id, offset + i, 0).answers.push({ kind: 'thrown', thrown: error });
   }
 
   /**
@@ -280,12 +282,12 @@ class Runner {
       const seq = (first + i) >>> 0;
       if (this.#page !== null && this.#page[CANCEL_COUNT_WORD] !== this.#notices) this.notice();
       if (this.#cancelled.size > 0 && this.#cancelled.delete(seq)) {
-        this.#answer(id, offset + i, 0).answers.push({ kind: 'skipped', skipped: 1 });
+        groupOf(this.#groups, id, offset + i, 0).answers.push({ kind: 'skipped', skipped: 1 });
         this.#secure();
         continue;
       }
       if (this.#stoppedKey !== null && list?.keyAt(i) === this.#stoppedKey) {
-        this.#answer(id, offset + i, 0).answers.push({ kind: 'skipped', skipped: 1 });
+        groupOf(this.#groups, id, offset + i, 0).answers.push({ kind: 'skipped', skipped: 1 });
         continue;
       }
       let started = this.#now === 0 ? now() : this.#now;
@@ -380,7 +382,7 @@ class Runner {
   #skipRecalled(id, offset, first, most) {
     let count = 0;
     do {
-      const { answers } = this.#answer(id, offset + count, 0);
+      const { answers } = groupOf(this.#groups, id, offset + count, 0);
       const last = answers[answers.length - 1];
       if (last?.kind === 'skipped') last.skipped++;
       else answers.push({ kind: 'skipped', skipped: 1 });
@@ -415,7 +417,7 @@ class Runner {
   #finish(id, offset, started, outcome, failed = false) {
     this.#now = now();
     this.#current = null;
-    const { answers } = this.#answer(id, offset, this.#now - started);
+    const { answers } = groupOf(this.#groups, id, offset, this.#now - started);
     const last = answers[answers.length - 1];
     if (failed) answers.push({ kind: 'thrown', thrown: outcome });
     else if (last?.kind === 'values') last.values.push(outcome);
@@ -436,23 +438,6 @@ class Runner {
     this.#current = null;
     const micros = Math.round((this.#now - started) * 1000);
     /** @type {NonNullable<Port['publishPlain']>} */ (this.#publishPlain)(id, offset, micros, json);
-  }
-
-  /**
-   * The group to which the caller must add the answer to this call.
-   * @param {number} frame @param {number} offset @param {number} ranFor
-   * @returns {import('./replies').Group}
-   */
-  #answer(frame, offset, ranFor) {
-    const last = this.#groups[this.#groups.length - 1];
-    if (last !== undefined && last.frame === frame && last.offset + last.count === offset) {
-      last.count++;
-      last.ranFor += ranFor;
-      return last;
-    }
-    const group = { frame, offset, count: 1, ranFor, answers: [] };
-    this.#groups.push(group);
-    return group;
   }
 
   /** Writes the answers out on the next turn of the event loop, even if calls are still running by then. */
@@ -488,14 +473,6 @@ class Runner {
       writeReplies(groups[i], reply, this.#serialization, this.#clones);
     }
   }
-}
-
-/**
- * Whether the part that begins at this position belongs to the part before it.
- * @param {import('../codec/parts').Parts} parts @param {number} at
- */
-function isExtra(parts, at) {
-  return at < parts.length && parts[at + CALLS_FIELD] === 0 && parts[at + CODEC_FIELD] !== TASK;
 }
 
 module.exports = { Runner };

@@ -28,8 +28,8 @@ const SMOOTHING: u32 = 8;
 pub(super) const MIN_CHUNKS: usize = 2;
 /// The most that it has because of the lag.
 pub(super) const MAX_CHUNKS: usize = 2 * CHUNKS_PER_WINDOW as usize;
-/// A worker with so many calls in flight is given no more because of the lag: in a burst of cheap calls it is the parent
-/// that is busy with them, and more in flight would only be more in memory.
+/// A worker with so many calls in flight is given no more because of the lag: in a burst of cheap calls it is the
+/// parent that is busy with them, and more in flight would only be more in memory.
 pub(super) const MAX_CALLS: u32 = 2048;
 /// The same for bytes of arguments, and of results to come. (A frame that is begun below this limit may exceed it.)
 pub(super) const MAX_BYTES: u64 = 2 * 1024 * 1024;

@@ -17,8 +17,8 @@ use super::Engine;
 pub(in crate::engine) const RECALL_AFTER: Duration = Duration::from_millis(10);
 
 impl Engine {
-    /// If a worker is idle and has found nothing to do, recalls calls that are stuck behind another one. Returns whether
-    /// there were any.
+    /// If a worker is idle and has found nothing to do, recalls calls that are stuck behind another one. Returns
+    /// whether there were any.
     pub(super) fn recall_for_idle(&mut self) -> bool {
         if !self.workers.values().any(Worker::is_idle) {
             return false;
