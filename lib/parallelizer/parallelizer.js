@@ -7,7 +7,9 @@
  * not depend on how calls reach a worker.
  */
 
-const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
+const {
+  PARALLELIZER_CHILD, PARALLELIZER_INLINE, SINGLE_ID, parallelizerOptions, runOptions,
+} = require('../options/options');
 const { optionError } = require('../errors');
 const { loadLater } = require('../intrinsics/clock');
 const { define } = require('../intrinsics/define');

@@ -268,7 +268,9 @@ class Runner {
 
   /** @param {number} id @param {number} offset @param {number} next @param {number} calls @param {unknown} error */
   #failAll(id, offset, next, calls, error) {
-    for (let i = next; i < calls; i++) groupOf(this.#groups, id, offset + i, 0).answers.push({ kind: 'thrown', thrown: error });
+    for (let i = next; i < calls; i++) {
+      groupOf(this.#groups, id, offset + i, 0).answers.push({ kind: 'thrown', thrown: error });
+    }
   }
 
   /**
