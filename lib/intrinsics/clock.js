@@ -48,19 +48,4 @@ function sleep(milliseconds) {
   return new Promise((resolve) => void setTimeout(resolve, milliseconds));
 }
 
-/** Longer than a worker takes to start and to give its first result, in milliseconds. */
-const LATER = 150;
-
-/**
- * Has loaded what is not needed for the first result. Not as soon as there is a turn: loading takes as long as a good
- * part of a worker's start, and holds up the first result. But what the user's functions do in this very process may
- * leave no descriptor to load anything with. It keeps no process alive.
- * @param {() => void} load
- * @param {boolean} isShared whether calls run in this process, in threads or inline
- */
-function loadLater(load, isShared) {
-  if (isShared) setImmediate(load);
-  else setTimeout(load, LATER).unref();
-}
-
-module.exports = { loadLater, setTimeout, clearTimeout, setImmediate, nextTick, queueMicrotask, wallTime, now, sleep };
+module.exports = { setTimeout, clearTimeout, setImmediate, nextTick, queueMicrotask, wallTime, now, sleep };

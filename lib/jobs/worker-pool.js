@@ -12,7 +12,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, queueFullError, tooLargeError } = require('../errors');
-const { loadLater, nextTick, now, sleep } = require('../intrinsics/clock');
+const { nextTick, now, setImmediate, sleep } = require('../intrinsics/clock');
 const { fromJson, parse, toJson } = require('../intrinsics/json');
 const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
@@ -61,6 +61,8 @@ class WorkerPool {
   #jobs;
   #passJob;
   #encoder;
+  /** @type {(() => void)[]} What loads what is not needed for the first result. */
+  #rest = [];
   #debugLog;
   /** @type {InstanceType<typeof import('./worker-output').WorkerOutput> | null} Made for the first output. */
   #output = null;
@@ -119,7 +121,33 @@ class WorkerPool {
       isDeferred: (worker, frame) => this.#native.isDeferred(worker, frame),
       sendDeferred: (worker, frame) => this.#native.sendDeferred(worker, frame),
     });
-    loadLater(loadRest, options.type !== PARALLELIZER_CHILD);
+    this.loadLater(loadRest);
+  }
+
+  /**
+   * Has loaded what is not needed for the first result: right after that, because loading takes as long as a good part
+   * of a worker's start. Where calls run in this very process, in the next turn: they may leave no descriptor to load
+   * anything with.
+   * @param {() => void} load
+   */
+  loadLater(load) {
+    if (this.#options.type === PARALLELIZER_CHILD) this.#rest.push(load);
+    else setImmediate(load);
+  }
+
+  /**
+   * Has the rest loaded once a call of this job is settled. No timer does it: that may find that a test runner has
+   * taken the modules away.
+   * @param {Job} job
+   */
+  #loadRestAfter(job) {
+    const after = (/** @type {(...args: any[]) => void} */ settle) => (/** @type {any[]} */ ...args) => {
+      this.#rest.splice(0).forEach((load) => void setImmediate(load));
+      Reflect.apply(settle, job, args);
+    };
+    job.succeeded = after(job.succeeded);
+    job.failed = after(job.failed);
+    job.ended = after(job.ended);
   }
 
   // ---- Jobs -------------------------------------------------------------------------------------------------------
@@ -131,6 +159,7 @@ class WorkerPool {
    */
   submit(job) {
     const { calls, keys, timeout, task } = job;
+    if (this.#rest.length > 0) this.#loadRestAfter(job);
     const moved = job.transferList === null ? null : this.#moved;
     this.#passJob(this.#registers, job, moved !== null);
     const jobId = keys === null && timeout === 0 ? this.#submit() : this.#submit(keys, timeout);

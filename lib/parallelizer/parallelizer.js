@@ -7,11 +7,8 @@
  * not depend on how calls reach a worker.
  */
 
-const {
-  PARALLELIZER_CHILD, PARALLELIZER_INLINE, SINGLE_ID, parallelizerOptions, runOptions,
-} = require('../options/options');
+const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('../options/options');
 const { optionError } = require('../errors');
-const { loadLater } = require('../intrinsics/clock');
 const { define } = require('../intrinsics/define');
 const { all } = require('../intrinsics/list');
 const { assertMayNest } = require('../host/nesting');
@@ -61,7 +58,7 @@ class Parallelizer {
       this.#pools.set(String(entry.id), { options: entry, pool: new WorkerPool(entry) });
     });
     this.#opened = addInstance(this, [...this.#pools.values()], new.target);
-    loadLater(loadRest, entries.some(({ type }) => type !== PARALLELIZER_CHILD));
+    this.#pools.forEach(({ pool }) => pool.loadLater(loadRest));
   }
 
   /**

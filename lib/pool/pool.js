@@ -9,12 +9,11 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, optionError } = require('../errors');
-const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
+const { PARALLELIZER_INLINE } = require('../options/options');
 const {
   applyAsyncOptions, applyOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
-const { loadLater } = require('../intrinsics/clock');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
 const { RunId, nameRun } = require('../jobs/run-id');
 const { WorkerPool } = require('../jobs/worker-pool');
@@ -51,7 +50,7 @@ class Pool {
     this.#pool = new WorkerPool(this.#settings);
     this.#calls = new (callQueue().CallQueue)(this.#pool, this.#settings);
     this.#opened = addInstance(this, [{ pool: this.#pool, options: this.#settings }], new.target);
-    loadLater(loadRest, this.#settings.type !== PARALLELIZER_CHILD);
+    this.#pool.loadLater(loadRest);
   }
 
   /**
