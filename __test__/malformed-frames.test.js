@@ -215,7 +215,9 @@ forEachMode(
         );
         const [ready, ran] = messages;
         const codes = ['ERR_PARALLELIZER_WORKER_EXITED', 'ERR_PARALLELIZER_PROTOCOL'];
-        for (const told of [ready, ran]) assert.ok(codes.includes(told[0]), JSON.stringify(messages));
+        assert.ok(codes.includes(ready[0]), JSON.stringify(messages));
+        // A worker that is about to be killed may answer before: a logger cannot be returned.
+        assert.ok([...codes, 'ERR_PARALLELIZER_SERIALIZATION'].includes(ran[0]), JSON.stringify(messages));
       });
     }
 
