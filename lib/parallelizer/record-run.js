@@ -13,7 +13,7 @@ const { closedError } = require('../errors');
 const { define } = require('../intrinsics/define');
 const { onAbort } = require('../jobs/abort');
 const { RunId, nameRun } = require('../jobs/run-id');
-const { annotated, endingError } = require('./run');
+const { JOB, annotated, endingError } = require('./run');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 /** @typedef {import('../worker/invocation').EventKind} EventKind */
@@ -70,15 +70,9 @@ function startRecordRun(pool, options, { records, places, keys, keyNames }, para
     return [records.slice(first, end), params === undefined ? null : params, first, context, kind, own];
   };
   const jobId = pool.submit({
-    what: 'run()',
+    ...JOB,
     run,
     calls: total,
-    resource: null,
-    task: null,
-    spreadArguments: false,
-    chunkSize: 0,
-    isRunEach: false,
-    unbounded: false,
     spread: false,
     keys,
     keyRuns: true,

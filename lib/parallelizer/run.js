@@ -30,6 +30,17 @@ const { define } = require('../intrinsics/define');
  *   any more, and kills those that still are after this many milliseconds
  */
 
+/** What all jobs of `run` have in common. */
+const JOB = Object.freeze({
+  what: 'run()',
+  resource: null,
+  task: null,
+  spreadArguments: false,
+  chunkSize: 0,
+  isRunEach: false,
+  unbounded: false,
+});
+
 /**
  * @param {WorkerPool} pool @param {Readonly<import('../options/options').PoolOptions>} options @param {Plan} plan
  * @param {unknown} params @param {Readonly<import('../options/options').RunOptions>} settings
@@ -68,15 +79,9 @@ function startRun(pool, options, plan, params, settings, kind) {
     }
   };
   const jobId = pool.submit({
-    what: 'run()',
+    ...JOB,
     run,
     calls: total,
-    resource: null,
-    task: null,
-    spreadArguments: false,
-    chunkSize: 0,
-    isRunEach: false,
-    unbounded: false,
     keys: plan.keys,
     keyRuns: false,
     list: null,
@@ -167,4 +172,4 @@ function annotated({ error, text }, batchIndex, records, runId) {
   return own;
 }
 
-module.exports = { annotated, endingError, startRun };
+module.exports = { JOB, annotated, endingError, startRun };

@@ -199,7 +199,7 @@ impl WorkerChannel {
         let page = Arc::new(page);
         std::mem::forget(page.clone());
         self.state.farewell.look_in(page.clone());
-        self.state.spin_by(page);
+        self.state.spin_by(page)?;
         // SAFETY: `value` was just made in this environment.
         Ok(Some(unsafe { Unknown::from_raw_unchecked(env.raw(), value) }))
     }
@@ -208,12 +208,14 @@ impl WorkerChannel {
 impl WorkerState {
     /// Looks at the shared memory before the loop sleeps, and stays awake for a moment after calls where the page says
     /// that it may.
-    fn spin_by(self: &Rc<Self>, page: Arc<SharedPage>) {
-        *self.page.borrow_mut() = Some(page.clone());
-        if let Ok(spin) = Spin::new(&self.event_loop, WorkerWatch { state: Rc::downgrade(self), page }) {
-            spin.start();
-            *self.spin.borrow_mut() = Some(spin);
-        }
+    fn spin_by(self: &Rc<Self>, page: Arc<SharedPage>) -> Result<()> {
+        // Without it nobody would look: what the parent puts there would never be seen.
+        let watch = WorkerWatch { state: Rc::downgrade(self), page: page.clone() };
+        let spin = Spin::new(&self.event_loop, watch)?;
+        spin.start();
+        *self.spin.borrow_mut() = Some(spin);
+        *self.page.borrow_mut() = Some(page);
+        Ok(())
     }
 
     /// Sends a frame with these parts, whose header is in the registers. If it throws, nothing is sent.

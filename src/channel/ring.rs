@@ -9,8 +9,8 @@
 //!    storing the tail. From then on the frame arrives, whatever becomes of its sender.
 //! 2. A record never crosses the end of the ring: a word that says so is put there, and the record goes to its start.
 //!    What does not fit goes the other way. No sender waits.
-//! 3. The place of a frame is how many frames its sender had sent the other way before. The receiver takes it when it
-//!    has received just as many that way, so that the order of all frames is kept.
+//! 3. The place of a frame is how many frames its sender had sent the other way before, without those that only wake.
+//!    The receiver takes it when it has received just as many that way, so that the order of all frames is kept.
 //! 4. The answer to a single call, of which there are many, has a record with fewer words: the text of its JSON, or
 //!    nothing for `undefined`, behind the numbers of a reply.
 //! 5. A receiver that looks at the ring before it sleeps says that it is awake. Before it sleeps it takes that back,

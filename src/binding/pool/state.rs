@@ -224,7 +224,10 @@ impl PoolState {
             if !held {
                 // From now on nobody looks: whoever has something to say wakes this thread.
                 self.core.carrier().set_awake(false);
-                self.core.carrier().receive_pending();
+                if self.core.carrier().has_pending() {
+                    self.core.carrier().receive_pending();
+                    self.pump();
+                }
             }
         }
     }
