@@ -26,8 +26,16 @@ const steps = [
   // By its path: typescript-5, which the type tests use besides, has a command of the same name.
   ['types', process.execPath, path.join('node_modules', 'typescript', 'bin', 'tsc'), '--noEmit'],
   ['rust', 'cargo', 'test', '--quiet'],
-  // Most of them wait for processes and timers: two cores have time for more than one file.
-  ['node', process.env.NODE_BINARY ?? process.execPath, '--test', '--test-concurrency=3', ...tests],
+  // Most of them wait for processes and timers: two cores have time for more than one file. Of the reporters it is
+  // `spec` that repeats at the end what failed, where a reader of a long log finds it.
+  [
+    'node',
+    process.env.NODE_BINARY ?? process.execPath,
+    '--test',
+    '--test-concurrency=3',
+    '--test-reporter=spec',
+    ...tests,
+  ],
 ];
 
 const wanted = process.argv.slice(2);
