@@ -21,6 +21,7 @@ const FLOORS = [
   // A worker is given nothing from above this line.
   ['lib/worker'], // what runs in a worker
   ['lib/native', 'lib/host'], // the addon; what machine and process this is
+  ['lib/remote'], // what producers and hosts on different machines have in common; adapters to engines
   ['lib/options'], // what the user may say, checked
   ['lib/carriers'], // workers that JavaScript looks after itself
   ['lib/jobs'], // jobs in progress
