@@ -80,6 +80,65 @@ forEachMode((mode) => {
     });
   }
 
+  for (const [how, place] of Object.entries({ 'in the command line': 'execArgv', 'in NODE_OPTIONS': 'env' })) {
+    test(`packages that are preloaded by import, ${how}`, async (t) => {
+      const dir = fs.realpathSync(temporary(t));
+      const there = path.join(dir, 'elsewhere');
+      const install = (folder, name, exports, files) => {
+        const home = path.join(folder, 'node_modules', name);
+        fs.mkdirSync(home, { recursive: true });
+        fs.writeFileSync(path.join(home, 'package.json'), JSON.stringify({ name, version: '1.0.0', exports }));
+        for (const file of files) {
+          const mark = JSON.stringify(`${path.relative(dir, folder)} ${name} ${file}`);
+          fs.writeFileSync(path.join(home, file), `globalThis.marks = [...(globalThis.marks ?? []), ${mark}];`);
+        }
+      };
+      install(dir, 'dual', { import: './for-import.mjs', require: './for-require.cjs' }, ['for-import.mjs', 'for-require.cjs']);
+      install(dir, 'import-only', { './sub': { import: './only.mjs' } }, ['only.mjs']);
+      install(dir, 'both-places', './index.mjs', ['index.mjs']);
+      install(there, 'both-places', './index.mjs', ['index.mjs']);
+      const flags = ['--import', 'dual', '--import=import-only/sub', '--import', 'both-places', '-r', 'dual'];
+      const { messages } = await run(t, asynchronous(`
+        const { Pool } = require(${JSON.stringify(root)});
+        process.chdir('elsewhere');
+        const pool = new Pool({ processes: 1, type: process.env.TEST_MODE_TYPE });
+        const marks = await pool.apply(() => globalThis.marks ?? []);
+        await pool.terminate();
+        console.log(JSON.stringify([marks.sort(), globalThis.marks.sort()]));
+      `), { mode, cwd: dir, ...(place === 'env' ? { env: { NODE_OPTIONS: flags.join(' ') } } : { execArgv: flags }) });
+      const [seen, expected] = messages[0];
+      assert.deepEqual(expected, [
+        ' both-places index.mjs', ' dual for-import.mjs', ' dual for-require.cjs', ' import-only only.mjs',
+      ]);
+      assert.deepEqual(seen, expected);
+    });
+  }
+
+  for (const [how, given] of Object.entries({ inherited: false, 'given to the pool': true })) {
+    test(`relative flags that are ${how}: a worker is replaced after the program has gone elsewhere`, async (t) => {
+      const dir = fs.realpathSync(temporary(t));
+      fs.mkdirSync(path.join(dir, 'elsewhere'));
+      fs.writeFileSync(path.join(dir, 'hook.js'), 'globalThis.marks = [...(globalThis.marks ?? []), "file"];');
+      fs.writeFileSync(path.join(dir, 'hook.mjs'), 'globalThis.marks = [...(globalThis.marks ?? []), "module"];');
+      const flags = ['--require', './hook.js', '--import', './hook.mjs'];
+      const { messages } = await run(t, asynchronous(`
+        const { Pool } = require(${JSON.stringify(root)});
+        const pool = new Pool({
+          processes: 1, maxTasksPerChild: 1, type: process.env.TEST_MODE_TYPE,
+          ...(${given} ? { execArgv: ${JSON.stringify(flags)} } : {}),
+        });
+        const before = await pool.apply(() => globalThis.marks ?? []);
+        process.chdir('elsewhere');
+        // The worker of the first of these may have been started before.
+        await pool.apply(() => 1);
+        const after = await pool.apply(() => globalThis.marks ?? []);
+        await pool.terminate();
+        console.log(JSON.stringify([before, after]));
+      `), { mode, cwd: dir, execArgv: given ? [] : flags });
+      assert.deepEqual(messages, [[['file', 'module'], ['file', 'module']]]);
+    });
+  }
+
   test('variables of a file that was changed since are those that the parent has', async (t) => {
     const dir = workplace(t);
     const source = program('never').replace('const seen', "require('node:fs').writeFileSync('.env', 'FROM_FILE=changed\\n');\n  process.env.FROM_SECOND = 'set';\n  const seen");
@@ -90,14 +149,17 @@ forEachMode((mode) => {
     assert.deepEqual(worker, parent);
   });
 
-  test('a file that is gone since keeps no worker from starting', async (t) => {
-    const dir = workplace(t);
-    const source = program('never').replace('const seen', "require('node:fs').unlinkSync('.env');\n  const seen");
-    const { messages: [{ worker }] } = await run(t, source, {
-      mode, cwd: dir, execArgv: ['--env-file=.env'], env: { LIBRARY: root },
+  for (const when of ['never', 'after it is loaded']) {
+    test(`a file of variables that is gone since keeps no worker from starting, chdir ${when}`, async (t) => {
+      const dir = workplace(t);
+      const gone = `require('node:fs').unlinkSync(${JSON.stringify(path.join(dir, 'second.env'))});`;
+      const source = program(when).replace('const seen', `${gone}\n  const seen`);
+      const { messages: [{ worker }] } = await run(t, source, {
+        mode, cwd: dir, execArgv: ['--env-file=.env', '--env-file=second.env'], env: { LIBRARY: root },
+      });
+      assert.deepEqual([worker.file, worker.second], ['one', 'two']);
     });
-    assert.equal(worker.file, 'one');
-  });
+  }
 }, { needs: 'hasWorkers' });
 
 forEachMode((mode) => {
