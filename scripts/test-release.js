@@ -19,6 +19,7 @@ const tests = fs
 
 /** @type {[name: string, ...args: string[]][]} */
 const steps = [
+  ['macOS: compiles, not run', 'scripts/check-macos.js'],
   ['build', 'scripts/build-release.js', ...process.argv.slice(2)],
   ['tests', '--test', ...tests],
   ['tarballs', 'scripts/pack.js'],

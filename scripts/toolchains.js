@@ -140,6 +140,16 @@ function hasLibrary(target) {
 }
 
 /**
+ * Has rustup add the standard library for a target, where it manages the Rust that is there. Whether that has worked is
+ * for `rustFor` to see.
+ * @param {string} target
+ */
+function addTarget(target) {
+  if (hasLibrary(target)) return;
+  spawnSync('rustup', ['target', 'add', target], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+/**
  * What cargo needs to compile for a target: an environment, and arguments. Leaves the Rust that is there as it is.
  * @param {string} target @param {boolean} mayTakeLong compile the standard library, where there is no other way
  * @returns {{ env: Record<string, string>, args: string[], from: string }}
@@ -147,7 +157,7 @@ function hasLibrary(target) {
 function rustFor(target, mayTakeLong) {
   if (hasLibrary(target)) return { env: {}, args: [], from: 'the one that is there' };
   const why = `Rust's standard library for it is not there (\`rustup target add ${target}\` brings it)`;
-  if (!target.includes('-linux-')) throw new Error(why);
+  const isLinux = target.includes('-linux-');
   const isGnu = target.endsWith('-linux-gnu');
   if (!isGnu && !mayTakeLong) {
     throw new Error(`${why}; name the target (npm run build:release -- ${target}) to have it compiled from Debian's source`);
@@ -155,11 +165,11 @@ function rustFor(target, mayTakeLong) {
   try {
     const env = { RUSTC: debianRustc(target, !isGnu) };
     if (isGnu) return { env, args: [], from: 'Debian' };
-    const args = ['-Zbuild-std=std,panic_unwind'];
+    const args = [`-Zbuild-std=std,${isLinux ? 'panic_unwind' : 'panic_abort'}`];
     return { env: { ...env, RUSTC_BOOTSTRAP: '1' }, args, from: 'Debian, its standard library compiled here' };
   } catch (error) {
     throw new Error(`${why}, and Debian's cannot be used: ${/** @type {Error} */ (error).message}`, { cause: error });
   }
 }
 
-module.exports = { TOOLS, debian, once, run, rustFor, zig };
+module.exports = { TOOLS, addTarget, debian, once, run, rustFor, zig };

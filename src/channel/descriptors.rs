@@ -18,21 +18,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::cmsg_space;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
+
+use crate::platform::RECEIVE_FLAGS;
 
 /// Descriptors that may be on their way to the other end, and in one frame.
 pub const MAX_DESCRIPTORS: usize = 16;
 /// Received descriptors that wait to be taken; two frames' worth for each chunk that may be under way.
 pub const MAX_WAITING: usize = 64;
 
-/// What the kernel is asked for with every read. Not every system can mark what it hands out; there it is done right
-/// after.
-#[cfg(target_os = "linux")]
-const RECEIVE_FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
-#[cfg(not(target_os = "linux"))]
-const RECEIVE_FLAGS: RecvFlags = RecvFlags::empty();
 /// An end that is gone is an error and no signal. rustix does not name the flag for every system that has it.
 const SEND_FLAGS: SendFlags = SendFlags::from_bits_retain(libc::MSG_NOSIGNAL as u32);
 

@@ -14,6 +14,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::MapFlags;
 use nix::unistd::{getpid, gettid};
+use rustix::net::RecvFlags;
 
 use super::shared_page::fill;
 
@@ -57,6 +58,9 @@ pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: the kernel has just made this descriptor for us (close-on-exec, as pidfds are).
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
+
+/// What the kernel is asked for with every read of a socket: to mark the descriptors that it hands out.
+pub const RECEIVE_FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
 
 /// How memory is mapped to be read once, from its start to its end: with its pages, which are there already.
 pub const VIEW_FLAGS: MapFlags = MapFlags::MAP_PRIVATE.union(MapFlags::MAP_POPULATE);

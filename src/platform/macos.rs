@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::mman::MapFlags;
 use nix::unistd::{mkstemp, read, unlink, write};
+use rustix::net::RecvFlags;
 
 use super::descriptors::{output_pipe, set_nonblocking};
 use super::shared_page::fill;
@@ -55,6 +56,10 @@ pub fn is_main_thread() -> bool {
 pub fn pidfd_open(_pid: i32) -> io::Result<OwnedFd> {
     Err(Errno::ENOSYS.into())
 }
+
+/// What the kernel is asked for with every read of a socket. It cannot mark the descriptors that it hands out: whoever
+/// receives them has to.
+pub const RECEIVE_FLAGS: RecvFlags = RecvFlags::empty();
 
 /// How memory is mapped to be read once, from its start to its end.
 pub const VIEW_FLAGS: MapFlags = MapFlags::MAP_PRIVATE;
