@@ -11,6 +11,11 @@ const BUNDLER: &str = "scripts/bundle-worker.js";
 const CHUNKER: &str = "scripts/chunks.js";
 
 fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    // The WebAssembly build has no napi, and its workers' JavaScript beside it: see `scripts/build-wasm.js`.
+    if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+        return;
+    }
     napi_build::setup();
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
         // A thread of ours may be running when Node unloads the addon of an environment that ended.

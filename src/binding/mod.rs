@@ -6,11 +6,10 @@
 //! | `event_loop` | libuv's handles | `js` |
 //! | `spin` | the poll before sleep | `event_loop` |
 //! | `idle_process` | a worker process between two leases | – |
-//! | `reply` | a reply, apportioned to its parts | – |
-//! | `carrier` | the contracts between pools and carriers | `js`, `event_loop`, `idle_process` |
+//! | `carrier` | what the addon adds to the contracts between pools and carriers | `js`, `event_loop`, `idle_process` |
 //! | `environment` | what one JavaScript environment has of its own | `carrier` |
 //! | `carriers` | what moves calls, for each kind of worker | all above |
-//! | `pool` | engine, carrier and hooks, translated into each other | all above |
+//! | `pool` | the host of a pool, and how one is made | all above |
 //! | `native_pool` | the napi class of a pool | `pool` |
 //! | `run_id` | the names of runs | – |
 //! | `watchdog` | how a worker ends with its parent | – |
@@ -27,7 +26,6 @@ mod idle_process;
 mod js;
 mod native_pool;
 mod pool;
-mod reply;
 mod run_id;
 mod spin;
 mod watchdog;

@@ -12,14 +12,14 @@ use napi_derive::napi;
 use serde_json::Value as Json;
 
 use super::js::{Registers, halves};
-use super::pool::{PartCount, PoolConfig, PoolState, SettledPart};
+use super::pool::{NativeState, create};
 use crate::engine::{ChunkId, JobId, ProtocolViolation, SubmitError, WorkerId};
-use crate::protocol::ANSWERED_FIELDS;
+use crate::pool::{PartCount, PoolConfig, SettledPart};
 
 /// A pool of workers. Internal: `lib/jobs/worker-pool.js` is its only user.
 #[napi]
 pub struct NativePool {
-    state: Rc<PoolState>,
+    state: Rc<NativeState>,
 }
 
 #[napi]
@@ -35,9 +35,9 @@ impl NativePool {
         init_parts: Object,
         registers: Object,
     ) -> Result<NativePool> {
-        let config = PoolConfig::parse(&config)?;
+        let config = PoolConfig::parse(&config).map_err(Error::from_reason)?;
         let registers = Registers::new(env.raw(), registers.raw())?;
-        Ok(NativePool { state: PoolState::new(&env, &config, hooks.raw(), init_parts.raw(), registers)? })
+        Ok(NativePool { state: create(&env, &config, hooks.raw(), init_parts.raw(), registers)? })
     }
 
     /// The function that queues a job and returns its number; -1 when closed, -2 minus the number of waiting calls when
@@ -54,7 +54,7 @@ impl NativePool {
                 _ => call.get::<Option<Uint32Array>>(0)?.map(|keys| keys.to_vec()),
             };
             let timeout = if call.length() < 2 { 0.0 } else { call.get(1)? };
-            Ok(match state.submit(keys, timeout) {
+            Ok(match state.submit(state.host.registers.arguments(), keys, timeout) {
                 Ok(job) => job.0 as f64,
                 Err(SubmitError::Closed) => -1.0,
                 Err(SubmitError::QueueFull { waiting }) => -2.0 - waiting as f64,
@@ -173,7 +173,7 @@ impl NativePool {
         let parts: Vec<PartCount> = parts.chunks_exact(2).map(|part| (part[0], part[1] as u16)).collect();
         let (worker, frame) = (WorkerId(worker), ChunkId(frame));
         let settled = self.state.script_worker_replied(worker, frame, offset, micros, bytes, &parts);
-        Ok(settled.map_err(violation)?.iter().flat_map(described).collect())
+        Ok(settled.map_err(violation)?.iter().flat_map(SettledPart::fields).collect())
     }
 
     /// The function that does the same for a reply of one part; in the registers: worker, frame, offset, microseconds,
@@ -183,19 +183,19 @@ impl NativePool {
     pub fn replier<'env>(&self, env: &'env Env) -> Result<Function<'env, (), Option<Vec<f64>>>> {
         let state = self.state.clone();
         env.create_function_from_closure("replied", move |_| {
-            let [worker, frame, offset, micros, bytes, calls, flags] = state.registers().arguments();
+            let [worker, frame, offset, micros, bytes, calls, flags] = state.host.registers.arguments();
             let parts = [(calls, flags as u16)];
             let (worker, frame) = (WorkerId(worker), ChunkId(frame));
             let settled = state
                 .script_worker_replied(worker, frame, offset, micros.into(), bytes.into(), &parts)
                 .map_err(violation)?;
-            if let [(_, run)] = &settled[..] {
+            if let [SettledPart { run, .. }] = &settled[..] {
                 let [low, high] = halves(run.job.0);
                 let Range { start, end } = run.calls;
-                state.registers().set([low, high, start, end - start, run.offset]);
+                state.host.registers.set([low, high, start, end - start, run.offset]);
                 return Ok(None);
             }
-            Ok(Some(settled.iter().flat_map(described).collect()))
+            Ok(Some(settled.iter().flat_map(SettledPart::fields).collect()))
         })
     }
 
@@ -229,13 +229,6 @@ impl NativePool {
     pub fn worker_exited(&self, worker: u32, report: String) {
         self.state.script_worker_exited(WorkerId(worker), parse(&report));
     }
-}
-
-/// Calls that settle by a part of a reply, as JavaScript is told of them.
-fn described((part, run): &SettledPart) -> [f64; ANSWERED_FIELDS] {
-    let count = run.calls.end - run.calls.start;
-    let [start, count, offset] = [run.calls.start, count, run.offset].map(f64::from);
-    [*part as f64, run.job.0 as f64, start, count, offset]
 }
 
 fn violation(violation: ProtocolViolation) -> Error {

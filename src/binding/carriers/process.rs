@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 
 use super::link::{ExitReport, Link, LinkError, Links};
 use super::receive::Receiver;
-use crate::binding::carrier::{Carrier, Upcalls};
+use crate::binding::carrier::{NativeCarrier, Upcalls};
 use crate::binding::environment::Environment;
 use crate::binding::event_loop::{Poll, Readiness};
 use crate::binding::idle_process::{IdleProcess, Parts};
@@ -23,6 +23,7 @@ use crate::channel::page::SHARED_LEN;
 use crate::channel::{Channel, End, Finished, MAX_DESCRIPTORS, OutgoingFrame, Ring, Room};
 use crate::engine::{ChunkId, History, Run, WorkerId};
 use crate::platform::{self, SharedPage};
+use crate::pool::Carrier;
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
 use crate::protocol::{FULL_FRAME, NO_CODEC};
 use crate::registry::{Place, PlaceId};
@@ -128,31 +129,6 @@ impl ProcessCarrier {
 }
 
 impl Carrier for ProcessCarrier {
-    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
-        let supervisor = Supervisor::get()?;
-        let (channel, page, descriptors) = self.connect()?;
-        let route = Route::new(Ticket::next(), self.environment.mailbox.clone());
-        let link = Link {
-            route: route.clone(),
-            place: place.as_ref().map(Place::id),
-            poll: Some(self.poll_on_loop(worker, &channel)?),
-            channel,
-            past_traffic: (0, 0),
-            page,
-            wants_writable: false,
-            last_begun: 0,
-            cancel_count: 0,
-            pid: None,
-            is_dismissed: false,
-            report: ExitReport::default(),
-        };
-        self.links.insert(worker, link);
-        self.environment.own(route.ticket(), self.upcalls.clone(), worker);
-        let kept = place.map(|place| Box::new(place) as Box<dyn Any + Send>);
-        supervisor.spawn(route, self.spec.clone(), descriptors, kept);
-        Ok(())
-    }
-
     fn stop(&self, worker: WorkerId) {
         // Through the socket: the worker may be about to lose this end, and what it reads last.
         self.links.send_on_socket(worker, OutgoingFrame::new(FrameHeader::of(Kind::Stop), Room::NONE));
@@ -175,14 +151,6 @@ impl Carrier for ProcessCarrier {
             // The supervisor goes on looking for its end, and keeps its place until then.
             self.environment.disown(ticket);
         }
-    }
-
-    fn say_farewell(&self, worker: WorkerId) {
-        self.links.with(worker, Link::say_farewell);
-        self.stop(worker);
-        // While the environment is torn down the loop still turns, but JavaScript cannot be told what comes: that would
-        // look as if it could not be read, for which the worker would be killed.
-        self.links.with(worker, Link::stop_reading);
     }
 
     fn kill_silent(&self, worker: WorkerId) {
@@ -284,6 +252,53 @@ impl Carrier for ProcessCarrier {
         self.receiver.read(worker, usize::MAX);
     }
 
+    fn set_awake(&self, awake: bool) {
+        self.links.set_awake(awake);
+    }
+
+    fn has_pending(&self) -> bool {
+        self.links.has_pending()
+    }
+
+    fn receive_pending(&self) {
+        self.receiver.receive_pending();
+    }
+}
+
+impl NativeCarrier for ProcessCarrier {
+    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
+        let supervisor = Supervisor::get()?;
+        let (channel, page, descriptors) = self.connect()?;
+        let route = Route::new(Ticket::next(), self.environment.mailbox.clone());
+        let link = Link {
+            route: route.clone(),
+            place: place.as_ref().map(Place::id),
+            poll: Some(self.poll_on_loop(worker, &channel)?),
+            channel,
+            past_traffic: (0, 0),
+            page,
+            wants_writable: false,
+            last_begun: 0,
+            cancel_count: 0,
+            pid: None,
+            is_dismissed: false,
+            report: ExitReport::default(),
+        };
+        self.links.insert(worker, link);
+        self.environment.own(route.ticket(), self.upcalls.clone(), worker);
+        let kept = place.map(|place| Box::new(place) as Box<dyn Any + Send>);
+        supervisor.spawn(route, self.spec.clone(), descriptors, kept);
+        Ok(())
+    }
+
+    fn say_farewell(&self, worker: WorkerId) {
+        self.links.with(worker, Link::say_farewell);
+        self.stop(worker);
+        // While the environment is torn down the loop still turns, but JavaScript cannot be told what comes: that would
+        // look as if it could not be read, for which the worker would be killed.
+        self.links.with(worker, Link::stop_reading);
+    }
+
     fn on_readiness(&self, worker: WorkerId, ready: Readiness) {
         if ready.writable {
             self.links.write_out(worker);
@@ -330,18 +345,6 @@ impl Carrier for ProcessCarrier {
                 }
             }
         }
-    }
-
-    fn set_awake(&self, awake: bool) {
-        self.links.set_awake(awake);
-    }
-
-    fn has_pending(&self) -> bool {
-        self.links.has_pending()
-    }
-
-    fn receive_pending(&self) {
-        self.receiver.receive_pending();
     }
 
     fn place(&self, worker: WorkerId) -> Option<PlaceId> {

@@ -11,10 +11,10 @@ use serde_json::json;
 use super::link::{LinkError, Links, channel_ended};
 use crate::binding::carrier::Upcalls;
 use crate::binding::js::{PartError, Value, list_of, part_list, part_value};
-use crate::binding::reply::Apportioned;
 use crate::channel::{Attached, Channel, FillResult, Filled};
 use crate::engine::{ChunkId, WorkerId};
 use crate::joined_answers::JoinedAnswers;
+use crate::pool::Apportioned;
 use crate::wire::{Frame, Kind, PART_REFUSED, Part, PartHeader};
 
 /// Bytes read from a process that is gone before they are handled.

@@ -14,12 +14,13 @@ use napi::{Result, sys};
 use serde_json::Value as Json;
 
 use super::script_page::ScriptPage;
-use crate::binding::carrier::{Carrier, Upcalls};
+use crate::binding::carrier::{NativeCarrier, Upcalls};
 use crate::binding::idle_process::IdleProcess;
 use crate::binding::js::{
     Callback, PassedParts, Registers, Value, as_number, halves, number, number_list, read_numbers,
 };
 use crate::engine::{ChunkId, Run, WorkerId};
+use crate::pool::{Carrier, Sent, report_sent};
 use crate::protocol::RUN_FIELDS;
 use crate::registry::Place;
 
@@ -122,40 +123,23 @@ impl ScriptCarrier {
 }
 
 impl Carrier for ScriptCarrier {
-    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
-        self.places.borrow_mut().extend(place.map(|place| (worker, place)));
-        // What goes wrong is told as the end of the worker.
-        let page = self.tell(&self.hooks.start, worker);
-        let page = page.and_then(|page| ScriptPage::new(self.env, page).ok());
-        self.pages.borrow_mut().extend(page.map(|page| (worker, page)));
-        Ok(())
-    }
-
     fn set_exit_report(&self, worker: WorkerId, report: Json) {
         self.exit_reports.borrow_mut().insert(worker, report);
     }
 
     fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
         let Some(upcalls) = self.upcalls.upgrade() else { return };
-        let Some(sent) = self.call_send(&*upcalls, worker, frame, seq, runs) else {
-            return upcalls.give_up(worker);
-        };
+        let numbers = self.call_send(&*upcalls, worker, frame, seq, runs);
         let [_, bytes] = self.registers.arguments();
-        let Some((&count, rest)) = sent.split_first() else { return upcalls.defer(worker, frame) };
-        let Some((filled, skipped)) = rest.split_at_checked(count as usize) else {
-            return upcalls.give_up(worker);
+        let sent = match numbers.as_deref() {
+            None => Sent::Failed,
+            Some([]) => Sent::Deferred,
+            Some([count, rest @ ..]) => match rest.split_at_checked(*count as usize) {
+                None => Sent::Failed,
+                Some((filled, skipped)) => Sent::Filled { filled, skipped, bytes: bytes.into() },
+            },
         };
-        for (run, &calls) in runs.iter().zip(filled) {
-            upcalls.filled(run, calls);
-        }
-        let kept: u32 = filled.iter().sum();
-        if (kept as usize) < runs.iter().map(|run| run.calls.len()).sum() {
-            upcalls.cut(worker, frame, kept);
-        }
-        upcalls.encoded(worker, frame, bytes.into());
-        for &offset in skipped {
-            upcalls.encode_failed(worker, frame, offset);
-        }
+        report_sent(&*upcalls, worker, frame, runs, sent);
     }
 
     fn cancel(&self, worker: WorkerId, seqs: &[u32]) {
@@ -222,6 +206,17 @@ impl Carrier for ScriptCarrier {
     fn release(&self, worker: WorkerId) {
         self.places.borrow_mut().remove(&worker);
         self.pages.borrow_mut().remove(&worker);
+    }
+}
+
+impl NativeCarrier for ScriptCarrier {
+    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
+        self.places.borrow_mut().extend(place.map(|place| (worker, place)));
+        // What goes wrong is told as the end of the worker.
+        let page = self.tell(&self.hooks.start, worker);
+        let page = page.and_then(|page| ScriptPage::new(self.env, page).ok());
+        self.pages.borrow_mut().extend(page.map(|page| (worker, page)));
+        Ok(())
     }
 
     fn abandon(&self) {

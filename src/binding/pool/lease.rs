@@ -19,15 +19,16 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use napi::Result;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use super::core::PoolCore;
+use super::host::NativeState;
 use crate::binding::environment::Environment;
 use crate::binding::event_loop::{Poll, Prepare, Turn};
 use crate::binding::idle_process::IdleProcess;
 use crate::binding::js::io_error;
 use crate::engine::WorkerId;
 use crate::platform::Waker;
+use crate::pool::Host;
 use crate::registry::{Grant, Lessee, Place, PlaceId, Registry};
 
 /// The one state that belongs to no environment.
@@ -112,7 +113,7 @@ impl PoolLease {
     /// Takes on workers that nobody has asked for. Returns whether there were any.
     pub fn adopt_all(
         &self,
-        core: &PoolCore,
+        pool: &NativeState,
         take: impl FnOnce(&Lessee<IdleProcess>) -> Vec<(PlaceId, IdleProcess)>,
     ) -> bool {
         let Some(taken) = self.with(take) else { return false };
@@ -120,9 +121,9 @@ impl PoolLease {
         for (place, idle) in taken {
             // What cannot be taken on ends as it is dropped.
             if let Some(history) = idle.history() {
-                let worker = core.engine.borrow_mut().adopt(history);
-                if core.carrier().adopt(worker, place, idle).is_err() {
-                    core.worker_gone(worker);
+                let worker = pool.engine.borrow_mut().adopt(history);
+                if pool.host.carrier().adopt(worker, place, idle).is_err() {
+                    pool.end_worker(worker);
                 }
             }
         }
@@ -130,46 +131,46 @@ impl PoolLease {
     }
 
     /// Hands back what the engine can spare. Returns whether that was anything.
-    pub fn hand_back_spare(&self, core: &PoolCore, unused: bool) -> bool {
+    pub fn hand_back_spare(&self, pool: &NativeState, unused: bool) -> bool {
         // What it was told last may have been met in another way, or may hold again.
-        self.see_demand(core);
-        let spare = core.engine.borrow().spare(unused);
+        self.see_demand(pool);
+        let spare = pool.engine.borrow().spare(unused);
         if spare.is_empty() {
             return false;
         }
         let mut any = false;
         for worker in spare {
-            if core.carrier().is_in_use(worker) {
+            if pool.host.carrier().is_in_use(worker) {
                 continue;
             }
             any = true;
-            if self.hand_back(core, worker) {
-                core.engine.borrow_mut().handed_back(worker);
-                core.event(worker, "handedBack", &Json::Null);
+            if self.hand_back(pool, worker) {
+                pool.engine.borrow_mut().handed_back(worker);
+                pool.tell_event(worker, "handedBack", &Json::Null);
             } else {
-                core.engine.borrow_mut().not_taken_back(worker);
+                pool.engine.borrow_mut().not_taken_back(worker);
             }
         }
-        self.see_situation(core);
+        self.see_situation(pool);
         any
     }
 
-    fn hand_back(&self, core: &PoolCore, worker: WorkerId) -> bool {
-        let history = core.engine.borrow().history(worker);
-        let (Some(place), Some(history)) = (core.carrier().place(worker), history) else { return false };
-        let detach = || core.carrier().detach(worker, history);
+    fn hand_back(&self, pool: &NativeState, worker: WorkerId) -> bool {
+        let history = pool.engine.borrow().history(worker);
+        let (Some(place), Some(history)) = (pool.host.carrier().place(worker), history) else { return false };
+        let detach = || pool.host.carrier().detach(worker, history);
         self.with(|lessee| lessee.hand_back(place, detach)).unwrap_or(false)
     }
 
-    fn see_demand(&self, core: &PoolCore) {
+    fn see_demand(&self, pool: &NativeState) {
         let situation = self.with(Lessee::situation).unwrap_or_default();
-        core.engine.borrow_mut().set_demand(situation.demand);
+        pool.engine.borrow_mut().set_demand(situation.demand);
     }
 
     /// Tells the engine what the registry says.
-    pub fn see_situation(&self, core: &PoolCore) {
+    pub fn see_situation(&self, pool: &NativeState) {
         let situation = self.with(Lessee::situation).unwrap_or_default();
-        let mut engine = core.engine.borrow_mut();
+        let mut engine = pool.engine.borrow_mut();
         engine.set_demand(situation.demand);
         if situation.is_promised {
             engine.offered();
@@ -177,14 +178,14 @@ impl PoolLease {
     }
 
     /// At the end of a round: says what is not wanted any more. Returns whether that has brought workers nevertheless.
-    pub fn settle(&self, core: &PoolCore) -> bool {
+    pub fn settle(&self, pool: &NativeState) -> bool {
         let mut is_more = false;
-        if self.waits.get() && !core.engine.borrow().wants_more() {
+        if self.waits.get() && !pool.engine.borrow().wants_more() {
             self.waits.set(false);
-            is_more = self.adopt_all(core, Lessee::withdraw);
-            core.engine.borrow_mut().offered();
+            is_more = self.adopt_all(pool, Lessee::withdraw);
+            pool.engine.borrow_mut().offered();
         }
-        let unused = core.engine.borrow().unused();
+        let unused = pool.engine.borrow().unused();
         match &*self.turn_over.borrow() {
             Some(turn_over) if unused > 0 => turn_over.start(),
             Some(turn_over) => turn_over.stop(),
@@ -197,11 +198,11 @@ impl PoolLease {
     }
 
     /// The environment ends. JavaScript must not be called any more.
-    pub fn leave(&self, core: &PoolCore) {
-        let idle = core.engine.borrow().idle_workers();
+    pub fn leave(&self, pool: &NativeState) {
+        let idle = pool.engine.borrow().idle_workers();
         for worker in idle {
-            if !core.carrier().is_in_use(worker) {
-                self.hand_back(core, worker);
+            if !pool.host.carrier().is_in_use(worker) {
+                self.hand_back(pool, worker);
             }
         }
         self.turn_over.take();
@@ -211,34 +212,32 @@ impl PoolLease {
 }
 
 /// Starts a worker, or whatever takes its place.
-pub fn start_worker(core: &PoolCore, lease: Option<&PoolLease>, worker: WorkerId) {
+pub fn start_worker(pool: &NativeState, lease: Option<&PoolLease>, worker: WorkerId) {
     let answer = lease.map(PoolLease::ask);
     if !matches!(answer, Some(Grant::Denied)) {
         // It waits no more, whatever it was denied before.
-        core.engine.borrow_mut().offered();
+        pool.engine.borrow_mut().offered();
     }
     let started = match answer {
-        None => start_new(core, worker, None),
-        Some(Grant::New(place)) => start_new(core, worker, Some(place)),
-        Some(Grant::Idle(place, idle)) => adopt(core, worker, place, idle),
-        Some(Grant::Denied) => return core.engine.borrow_mut().denied(worker),
+        None => start_new(pool, worker, None),
+        Some(Grant::New(place)) => start_new(pool, worker, Some(place)),
+        Some(Grant::Idle(place, idle)) => adopt(pool, worker, place, idle),
+        Some(Grant::Denied) => return pool.engine.borrow_mut().denied(worker),
     };
     if let Err(error) = started {
-        let report = json!({ "errno": error.raw_os_error(), "message": error.to_string() });
-        core.carrier().set_exit_report(worker, report);
-        core.worker_gone(worker);
+        pool.spawn_failed(worker, &error);
     }
 }
 
-fn start_new(core: &PoolCore, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
-    core.event(worker, "spawn", &Json::Null);
-    core.carrier().start(worker, place)
+fn start_new(pool: &NativeState, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
+    pool.tell_event(worker, "spawn", &Json::Null);
+    pool.host.carrier().start(worker, place)
 }
 
-fn adopt(core: &PoolCore, worker: WorkerId, place: PlaceId, idle: IdleProcess) -> io::Result<()> {
+fn adopt(pool: &NativeState, worker: WorkerId, place: PlaceId, idle: IdleProcess) -> io::Result<()> {
     let history = idle.history().ok_or(io::ErrorKind::NotFound)?;
-    core.carrier().adopt(worker, place, idle)?;
-    core.engine.borrow_mut().adopted(worker, history);
-    core.event(worker, "adopted", &Json::Null);
+    pool.host.carrier().adopt(worker, place, idle)?;
+    pool.engine.borrow_mut().adopted(worker, history);
+    pool.tell_event(worker, "adopted", &Json::Null);
     Ok(())
 }

@@ -1,30 +1,24 @@
-//! A pool of workers: an engine, a carrier to its workers, and JavaScript's hooks, translated into each other.
+//! [`crate::pool`] in the addon: its host is libuv's loop and JavaScript through napi, and its workers may be shared.
 //!
 //! | file | holds | depends on |
 //! |---|---|---|
-//! | `config` | what a pool is told when it is made | – |
 //! | `hooks` | JavaScript's functions, as methods | – |
-//! | `core` | engine, carrier and hooks together | `hooks` |
 //! | `turns` | how long the turns of the loop are busy | – |
-//! | `lease` | the pool's part in a set of shared workers | `core` |
-//! | `state` | the pool itself: does what the engine says, keeps time, polls before sleep | all above |
-//! | `upcalls` | what its carrier and the environment report | `state` |
-//! | `requests` | what JavaScript asks for | `state` |
+//! | `spawn_spec` | how a pool's processes are started | – |
+//! | `host` | what is around a pool here | `hooks`, `turns` |
+//! | `lease` | the pool's part in a set of shared workers | `host` |
+//! | `create` | how a pool is made | all above |
+//! | `upcalls` | what its carrier, the loop and the environment report | `host`, `lease` |
 //!
-//! Called by the napi class. Must not decide anything: policy is the engine's.
-//!
-//! JavaScript may call back into the pool at any time (a getter in a value that is encoded may submit), so no borrow is
-//! held while JavaScript runs, and `pump` does not nest.
+//! Called by the napi class. Must not decide anything: what is done about what happens is told in `crate::pool`.
 
-mod config;
-mod core;
+mod create;
 mod hooks;
+mod host;
 mod lease;
-mod requests;
-mod state;
+mod spawn_spec;
 mod turns;
 mod upcalls;
 
-pub use config::PoolConfig;
-pub use requests::{PartCount, SettledPart};
-pub use state::PoolState;
+pub use create::create;
+pub use host::NativeState;

@@ -1,15 +1,12 @@
-//! What a pool is told when it is made, and what follows from it for the engine and for processes.
+//! What a pool is told when it is made, and what follows from it for the engine.
 //!
-//! Called by the pool's constructor. Must not depend on anything that lives.
+//! Called by the constructors of pools. Must not depend on anything that lives.
 
-use std::ffi::CString;
 use std::time::Duration;
 
-use napi::{Error, Result};
 use serde::Deserialize;
 
 use crate::engine::Config;
-use crate::process::{SpawnSpec, Stderr, Stdout};
 
 /// How long the work of one frame should take, where its cost is known.
 const TARGET: Duration = Duration::from_millis(1);
@@ -39,35 +36,37 @@ pub struct PoolConfig {
     pub inline: bool,
     /// Pools of one key share their workers, in all environments.
     pub share_key: Option<String>,
-    /// How to start processes; without it hooks look after the workers.
+    /// How to start processes; `None` where workers are threads, or run on the caller's own.
     pub process: Option<ProcessConfig>,
 }
 
+/// How processes are started.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessConfig {
     /// Path of the node binary.
-    program: String,
-    args: Vec<String>,
-    env: Vec<String>,
-    stdio: Stdio,
+    pub program: String,
+    pub args: Vec<String>,
+    pub env: Vec<String>,
+    pub stdio: Stdio,
     /// Whether it runs nothing before a debugger is attached.
     waits_for_debugger: bool,
     /// Handed to each worker as it is, with the parts that the constructor got.
     pub init: String,
 }
 
+/// What becomes of the output of processes.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Stdio {
+pub enum Stdio {
     Inherit,
     Forward,
     Ignore,
 }
 
 impl PoolConfig {
-    pub fn parse(json: &str) -> Result<PoolConfig> {
-        serde_json::from_str(json).map_err(|error| Error::from_reason(format!("bad configuration: {error}")))
+    pub fn parse(json: &str) -> Result<PoolConfig, String> {
+        serde_json::from_str(json).map_err(|error| format!("bad configuration: {error}"))
     }
 
     /// What the engine is told of it.
@@ -103,21 +102,6 @@ impl ProcessConfig {
         let limit = Duration::from_secs(30) + Duration::from_millis(250) * workers as u32;
         (!self.waits_for_debugger).then_some(limit)
     }
-
-    pub fn spawn_spec(&self) -> Result<SpawnSpec> {
-        let (stdout, stderr) = match self.stdio {
-            Stdio::Inherit => (Stdout::Inherit, Stderr::Inherit),
-            Stdio::Forward => (Stdout::Forward, Stderr::Forward),
-            Stdio::Ignore => (Stdout::Ignore, Stderr::Ignore),
-        };
-        Ok(SpawnSpec {
-            program: c_string(&self.program)?,
-            args: self.args.iter().map(|text| c_string(text)).collect::<Result<_>>()?,
-            env: self.env.iter().map(|text| c_string(text)).collect::<Result<_>>()?,
-            stdout,
-            stderr,
-        })
-    }
 }
 
 /// A duration of so many milliseconds; `None` for 0.
@@ -127,8 +111,4 @@ pub fn millis(value: f64) -> Option<Duration> {
 
 fn some_unless_zero(value: u64) -> Option<u64> {
     (value != 0).then_some(value)
-}
-
-fn c_string(value: &str) -> Result<CString> {
-    CString::new(value).map_err(|_| Error::from_reason("a NUL byte in the environment or the arguments"))
 }

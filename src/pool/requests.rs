@@ -1,36 +1,54 @@
 //! What JavaScript asks of a pool, and what it reports of workers that it looks after itself.
 //!
-//! Called by the napi class. Must not depend on how arguments are passed.
+//! Called by the bindings. Must not depend on how arguments are passed.
 
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
 use super::config::millis;
-use super::lease::PoolLease;
-use super::state::PoolState;
-use crate::binding::carrier::Upcalls;
-use crate::binding::js::Registers;
-use crate::binding::reply::Apportioned;
+use super::host::{Carrier, Host, Reports};
+use super::reply::Apportioned;
+use super::state::Pool;
 use crate::engine::{ChunkId, JobId, JobSpec, ProtocolViolation, SettledRun, SubmitError, WorkerId};
-use crate::protocol::{JOB_KEY_RUNS, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED};
-use crate::registry::Lessee;
+use crate::protocol::{
+    ANSWERED_FIELDS, JOB_KEY_RUNS, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED,
+};
 
 /// The number of calls of a part, and its flags.
 pub type PartCount = (u32, u16);
-/// The index of a part, and calls that settle by it.
-pub type SettledPart = (usize, SettledRun);
 
-impl PoolState {
-    pub fn registers(&self) -> &Registers {
-        &self.registers
+/// Calls that settle by a part of a reply.
+pub struct SettledPart {
+    /// The index of the part.
+    part: usize,
+    pub run: SettledRun,
+}
+
+impl SettledPart {
+    /// As JavaScript is told of them: part, job, first call, count, offset in the part.
+    pub fn fields(&self) -> [f64; ANSWERED_FIELDS] {
+        let SettledRun { job, calls, offset } = &self.run;
+        let count = calls.end - calls.start;
+        let [start, count, offset] = [calls.start, count, *offset].map(f64::from);
+        [self.part as f64, job.0 as f64, start, count, offset]
     }
+}
 
+/// What a job is described by: how many calls, retries, task (from 1 on; 0: none), calls per chunk (0: as many as
+/// fit), flags.
+type JobFields = [u32; 5];
+
+impl<H: Host> Pool<H> {
     // ---- Jobs -------------------------------------------------------------------------------------------
 
-    /// Queues the job that the registers describe. Nothing is sent before the next `pump`.
-    pub fn submit(&self, keys: Option<Vec<u32>>, timeout: f64) -> Result<JobId, SubmitError> {
-        let [calls, retries, task, chunk, flags] = self.registers.arguments();
+    /// Queues a job. Nothing is sent before the next `pump`.
+    pub fn submit(
+        &self,
+        [calls, retries, task, chunk, flags]: JobFields,
+        keys: Option<Vec<u32>>,
+        timeout: f64,
+    ) -> Result<JobId, SubmitError> {
         let spec = JobSpec {
             calls,
             keys,
@@ -44,99 +62,90 @@ impl PoolState {
             unbounded: flags & JOB_UNBOUNDED != 0,
             sent_once: flags & JOB_SENT_ONCE != 0,
         };
-        self.core.engine.borrow_mut().submit(spec, self.core.now())
+        self.engine.borrow_mut().submit(spec, self.host.now())
     }
 
     /// Settles what is left of a job as aborted.
     pub fn cancel(&self, job: JobId) {
         // What has been answered is done, though nobody has looked yet.
-        let workers = self.core.engine.borrow().workers();
+        let workers = self.engine.borrow().workers();
         for worker in workers {
-            self.core.carrier().catch_up(worker);
+            self.host.carrier().catch_up(worker);
         }
-        self.core.engine.borrow_mut().cancel(job);
+        self.engine.borrow_mut().cancel(job);
         self.pump();
     }
 
     /// Settles the calls of a job from this one on as aborted, and lets those that run run.
     pub fn drop_calls(&self, job: JobId, from: u32) {
-        self.core.engine.borrow_mut().drop_calls(job, from);
+        self.engine.borrow_mut().drop_calls(job, from);
         self.pump();
     }
 
     /// How many calls of a job that has settled workers still run, or (unless only those count) have yet to skip.
     pub fn remains(&self, job: JobId, only_begun: bool) -> usize {
-        self.core.read_last_begun();
-        self.core.engine.borrow().remains(job, only_begun)
+        self.read_last_begun();
+        self.engine.borrow().remains(job, only_begun)
     }
 
     /// Ends the workers that still run such calls.
     pub fn kill_remains(&self, job: JobId) {
-        self.core.read_last_begun();
-        self.core.engine.borrow_mut().kill_remains(job);
+        self.read_last_begun();
+        self.engine.borrow_mut().kill_remains(job);
         self.pump();
     }
 
     /// How many calls of this task are half of what a worker may have in flight, by what is known of their cost.
     pub fn calls_ahead(&self, task: u32) -> u32 {
-        self.core.engine.borrow().calls_ahead(task)
+        self.engine.borrow().calls_ahead(task)
     }
 
     /// Whether a frame that was put off is still of use.
     pub fn is_deferred(&self, worker: WorkerId, frame: ChunkId) -> bool {
-        self.core.engine.borrow().is_deferred(worker, frame)
+        self.engine.borrow().is_deferred(worker, frame)
     }
 
     /// Has a frame that was put off encoded, now at once, and sends it, unless it is of no use any more.
     pub fn send_deferred(&self, worker: WorkerId, frame: ChunkId) {
-        let sent = self.core.engine.borrow_mut().undefer(worker, frame);
+        let sent = self.engine.borrow_mut().undefer(worker, frame);
         if let Some((seq, run)) = sent {
-            self.core.carrier().send(worker, frame, seq, &[run]);
+            self.host.carrier().send(worker, frame, seq, &[run]);
         }
         self.pump();
     }
 
     /// The job of the call that a worker gave this number, while it is in flight.
     pub fn job_of(&self, worker: WorkerId, seq: u32) -> Option<JobId> {
-        self.core.engine.borrow().call_of(worker, seq).map(|(job, _)| job)
+        self.engine.borrow().call_of(worker, seq).map(|(job, _)| job)
     }
 
     // ---- All workers ------------------------------------------------------------------------------------
 
     /// The hook `ready` is called once all workers are up, or cannot be.
     pub fn await_ready(&self) {
-        self.core.engine.borrow_mut().await_ready();
+        self.engine.borrow_mut().await_ready();
         self.pump();
     }
 
     /// Finishes what was accepted, then stops the workers; the hook `closed` is called after the last.
     pub fn close(&self) {
-        self.with_lease(|lease| lease.adopt_all(&self.core, Lessee::close));
-        self.core.engine.borrow_mut().close();
+        H::take_idle_workers(self, true);
+        self.engine.borrow_mut().close();
         self.pump();
     }
 
     /// Settles everything as closed and kills the workers.
     pub fn terminate(&self) {
-        self.with_lease(|lease| lease.adopt_all(&self.core, Lessee::close));
-        self.core.engine.borrow_mut().terminate();
+        H::take_idle_workers(self, true);
+        self.engine.borrow_mut().terminate();
         self.pump();
     }
 
     /// Settles everything as closed and lets the workers go; the next job starts new ones.
     pub fn remove_workers(&self) {
-        self.with_lease(|lease| lease.adopt_all(&self.core, Lessee::take_all));
-        self.core.engine.borrow_mut().remove_workers();
+        H::take_idle_workers(self, false);
+        self.engine.borrow_mut().remove_workers();
         self.pump();
-    }
-
-    fn with_lease(&self, act: impl FnOnce(&PoolLease) -> bool) {
-        self.lease().map(act);
-    }
-
-    /// A picture of now.
-    pub fn stats(&self) -> Json {
-        self.core.stats()
     }
 
     // ---- Workers that JavaScript looks after ------------------------------------------------------------
@@ -149,7 +158,7 @@ impl PoolState {
 
     /// The user's module does not load; `report` says why.
     pub fn script_worker_load_failed(&self, worker: WorkerId, report: Json) {
-        self.core.carrier().set_exit_report(worker, report);
+        self.host.carrier().set_exit_report(worker, report);
         self.load_failed(worker);
         self.pump();
     }
@@ -168,10 +177,10 @@ impl PoolState {
         let elapsed = Duration::try_from_secs_f64(micros / 1e6).unwrap_or_default();
         let mut reply = Apportioned::new(frame, offset, elapsed, parts.iter().copied());
         let mut settled = Vec::new();
-        for (index, &(calls, flags)) in parts.iter().enumerate() {
+        for (part, &(calls, flags)) in parts.iter().enumerate() {
             let bytes = (bytes * reply.share(calls)) as u64;
             let answered = self.answered(worker, reply.next(calls, flags, bytes))?;
-            settled.extend(answered.into_iter().map(|run| (index, run)));
+            settled.extend(answered.into_iter().map(|run| SettledPart { part, run }));
         }
         Ok(settled)
     }
@@ -189,9 +198,12 @@ impl PoolState {
 
     /// The worker is gone, and all that it had sent has been handed in; `report` says how.
     pub fn script_worker_exited(&self, worker: WorkerId, report: Json) {
-        let shown = json!({ "exitCode": report["exitCode"], "signal": report["signal"] });
-        self.core.event(worker, "exited", &shown);
-        self.core.carrier().set_exit_report(worker, report);
+        let (name, shown) = match report["errno"].as_i64() {
+            Some(errno) => ("spawnFailed", json!({ "errno": errno, "message": report["message"] })),
+            None => ("exited", json!({ "exitCode": report["exitCode"], "signal": report["signal"] })),
+        };
+        self.tell_event(worker, name, &shown);
+        self.host.carrier().set_exit_report(worker, report);
         self.worker_gone(worker);
     }
 }
