@@ -13,7 +13,7 @@ const MAX_LINES = 500;
 const MAX_COLUMNS = 120;
 
 /** The sources, as paths from the root. */
-const sources = ['src', 'lib']
+const sources = ['src', 'lib', 'cli/lib', 'cli/bin']
   .flatMap((folder) => fs.readdirSync(path.join(root, folder), { recursive: true }).map((name) => `${folder}/${name}`))
   .filter((file) => /\.(?:rs|js|ts)$/.test(file));
 

@@ -12,10 +12,12 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const root = path.join(__dirname, '..');
-const tests = fs
-  .readdirSync(path.join(root, '__test__'))
-  .filter((name) => /\.test\.m?js$/.test(name))
-  .map((name) => path.join('__test__', name));
+const tests = ['__test__', 'cli/__test__'].flatMap((folder) =>
+  fs
+    .readdirSync(path.join(root, folder))
+    .filter((name) => /\.test\.m?js$/.test(name))
+    .map((name) => path.join(folder, name)),
+);
 
 /** @type {[name: string, command: string, ...args: string[]][]} */
 const steps = [

@@ -1,0 +1,48 @@
+'use strict';
+
+/**
+ * Why a record has no result, as plain data: what goes into the file of failed records, and to stderr.
+ */
+
+const { inspect } = require('node:util');
+
+/**
+ * @typedef {object} ErrorFields
+ * @property {string} name @property {string} message
+ * @property {string | number} [code] @property {string} [stack] @property {ErrorFields} [cause]
+ */
+/** @typedef {{ error: ErrorFields }} Failure */
+
+/** How many causes of causes are told. */
+const MAX_CAUSES = 8;
+
+/**
+ * @param {unknown} error what was thrown @param {string} [prefix] before its message
+ * @returns {ErrorFields}
+ */
+function describeError(error, prefix = '', depth = 0) {
+  if (!(error instanceof Error)) {
+    // One of another realm, or whatever else was thrown.
+    const { name, message, stack } = /** @type {any} */ (error ?? {});
+    if (typeof message !== 'string') return { name: 'Error', message: `${prefix}${inspect(error)} was thrown` };
+    return { name: String(name ?? 'Error'), message: prefix + message, ...(typeof stack === 'string' && { stack }) };
+  }
+  const { code, cause, stack } = /** @type {Error & { code?: unknown }} */ (error);
+  return {
+    name: String(error.name),
+    message: prefix + String(error.message),
+    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+    ...(typeof stack === 'string' && { stack }),
+    ...(cause !== undefined && depth < MAX_CAUSES && { cause: describeError(cause, '', depth + 1) }),
+  };
+}
+
+/** @param {ErrorFields} error @returns {Failure} */
+const failure = (error) => ({ error });
+
+/** In one line. @param {ErrorFields} error */
+function shortText({ name, message }) {
+  return `${name}: ${message}`.split('\n', 1)[0];
+}
+
+module.exports = { describeError, failure, shortText };
