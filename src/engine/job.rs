@@ -2,7 +2,7 @@
 //!
 //! Must not depend on workers beyond their numbers, or on what callers are told.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ struct Spread {
     /// any worker gets a second one.
     bound: WorkerId,
     /// Workers that have had a call.
-    given: Vec<WorkerId>,
+    given: BTreeSet<WorkerId>,
 }
 
 /// Another worker that has nothing to do.
@@ -100,7 +100,7 @@ impl Job {
             unsettled: spec.calls,
             stop_key_on_error: spec.stop_key_on_error,
             queue,
-            spread: spec.spread.then(|| Spread { bound: WorkerId(0), given: Vec::new() }),
+            spread: spec.spread.then(|| Spread { bound: WorkerId(0), given: BTreeSet::new() }),
             retries: spec.retries,
             retried: HashMap::new(),
             strikes: HashMap::new(),
@@ -120,6 +120,11 @@ impl Job {
         if let Some(spread) = &mut self.spread {
             spread.bound = next_worker;
         }
+    }
+
+    /// Whether its calls are to be spread over workers.
+    pub(super) fn is_spread(&self) -> bool {
+        self.spread.is_some()
     }
 
     /// Whether this worker, which is starting, is to have its call ahead.
@@ -262,8 +267,7 @@ impl Job {
 impl Spread {
     /// How many calls this worker may take; `None` if others come first.
     fn allowance(&mut self, worker_id: WorkerId, max_calls: u32, free: &[FreeWorker]) -> Option<u32> {
-        if !self.given.contains(&worker_id) {
-            self.given.push(worker_id);
+        if self.given.insert(worker_id) {
             return Some(max_calls.min(1));
         }
         let comes_first = |other: &FreeWorker| {

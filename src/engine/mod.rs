@@ -87,6 +87,7 @@ mod error;
 mod job;
 mod keyed;
 mod prefetch;
+mod roster;
 mod scheduler;
 mod stats;
 #[cfg(test)]

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::super::worker::{Phase, Retirement, Worker};
+use super::super::roster::Group;
+use super::super::worker::{Phase, Retirement};
 use super::super::{Action, JobId, Outcome, WorkerId};
 use super::{Engine, Mode};
 
@@ -38,8 +39,9 @@ impl Engine {
             return;
         }
         // A replacement is up: one of the workers that waited for one can go.
-        let is_replaced = |worker: &Worker| worker.retirement == Some(Retirement::WhenReplaced);
-        if let Some(&replaced) = self.workers_that(is_replaced).first() {
+        self.workers.refresh();
+        let replaced = self.workers.members(Group::Replaceable).next().map(|(worker_id, _)| worker_id);
+        if let Some(replaced) = replaced {
             self.retire(replaced, Retirement::Now);
         }
         self.check_ready_awaited();
@@ -72,13 +74,13 @@ impl Engine {
         let doublings = (self.failed_boots as usize / self.config.workers).min(16) as u32;
         self.failed_boots = self.failed_boots.saturating_add(1);
         self.backoff = MAX_BACKOFF.min(MIN_BACKOFF * 2u32.pow(doublings));
-        let is_serving = |worker: &Worker| worker.can_serve() && worker.phase == Phase::Ready;
-        if self.workers.values().any(is_serving) {
+        self.workers.refresh();
+        if self.workers.count(Group::ServingAndReady) > 0 {
             return;
         }
         // Others may still come up, but while one after another fails there is always one that is starting.
         self.failed_boots_of_round += 1;
-        let is_starting = self.workers.values().any(Worker::can_serve);
+        let is_starting = self.workers.count(Group::Serving) > 0;
         if is_starting && (self.failed_boots_of_round as usize) < self.config.workers {
             return;
         }
@@ -109,8 +111,8 @@ impl Engine {
     /// Tells whoever waits for all workers once they are ready.
     pub(super) fn check_ready_awaited(&mut self) {
         if self.ready_awaited {
-            let is_ready = |worker: &&Worker| worker.phase == Phase::Ready && worker.is_live();
-            let count = self.workers.values().filter(is_ready).count();
+            self.workers.refresh();
+            let count = self.workers.count(Group::LiveAndReady);
             // If others have the rest, having one must do.
             if count >= self.config.workers || (self.is_denied && count > 0) {
                 self.tell_ready(Ok(()));

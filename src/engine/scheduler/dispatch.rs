@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::super::chunk::{CallState, Chunk, ChunkCall};
 use super::super::chunk_size::{Cost, Sharers, fair_share};
-use super::super::job::FreeWorker;
+use super::super::job::{FreeWorker, Job};
 use super::super::prefetch::{MAX_BYTES, MAX_CALLS, MAX_CHUNKS, MIN_CHUNKS};
+use super::super::roster::{Group, Roster};
 use super::super::worker::{Phase, Worker};
 use super::super::{Action, ChunkId, JobId, Run, WorkerId};
 use super::{Engine, Mode};
@@ -68,15 +69,11 @@ impl Engine {
             return;
         }
         self.pick_preempted(now);
-        let takes_calls = |worker: &Worker| match worker.phase {
-            Phase::Starting => !worker.is_busy() && worker.is_live(),
-            Phase::Ready => worker.can_serve() && !worker.is_condemned(),
-            Phase::Stopping { .. } | Phase::Dying => false,
-        };
+        self.workers.refresh();
         let mut idle: Vec<(bool, Reverse<u32>, u64, Reverse<WorkerId>)> = Vec::new();
         let mut soon: Vec<(Duration, WorkerId)> = Vec::new();
-        for (&worker_id, worker) in self.workers.iter().filter(|(_, worker)| takes_calls(worker)) {
-            if worker.deferred.is_some() || worker.is_preempted {
+        for (worker_id, worker) in self.candidates() {
+            if worker.is_condemned() || worker.deferred.is_some() || worker.is_preempted {
                 continue;
             }
             let load = worker.load();
@@ -97,7 +94,7 @@ impl Engine {
         idle.sort_unstable_by(|one, two| two.cmp(one));
         soon.sort_unstable();
         let mut sharers = Sharers {
-            workers: self.workers.values().filter(|worker| worker.can_serve()).count(),
+            workers: self.workers.count(Group::Serving),
             idle: idle.iter().filter(|(is_ready, Reverse(load), ..)| *is_ready && *load == 0).count(),
             are_fresh: false,
         };
@@ -117,6 +114,18 @@ impl Engine {
                 self.send_chunk(worker_id, 0, sharers, now);
             }
         }
+    }
+
+    /// The workers that may get a chunk.
+    fn candidates(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        // A late caller sends more ahead than what usually leaves no room.
+        let ready = if self.lag.is_felt() { Group::Busy } else { Group::Open };
+        let also_free = self.lag.is_felt().then(|| self.workers.members(Group::Open));
+        let also_free = also_free.into_iter().flatten().filter(|(_, worker)| !worker.is_busy());
+        let is_ready = |(_, worker): &(WorkerId, &Worker)| worker.phase == Phase::Ready && worker.can_serve();
+        let is_spread = |job_id: &JobId| self.jobs.get(job_id).is_some_and(Job::is_spread);
+        let starting = self.queue.iter().any(is_spread).then(|| self.workers.members(Group::Starting));
+        self.workers.members(ready).filter(is_ready).chain(also_free).chain(starting.into_iter().flatten())
     }
 
     /// Whether a worker that could not begin a call at once may be sent some all the same, with so much ahead.
@@ -155,7 +164,6 @@ impl Engine {
         sharers: Sharers,
         now: Duration,
     ) -> Option<Draft> {
-        let free = self.free_workers(worker_id);
         let cost = self.cost_of_next();
         let fair = fair_share(self.counters.waiting(), sharers, cost, self.lag.min_chunk());
         let worker = self.workers.get(&worker_id)?;
@@ -167,8 +175,12 @@ impl Engine {
         let mut room = fair.min(allowed).min(MAX_CALLS).min(if is_ahead { 1 } else { u32::MAX });
         let mut budget = self.lag.chunk();
         let mut draft = Draft::default();
+        let mut free = None;
         for &job_id in &self.queue {
             let Some(job) = self.jobs.get_mut(&job_id) else { continue };
+            if job.is_spread() && free.is_none() {
+                free = Some(free_workers(&mut self.workers, worker_id));
+            }
             let cost = self.costs.cost_of(job.task, &job.sizer);
             let is_unknown = cost.expected(1).is_none();
             if (lacking == 0 && is_unknown) || (is_ahead && !job.goes_ahead_to(worker_id)) {
@@ -191,7 +203,11 @@ impl Engine {
                 let is_free = job.chunk_size.is_none() && !is_ahead;
                 let run = if is_free { job.sizer.calls_in(cost, KEY_RUN) } else { max_calls };
                 let max_run = run.max(max_calls).min(allowed - draft.calls);
-                let Some(calls) = job.take(worker_id, max_calls, max_run, &free) else { break };
+                let Some(calls) =
+                    job.take(worker_id, max_calls, max_run, free.as_deref().unwrap_or_default())
+                else {
+                    break;
+                };
                 let taken = calls.len() as u32;
                 max_calls = max_calls.saturating_sub(taken);
                 room = room.saturating_sub(taken);
@@ -210,19 +226,6 @@ impl Engine {
             }
         }
         (!draft.runs.is_empty()).then_some(draft)
-    }
-
-    /// The other workers that have nothing to do.
-    fn free_workers(&self, worker_id: WorkerId) -> Vec<FreeWorker> {
-        let is_free = |(other, worker): &(&WorkerId, &Worker)| {
-            **other != worker_id && worker.can_serve() && !worker.is_busy()
-        };
-        let free = self.workers.iter().filter(is_free);
-        free.map(|(&worker_id, worker)| FreeWorker {
-            worker_id,
-            is_starting: worker.phase == Phase::Starting,
-        })
-        .collect()
     }
 
     /// The cost of the call that waits at the head of the queue.
@@ -270,6 +273,14 @@ impl Engine {
         self.counters.started(draft.calls.into());
         self.actions.push_back(Action::Send { worker: worker_id, chunk: chunk_id, seq, runs: draft.runs });
     }
+}
+
+/// The other workers that have nothing to do.
+fn free_workers(workers: &mut Roster, worker_id: WorkerId) -> Vec<FreeWorker> {
+    workers.refresh();
+    let free = workers.members(Group::Free).filter(|&(other, _)| other != worker_id);
+    let is_starting = |worker: &Worker| worker.phase == Phase::Starting;
+    free.map(|(worker_id, worker)| FreeWorker { worker_id, is_starting: is_starting(worker) }).collect()
 }
 
 impl Default for Draft {

@@ -241,6 +241,7 @@ impl Engine {
     /// Everything from outside that changes what an engine knows passes through here.
     fn event<R>(&mut self, act: impl FnOnce(&mut Engine) -> R) -> R {
         let result = act(self);
+        self.workers.refresh();
         self.check_invariants();
         result
     }

@@ -45,6 +45,7 @@ impl Engine {
     }
 
     fn check_workers(&self) {
+        self.workers.check_invariants();
         self.workers.values().for_each(Worker::check_invariants);
         let is_known = |worker_id: &WorkerId| worker_id.0 < self.next_worker;
         debug_assert!(self.workers.keys().all(is_known), "a worker has a number to come");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::chunk::CallState;
 use super::super::job::Job;
+use super::super::roster::Group;
 use super::super::worker::{Phase, Retirement, Worker};
 use super::super::{Action, JobId, JobSpec, Outcome, SubmitError, WorkerId};
 use super::{Engine, Mode};
@@ -19,7 +20,7 @@ impl Engine {
         let calls = u64::from(spec.calls);
         let waiting = self.counters.waiting();
         if let Some(max) = self.config.max_queue.filter(|_| !spec.unbounded) {
-            let busy = self.workers.values().filter(|worker| worker.is_live() && worker.is_busy()).count();
+            let busy = self.workers.count(Group::LiveAndBusy);
             let free = self.config.workers.saturating_sub(busy) as u64;
             if waiting + calls > max.saturating_add(free) {
                 return Err(SubmitError::QueueFull { waiting });
@@ -45,7 +46,7 @@ impl Engine {
     pub(super) fn withdraw(&mut self, job_id: JobId, from: u32, kill: bool) {
         self.settle_waiting(job_id, from, Outcome::Aborted);
         let mut withdrawn = Vec::new();
-        for (&worker_id, worker) in &mut self.workers {
+        for (&worker_id, worker) in self.workers.iter_mut() {
             let mut seqs = Vec::new();
             for chunk in &mut worker.chunks {
                 for offset in 0..chunk.calls.len() {

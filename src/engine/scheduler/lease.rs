@@ -106,7 +106,7 @@ impl Engine {
         due.sort_unstable();
         due.truncate(self.unmet_demand());
         self.has_preempted = !due.is_empty();
-        for (worker_id, worker) in &mut self.workers {
+        for (worker_id, worker) in self.workers.iter_mut() {
             worker.is_preempted = due.iter().any(|(_, due)| due == worker_id);
         }
     }

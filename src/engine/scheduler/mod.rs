@@ -23,6 +23,7 @@ use std::time::Duration;
 use super::chunk_size::TaskCosts;
 use super::job::Job;
 use super::prefetch::Lag;
+use super::roster::{Group, Roster};
 use super::stats::Durations;
 use super::worker::Worker;
 use super::{Action, Config, JobId, WorkerId};
@@ -50,7 +51,7 @@ pub struct Engine {
     queue: BTreeSet<JobId>,
     /// Workers that are not known to be gone. Invariant: without a lease, no more than the configuration allows are
     /// live.
-    workers: BTreeMap<WorkerId, Worker>,
+    workers: Roster,
     costs: TaskCosts,
     /// How late the caller looks after its workers.
     lag: Lag,
@@ -107,6 +108,7 @@ impl Engine {
     /// An engine without workers. Those that are not started lazily start with [`Engine::start`].
     pub fn new(config: Config) -> Engine {
         let lag = Lag::new(config.target);
+        let workers = Roster::new(config.concurrency);
         Engine {
             config: Config {
                 workers: config.workers.max(1),
@@ -116,7 +118,7 @@ impl Engine {
             mode: Mode::Open,
             jobs: BTreeMap::new(),
             queue: BTreeSet::new(),
-            workers: BTreeMap::new(),
+            workers,
             costs: TaskCosts::default(),
             lag,
             actions: VecDeque::new(),
@@ -143,7 +145,13 @@ impl Engine {
         }
     }
 
-    /// The workers that fulfil a condition.
+    /// The members of a group, in the middle of an event.
+    fn members_now(&mut self, group: Group) -> Vec<WorkerId> {
+        self.workers.refresh();
+        self.workers.members(group).map(|(worker_id, _)| worker_id).collect()
+    }
+
+    /// The workers that fulfil a condition. Takes time for all workers.
     fn workers_that(&self, condition: impl Fn(&Worker) -> bool) -> Vec<WorkerId> {
         self.workers.iter().filter(|(_, worker)| condition(worker)).map(|(&worker_id, _)| worker_id).collect()
     }

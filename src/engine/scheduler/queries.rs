@@ -4,6 +4,7 @@
 
 use super::super::chunk::{CallState, ChunkCall};
 use super::super::prefetch::MAX_BYTES;
+use super::super::roster::Group;
 use super::super::stats::{Stats, WorkerState, WorkerStats};
 use super::super::worker::{Phase, Worker};
 use super::super::{ChunkId, JobId, WorkerId};
@@ -27,7 +28,7 @@ impl Engine {
 
     /// How many workers have something in flight.
     pub fn busy_workers(&self) -> usize {
-        self.workers.values().filter(|worker| worker.is_busy()).count()
+        self.workers.count(Group::Busy)
     }
 
     /// Whether there is something to do that depends on how far each worker has come ([`Engine::begun`]).

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::super::chunk::CallState;
+use super::super::roster::Group;
 use super::super::worker::Worker;
 use super::super::{Action, WorkerId};
 use super::Engine;
@@ -20,7 +21,8 @@ impl Engine {
     /// If a worker is idle and has found nothing to do, recalls calls that are stuck behind another one. Returns
     /// whether there were any.
     pub(super) fn recall_for_idle(&mut self) -> bool {
-        if !self.workers.values().any(Worker::is_idle) {
+        self.workers.refresh();
+        if self.workers.count(Group::Idle) == 0 {
             return false;
         }
         let is_quiet = |worker: &Worker| worker.quiet_for.is_some_and(|quiet| quiet >= RECALL_AFTER);
@@ -29,18 +31,19 @@ impl Engine {
 
     /// Whether a worker is idle and no call waits, while another worker has too much ahead.
     pub(super) fn is_uneven(&self) -> bool {
-        let is_idle = |worker: &Worker| worker.is_idle() && !worker.is_preempted;
-        let has_excess = |worker: &Worker| {
+        let is_idle = |(_, worker): (WorkerId, &Worker)| worker.is_idle() && !worker.is_preempted;
+        let has_excess = |(_, worker): (WorkerId, &Worker)| {
             worker.ahead().is_some_and(|ahead| self.lag.is_excess(ahead)) && worker.may_be_leveled()
         };
         self.counters.waiting() == 0
-            && self.workers.values().any(has_excess)
-            && self.workers.values().any(is_idle)
+            && self.workers.members(Group::Free).any(is_idle)
+            && self.workers.members(Group::Busy).any(has_excess)
     }
 
     /// Recalls what workers have ahead while others are idle: from as many workers as are idle, and from those first
     /// that have most.
     pub(super) fn level(&mut self) {
+        self.workers.refresh();
         if !self.is_uneven() {
             return;
         }

@@ -17,7 +17,7 @@ impl Engine {
             self.settle_waiting(job_id, 0, outcome);
         }
         let mut wanted = Vec::new();
-        for worker in self.workers.values_mut() {
+        for (_, worker) in self.workers.iter_mut() {
             for call in worker.chunks.iter_mut().flat_map(|chunk| &mut chunk.calls) {
                 if call.state.is_wanted() {
                     call.state = CallState::Abandoned { since: Duration::ZERO };

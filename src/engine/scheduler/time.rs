@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::super::chunk::{CallState, ChunkCall};
+use super::super::roster::Group;
 use super::super::worker::{Phase, Retirement, Worker};
 use super::super::{Action, Outcome, WorkerId};
 use super::recall::RECALL_AFTER;
@@ -140,13 +141,15 @@ impl Engine {
 
     /// How long until the next tick is wanted; `None` while nothing is watched.
     fn wanted_tick(&self) -> Option<Duration> {
-        let has_idle = self.workers.values().any(Worker::is_idle);
         let mut wanted = Interval::default();
-        for worker in self.workers.values() {
-            if has_idle && worker.is_recallable() {
+        if self.workers.count(Group::Idle) > 0 {
+            for (_, worker) in self.workers.members(Group::Busy).filter(|(_, worker)| worker.is_recallable())
+            {
                 let quiet = worker.quiet_for.unwrap_or_default();
                 wanted.watch(RECALL_AFTER.saturating_sub(quiet), RECALL_AFTER * TICKS_PER_LIMIT);
             }
+        }
+        for (_, worker) in self.workers.members(Group::Watched) {
             self.watch_worker(worker, &mut wanted);
         }
         if !self.backoff.is_zero() && (self.counters.waiting() > 0 || self.ready_awaited) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::chunk::{CallState, Chunk};
 use super::super::job::{MAX_STRIKES, MAX_UNUSABLE_STRIKES};
+use super::super::roster::Group;
 use super::super::worker::{Phase, Retirement, Worker};
 use super::super::{Action, Outcome, WorkerId};
 use super::boot::MAX_FAILED_ROUNDS;
@@ -31,12 +32,18 @@ impl Engine {
 
     /// How many workers count towards the number that there should be.
     pub(in crate::engine) fn live(&self) -> usize {
-        self.workers.values().filter(|worker| worker.is_live()).count()
+        self.workers.count(Group::Live)
+    }
+
+    /// The same in the middle of an event.
+    pub(super) fn live_now(&mut self) -> usize {
+        self.workers.refresh();
+        self.live()
     }
 
     pub(super) fn start_up_to(&mut self, count: usize) {
         self.place_standbys();
-        for _ in self.live()..count.min(self.config.workers) {
+        for _ in self.live_now()..count.min(self.config.workers) {
             self.start_one();
         }
     }
@@ -46,6 +53,7 @@ impl Engine {
         if !self.backoff.is_zero() || self.is_denied {
             return;
         }
+        self.workers.refresh();
         if let Some(wanted) = self.wanted_workers() {
             self.start_up_to(wanted);
         }
@@ -59,7 +67,7 @@ impl Engine {
         } else if self.ready_awaited {
             Some(self.config.workers)
         } else if waiting > 0 {
-            let busy = self.workers.values().filter(|worker| worker.is_live() && worker.is_busy()).count();
+            let busy = self.workers.count(Group::LiveAndBusy);
             Some(busy.saturating_add(usize::try_from(waiting).unwrap_or(usize::MAX)))
         } else {
             None
@@ -123,11 +131,11 @@ impl Engine {
             Phase::Ready | Phase::Dying if worker.given > 0 && worker.retirement.is_none() && is_open => {
                 self.restarts += 1;
                 // One may have been started already for the calls that wait.
-                if self.live() < self.config.workers {
+                if self.live_now() < self.config.workers {
                     self.bring_up_successor(worker_id);
                 }
             }
-            _ if worker.is_succeeded_at_exit && is_open && self.live() < self.config.workers => {
+            _ if worker.is_succeeded_at_exit && is_open && self.live_now() < self.config.workers => {
                 self.start_one();
             }
             _ => {}
@@ -230,10 +238,7 @@ impl Engine {
             }
             self.start_standbys(max);
         }
-        let is_done = |worker: &Worker| {
-            worker.phase == Phase::Ready && worker.retirement == Some(Retirement::Now) && !worker.is_busy()
-        };
-        for worker_id in self.workers_that(is_done) {
+        for worker_id in self.members_now(Group::Spent) {
             self.stop(worker_id);
         }
     }
@@ -259,17 +264,20 @@ impl Engine {
         }
     }
 
-    fn standby_of(&self, worker_id: WorkerId) -> Option<WorkerId> {
-        let stands_by = |worker: &Worker| worker.is_standby() && worker.standby_for == Some(worker_id);
-        self.workers_that(stands_by).first().copied()
+    fn standby_of(&mut self, worker_id: WorkerId) -> Option<WorkerId> {
+        self.workers.refresh();
+        let mut standbys = self.workers.members(Group::Standby);
+        standbys.find(|(_, worker)| worker.standby_for == Some(worker_id)).map(|(standby, _)| standby)
     }
 
     /// A standby whose worker has gone early, or was told to go, takes its place, or goes too.
     pub(super) fn place_standbys(&mut self) {
-        let is_live = |worker_id: WorkerId| self.workers.get(&worker_id).is_some_and(Worker::is_live);
-        let is_left = |worker: &Worker| worker.is_standby() && !worker.standby_for.is_some_and(is_live);
-        for worker_id in self.workers_that(is_left) {
-            let live = self.live();
+        for worker_id in self.members_now(Group::Standby) {
+            let place = self.workers.get(&worker_id).and_then(|worker| worker.standby_for);
+            if place.and_then(|place| self.workers.get(&place)).is_some_and(Worker::is_live) {
+                continue;
+            }
+            let live = self.live_now();
             let Some(worker) = self.workers.get_mut(&worker_id) else { continue };
             worker.standby_for = None;
             if live >= self.config.workers || self.counters.waiting() == 0 {
