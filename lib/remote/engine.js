@@ -75,9 +75,10 @@ const CONTRACT = 1;
  *
  * `done`: its host has said that it is. `returned`: no host has begun any of it, and the engine is not to blame for its
  * calls: they wait again, at no cost. `lost`: the host is gone, or the chunk is. `why` completes "the chunk …", `host`
- * is the name of the host that had it, if that is known.
+ * is the name of the host that had it, if that is known. `mayHaveRun`: its calls may have begun even where no frame
+ * says so, as when the connection is cut on which the frames come: all that are not answered count as begun.
  * @typedef {{ kind: 'done' } | { kind: 'returned', why: string, host?: string }
- *   | { kind: 'lost', why: string, host?: string }} ChunkEnd
+ *   | { kind: 'lost', why: string, host?: string, mayHaveRun?: boolean }} ChunkEnd
  */
 
 /**

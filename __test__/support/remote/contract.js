@@ -8,7 +8,7 @@
 //   loseData()          starts the engine again without its data; not there where it has none of its own
 
 const assert = require('node:assert/strict');
-const { describe, test } = require('node:test');
+const { describe, test: nodeTest } = require('node:test');
 
 const { engineOption } = require('../../../lib/remote/engine');
 const { waitFor, within } = require('../helpers');
@@ -74,7 +74,18 @@ const echo = async (delivery) => {
   await delivery.end({ kind: 'done' });
 };
 
-function testContract(name, openHub) {
+/**
+ * @param {string} name
+ * @param {(t: import('node:test').TestContext) => object} openHub
+ * @param {{ without?: Record<string, string> }} [options] `without`: what this engine cannot do, by the names of the
+ *   tests, with the reason
+ */
+function testContract(name, openHub, { without = {} } = {}) {
+  const titles = new Set();
+  const test = (title, body) => {
+    titles.add(title);
+    nodeTest(title, { skip: without[title] ?? false }, body);
+  };
   describe(`${name}: the contract of engines`, () => {
     test('is an engine', async (t) => {
       const engine = (await openHub(t)).engine();
@@ -337,6 +348,7 @@ function testContract(name, openHub) {
       assert.equal(producer.seen.order.length, told);
     });
   });
+  assert.deepEqual(Object.keys(without).filter((title) => !titles.has(title)), [], 'no tests of the contract');
 }
 
 module.exports = { testContract };
