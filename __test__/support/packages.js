@@ -13,6 +13,10 @@ const { pack } = require('../../scripts/pack');
 const run = promisify(execFile);
 const LIMIT = 120_000;
 
+/** The C library of this Node, where there is more than one to choose from. @type {'glibc' | 'musl' | undefined} */
+const LIBC = process.platform !== 'linux' ? undefined
+  : /** @type {any} */ (process.report.getReport()).header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+
 /** The environment of a user who only has Node: no Rust on the PATH, no npm settings. */
 function bare() {
   const npm = path.dirname(execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim());
@@ -35,6 +39,8 @@ async function install(folder, args, registry) {
     // Nothing listens on that port.
     registry: registry ?? 'http://127.0.0.1:9/',
     'fetch-retries': '0',
+    // Which npm would guess from the machine's files, and not from the Node that runs it.
+    ...(LIBC === undefined ? {} : { libc: LIBC }),
   };
   const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
   const all = ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...flags, ...args];
@@ -47,8 +53,15 @@ async function install(folder, args, registry) {
  * @param {string} out
  */
 async function packHere(out) {
-  const { packages } = await pack({ addons: root, out });
-  assert.ok(packages.length >= 2, 'the addon of this platform is packed: run `npm run build`');
+  // Not another platform's that was built here as well: npm refuses to install it.
+  const addons = path.join(out, 'addons');
+  fs.mkdirSync(addons, { recursive: true });
+  const libc = LIBC === undefined ? '' : { glibc: '-gnu', musl: '-musl' }[LIBC];
+  const addon = `parallelizer.${process.platform}-${process.arch}${libc}.node`;
+  assert.ok(fs.existsSync(path.join(root, addon)), 'the addon of this platform is there: run `npm run build`');
+  fs.copyFileSync(path.join(root, addon), path.join(addons, addon));
+  const { packages } = await pack({ addons, out });
+  assert.equal(packages.length, 2);
   return packages;
 }
 
