@@ -209,9 +209,8 @@ class Job {
     } else {
       this.#fail(entry, result);
     }
-    const isNext = number === this.#finished.records;
     this.#finished.add(number, placeAfter(entry));
-    if (!isNext && this.#journal !== null) this.#beyond.push(number);
+    if (number >= this.#finished.records && this.#journal !== null) this.#beyond.push(number);
     this.#bytes = Math.max(this.#bytes, entry.end);
     return true;
   }

@@ -14,9 +14,8 @@ class ByteSource {
   /** @type {AsyncIterator<Buffer>} */
   #pieces;
   #isStopped = false;
-  /** @type {(end: null) => void} */
-  #stop = () => {};
-  #stopped = new Promise((/** @type {(end: null) => void} */ resolve) => (this.#stop = resolve));
+  /** Tells whoever waits for a piece that there is none. */
+  #giveUp = () => {};
 
   /** @param {string | null} file `null`: stdin @param {number} offset */
   constructor(file, offset) {
@@ -27,15 +26,16 @@ class ByteSource {
   /** @returns {Promise<Buffer | null>} `null` at the end, and once it is stopped */
   async read() {
     if (this.#isStopped) return null;
-    const next = this.#pieces.next().then(({ value, done }) => (done ? null : value));
-    // What is still being read when it is stopped is of no use, and neither is its error.
-    next.catch(() => {});
-    return Promise.race([next, this.#stopped]);
+    // No race with a promise that lives as long as this: that would keep every piece.
+    return new Promise((resolve, reject) => {
+      this.#giveUp = () => resolve(null);
+      this.#pieces.next().then(({ value, done }) => resolve(done ? null : value), reject);
+    });
   }
 
   stop() {
     this.#isStopped = true;
-    this.#stop(null);
+    this.#giveUp();
     this.#stream.destroy();
   }
 }
