@@ -25,6 +25,11 @@ module.exports = [
     },
   },
   {
+    // Run in a page, or have functions that do.
+    files: ['cli/lib/trace/page-script.js', 'cli/__test__/browser/*.js'],
+    languageOptions: { globals: { ...globals.node, ...globals.browser } },
+  },
+  {
     files: ['**/*.mjs'],
     languageOptions: { sourceType: 'module' },
     rules: { strict: 'off' },

@@ -14,6 +14,8 @@ const { UsageError } = require('./usage-error');
 /** Loaded when they are asked for. @type {Record<string, () => Command>} */
 const COMMANDS = {
   map: () => require('./map/command').command,
+  doctor: () => require('./doctor/command').command,
+  trace: () => require('./trace/command').command,
 };
 
 function overview() {

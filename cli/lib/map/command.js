@@ -224,6 +224,8 @@ async function runJob(settings, pool, state, start, write) {
 
   const records = await Records.open(input, { format, delimiter }, state.place);
   // First the journal, which says that the output is as long as it should be: what it has beyond that is cut off then.
+  // One that is left over would be about another output.
+  if (start === null && output !== null) require('node:fs').rmSync(`${output}.journal`, { force: true });
   const journal = start === null ? null : new Journal(/** @type {string} */ (settings.journal), start.about, state);
   const hash = start !== null && start.about.hash === null ? startHash(/** @type {string} */ (input)) : null;
   // If it cannot be read twice, that is no reason not to go on.
