@@ -15,7 +15,7 @@ const { escaped, hintOf, markHint, timeText } = require('./text');
 /** All in pixels. */
 const LABEL = 150;
 const WIDTH = 1200;
-const MARGIN = 16;
+const MARGIN = 30;
 const LANE = 26;
 const BAR = 18;
 const TITLE = 34;
@@ -24,7 +24,7 @@ const AXIS = 28;
 /** Colours that tell tasks apart, also for eyes that see few of them (after Okabe and Ito). */
 const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#8c6bb1', '#7f8c00'];
 /** A gap that is shorter than this share of the whole is not worth a mark. */
-const SHORT_GAP = 1 / 2000;
+const SHORT_GAP = 1 / 50_000;
 
 const STYLE = `
   svg.timeline { font: 12px system-ui, sans-serif; background: #fff; color: #222; }
