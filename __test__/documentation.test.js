@@ -27,6 +27,7 @@ const COMMANDS = new Map([
   ['npm run bench', 'takes minutes, and its result is for people'],
   ['npm run lint:workflows', 'a step of npm test'],
   ['npm run chaos', 'takes minutes; chaos.test.js runs the same for a shorter time'],
+  ['npx @parallelizer/cli', 'the tests of cli/ run its commands, packed and installed as well'],
   ['npx esbuild', 'bundles.test.js bundles so, and more'],
   ['npx eslint', 'a step of npm test'],
   ['cargo ', 'a step of npm test; its corpus is replayed there'],
@@ -41,7 +42,7 @@ const HOW = 'Say how it is checked by a comment before it: see __test__/support/
 /** @param {string} folder @returns {string[]} */
 const documentsIn = (folder) => fs.readdirSync(path.join(root, folder)).filter((name) => name.endsWith('.md')).map((name) => path.join(folder, name));
 
-const documents = ['.', 'docs', 'benchmark'].flatMap(documentsIn);
+const documents = ['.', 'docs', 'benchmark', 'cli'].flatMap(documentsIn);
 
 /** Where a line of text ends at the latest; rows of tables, blocks of code and single long words cannot be broken. */
 const COLUMNS = 120;

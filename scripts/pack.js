@@ -1,7 +1,8 @@
 'use strict';
 
 /**
- * Makes the tarballs that are published: the root package, and one for each platform whose addon is there.
+ * Makes the tarballs that are published: the root package, one for each platform whose addon is there, and the
+ * command's.
  *
  *   node scripts/pack.js [--addons DIRECTORY] [--out DIRECTORY] [--all]
  *
@@ -11,7 +12,6 @@
  * which a clone cannot, and its JavaScript is bundled into few files (`bundle-package.js`).
  */
 
-const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -20,34 +20,13 @@ const { parseArgs } = require('node:util');
 const { NapiCli } = require('@napi-rs/cli');
 
 const { bundlePackage } = require('./bundle-package');
+const { npm, only, packFolder } = require('./npm-pack');
+const { packCli } = require('./pack-cli');
 
 const root = path.join(__dirname, '..');
 
 /** Fields of package.json that only a clone has use for. */
 const OF_A_CLONE = ['napi', 'scripts', 'devDependencies'];
-
-/**
- * Runs npm and parses what it says.
- * @param {string[]} args @returns {any}
- */
-function npm(...args) {
-  // As it must be where it is published from: no script of ours has a part in it.
-  return JSON.parse(execFileSync('npm', [...args, '--json', '--ignore-scripts', '--loglevel=error'], { encoding: 'utf8' }));
-}
-
-/** What `npm pack --json` says of one package; older versions give a list, newer ones may give an object. @param {any} said */
-const only = (said) => Object.values(said)[0];
-
-/**
- * @param {string} folder @param {string} out
- * @returns {{ name: string, tarball: string, size: number, unpackedSize: number, files: string[] }}
- */
-function packFolder(folder, out) {
-  const { name, filename, size, unpackedSize, files } = only(npm('pack', folder, '--pack-destination', out));
-  // Some versions of npm name a scoped package's file with its slash.
-  const tarball = path.join(out, filename.replace(/^@/, '').replace(/\//g, '-'));
-  return { name, tarball, size, unpackedSize, files: files.map((/** @type {any} */ file) => file.path) };
-}
 
 /**
  * @param {{ addons: string, out: string }} where
@@ -103,8 +82,9 @@ async function main() {
       all: { type: 'boolean', default: false },
     },
   });
-  const { packages, missing } = await pack({ addons: path.resolve(values.addons), out: path.resolve(values.out) });
-  for (const { tarball, size, unpackedSize } of packages) {
+  const out = path.resolve(values.out);
+  const { packages, missing } = await pack({ addons: path.resolve(values.addons), out });
+  for (const { tarball, size, unpackedSize } of [...packages, await packCli(out)]) {
     console.log(`${tarball}: ${Math.ceil(size / 1024)} KiB packed, ${Math.ceil(unpackedSize / 1024)} KiB unpacked`);
   }
   for (const name of missing) console.log(`${name}: left out, there is no addon for it in ${values.addons}`);
