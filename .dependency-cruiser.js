@@ -20,7 +20,8 @@ const FLOORS = [
   ['lib/events'], // records of AWS events, decoded
   // A worker is given nothing from above this line.
   ['lib/worker'], // what runs in a worker
-  ['lib/native', 'lib/host'], // the addon; what machine and process this is
+  ['lib/fallback'], // what takes the place of the addon where there is none
+  ['lib/native', 'lib/host'], // the addon, or that; what machine and process this is
   ['lib/remote'], // what producers and hosts on different machines have in common; adapters to engines
   ['lib/options'], // what the user may say, checked
   ['lib/carriers'], // workers that JavaScript looks after itself

@@ -563,6 +563,8 @@ export interface WorkerStats {
 
 /** What a pool is doing and has done. A call is one sub-batch or one item. */
 export interface Stats {
+  /** Which build of the scheduler runs: the addon, or WebAssembly where there is none for the platform. */
+  scheduler: 'native' | 'wasm';
   workers: WorkerStats[];
   /** Calls in the queue now. */
   waiting: number;

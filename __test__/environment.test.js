@@ -9,8 +9,11 @@ const path = require('node:path');
 const { test } = require('node:test');
 
 const { fixture, gone, make, temporary } = require('./support/helpers');
-const { forEachMode } = require('./support/modes');
+const { forEachMode, withAddon } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
+
+const descriptors = withAddon('Node itself starts its workers, and decides about their descriptors');
+const signals = withAddon('its workers are in groups of their own, and have the default of every signal');
 
 const workers = { filePath: fixture('environment.js'), processBatchFunctionName: 'look', parallelization: 1 };
 
@@ -205,7 +208,7 @@ forEachMode(
 
     const beyond = (descriptors) => Object.entries(descriptors).filter(([fd]) => fd > 2).map(([, target]) => target);
 
-    test('a worker has its three streams, its channel and what Node opens, whatever the parent has', async (t) => {
+    test('a worker has its three streams, its channel and what Node opens, whatever the parent has', descriptors, async (t) => {
       const dir = temporary(t);
       const [plain] = await open(t, '');
       const kinds = (descriptors) =>
@@ -233,7 +236,7 @@ forEachMode(
       for (const descriptors of noisy) assert.deepEqual(kinds(descriptors), kinds(plain));
     });
 
-    test('descriptors that the parent itself inherited are not passed on to the workers', async (t) => {
+    test('descriptors that the parent itself inherited are not passed on to the workers', descriptors, async (t) => {
       const dir = temporary(t);
       const secret = path.join(dir, 'secret');
       const program = path.join(dir, 'program.js');
@@ -258,7 +261,7 @@ forEachMode(
       assert.deepEqual(theirs.filter((target) => target === secret), []);
     });
 
-    test("workers do not hold each other's channels open: when one is killed, that is noticed at once", async (t) => {
+    test("workers do not hold each other's channels open: when one is killed, that is noticed at once", descriptors, async (t) => {
       const [one, two] = await open(t, '');
       const channels = (descriptors) => beyond(descriptors).filter((target) => /^(socket|pipe):/.test(target));
       assert.ok(channels(one).length > 0);
@@ -287,7 +290,7 @@ forEachMode(
       }
     });
 
-    test('no signals are blocked or ignored beyond those that Node does, except those meant for the parent', async (t) => {
+    test('no signals are blocked or ignored beyond those that Node does, except those meant for the parent', signals, async (t) => {
       const parallelizer = make(t, { type: mode.type, ...workers });
       const mask = (lines, name) => BigInt(`0x${lines.find((line) => line.startsWith(name)).split(/\s+/)[1]}`);
       const { responses } = await parallelizer.run(['signals']);
@@ -309,7 +312,7 @@ forEachMode(
       assert.equal(mask(responses[0], 'SigIgn') & classic, (mask(plain, 'SigIgn') & classic) | forParent);
     });
 
-    test('workers stay in the process group and the session of the parent', async (t) => {
+    test('workers stay in the process group and the session of the parent', signals, async (t) => {
       const parallelizer = make(t, { type: mode.type, ...workers });
       const [ppid, group, session] = (await parallelizer.run(['group'])).responses[0];
       const own = fs

@@ -6,8 +6,11 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { root } = require('./support/helpers');
-const { forEachMode } = require('./support/modes');
+const { forEachMode, withAddon } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
+
+const shared = withAddon('no workers are shared');
+const errors = withAddon('Node itself makes errors of pipes that end, and calls what the user has put there');
 
 const prelude = `
   const { Pool } = require(${JSON.stringify(root)});
@@ -63,7 +66,7 @@ forEachMode((mode) => {
     for (const line of [own, handler]) assert.match(message, new RegExp(`program\\.js:${line}:\\d+ \\(6\\)`));
   });
 
-  test('no warning for a dozen that are made at different places, or share their workers', async (t) => {
+  test('no warning for a dozen that are made at different places, or share their workers', shared, async (t) => {
     const { messages: [{ warnings }] } = await run(t, asynchronous(`${prelude}
       const kept = [
         ${Array.from({ length: 12 }, () => 'new Pool({ processes: 1, type }),').join('\n')}
@@ -95,7 +98,7 @@ forEachMode((mode) => {
     assert.deepEqual(warnings, []);
   });
 
-  test('what Error.prepareStackTrace does is its own affair', async (t) => {
+  test('what Error.prepareStackTrace does is its own affair', mode.hasProcess ? errors : {}, async (t) => {
     const { messages } = await run(t, asynchronous(`${prelude}
       Error.prepareStackTrace = () => { throw new Error('not now'); };
       const limit = Error.stackTraceLimit;

@@ -6,7 +6,11 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { gone, isRunning, read, temporary, waitFor } = require('./support/helpers');
+const { withAddon } = require('./support/modes');
 const { asynchronous, start } = require('./support/scripts');
+
+// Its workers are in groups of their own, and have the signals' defaults.
+const alone = withAddon('a signal to one worker alone is for that worker');
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -45,7 +49,7 @@ for (const signal of SIGNALS) {
     for (const pid of pids) await gone(pid);
   });
 
-  test(`${signal} to one worker alone does not end it`, async (t) => {
+  test(`${signal} to one worker alone does not end it`, alone, async (t) => {
     const parent = start(t, asynchronous(`
       const [signal] = process.argv.slice(2);
       const parallelizer = make({ parallelization: 1 });
@@ -83,7 +87,7 @@ for (const signal of SIGNALS) {
     assert.deepEqual(parent.messages(), [{ heard: signal }]);
   });
 
-  test(`${signal} is ignored again once a worker's own code has stopped to listen`, async (t) => {
+  test(`${signal} is ignored again once a worker's own code has stopped to listen`, alone, async (t) => {
     const parent = start(t, asynchronous(`
       const { Pool } = require(${JSON.stringify(require('./support/helpers').root)});
       const [signal] = process.argv.slice(2);

@@ -32,10 +32,11 @@ function relative(file, chunk) {
 const FIRST = [
   'index.js', 'lib/errors.js', 'lib/host/cpus.js', 'lib/host/exec-argv.js', 'lib/host/nesting.js',
   'lib/host/program.js', 'lib/host/start-directory.js', 'lib/intrinsics/clock.js', 'lib/intrinsics/define.js',
-  'lib/intrinsics/json.js', 'lib/intrinsics/list.js', 'lib/jobs/open-instances.js', 'lib/jobs/run-id.js',
-  'lib/jobs/worker-config.js', 'lib/jobs/worker-pool.js', 'lib/native/native.js', 'lib/options/option-checks.js',
-  'lib/options/options.js', 'lib/options/pool-options.js', 'lib/parallelizer/parallelizer.js', 'lib/pool/pool.js',
-  'lib/transport/constants.js', 'lib/transport/registers.js', 'lib/worker/boot-script.js',
+  'lib/intrinsics/json.js', 'lib/intrinsics/list.js', 'lib/jobs/carrier-for.js', 'lib/jobs/open-instances.js',
+  'lib/jobs/run-id.js', 'lib/jobs/worker-config.js', 'lib/jobs/worker-pool.js', 'lib/native/native.js',
+  'lib/options/option-checks.js', 'lib/options/options.js', 'lib/options/pool-options.js',
+  'lib/parallelizer/parallelizer.js', 'lib/pool/pool.js', 'lib/transport/constants.js', 'lib/transport/registers.js',
+  'lib/worker/boot-script.js',
 ];
 
 /** Never runs. Node finds an ES module's named imports by reading the text of what is imported. */
@@ -50,6 +51,8 @@ async function bundlePackage(output) {
       events: 'lib/events/records.js',
       threads: 'lib/carriers/thread-carrier.js',
       inline: 'lib/carriers/inline-carrier.js',
+      processes: 'lib/carriers/process-carrier.js',
+      fallback: 'lib/fallback/fallback.js',
       stream: 'lib/pool/item-stream.js',
       print: 'lib/jobs/print.js',
       'error-flattener': 'lib/codec/error-flattener.js',

@@ -18,6 +18,7 @@ async function bundleWorker(output) {
     roots: {
       core: 'lib/worker/bootstrap.js',
       thread: 'lib/worker/thread.js',
+      pipes: 'lib/worker/pipe-process.js',
       tasks: 'lib/worker/tasks.js',
       invocation: 'lib/worker/invocation.js',
       'run-steps': 'lib/worker/run-steps.js',
@@ -46,3 +47,5 @@ if (require.main === module) {
   if (output === undefined) throw new Error('usage: node scripts/bundle-worker.js DIRECTORY');
   bundleWorker(output);
 }
+
+module.exports = { bundleWorker };

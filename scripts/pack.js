@@ -7,7 +7,7 @@
  *   node scripts/pack.js [--addons DIRECTORY] [--out DIRECTORY] [--all]
  *
  * `--addons`: where `*.node` are (default: `dist/addons`); `--out`: where the tarballs go (default: `dist`);
- * `--all`: fail unless there is an addon for every target of package.json. The working tree stays as it is: the root
+ * `--all`: fail unless there is an addon for every target of package.json, and the module of the fallback. The working tree stays as it is: the root
  * package is put together in a directory of its own, since the published package.json depends on the platform packages,
  * which a clone cannot, and its JavaScript is bundled into few files (`bundle-package.js`).
  */
@@ -25,13 +25,16 @@ const { packCli } = require('./pack-cli');
 
 const root = path.join(__dirname, '..');
 
+/** The scheduler of the fallback, which `npm run build:wasm` makes: part of the root package. */
+const MODULE = 'parallelizer.wasm';
+
 /** Fields of package.json that only a clone has use for. */
 const OF_A_CLONE = ['napi', 'scripts', 'devDependencies'];
 
 /**
  * @param {{ addons: string, out: string }} where
  * @returns {Promise<{ packages: ReturnType<typeof packFolder>[], missing: string[] }>} the root package is the first;
- *   `missing` names the platform packages for which there is no addon
+ *   `missing` names the platform packages for which there is no addon, and the module of the fallback if that is not there
  */
 async function pack({ addons, out }) {
   const stage = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-pack-'));
@@ -52,7 +55,7 @@ async function pack({ addons, out }) {
     /** @type {Record<string, string>} */
     const optionalDependencies = {};
     const folders = [rootFolder];
-    const missing = [];
+    const missing = fs.existsSync(path.join(rootFolder, MODULE)) ? [] : [MODULE];
     for (const platform of fs.readdirSync(path.join(stage, 'npm')).sort()) {
       const folder = path.join(stage, 'npm', platform);
       const { name, version, main } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
@@ -87,9 +90,9 @@ async function main() {
   for (const { tarball, size, unpackedSize } of [...packages, await packCli(out)]) {
     console.log(`${tarball}: ${Math.ceil(size / 1024)} KiB packed, ${Math.ceil(unpackedSize / 1024)} KiB unpacked`);
   }
-  for (const name of missing) console.log(`${name}: left out, there is no addon for it in ${values.addons}`);
+  for (const name of missing) console.log(`${name}: left out, it is not built, or not in ${values.addons}`);
   if (values.all && missing.length > 0) {
-    console.error(`--all: ${missing.length} of the platform packages have no addon`);
+    console.error(`--all: ${missing.join(', ')} cannot be packed`);
     process.exitCode = 1;
   }
 }

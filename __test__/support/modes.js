@@ -6,7 +6,12 @@
 //   node --test --test-name-pattern='SIGKILL' __test__/lifetime.test.js one case of it
 //   node --test __test__/*.test.*js                                     everything
 
+//   PARALLELIZER_FALLBACK=1 node --test __test__/close.test.js          without the addon, see docs/platforms.md
+
 const { describe, test } = require('node:test');
+
+/** Whether the library runs without the addon here. */
+const isFallback = process.env.PARALLELIZER_FALLBACK === '1';
 
 const known = {
   child: {
@@ -58,4 +63,12 @@ function forEachMode(define, { needs = [] } = {}) {
   }
 }
 
-module.exports = { forEachMode, modes };
+/**
+ * The options of a test about something that only the addon has: it is skipped without, with this reason.
+ * @param {string} reason
+ */
+function withAddon(reason) {
+  return isFallback ? { skip: `without the addon: ${reason}` } : {};
+}
+
+module.exports = { forEachMode, isFallback, modes, withAddon };

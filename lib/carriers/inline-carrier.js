@@ -88,7 +88,7 @@ class InlineCarrier extends ScriptCarrier {
         publishPlain: null,
         told: () => {},
         isLocal: true,
-        begun: () => {},
+        begun: null,
         poll: () => {},
         served: () => {},
       },

@@ -42,7 +42,8 @@ const { longAt } = require('../transport/registers');
  * @property {() => number[] | null} reply books a reply of one part, see `replier` of the native pool
  * @property {Uint32Array} registers
  * @property {Answered} answered settles calls with the value of a part
- * @property {(jobId: number, parts: Parts) => void} message prints what a worker sent to be printed
+ * @property {(jobId: number, parts: Parts, worker?: number) => void} message prints what a worker sent to be printed
+ * @property {(worker: number, stream: 'stdout' | 'stderr', bytes: Buffer) => void} written prints what one has written
  */
 
 /**
@@ -66,16 +67,26 @@ class ScriptCarrier {
       startWorker: (/** @type {number} */ id) => this.start(id),
       sendCalls: this.#sendCalls.bind(this),
       cancelCalls: (/** @type {number} */ id, /** @type {number[]} */ seqs) => this.#cancelCalls(id, seqs),
-      recallCalls: this.#recallCalls.bind(this),
+      recallCalls: (/** @type {number} */ id, /** @type {number} */ from, /** @type {number} */ until) =>
+        this.recall(id, from, until),
       stopWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.stop(id, worker)),
       killWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.kill(id, worker)),
       catchUp: (/** @type {number} */ id) => this.#with(id, (worker) => this.catchUp(id, worker)),
       receivePending: (/** @type {number} */ id) => this.#with(id, (worker) => this.receivePending(id, worker)),
       lastBegun: (/** @type {number} */ id) => {
-        const page = this.workers.get(id)?.page;
-        return page === undefined ? 0 : Atomics.load(page, LAST_BEGUN_WORD);
+        const worker = this.workers.get(id);
+        return worker === undefined ? 0 : this.lastBegun(worker);
       },
+      pidOf: (/** @type {number} */ id) => this.pidOf(id),
     };
+  }
+
+  /**
+   * The number of the call that a worker began last.
+   * @param {W} worker
+   */
+  lastBegun({ page }) {
+    return Atomics.load(page, LAST_BEGUN_WORD);
   }
 
   /* eslint-disable no-unused-vars -- what a subclass provides */
@@ -98,6 +109,10 @@ class ScriptCarrier {
   catchUp(id, worker) {}
   /** Handles what is in a worker's page. @param {number} id @param {W} worker @returns {void} */
   receivePending(id, worker) {}
+  /** The process that a worker is, or is in. @param {number} id @returns {number | null} */
+  pidOf(id) {
+    return process.pid;
+  }
   /* eslint-enable no-unused-vars */
 
   /** @param {number} id @param {(worker: W) => void} act */
@@ -108,7 +123,7 @@ class ScriptCarrier {
 
   /**
    * Sends calls as one frame. The worker, the frame and more are in the registers: the hook `sendCalls` in
-   * src/binding/script_carrier.rs says which.
+   * src/binding/carriers/script.rs says which.
    * @param {number[]} [list] job, first call, end, and so on, where there are several runs
    * @returns {number[] | null} the number of runs, how many calls of each are sent, and the offsets of those that could
    *   not be encoded; `null` where the registers say it
@@ -178,7 +193,7 @@ class ScriptCarrier {
    * @param {number} id @param {number} from @param {number} until
    * @returns {number | undefined} the number of the call that it had begun last
    */
-  #recallCalls(id, from, until) {
+  recall(id, from, until) {
     const page = this.workers.get(id)?.page;
     if (page === undefined) return undefined;
     // The range before it is over: its start must not be seen with the end of this one.
@@ -216,8 +231,8 @@ class ScriptCarrier {
     let settled;
     try {
       settled = native.workerReplied(id, frame, offset, micros, bytes, counts);
-    } catch {
-      native.giveUpWorker(id);
+    } catch (error) {
+      this.giveUp(id, /** @type {Error} */ (error).message);
       return;
     }
     for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) {
@@ -250,8 +265,8 @@ class ScriptCarrier {
     let settled;
     try {
       settled = this.pool.reply();
-    } catch {
-      this.pool.native.giveUpWorker(id);
+    } catch (error) {
+      this.giveUp(id, /** @type {Error} */ (error).message);
       return;
     }
     if (settled === null) {
@@ -278,6 +293,14 @@ class ScriptCarrier {
     this.pool.native.workerExited(id, toJson(report));
     this.workers.delete(id);
     this.lastErrors.delete(id);
+  }
+
+  /**
+   * A worker cannot be worked with any more, and is to be killed.
+   * @param {number} id @param {string} _why
+   */
+  giveUp(id, _why) {
+    this.pool.native.giveUpWorker(id);
   }
 
   /**

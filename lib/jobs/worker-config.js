@@ -153,15 +153,26 @@ function shareKey(options) {
   ]);
 }
 
+/**
+ * Which build of the scheduler is used.
+ * @param {any} native the addon, or what takes its place
+ * @returns {'native' | 'wasm'}
+ */
+function schedulerOf({ scheduler = 'native' }) {
+  return scheduler;
+}
+
 /** @param {PoolOptions} options */
 function processConfig(options) {
-  const { addonPath } = require('../native/native');
+  const { addonPath } = /** @type {Partial<typeof import('../../native')>} */ (require('../native/native'));
+  const script = addonPath === undefined ? [require('../worker/pipe-script').PIPE_SCRIPT]
+    : [PROCESS_SCRIPT, addonPath()];
   const flags = resourceLimitFlags(heapLimits(options));
   const env = options.env ?? inheritedEnv();
   const execArgv = options.execArgv ?? inheritedExecArgv();
   return {
     program: programOf(options),
-    args: execArgv.concat(flags, ['--input-type=commonjs', '-e', PROCESS_SCRIPT, addonPath()]),
+    args: execArgv.concat(flags, ['--input-type=commonjs', '-e'].concat(script)),
     env: Object.keys(env).map((name) => `${name}=${env[name]}`).concat(`${WORKER_VARIABLE}=1`),
     stdio: options.stdio,
     waitsForDebugger: waitsForDebugger(execArgv, env.NODE_OPTIONS),
@@ -169,4 +180,6 @@ function processConfig(options) {
   };
 }
 
-module.exports = { assertCanStart, hasProcesses, heapLimits, initOf, initParts, nativeConfig, programOf };
+module.exports = {
+  assertCanStart, hasProcesses, heapLimits, initOf, initParts, nativeConfig, processConfig, programOf, schedulerOf,
+};

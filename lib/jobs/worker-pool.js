@@ -17,10 +17,9 @@ const { fromJson, parse, toJson } = require('../intrinsics/json');
 const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
+const { carrierFor } = require('./carrier-for');
 const { nameRun, runIdOf } = require('./run-id');
-const {
-  assertCanStart, hasProcesses, heapLimits, initOf, initParts, nativeConfig, programOf,
-} = require('./worker-config');
+const { assertCanStart, hasProcesses, initParts, nativeConfig, programOf, schedulerOf } = require('./worker-config');
 
 // Not needed to start workers, and loaded while they start.
 const codec = () => require('../codec/codec');
@@ -87,7 +86,8 @@ class WorkerPool {
     const { serialization } = this.#options;
     this.#moved = this.#clones && new (require('./moved-calls').MovedCalls)(this.#clones, serialization);
     this.#debugLog = options.debug ? new (require('./debug-log').DebugLog)(options.id) : null;
-    this.#carrier = this.#makeCarrier();
+    if (schedulerOf(native()) === 'wasm') this.#debugLog?.write({ event: 'fallback', reason: native().reason });
+    this.#carrier = carrierFor(this.#options, this.#clones, () => this.#side(), native());
     // Workers are being started when this returns.
     const parts = initParts(this.#options, this.#clones);
     this.#native = newPool(NativePool, nativeConfig(this.#options), {
@@ -316,20 +316,16 @@ class WorkerPool {
 
   /** @returns {import('../../index').Stats} */
   stats() {
-    const stats = parse(this.#native.stats());
+    const stats = { ...parse(this.#native.stats()), scheduler: schedulerOf(native()) };
     if (this.#carrier === null) return stats;
     const { bytesSent, bytesReceived } = this.#carrier;
     return { ...stats, bytesSent, bytesReceived };
   }
 
-  /** `null` where the native side looks after the workers itself. */
-  #makeCarrier() {
-    const options = this.#options;
-    const clones = this.#clones;
-    if (clones === null) return null;
+  /** What the carrier of this pool's workers needs of it. @returns {import('../carriers/script-carrier').PoolSide} */
+  #side() {
     const self = this;
-    /** @type {import('../carriers/script-carrier').PoolSide} */
-    const side = {
+    return {
       get native() {
         return self.#native;
       },
@@ -337,16 +333,11 @@ class WorkerPool {
       answered: (jobId, first, count, offset, flags, codecOf, tag, value, extras) =>
         this.#jobs.answered(jobId, first, count, offset, flags, codecOf, tag, value, extras),
       message: this.#print.bind(this),
+      written: this.#printWritten.bind(this),
       flush: () => this.#flush(),
       reply: () => this.#reply(),
       registers: this.#registers,
     };
-    const parts = () => initParts(options, clones);
-    if (options.type === PARALLELIZER_INLINE) {
-      return new (require('../carriers/inline-carrier').InlineCarrier)(side, initOf(options), parts);
-    }
-    const { ThreadCarrier } = require('../carriers/thread-carrier');
-    return new ThreadCarrier(side, options, initOf(options), parts, heapLimits(options), native());
   }
 
   // ---- What the native side asks for and reports ------------------------------------------------------------------
@@ -487,7 +478,7 @@ function loadRest() {
   [workerOutput, exitErrors, tasks, closedNative].forEach((load) => load());
 }
 
-/** The addon; a thread that only asks where it runs must not load it. */
+/** The addon; a thread that only asks where it runs must not load it. @returns {any} */
 function native() {
   return require('../native/native');
 }

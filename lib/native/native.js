@@ -1,7 +1,8 @@
 'use strict';
 
 /**
- * Loads the addon: the one built in this directory, else the one from the package for this platform.
+ * Loads the addon: the one built in this directory, else the one from the package for this platform. Where there is
+ * none for a platform, or PARALLELIZER_FALLBACK=1 says so, `lib/fallback/` takes its place.
  *
  * Each `require` names a file or a package in full, in a `try` of its own. So a bundler sees which files belong to the
  * program, and that those which are not installed are optional. Must not depend on what the addon does.
@@ -42,18 +43,46 @@ function attempt() {
   return { addon: null, failures };
 }
 
+/**
+ * Where it is not said otherwise, a system that has an addon runs by that or not at all: on AWS Lambda nothing is to
+ * become slow in silence. There is none for other systems; that for macOS is not tested.
+ * @param {unknown[]} failures
+ * @returns {string | null} why the fallback takes its place
+ */
+function reasonForFallback(failures) {
+  const { platform, arch } = process;
+  if (failures.length === 0) return `there is no addon for ${platform} (${arch})`;
+  return platform === 'darwin' ? 'the addon for macOS is not there, or does not load' : null;
+}
+
+/** @param {string} reason @returns {any} */
+function loadFallback(reason) {
+  const found = require('../fallback/fallback').fallback(reason);
+  if (found === null) throw require('./platform-error').noModuleError(reason);
+  return found;
+}
+
+/** The addon, or what takes its place. @returns {Native} */
+function choose() {
+  if (process.env.PARALLELIZER_FALLBACK === '1') return loadFallback('PARALLELIZER_FALLBACK=1 is in the environment');
+  const { addon, failures } = attempt();
+  if (addon !== null) return addon;
+  const reason = reasonForFallback(failures);
+  if (reason === null) throw require('./platform-error').noNativeError(failures);
+  return loadFallback(reason);
+}
+
 /** @returns {Native} */
 function load() {
   // Not even tried elsewhere: Bun ends the process when it meets the functions of libuv that the addon needs.
   const { versions } = process;
   if (Object.hasOwn(versions, 'bun')) throw require('./platform-error').otherRuntimeError(`Bun ${versions.bun}`);
   if (Object.hasOwn(versions, 'deno')) throw require('./platform-error').otherRuntimeError(`Deno ${versions.deno}`);
-  const { addon, failures } = attempt();
-  if (addon === null) throw require('./platform-error').noNativeError(failures);
-  // The addon has the code that workers run, which talks to the code here.
-  const other = addon.version?.() ?? 'another version';
+  const native = choose();
+  // It has the code that workers run, which talks to the code here.
+  const other = native.version?.() ?? 'another version';
   if (other !== version) throw require('./platform-error').otherVersionError(other, version);
-  return addon;
+  return native;
 }
 
 module.exports = load();

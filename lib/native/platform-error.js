@@ -79,19 +79,10 @@ function disabledError(cause) {
 }
 
 /**
- * @param {unknown[]} failures what each attempt to load it threw; empty: there is none for this platform
+ * @param {unknown[]} failures what each attempt to load it threw
  */
 function noNativeError(failures) {
   const { platform, arch } = process;
-  if (failures.length === 0) {
-    const name = platform === 'win32' ? 'Windows' : platform;
-    const where = platform === 'win32' ? 'WSL 2 or a Linux container' : 'a Linux container';
-    return new ParallelizerError(
-      CODE,
-      `@parallelizer/node does not run on ${name} (${arch}), only on ${SUPPORTED}. Run it in ${where}; ` +
-        'a deployment package for such a system can be built here',
-    );
-  }
   const disabled = failures.find((failure) => /** @type {any} */ (failure)?.code === 'ERR_DLOPEN_DISABLED');
   if (disabled !== undefined) return disabledError(disabled);
   const family = platform === 'linux' ? libc() : undefined;
@@ -132,12 +123,27 @@ function target(family) {
   return `--os=${process.platform} --cpu=${process.arch}${family === undefined ? '' : ` --libc=${family}`}`;
 }
 
+/**
+ * The fallback is to be used, and its WebAssembly module is not there.
+ * @param {string} reason why it is to be used
+ */
+function noModuleError(reason) {
+  const remedy = isClone() ? 'it has not been built: run `npm run build:wasm`'
+    : 'install @parallelizer/node again; in a bundle, copy parallelizer.wasm from the package to where the bundle ' +
+      'is, or keep "@parallelizer/node" external';
+  return new ParallelizerError(
+    CODE,
+    `@parallelizer/node is to run without its addon (${reason}), and parallelizer.wasm is not there. To have it, ` +
+      remedy,
+  );
+}
+
 /** @param {string} other the addon's version @param {string} own this package's */
 function otherVersionError(other, own) {
   return new ParallelizerError(
     CODE,
     `@parallelizer/node is of version ${own}, its native part of ${other}: they have to be the same. ` +
-      (isClone() ? 'Run `npm run build`'
+      (isClone() ? 'Run `npm run build` (and `npm run build:wasm`)'
         : 'Remove node_modules and run `npm install` again, or build the bundle again'),
   );
 }
@@ -152,4 +158,4 @@ function cannotStartError({ problem, remedy }) {
   return new ParallelizerError(CODE, `no workers can be started: ${problem}. ${remedy ?? otherProgram}`);
 }
 
-module.exports = { cannotStartError, noNativeError, otherRuntimeError, otherVersionError };
+module.exports = { cannotStartError, noModuleError, noNativeError, otherRuntimeError, otherVersionError };

@@ -51,4 +51,4 @@ if (imports.length === 0) boot();
 else imports.reduce((before, each) => before.then(() => import(each)), Promise.resolve()).then(boot);
 }`;
 
-module.exports = { PROCESS_SCRIPT, THREAD_SCRIPT, WORKER_VARIABLE };
+module.exports = { PROCESS_SCRIPT, REQUIRE, THREAD_SCRIPT, WORKER_VARIABLE };

@@ -18,6 +18,7 @@ const { fromJson } = require('../intrinsics/json');
 const { ARGUMENT_WORD, BEGUN, INIT, PART_FIELDS } = require('../transport/constants');
 const { FrameChannel } = require('../transport/frame-channel');
 const { createRegisters, passParts, receiveParts } = require('../transport/registers');
+const { imitateFork } = require('./imitated-fork');
 const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
 /** The `seq` of an `Init` frame that is accompanied by a shared page. */
@@ -95,8 +96,9 @@ function boot(native, nodeRequire, load) {
     if (page !== null) frames.attachRing(page, false);
     const connection = {
       send: frames.send.bind(frames),
-      publish: frames.publish.bind(frames),
-      publishAnswer: frames.publishAnswer.bind(frames),
+      publish: page === null ? null : frames.publish.bind(frames),
+      publishAnswer: page === null ? null : frames.publishAnswer.bind(frames),
+      begun: page === null ? (/** @type {number} */ seq) => frames.send(BEGUN, 0, seq, 0, []) : null,
       wake: frames.wake.bind(frames),
       poll: frames.receiveAll.bind(frames),
       hold: channel.hold.bind(channel),
@@ -106,25 +108,6 @@ function boot(native, nodeRequire, load) {
     };
     served = serve(connection, init, initParts, nodeRequire, load);
   }
-}
-
-/**
- * Makes the process look as if it had been forked with the user's module.
- * @param {string | null} filePath
- */
-function imitateFork(filePath) {
-  process.argv.splice(1, Infinity);
-  if (filePath !== null) process.argv.push(filePath);
-  const script = process.execArgv.lastIndexOf('-e');
-  // The flag before it is ours as well.
-  if (script >= 0) process.execArgv.splice(script - 1, 3);
-  Reflect.deleteProperty(process, '_eval');
-  // Code that was written for `fork` may call it, though nobody receives the message.
-  process.send ??= (...args) => {
-    const done = args.findLast((argument) => typeof argument === 'function');
-    if (typeof done === 'function') nextTick(done, null);
-    return true;
-  };
 }
 
 module.exports = { boot };

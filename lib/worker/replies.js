@@ -37,7 +37,7 @@ const MAX_SHOWN = 1000;
  * @property {((frame: number, offset: number, micros: number, json: string | null) => void) | null} publishPlain the
  *   same for one call, see `plainJson`
  * @property {() => void} told has the parent know of what was published
- * @property {(seq: number) => void} begun publishes the number of a call that begins, where there is no shared page
+ * @property {((seq: number) => void) | null} begun publishes the number of a call that begins, where no page does
  * @property {() => void} poll reads pending cancellations now
  * @property {boolean} isLocal whether the parent is this very thread
  * @property {() => void} served all calls of a frame have begun; where they run one at a time, they are answered too

@@ -70,6 +70,7 @@ class Runner {
   /** @type {Port} */ #port;
   /** @type {Reply | null} */ #publish;
   /** @type {Port['publishPlain']} */ #publishPlain;
+  /** @type {Port['begun']} */ #begun;
   /** @type {Uint32Array | null} */ #page;
   /** @type {import('../codec/codec').Serialization} */ #serialization;
   /** @type {import('../codec/codec').Clones | null} */ #clones;
@@ -109,6 +110,7 @@ class Runner {
     this.#port = port;
     this.#publish = port.publish;
     this.#publishPlain = port.publishPlain;
+    this.#begun = port.begun;
     this.#page = page;
     this.#serialization = serialization;
     this.#clones = clones;
@@ -372,8 +374,8 @@ class Runner {
 
   /** @param {number} seq */
   #begin(seq) {
-    if (this.#page !== null) Atomics.store(this.#page, LAST_BEGUN_WORD, seq);
-    else this.#port.begun(seq);
+    if (this.#begun !== null) this.#begun(seq);
+    else if (this.#page !== null) Atomics.store(this.#page, LAST_BEGUN_WORD, seq);
   }
 
   /**

@@ -14,7 +14,7 @@ const { decodeValues } = require('../codec/codec');
 const { PART_FIELDS, pushText, refusalIn, valuesOf } = require('../codec/parts');
 const { define } = require('../intrinsics/define');
 const { toJson } = require('../intrinsics/json');
-const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY } = require('../transport/constants');
+const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY } = require('../transport/constants');
 const { findFunction, loadModule } = require('./module-loader');
 const { Settling, unsettledInitializer, unsettledModule } = require('./settling');
 
@@ -37,14 +37,15 @@ const { Settling, unsettledInitializer, unsettledModule } = require('./settling'
 /**
  * @typedef {object} Connection
  * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec/parts').Parts) => void} send
- * @property {Connection['send']} publish sends what arrives whatever becomes of this end; the parent need not look for
- *   it before `wake`
- * @property {(id: number, seq: number, micros: number, json: string | null) => void} publishAnswer the same for the
- *   answer to one call: its JSON, in one byte per character, or `null` for `undefined`
+ * @property {Connection['send'] | null} publish sends what arrives whatever becomes of this end; the parent need not
+ *   look for it before `wake`. `null` where that costs as much as to send
+ * @property {((id: number, seq: number, micros: number, json: string | null) => void) | null} publishAnswer the same
+ *   for the answer to one call: its JSON, in one byte per character, or `null` for `undefined`
+ * @property {((seq: number) => void) | null} begun tells the parent which call begins; `null` where it sees the page
  * @property {() => void} wake has the other end look for what was published
  * @property {() => void} poll handles the frames that have arrived, now
  * @property {() => void} [served] is called when the calls of a frame are answered
- * @property {Uint32Array | null} page the memory shared with the parent
+ * @property {Uint32Array | null} page the memory shared with the parent, or with what speaks for it
  * @property {(held: boolean) => void} hold whether it keeps the event loop alive, as it does at first
  * @property {() => number} memory bytes in use
  * @property {import('../codec/codec').Clones | null} clones
@@ -68,7 +69,7 @@ const { Settling, unsettledInitializer, unsettledModule } = require('./settling'
  * @returns {Server}
  */
 function serve(connection, init, initParts, nodeRequire, load) {
-  const { send } = connection;
+  const { send, publish } = connection;
   /** @type {InstanceType<typeof Runner> | null} */
   let runner = null;
   /** @type {Frame[]} The frames that arrived before there was a runner. */
@@ -91,12 +92,11 @@ function serve(connection, init, initParts, nodeRequire, load) {
     runner = new Runner({
       port: {
         reply: (frame, offset, micros, parts) => send(REPLY, frame, offset, micros, parts),
-        publish: connection.page === null ? null
-          : (frame, offset, micros, parts) => connection.publish(REPLY, frame, offset, micros, parts),
-        publishPlain: connection.page === null ? null : connection.publishAnswer,
+        publish: publish && ((frame, offset, micros, parts) => publish(REPLY, frame, offset, micros, parts)),
+        publishPlain: connection.publishAnswer,
         told: connection.wake,
         isLocal: false,
-        begun: (seq) => send(BEGUN, 0, seq, 0, []),
+        begun: connection.begun,
         poll: connection.poll,
         served: () => {
           if (init.reportMemory) send(MEMORY, 0, 0, connection.memory() / 1024, []);

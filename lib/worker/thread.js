@@ -63,6 +63,7 @@ function bootThread(nodeRequire, load) {
       send: channel.send.bind(channel),
       publish: channel.publish.bind(channel),
       publishAnswer: channel.publishAnswer.bind(channel),
+      begun: null,
       wake: channel.wake.bind(channel),
       poll: channel.receiveAll.bind(channel),
       hold,

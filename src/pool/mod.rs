@@ -27,6 +27,8 @@ mod reports;
 mod requests;
 mod script;
 mod state;
+#[cfg(test)]
+mod tests;
 mod workers;
 
 pub use config::{PoolConfig, ProcessConfig, Stdio};

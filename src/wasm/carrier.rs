@@ -40,10 +40,18 @@ mod raw {
         pub safe fn kill_worker(worker: u32);
         pub safe fn kill_silent_worker(worker: u32);
         pub safe fn abandon_worker(worker: u32);
+        pub safe fn say_farewell(worker: u32);
         pub safe fn catch_up(worker: u32);
         pub safe fn last_begun(worker: u32) -> u32;
         /// → 0 where it is not known.
         pub safe fn pid_of(worker: u32) -> i32;
+    }
+}
+
+impl WasmCarrier {
+    /// This process ends in an orderly way: a worker that has nothing to do may, too.
+    pub fn say_farewell(&self, worker: WorkerId) {
+        raw::say_farewell(worker.0);
     }
 }
 

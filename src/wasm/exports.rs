@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::host::{WasmHost, WasmState, panicked};
 use super::memory::{self, give_numbers, give_text, passed_bytes, passed_numbers, passed_text};
 use crate::engine::{ChunkId, JobId, SubmitError, WorkerId};
-use crate::pool::{Host, PartCount, Pool, PoolConfig, Reports, SettledPart};
+use crate::pool::{Carrier, Host, PartCount, Pool, PoolConfig, Reports, SettledPart};
 
 thread_local! {
     /// Leaked: it lives as long as the instance.
@@ -144,6 +144,15 @@ extern "C" fn remove_workers() {
     pool().remove_workers();
 }
 
+/// This process ends in an orderly way: workers that have nothing to do may, too.
+#[unsafe(no_mangle)]
+extern "C" fn dismiss() {
+    let workers = pool().engine.borrow().unoccupied();
+    for worker in workers {
+        pool().host.carrier().say_farewell(worker);
+    }
+}
+
 /// Returns the length of the text, which is JSON.
 #[unsafe(no_mangle)]
 extern "C" fn stats() -> usize {
@@ -234,7 +243,6 @@ extern "C" fn give_up_worker(worker: u32) {
 /// What is known of the worker's end so far.
 #[unsafe(no_mangle)]
 extern "C" fn set_exit_report(worker: u32, report_len: usize) {
-    use crate::pool::Carrier;
     pool().host.carrier().set_exit_report(WorkerId(worker), passed_json(report_len));
 }
 

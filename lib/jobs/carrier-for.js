@@ -1,0 +1,34 @@
+'use strict';
+
+/**
+ * Chooses what looks after the workers of a pool, where JavaScript does.
+ *
+ * Must not depend on jobs.
+ */
+
+const { PARALLELIZER_INLINE } = require('../options/options');
+const { heapLimits, initOf, initParts, processConfig, schedulerOf } = require('./worker-config');
+
+/**
+ * @param {import('./worker-config').PoolOptions} options
+ * @param {import('../codec/codec').Clones | null} clones `null` where workers are processes
+ * @param {() => import('../carriers/script-carrier').PoolSide} side
+ * @param {any} native the addon, or what takes its place
+ * @returns {InstanceType<typeof import('../carriers/script-carrier').ScriptCarrier<any>> | null} `null` where the
+ *   addon looks after the workers itself
+ */
+function carrierFor(options, clones, side, native) {
+  if (clones === null && schedulerOf(native) === 'native') return null;
+  const parts = () => initParts(options, clones);
+  if (clones === null) {
+    const { ProcessCarrier } = require('../carriers/process-carrier');
+    return new ProcessCarrier(side(), processConfig(options), parts, native);
+  }
+  if (options.type === PARALLELIZER_INLINE) {
+    return new (require('../carriers/inline-carrier').InlineCarrier)(side(), initOf(options), parts);
+  }
+  const { ThreadCarrier } = require('../carriers/thread-carrier');
+  return new ThreadCarrier(side(), options, initOf(options), parts, heapLimits(options), native);
+}
+
+module.exports = { carrierFor };

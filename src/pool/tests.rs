@@ -1,0 +1,232 @@
+//! A pool with a host and a carrier that only keep what they are asked for.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::{Carrier, Host, Pool, PoolConfig, Reports, Sent, report_sent};
+use crate::engine::{ChunkId, JobId, Run, WorkerId};
+
+/// What happened, as texts, in order.
+#[derive(Default)]
+struct Fake {
+    said: RefCell<Vec<String>>,
+    now: Cell<Duration>,
+    carrier: FakeCarrier,
+    /// Whether workers cannot be started.
+    refuses: Cell<bool>,
+}
+
+#[derive(Default)]
+struct FakeCarrier {
+    said: RefCell<Vec<String>>,
+    sent: RefCell<Vec<(ChunkId, u32, Vec<Run>)>>,
+    report: RefCell<Option<Json>>,
+}
+
+impl Fake {
+    fn say(&self, what: String) {
+        self.said.borrow_mut().push(what);
+    }
+
+    fn taken(&self) -> Vec<String> {
+        self.said.take()
+    }
+}
+
+impl Host for Fake {
+    type Carrier = FakeCarrier;
+
+    fn carrier(&self) -> &FakeCarrier {
+        &self.carrier
+    }
+
+    fn now(&self) -> Duration {
+        self.now.get()
+    }
+
+    fn start_timer(&self, after: Duration) {
+        self.say(format!("timer {}", after.as_millis()));
+    }
+
+    fn stop_timer(&self) {
+        self.say("no timer".into());
+    }
+
+    fn set_held(&self, held: bool) {
+        self.say(format!("held {held}"));
+    }
+
+    fn start_worker(pool: &Pool<Fake>, worker: WorkerId) {
+        if pool.host.refuses.get() {
+            pool.spawn_failed(worker, &io::Error::from_raw_os_error(11));
+        } else {
+            pool.host.say(format!("start {}", worker.0));
+        }
+    }
+
+    fn ended(&self, job: JobId, calls: Range<u32>, outcome: &str, detail: Option<&str>) {
+        let errno = detail.and_then(|detail| serde_json::from_str::<Json>(detail).ok());
+        let errno = errno.map_or(Json::Null, |detail| detail["errno"].clone());
+        self.say(format!("ended {} {calls:?} {outcome} {errno}", job.0));
+    }
+
+    fn ready(&self, outcome: Option<&str>, _detail: Option<&str>) {
+        self.say(format!("ready {outcome:?}"));
+    }
+
+    fn event(&self, _event: &Json) {}
+
+    fn closed(&self, outliving: &Json) {
+        self.say(format!("closed {outliving}"));
+    }
+}
+
+impl Carrier for FakeCarrier {
+    fn stop(&self, worker: WorkerId) {
+        self.said.borrow_mut().push(format!("stop {}", worker.0));
+    }
+
+    fn kill(&self, worker: WorkerId) {
+        self.said.borrow_mut().push(format!("kill {}", worker.0));
+    }
+
+    fn forget(&self, worker: WorkerId) {
+        self.said.borrow_mut().push(format!("forget {}", worker.0));
+    }
+
+    fn send(&self, _worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
+        self.sent.borrow_mut().push((frame, seq, runs.to_vec()));
+    }
+
+    fn cancel(&self, _worker: WorkerId, _seqs: &[u32]) {}
+
+    fn recall(&self, _worker: WorkerId, _from: u32, _until: u32) -> Option<u32> {
+        None
+    }
+
+    fn last_begun(&self, _worker: WorkerId) -> u32 {
+        0
+    }
+
+    fn pid(&self, _worker: WorkerId) -> Option<i32> {
+        None
+    }
+
+    fn exit_report(&self, _worker: WorkerId) -> Option<Json> {
+        self.report.borrow().clone()
+    }
+
+    fn set_exit_report(&self, _worker: WorkerId, report: Json) {
+        *self.report.borrow_mut() = Some(report);
+    }
+
+    fn traffic(&self) -> (u64, u64) {
+        (3, 4)
+    }
+
+    fn catch_up(&self, worker: WorkerId) {
+        self.said.borrow_mut().push(format!("catch up {}", worker.0));
+    }
+}
+
+const FIRST: WorkerId = WorkerId(0);
+
+fn pool(more: &Json) -> Pool<Fake> {
+    let mut config = json!({
+        "workers": 1, "maxCallsPerWorker": 0, "maxWorkerMemory": 0, "idleTimeout": 0, "gracePeriod": 100,
+        "lazy": false, "concurrency": 1, "spinCpus": 0, "inline": false,
+    });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        config[name] = value.clone();
+    }
+    let config = PoolConfig::parse(&config.to_string()).expect("a whole configuration");
+    Pool::new(Fake::default(), &config)
+}
+
+/// The first worker that was started.
+fn first_worker(pool: &Pool<Fake>) -> WorkerId {
+    pool.engine.borrow().workers().first().copied().unwrap_or(FIRST)
+}
+
+#[test]
+fn the_loop_is_held_while_something_is_in_progress_and_only_then() {
+    let pool = pool(&Json::Null);
+    pool.start(None);
+    let worker = first_worker(&pool);
+    assert_eq!(pool.host.taken(), [format!("start {}", worker.0)]);
+    pool.script_worker_ready(worker);
+    pool.submit([1, 0, 0, 0, 0], None, 0.0).expect("there is room");
+    pool.pump();
+    assert!(pool.host.taken().contains(&"held true".into()));
+    let (frame, _, runs) = pool.host.carrier.sent.take().remove(0);
+    report_sent(&pool, worker, frame, &runs, Sent::Filled { filled: &[1], skipped: &[], bytes: 5 });
+    let settled = pool.script_worker_replied(worker, frame, 0, 1.0, 2.0, &[(1, 0)]);
+    assert_eq!(settled.map(|settled| settled.len()).ok(), Some(1));
+    pool.pump();
+    assert!(pool.host.taken().contains(&"held false".into()));
+}
+
+#[test]
+fn what_was_answered_is_taken_in_before_time_passes() {
+    let pool = pool(&Json::Null);
+    pool.start(None);
+    let worker = first_worker(&pool);
+    pool.script_worker_ready(worker);
+    pool.submit([1, 0, 0, 0, 0], None, 50.0).expect("there is room");
+    pool.pump();
+    let (frame, seq, runs) = pool.host.carrier.sent.take().remove(0);
+    report_sent(&pool, worker, frame, &runs, Sent::Filled { filled: &[1], skipped: &[], bytes: 5 });
+    pool.begun(worker, seq);
+    pool.pump();
+    pool.host.now.set(Duration::from_millis(60));
+    pool.on_timer();
+    assert_eq!(pool.host.carrier.said.take().first(), Some(&format!("catch up {}", worker.0)));
+}
+
+#[test]
+fn a_worker_that_cannot_be_started_fails_what_waits_with_the_reason() {
+    let pool = pool(&Json::Null);
+    pool.host.refuses.set(true);
+    pool.start(None);
+    let job = pool.submit([2, 0, 0, 0, 0], None, 0.0).expect("there is room");
+    // As often as the engine tries again.
+    for second in 1..100 {
+        pool.host.now.set(Duration::from_secs(second));
+        pool.on_timer();
+    }
+    let said = pool.host.taken();
+    assert!(said.contains(&format!("ended {} 0..2 bootFailed 11", job.0)), "{said:?}");
+}
+
+#[test]
+fn a_frame_that_could_not_be_made_costs_its_worker() {
+    let pool = pool(&Json::Null);
+    pool.start(None);
+    let worker = first_worker(&pool);
+    pool.script_worker_ready(worker);
+    pool.submit([1, 0, 0, 0, 0], None, 0.0).expect("there is room");
+    pool.pump();
+    let (frame, _, runs) = pool.host.carrier.sent.take().remove(0);
+    report_sent(&pool, worker, frame, &runs, Sent::Failed);
+    pool.pump();
+    assert!(pool.host.carrier.said.take().contains(&format!("kill {}", worker.0)));
+}
+
+#[test]
+fn a_closed_pool_says_so_once_its_last_worker_is_gone_and_forgets_it() {
+    let pool = pool(&Json::Null);
+    pool.start(None);
+    let worker = first_worker(&pool);
+    pool.script_worker_ready(worker);
+    pool.close();
+    assert!(pool.host.carrier.said.take().contains(&format!("stop {}", worker.0)));
+    pool.host.taken();
+    pool.script_worker_exited(worker, json!({ "exitCode": 0 }));
+    assert!(pool.host.taken().contains(&"closed []".into()));
+    assert!(pool.host.carrier.said.take().contains(&format!("forget {}", worker.0)));
+    assert_eq!(pool.stats()["bytesReceived"], 4);
+}
