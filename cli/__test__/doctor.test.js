@@ -3,9 +3,12 @@
 
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
 const os = require('node:os');
+const path = require('node:path');
 const { test } = require('node:test');
 
+const { root } = require('../../__test__/support/helpers');
 const { environment, program, run } = require('./support/command');
 
 /** @param {NodeJS.ProcessEnv} env @param {string[]} [more] */
@@ -71,6 +74,16 @@ test('without the addon it says so: that workers do not work, and why, or what s
   assert.equal(status, works ? 0 : 1);
   if (works) assert.notEqual(scheduler, 'native');
   else assert.match(message, /addon/);
+});
+
+const hasFallback = fs.existsSync(path.join(root, 'parallelizer.wasm'));
+const skip = !hasFallback && 'parallelizer.wasm is not there: `npm run build:wasm` makes it';
+
+test('where the fallback runs, it says so', { skip }, () => {
+  const { status, found } = doctor({ PARALLELIZER_FALLBACK: '1' });
+  assert.equal(status, 0);
+  assert.equal(found.processes.scheduler, 'wasm');
+  assert.equal(found.processes.memfd, null);
 });
 
 test('it takes no arguments', async () => {

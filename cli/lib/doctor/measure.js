@@ -80,6 +80,8 @@ async function measured(pool, type, began) {
   const rate = MANY / ((performance.now() - at) / 1000);
   const stats = pool.stats();
   const isProcess = type === 'child-process';
+  // The fallback uses neither.
+  const isNative = isProcess && stats.scheduler !== 'wasm';
   return {
     works: /** @type {const} */ (true),
     workers: stats.workers.length,
@@ -87,10 +89,9 @@ async function measured(pool, type, began) {
     roundTrip: { p50: quantile(trips, 0.5), p99: quantile(trips, 0.99) },
     callsPerSecond: rate,
     memory: isProcess ? memoryOf(stats.workers[0]?.pid ?? null) : null,
-    memfd: isProcess ? hasMapped('/memfd:parallelizer') : null,
-    pidfd: isProcess ? hasDescriptor(/pidfd/) : null,
-    scheduler: typeof stats.scheduler === 'string' ? stats.scheduler : 'native',
-    // What it says is of these calls that do nothing: it is shown where a program asks for it about its own.
+    memfd: isNative ? hasMapped('/memfd:parallelizer') : null,
+    pidfd: isNative ? hasDescriptor(/pidfd/) : null,
+    scheduler: stats.scheduler,
     restarts: stats.restarts,
   };
 }

@@ -71,6 +71,10 @@ function systemLines({ versions, memory, limits, process: own }) {
   return lines;
 }
 
+function whyFallback() {
+  return process.env.PARALLELIZER_FALLBACK ? 'PARALLELIZER_FALLBACK asks for it' : 'there is no addon for this system';
+}
+
 /** @param {Measured} found @param {'processes' | 'threads'} kind @returns {Line[]} */
 function workerLines(found, kind) {
   if (!found.works) return [look(`they do not work here: ${found.message}`)];
@@ -78,7 +82,7 @@ function workerLines(found, kind) {
   const lines = [
     scheduler === 'native'
       ? fine('scheduled by the addon')
-      : look(`scheduled by the fallback (${scheduler}), as there is no addon for this system: it works, and is slower`),
+      : look(`scheduled by the fallback (WebAssembly), as ${whyFallback()}: it works, and is slower`),
     fine(`${workers} started in ${time(start)}`),
     fine(`a call and its result take ${time(roundTrip.p50)} (99 % within ${time(roundTrip.p99)})`),
     fine(`${whole.format(callsPerSecond)} calls per second that do nothing, in a list of 20,000`),
