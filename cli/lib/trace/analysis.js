@@ -132,7 +132,8 @@ function analyse({ lanes, runs }) {
   const sum = (/** @type {string} */ name) => chunks.reduce((total, { args }) => total + (Number(args[name]) || 0), 0);
   const elapsed = lengthOf(inProgress);
   return {
-    workers: workers.length,
+    // One that runs several chunks at a time has as many lanes.
+    workers: new Set(workers.map(({ workerIndex }) => workerIndex)).size,
     chunks: chunks.length,
     calls: sum('calls'),
     failed: sum('failed'),

@@ -111,6 +111,8 @@ function readTimeline(trace) {
   for (const { pool, lanes } of pools.values()) {
     // What had not settled when the trace was taken goes on to its end.
     for (const run of pool.runs) if (Number.isNaN(run.to)) run.to = length;
+    // Thread 0 is the one that has the pool.
+    for (const [tid, lane] of lanes) if (tid !== 0) lane.workerIndex ??= tid;
     const inOrder = [...lanes].sort(([a, left], [b, right]) => order(left) - order(right) || a - b);
     pool.lanes = inOrder.map(([, lane]) => lane);
     for (const lane of pool.lanes) lane.spans.sort((a, b) => a.from - b.from);
