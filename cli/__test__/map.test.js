@@ -2,6 +2,7 @@
 // `parallelizer map`: records in, results out, in every format, from and to files and pipes.
 
 const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const { describe, test } = require('node:test');
 
@@ -250,4 +251,28 @@ test('what is written through other names of the input is refused', async (t) =>
   assert.equal(code, 2);
   assert.match(stderr, /--in and --out name the same file/);
   assert.equal(linesOf(at('in')).length, 1);
+});
+
+test('from a named pipe to a named pipe, and through /dev/stdin and /dev/stdout', async (t) => {
+  const at = folder(t);
+  if (spawnSync('mkfifo', [at('in'), at('out')]).status !== 0) return t.skip('mkfifo cannot be run here');
+  const { ended } = start(['map', './work.js#doubled', '--in', at('in'), '--out', at('out')]);
+  const written = fs.promises.writeFile(at('in'), ndjson(COUNT));
+  const text = await within(fs.promises.readFile(at('out'), 'utf8'), 'the output');
+  await written;
+  assert.equal((await within(ended, 'the end')).code, 0);
+  assert.deepEqual(records(text).map(({ id }) => id), ids());
+  const output = fs.openSync(at('file'), 'w');
+  const args = ['map', './work.js#doubled', '--in', '/dev/stdin', '--out', '/dev/stdout'];
+  const { code } = await run(args, { stdin: ndjson(2), stdout: output });
+  fs.closeSync(output);
+  assert.equal(code, 0);
+  assert.equal(linesOf(at('file')).length, 2);
+});
+
+test('a help page that nobody reads to its end does no harm', async () => {
+  const { child, said, ended } = start(['map', '--help']);
+  child.stdout.destroy();
+  const { code } = await within(ended, 'the end');
+  assert.deepEqual([code, said.stderr], [0, '']);
 });

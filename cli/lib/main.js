@@ -74,6 +74,10 @@ function endOfFlags(args) {
 async function main(args) {
   // Nobody is left to be told: not even that stderr is closed.
   process.stderr.on('error', () => {});
+  process.stdout.on('error', (error) => {
+    // Whoever read it has had enough. A command that goes on after that has to listen for it, too.
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EPIPE') throw error;
+  });
   let code;
   try {
     code = await run(args);

@@ -70,7 +70,7 @@ async function findStart(settings, journal, input, output) {
   if (found === 'broken') {
     throw new UsageError(`--resume: ${journal} is no journal that this version understands. ${ANEW}`);
   }
-  await checkInput(about, found.about, input);
+  await checkInput(about, found.about, input, settings.isQuiet);
   for (const name of /** @type {const} */ (['format', 'to', 'delimiter'])) {
     const [now, before] = [about.settings[name], found.about.settings[name]];
     if (now !== before) {
@@ -83,10 +83,13 @@ async function findStart(settings, journal, input, output) {
   return { state, isComplete: found.isComplete, about: { ...about, hash: found.about.hash }, note };
 }
 
+/** It takes seconds to read an input of more bytes. */
+const LARGE = 512 * 1024 * 1024;
+
 /**
- * @param {About} now @param {About} before @param {string} input
+ * @param {About} now @param {About} before @param {string} input @param {boolean} isQuiet
  */
-async function checkInput(now, before, input) {
+async function checkInput(now, before, input, isQuiet) {
   const changed = (/** @type {string} */ what) =>
     new UsageError(`--resume: ${input} has changed since the earlier run: ${what}. ${ANEW}`);
   if (now.input.size !== before.input.size) {
@@ -97,6 +100,7 @@ async function checkInput(now, before, input) {
     if (now.input.changed !== before.input.changed) throw changed('it was written to');
     return;
   }
+  if (now.input.size > LARGE && !isQuiet) process.stderr.write(`reading ${input} once, to see whether it has changed\n`);
   if ((await startHash(input).hash) !== before.hash) throw changed('its hash is another one');
 }
 

@@ -155,7 +155,13 @@ class Job {
         [index, outcome] = settled.value;
       }
       if (!this.#settle(index, outcome)) break;
-      await this.#flushed();
+      if (this.#broken !== null) break;
+      if (this.#text.length + this.#failedText.length >= MAX_GATHERED) {
+        this.#flush();
+        await this.#output.room();
+      } else {
+        this.#scheduleFlush();
+      }
     }
   }
 
@@ -235,19 +241,14 @@ class Job {
 
   // ---- Writing ----------------------------------------------------------------------------------------------------
 
-  /** Writes now or soon; resolves when more may come. */
-  async #flushed() {
-    if (this.#broken !== null) throw this.#broken.error;
-    if (this.#text.length + this.#failedText.length >= MAX_GATHERED) {
-      this.#flush();
-      await this.#output.room();
-    } else if (!this.#isScheduled) {
-      this.#isScheduled = true;
-      setImmediate(() => {
-        this.#isScheduled = false;
-        this.#attempt(() => this.#flush());
-      });
-    }
+  /** Has what was gathered written at the end of this turn of the event loop. */
+  #scheduleFlush() {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#attempt(() => this.#flush());
+    });
   }
 
   /** Does what may fail, outside of the loop over the results, which ends then. @param {() => void} write */

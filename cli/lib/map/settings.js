@@ -69,8 +69,18 @@ function kindOf(file) {
   }
 }
 
-/** @param {string | undefined} file `-` stands for stdin and stdout */
-const named = (file) => (file === undefined || file === '-' ? null : path.resolve(file));
+/** @param {string | undefined} file @param {string} standard the device that is meant by `-` and by nothing */
+const named = (file, standard) => (file === undefined || file === '-' || file === standard ? null : path.resolve(file));
+
+/** @param {string} file */
+function isWritable(file) {
+  try {
+    fs.accessSync(file, fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** @param {string | null} input */
 function checkInput(input) {
@@ -100,9 +110,7 @@ function checkOutput(file, flag) {
   if (kindOf(folder)?.isDirectory() !== true) {
     throw new UsageError(`${flag}: there is no directory ${folder}: make it first (mkdir -p ${folder})`);
   }
-  try {
-    fs.accessSync(kind === undefined ? folder : file, fs.constants.W_OK);
-  } catch {
+  if (!isWritable(kind === undefined ? folder : file)) {
     throw new UsageError(`${flag}: ${file} cannot be written to by this user: see the permissions`);
   }
   return kind === undefined || kind.isFile();
@@ -152,8 +160,8 @@ function settingsOf({ values, positionals }) {
     throw new UsageError(`"${more[0]}" is one argument too many: the input is named by --in, the output by --out`);
   }
   const { filePath, name } = taskOf(task);
-  const input = named(values.in);
-  const output = named(values.out);
+  const input = named(values.in, '/dev/stdin');
+  const output = named(values.out, '/dev/stdout');
   const failedFile = values.failed === undefined ? null : path.resolve(values.failed);
   const { format, delimiter } = formatOf(values, input);
   const inputSize = checkInput(input);
@@ -168,6 +176,9 @@ function settingsOf({ values, positionals }) {
     if (values['no-journal']) throw new UsageError('--resume goes by the journal: leave out --no-journal');
   }
   const isJournaled = canResume && !values['no-journal'];
+  if (isJournaled && output !== null && !isWritable(path.dirname(output))) {
+    throw new UsageError(`--out: the journal beside ${output} cannot be written by this user: add --no-journal`);
+  }
   return {
     ...{ task, filePath, name, input, inputSize, output, failedFile, format, delimiter },
     to: values.to ?? (format === 'csv' ? 'ndjson' : format),

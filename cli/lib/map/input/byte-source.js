@@ -19,7 +19,9 @@ class ByteSource {
 
   /** @param {string | null} file `null`: stdin @param {number} offset */
   constructor(file, offset) {
-    this.#stream = file === null ? process.stdin : fs.createReadStream(file, { start: offset, highWaterMark: PIECE });
+    // A pipe has no places to be read from.
+    const place = offset > 0 ? { start: offset } : {};
+    this.#stream = file === null ? process.stdin : fs.createReadStream(file, { ...place, highWaterMark: PIECE });
     this.#pieces = this.#stream[Symbol.asyncIterator]();
   }
 
