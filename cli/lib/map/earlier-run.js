@@ -100,7 +100,7 @@ async function checkInput(now, before, input, isQuiet) {
     if (now.input.changed !== before.input.changed) throw changed('it was written to');
     return;
   }
-  if (now.input.size > LARGE && !isQuiet) process.stderr.write(`reading ${input} once, to see whether it has changed\n`);
+  if (now.input.size > LARGE && !isQuiet) process.stderr.write(`reading ${input}, to see whether it has changed\n`);
   if ((await startHash(input).hash) !== before.hash) throw changed('its hash is another one');
 }
 
