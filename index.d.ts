@@ -7,6 +7,8 @@
 // that is `any`. The types help whoever writes code; at run time the library checks every value itself, and its errors
 // name what is wrong.
 
+import type { EventEmitter } from 'node:events';
+
 // Only what is marked as such is exported.
 export {};
 
@@ -312,6 +314,12 @@ export interface WorkerOptions {
    * this pool.
    */
   shared?: 'auto' | boolean | undefined;
+  /**
+   * Whether a timeline of what the workers did is kept, for `trace()`: the latest chunks, runs and ends of workers. The
+   * variable `PARALLELIZER_TRACE=FILE` turns it on for all instances of a process, and writes the file at its exit.
+   * Default: `false`.
+   */
+  trace?: boolean | undefined;
 }
 
 /** The options of one pool of a `Parallelizer`, where a call is a sub-batch. */
@@ -561,6 +569,183 @@ export interface WorkerStats {
   failed: number;
 }
 
+// ------------------------------------------------------------------------------------------------------------ events
+
+/** The worker that an event is about. */
+export interface WorkerIdentity {
+  /** The `id` of its pool, in an instance made from a list. */
+  id?: string | number;
+  /**
+   * From 0 to the number of workers less 1; a worker that takes the place of another has its index. `null` for one that
+   * has ended before it had any.
+   */
+  workerIndex: number | null;
+  /** The process, where workers are processes; of inline ones it is this one. `null` where none could be started. */
+  pid?: number | null;
+  /** The thread, where workers are threads. `null` where none could be started. */
+  threadId?: number | null;
+}
+
+/** A worker has loaded its module, or run its initializer, and takes calls. */
+export interface WorkerReady extends WorkerIdentity {
+  /** How many milliseconds ago it was started. */
+  uptime: number;
+}
+
+/** A worker has ended. */
+export interface WorkerExit extends WorkerIdentity {
+  /**
+   * - `closed`: the instance was closed or terminated, or its workers were removed
+   * - `idle`: `idleTimeout`, or there was nothing to do for it
+   * - `recycled`: it had run as many calls, or used as much memory, as it may
+   * - `crashed`: it ended by itself, or something else killed it
+   * - `killed`: the library killed it, since a call had timed out or was aborted and did not stop, or since nothing could
+   *   be done with the worker
+   * - `boot-failed`: it was never ready
+   */
+  reason: 'closed' | 'idle' | 'recycled' | 'crashed' | 'killed' | 'boot-failed';
+  exitCode: number | null;
+  signal: string | null;
+  /** How many calls it had answered, failed ones included. */
+  calls: number;
+  /** How many milliseconds ago it was started. */
+  uptime: number;
+}
+
+/** A worker has ended and counts as replaced. */
+export interface WorkerRestart extends WorkerIdentity {
+  reason: WorkerExit['reason'];
+  /** As in `stats()`. */
+  restarts: number;
+}
+
+/** So many calls wait as `maxQueue` allows. */
+export interface QueueSaturated {
+  id?: string | number;
+  waiting: number;
+  maxQueue: number | null;
+}
+
+/** No call waits any more. */
+export interface QueueDrained {
+  id?: string | number;
+  waiting: 0;
+}
+
+/** The events of a `Pool` and of a `Parallelizer`, with what listeners are given. */
+export interface InstanceEvents {
+  workerStart: [worker: WorkerIdentity];
+  workerReady: [worker: WorkerReady];
+  workerExit: [worker: WorkerExit];
+  /** After the `workerExit` of the worker that is replaced. */
+  restart: [worker: WorkerRestart];
+  /** Once, until `drain`. */
+  saturated: [queue: QueueSaturated];
+  drain: [queue: QueueDrained];
+}
+
+/**
+ * What `Pool` and `Parallelizer` have of an `EventEmitter`. What a listener throws is an uncaught exception, and does no
+ * harm to the instance.
+ *
+ * @example
+ * pool.on('workerExit', ({ workerIndex, reason, exitCode }) => log.warn({ workerIndex, reason, exitCode }));
+ */
+interface Emitter extends EventEmitter {
+  on<E extends keyof InstanceEvents>(event: E, listener: (...args: InstanceEvents[E]) => void): this;
+  on(event: string | symbol, listener: (...args: any[]) => void): this;
+  once<E extends keyof InstanceEvents>(event: E, listener: (...args: InstanceEvents[E]) => void): this;
+  once(event: string | symbol, listener: (...args: any[]) => void): this;
+  off<E extends keyof InstanceEvents>(event: E, listener: (...args: InstanceEvents[E]) => void): this;
+  off(event: string | symbol, listener: (...args: any[]) => void): this;
+  addListener<E extends keyof InstanceEvents>(event: E, listener: (...args: InstanceEvents[E]) => void): this;
+  addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+}
+
+/** What subscribers of the channel `parallelizer:worker` are given: the name of the event, and what its listeners get. */
+export type WorkerMessage =
+  | ({ event: 'workerStart' } & WorkerIdentity)
+  | ({ event: 'workerReady' } & WorkerReady)
+  | ({ event: 'workerExit' } & WorkerExit)
+  | ({ event: 'restart' } & WorkerRestart);
+
+/** What subscribers of the tracing channel `parallelizer:run` are given: one object for each run, from start to end. */
+export interface RunMessage {
+  /** As in errors and in `AsyncResult.id`. */
+  readonly runId: string;
+  /** `'run'`, or the method of the `Pool`. */
+  method: string;
+  /** The `id` of the pool; `'pool'`, or `'single-process'`, where it has none. */
+  id: string | number;
+  type: ParallelizerType;
+  /** The name of the function, or the beginning of its source; `null` for a run on several pools. */
+  task: string | null;
+  /** How many calls, sub-batches or items, have been submitted for it so far, and how many of them have failed. */
+  calls: number;
+  failed: number;
+  /** How many milliseconds its first calls have waited for a worker; `undefined` until they are sent. */
+  wait: number | undefined;
+  /** What its caller gets. */
+  result?: unknown;
+  error?: unknown;
+}
+
+/**
+ * What subscribers of the tracing channel `parallelizer:call` are given: one object for each sub-batch, and for items one
+ * for each chunk, that is sent to a worker.
+ */
+export interface CallMessage {
+  readonly runId: string;
+  /** That of its run, where somebody has subscribed to runs as well. */
+  parent: RunMessage | null;
+  method: string;
+  id: string | number;
+  type: ParallelizerType;
+  task: string | null;
+  /** The number of its first call within the run, and how many it has. */
+  first: number;
+  calls: number;
+  /** How many of them have settled in it, and failed: the others were taken back, or run again. */
+  settled: number;
+  failed: number;
+  /** How many milliseconds it has waited for a worker since its submission; 0 until it is encoded. */
+  wait: number;
+  /** For how many milliseconds its calls have run, by the worker's measurement, one after another. */
+  run: number;
+  /** Bytes of its arguments; 0 until it is encoded. */
+  bytes: number;
+  /** Whether some of its calls were sent more than once: the worker died, or they were taken back for another one. */
+  isRepeated: boolean;
+  worker: WorkerIdentity;
+  /**
+   * What is to travel with it: a subscriber of `start` may set it to an object of strings such as
+   * `{ traceparent, baggage }`. The worker's functions run within the context that these name, for the OpenTelemetry API
+   * that the worker has set up.
+   */
+  carrier: Record<string, string> | null;
+  /** The first error of its calls. Of one that has no answer: the reason, such as `'aborted'` or `'timedOut'`. */
+  error?: unknown;
+}
+
+/** An event of a timeline; docs/observability.md describes them. */
+export interface TraceEvent {
+  name: string;
+  ph: string;
+  ts: number;
+  pid: number;
+  tid: number;
+  cat?: string;
+  dur?: number;
+  id?: string;
+  args?: Record<string, unknown>;
+  [field: string]: unknown;
+}
+
+/** A timeline in Chrome's trace event format. */
+export interface Trace {
+  traceEvents: TraceEvent[];
+}
+
 /** What a pool is doing and has done. A call is one sub-batch or one item. */
 export interface Stats {
   /** Which build of the scheduler runs: the addon, or WebAssembly where there is none for the platform. */
@@ -593,7 +778,14 @@ export interface Stats {
 // ------------------------------------------------------------------------------------------------------ Parallelizer
 
 /** The methods that both forms of an instance have. */
-interface Pools {
+interface Pools extends Emitter {
+  /**
+   * What the workers did and when, in Chrome's trace event format: `JSON.stringify` it into a file for
+   * https://ui.perfetto.dev. Of a list, all pools are in it that have the option.
+   *
+   * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` without the option `trace`
+   */
+  trace(): Trace;
   /**
    * Resolves when the workers are up and have loaded the module; calling it is never necessary. Rejects with
    * `ERR_PARALLELIZER_MODULE` if the module does not load, with `ERR_PARALLELIZER_WORKER_EXITED` if the workers die
@@ -795,6 +987,8 @@ export interface ResultStream<TValue = any> extends AsyncIterableIterator<TValue
  *   await pool.join();
  * }
  */
+export declare interface Pool extends Emitter {}
+
 export declare class Pool {
   /**
    * @param processes how many workers, at most 1024; `0` runs inline. Default: the number of usable CPUs
@@ -966,6 +1160,13 @@ export declare class Pool {
   terminate(): Promise<void>;
   /** A snapshot of what the pool is doing and has done: counts, milliseconds, bytes. */
   stats(): Stats;
+  /**
+   * What the workers did and when, in Chrome's trace event format: `JSON.stringify` it into a file for
+   * https://ui.perfetto.dev.
+   *
+   * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` without the option `trace`
+   */
+  trace(): Trace;
   /** `close` and `join`, for `await using`. Python's `with` terminates instead. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -60,6 +60,7 @@ test('the defaults', () => {
     spin: 'auto',
     gracePeriod: 500,
     shared: false,
+    trace: false,
   });
 });
 
@@ -68,6 +69,7 @@ test('an option that is undefined takes its default', () => {
     'id', 'type', 'parallelization', 'parallelizationPerCPU', 'tmpPath', 'debug', 'batchSize', 'serialization',
     'timeout', 'retries', 'maxBatchesPerWorker', 'maxWorkerMemory', 'idleTimeout', 'maxQueue', 'env', 'execPath',
     'execArgv', 'resourceLimits', 'stdio', 'spin', 'gracePeriod', 'shared',
+    'trace',
   ];
   assert.deepEqual(pool(Object.fromEntries(names.map((name) => [name, undefined]))), pool());
 });
@@ -104,6 +106,7 @@ test('every option arrives', () => {
       spin: false,
       gracePeriod: 0,
       shared: true,
+      trace: true,
     }),
     {
       id: 'single-process',
@@ -128,6 +131,7 @@ test('every option arrives', () => {
       spin: false,
       gracePeriod: 0,
       shared: true,
+      trace: true,
     },
   );
 });

@@ -31,6 +31,7 @@ async function bundleWorker(output) {
       'error-flattener': 'lib/codec/error-flattener.js',
       'watch-mode': 'lib/worker/watch-mode.js',
       culprit: 'lib/codec/culprit.js',
+      'trace-context': 'lib/worker/trace-context.js',
       'platform-objects': 'lib/codec/platform-objects.js',
       errors: 'lib/errors.js',
     },

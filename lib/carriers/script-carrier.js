@@ -29,6 +29,7 @@ const { longAt } = require('../transport/registers');
  * @callback Answered
  * @param {number} jobId @param {number} first @param {number} count @param {number} offset where in the part
  * @param {number} flags @param {number} codec @param {number} tag @param {any} value @param {Parts | null} extras
+ * @param {number} worker @param {number} frame @param {number} micros for how long they ran
  * @returns {void}
  */
 
@@ -44,6 +45,7 @@ const { longAt } = require('../transport/registers');
  * @property {Answered} answered settles calls with the value of a part
  * @property {(jobId: number, parts: Parts, worker?: number) => void} message prints what a worker sent to be printed
  * @property {(worker: number, stream: 'stdout' | 'stderr', bytes: Buffer) => void} written prints what one has written
+ * @property {(id: number, threadId: number | null) => void} started is told of a worker that runs
  */
 
 /**
@@ -235,11 +237,15 @@ class ScriptCarrier {
       this.giveUp(id, /** @type {Error} */ (error).message);
       return;
     }
+    const total = counts.reduce((sum, field, i) => (i % 2 === 0 ? sum + field : sum), 0);
     for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) {
       const { 0: index, 1: jobId, 2: first, 3: count, 4: within } = settled.slice(i, i + ANSWERED_FIELDS);
       const { at, extras } = heads[index];
       const { 1: codec, 2: flags, 4: tag, 5: value } = parts.slice(at, at + PART_FIELDS);
-      this.pool.answered(jobId, first, count, within, Number(flags), Number(codec), Number(tag), value, extras);
+      const ran = (micros * count) / total;
+      this.pool.answered(
+        jobId, first, count, within, Number(flags), Number(codec), Number(tag), value, extras, id, frame, ran,
+      );
     }
     this.pool.flush();
   }
@@ -272,12 +278,14 @@ class ScriptCarrier {
     if (settled === null) {
       const first = registers[at + 2];
       answered(
-        longAt(registers, at), first, registers[at + 3], registers[at + 4], flags, codec, tag, value, null,
+        longAt(registers, at), first, registers[at + 3], registers[at + 4], flags, codec, tag, value, null, id, frame,
+        micros,
       );
     } else {
       for (let i = 0; i < settled.length; i += ANSWERED_FIELDS) {
         answered(
-          settled[i + 1], settled[i + 2], settled[i + 3], settled[i + 4], flags, codec, tag, value, null,
+          settled[i + 1], settled[i + 2], settled[i + 3], settled[i + 4], flags, codec, tag, value, null, id, frame,
+          (micros * settled[i + 3]) / calls,
         );
       }
     }

@@ -115,6 +115,7 @@ class ThreadCarrier extends ScriptCarrier {
     });
     thread.on('error', (error) => this.#failed(id, worker, error));
     thread.on('online', restoreHeapFlags);
+    thread.on('online', () => this.pool.started(id, thread.threadId));
     thread.on('exit', (code) => {
       restoreHeapFlags();
       this.#exited(id, worker, code);

@@ -24,6 +24,7 @@ const CARRYING = 6; // one value in V8's format, with what only structured clone
 const TASK = 7; // no value: what calls with a certain tag run, see lib/jobs/task-registry.js
 const TEXT = 8; // one string
 const COPIED = 9; // one value as it is, within this process only: a copy already
+const CARRIER = 10; // no value: what the calls behind it run within, see lib/worker/trace-context.js
 
 /**
  * Tags of calls. The bits from `TASK_SHIFT` up hold the number of the task that the calls run.
@@ -99,7 +100,8 @@ function refusalIn(parts, from, end) {
  * @param {Parts} parts @param {number} at
  */
 function isExtra(parts, at) {
-  return at < parts.length && parts[at + CALLS_FIELD] === 0 && parts[at + CODEC_FIELD] !== TASK;
+  if (at >= parts.length || parts[at + CALLS_FIELD] !== 0) return false;
+  return parts[at + CODEC_FIELD] !== TASK && parts[at + CODEC_FIELD] !== CARRIER;
 }
 
 /**
@@ -128,6 +130,7 @@ module.exports = {
   TEXT,
   COPIED,
   CARRYING,
+  CARRIER,
   FAILED: PART_FAILED,
   SKIPPED: PART_SKIPPED,
   WATCHED,

@@ -354,6 +354,11 @@ function createWasmPool(module) {
       this.#exports.remove_workers();
     }
 
+    /** From now on the hook `event` is told of the queue. */
+    watchQueue() {
+      this.#exports.watch_queue();
+    }
+
     /** This process ends in an orderly way: workers that have nothing to do may, too. */
     dismiss() {
       this.#exports.dismiss();

@@ -58,4 +58,20 @@ function mapOf(list) {
   return map;
 }
 
-module.exports = { all, mapOf, setOf };
+/**
+ * A promise, and what settles it.
+ * @returns {{ promise: Promise<void>, resolve: () => void, reject: (error: unknown) => void }}
+ */
+function withResolvers() {
+  let resolve = () => {};
+  /** @type {(error: unknown) => void} */
+  let reject = () => {};
+  /** @type {Promise<void>} */
+  const promise = new Promise((fulfil, fail) => {
+    resolve = fulfil;
+    reject = fail;
+  });
+  return { promise, resolve, reject };
+}
+
+module.exports = { all, mapOf, setOf, withResolvers };

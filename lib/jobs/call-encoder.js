@@ -13,7 +13,7 @@
  */
 
 const { encodeValues, needsSteps, pushList, pushRecordsInSteps } = require('../codec/codec');
-const { LISTED, WATCHED, sizeOf } = require('../codec/parts');
+const { CARRIER, LISTED, WATCHED, pushText, sizeOf } = require('../codec/parts');
 const { serializationError, workerExited } = require('../errors');
 const { CALLS_FIELD, FULL_FRAME, LATIN1, NO_CODEC, PART_FIELDS, PART_SKIPPED } = require('../transport/constants');
 const { nextTick, now, setImmediate } = require('../intrinsics/clock');
@@ -51,6 +51,8 @@ const STEPS_TIME = 5;
  *   the native side has booked it as skipped
  * @property {(worker: number, frame: number) => boolean} isDeferred whether a frame that was put off is still wanted
  * @property {(worker: number, frame: number) => void} sendDeferred has a frame that was put off encoded and sent
+ * @property {InstanceType<typeof import('./debug-log').DebugLog> | null} debugLog
+ * @property {InstanceType<typeof import('./timeline').Timeline> | null} timeline
  */
 
 class CallEncoder {
@@ -63,6 +65,8 @@ class CallEncoder {
   #long = [];
   /** @type {Map<number, Parts | null>} What has been, by frame; `null`: it has to be encoded at once. */
   #finished = new Map();
+  /** Whether anything has travelled beside calls: from then on those without are told apart. */
+  #hasCarried = false;
 
   /** @param {EncoderOwner} owner */
   constructor(owner) {
@@ -81,14 +85,31 @@ class CallEncoder {
    *   steps are done
    */
   encode(worker, jobId, start, end, frame, before) {
+    const { job, note, tracing } = /** @type {import('./job-table').Entry} */ (this.#jobs.get(jobId));
+    const { debugLog, timeline } = this.#owner;
+    const from = timeline === null ? 0 : now();
+    const parts = this.#tryToEncode(worker, jobId, start, end, frame, before);
+    if (parts === null || (tracing === null && debugLog === null && timeline === null)) return parts;
+    const calls = callsIn(parts);
+    if (note !== null) timeline?.encoded(note, worker, frame, before, start, calls, sizeOf(parts), from);
+    tracing?.encoded(start + calls, sizeOf(parts));
+    debugLog?.sent(job, worker, start, calls);
+    return parts;
+  }
+
+  /**
+   * @param {number} worker @param {number} jobId @param {number} start @param {number} end
+   * @param {number} frame @param {number} before
+   * @returns {Parts | null}
+   */
+  #tryToEncode(worker, jobId, start, end, frame, before) {
     /** @type {Parts} */
     const parts = [];
     try {
       return this.#encodeInto(parts, worker, jobId, start, end, frame, before);
     } catch (cause) {
       // A lack of memory, or what a class of the user's does when it is looked at: the call fails, and nothing else.
-      let call = start;
-      for (let at = CALLS_FIELD; at < parts.length; at += PART_FIELDS) call += /** @type {number} */ (parts[at]);
+      const call = start + callsIn(parts);
       if (call < end) this.#skip(jobId, call, serializationError('the value', undefined, cause), parts);
       return parts;
     }
@@ -101,8 +122,11 @@ class CallEncoder {
    * @returns {Parts | null}
    */
   #encodeInto(parts, worker, jobId, start, end, frame, before) {
-    const { job, tag, sized } = /** @type {import('./job-table').Entry} */ (this.#jobs.get(jobId));
-    if (job.list !== null) return this.#encodeList(jobId, job, start, end, tag | WATCHED | LISTED);
+    const { job, tag, sized, tracing } = /** @type {import('./job-table').Entry} */ (this.#jobs.get(jobId));
+    if (job.list !== null) {
+      this.#carry(parts, tracing, worker, start, end);
+      return this.#encodeList(parts, jobId, job, start, end, tag | WATCHED | LISTED);
+    }
     const finished = this.#finished.get(frame);
     const serialization = this.#serialization;
     const moved = job.transferList === null ? null : this.#moved;
@@ -112,6 +136,8 @@ class CallEncoder {
       if (before === 0) this.#encodeInSteps({ worker, frame, value: firstValue, tag: tag | WATCHED });
       return null;
     }
+    const isEach = tracing !== null && tracing.isEach && moved === null && !finished;
+    if (!isEach) this.#carry(parts, tracing, worker, start, finished ? start + 1 : end);
     if (job.task) this.#owner.sendDefinition(worker, job.task, parts);
     if (finished) {
       return parts.concat(finished);
@@ -129,7 +155,7 @@ class CallEncoder {
     for (let at = start; at < end && bytes < FULL_FRAME; ) {
       const fitting = sized.bytes === 0 ? MAX_SLICE : Math.floor((FULL_FRAME - bytes) / sized.bytes);
       // What is not known to be small is approached step by step.
-      const count = Math.max(1, Math.min(end - at, fitting, MAX_SLICE, sized.calls * 4));
+      const count = Math.max(1, Math.min(end - at, fitting, isEach ? 1 : MAX_SLICE, sized.calls * 4));
       const first = at;
       /** @type {unknown[]} */
       const values = [];
@@ -142,6 +168,7 @@ class CallEncoder {
         values.push(value);
       }
       if (values.length === 0) break;
+      if (isEach) this.#carry(parts, tracing, worker, first, at);
       const from = parts.length;
       const failed = (/** @type {number} */ index, /** @type {Error} */ error) =>
         this.#skip(jobId, first + index, error, parts);
@@ -160,15 +187,13 @@ class CallEncoder {
 
   /**
    * Encodes calls that travel as one list. They are of one event, so that they fit into memory together.
-   * @param {number} jobId @param {import('./job-table').Job} job @param {number} start @param {number} end
-   * @param {number} tag
+   * @param {Parts} parts @param {number} jobId @param {import('./job-table').Job} job
+   * @param {number} start @param {number} end @param {number} tag
    * @returns {Parts}
    */
-  #encodeList(jobId, job, start, end, tag) {
+  #encodeList(parts, jobId, job, start, end, tag) {
     const list = /** @type {NonNullable<typeof job.list>} */ (job.list);
     const serialization = this.#serialization;
-    /** @type {Parts} */
-    const parts = [];
     if (pushList(list(start, end), serialization, this.#owner.isInline, parts, tag)) return parts;
     // One by one: what is special about one of them is nothing to the others.
     for (let call = start; call < end; call++) {
@@ -183,6 +208,17 @@ class CallEncoder {
       if (job.stopKeyOnError) break;
     }
     return parts;
+  }
+
+  /**
+   * Puts what is to travel with calls before them, or says that nothing is.
+   * @param {Parts} parts @param {InstanceType<typeof import('./call-tracing').CallTracing> | null} tracing
+   * @param {number} worker @param {number} start @param {number} end
+   */
+  #carry(parts, tracing, worker, start, end) {
+    const carried = tracing === null ? null : tracing.sending(worker, start, end);
+    this.#hasCarried ||= carried !== null;
+    if (this.#hasCarried) pushText(parts, CARRIER, 0, 0, 0, carried ?? '');
   }
 
   /**
@@ -241,6 +277,16 @@ class CallEncoder {
     }
     if (this.#long.length > 0) setImmediate(() => this.#encodeOn());
   }
+}
+
+/**
+ * How many calls parts are for.
+ * @param {Parts} parts
+ */
+function callsIn(parts) {
+  let calls = 0;
+  for (let at = CALLS_FIELD; at < parts.length; at += PART_FIELDS) calls += /** @type {number} */ (parts[at]);
+  return calls;
 }
 
 /**

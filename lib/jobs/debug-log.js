@@ -11,7 +11,6 @@
 
 const { runIdOf } = require('./run-id');
 const { toJson } = require('../intrinsics/json');
-const { CALLS_FIELD, PART_FIELDS } = require('../transport/constants');
 
 /** @typedef {import('./job-table').Job} Job */
 
@@ -33,10 +32,8 @@ class DebugLog {
     this.write({ event: 'submitted', runId: runIdOf(job, 0), what: job.what, calls: job.calls });
   }
 
-  /** @param {Job} job @param {number} worker @param {number} first @param {import('../codec/parts').Parts} parts */
-  sent(job, worker, first, parts) {
-    let calls = 0;
-    for (let at = CALLS_FIELD; at < parts.length; at += PART_FIELDS) calls += /** @type {number} */ (parts[at]);
+  /** @param {Job} job @param {number} worker @param {number} first @param {number} calls */
+  sent(job, worker, first, calls) {
     this.write({ event: 'sent', worker, runId: runIdOf(job, first), chunk: `${runIdOf(job, 0)}#${first}`, calls });
   }
 

@@ -10,11 +10,15 @@
 const { decodeValues } = require('../codec/codec');
 const { ERROR_TREE, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
+const { now } = require('../intrinsics/clock');
 const { nameRun, runIdOf } = require('./run-id');
 const {
   ARGUMENT_WORD, JOB_KEY_RUNS, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED, MAX_COUNT, PART_FAILED,
   PART_REFUSED,
 } = require('../transport/constants');
+
+/** Of calls that have not failed. */
+const NO_FAILURE = () => undefined;
 
 // Not needed before a call fails.
 const answerErrors = () => require('./answer-error');
@@ -74,6 +78,8 @@ const answerErrors = () => require('./answer-error');
  * @property {number} tag
  * @property {{ calls: number, bytes: number }} sized calls that were encoded together last, and their bytes per call
  * @property {AsyncResource} resource
+ * @property {InstanceType<typeof import('./call-tracing').CallTracing> | null} tracing null: nobody watches its calls
+ * @property {import('./timeline').JobNote | null} note null: there is no timeline
  */
 
 class JobTable {
@@ -82,23 +88,34 @@ class JobTable {
   #clones;
   #moved;
   #debugLog;
+  #timeline;
+  /** Whether the calls of any job have been watched. */
+  #hasTraced = false;
 
   /**
    * @param {import('../codec/codec').Clones | null} clones
    * @param {InstanceType<typeof import('./moved-calls').MovedCalls> | null} moved
    * @param {InstanceType<typeof import('./debug-log').DebugLog> | null} debugLog
+   * @param {InstanceType<typeof import('./timeline').Timeline> | null} timeline
    */
-  constructor(clones, moved, debugLog) {
+  constructor(clones, moved, debugLog, timeline) {
     this.#clones = clones;
     this.#moved = moved;
     this.#debugLog = debugLog;
+    this.#timeline = timeline;
     // Keep one entry, so that the map's table is not rebuilt whenever no job is in progress.
     this.#entries.set(Number.NaN, /** @type {any} */ (undefined));
   }
 
-  /** @param {number} jobId @param {Job} job @param {number} tag @param {AsyncResource} resource */
-  add(jobId, job, tag, resource) {
-    this.#entries.set(jobId, { job, left: job.calls, failures: 0, tag, sized: { calls: 0, bytes: 0 }, resource });
+  /**
+   * @param {number} jobId @param {Job} job @param {number} tag @param {AsyncResource} resource
+   * @param {Entry['tracing']} tracing
+   */
+  add(jobId, job, tag, resource, tracing) {
+    const sized = { calls: 0, bytes: 0 };
+    this.#hasTraced ||= tracing !== null;
+    const note = this.#timeline === null ? null : this.#timeline.submitted(job);
+    this.#entries.set(jobId, { job, left: job.calls, failures: 0, tag, sized, resource, tracing, note });
   }
 
   /** @param {number} jobId */
@@ -116,32 +133,15 @@ class JobTable {
    * @param {number} jobId @param {number} first @param {number} count @param {number} offset where in the part
    * @param {number} flags @param {number} codec @param {number} _tag @param {string | Buffer} value
    * @param {Parts | null} extras
+   * @param {number} worker who has answered @param {number} frame to which @param {number} micros for how long they ran
    */
-  answered(jobId, first, count, offset, flags, codec, _tag, value, extras) {
-    if ((flags & PART_REFUSED) !== 0) {
-      const error = tooLargeError('what the function returned', new Error(String(value)));
-      for (let i = 0; i < count; i++) this.fail(jobId, first + i, error, String(error));
-      return;
-    }
-    if ((flags & PART_FAILED) !== 0) {
-      const { thrownError, refusedError } = answerErrors();
-      for (let i = 0; i < count; i++) {
-        const { error, text } = codec === ERROR_TREE ? thrownError(/** @type {string} */ (value)) : refusedError(value);
-        this.fail(jobId, first + i, error, text);
-      }
-      return;
-    }
-    let values;
-    try {
-      values = decodeValues(codec, value, offset + count, extras === null ? [] : valuesOf(extras), this.#clones);
-    } catch (cause) {
-      for (let i = 0; i < count; i++) {
-        const { error, text } = answerErrors().unreadableError(cause);
-        this.fail(jobId, first + i, error, text);
-      }
-      return;
-    }
-    const entry = this.#settled(jobId, first, count, 0);
+  answered(jobId, first, count, offset, flags, codec, _tag, value, extras, worker, frame, micros) {
+    const from = this.#timeline === null ? 0 : now();
+    if (this.#hasTraced) this.#entries.get(jobId)?.tracing?.answered(first, count, micros);
+    const values = this.#decoded(jobId, first, count, offset, flags, codec, value, extras);
+    this.#timeline?.answered(worker, frame, count, micros, values === null ? count : 0, from);
+    if (values === null) return;
+    const entry = this.#settled(jobId, first, count, 0, NO_FAILURE);
     if (entry === null) return;
     const { job } = entry;
     // Parts that only structured clone can carry have no length.
@@ -150,11 +150,42 @@ class JobTable {
   }
 
   /**
+   * What calls were answered with; where that is an error they have failed with it.
+   * @param {number} jobId @param {number} first @param {number} count @param {number} offset @param {number} flags
+   * @param {number} codec @param {string | Buffer} value @param {Parts | null} extras
+   * @returns {readonly unknown[] | null}
+   */
+  #decoded(jobId, first, count, offset, flags, codec, value, extras) {
+    if ((flags & PART_REFUSED) !== 0) {
+      const error = tooLargeError('what the function returned', new Error(String(value)));
+      for (let i = 0; i < count; i++) this.fail(jobId, first + i, error, String(error));
+      return null;
+    }
+    if ((flags & PART_FAILED) !== 0) {
+      const { thrownError, refusedError } = answerErrors();
+      for (let i = 0; i < count; i++) {
+        const { error, text } = codec === ERROR_TREE ? thrownError(/** @type {string} */ (value)) : refusedError(value);
+        this.fail(jobId, first + i, error, text);
+      }
+      return null;
+    }
+    try {
+      return decodeValues(codec, value, offset + count, extras === null ? [] : valuesOf(extras), this.#clones);
+    } catch (cause) {
+      for (let i = 0; i < count; i++) {
+        const { error, text } = answerErrors().unreadableError(cause);
+        this.fail(jobId, first + i, error, text);
+      }
+      return null;
+    }
+  }
+
+  /**
    * A call failed.
    * @param {number} jobId @param {number} call @param {unknown} error @param {string} text
    */
   fail(jobId, call, error, text) {
-    const entry = this.#settled(jobId, call, 1, 1);
+    const entry = this.#settled(jobId, call, 1, 1, () => error);
     if (entry === null) return;
     nameRun(error, () => runIdOf(entry.job, call));
     entry.resource.runInAsyncScope(entry.job.failed, entry.job, call, error, text);
@@ -166,19 +197,24 @@ class JobTable {
    * @param {() => unknown} exitError
    */
   ended(jobId, first, end, ending, exitError) {
-    const entry = this.#settled(jobId, first, end - first, end - first);
+    const entry = this.#settled(jobId, first, end - first, end - first, () => exitError() ?? ending);
     if (entry !== null) entry.resource.runInAsyncScope(entry.job.ended, entry.job, first, end, ending, exitError);
   }
 
-  /** @param {number} jobId @param {number} first @param {number} count @param {number} failures */
-  #settled(jobId, first, count, failures) {
+  /**
+   * @param {number} jobId @param {number} first @param {number} count @param {number} failures
+   * @param {() => unknown} failure the error, or the ending
+   */
+  #settled(jobId, first, count, failures, failure) {
     const entry = this.#entries.get(jobId);
     if (entry === undefined) return null;
     entry.left -= count;
     entry.failures += failures;
+    entry.tracing?.settled(first, first + count, failure, failures > 0);
     if (entry.left === 0) {
       this.#entries.delete(jobId);
       this.#debugLog?.settled(entry);
+      if (entry.note !== null) this.#timeline?.settled(entry.note, entry.failures);
     }
     if (entry.job.transferList !== null) this.#moved?.drop(jobId, first, first + count);
     return entry;

@@ -13,6 +13,7 @@
 
 const path = require('node:path');
 const { PARALLELIZER_INLINE } = require('../options/options');
+const { emitFrom } = require('./observers');
 
 /** As many as Node allows listeners before it warns. */
 const MAX_PER_PLACE = 10;
@@ -35,19 +36,23 @@ const OWN_FOLDER = typeof __dirname === 'undefined' ? null : path.dirname(__dirn
  * @property {readonly WorkerPool[]} pools
  */
 
-/** @type {Set<Opened>} */
+/** @type {Set<Opened>} Those that have workers of their own. */
 const opened = new Set();
+/** @type {Set<Opened>} Those whose workers are others' as well. */
+const sharing = new Set();
 let hasWarned = false;
 
 /** @type {FinalizationRegistry<Opened>} */
 const unreachable = new FinalizationRegistry((entry) => {
   opened.delete(entry);
+  sharing.delete(entry);
   entry.pools.forEach((pool) => void pool.close());
 });
 
 /**
  * An instance was made.
- * @param {object} instance @param {readonly { pool: WorkerPool, options: WorkerOptions }[]} pools its own
+ * @param {InstanceType<typeof import('./observers').Instance>} instance
+ * @param {readonly { pool: WorkerPool, options: WorkerOptions }[]} pools its own
  * @param {Function} constructor what the user called with `new`
  */
 function addInstance(instance, pools, constructor) {
@@ -60,10 +65,13 @@ function addInstance(instance, pools, constructor) {
     workers: own.reduce((sum, { options }) => sum + (options.type === PARALLELIZER_INLINE ? 0 : options.workers), 0),
     pools: pools.map(({ pool }) => pool),
   };
+  emitFrom(instance, entry.pools);
   unreachable.register(instance, entry, entry);
   if (isCounted) {
     opened.add(entry);
     if (!hasWarned && opened.size > MAX_PER_PLACE) warnOfMany(entry.place);
+  } else {
+    sharing.add(entry);
   }
   return entry;
 }
@@ -74,7 +82,13 @@ function addInstance(instance, pools, constructor) {
  */
 function removeInstance(entry) {
   opened.delete(entry);
+  sharing.delete(entry);
   unreachable.unregister(entry);
+}
+
+/** The pools of all open instances. @returns {WorkerPool[]} */
+function openPools() {
+  return [...opened, ...sharing].flatMap(({ pools }) => pools);
 }
 
 /** @param {string | null} place of the last one */
@@ -127,4 +141,4 @@ function placeOf(constructor) {
   return frame?.replace(/^.*? \((.*)\)$/, '$1') ?? 'an unknown place';
 }
 
-module.exports = { addInstance, removeInstance };
+module.exports = { addInstance, openPools, removeInstance };

@@ -30,6 +30,8 @@ class RunId {
     this.place = nextPlace();
     /** @type {string | null} */
     this.made = null;
+    /** @type {InstanceType<typeof import('./run-tracing').RunTrace> | null} What those are told who watch it. */
+    this.trace = null;
   }
 
   /** The name of the run, or of the first of the runs that were submitted together. */
@@ -45,6 +47,39 @@ class RunId {
    */
   textOf(index) {
     return index === 0 ? this.text : native().laterRunId(this.text, index);
+  }
+}
+
+/**
+ * Who watches the run that the caller is submitting right now.
+ * @type {InstanceType<typeof import('./run-tracing').RunTrace> | null}
+ */
+let submitting = null;
+
+/** A run that is being submitted. */
+function newRun() {
+  if (submitting !== null) return submitting.run();
+  return new RunId();
+}
+
+/** Who watches the run that is being submitted. */
+function submittedTrace() {
+  return submitting;
+}
+
+/**
+ * Submits runs that are watched: all that `act` submits before it returns.
+ * @template T
+ * @param {InstanceType<typeof import('./run-tracing').RunTrace>} trace @param {() => T} act
+ * @returns {T}
+ */
+function submitWatched(trace, act) {
+  const before = submitting;
+  submitting = trace;
+  try {
+    return act();
+  } finally {
+    submitting = before;
   }
 }
 
@@ -74,4 +109,4 @@ function nameRun(error, nameOf) {
   return error;
 }
 
-module.exports = { RunId, nameRun, runIdOf };
+module.exports = { RunId, nameRun, newRun, runIdOf, submitWatched, submittedTrace };

@@ -8,6 +8,7 @@
 
 const { logsJson, spareableCpus, workerHeapMegabytes } = require('../host/cpus');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags, waitsForDebugger } = require('../host/exec-argv');
+const { tooLargeError } = require('../errors');
 const { nesting } = require('../host/nesting');
 const { findProgram, startObstacle } = require('../host/program');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
@@ -130,6 +131,7 @@ function nativeConfig(options) {
     lazy: nesting().depth > 0,
     concurrency: Math.min(options.concurrency, MAX_COUNT),
     inline: options.type === PARALLELIZER_INLINE,
+    traces: isTraced(options),
     spinCpus: options.spin === 'auto' && options.type !== PARALLELIZER_INLINE ? spareableCpus() : 0,
     ...(hasProcesses(options) ? { process: processConfig(options) } : {}),
   };
@@ -180,6 +182,31 @@ function processConfig(options) {
   };
 }
 
+/**
+ * @param {any} NativePool @param {object} config @param {object} hooks
+ * @param {import('../codec/parts').Parts} parts what each worker is handed
+ * @param {Uint32Array} registers
+ */
+function newPool(NativePool, config, hooks, parts, registers) {
+  try {
+    return new NativePool(toJson(config), hooks, parts, registers);
+  } catch (cause) {
+    const { message } = /** @type {Error} */ (cause);
+    const isTooMuch = parts.length > 0 && /memory|too (?:large|long|big)|more than/i.test(message);
+    throw isTooMuch ? tooLargeError('"initArgs"', cause) : cause;
+  }
+}
+
+/**
+ * Whether a timeline is kept.
+ * @param {PoolOptions} options
+ */
+function isTraced({ trace }) {
+  // Workers inherit the environment, and would write to the same file.
+  return trace || (Boolean(process.env.PARALLELIZER_TRACE) && nesting().depth === 0);
+}
+
 module.exports = {
-  assertCanStart, hasProcesses, heapLimits, initOf, initParts, nativeConfig, processConfig, programOf, schedulerOf,
+  assertCanStart, hasProcesses, heapLimits, initOf, initParts, isTraced, nativeConfig, newPool, processConfig,
+  programOf, schedulerOf,
 };

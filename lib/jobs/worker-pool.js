@@ -13,13 +13,17 @@
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, queueFullError, tooLargeError } = require('../errors');
 const { nextTick, now, setImmediate, sleep } = require('../intrinsics/clock');
-const { fromJson, parse, toJson } = require('../intrinsics/json');
+const { fromJson, parse } = require('../intrinsics/json');
+const { withResolvers } = require('../intrinsics/list');
 const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
 const { carrierFor } = require('./carrier-for');
+const { PoolObserver, openChannels, watchedCalls } = require('./observers');
 const { nameRun, runIdOf } = require('./run-id');
-const { assertCanStart, hasProcesses, initParts, nativeConfig, programOf, schedulerOf } = require('./worker-config');
+const {
+  assertCanStart, hasProcesses, initParts, isTraced, nativeConfig, newPool, programOf, schedulerOf,
+} = require('./worker-config');
 
 // Not needed to start workers, and loaded while they start.
 const codec = () => require('../codec/codec');
@@ -34,6 +38,8 @@ const closedNative = () => require('../native/closed-native');
 const MAX_LOOK_INTERVAL = 10;
 /** How long to wait for workers that were killed to die, in milliseconds. */
 const MAX_DEATH_TIME = 1000;
+/** Events that are for whoever watches, and not for the option `debug`. */
+const OBSERVED_ONLY = ['gone', 'queue', 'recall'];
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {import('./worker-config').OptionsOfPool} OptionsOfPool */
@@ -63,6 +69,10 @@ class WorkerPool {
   /** @type {(() => void)[]} What loads what is not needed for the first result. */
   #rest = [];
   #debugLog;
+  /** @type {InstanceType<typeof import('./timeline').Timeline> | null} What is kept of what its workers did. */
+  timeline;
+  /** Who watches what happens here. */
+  observer;
   /** @type {InstanceType<typeof import('./worker-output').WorkerOutput> | null} Made for the first output. */
   #output = null;
   /** @type {InstanceType<typeof import('./task-registry').TaskRegistry> | null} Made for the first task. */
@@ -87,6 +97,8 @@ class WorkerPool {
     this.#moved = this.#clones && new (require('./moved-calls').MovedCalls)(this.#clones, serialization);
     this.#debugLog = options.debug ? new (require('./debug-log').DebugLog)(options.id) : null;
     if (schedulerOf(native()) === 'wasm') this.#debugLog?.write({ event: 'fallback', reason: native().reason });
+    this.timeline = isTraced(this.#options) ? require('./trace-file').newTimeline(this.#options) : null;
+    this.observer = this.#makeObserver();
     this.#carrier = carrierFor(this.#options, this.#clones, () => this.#side(), native());
     // Workers are being started when this returns.
     const parts = initParts(this.#options, this.#clones);
@@ -105,7 +117,7 @@ class WorkerPool {
         else this.#closed?.reject(exitErrors().outlivingError(JSON.parse(outliving)));
       },
     }, parts, this.#registers);
-    this.#jobs = new (jobTable().JobTable)(this.#clones, this.#moved, this.#debugLog);
+    this.#jobs = new (jobTable().JobTable)(this.#clones, this.#moved, this.#debugLog, this.timeline);
     this.#passJob = jobTable().passJob;
     this.#submit = this.#native.submitter();
     this.#flush = this.#native.flusher();
@@ -120,6 +132,8 @@ class WorkerPool {
       failed: (jobId, call, error) => this.#jobs.fail(jobId, call, error, String(error)),
       isDeferred: (worker, frame) => this.#native.isDeferred(worker, frame),
       sendDeferred: (worker, frame) => this.#native.sendDeferred(worker, frame),
+      debugLog: this.#debugLog,
+      timeline: this.timeline,
     });
     this.loadLater(loadRest);
   }
@@ -164,17 +178,26 @@ class WorkerPool {
     this.#passJob(this.#registers, job, moved !== null);
     const jobId = keys === null && timeout === 0 ? this.#submit() : this.#submit(keys, timeout);
     if (jobId < 0) {
+      if (jobId < -1) this.observer.refused(-2 - jobId);
       const error = jobId === -1 ? closedError(job.what)
         : queueFullError(-2 - jobId, this.#options.maxQueue ?? 0, calls);
       throw nameRun(error, () => runIdOf(job, 0));
     }
     const tag = task === null ? 0 : tasks().tagOf(task, job.spreadArguments);
     // Callbacks run in the async context of whoever submitted.
-    this.#jobs.add(jobId, job, tag, job.resource ?? new AsyncResource('ParallelizerJob'));
+    const tracing = job.run.trace === null && watchedCalls() === null ? null : this.#traceCalls(job);
+    this.#jobs.add(jobId, job, tag, job.resource ?? new AsyncResource('ParallelizerJob'), tracing);
     this.#debugLog?.submitted(job);
     moved?.add(jobId, tag, job, job.transferList ?? []);
     this.scheduleFlush();
     return jobId;
+  }
+
+  /** @param {Job} job */
+  #traceCalls(job) {
+    const { id, type, functionName } = this.#options;
+    const workerOf = (/** @type {number} */ worker) => this.observer.life.worker(worker);
+    return new (require('./call-tracing').CallTracing)(job, { id, type, functionName, workerOf });
   }
 
   /**
@@ -329,11 +352,13 @@ class WorkerPool {
       get native() {
         return self.#native;
       },
-      encode: this.#encode.bind(this),
-      answered: (jobId, first, count, offset, flags, codecOf, tag, value, extras) =>
-        this.#jobs.answered(jobId, first, count, offset, flags, codecOf, tag, value, extras),
+      encode: (worker, jobId, start, end, frame, before) =>
+        this.#encoder.encode(worker, jobId, start, end, frame, before),
+      answered: (jobId, first, count, offset, flags, codecOf, tag, value, extras, worker, frame, micros) =>
+        this.#jobs.answered(jobId, first, count, offset, flags, codecOf, tag, value, extras, worker, frame, micros),
       message: this.#print.bind(this),
       written: this.#printWritten.bind(this),
+      started: (worker, threadId) => this.observer.tell({ event: 'started', worker, threadId }),
       flush: () => this.#flush(),
       reply: () => this.#reply(),
       registers: this.#registers,
@@ -348,22 +373,10 @@ class WorkerPool {
     const at = ARGUMENT_WORD;
     const start = registers[at + 3];
     const end = registers[at + 4];
-    const parts = this.#encode(
+    const parts = this.#encoder.encode(
       registers[at], longAt(registers, at + 1), start, end, registers[at + 5], registers[at + 6],
     );
     return passParts(registers, parts);
-  }
-
-  /**
-   * Encodes a chunk: calls of a job, or the first of them.
-   * @param {number} worker @param {number} jobId @param {number} start @param {number} end
-   * @param {number} frame @param {number} before how many calls the frame has already
-   */
-  #encode(worker, jobId, start, end, frame, before) {
-    const parts = this.#encoder.encode(worker, jobId, start, end, frame, before);
-    const entry = this.#debugLog === null ? undefined : this.#jobs.get(jobId);
-    if (entry !== undefined && parts !== null) this.#debugLog?.sent(entry.job, worker, start, parts);
-    return parts;
   }
 
   /**
@@ -376,6 +389,7 @@ class WorkerPool {
     this.#jobs.answered(
       longAt(registers, at), registers[at + 2], registers[at + 3], registers[at + 4],
       registers[FLAGS_FIELD], registers[CODEC_FIELD], registers[TAG_FIELD], value, extras,
+      registers[at + 5], registers[at + 6], registers[at + 7],
     );
   }
 
@@ -441,34 +455,23 @@ class WorkerPool {
       this.#output?.finishLines(event.worker);
       this.#tasks?.forget(event.worker);
     }
-    this.#debugLog?.write(event);
+    this.observer.tell(event);
+    if (!OBSERVED_ONLY.includes(event.event)) this.#debugLog?.write(event);
   }
-}
 
-/** @returns {{ promise: Promise<void>, resolve: () => void, reject: (error: unknown) => void }} */
-function withResolvers() {
-  let resolve = () => {};
-  /** @type {(error: unknown) => void} */
-  let reject = () => {};
-  /** @type {Promise<void>} */
-  const promise = new Promise((fulfil, fail) => {
-    resolve = fulfil;
-    reject = fail;
-  });
-  return { promise, resolve, reject };
-}
-
-/**
- * @param {any} NativePool @param {object} config @param {object} hooks @param {Parts} parts what each worker is handed
- * @param {Uint32Array} registers
- */
-function newPool(NativePool, config, hooks, parts, registers) {
-  try {
-    return new NativePool(toJson(config), hooks, parts, registers);
-  } catch (cause) {
-    const { message } = /** @type {Error} */ (cause);
-    const isTooMuch = parts.length > 0 && /memory|too (?:large|long|big)|more than/i.test(message);
-    throw isTooMuch ? tooLargeError('"initArgs"', cause) : cause;
+  #makeObserver() {
+    const { id, type, maxQueue } = this.#options;
+    return new PoolObserver({
+      id,
+      type,
+      maxQueue,
+      timeline: this.timeline,
+      watchQueue: () => {
+        this.#native.watchQueue();
+        this.scheduleFlush();
+      },
+      stats: () => this.#native.stats(),
+    });
   }
 }
 
@@ -476,6 +479,7 @@ function newPool(NativePool, config, hooks, parts, registers) {
 function loadRest() {
   codec().loadAll();
   [workerOutput, exitErrors, tasks, closedNative].forEach((load) => load());
+  openChannels();
 }
 
 /** The addon; a thread that only asks where it runs must not load it. @returns {any} */

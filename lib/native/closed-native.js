@@ -25,6 +25,7 @@ function closedNative(stats) {
     setExitReport: nothing,
     workerBegun: nothing,
     workerEvent: nothing,
+    watchQueue: nothing,
     workerReady: nothing,
     workerLoadFailed: nothing,
     workerMemory: nothing,

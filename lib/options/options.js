@@ -42,6 +42,7 @@ const WORKER_OPTIONS = [
   'spin',
   'gracePeriod',
   'shared',
+  'trace',
 ];
 
 const POOL_OPTIONS = [
@@ -80,6 +81,7 @@ const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgre
  * @property {'auto' | false} spin
  * @property {number} gracePeriod
  * @property {boolean} shared whether all pools with these options in this process have the same workers
+ * @property {boolean} trace whether a timeline is kept
  */
 
 /**
@@ -194,6 +196,7 @@ function workerOptions(option, workers) {
     spin: oneOf(option('spin'), spins, 'auto'),
     gracePeriod: milliseconds(option('gracePeriod'), DEFAULT_GRACE_PERIOD),
     shared: isShared(oneOf(option('shared'), sharings, 'auto')),
+    trace: boolean(option('trace'), false),
   };
 }
 

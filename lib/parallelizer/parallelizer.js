@@ -12,6 +12,7 @@ const { optionError } = require('../errors');
 const { define } = require('../intrinsics/define');
 const { all } = require('../intrinsics/list');
 const { assertMayNest } = require('../host/nesting');
+const { Instance, NO_TIMELINE, watchedRuns } = require('../jobs/observers');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
 const { WorkerPool } = require('../jobs/worker-pool');
 
@@ -19,6 +20,7 @@ const { WorkerPool } = require('../jobs/worker-pool');
 const planner = () => require('./plan');
 const runner = () => require('./run');
 const recordRunner = () => require('./record-run');
+const runTracing = () => require('../jobs/run-tracing');
 
 /** @typedef {Readonly<import('../options/options').PoolOptions>} PoolOptions */
 /** @typedef {Readonly<import('../options/options').RunOptions>} RunOptions */
@@ -35,7 +37,7 @@ const recordRunner = () => require('./record-run');
 /** @type {RunEvent} */
 let runEvent;
 
-class Parallelizer {
+class Parallelizer extends Instance {
   static {
     runEvent = (instance, id, records, params, options, kind) => {
       if (typeof instance !== 'object' || instance === null || !(#pools in instance)) {
@@ -52,6 +54,7 @@ class Parallelizer {
 
   /** @param {unknown} options see `ParallelizerOptions` in index.d.ts */
   constructor(options) {
+    super();
     const { list, entries } = parallelizerOptions(options);
     this.#isList = list;
     entries.forEach((entry) => {
@@ -65,7 +68,17 @@ class Parallelizer {
    * @param {unknown} batch @param {unknown} [params] @param {unknown} [options]
    * @returns {Promise<any>}
    */
-  async run(batch, params, options) {
+  run(batch, params, options) {
+    const channel = watchedRuns();
+    const act = () => this.#run(batch, params, options);
+    return channel === null ? act() : runTracing().traceRun(channel, this.#about('run'), act);
+  }
+
+  /**
+   * @param {unknown} batch @param {unknown} params @param {unknown} options
+   * @returns {Promise<any>}
+   */
+  async #run(batch, params, options) {
     const settings = runOptions(options);
     if (!this.#isList) {
       const entry = /** @type {Entry} */ (this.#pools.get(SINGLE_ID));
@@ -92,7 +105,25 @@ class Parallelizer {
     if (entry === undefined) {
       throw optionError('id', id, this.#knownIds());
     }
-    return this.#start(entry, records, 'event', params, runOptions(options), kind);
+    const settings = runOptions(options);
+    const start = () => this.#start(entry, records, 'event', params, settings, kind);
+    const channel = watchedRuns();
+    if (channel === null) return start();
+    /** @type {Run | null} */
+    let run = null;
+    const promise = runTracing().traceRun(channel, this.#about('run'), () => {
+      const started = (run = start());
+      return started.promise;
+    });
+    return { .../** @type {Run} */ (/** @type {unknown} */ (run)), promise };
+  }
+
+  /** What those are told who watch a run. @param {string} method */
+  #about(method) {
+    const { 0: entry } = [...this.#pools.values()];
+    const { id, type, functionName } = entry.options;
+    if (!this.#isList) return { method, id, type, task: functionName };
+    return { method, id: [...this.#pools.keys()].join(), type, task: null };
   }
 
   /** @returns {Promise<void>} */
@@ -127,6 +158,14 @@ class Parallelizer {
     const own = { writable: true, enumerable: true, configurable: true };
     this.#pools.forEach(({ pool }, id) => define(stats, id, { value: pool.stats(), ...own }));
     return stats;
+  }
+
+  /** What the workers did and when, in Chrome's trace event format. */
+  trace() {
+    const all = [...this.#pools.values()].map(({ pool }) => pool.timeline);
+    const timelines = all.filter((timeline) => timeline !== null);
+    if (timelines.length === 0) throw optionError('trace()', undefined, NO_TIMELINE);
+    return require('../jobs/trace-events').traceOf(timelines);
   }
 
   [Symbol.asyncDispose]() {

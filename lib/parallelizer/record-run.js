@@ -12,7 +12,7 @@ const { isJsonSafe } = require('../codec/json-safe');
 const { closedError } = require('../errors');
 const { define } = require('../intrinsics/define');
 const { onAbort } = require('../jobs/abort');
-const { RunId, nameRun } = require('../jobs/run-id');
+const { nameRun, newRun } = require('../jobs/run-id');
 const { JOB, annotated, endingError } = require('./run');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
@@ -42,7 +42,7 @@ function startRecordRun(pool, options, { records, places, keys, keyNames }, para
   const { signal, context, stopKeyOnError } = settings;
   const timeout = settings.timeout ?? options.timeout;
   const total = records.length;
-  const run = new RunId();
+  const run = newRun();
   if (pool.isClosed) throw nameRun(closedError('run()'), () => run.text);
   /** @type {Map<number, { error: unknown, text: string }>} By call. */
   const failures = new Map();

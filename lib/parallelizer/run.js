@@ -11,7 +11,7 @@ const { isError } = require('../codec/is-error');
 const { ParallelizerError, abortError, closedError, skippedError, timeoutError } = require('../errors');
 const { onAbort } = require('../jobs/abort');
 const { report } = require('../jobs/report');
-const { RunId, nameRun } = require('../jobs/run-id');
+const { nameRun, newRun } = require('../jobs/run-id');
 const { define } = require('../intrinsics/define');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
@@ -59,7 +59,7 @@ function startRun(pool, options, plan, params, settings, kind) {
   let resolve = () => {};
   /** @type {Promise<RunResult>} */
   const promise = new Promise((fulfil) => (resolve = fulfil));
-  const run = new RunId();
+  const run = newRun();
   if (pool.isClosed) throw nameRun(closedError('run()'), () => run.text);
   if (total === 0) {
     resolve(gather([], plan, run));
@@ -136,7 +136,7 @@ function endingError(ending, exitError, { index, signal, timeout, key }) {
 }
 
 /**
- * @param {Outcome[]} outcomes @param {Plan} plan @param {InstanceType<typeof RunId>} run
+ * @param {Outcome[]} outcomes @param {Plan} plan @param {InstanceType<typeof import('../jobs/run-id').RunId>} run
  * @returns {RunResult}
  */
 function gather(outcomes, plan, run) {

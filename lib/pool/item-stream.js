@@ -57,6 +57,7 @@ class ItemStream {
   #collect;
   #onProgress;
   #onReleased;
+  #onEnded;
   /** How many items can run at the same time. */
   #slots;
   #workers;
@@ -68,6 +69,8 @@ class ItemStream {
   #hasEnded = false;
   /** @type {{ error: unknown } | null} What the source threw, to be reported after the results. */
   #sourceError = null;
+  /** @type {Failure | null} What it has ended with. */
+  #failure = null;
   /** Whether it is read to its end even if nobody takes the results. */
   #isEager = false;
   /** Whether it will not submit anything any more. */
@@ -109,8 +112,10 @@ class ItemStream {
    * @param {{ workers: number, concurrency: number }} options.settings
    * @param {(stream: ItemStream) => void} options.onReleased called when the source is read and its items are
    *   done or dropped
+   * @param {((failure: Failure | null) => void) | null} options.onEnded is told when no more results will be handed
+   *   out, before its consumer is
    */
-  constructor({ pool, calls, kind, source, isAsync, isOrdered, collect, onProgress, settings, onReleased }) {
+  constructor({ pool, calls, kind, source, isAsync, isOrdered, collect, onProgress, settings, onReleased, onEnded }) {
     this.#pool = pool;
     this.#calls = calls;
     this.#kind = { ...kind, owner: this, submitted: (/** @type {number} */ jobId) => this.#submitted(jobId) };
@@ -122,6 +127,7 @@ class ItemStream {
     this.#workers = settings.workers;
     this.#slots = settings.workers * settings.concurrency;
     this.#onReleased = onReleased;
+    this.#onEnded = onEnded;
     const { signal } = kind;
     if (signal?.aborted) this.fail(abortError(signal.reason, kind.what));
     else if (signal) this.#stopListening = onAbort(signal, () => this.#abort(signal));
@@ -241,6 +247,7 @@ class ItemStream {
         resolve({ value, done: false });
       } else if (hasFailed(outcome)) {
         this.#sourceError = null;
+        this.#failure = outcome;
         this.#end().catch(() => {});
         reject(outcome.error);
       } else {
@@ -253,6 +260,7 @@ class ItemStream {
   #handEnd() {
     const { resolve, reject } = /** @type {Waiter} */ (this.#waiters.shift());
     const failure = this.#sourceError;
+    this.#failure = failure;
     this.#sourceError = null;
     if (!this.isOver) this.#end().catch(() => {});
     if (failure === null) resolve({ value: undefined, done: true });
@@ -345,6 +353,7 @@ class ItemStream {
   /** Drops what is left. Resolves, or rejects, when the source is closed. */
   async #end() {
     this.isOver = true;
+    if (this.#onEnded !== null) this.#onEnded(this.#failure ?? this.#sourceError);
     this.#stopListening();
     this.#results.clear();
     for (const jobId of this.#jobIds) this.#pool.drop(jobId);

@@ -14,8 +14,9 @@ const {
   applyAsyncOptions, applyOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
+const { Instance, NO_TIMELINE, watchedRuns } = require('../jobs/observers');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
-const { RunId, nameRun } = require('../jobs/run-id');
+const { nameRun, newRun } = require('../jobs/run-id');
 const { WorkerPool } = require('../jobs/worker-pool');
 
 // Not needed to start workers, so loaded while they start.
@@ -23,11 +24,13 @@ const asyncResult = () => require('./async-result');
 const callQueue = () => require('./call-queue');
 const itemStream = () => require('./item-stream');
 const mapJob = () => require('./map-job');
+const runTracing = () => require('../jobs/run-tracing');
 
 /** @typedef {import('../jobs/task-registry').Task} Task */
 /** @typedef {import('./call-queue').CallKind} CallKind */
+/** @typedef {InstanceType<typeof import('../jobs/run-id').RunId>} RunId */
 
-class Pool {
+class Pool extends Instance {
   #settings;
   #pool;
   #calls;
@@ -40,12 +43,13 @@ class Pool {
   /** @type {WeakMap<Task, CallKind>} The same for other numbers of arguments. */
   #spreadKinds = new WeakMap();
   #mayStart = false;
-  /** @type {InstanceType<typeof RunId> | null} That of the last `apply`; null: it was left to the queue of calls. */
+  /** @type {RunId | null} That of the last `apply`; null: it was left to the queue of calls. */
   #ownRun = null;
   #opened;
 
   /** @param {unknown} [processes] @param {unknown} [options] see `PoolOptions` in index.d.ts */
   constructor(processes, options) {
+    super();
     this.#settings = poolSettings(processes, options);
     this.#pool = new WorkerPool(this.#settings);
     this.#calls = new (callQueue().CallQueue)(this.#pool, this.#settings);
@@ -58,8 +62,18 @@ class Pool {
    * @returns {Promise<any>}
    */
   apply(task, args, options) {
+    const channel = watchedRuns();
+    if (channel === null) return this.#tryToApply(task, args, options, false);
+    return this.#watched(channel, 'apply', task, () => this.#tryToApply(task, args, options, true));
+  }
+
+  /**
+   * @param {unknown} task @param {unknown} args @param {unknown} options @param {boolean} isWatched
+   * @returns {Promise<any>}
+   */
+  #tryToApply(task, args, options, isWatched) {
     try {
-      return this.#apply('apply()', task, args, applyOptions(options));
+      return this.#apply('apply()', task, args, applyOptions(options), isWatched);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -67,8 +81,14 @@ class Pool {
 
   /** @param {unknown} task @param {unknown} [args] @param {unknown} [options] */
   applyAsync(task, args, options) {
-    const settings = applyAsyncOptions(options);
-    const promise = this.#apply('applyAsync()', task, args, settings);
+    /** @type {ReturnType<typeof applyAsyncOptions>} */
+    let settings = NO_CALLBACKS;
+    const channel = watchedRuns();
+    const act = () => {
+      settings = applyAsyncOptions(options);
+      return this.#apply('applyAsync()', task, args, settings, channel !== null);
+    };
+    const promise = channel === null ? act() : this.#watched(channel, 'applyAsync', task, act);
     const run = this.#ownRun;
     return resultOf(promise, run === null ? this.#calls.nameOfLast() : () => run.text, settings);
   }
@@ -77,42 +97,36 @@ class Pool {
    * @param {unknown} task @param {unknown} iterable @param {unknown} [options]
    * @returns {Promise<any[]>}
    */
-  async map(task, iterable, options) {
-    return this.#map('map()', task, listOf(iterable, 'map'), false, mapOptions(options));
+  map(task, iterable, options) {
+    return this.#mapped('map', task, () => listOf(iterable, 'map'), false, options);
   }
 
   /** @param {unknown} task @param {unknown} iterable @param {unknown} [options] */
   mapAsync(task, iterable, options) {
-    const settings = mapAsyncOptions(options);
-    const run = new RunId();
-    const promise = this.#map('mapAsync()', task, listOf(iterable, 'map'), false, settings, run);
-    return resultOf(promise, () => run.text, settings);
+    return this.#mappedLater('mapAsync', task, () => listOf(iterable, 'map'), false, options);
   }
 
   /**
    * @param {unknown} task @param {unknown} iterable @param {unknown} [options]
    * @returns {Promise<any[]>}
    */
-  async starmap(task, iterable, options) {
-    return this.#map('starmap()', task, argumentLists(iterable), true, mapOptions(options));
+  starmap(task, iterable, options) {
+    return this.#mapped('starmap', task, () => argumentLists(iterable), true, options);
   }
 
   /** @param {unknown} task @param {unknown} iterable @param {unknown} [options] */
   starmapAsync(task, iterable, options) {
-    const settings = mapAsyncOptions(options);
-    const run = new RunId();
-    const promise = this.#map('starmapAsync()', task, argumentLists(iterable), true, settings, run);
-    return resultOf(promise, () => run.text, settings);
+    return this.#mappedLater('starmapAsync', task, () => argumentLists(iterable), true, options);
   }
 
   /** @param {unknown} task @param {unknown} source @param {unknown} [options] */
   imap(task, source, options) {
-    return this.#stream('imap()', task, source, true, options);
+    return this.#streamed('imap', task, source, true, options);
   }
 
   /** @param {unknown} task @param {unknown} source @param {unknown} [options] */
   imapUnordered(task, source, options) {
-    return this.#stream('imapUnordered()', task, source, false, options);
+    return this.#streamed('imapUnordered', task, source, false, options);
   }
 
   /** @returns {Promise<void>} */
@@ -155,26 +169,90 @@ class Pool {
     return this.#pool.stats();
   }
 
+  /** What the workers did and when, in Chrome's trace event format. */
+  trace() {
+    const { timeline } = this.#pool;
+    if (timeline === null) throw optionError('trace()', undefined, NO_TIMELINE);
+    return require('../jobs/trace-events').traceOf([timeline]);
+  }
+
   async [Symbol.asyncDispose]() {
     this.close();
     await this.join();
   }
 
   /**
-   * @param {string} what @param {unknown} task @param {unknown} args
-   * @param {Readonly<import('../options/pool-options').ApplyOptions>} options
+   * Runs something as a run that others watch.
+   * @param {import('../jobs/observers').Tracing} channel @param {string} method
+   * @param {unknown} task @param {() => Promise<any>} act
    * @returns {Promise<any>}
    */
-  #apply(what, task, args, options) {
+  #watched(channel, method, task, act) {
+    return runTracing().traceRun(channel, this.#about(method, task), act);
+  }
+
+  /** What those are told who watch a run. @param {string} method @param {unknown} task */
+  #about(method, task) {
+    const { id, type } = this.#settings;
+    return { method, id, type, task };
+  }
+
+  /**
+   * @param {'map' | 'starmap'} method @param {unknown} task @param {() => unknown[]} list @param {boolean} isSpread
+   * @param {unknown} options
+   */
+  #mapped(method, task, list, isSpread, options) {
+    const act = async () => this.#map(`${method}()`, task, list(), isSpread, mapOptions(options));
+    const channel = watchedRuns();
+    return channel === null ? act() : this.#watched(channel, method, task, act);
+  }
+
+  /**
+   * @param {string} method @param {unknown} task @param {() => unknown[]} list @param {boolean} isSpread
+   * @param {unknown} options
+   */
+  #mappedLater(method, task, list, isSpread, options) {
+    /** @type {ReturnType<typeof mapAsyncOptions>} */
+    let settings = NO_MAP_CALLBACKS;
+    /** @type {RunId | null} */
+    let run = null;
+    const act = () => {
+      settings = mapAsyncOptions(options);
+      return this.#map(`${method}()`, task, list(), isSpread, settings, (run = newRun()));
+    };
+    const channel = watchedRuns();
+    const promise = channel === null ? act() : this.#watched(channel, method, task, act);
+    return resultOf(promise, () => /** @type {RunId} */ (run).text, settings);
+  }
+
+  /**
+   * @param {string} method @param {unknown} task @param {unknown} source @param {boolean} isOrdered
+   * @param {unknown} options
+   */
+  #streamed(method, task, source, isOrdered, options) {
+    const what = `${method}()`;
+    const channel = watchedRuns();
+    if (channel === null) return this.#stream(what, task, source, isOrdered, options, null);
+    return runTracing().traceStream(channel, this.#about(method, task), (ended) =>
+      this.#stream(what, task, source, isOrdered, options, ended));
+  }
+
+  /**
+   * @param {string} what @param {unknown} task @param {unknown} args
+   * @param {Readonly<import('../options/pool-options').ApplyOptions>} options
+   * @param {boolean} isWatched whether it is a run that others are told of
+   * @returns {Promise<any>}
+   */
+  #apply(what, task, args, options, isWatched) {
     const found = this.#pool.taskOf(task);
     const list = args === undefined ? [] : args;
     if (!Array.isArray(list)) throw optionError('args', args, 'an array, the arguments of the function');
     this.#assertUsable(what);
     const { signal, transferList } = options;
     this.#ownRun = null;
-    if (signal !== null || transferList !== null) {
-      // A job of its own, so that it can be cancelled without affecting others.
-      const run = (this.#ownRun = new RunId());
+    if (signal !== null || transferList !== null || isWatched) {
+      // A job of its own, so that it can be cancelled or watched without affecting others.
+      const run = (this.#ownRun = newRun());
       const request = { ...this.#request(what, found, true, options), isList: false, items: [list], run };
       const settings = { ...options, chunkSize: 0, onProgress: null, collect: false };
       return mapJob().startMap(this.#pool, request, settings).then(({ 0: value }) => value);
@@ -222,9 +300,9 @@ class Pool {
   /**
    * @param {string} what @param {unknown} task @param {readonly unknown[]} items @param {boolean} spreadArguments
    * @param {Readonly<import('../options/pool-options').MapOptions>} options
-   * @param {InstanceType<typeof RunId>} [run]
+   * @param {RunId} [run]
    */
-  #map(what, task, items, spreadArguments, options, run = new RunId()) {
+  #map(what, task, items, spreadArguments, options, run = newRun()) {
     const found = this.#pool.taskOf(task);
     this.#assertUsable(what, run);
     // First come, first served.
@@ -236,8 +314,9 @@ class Pool {
   /**
    * @param {string} what @param {unknown} task @param {unknown} source @param {boolean} isOrdered
    * @param {unknown} input the options
+   * @param {((failure: { error: unknown } | null) => void) | null} ended is told of its end
    */
-  #stream(what, task, source, isOrdered, input) {
+  #stream(what, task, source, isOrdered, input, ended) {
     const options = streamOptions(input);
     const found = this.#pool.taskOf(task);
     const { open, isAsync } = opener(source);
@@ -246,25 +325,26 @@ class Pool {
     const stream = new (itemStream().ItemStream)({
       pool: this.#pool,
       calls: this.#calls,
-      kind: { ...this.#request(what, found, false, options), isList: true, run: new RunId(), signal, chunkSize },
+      kind: { ...this.#request(what, found, false, options), isList: true, run: newRun(), signal, chunkSize },
       source: open,
       isAsync,
       isOrdered,
       collect,
       onProgress: onProgress === null ? null : AsyncResource.bind(onProgress),
       settings: this.#settings,
-      onReleased: (ended) => {
-        this.#streams.delete(ended);
+      onReleased: (released) => {
+        this.#streams.delete(released);
         this.#closeWhenRead();
       },
+      onEnded: ended,
     });
     if (!stream.isOver) this.#streams.add(stream);
     return itemStream().iteratorOf(stream);
   }
 
-  /** @param {string} what @param {InstanceType<typeof RunId>} [run] */
+  /** @param {string} what @param {RunId} [run] */
   #assertUsable(what, run) {
-    if (this.#state !== 'open') throw nameRun(closedError(what), () => (run ?? new RunId()).text);
+    if (this.#state !== 'open') throw nameRun(closedError(what), () => (run ?? newRun()).text);
     this.#assertMayStart();
   }
 
@@ -279,6 +359,10 @@ class Pool {
     if (this.#state === 'closing' && this.#streams.size === 0) this.#pool.close();
   }
 }
+
+/** For as long as options have not been looked at. */
+const NO_CALLBACKS = applyAsyncOptions(undefined);
+const NO_MAP_CALLBACKS = mapAsyncOptions(undefined);
 
 /** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */
 function loadRest() {

@@ -26,7 +26,7 @@
 const { isPromise } = require('node:util').types;
 const { decodeValues } = require('../codec/codec');
 const {
-  CALLS_FIELD, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, isExtra, refusalIn, valuesOf,
+  CALLS_FIELD, CARRIER, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, isExtra, refusalIn, valuesOf,
 } = require('../codec/parts');
 const { now, setImmediate } = require('../intrinsics/clock');
 const {
@@ -94,6 +94,10 @@ class Runner {
   #flushDue = false;
   /** @type {string | null} The key of the last call of this frame that has failed: the calls behind it are skipped. */
   #stoppedKey = null;
+  /** Whether calls have run within what was sent with them. */
+  hasTraced = false;
+  /** @type {((callee: Callee) => Callee) | null} Has what comes next in this frame run within what was sent with it. */
+  #within = null;
 
   /**
    * @param {object} options
@@ -162,6 +166,7 @@ class Runner {
     this.#working = true;
     for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
       this.#stoppedKey = null;
+      this.#within = null;
       const waiting = this.#runFrame(frame, 0, 0);
       // Synchronous functions must not pay for a promise.
       if (waiting !== null) {
@@ -187,6 +192,12 @@ class Runner {
       at += PART_FIELDS;
       if (parts[start + CODEC_FIELD] === TASK) {
         this.#callees.define(/** @type {string} */ (parts[start + VALUE_FIELD]));
+        continue;
+      }
+      if (parts[start + CODEC_FIELD] === CARRIER) {
+        const { withinCarrier } = require('./trace-context');
+        this.#within = withinCarrier(/** @type {string} */ (parts[start + VALUE_FIELD]));
+        this.hasTraced ||= this.#within !== null;
         continue;
       }
       while (isExtra(parts, at)) at += PART_FIELDS;
@@ -243,6 +254,7 @@ class Runner {
         values = list.values;
         list.begin();
       }
+      if (this.#within !== null) callee = isPromise(callee) ? callee.then(this.#within) : this.#within(callee);
     } catch (error) {
       this.#failAll(id, offset, next, calls, error);
       return null;

@@ -134,7 +134,8 @@ function serve(connection, init, initParts, nodeRequire, load) {
 
   /** @param {number} kind @param {number} id @param {number} seq @param {import('../codec/parts').Parts} parts */
   function onFrame(kind, id, seq, parts) {
-    if (kind === STOP) exitWhenPrinted();
+    if (kind === STOP && runner?.hasTraced) require('./trace-context').flush(exitWhenPrinted);
+    else if (kind === STOP) exitWhenPrinted();
     else if (runner === null) early.push([kind, id, seq, parts]);
     else if (kind === CALLS) runner.enqueue({ id, seq, parts });
     else if (kind === CANCEL) runner.cancel(numbersOf(/** @type {Uint8Array} */ (parts[PART_FIELDS - 1])));

@@ -13,7 +13,7 @@ use std::io;
 use super::event_loop::Readiness;
 use super::idle_process::IdleProcess;
 use super::js::{PassedParts, Value};
-use crate::engine::{ChunkId, History, Run, SettledRun, WorkerId};
+use crate::engine::{ChunkId, History, Reply, Run, SettledRun, WorkerId};
 use crate::pool::{Carrier, Reports};
 use crate::process::{ProcessEvent, Stream};
 use crate::registry::{Place, PlaceId};
@@ -61,6 +61,13 @@ pub trait NativeCarrier: Carrier {
     fn abandon(&self);
 }
 
+/// Who has answered, and how it was booked.
+#[derive(Clone, Copy)]
+pub struct Answerer {
+    pub worker: WorkerId,
+    pub reply: Reply,
+}
+
 /// What a pool in the addon is told.
 pub trait Upcalls: Reports {
     // ---- Entrances: by the event loop and the environment. The pool does what follows from them ---------
@@ -82,9 +89,16 @@ pub trait Upcalls: Reports {
     // ---- Receiving: by the carrier, while it handles what a worker has sent -----------------------------
 
     /// Has calls settled with the value of the part that answers them.
-    fn settle_answered(&self, answered: &[SettledRun], part: PartHeader, value: Value, extras: Option<Value>);
+    fn settle_answered(
+        &self,
+        from: Answerer,
+        answered: &[SettledRun],
+        part: PartHeader,
+        value: Value,
+        extras: Option<Value>,
+    );
     /// Has calls settled that were answered with what cannot be read here.
-    fn settle_unreadable(&self, answered: &[SettledRun], part: PartHeader, why: &str);
+    fn settle_unreadable(&self, from: Answerer, answered: &[SettledRun], part: PartHeader, why: &str);
     /// A worker has something to print, said during call `seq`.
     fn output(&self, worker: WorkerId, seq: u32, parts: Value);
     /// A worker has written to one of its descriptors.

@@ -138,6 +138,12 @@ impl NativePool {
         self.state.remove_workers();
     }
 
+    /// From now on the hook `event` is told when calls begin to wait, when no more may, and when none waits any more.
+    #[napi(catch_unwind)]
+    pub fn watch_queue(&self) {
+        self.state.watch_queue();
+    }
+
     /// A picture of now, as JSON.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> String {

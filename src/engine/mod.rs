@@ -239,6 +239,41 @@ pub enum Outcome {
     Skipped,
 }
 
+/// Why a worker has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitReason {
+    /// The engine was closed or terminated, its workers were removed, or nobody wants this one back.
+    Closed,
+    /// There was nothing to do for it.
+    Idle,
+    /// It has run as many calls, or uses as much memory, as it may.
+    Recycled,
+    /// It ended by itself, or somebody else killed it.
+    Crashed,
+    /// The engine had it killed: a call did not stop when it had to, or nothing could be done with the worker.
+    Killed,
+    /// It was never ready.
+    BootFailed,
+}
+
+/// What there is to say of a worker that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure {
+    pub reason: ExitReason,
+    /// Calls that it has replied to, failed ones included.
+    pub calls: u64,
+    /// Whether it counts as replaced.
+    pub is_restart: bool,
+}
+
+/// How many calls wait, as whoever limits itself wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLoad {
+    pub waiting: u64,
+    /// Whether one more call would be refused.
+    pub is_full: bool,
+}
+
 /// Something that the engine wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::chunk::{CallState, Chunk, ChunkCall, is_reached};
-use super::{ChunkId, History, WorkerId};
+use super::{ChunkId, ExitReason, History, WorkerId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -74,6 +74,10 @@ pub(super) struct Worker {
     pub(super) is_succeeded_at_exit: bool,
     /// It was killed since it could not be worked with.
     pub(super) is_unusable: bool,
+    /// Why it was first told to go; `None` unless it was.
+    pub(super) exit_reason: Option<ExitReason>,
+    /// It counts as replaced.
+    pub(super) is_restart: bool,
 }
 
 impl Worker {
@@ -101,6 +105,8 @@ impl Worker {
             is_preempted: false,
             is_succeeded_at_exit: false,
             is_unusable: false,
+            exit_reason: None,
+            is_restart: false,
         }
     }
 

@@ -34,6 +34,8 @@ pub struct PoolConfig {
     pub spin_cpus: usize,
     /// Whether its workers run on the caller's own thread.
     pub inline: bool,
+    /// Whether JavaScript keeps a timeline.
+    pub traces: bool,
     /// Pools of one key share their workers, in all environments.
     pub share_key: Option<String>,
     /// How to start processes; `None` where workers are threads, or run on the caller's own.

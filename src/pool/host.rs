@@ -59,7 +59,7 @@ pub trait Host: Sized {
     fn ended(&self, job: JobId, calls: Range<u32>, outcome: &str, detail: Option<&str>);
     /// All workers are up (no outcome), or cannot be.
     fn ready(&self, outcome: Option<&str>, detail: Option<&str>);
-    /// Something happened in the life of a worker, for `debug`.
+    /// Something happened in the life of a worker, or to the queue.
     fn event(&self, event: &Json);
     /// The last worker of a closed pool is gone, except those that were killed and have not ended, whose exit reports
     /// these are.
@@ -138,7 +138,7 @@ pub trait Reports {
     fn give_up(&self, worker: WorkerId);
     /// It is gone, and all that it had sent has been handed in.
     fn worker_gone(&self, worker: WorkerId);
-    /// Something happened in its life, for `debug`.
+    /// Something happened in its life.
     fn event(&self, worker: WorkerId, name: &'static str, detail: &Json);
 
     // ---- Sending: during `Carrier::send` ----------------------------------------------------------------

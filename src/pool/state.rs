@@ -6,12 +6,12 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::config::PoolConfig;
 use super::host::{Carrier, Host};
 use super::workers::Ends;
-use crate::engine::{Action, Engine};
+use crate::engine::{Action, Engine, QueueLoad};
 
 pub struct Pool<H: Host> {
     pub host: H,
@@ -25,6 +25,12 @@ pub struct Pool<H: Host> {
     pumping: Cell<bool>,
     /// Invariant: whether the host was told that something is under way here.
     held: Cell<bool>,
+    /// Whether JavaScript is told when calls begin to wait, when no more may, and when none waits any more.
+    queue_watched: Cell<bool>,
+    /// What it was told last; `None`: nothing.
+    queue_told: Cell<Option<(bool, bool)>>,
+    /// Whether JavaScript is told of recalls.
+    traces: bool,
     /// Whether it does not count that something is under way, because nothing but the loop itself is waited for.
     hold_suspended: Cell<bool>,
 }
@@ -40,6 +46,9 @@ impl<H: Host> Pool<H> {
             armed: Cell::new(None),
             pumping: Cell::new(false),
             held: Cell::new(false),
+            queue_watched: Cell::new(false),
+            queue_told: Cell::new(None),
+            traces: config.traces,
             hold_suspended: Cell::new(false),
         }
     }
@@ -72,6 +81,9 @@ impl<H: Host> Pool<H> {
         self.forget_gone();
         self.arm_timer();
         self.update_hold();
+        if self.queue_watched.get() {
+            self.tell_queue();
+        }
     }
 
     fn next_action(&self) -> Option<Action> {
@@ -88,6 +100,9 @@ impl<H: Host> Pool<H> {
             Action::Recall { worker, from, until } => {
                 let last_begun = carrier.recall(worker, from, until);
                 self.engine.borrow_mut().recalled(worker, last_begun, from, until);
+                if self.traces {
+                    self.tell_event(worker, "recall", &json!({ "calls": until.wrapping_sub(from) }));
+                }
             }
             Action::Stop { worker } => carrier.stop(worker),
             Action::Kill { worker } => {
@@ -126,6 +141,20 @@ impl<H: Host> Pool<H> {
             _ => return,
         }
         self.armed.set(wanted);
+    }
+
+    /// From now on JavaScript is told of the queue, to begin with at the end of the next round.
+    pub fn watch_queue(&self) {
+        self.queue_watched.set(true);
+        self.queue_told.set(None);
+    }
+
+    fn tell_queue(&self) {
+        let QueueLoad { waiting, is_full } = self.engine.borrow().queue_load();
+        let situation = (waiting > 0, is_full);
+        if self.queue_told.replace(Some(situation)) != Some(situation) {
+            self.host.event(&json!({ "event": "queue", "waiting": waiting, "isFull": is_full }));
+        }
     }
 
     /// Has the loop held no longer, or again, by what is under way.

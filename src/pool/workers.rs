@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::host::{Carrier, Host, spawn_report};
 use super::state::Pool;
-use crate::engine::{Outcome, WorkerId};
+use crate::engine::{Departure, ExitReason, Outcome, WorkerId};
 
 /// Workers that are gone, or as good as that.
 #[derive(Default)]
@@ -34,7 +34,18 @@ impl<H: Host> Pool<H> {
     pub fn end_worker(&self, worker: WorkerId) {
         self.host.carrier().release(worker);
         let last_begun = self.host.carrier().last_begun(worker);
-        self.engine.borrow_mut().exited(worker, last_begun);
+        let departure = self.engine.borrow_mut().exited(worker, last_begun);
+        if let Some(Departure { reason, calls, is_restart }) = departure {
+            let report = self.host.carrier().exit_report(worker).unwrap_or_default();
+            let detail = json!({
+                "reason": name_of(reason),
+                "exitCode": report["exitCode"],
+                "signal": report["signal"],
+                "calls": calls,
+                "isRestart": is_restart,
+            });
+            self.tell_event(worker, "gone", &detail);
+        }
         let mut gone = self.ends.gone.borrow_mut();
         debug_assert!(!gone.contains(&worker), "a worker ends once");
         gone.push(worker);
@@ -70,7 +81,7 @@ impl<H: Host> Pool<H> {
         }
     }
 
-    /// Tells `debug` what happened to a worker.
+    /// Tells JavaScript what happened to a worker.
     pub fn tell_event(&self, worker: WorkerId, name: &str, detail: &Json) {
         let mut event = json!({ "event": name, "worker": worker.0, "pid": self.host.carrier().pid(worker) });
         for (key, value) in detail.as_object().into_iter().flatten() {
@@ -114,5 +125,17 @@ impl<H: Host> Pool<H> {
         stats["bytesSent"] = sent.into();
         stats["bytesReceived"] = received.into();
         stats
+    }
+}
+
+/// What JavaScript calls a reason.
+fn name_of(reason: ExitReason) -> &'static str {
+    match reason {
+        ExitReason::Closed => "closed",
+        ExitReason::Idle => "idle",
+        ExitReason::Recycled => "recycled",
+        ExitReason::Crashed => "crashed",
+        ExitReason::Killed => "killed",
+        ExitReason::BootFailed => "boot-failed",
     }
 }

@@ -153,6 +153,11 @@ extern "C" fn dismiss() {
     }
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn watch_queue() {
+    pool().watch_queue();
+}
+
 /// Returns the length of the text, which is JSON.
 #[unsafe(no_mangle)]
 extern "C" fn stats() -> usize {

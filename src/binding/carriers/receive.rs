@@ -9,7 +9,7 @@ use napi::sys;
 use serde_json::json;
 
 use super::link::{LinkError, Links, channel_ended};
-use crate::binding::carrier::Upcalls;
+use crate::binding::carrier::{Answerer, Upcalls};
 use crate::binding::js::{PartError, Value, list_of, part_list, part_value};
 use crate::channel::{Attached, Channel, FillResult, Filled};
 use crate::engine::{ChunkId, WorkerId};
@@ -186,22 +186,24 @@ impl Receiver {
             }
             let all = || [part].into_iter().chain(extras.iter().copied());
             let bytes = all().fold(0u64, |sum, part| sum.saturating_add(part.size()));
-            let answered = upcalls
-                .answered(worker, reply.next(header.calls, header.flags, bytes))
-                .map_err(LinkError::Reply)?;
+            let reply = reply.next(header.calls, header.flags, bytes);
+            let answered = upcalls.answered(worker, reply).map_err(LinkError::Reply)?;
+            let from = Answerer { worker, reply };
             if answered.is_empty() {
                 all().for_each(|part| attached.discard(&part));
                 continue;
             }
             // They are booked as answered: nothing else will tell their callers.
             match self.read_answer(part, &extras, &attached) {
-                Ok((header, value, extras)) => upcalls.settle_answered(&answered, header, value, extras),
+                Ok((header, value, extras)) => {
+                    upcalls.settle_answered(from, &answered, header, value, extras)
+                }
                 Err(PartError::Refused(why)) => {
                     let refused = PartHeader { flags: header.flags | PART_REFUSED, ..header };
-                    upcalls.settle_unreadable(&answered, refused, &why);
+                    upcalls.settle_unreadable(from, &answered, refused, &why);
                 }
                 Err(PartError::Corrupt(why)) => {
-                    upcalls.settle_unreadable(&answered, header, &why);
+                    upcalls.settle_unreadable(from, &answered, header, &why);
                     return Err(LinkError::Value(why));
                 }
             }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use napi::{Result, sys};
 use serde_json::Value as Json;
 
+use crate::binding::carrier::Answerer;
 use crate::binding::js::{
     Callback, PassedParts, Registers, Value, buffer, halves, null, number, optional_text, text,
 };
@@ -58,14 +59,33 @@ impl Hooks {
         Some(self.registers.passed(encoded))
     }
 
-    /// `answered(value, extras)`, and in the registers: the part's numbers, job (two words), first call, count, offset.
-    /// A reply settles calls.
-    pub fn answered(&self, run: &SettledRun, part: PartHeader, value: Value, extras: Option<Value>) {
+    /// `answered(value, extras)`, and in the registers: the part's numbers, job (two words), first call, count, offset,
+    /// worker, frame, and for how many microseconds these calls ran. A reply settles calls.
+    pub fn answered(
+        &self,
+        from: Answerer,
+        run: &SettledRun,
+        part: PartHeader,
+        value: Value,
+        extras: Option<Value>,
+    ) {
         let Range { start, end } = run.calls;
         let [low, high] = halves(run.job.0);
         let extras = extras.unwrap_or_else(|| null(self.env));
+        let Answerer { worker, reply } = from;
+        let micros =
+            reply.elapsed.as_secs_f64() * 1e6 * f64::from(end - start) / f64::from(reply.calls.max(1));
         self.registers.pass_header(part);
-        self.registers.set([low, high, start, end - start, run.offset]);
+        self.registers.set([
+            low,
+            high,
+            start,
+            end - start,
+            run.offset,
+            worker.0,
+            reply.chunk.0,
+            micros as u32,
+        ]);
         self.answered.call(&[value, extras]);
     }
 
@@ -95,7 +115,7 @@ impl Hooks {
         }
     }
 
-    /// `event(JSON)`: something in the life of a worker, for `debug`.
+    /// `event(JSON)`: something in the life of a worker, or of the queue.
     pub fn event(&self, event: &Json) {
         if let Ok(event) = text(self.env, &event.to_string()) {
             self.event.call(&[event]);

@@ -3,7 +3,7 @@
 //! Called through [`Upcalls`], which says when. Must not depend on any carrier.
 
 use super::host::NativeState;
-use crate::binding::carrier::Upcalls;
+use crate::binding::carrier::{Answerer, Upcalls};
 use crate::binding::event_loop::Readiness;
 use crate::binding::js::{PassedParts, Value};
 use crate::engine::{ChunkId, Run, SettledRun, WorkerId};
@@ -40,19 +40,20 @@ impl Upcalls for NativeState {
 
     fn settle_answered(
         &self,
+        from: Answerer,
         answered: &[SettledRun],
         part: PartHeader,
         value: Value,
         extras: Option<Value>,
     ) {
         for run in answered {
-            self.host.hooks.answered(run, part, value, extras);
+            self.host.hooks.answered(from, run, part, value, extras);
         }
     }
 
-    fn settle_unreadable(&self, answered: &[SettledRun], part: PartHeader, why: &str) {
+    fn settle_unreadable(&self, from: Answerer, answered: &[SettledRun], part: PartHeader, why: &str) {
         let part = PartHeader { codec: NO_CODEC, flags: part.flags | PART_FAILED, ..part };
-        self.settle_answered(answered, part, self.host.hooks.text(Some(why)), None);
+        self.settle_answered(from, answered, part, self.host.hooks.text(Some(why)), None);
     }
 
     fn output(&self, worker: WorkerId, seq: u32, parts: Value) {

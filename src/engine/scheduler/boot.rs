@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::roster::Group;
 use super::super::worker::{Phase, Retirement};
-use super::super::{Action, JobId, Outcome, WorkerId};
+use super::super::{Action, ExitReason, JobId, Outcome, WorkerId};
 use super::{Engine, Mode};
 
 /// How many rounds in a row, in each of which all boots failed, lead to the rejection of what waits.
@@ -60,7 +60,7 @@ impl Engine {
                     self.put_back(call.job, call.index);
                 }
             }
-            self.stop(worker_id);
+            self.stop(worker_id, ExitReason::BootFailed);
             if !is_standby {
                 self.tell_ready(Err(Outcome::BootFailed(worker_id)));
             }

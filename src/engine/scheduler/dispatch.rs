@@ -12,7 +12,7 @@ use super::super::job::{FreeWorker, Job};
 use super::super::prefetch::{MAX_BYTES, MAX_CALLS, MAX_CHUNKS, MIN_CHUNKS};
 use super::super::roster::{Group, Roster};
 use super::super::worker::{Phase, Worker};
-use super::super::{Action, ChunkId, JobId, Run, WorkerId};
+use super::super::{Action, ChunkId, ExitReason, JobId, Run, WorkerId};
 use super::{Engine, Mode};
 
 /// How long the calls of one key in a chunk may take. The rest of the key waits for them, and then for a round trip.
@@ -41,7 +41,7 @@ impl Engine {
             let is_leased = self.config.lease.is_some();
             let may_go = |worker: &Worker| !(worker.is_busy() || (is_leased && worker.is_spare()));
             for worker_id in self.workers_that(may_go) {
-                self.stop(worker_id);
+                self.stop(worker_id, ExitReason::Closed);
             }
             if self.workers.is_empty() && !self.closed_told {
                 self.closed_told = true;

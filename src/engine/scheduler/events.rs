@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::super::{
-    Action, ChunkId, History, JobId, JobSpec, ProtocolViolation, Reply, Run, SettledRun, SubmitError,
-    WorkerId,
+    Action, ChunkId, Departure, History, JobId, JobSpec, ProtocolViolation, Reply, Run, SettledRun,
+    SubmitError, WorkerId,
 };
 use super::Engine;
 
@@ -120,8 +120,9 @@ impl Engine {
     }
 
     /// The worker is gone, and its channel has been read to the end; `last_begun` is the last call that it began.
-    pub fn exited(&mut self, worker_id: WorkerId, last_begun: u32) {
-        self.event(|engine| engine.bury(worker_id, last_begun));
+    /// Returns what there is to say of it; `None` where it was not known any more.
+    pub fn exited(&mut self, worker_id: WorkerId, last_begun: u32) -> Option<Departure> {
+        self.event(|engine| engine.bury(worker_id, last_begun))
     }
 }
 

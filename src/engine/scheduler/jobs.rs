@@ -8,7 +8,7 @@ use super::super::chunk::CallState;
 use super::super::job::Job;
 use super::super::roster::Group;
 use super::super::worker::{Phase, Retirement, Worker};
-use super::super::{Action, JobId, JobSpec, Outcome, SubmitError, WorkerId};
+use super::super::{Action, ExitReason, JobId, JobSpec, Outcome, SubmitError, WorkerId};
 use super::{Engine, Mode};
 
 impl Engine {
@@ -20,9 +20,7 @@ impl Engine {
         let calls = u64::from(spec.calls);
         let waiting = self.counters.waiting();
         if let Some(max) = self.config.max_queue.filter(|_| !spec.unbounded) {
-            let busy = self.workers.count(Group::LiveAndBusy);
-            let free = self.config.workers.saturating_sub(busy) as u64;
-            if waiting + calls > max.saturating_add(free) {
+            if waiting + calls > max.saturating_add(self.free_slots()) {
                 return Err(SubmitError::QueueFull { waiting });
             }
         }
@@ -39,6 +37,11 @@ impl Engine {
             }
         }
         Ok(job_id)
+    }
+
+    /// How many calls workers that have none, or could be started, would take at once.
+    pub(super) fn free_slots(&self) -> u64 {
+        self.config.workers.saturating_sub(self.workers.count(Group::LiveAndBusy)) as u64
     }
 
     /// Settles the calls of a job from this one on as aborted. Whoever runs one is told; with `kill`, its worker is
@@ -81,7 +84,7 @@ impl Engine {
     pub(super) fn kill_runners(&mut self, job_id: JobId) {
         let runs = |worker: &Worker| worker.calls().any(|call| call.job == job_id && call.state.is_running());
         for worker_id in self.workers_that(runs) {
-            self.kill(worker_id);
+            self.kill(worker_id, ExitReason::Killed);
         }
     }
 
@@ -99,7 +102,7 @@ impl Engine {
         // Others can go on with what is on lease and idle.
         let is_leased = self.config.lease.is_some();
         for worker_id in self.workers_that(|worker| !(is_leased && worker.is_spare())) {
-            self.kill(worker_id);
+            self.kill(worker_id, ExitReason::Closed);
         }
     }
 
@@ -111,9 +114,9 @@ impl Engine {
             // No worker is to take its place before there is work again.
             worker.retirement = Some(Retirement::Now);
             match worker.phase {
-                Phase::Ready if !worker.is_busy() => self.stop(worker_id),
+                Phase::Ready if !worker.is_busy() => self.stop(worker_id, ExitReason::Closed),
                 Phase::Stopping { .. } => {}
-                _ => self.kill(worker_id),
+                _ => self.kill(worker_id, ExitReason::Closed),
             }
         }
     }

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::super::worker::{Phase, Worker};
-use super::super::{History, WorkerId};
+use super::super::{ExitReason, History, WorkerId};
 use super::{Engine, Mode};
 
 /// Queries.
@@ -86,7 +86,11 @@ impl Engine {
     }
 
     pub(super) fn end_spare(&mut self, worker_id: WorkerId) {
-        if self.mode == Mode::Terminated { self.kill(worker_id) } else { self.stop(worker_id) }
+        if self.mode == Mode::Terminated {
+            self.kill(worker_id, ExitReason::Closed);
+        } else {
+            self.stop(worker_id, ExitReason::Closed);
+        }
     }
 
     /// Picks the workers that get no more calls because others wait for them: of those that were used for long enough,

@@ -7,7 +7,7 @@ use super::super::prefetch::MAX_BYTES;
 use super::super::roster::Group;
 use super::super::stats::{Stats, WorkerState, WorkerStats};
 use super::super::worker::{Phase, Worker};
-use super::super::{ChunkId, JobId, WorkerId};
+use super::super::{ChunkId, JobId, QueueLoad, WorkerId};
 use super::{Engine, Mode};
 
 impl Engine {
@@ -29,6 +29,14 @@ impl Engine {
     /// How many workers have something in flight.
     pub fn busy_workers(&self) -> usize {
         self.workers.count(Group::Busy)
+    }
+
+    /// How many calls wait, and whether that is as many as may.
+    pub fn queue_load(&self) -> QueueLoad {
+        let waiting = self.counters.waiting();
+        let is_full =
+            self.config.max_queue.is_some_and(|max| waiting >= max.saturating_add(self.free_slots()));
+        QueueLoad { waiting, is_full }
     }
 
     /// Whether there is something to do that depends on how far each worker has come ([`Engine::begun`]).

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::super::chunk::{CallState, ChunkCall};
 use super::super::roster::Group;
 use super::super::worker::{Phase, Retirement, Worker};
-use super::super::{Action, Outcome, WorkerId};
+use super::super::{Action, ExitReason, Outcome, WorkerId};
 use super::recall::RECALL_AFTER;
 use super::{Clock, Engine};
 
@@ -58,7 +58,7 @@ impl Engine {
             Phase::Stopping { waited } => {
                 *waited += step;
                 if *waited >= self.config.grace_period.max(MIN_STOP_GRACE) {
-                    self.kill(worker_id);
+                    self.kill(worker_id, ExitReason::Killed);
                 }
             }
             // It stays for as long as the one that it waits for.
@@ -67,7 +67,7 @@ impl Engine {
                 worker.idle_for += step;
                 let is_over = self.config.idle_timeout.is_some_and(|limit| worker.idle_for >= limit);
                 if is_over && worker.retirement.is_none() {
-                    self.stop(worker_id);
+                    self.stop(worker_id, ExitReason::Idle);
                 }
             }
             Phase::Ready => {
@@ -133,7 +133,7 @@ impl Engine {
             self.settle_in_flight(job_id, call, Outcome::TimedOut);
         }
         if is_overdue {
-            self.kill(worker_id);
+            self.kill(worker_id, ExitReason::Killed);
         } else if is_alone {
             self.retire(worker_id, Retirement::Now);
         }

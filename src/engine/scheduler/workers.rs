@@ -8,7 +8,7 @@ use super::super::chunk::{CallState, Chunk};
 use super::super::job::{MAX_STRIKES, MAX_UNUSABLE_STRIKES};
 use super::super::roster::Group;
 use super::super::worker::{Phase, Retirement, Worker};
-use super::super::{Action, Outcome, WorkerId};
+use super::super::{Action, Departure, ExitReason, Outcome, WorkerId};
 use super::boot::MAX_FAILED_ROUNDS;
 use super::{Engine, Mode};
 
@@ -77,19 +77,21 @@ impl Engine {
 
 /// Ending.
 impl Engine {
-    pub(super) fn stop(&mut self, worker_id: WorkerId) {
+    pub(super) fn stop(&mut self, worker_id: WorkerId, reason: ExitReason) {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         if matches!(worker.phase, Phase::Starting | Phase::Ready) {
             worker.phase = Phase::Stopping { waited: Duration::ZERO };
+            worker.exit_reason.get_or_insert(reason);
             self.release_keys(worker_id);
             self.actions.push_back(Action::Stop { worker: worker_id });
         }
     }
 
-    pub(super) fn kill(&mut self, worker_id: WorkerId) {
+    pub(super) fn kill(&mut self, worker_id: WorkerId, reason: ExitReason) {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         if worker.phase != Phase::Dying {
             worker.phase = Phase::Dying;
+            worker.exit_reason.get_or_insert(reason);
             self.release_keys(worker_id);
             self.send_kill(worker_id, Action::Kill { worker: worker_id });
         }
@@ -104,7 +106,7 @@ impl Engine {
                     // What has been killed for another reason says nothing about what it was sent.
                     worker.is_unusable |= phase != Phase::Dying;
                 }
-                self.kill(worker_id);
+                self.kill(worker_id, ExitReason::Killed);
             }
             None => {}
         }
@@ -119,9 +121,9 @@ impl Engine {
     }
 
     /// Removes a worker that is gone, and decides what becomes of its calls and who succeeds it.
-    pub(super) fn bury(&mut self, worker_id: WorkerId, last_begun: u32) {
+    pub(super) fn bury(&mut self, worker_id: WorkerId, last_begun: u32) -> Option<Departure> {
         self.mark_begun(worker_id, last_begun);
-        let Some(mut worker) = self.workers.remove(&worker_id) else { return };
+        let mut worker = self.workers.remove(&worker_id)?;
         self.release_keys(worker_id);
         self.end_calls(worker_id, &mut worker);
         let is_open = self.mode == Mode::Open;
@@ -130,6 +132,7 @@ impl Engine {
             // It had proved itself: a successor will too, and the next call should find it ready.
             Phase::Ready | Phase::Dying if worker.given > 0 && worker.retirement.is_none() && is_open => {
                 self.restarts += 1;
+                worker.is_restart = true;
                 // One may have been started already for the calls that wait.
                 if self.live_now() < self.config.workers {
                     self.bring_up_successor(worker_id);
@@ -140,6 +143,10 @@ impl Engine {
             }
             _ => {}
         }
+        let of_itself =
+            if worker.phase == Phase::Starting { ExitReason::BootFailed } else { ExitReason::Crashed };
+        let Worker { exit_reason, done: calls, is_restart, .. } = worker;
+        Some(Departure { reason: exit_reason.unwrap_or(of_itself), calls, is_restart })
     }
 
     /// The calls that a dead worker had in flight fail or wait again.
@@ -202,6 +209,7 @@ impl Engine {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         let is_first = worker.retirement.is_none();
         worker.retirement = Some(when);
+        worker.is_restart |= is_first && self.mode == Mode::Open;
         if when == Retirement::Now {
             self.release_keys(worker_id);
         }
@@ -239,7 +247,7 @@ impl Engine {
             self.start_standbys(max);
         }
         for worker_id in self.members_now(Group::Spent) {
-            self.stop(worker_id);
+            self.stop(worker_id, ExitReason::Recycled);
         }
     }
 
@@ -281,7 +289,7 @@ impl Engine {
             let Some(worker) = self.workers.get_mut(&worker_id) else { continue };
             worker.standby_for = None;
             if live >= self.config.workers || self.counters.waiting() == 0 {
-                self.stop(worker_id);
+                self.stop(worker_id, ExitReason::Idle);
             }
         }
     }

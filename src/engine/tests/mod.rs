@@ -6,6 +6,7 @@ mod chunks;
 mod close;
 mod deadlines;
 mod deaths;
+mod departures;
 mod dispatch;
 mod keys;
 mod lease;

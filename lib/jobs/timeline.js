@@ -1,0 +1,188 @@
+'use strict';
+
+/**
+ * What the workers of a pool did and when, as far back as its buffers reach.
+ *
+ * A chunk has a record of numbers in one array, at the place that its frame's number gives, so that noting something
+ * costs a few stores and nothing is left for the garbage collector. trace-events.js makes of it what people look at.
+ * Loaded where the option `trace` is set. Must not depend on how chunks are encoded or answered.
+ */
+
+const { now, wallTime } = require('../intrinsics/clock');
+const { jobLabel } = require('./task-label');
+
+/** Powers of two: how many chunks are kept, and how many jobs. */
+const MAX_CHUNKS = 16384;
+const MAX_JOBS = 4096;
+/** How much of what happened to workers is kept. */
+const MAX_EVENTS = 1024;
+
+/** The fields of a chunk's record. Times are in milliseconds. */
+const FIELDS = Object.freeze({
+  frame: 0,
+  worker: 1,
+  first: 2,
+  calls: 3,
+  failed: 4,
+  answered: 5,
+  jobs: 6,
+  bytes: 7,
+  submittedAt: 8,
+  encodedFrom: 9,
+  sentAt: 10,
+  answeredAt: 11,
+  micros: 12,
+  decodedFrom: 13,
+  decodedAt: 14,
+});
+const RECORD = 16;
+
+/**
+ * A job as far as it is shown.
+ * @typedef {object} JobNote
+ * @property {InstanceType<typeof import('./run-id').RunId>} run
+ * @property {string} method
+ * @property {string | null} task
+ * @property {number} calls
+ * @property {number} failed
+ * @property {number} submittedAt
+ * @property {number} settledAt 0: not yet
+ */
+
+/** @typedef {import('./pool-life').Worker} Worker */
+
+/**
+ * Something that happened to a worker.
+ * @typedef {object} WorkerEvent
+ * @property {'boot' | 'end' | 'recall'} kind
+ * @property {number} number the worker's
+ * @property {number} at
+ * @property {Record<string, any>} about
+ */
+
+/** Pools that were traced so far: each has a number of its own. */
+let count = 0;
+
+class Timeline {
+  /** @type {number} */
+  number = ++count;
+  /** Added to a time, it gives that since 1970. */
+  origin = wallTime() - now();
+  records = new Float64Array(MAX_CHUNKS * RECORD).fill(-1);
+  /** @type {(JobNote | undefined)[]} The job of each chunk's first call. */
+  chunkJobs = new Array(MAX_CHUNKS);
+  /** @type {(JobNote | undefined)[]} */
+  jobs = new Array(MAX_JOBS);
+  #jobCount = 0;
+  /** @type {WorkerEvent[]} */
+  events = [];
+  /** @type {Map<number, Worker>} By number. */
+  workers = new Map();
+
+  /** @param {{ id: string | number, functionName: string | null, concurrency: number }} options */
+  constructor({ id, functionName, concurrency }) {
+    this.id = id;
+    this.functionName = functionName;
+    this.isConcurrent = concurrency > 1;
+  }
+
+  // ---- Jobs and chunks --------------------------------------------------------------------------------------------
+
+  /** @param {import('./job-table').Job} job @returns {JobNote} */
+  submitted(job) {
+    const note = {
+      run: job.run,
+      method: job.what,
+      task: jobLabel(job, this.functionName),
+      calls: job.calls,
+      failed: 0,
+      submittedAt: now(),
+      settledAt: 0,
+    };
+    this.jobs[this.#jobCount++ & (MAX_JOBS - 1)] = note;
+    return note;
+  }
+
+  /** @param {JobNote} note @param {number} failed */
+  settled(note, failed) {
+    note.failed = failed;
+    note.settledAt = now();
+  }
+
+  /**
+   * Calls of a job were encoded for a frame.
+   * @param {JobNote} note @param {number} worker @param {number} frame @param {number} before how many calls it has
+   *   already @param {number} first @param {number} calls @param {number} bytes @param {number} from when it began
+   */
+  encoded(note, worker, frame, before, first, calls, bytes, from) {
+    const { records } = this;
+    const slot = frame & (MAX_CHUNKS - 1);
+    const at = slot * RECORD;
+    if (before > 0 && records[at] === frame) {
+      records[at + FIELDS.calls] += calls;
+      records[at + FIELDS.jobs]++;
+      records[at + FIELDS.bytes] += bytes;
+      records[at + FIELDS.sentAt] = now();
+      return;
+    }
+    records[at] = frame;
+    records[at + FIELDS.worker] = worker;
+    records[at + FIELDS.first] = first;
+    records[at + FIELDS.calls] = calls;
+    records[at + FIELDS.failed] = 0;
+    records[at + FIELDS.answered] = 0;
+    records[at + FIELDS.jobs] = 1;
+    records[at + FIELDS.bytes] = bytes;
+    records[at + FIELDS.submittedAt] = note.submittedAt;
+    records[at + FIELDS.encodedFrom] = from;
+    records[at + FIELDS.sentAt] = now();
+    records[at + FIELDS.micros] = 0;
+    this.chunkJobs[slot] = note;
+  }
+
+  /**
+   * Calls of a frame were answered, and the answer is decoded.
+   * @param {number} worker @param {number} frame @param {number} calls @param {number} micros how long they ran
+   * @param {number} failed @param {number} from when decoding began
+   */
+  answered(worker, frame, calls, micros, failed, from) {
+    const { records } = this;
+    const at = (frame & (MAX_CHUNKS - 1)) * RECORD;
+    if (records[at] !== frame || records[at + FIELDS.worker] !== worker) return;
+    records[at + FIELDS.answered] += calls;
+    records[at + FIELDS.failed] += failed;
+    records[at + FIELDS.micros] += micros;
+    records[at + FIELDS.answeredAt] = from;
+    records[at + FIELDS.decodedFrom] = from;
+    records[at + FIELDS.decodedAt] = now();
+  }
+
+  // ---- Workers ----------------------------------------------------------------------------------------------------
+
+  /** @param {number} number @param {Worker} worker @param {number} at */
+  booted(number, worker, at) {
+    this.workers.set(number, worker);
+    if (this.workers.size > MAX_EVENTS) this.workers.delete(/** @type {number} */ (this.workers.keys().next().value));
+    this.#note({ kind: 'boot', number, at, about: worker });
+  }
+
+  /** @param {number} number @param {Worker} worker @param {Record<string, any>} exit @param {number} at */
+  ended(number, worker, exit, at) {
+    this.workers.set(number, worker);
+    this.#note({ kind: 'end', number, at, about: exit });
+  }
+
+  /** @param {number} number @param {Worker} worker @param {number} calls @param {number} at */
+  recalled(number, worker, calls, at) {
+    this.workers.set(number, worker);
+    this.#note({ kind: 'recall', number, at, about: { calls } });
+  }
+
+  /** @param {WorkerEvent} event */
+  #note(event) {
+    this.events.push(event);
+    if (this.events.length > MAX_EVENTS) this.events.shift();
+  }
+}
+
+module.exports = { FIELDS, MAX_CHUNKS, RECORD, Timeline };
