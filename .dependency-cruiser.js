@@ -2,7 +2,7 @@
 
 /**
  * Who may require whom in `lib/`. `__test__/structure.test.js` checks it with every run of the tests, and
- * `npx depcruise --config .dependency-cruiser.js index.js lambda.js lib` shows the same by itself.
+ * `npx depcruise --config .dependency-cruiser.js index.js lambda.js opentelemetry.js lib` shows the same by itself.
  *
  * Types are not part of it: a comment may name the type of any file.
  */
@@ -27,8 +27,8 @@ const FLOORS = [
   ['lib/carriers'], // workers that JavaScript looks after itself
   ['lib/jobs'], // jobs in progress
   ['lib/pool', 'lib/parallelizer'], // the public classes
-  ['lib/lambda'], // the public functions for AWS Lambda
-  ['index.js', 'lambda.js'],
+  ['lib/lambda', 'lib/opentelemetry'], // the public functions for AWS Lambda, and for OpenTelemetry
+  ['index.js', 'lambda.js', 'opentelemetry.js'],
 ];
 
 /** @param {readonly string[]} places files or folders */

@@ -1,8 +1,9 @@
 'use strict';
 
 /**
- * Makes the files that are published of the package's JavaScript: `index.js` and `lambda.js`, and in `lib` what is not
- * always needed. The file system of a Lambda function makes each file dear, and a function loads them on a cold start.
+ * Makes the files that are published of the package's JavaScript: `index.js`, `lambda.js` and `opentelemetry.js`, and
+ * in `lib` what is not always needed. The file system of a Lambda function makes each file dear, and a function loads
+ * them on a cold start.
  *
  * `scripts/pack.js` calls this; a clone runs `index.js` and `lib/` as they are.
  */
@@ -14,7 +15,7 @@ const { cutIntoChunks } = require('./chunks');
 const root = path.join(__dirname, '..');
 
 /** Where each chunk goes. @param {string} chunk */
-const fileOf = (chunk) => (chunk === 'index' || chunk === 'lambda' ? `${chunk}.js` : `lib/${chunk}.js`);
+const fileOf = (chunk) => (['index', 'lambda', 'opentelemetry'].includes(chunk) ? `${chunk}.js` : `lib/${chunk}.js`);
 
 /**
  * What a file of one chunk requires to get at another file of the package.
@@ -32,8 +33,9 @@ function relative(file, chunk) {
 const FIRST = [
   'index.js', 'lib/errors.js', 'lib/host/cpus.js', 'lib/host/exec-argv.js', 'lib/host/nesting.js',
   'lib/host/program.js', 'lib/host/start-directory.js', 'lib/intrinsics/clock.js', 'lib/intrinsics/define.js',
-  'lib/intrinsics/json.js', 'lib/intrinsics/list.js', 'lib/jobs/carrier-for.js', 'lib/jobs/open-instances.js',
-  'lib/jobs/run-id.js', 'lib/jobs/worker-config.js', 'lib/jobs/worker-pool.js', 'lib/native/native.js',
+  'lib/intrinsics/json.js', 'lib/intrinsics/list.js', 'lib/jobs/carrier-for.js', 'lib/jobs/observers.js',
+  'lib/jobs/open-instances.js', 'lib/jobs/run-id.js',
+  'lib/jobs/worker-config.js', 'lib/jobs/worker-pool.js', 'lib/native/native.js',
   'lib/options/option-checks.js', 'lib/options/options.js', 'lib/options/pool-options.js',
   'lib/parallelizer/parallelizer.js', 'lib/pool/pool.js', 'lib/transport/constants.js', 'lib/transport/registers.js',
   'lib/worker/boot-script.js',
@@ -48,6 +50,7 @@ async function bundlePackage(output) {
     roots: {
       index: 'index.js',
       lambda: 'lambda.js',
+      opentelemetry: 'opentelemetry.js',
       events: 'lib/events/records.js',
       threads: 'lib/carriers/thread-carrier.js',
       inline: 'lib/carriers/inline-carrier.js',
