@@ -181,6 +181,22 @@ export interface HandlerOptions<TRecord = LambdaRecord>
    * worker; `batchSize` limits it.
    */
   processBatchFunctionName?: string | undefined;
+  /**
+   * Writes a line of CloudWatch's Embedded Metric Format to stdout at the end of each invocation, with `Records`,
+   * `Failed`, `Duration`, `WaitP50`, `WaitP99`, `RunP50`, `RunP99` (milliseconds), `Restarts` and `PeakMemory` (bytes, of
+   * the largest worker process). What is not known is left out. Default: none.
+   *
+   * @example createHandler({ …, metrics: { namespace: 'Orders', dimensions: { service: 'import', stage: 'prod' } } });
+   */
+  metrics?: MetricsOptions | undefined;
+}
+
+/** Where CloudWatch puts the metrics of a handler. */
+export interface MetricsOptions {
+  /** Up to 255 letters, digits and `. - _ / # :`, not beginning with `AWS/`. */
+  namespace: string;
+  /** Up to 30 dimensions, by name. Default: `FunctionName`. */
+  dimensions?: { [name: string]: string } | undefined;
 }
 
 /** The options of `processPartialResponse`. */

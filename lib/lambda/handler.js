@@ -14,6 +14,7 @@
 const { define } = require('../intrinsics/define');
 const { Parallelizer, runEvent } = require('../parallelizer/parallelizer');
 const { report } = require('../jobs/report');
+const { submitWatched } = require('../jobs/run-id');
 const { failRestOfGroups } = require('./answers');
 const { answererFor } = require('./answers/answer');
 const { remainingTime, watchDeadline } = require('./deadline');
@@ -24,6 +25,7 @@ const { positionsOf, wrapRecord } = require('../events/records');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./options').ResponseOptions} ResponseOptions */
+/** @typedef {InstanceType<typeof import('./metrics').InvocationMetrics>} InvocationMetrics */
 /**
  * An error, and the places in the event of the records that it is about, and of those of its sub-batch.
  * @typedef {{ error: any, indices: number[], within: number[] }} Failure
@@ -40,11 +42,21 @@ const CONTEXT_FIELDS = [
  * @param {unknown} options see `HandlerOptions` in lambda.d.ts
  */
 function createHandler(options) {
-  const { single, event: settings, pool } = handlerOptions(options);
+  const { single, event: settings, metrics, pool } = handlerOptions(options);
   const parallelizer = new Parallelizer(pool);
   const complete = { ...settings, id: undefined, signal: null, timeout: undefined };
   /** @param {unknown} event @param {unknown} [context] */
-  const handler = async (event, context) => respond(event, context, parallelizer, complete, single);
+  const handler = async (event, context) => {
+    if (metrics === null) return respond(event, context, parallelizer, complete, single, null);
+    const { InvocationMetrics } = require('./metrics');
+    const type = pool.parallelization === 0 ? 'inline' : (pool.type ?? 'child-process');
+    const measured = new InvocationMetrics(metrics, parallelizer, String(type));
+    try {
+      return await respond(event, context, parallelizer, complete, single, measured);
+    } finally {
+      measured.write(context);
+    }
+  };
   const property = { value: parallelizer, writable: true, enumerable: true, configurable: true };
   /** @type {typeof handler & { parallelizer: typeof parallelizer }} */
   const withInstance = define(/** @type {any} */ (handler), 'parallelizer', property);
@@ -58,17 +70,19 @@ function createHandler(options) {
  * @returns {Promise<object>}
  */
 async function processPartialResponse(event, context, parallelizer, options) {
-  return respond(event, context, parallelizer, responseOptions(options), false);
+  return respond(event, context, parallelizer, responseOptions(options), false, null);
 }
 
 /**
  * @param {unknown} event @param {any} context @param {unknown} parallelizer @param {ResponseOptions} options
  * @param {boolean} single whether the function takes one record at a time
+ * @param {InvocationMetrics | null} metrics told how it went; null: nobody wants to know
  * @returns {Promise<object>}
  */
-async function respond(event, context, parallelizer, options, single) {
+async function respond(event, context, parallelizer, options, single, metrics) {
   const contents = readEvent(event, options.numbers);
   const { format, raws } = contents;
+  if (metrics !== null) Object.assign(metrics, { records: raws.length, failed: raws.length === 0 ? 0 : undefined });
   const answerer = answererFor(event, format, options);
   const onError = options.onError ?? print;
   if (format === null || raws.length === 0) {
@@ -81,19 +95,21 @@ async function respond(event, context, parallelizer, options, single) {
   let next = 0;
   let result;
   try {
-    const { promise, whenQuiet } = runEvent(parallelizer, options.id, raws, params, {
+    const start = () => runEvent(parallelizer, options.id, raws, params, {
       context: invocationOf(context, deadline.endsAt),
       signal: signal === null ? deadline.signal : AbortSignal.any([deadline.signal, signal]),
       timeout,
       // Called for each record, in order.
       ...(keys === null ? {} : { groupBy: () => keys[next++], stopKeyOnError: true }),
     }, kindOf(format, single, keys !== null, options.steps, answerer.results));
+    const { promise, whenQuiet } = metrics === null ? start() : submitWatched(metrics.trace, start);
     result = await promise;
     // Lambda may freeze what still runs, for minutes, and meanwhile deliver the same records elsewhere.
     if (result.errors.some(isCutOff)) await whenQuiet(remainingTime(context) / 2);
   } finally {
     deadline.stop();
   }
+  if (metrics !== null && result.errors.length === 0) metrics.failed = 0;
   if (result.errors.length === 0 && answerer.results === null) return { batchItemFailures: [] };
   const { records } = contents;
   /** @type {boolean[]} */
@@ -112,6 +128,7 @@ async function respond(event, context, parallelizer, options, single) {
   const failures = isTold ? found : await discard(found, records, keys, options, options.onError ?? printDiscarded);
   for (const { indices } of failures) for (const i of indices) isFailed[i] = true;
   if (keys !== null) failRestOfGroups(keys, isFailed);
+  if (metrics !== null) metrics.failed = isFailed.filter(Boolean).length;
   reportFailures(onError, failures, records);
   return answerer.answer({
     records, isFailed, failures, responses,

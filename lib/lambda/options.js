@@ -22,7 +22,9 @@ const EVENT_OPTIONS = [
   ...STEP_OPTIONS,
 ];
 const RESPONSE_OPTIONS = ['id', 'signal', 'timeout', ...EVENT_OPTIONS];
-const HANDLER_OPTIONS = ['recordFunctionName', ...EVENT_OPTIONS, ...POOL_OPTIONS.filter((name) => name !== 'id')];
+const HANDLER_OPTIONS = ['recordFunctionName', 'metrics', ...EVENT_OPTIONS].concat(
+  POOL_OPTIONS.filter((name) => name !== 'id'),
+);
 
 /** @type {readonly ('exact' | 'string' | 'number')[]} */
 const NUMBERS = ['exact', 'string', 'number'];
@@ -128,7 +130,8 @@ function responseOptions(input = {}) {
 
 /**
  * @param {unknown} input
- * @returns {{ single: boolean, event: EventOptions, pool: Record<string, unknown> }} `pool`: options of `Parallelizer`
+ * @returns {{ single: boolean, event: EventOptions, metrics: import('./metrics').MetricsOptions | null,
+ *   pool: Record<string, unknown> }} `pool`: options of `Parallelizer`
  */
 function handlerOptions(input) {
   const option = reader(input, 'options', HANDLER_OPTIONS);
@@ -169,7 +172,9 @@ function handlerOptions(input) {
     // One record per call: one that kills its worker or takes too long costs no other.
     pool.batchSize = 1;
   }
-  return { single, event: eventOptions(option), pool };
+  const metrics = option('metrics');
+  const measured = metrics.value === undefined ? null : require('./metrics-options').metricsOption(metrics);
+  return { single, event: eventOptions(option), metrics: measured, pool };
 }
 
 module.exports = { decodingOptions, handlerOptions, responseOptions };
