@@ -35,7 +35,9 @@ const COMMANDS = new Map([
 ]);
 
 /** Packages that the documentation shows in use. */
-const PACKAGES = ['avsc', 'zod', '@aws-lambda-powertools/idempotency'];
+const PACKAGES = [
+  'avsc', 'zod', '@aws-lambda-powertools/idempotency', '@opentelemetry/api', '@opentelemetry/sdk-trace-node',
+];
 
 const HOW = 'Say how it is checked by a comment before it: see __test__/support/documentation.js';
 
