@@ -19,10 +19,10 @@ impl Engine {
         debug_assert!(spec.keys.as_ref().is_none_or(|keys| keys.len() == spec.calls as usize));
         let calls = u64::from(spec.calls);
         let waiting = self.counters.waiting();
-        if let Some(max) = self.config.max_queue.filter(|_| !spec.unbounded) {
-            if waiting + calls > max.saturating_add(self.free_slots()) {
-                return Err(SubmitError::QueueFull { waiting });
-            }
+        if let Some(max) = self.config.max_queue.filter(|_| !spec.unbounded)
+            && waiting + calls > max.saturating_add(self.free_slots())
+        {
+            return Err(SubmitError::QueueFull { waiting });
         }
         let job_id = JobId(self.next_job);
         self.next_job += 1;
