@@ -183,7 +183,7 @@ test('ES modules, and their default export', async () => {
 
 test('TypeScript where Node runs it', async (t) => {
   if (!process.features.typescript) return t.skip('this Node runs no TypeScript');
-  const { code, stdout, stderr } = await run(['map', './typed.ts#typed'], { stdin: '{"id":1}\n' });
+  const { code, stdout, stderr } = await run(['map', './typed.mts#typed'], { stdin: '{"id":1}\n' });
   assert.deepEqual([code, stdout], [0, '{"id":"1"}\n'], stderr);
 });
 

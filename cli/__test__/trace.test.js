@@ -3,12 +3,14 @@
 // (`npm run test:browser` opens the page.)
 
 const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const { test } = require('node:test');
 
 const { analyse } = require('../lib/trace/analysis');
 const { readTimeline } = require('../lib/trace/model');
-const { folder, read, run } = require('./support/command');
+const { root } = require('../../__test__/support/helpers');
+const { environment, folder, read, run } = require('./support/command');
 const { Timeline, example } = require('./support/timeline');
 
 /** @param {Timeline} timeline */
@@ -109,4 +111,22 @@ test('what is no timeline is refused, with how to make one', async (t) => {
     assert.equal(code, 2);
     assert.match(stderr, message);
   }
+});
+
+test('the timeline of a real pool is drawn: each of its chunks, on the lanes of its workers', async (t) => {
+  const at = folder(t);
+  const program = `const { Pool } = require(${JSON.stringify(root)});
+    const pool = new Pool(2);
+    const spin = (ms) => { const end = Date.now() + ms; while (Date.now() < end); };
+    pool.map(spin, [1, 5, 2, 8, 3, 4]).then(() => pool.terminate());`;
+  const env = { ...environment(), PARALLELIZER_TRACE: at('t.json') };
+  const { status, stderr } = spawnSync(process.execPath, ['-e', program], { env, encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  const { code, stdout } = await run(['trace', at('t.json')]);
+  assert.equal(code, 0);
+  assert.match(stdout, /calls: +6 calls in \d+ chunks?\n/);
+  assert.match(stdout, /workers: +2, busy \d+ % of that time/);
+  assert.match(stdout, /critical path: +\d+ steps? in [\d.]+ ms/);
+  const chunks = JSON.parse(read(at('t.json'))).traceEvents.filter(({ cat, ph }) => cat === 'chunk' && ph === 'X');
+  assert.equal(read(at('t.svg')).match(/class="chunk/g)?.length, chunks.length);
 });

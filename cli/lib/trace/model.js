@@ -122,7 +122,7 @@ function readTimeline(trace) {
 
 /** @param {string} name */
 function workerIn(name) {
-  const [, index] = /^worker (\d+)/.exec(name) ?? [];
+  const [, index] = /^worker \D*(\d+)/.exec(name) ?? [];
   return index === undefined ? null : Number(index);
 }
 
