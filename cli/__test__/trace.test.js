@@ -126,7 +126,7 @@ test('the timeline of a real pool is drawn: each of its chunks, on the lanes of 
   assert.equal(code, 0);
   assert.match(stdout, /calls: +6 calls in \d+ chunks?\n/);
   assert.match(stdout, /workers: +2, busy \d+ % of that time/);
-  assert.match(stdout, /critical path: +\d+ steps? in [\d.]+ ms/);
+  assert.match(stdout, /critical path: +\d+ steps? in [\d.]+ (?:µs|ms|s) /);
   const chunks = JSON.parse(read(at('t.json'))).traceEvents.filter(({ cat, ph }) => cat === 'chunk' && ph === 'X');
   assert.equal(read(at('t.svg')).match(/class="chunk/g)?.length, chunks.length);
 });

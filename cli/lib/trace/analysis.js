@@ -129,14 +129,17 @@ function analyse({ lanes, runs }) {
   const path = criticalPath(workers);
   for (const { span } of path) span.isCritical = true;
   const pathChunks = path.filter(({ span }) => span.kind === 'chunk');
-  const sum = (/** @type {string} */ name) => chunks.reduce((total, { args }) => total + (Number(args[name]) || 0), 0);
+  const sum = (/** @type {(args: any) => unknown} */ of) => {
+    return chunks.reduce((total, { args }) => total + (Number(of(args)) || 0), 0);
+  };
   const elapsed = lengthOf(inProgress);
   return {
     // One that runs several chunks at a time has as many lanes.
     workers: new Set(workers.map(({ workerIndex }) => workerIndex)).size,
     chunks: chunks.length,
-    calls: sum('calls'),
-    failed: sum('failed'),
+    // What was recalled from one worker is in a chunk of another as well.
+    calls: sum(({ done, calls }) => done ?? calls),
+    failed: sum(({ failed }) => failed),
     busy: lengthOf(workers.flatMap(({ spans }) => merged(spans.filter(({ kind }) => kind === 'chunk')))),
     available: elapsed * workers.length,
     elapsed,
