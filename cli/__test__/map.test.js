@@ -276,3 +276,9 @@ test('a help page that nobody reads to its end does no harm', async () => {
   const { code } = await within(ended, 'the end');
   assert.deepEqual([code, said.stderr], [0, '']);
 });
+
+test('an output that has no room left is said, without a stack trace', async (t) => {
+  if (!fs.existsSync('/dev/full')) return t.skip('there is no /dev/full here');
+  const { code, stderr } = await run(['map', './work.js#same', '--out', '/dev/full', '--quiet'], { stdin: ndjson(3) });
+  assert.deepEqual([code, stderr], [1, 'parallelizer: /dev/full: ENOSPC: no space left on device, write\n']);
+});

@@ -262,7 +262,7 @@ async function runJob(settings, pool, state, start, write) {
       last += journal === null ? '; interrupted' : '; interrupted: --resume goes on from here';
     }
   } catch (error) {
-    if (!(error instanceof ClosedOutput)) throw explained(error);
+    if (!(error instanceof ClosedOutput)) throw explained(error, journal !== null);
   } finally {
     interrupts.stop();
     hash?.stop();
@@ -273,12 +273,14 @@ async function runJob(settings, pool, state, start, write) {
   return job.counts.failures > 0 ? FAILED : DONE;
 }
 
-/** Errors of the system and of the input need no stack trace. @param {unknown} error */
-function explained(error) {
+/** Errors of the system and of the input need no stack trace. @param {unknown} error @param {boolean} canResume */
+function explained(error, canResume) {
   const { InputError } = require('./input/input-error');
-  const isOwn = error instanceof InputError || typeof (/** @type {any} */ (error)?.syscall) === 'string';
-  if (isOwn) /** @type {Error} */ (error).stack = /** @type {Error} */ (error).message;
-  return error;
+  const isOfSystem = typeof (/** @type {any} */ (error)?.syscall) === 'string';
+  if (!isOfSystem && !(error instanceof InputError)) return error;
+  const failure = /** @type {Error} */ (error);
+  failure.stack = failure.message + (isOfSystem && canResume ? '; once that is mended, --resume goes on from here' : '');
+  return failure;
 }
 
 module.exports = { command };

@@ -23,6 +23,7 @@ function isClosed(error) {
 }
 
 class FileOutput {
+  #file;
   #fd;
   #isRegular;
   /** How long it is, in bytes. */
@@ -32,6 +33,7 @@ class FileOutput {
   constructor(file, length) {
     const flags = fs.constants.O_WRONLY | fs.constants.O_CREAT;
     const kind = fs.statSync(file, { throwIfNoEntry: false });
+    this.#file = file;
     this.#isRegular = kind === undefined || kind.isFile();
     this.#fd = fs.openSync(file, this.#isRegular ? flags : fs.constants.O_WRONLY, 0o666);
     this.size = length;
@@ -45,7 +47,9 @@ class FileOutput {
       writeAll(this.#fd, bytes, this.#isRegular ? this.size : null);
     } catch (error) {
       if (!this.#isRegular && isClosed(error)) throw new ClosedOutput();
-      throw error;
+      const failure = /** @type {Error} */ (error);
+      failure.message = `${this.#file}: ${failure.message}`;
+      throw failure;
     }
     this.size += bytes.length;
   }
