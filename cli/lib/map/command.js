@@ -279,7 +279,7 @@ function explained(error, canResume) {
   const isOfSystem = typeof (/** @type {any} */ (error)?.syscall) === 'string';
   if (!isOfSystem && !(error instanceof InputError)) return error;
   const failure = /** @type {Error} */ (error);
-  failure.stack = failure.message + (isOfSystem && canResume ? '; once that is mended, --resume goes on from here' : '');
+  failure.stack = failure.message + (isOfSystem && canResume ? '; --resume goes on from here once it can' : '');
   return failure;
 }
 
