@@ -185,3 +185,36 @@ test('names of runs are UUIDs of version 7, in order, and count up', () => {
   assert.notEqual(later, names[0]);
   assert.equal(laterRunId('00000000-0000-7000-bfff-ffffffffffff', 1), '00000000-0000-7000-8000-000000000000');
 });
+
+test('answers to consecutive calls become one reply, and others stay as they are', () => {
+  const { JoinedReplies } = require('../lib/carriers/joined-replies');
+  const [LATIN1, BYTES, JSON_LIST] = [0, 2, 1];
+  const seen = [];
+  const replies = new JoinedReplies((...reply) => seen.push(reply));
+  const answer = (text) => [LATIN1, JSON_LIST, 0, 1, 0, text];
+  const failed = [LATIN1, 4, 1, 1, 0, '{}'];
+  const bytes = [BYTES, 2, 0, 1, 0, Buffer.from('x')];
+  replies.add(1, 0, 5, answer('[1]'));
+  replies.add(1, 1, 6, answer('["a, b"]'));
+  replies.add(1, 2, 7, failed);
+  replies.add(1, 3, 1, answer('[null]'));
+  replies.add(1, 5, 1, answer('[-1.5e3]'));
+  replies.add(2, 6, 1, answer('[true]'));
+  replies.add(2, 7, 1, answer('[1,2]'));
+  replies.add(2, 8, 1, answer('[1'));
+  replies.add(2, 9, 1, bytes);
+  replies.add(2, 10, 1, answer('[3]'));
+  replies.finish();
+  replies.finish();
+  assert.deepEqual(seen, [
+    [1, 0, 11, [LATIN1, JSON_LIST, 0, 2, 0, '[1,"a, b"]']],
+    [1, 2, 7, failed],
+    [1, 3, 1, answer('[null]')],
+    [1, 5, 1, answer('[-1.5e3]')],
+    [2, 6, 1, answer('[true]')],
+    [2, 7, 1, answer('[1,2]')],
+    [2, 8, 1, answer('[1')],
+    [2, 9, 1, bytes],
+    [2, 10, 1, answer('[3]')],
+  ]);
+});

@@ -26,6 +26,7 @@ const {
 const { BEGUN_FD, closeBegunFile, createBegunFile, readBegun } = require('../transport/begun-file');
 const { FrameDecoder, encodeFrame } = require('../transport/frame-codec');
 const { ANSWERS_FD, CALLS_FD, FAREWELL, WATCHDOG_FD } = require('../transport/pipes');
+const { JoinedReplies } = require('./joined-replies');
 const { ScriptCarrier } = require('./script-carrier');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
@@ -45,6 +46,7 @@ const OUTPUT_GRACE = 50;
  * @property {Pipe} answers
  * @property {Pipe} watchdog
  * @property {InstanceType<typeof FrameDecoder>} decoder
+ * @property {InstanceType<typeof JoinedReplies>} replies
  * @property {boolean} isRead whether what it sends is still handled
  * @property {Buffer} stderr the end of what it wrote there
  * @property {Record<string, unknown>} report what is known of its end
@@ -64,6 +66,9 @@ const OUTPUT_GRACE = 50;
 class ProcessCarrier extends ScriptCarrier {
   #config;
   #initParts;
+  /** How many times frames are being handled that have come, one within the other; and whether there are replies. */
+  #isReceiving = 0;
+  #mustFlush = false;
   /** @type {Buffer} The modules that a worker runs, behind their length. */
   #modules;
   #env;
@@ -132,6 +137,7 @@ class ProcessCarrier extends ScriptCarrier {
       answers: pipe(ANSWERS_FD),
       watchdog: pipe(WATCHDOG_FD),
       decoder: new FrameDecoder(),
+      replies: new JoinedReplies((frame, offset, micros, parts) => this.replied(id, frame, offset, micros, parts)),
       isRead: true,
       stderr: Buffer.alloc(0),
       report: { loadError: null, protocol: null, silent: false, killError: null, outlives: false },
@@ -268,6 +274,7 @@ class ProcessCarrier extends ScriptCarrier {
   #received(id, worker, bytes) {
     if (!worker.isRead) return;
     worker.decoder.add(bytes);
+    this.#isReceiving++;
     for (let frame = this.#next(id, worker); frame !== null; frame = this.#next(id, worker)) {
       try {
         this.#receive(id, worker, frame[0], frame[1], frame[2], frame[3], frame[4]);
@@ -278,6 +285,16 @@ class ProcessCarrier extends ScriptCarrier {
         });
       }
     }
+    worker.replies.finish();
+    this.#isReceiving--;
+    if (this.#isReceiving === 0 && this.#mustFlush) this.afterReply();
+  }
+
+  /** @override */
+  afterReply() {
+    // Once for all that has come together.
+    this.#mustFlush = this.#isReceiving > 0;
+    if (!this.#mustFlush) this.pool.flush();
   }
 
   /** The next whole frame of a worker, if there is one. @param {number} id @param {ProcessWorker} worker */
@@ -286,6 +303,8 @@ class ProcessCarrier extends ScriptCarrier {
     try {
       return worker.decoder.next();
     } catch (error) {
+      // What came before it counts.
+      worker.replies.finish();
       this.giveUp(id, /** @type {Error} */ (error).message);
       return null;
     }
@@ -297,13 +316,16 @@ class ProcessCarrier extends ScriptCarrier {
    */
   #receive(id, worker, kind, frame, seq, aux, parts) {
     const { native } = this.pool;
+    if (kind === REPLY) {
+      worker.replies.add(frame, seq, aux, parts);
+      return;
+    }
+    // Whatever it is about comes after those.
+    worker.replies.finish();
     switch (kind) {
       case BEGUN:
         worker.page[LAST_BEGUN_WORD] = seq;
         native.workerBegun(id, seq);
-        break;
-      case REPLY:
-        this.replied(id, frame, seq, aux, parts);
         break;
       case READY:
         native.workerReady(id);

@@ -247,7 +247,7 @@ class ScriptCarrier {
         jobId, first, count, within, Number(flags), Number(codec), Number(tag), value, extras, id, frame, ran,
       );
     }
-    this.pool.flush();
+    this.afterReply();
   }
 
   /**
@@ -289,6 +289,11 @@ class ScriptCarrier {
         );
       }
     }
+    this.afterReply();
+  }
+
+  /** Has done what follows from a reply. */
+  afterReply() {
     this.pool.flush();
   }
 

@@ -18,6 +18,8 @@ const HEADER = 28;
 const PART_HEADER = 20;
 /** The longest body that is accepted, in bytes. */
 const MAX_BODY = 2 ** 40;
+/** A longer text may be refused, in bytes. */
+const MAX_SIMPLE = 2 ** 20;
 /** What is never sent here: the encoding and the flag of parts whose bytes are in shared memory. */
 const SHARED = 3;
 const ATTACHED = 1 << 15;
@@ -172,6 +174,8 @@ function bodyLength(header) {
  * @param {Buffer} bytes @param {number} end of the frame
  */
 function partsIn(bytes, end) {
+  const simple = onlyPartIn(bytes, end);
+  if (simple !== null) return simple;
   const places = placesOfParts(bytes, end, bytes.readUInt32LE(12));
   /** @type {Parts} */
   const parts = [];
@@ -198,6 +202,21 @@ function partsIn(bytes, end) {
     }
   }
   return parts;
+}
+
+/**
+ * The only part of a frame, where it is a text in one byte a character, as most are; `null` otherwise.
+ * @param {any} bytes @param {number} end
+ * @returns {Parts | null}
+ */
+function onlyPartIn(bytes, end) {
+  const body = HEADER + PART_HEADER;
+  if (end < body || bytes.readUInt32LE(12) !== 1 || bytes[HEADER] !== LATIN1) return null;
+  const flags = bytes.readUInt16LE(HEADER + 2);
+  const isWhole = bytes.readUInt32LE(HEADER + 12) === end - body && bytes.readUInt32LE(HEADER + 16) === 0;
+  if (!isWhole || (flags & (ATTACHED | PART_REFUSED)) !== 0 || end - body > MAX_SIMPLE) return null;
+  const text = bytes.latin1Slice(body, end);
+  return [LATIN1, bytes[HEADER + 1], flags, bytes.readUInt32LE(HEADER + 4), bytes.readUInt32LE(HEADER + 8), text];
 }
 
 const NO_MEMORY = 'shared memory that has not come with its frame';
