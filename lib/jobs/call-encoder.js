@@ -91,7 +91,7 @@ class CallEncoder {
     const parts = this.#tryToEncode(worker, jobId, start, end, frame, before);
     if (parts === null || (tracing === null && debugLog === null && timeline === null)) return parts;
     const calls = callsIn(parts);
-    if (note !== null) timeline?.encoded(note, worker, frame, before, start, calls, sizeOf(parts), from);
+    if (note !== null) timeline?.encoded(note, job, worker, frame, before, start, calls, sizeOf(parts), from);
     tracing?.encoded(start + calls, sizeOf(parts));
     debugLog?.sent(job, worker, start, calls);
     return parts;

@@ -214,7 +214,7 @@ class JobTable {
     if (entry.left === 0) {
       this.#entries.delete(jobId);
       this.#debugLog?.settled(entry);
-      if (entry.note !== null) this.#timeline?.settled(entry.note, entry.failures);
+      if (entry.note !== null) this.#timeline?.settled(entry.note, entry.job, entry.failures);
     }
     if (entry.job.transferList !== null) this.#moved?.drop(jobId, first, first + count);
     return entry;

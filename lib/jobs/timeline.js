@@ -9,7 +9,6 @@
  */
 
 const { now, wallTime } = require('../intrinsics/clock');
-const { jobLabel } = require('./task-label');
 
 /** Powers of two: how many chunks are kept, and how many jobs. */
 const MAX_CHUNKS = 16384;
@@ -38,16 +37,23 @@ const FIELDS = Object.freeze({
 const RECORD = 16;
 
 /**
- * A job as far as it is shown.
- * @typedef {object} JobNote
+ * What a job runs.
+ * @typedef {object} ChunkJob
  * @property {InstanceType<typeof import('./run-id').RunId>} run
  * @property {string} method
- * @property {string | null} task
+ * @property {import('./task-registry').Task['definition'] | null} definition null: all jobs of the pool run the same
+ */
+
+/**
+ * A job as far as it is shown.
+ * @typedef {object} JobOutcome
  * @property {number} calls
  * @property {number} failed
  * @property {number} submittedAt
  * @property {number} settledAt 0: not yet
  */
+
+/** @typedef {ChunkJob & JobOutcome} JobNote */
 
 /** @typedef {import('./pool-life').Worker} Worker */
 
@@ -69,9 +75,13 @@ class Timeline {
   /** Added to a time, it gives that since 1970. */
   origin = wallTime() - now();
   records = new Float64Array(MAX_CHUNKS * RECORD).fill(-1);
-  /** @type {(JobNote | undefined)[]} The job of each chunk's first call. */
-  chunkJobs = new Array(MAX_CHUNKS);
-  /** @type {(JobNote | undefined)[]} */
+  /** @type {(ChunkJob['run'] | undefined)[]} The run of each chunk's first call. */
+  chunkRuns = new Array(MAX_CHUNKS);
+  /** @type {string[]} */
+  chunkMethods = new Array(MAX_CHUNKS);
+  /** @type {ChunkJob['definition'][]} */
+  chunkDefinitions = new Array(MAX_CHUNKS);
+  /** @type {(JobNote | undefined)[]} Written over in their turn: what is kept for long costs the garbage collector. */
   jobs = new Array(MAX_JOBS);
   #jobCount = 0;
   /** @type {WorkerEvent[]} */
@@ -90,31 +100,38 @@ class Timeline {
 
   /** @param {import('./job-table').Job} job @returns {JobNote} */
   submitted(job) {
-    const note = {
-      run: job.run,
-      method: job.what,
-      task: jobLabel(job, this.functionName),
-      calls: job.calls,
-      failed: 0,
-      submittedAt: now(),
-      settledAt: 0,
-    };
-    this.jobs[this.#jobCount++ & (MAX_JOBS - 1)] = note;
+    const { run, what: method, calls } = job;
+    const definition = job.task === null ? null : job.task.definition;
+    const submittedAt = now();
+    const slot = this.#jobCount++ & (MAX_JOBS - 1);
+    const note = this.jobs[slot];
+    if (note === undefined) {
+      return (this.jobs[slot] = { run, method, definition, calls, failed: 0, submittedAt, settledAt: 0 });
+    }
+    note.run = run;
+    note.method = method;
+    note.definition = definition;
+    note.calls = calls;
+    note.failed = 0;
+    note.submittedAt = submittedAt;
+    note.settledAt = 0;
     return note;
   }
 
-  /** @param {JobNote} note @param {number} failed */
-  settled(note, failed) {
+  /** @param {JobNote} note @param {import('./job-table').Job} job @param {number} failed */
+  settled(note, job, failed) {
+    if (note.run !== job.run) return;
     note.failed = failed;
     note.settledAt = now();
   }
 
   /**
    * Calls of a job were encoded for a frame.
-   * @param {JobNote} note @param {number} worker @param {number} frame @param {number} before how many calls it has
-   *   already @param {number} first @param {number} calls @param {number} bytes @param {number} from when it began
+   * @param {JobNote} note @param {import('./job-table').Job} job @param {number} worker @param {number} frame
+   * @param {number} before how many calls it has already
+   * @param {number} first @param {number} calls @param {number} bytes @param {number} from when it began
    */
-  encoded(note, worker, frame, before, first, calls, bytes, from) {
+  encoded(note, job, worker, frame, before, first, calls, bytes, from) {
     const { records } = this;
     const slot = frame & (MAX_CHUNKS - 1);
     const at = slot * RECORD;
@@ -133,11 +150,13 @@ class Timeline {
     records[at + FIELDS.answered] = 0;
     records[at + FIELDS.jobs] = 1;
     records[at + FIELDS.bytes] = bytes;
-    records[at + FIELDS.submittedAt] = note.submittedAt;
+    records[at + FIELDS.submittedAt] = note.run === job.run ? note.submittedAt : from;
     records[at + FIELDS.encodedFrom] = from;
     records[at + FIELDS.sentAt] = now();
     records[at + FIELDS.micros] = 0;
-    this.chunkJobs[slot] = note;
+    this.chunkRuns[slot] = job.run;
+    this.chunkMethods[slot] = job.what;
+    this.chunkDefinitions[slot] = job.task === null ? null : job.task.definition;
   }
 
   /**

@@ -7,6 +7,7 @@
  */
 
 const { now } = require('../intrinsics/clock');
+const { taskLabel } = require('./task-label');
 const { FIELDS, MAX_CHUNKS, RECORD } = require('./timeline');
 
 /** The lane of the thread that has made the pool. */
@@ -24,7 +25,7 @@ const ORDERLY = ['closed', 'idle', 'recycled'];
  * @property {number} sentAt
  * @property {number} begunAt
  * @property {number} endedAt
- * @property {import('./timeline').JobNote} job
+ * @property {import('./timeline').ChunkJob} job
  * @property {number} first
  * @property {number} calls
  * @property {number} done
@@ -84,14 +85,14 @@ function eventsOf(timeline) {
         pid,
         tid,
         ph: 'X',
-        name: nameOf(job),
+        name: labelOf(job, timeline) ?? methodOf(job),
         cat: 'chunk',
         ...span(begun, answered),
         args: {
           chunk: id,
           runId,
           method: methodOf(job),
-          task: job.task,
+          task: labelOf(job, timeline),
           ...(chunk.jobs > 1 ? { runs: chunk.jobs } : {}),
           first: chunk.first,
           calls: chunk.calls,
@@ -120,7 +121,7 @@ function eventsOf(timeline) {
     );
   }
   for (const job of timeline.jobs) {
-    if (job !== undefined) events.push(...runEvents(job, pid, at));
+    if (job !== undefined) events.push(...runEvents(job, labelOf(job, timeline), pid, at));
   }
   for (const event of timeline.events) {
     if (event.kind !== 'boot') events.push(workerEvent(event, lanes, pid, at));
@@ -133,22 +134,23 @@ function span(from, to) {
   return { ts: from, dur: Math.max(0, to - from) };
 }
 
-/** @param {import('./timeline').JobNote} job */
+/** @param {import('./timeline').ChunkJob} job */
 function methodOf({ method }) {
   return method.replace('()', '');
 }
 
-/** @param {import('./timeline').JobNote} job */
-function nameOf(job) {
-  return job.task ?? methodOf(job);
+/** @param {import('./timeline').ChunkJob} job @param {Timeline} timeline */
+function labelOf({ definition }, { functionName }) {
+  return definition === null ? functionName : taskLabel(definition);
 }
 
 /**
- * @param {import('./timeline').JobNote} job @param {number} pid @param {(time: number) => number} at
+ * @param {import('./timeline').JobNote} job @param {string | null} task @param {number} pid
+ * @param {(time: number) => number} at
  * @returns {TraceEvent[]}
  */
-function runEvents(job, pid, at) {
-  const { calls, failed, task } = job;
+function runEvents(job, task, pid, at) {
+  const { calls, failed } = job;
   const id = job.run.text;
   const event = { pid, tid: CALLER, name: `${methodOf(job)} ${task ?? ''}`.trim(), cat: 'run', id };
   const args = { runId: id, method: methodOf(job), task, calls, failed };
@@ -185,18 +187,20 @@ function bootEvent({ number, at: time, about: { startedAt, pid: process, threadI
  * @returns {Chunk[]}
  */
 function chunksOf(timeline, ends) {
-  const { records, chunkJobs } = timeline;
+  const { records, chunkRuns, chunkMethods, chunkDefinitions } = timeline;
+  const settled = new Set(timeline.jobs.flatMap((job) => (job !== undefined && job.settledAt > 0 ? [job.run] : [])));
   const time = now();
   /** @type {Chunk[]} */
   const chunks = [];
   for (let slot = 0; slot < MAX_CHUNKS; slot++) {
-    const job = chunkJobs[slot];
-    if (job === undefined) continue;
+    const run = chunkRuns[slot];
+    if (run === undefined) continue;
+    const job = { run, method: chunkMethods[slot], definition: chunkDefinitions[slot] };
     /** @param {keyof typeof FIELDS} field */
     const field = (field) => records[slot * RECORD + FIELDS[field]];
     const worker = field('worker');
     const isAnswered = field('answered') > 0;
-    const isOver = job.settledAt > 0 || ends.has(worker);
+    const isOver = settled.has(run) || ends.has(worker);
     const endedAt = isAnswered ? field('answeredAt') : ends.get(worker) ?? (isOver ? field('sentAt') : time);
     chunks.push({
       id: `${timeline.number}.${field('frame')}`,
