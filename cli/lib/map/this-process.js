@@ -4,6 +4,7 @@
  * By what a process is known after it has ended, and whether it has: a process id alone is given to others later.
  */
 
+const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 
 /** @typedef {{ pid: number, began: string | null, boot: string | null }} ProcessName */
@@ -26,9 +27,25 @@ function statOf(pid) {
   return { state: fields[0], began: fields[19] };
 }
 
+/** What macOS says of its boot; `null` if it does not. */
+function bootOfMac() {
+  try {
+    return String(execFileSync('sysctl', ['-n', 'kern.bootsessionuuid'], { stdio: ['ignore', 'pipe', 'ignore'] }));
+  } catch {
+    return null;
+  }
+}
+
+/** @type {string | null | undefined} */
+let boot;
+
 /** Differs after each boot of the machine; `null` where it cannot be told. */
 function bootId() {
-  return readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null;
+  if (boot === undefined) {
+    const text = process.platform === 'darwin' ? bootOfMac() : readText('/proc/sys/kernel/random/boot_id');
+    boot = text?.trim() || null;
+  }
+  return boot;
 }
 
 /** @returns {ProcessName} */
@@ -37,11 +54,12 @@ function thisProcess() {
 }
 
 /** @param {ProcessName} name */
-function isRunning({ pid, began, boot }) {
-  if (pid === process.pid || boot !== bootId()) return false;
+function isRunning(name) {
+  const { pid, began } = name;
+  if (pid === process.pid || name.boot !== bootId()) return false;
   const stat = statOf(pid);
   if (stat !== null) return stat.began === began && !['Z', 'X'].includes(stat.state);
-  if (boot !== null) return false;
+  if (began !== null) return false;
   try {
     process.kill(pid, 0);
     return true;
