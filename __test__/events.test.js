@@ -57,6 +57,7 @@ forEachMode((mode) => {
     assert.deepEqual(ids(readies), ids(starts));
     assert.deepEqual(ids(exits), ids(starts));
     for (const start of starts) assert.equal(typeof start[key], 'number');
+    assert.deepEqual(starts.map(({ workerIndex }) => workerIndex).sort(), [0, 1]);
     for (const { uptime } of readies) assert.ok(uptime > 0 || mode.name === 'inline');
     for (const exit of exits) {
       assert.equal(exit.reason, 'closed');

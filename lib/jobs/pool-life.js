@@ -20,7 +20,7 @@ const UNNAMED = ['pool', 'single-process'];
 /**
  * What a worker is known by.
  * @typedef {object} Worker
- * @property {number | null | undefined} workerIndex null while it waits for that of the worker that it replaces
+ * @property {number | null} workerIndex null while it waits for that of the worker that it replaces
  * @property {number | null} pid
  * @property {number | null} threadId
  * @property {number} startedAt
@@ -118,12 +118,23 @@ class PoolLife {
   #workerOf({ worker: number, workerIndex, pid }, at) {
     let worker = this.#workers.get(number);
     if (worker === undefined) {
-      const unknown = { workerIndex: undefined, pid: null, threadId: null, isStarted: false, isTold: false };
-      this.#workers.set(number, (worker = { ...unknown, startedAt: at }));
+      const unknown = { pid: null, threadId: null, isStarted: false, isTold: false };
+      // The engine says null where a worker waits for the index of another, and nothing where it keeps none.
+      const index = workerIndex === undefined ? this.#freeIndex() : workerIndex;
+      this.#workers.set(number, (worker = { ...unknown, workerIndex: index, startedAt: at }));
     }
     if (workerIndex !== undefined && typeof worker.workerIndex !== 'number') worker.workerIndex = workerIndex;
     worker.pid = pid ?? worker.pid;
     return worker;
+  }
+
+  /** The lowest index that no worker has. */
+  #freeIndex() {
+    const taken = new Set();
+    this.#workers.forEach(({ workerIndex }) => taken.add(workerIndex));
+    let index = 0;
+    while (taken.has(index)) index++;
+    return index;
   }
 
   /** @param {Worker} worker */
@@ -150,7 +161,7 @@ class PoolLife {
     const { id, type } = this.#pool;
     return {
       ...(UNNAMED.includes(String(id)) ? {} : { id }),
-      workerIndex: workerIndex ?? null,
+      workerIndex,
       ...(type === PARALLELIZER_THREADS ? { threadId } : { pid }),
     };
   }
