@@ -54,13 +54,28 @@ const EXPECTED =
   'an event of Kafka (MSK or self-managed), SQS, Kinesis, DynamoDB streams, S3, SNS, Amazon MQ, DocumentDB, ' +
   'CloudWatch Logs, Firehose or S3 Batch Operations, or the list of records that EventBridge Pipes sends';
 
-/**
- * What an event holds.
- * @typedef {object} Contents
- * @property {RecordFormat | null} format `null`: there are no records, which alone would tell
- * @property {unknown[]} raws the records as they stood in the event
- * @property {LambdaRecord[]} records made when they are first asked for
- */
+/** What an event holds. (A class, because a getter in a literal costs a hidden class, which keeps the event alive.) */
+class Contents {
+  /** @type {LambdaRecord[] | null} */
+  #records = null;
+
+  /**
+   * @param {RecordFormat | null} format `null`: there are no records, which alone would tell
+   * @param {unknown[]} raws the records as they stood in the event
+   */
+  constructor(format, raws) {
+    this.format = format;
+    this.raws = raws;
+  }
+
+  /** Made when they are first asked for. */
+  get records() {
+    if (this.#records === null) {
+      this.#records = this.format === null ? [] : wrapRecords(this.format, this.raws);
+    }
+    return this.#records;
+  }
+}
 
 /**
  * @param {unknown} event
@@ -69,18 +84,9 @@ const EXPECTED =
  */
 function readEvent(event, numbers = 'exact') {
   const found = isList(event) ? readList(event, 'event', true) : readObject(event);
-  if (found === null) return { format: null, raws: [], records: [] };
+  if (found === null) return new Contents(null, []);
   const { source, raws, piped } = found;
-  const format = { source, piped, numbers };
-  /** @type {LambdaRecord[] | null} */
-  let records = null;
-  return {
-    format,
-    raws,
-    get records() {
-      return (records ??= wrapRecords(format, raws));
-    },
-  };
+  return new Contents({ source, piped, numbers }, raws);
 }
 
 /** @typedef {{ source: Source, raws: unknown[], piped: boolean }} Found */

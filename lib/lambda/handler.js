@@ -151,7 +151,7 @@ function isCutOff({ code }) {
 
 /**
  * The group of each record; `null` where there is no order to keep.
- * @param {import('./events').Contents} contents @param {import('../events/records').RecordFormat} format
+ * @param {ReturnType<typeof readEvent>} contents @param {import('../events/records').RecordFormat} format
  * @param {ResponseOptions} options
  */
 function keysOf(contents, format, { groupBy, steps }) {

@@ -13,6 +13,7 @@
 const { wallTime } = require('../intrinsics/clock');
 const { traceparentOf, wrapRecords } = require('../events/records');
 const { assertNoneFailed, withIdentifiers } = require('./reported-failures');
+const { withSignal } = require('./running-call');
 
 /**
  * What the records are, and what is done with them.
@@ -37,17 +38,56 @@ const { assertNoneFailed, withIdentifiers } = require('./reported-failures');
 
 const TRACE = '_X_AMZN_TRACE_ID';
 
+/**
+ * Which of the fields that are not always there an invocation has.
+ * @typedef {Partial<Record<keyof Invocation | string, boolean>>} Fields
+ */
+
+const ALWAYS = ['deadline', 'traceId'];
+const KNOWN = [
+  'awsRequestId', 'functionName', 'functionVersion', 'invokedFunctionArn', 'memoryLimitInMB', 'logGroupName',
+  'logStreamName', 'tenantId',
+];
+
+/**
+ * What `InvocationContext` has to know of an invocation of which it makes many.
+ * @param {Invocation} invocation
+ * @returns {Fields | null} `null` if it has other fields
+ */
+function fieldsOf(invocation) {
+  /** @type {Fields} */
+  const fields = Object.create(null);
+  for (const name of Object.keys(invocation)) {
+    if (KNOWN.includes(name)) fields[name] = true;
+    else if (!ALWAYS.includes(name)) return null;
+  }
+  return fields;
+}
+
 /** The invocation as the worker's function sees it. */
 class InvocationContext {
-  /** @param {Invocation} invocation */
-  constructor(invocation) {
-    Object.assign(this, invocation);
+  /** @param {any} invocation an `Invocation` @param {Fields | null} [fields] */
+  constructor(invocation, fields = null) {
+    if (fields === null) {
+      Object.assign(this, invocation);
+    } else {
+      // One by one, which takes a tenth of the time.
+      if (fields.awsRequestId) this.awsRequestId = invocation.awsRequestId;
+      if (fields.functionName) this.functionName = invocation.functionName;
+      if (fields.functionVersion) this.functionVersion = invocation.functionVersion;
+      if (fields.invokedFunctionArn) this.invokedFunctionArn = invocation.invokedFunctionArn;
+      if (fields.memoryLimitInMB) this.memoryLimitInMB = invocation.memoryLimitInMB;
+      if (fields.logGroupName) this.logGroupName = invocation.logGroupName;
+      if (fields.logStreamName) this.logStreamName = invocation.logStreamName;
+      if (fields.tenantId) this.tenantId = invocation.tenantId;
+    }
     this.deadline = invocation.deadline;
+    this.traceId = invocation.traceId;
   }
 
   /** The invocation's place in its trace, as W3C has it. */
   get traceparent() {
-    return traceparentOf(/** @type {any} */ (this).traceId);
+    return traceparentOf(this.traceId);
   }
 
   /** Like the method of Lambda's own context. */
@@ -83,17 +123,8 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, 
     throw single || steps !== undefined ? error : withIdentifiers(batch, error);
   };
   /** @type {ArgumentOf} */
-  const argumentOf = (given) => ({
-    ...given,
-    params,
-    mainLogger,
-    // Created on first use.
-    get signal() {
-      return call.signal;
-    },
-    batchIndex,
-    context: new InvocationContext(invocation),
-  });
+  const argumentOf = (given) =>
+    withSignal({ ...given, params, mainLogger, batchIndex, context: new InvocationContext(invocation) }, call);
   let result;
   try {
     if (steps === undefined) {
@@ -129,4 +160,4 @@ function setVariable(value) {
   else process.env[TRACE] = value;
 }
 
-module.exports = { InvocationContext, invokeForEvent, setTrace };
+module.exports = { InvocationContext, fieldsOf, invokeForEvent, setTrace };

@@ -10,6 +10,7 @@ const { isPromise } = require('node:util').types;
 const { createMainLogger, forwardOutput } = require('./output');
 const { messageText, shortened, thrownText } = require('./replies');
 const { Runner } = require('./runner');
+const { withSignal } = require('./running-call');
 const { decodeValues } = require('../codec/codec');
 const { PART_FIELDS, pushText, refusalIn, valuesOf } = require('../codec/parts');
 const { define } = require('../intrinsics/define');
@@ -216,17 +217,7 @@ function invoke(fn, args, call, makeLogger, modules) {
   if (event !== undefined) {
     return require('./invocation').invokeForEvent(fn, args, call, makeLogger(args, call), modules);
   }
-  return fn({
-    batch,
-    params,
-    mainLogger: makeLogger(args, call),
-    // Created on first use.
-    get signal() {
-      return call.signal;
-    },
-    batchIndex,
-    context,
-  });
+  return fn(withSignal({ batch, params, mainLogger: makeLogger(args, call), batchIndex, context }, call));
 }
 
 /**
