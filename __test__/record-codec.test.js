@@ -136,3 +136,65 @@ test('a record that is kept does not keep its whole batch in memory', () => {
   assert.ok(growth < 2_000_000, `one record holds ${growth} bytes`);
   assert.equal(kept.value, '2000 '.repeat(500));
 });
+
+/** Records of one shape, with an object and texts that repeat; and what a record may have in the place of each. */
+const uniform = (i) => ({
+  id: `id-${i}`,
+  source: 'aws:sqs',
+  at: i % 7 === 3 ? null : `at ${i >> 2}`,
+  attributes: { sent: String(i), group: 'one', deep: { empty: {}, count: i } },
+});
+
+const deviations = {
+  'null in place of an object': { attributes: null },
+  'a text in place of an object': { attributes: 'none' },
+  'other keys': { attributes: { sent: '1', group: 'one', other: {} } },
+  'fewer keys': { attributes: { sent: '1' } },
+  'other values': { attributes: { sent: 1, group: undefined, deep: { empty: { a: 1 }, count: '1' } } },
+  'a list': { attributes: ['sent', 'group'] },
+  'a map': { attributes: new Map([['sent', 1]]) },
+  'a number in place of a text': { source: -0 },
+  'null in place of a text': { source: null },
+  'another text': { source: 'aws:kinesis' },
+  'a deep one': { attributes: { sent: '1', group: 'one', deep: { empty: null, count: Number.NaN } } },
+};
+
+for (const [what, deviation] of Object.entries(deviations)) {
+  for (const at of [0, 1, 30, 61, 99]) {
+    test(`a record unlike the others arrives as it is: ${what}, at ${at}`, () => {
+      const records = Array.from({ length: 100 }, (_, i) => uniform(i));
+      records[at] = { ...records[at], ...deviation };
+      const { arrived } = roundTrip([records, { records, other: 1 }]);
+      assert.deepStrictEqual(arrived, clone([records, { records, other: 1 }]));
+    });
+  }
+}
+
+test('an object that is in a record twice, or in two records, arrives as one object', () => {
+  const records = Array.from({ length: 100 }, (_, i) => uniform(i));
+  records[70].attributes.deep.empty = records[70].attributes.deep;
+  records[20].attributes = records[21].attributes;
+  const { arrived: [list] } = roundTrip([records]);
+  assert.equal(list[70].attributes.deep.empty, list[70].attributes.deep);
+  assert.equal(list[20].attributes, list[21].attributes);
+});
+
+test('what a record is changed to changes none of those after it', () => {
+  const { arrived: [list], codecs } = roundTrip([Array.from({ length: 100 }, (_, i) => uniform(i))]);
+  assert.deepEqual(codecs, [5], 'the record codec');
+  for (const record of list) {
+    assert.equal(record.attributes.changed ?? record.changed, undefined);
+    record.changed = record.attributes.changed = true;
+    record.source = record.attributes.group = 'changed';
+  }
+});
+
+test('texts that repeat travel once', () => {
+  const size = (source) => {
+    const parts = [];
+    encodeValues([Array.from({ length: 1000 }, (_, i) => ({ ...uniform(i), source: source(i) }))], 'auto', null, parts, 0);
+    return parts.reduce((bytes, part) => bytes + (part.length ?? 0), 0);
+  };
+  const arn = 'arn:aws:sqs:eu-central-1:123456789012:orders';
+  assert.ok(size(() => arn) < size(() => 'x') + 2 * arn.length);
+});

@@ -10,12 +10,12 @@
  * Must not depend on jobs, workers, or what the values are for.
  */
 
-const { listToJson, parse } = require('../intrinsics/json');
+const { listToJson, parse, toJson } = require('../intrinsics/json');
 const { isProxy } = require('node:util').types;
 const { isError } = require('./is-error');
 const { isJsonSafe } = require('./json-safe');
 const {
-  BYTES, CALLS_FIELD, CARRYING, COPIED, JSON_LIST, LATIN1, RECORDS, TEXT, UNDEFINED, V8_VALUE, pushExtraBytes, pushText,
+  BYTES, CALLS_FIELD, CARRYING, JSON_LIST, LATIN1, LENT, RECORDS, TEXT, UNDEFINED, V8_VALUE, pushExtraBytes, pushText,
   sizeOf,
 } = require('./parts');
 const { MAX_ARGUMENTS, mayHoldRecords } = require('./record-lists');
@@ -27,7 +27,6 @@ const recordDecoder = () => require('./record-decoder');
 const v8Codec = () => require('./v8-codec');
 const culprit = () => require('./culprit');
 const platformObjects = () => require('./platform-objects');
-const copier = () => require('./copy');
 
 /** Loads what is otherwise loaded when first needed. */
 function loadAll() {
@@ -169,13 +168,12 @@ function* pushRecordsInSteps(value, parts, tag, areSeparate) {
  * @returns {boolean} false, with nothing appended, if the elements have to be encoded one by one
  */
 function pushList(value, serialization, isInline, parts, tag) {
-  const [list, ...common] = value;
+  const list = value[0];
   const from = parts.length;
   if (serialization === 'auto' && isInline) {
-    const { copyList } = copier();
-    const [copies, copiedCommon] = [copyList(list), copyList(common)];
-    if (copies === null || copiedCommon === null) return false;
-    parts.push(BYTES, COPIED, 0, list.length, tag, /** @type {any} */ ([copies, ...copiedCommon]));
+    const common = value.slice(1);
+    if (!common.every(isJsonSafe)) return false;
+    parts.push(BYTES, LENT, 0, list.length, tag, /** @type {any} */ ([list].concat(parse(toJson(common)))));
     return true;
   }
   if (serialization === 'auto' && pushRecords(value, parts, tag, true)) {
@@ -319,7 +317,7 @@ function decode(codec, value, calls, extras, clones) {
     case CARRYING:
       return [v8Codec().decodeCarrying(clonesOf(clones).unwrap(value))];
     case TEXT:
-    case COPIED:
+    case LENT:
       return [value];
     case UNDEFINED:
       return calls === 1 ? [undefined] : new Array(calls).fill(undefined);

@@ -23,7 +23,7 @@ const RECORDS = 5; // one value with record lists, see record-layout.js
 const CARRYING = 6; // one value in V8's format, with what only structured clone can carry
 const TASK = 7; // no value: what calls with a certain tag run, see lib/jobs/task-registry.js
 const TEXT = 8; // one string
-const COPIED = 9; // one value as it is, within this process only: a copy already
+const LENT = 9; // one list as it is, within this process only: whoever hands on an element hands on a copy of it
 const CARRIER = 10; // no value: what the calls behind it run within, see lib/worker/trace-context.js
 
 /**
@@ -128,7 +128,7 @@ module.exports = {
   RECORDS,
   TASK,
   TEXT,
-  COPIED,
+  LENT,
   CARRYING,
   CARRIER,
   FAILED: PART_FAILED,

@@ -8,8 +8,8 @@
  */
 
 const {
-  CONSTANTS, MAX_SHAPES, NULL_STRING, NUMBER, STRING, TAG_ARRAY, TAG_BITS, TAG_CONSTANT, TAG_NUMBER, TAG_OCTETS,
-  TAG_STRING,
+  CONSTANTS, MAX_SHAPES, NESTED, NULL_STRING, NUMBER, REPEATED, SAME_STRING, STRING, TAG_ARRAY, TAG_BITS, TAG_COLUMNS,
+  TAG_CONSTANT, TAG_NUMBER, TAG_OCTETS, TAG_STRING,
 } = require('./record-layout');
 const { define } = require('../intrinsics/define');
 const { parse } = require('../intrinsics/json');
@@ -19,9 +19,10 @@ const { parse } = require('../intrinsics/json');
 /**
  * @param {string} text
  * @param {(string | Buffer)[]} extras the bytes and the segments of each table, in order
+ * @param {string} [lazyAt] the place of a list that is to be a `RecordReader`, if its records have one shape
  * @returns {unknown}
  */
-function decodeRecords(text, extras) {
+function decodeRecords(text, extras, lazyAt) {
   /** @type {[envelope: any, tables: Table[]]} */
   const { 0: envelope, 1: tables } = parse(text);
   check(Array.isArray(tables));
@@ -33,7 +34,8 @@ function decodeRecords(text, extras) {
     const segments = /** @type {string[]} */ (extras.slice(next, (next += table.segments)));
     check(ArrayBuffer.isView(bytes) && segments.length === table.segments);
     check(segments.every((segment) => typeof segment === 'string'));
-    const records = decodeTable(table, bytes, segments);
+    const records = table.at === lazyAt && table.keys !== null ? readerOf(table, bytes, segments)
+      : decodeTable(table, bytes, segments);
     if (table.at === null) return records;
     // Only in the place of an own 0, so that the assignment reaches no prototype and no length.
     check(typeof envelope === 'object' && envelope !== null);
@@ -52,63 +54,162 @@ function check(isSound) {
 function isTable(table) {
   const { at, keys, kinds, shapes, ...counts } = table;
   const isCount = (/** @type {string} */ name) => Number.isSafeInteger(counts[name]) && counts[name] >= 0;
-  const isKeys = (/** @type {unknown} */ list) =>
-    // Assigning to that key would set the prototype of the decoded object.
-    Array.isArray(list) && list.every((key) => typeof key === 'string' && key !== '__proto__');
   return (
     (at === null || typeof at === 'string') &&
-    (keys === null || (isKeys(keys) && keys.length > 0)) &&
-    Array.isArray(kinds) && kinds.length === (keys === null ? 1 : keys.length) &&
-    Array.isArray(shapes) && shapes.length <= MAX_SHAPES && shapes.every(isKeys) &&
+    (keys === null ? Array.isArray(kinds) && kinds.length === 1 : areColumns(keys, kinds) && keys.length > 0) &&
+    Array.isArray(shapes) && shapes.length <= MAX_SHAPES && shapes.every(areKeys) &&
     ['records', 'numbers', 'words', 'octets', 'segments'].every(isCount)
   );
 }
 
+/** @param {unknown} list @returns {list is string[]} */
+function areKeys(list) {
+  // Assigning to that key would set the prototype of the decoded object.
+  return Array.isArray(list) && list.every((key) => typeof key === 'string' && key !== '__proto__');
+}
+
+/** @param {unknown} keys @param {any} kinds @returns {boolean} */
+function areColumns(keys, kinds) {
+  return areKeys(keys) && Array.isArray(kinds) && kinds.length === keys.length &&
+    kinds.every((kind) => typeof kind === 'number' || areColumns(kind?.keys, kind?.kinds));
+}
+
 /**
  * @param {Table} table @param {Buffer} bytes @param {string[]} segments
- * @returns {Record<string, unknown>[]}
+ * @returns {unknown[]}
  */
 function decodeTable(table, bytes, segments) {
-  const { records: count, keys, kinds } = table;
-  const cells = new CellReader(table, bytes, segments);
-  // Before anything of that size is allocated: each cell has a number or a word.
-  check(count * kinds.length <= table.numbers + table.words);
-  if (keys === null) return /** @type {any} */ (decodeElements(cells, count, kinds[0]));
-  const records = new Array(count);
-  const isPlain = canAssign(keys);
-  for (let i = 0; i < count; i++) {
-    /** @type {Record<string, unknown>} */
-    const record = {};
-    if (!isPlain) assignAll(record, keys, (column) => nextCell(cells, kinds[column]));
-    else for (let column = 0; column < keys.length; column++) {
-      const kind = kinds[column];
-      record[keys[column]] =
-        kind === STRING ? cells.nextStringOrNull() : kind === NUMBER ? cells.nextNumber() : cells.nextOther();
-    }
-    records[i] = record;
-  }
-  cells.checkEnd();
-  return records;
+  if (table.keys !== null) return readerOf(table, bytes, segments).all();
+  const cells = readCells(table, bytes, segments);
+  return decodeElements(cells, table.records, /** @type {number} */ (table.kinds[0]));
 }
 
-/** @param {CellReader} cells @param {number} kind */
-function nextCell(cells, kind) {
-  return kind === STRING ? cells.nextStringOrNull() : kind === NUMBER ? cells.nextNumber() : cells.nextOther();
+/** @param {Table} table @param {Buffer} bytes @param {string[]} segments */
+function readCells(table, bytes, segments) {
+  // Before anything of that size is allocated: each cell has a number or a word.
+  check(table.records * table.kinds.length <= table.numbers + table.words);
+  return new CellReader(table, bytes, segments);
+}
+
+/** @param {Table} table of records of one shape @param {Buffer} bytes @param {string[]} segments */
+function readerOf(table, bytes, segments) {
+  const shape = new Shape(/** @type {string[]} */ (table.keys), table.kinds);
+  return new RecordReader(table.records, shape, readCells(table, bytes, segments));
+}
+
+/** Records of one shape, each of which is made when it is taken: then most of them do not live long. */
+class RecordReader {
+  #shape;
+  #cells;
+  #next = 0;
+
+  /** @param {number} length @param {Shape} shape @param {CellReader} cells */
+  constructor(length, shape, cells) {
+    this.length = length;
+    this.#shape = shape;
+    this.#cells = cells;
+  }
+
+  /**
+   * The record at this place, which is behind those that were taken before; those between are left out.
+   * @param {number} place
+   */
+  take(place) {
+    while (this.#next < place) this.#read();
+    return this.#read();
+  }
+
+  /** All that are left. */
+  all() {
+    const records = new Array(this.length - this.#next);
+    for (let i = 0; i < records.length; i++) records[i] = this.#read();
+    return records;
+  }
+
+  #read() {
+    const record = this.#shape.next(this.#cells);
+    if (++this.#next === this.length) this.#cells.checkEnd();
+    return record;
+  }
+}
+
+/** What records, or the objects in a column, have in common. */
+class Shape {
+  #keys;
+  /** @type {number[]} */
+  #kinds = [];
+  /** @type {(Shape | null)[]} */
+  #nested = [];
+  /** Copied for each object, which takes a fraction of the time of making one. It has the strings that repeat. */
+  #template;
+
+  /** @param {readonly string[]} keys @param {readonly import('./record-layout').Kind[]} kinds */
+  constructor(keys, kinds) {
+    this.#keys = keys;
+    this.#template = objectWith(keys);
+    kinds.forEach((kind) => {
+      const isNested = typeof kind === 'object';
+      this.#kinds.push(isNested ? NESTED : kind);
+      this.#nested.push(isNested ? new Shape(kind.keys, kind.kinds) : null);
+    });
+  }
+
+  /** @param {CellReader} cells */
+  next(cells) {
+    const keys = this.#keys;
+    const kinds = this.#kinds;
+    /** @type {Record<string, unknown>} */
+    const object = { ...this.#template };
+    for (let column = 0; column < keys.length; column++) {
+      switch (kinds[column]) {
+        case STRING:
+          object[keys[column]] = cells.nextStringOrNull();
+          break;
+        case REPEATED:
+          this.#setRepeated(object, keys[column], cells.nextWord(), cells);
+          break;
+        case NUMBER:
+          object[keys[column]] = cells.nextNumber();
+          break;
+        default: {
+          const word = cells.nextTag();
+          const nested = this.#nested[column];
+          if (word !== TAG_COLUMNS) object[keys[column]] = cells.otherOf(word);
+          else object[keys[column]] = sound(nested).next(cells);
+        }
+      }
+    }
+    return object;
+  }
+
+  /** @param {Record<string, unknown>} object @param {string} key @param {number} word @param {CellReader} cells */
+  #setRepeated(object, key, word, cells) {
+    if (word === SAME_STRING) return;
+    object[key] = word === NULL_STRING ? null : (this.#template[key] = cells.nextText(word));
+  }
 }
 
 /**
- * Whether assigning to these keys makes properties: what others have put on `Object.prototype` may be a setter.
+ * An object with these keys, each of which is `null`.
  * @param {readonly string[]} keys
  */
-function canAssign(keys) {
-  for (let i = 0; i < keys.length; i++) if (keys[i] in Object.prototype) return false;
-  return true;
+function objectWith(keys) {
+  /** @type {Record<string, unknown>} */
+  const object = {};
+  // What others have put on `Object.prototype` may be a setter.
+  const own = { value: null, writable: true, enumerable: true, configurable: true };
+  keys.forEach((key) => define(object, key, { ...own }));
+  return object;
 }
 
-/** @param {object} object @param {readonly string[]} keys @param {(column: number) => unknown} next */
-function assignAll(object, keys, next) {
-  const own = { writable: true, enumerable: true, configurable: true };
-  keys.forEach((key, i) => define(object, key, { value: next(i), ...own }));
+/**
+ * @template T
+ * @param {T | null} value
+ * @returns {T}
+ */
+function sound(value) {
+  if (value === null) check(false);
+  return /** @type {T} */ (value);
 }
 
 /** @param {CellReader} cells @param {number} count @param {number} kind */
@@ -123,9 +224,9 @@ function decodeElements(cells, count, kind) {
 
 /** The cells of a table, one after another. */
 class CellReader {
+  /** An object of each shape, which is copied. */
   #shapes;
-  /** Of each shape, whether its keys can be assigned to. */
-  #isPlain;
+  #keys;
   #numbers;
   #words;
   #octets;
@@ -143,8 +244,8 @@ class CellReader {
     // Allocated memory is usually aligned; where it is not, a copy is.
     const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
     const { buffer, byteOffset } = aligned;
-    this.#shapes = shapes;
-    this.#isPlain = shapes.map(canAssign);
+    this.#shapes = shapes.map(objectWith);
+    this.#keys = shapes;
     this.#numbers = new Float64Array(buffer, byteOffset, numbers);
     this.#words = new Uint32Array(buffer, byteOffset + numbers * 8, words);
     this.#octets = new Uint8Array(buffer, byteOffset + numbers * 8 + words * 4, octets);
@@ -180,11 +281,15 @@ class CellReader {
 
   nextStringOrNull() {
     const length = this.#words[this.#word++];
-    return length === NULL_STRING ? null : this.#nextText(length);
+    return length === NULL_STRING ? null : this.nextText(length);
+  }
+
+  nextWord() {
+    return this.#words[this.#word++];
   }
 
   /** @param {number} length */
-  #nextText(length) {
+  nextText(length) {
     if (this.#position >= this.#text.length && length > 0) {
       this.#text = this.#segments[++this.#segment];
       this.#position = 0;
@@ -195,18 +300,29 @@ class CellReader {
     return this.#text.slice(start, this.#position);
   }
 
-  /** @returns {unknown} */
-  nextOther() {
-    // This word says how much follows, so it is checked before that is read.
+  /** The first word of any other cell: it says how much follows, so it has to be there. */
+  nextTag() {
     check(this.#word < this.#words.length);
-    const word = this.#words[this.#word++];
+    return this.#words[this.#word++];
+  }
+
+  nextOther() {
+    return this.otherOf(this.nextTag());
+  }
+
+  /**
+   * The cell that begins with this word.
+   * @param {number} word
+   * @returns {unknown}
+   */
+  otherOf(word) {
     const size = word >>> TAG_BITS;
     switch (word & ((1 << TAG_BITS) - 1)) {
       case TAG_CONSTANT:
         check(size < CONSTANTS.length);
         return CONSTANTS[size];
       case TAG_STRING:
-        return this.#nextText(size);
+        return this.nextText(size);
       case TAG_NUMBER:
         return this.nextNumber();
       case TAG_OCTETS:
@@ -218,11 +334,11 @@ class CellReader {
         return list;
       }
       default: {
+        check(size < this.#shapes.length);
         /** @type {Record<string, unknown>} */
-        const object = {};
-        const keys = this.#shapes[size];
-        if (this.#isPlain[size]) for (let i = 0; i < keys.length; i++) object[keys[i]] = this.nextOther();
-        else assignAll(object, keys, () => this.nextOther());
+        const object = { ...this.#shapes[size] };
+        const keys = this.#keys[size];
+        for (let i = 0; i < keys.length; i++) object[keys[i]] = this.nextOther();
         return object;
       }
     }

@@ -18,8 +18,10 @@
  *    that text in memory, and a record that is kept must not keep its whole batch.
  *
  * Records of one shape follow each other, cell by cell; the elements of any other list are cells themselves. A string
- * cell is a word, its length; a number cell is a number. Any other cell begins with a word whose lowest three bits say
- * what it is (`TAG_…`) and whose other bits say how long; it is written depth first.
+ * cell is a word, its length; a number cell is a number. In a column whose strings repeat, a word may say instead that
+ * the string is the one before in that column: it is neither sent nor made again. Any other cell begins with a word
+ * whose lowest three bits say what it is (`TAG_…`) and whose other bits say how long; it is written depth first. An
+ * object that has the shape that is usual in its column is such a cell too: its own cells follow, as those of a record.
  *
  * # How a record's bytes get from one end to the other
  *
@@ -35,9 +37,15 @@
 const STRING = 0;
 const NUMBER = 1;
 const OTHER = 2;
+/** Strings, many of which are the same as the one before. */
+const REPEATED = 3;
+/** Objects, most of which have the same shape. In a table the shape itself stands in its place. */
+const NESTED = 4;
 
 /** The length that stands for `null` in a column of strings. */
 const NULL_STRING = 0xffffffff;
+/** The length that stands for the string before, in a column whose strings repeat. */
+const SAME_STRING = 0xfffffffe;
 
 /** What a cell of another kind is: a constant, or something whose size is in the bits above. */
 const TAG_CONSTANT = 0; // which one is in the bits above
@@ -46,11 +54,14 @@ const TAG_NUMBER = 2;
 const TAG_ARRAY = 3;
 const TAG_OBJECT = 4; // its shape is in the bits above
 const TAG_OCTETS = 5; // a list of integers from 0 to 255
+const TAG_COLUMNS = 6; // an object of the shape that its column has
 const TAG_BITS = 3;
 const CONSTANTS = [null, false, true];
 
 /** Shapes of objects in the cells of one list. */
 const MAX_SHAPES = 200;
+
+/** What a column holds. @typedef {number | { keys: string[], kinds: Kind[] }} Kind */
 
 /**
  * What the decoder needs to know about a list of records.
@@ -58,7 +69,7 @@ const MAX_SHAPES = 200;
  * @property {string | number | null} at where it stands in the envelope; `null`: it is the whole value
  * @property {number} records
  * @property {string[] | null} keys `null`: its elements are not records of one shape
- * @property {number[]} kinds of the columns; for a list without columns, of its elements
+ * @property {Kind[]} kinds of the columns; for a list without columns, of its elements
  * @property {string[][]} shapes of objects in cells
  * @property {number} numbers
  * @property {number} words
@@ -70,13 +81,17 @@ module.exports = {
   STRING,
   NUMBER,
   OTHER,
+  REPEATED,
+  NESTED,
   NULL_STRING,
+  SAME_STRING,
   TAG_CONSTANT,
   TAG_STRING,
   TAG_NUMBER,
   TAG_ARRAY,
   TAG_OBJECT,
   TAG_OCTETS,
+  TAG_COLUMNS,
   TAG_BITS,
   CONSTANTS,
   MAX_SHAPES,

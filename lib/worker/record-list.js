@@ -12,9 +12,8 @@
 
 const { define } = require('../intrinsics/define');
 const { classOf } = require('../events/records');
-const { InvocationContext, invokeForEvent, setTrace } = require('./invocation');
-
-const { defineProperty } = Object;
+const { InvocationContext, fieldsOf, invokeForEvent, setTrace } = require('./invocation');
+const { withSignal } = require('./running-call');
 
 /** @typedef {import('./invocation').Invocation} Invocation */
 /** @typedef {import('./invocation').EventKind} EventKind */
@@ -25,15 +24,17 @@ const { defineProperty } = Object;
  * @typedef {[job: number, first: number, starts: number[]]} Keys
  */
 
+/** @typedef {import('../codec/elements').Elements} Elements */
+
 /**
- * What a list travels as.
+ * What a list arrives as.
  * @typedef {[
- *   raws: unknown[], params: unknown, first: number, invocation: Invocation, kind: EventKind, keys: Keys | null,
+ *   records: Elements, params: unknown, first: number, invocation: Invocation, kind: EventKind, keys: Keys | null,
  * ]} SharedArguments
  */
 
 class RecordList {
-  /** The records, one per call. @type {unknown[]} */
+  /** As many as there are calls: the records themselves are taken when their calls run. @type {undefined[]} */
   values;
   /** Whether nobody wants to know what the function returns. @type {boolean} */
   isVoid;
@@ -42,6 +43,8 @@ class RecordList {
   #makeLogger;
   #modules;
   #Record;
+  /** Which fields the invocation has. */
+  #fields;
   /** @type {(() => void) | null} */
   #restoreTrace = null;
 
@@ -56,9 +59,10 @@ class RecordList {
     this.#shared = shared;
     this.#makeLogger = makeLogger;
     this.#modules = modules;
-    this.values = shared[0];
+    this.values = new Array(shared[0].length);
     this.isVoid = shared[4].single;
     this.#Record = classOf(shared[4].source);
+    this.#fields = fieldsOf(shared[3]);
   }
 
   /** Before its first call. */
@@ -76,8 +80,9 @@ class RecordList {
    * Calls the user's function with a record, given its place in the list.
    * @type {import('./runner').Callee}
    */
-  run = (raw, call, place = 0) => {
-    const [, params, first, invocation, kind] = this.#shared;
+  run = (_, call, place = 0) => {
+    const [records, params, first, invocation, kind] = this.#shared;
+    const raw = records.take(place);
     const index = first + place;
     const own = isPrimitive(params) ? params : copyOf(params);
     const logger = this.#makeLogger([null, null, index], call);
@@ -90,10 +95,10 @@ class RecordList {
       params: own,
       mainLogger: logger,
       batchIndex: index,
-      context: new InvocationContext(invocation),
+      context: new InvocationContext(invocation, this.#fields),
     };
     const fn = this.#fn;
-    return fn(new WithSignal(given, call));
+    return fn(withSignal(given, call));
   };
 
   /** What the key of a call is known by; `null` where an error stops nothing. @param {number} place */
@@ -104,40 +109,6 @@ class RecordList {
     let key = 0;
     while (key + 1 < starts.length && starts[key + 1] <= place) key++;
     return `${job}:${first + key}`;
-  }
-}
-
-/** Gives its subclass an object that is there already, as the one to which private fields are added. */
-class Given {
-  /** @param {object} object */
-  constructor(object) {
-    return object;
-  }
-}
-
-/**
- * Adds `signal` to what a function is given: a property of its own, so that the object can be taken apart and copied,
- * with a getter, because most functions never ask for it. One getter serves all objects, which is several times as fast
- * as one in each.
- */
-class WithSignal extends Given {
-  /** A descriptor inherits, see `define`. @type {PropertyDescriptor} */
-  static #signal = Object.setPrototypeOf({
-    /** @this {WithSignal} */
-    get() {
-      return this.#call.signal;
-    },
-    enumerable: true,
-    configurable: true,
-  }, null);
-
-  #call;
-
-  /** @param {object} given @param {{ readonly signal: AbortSignal }} call */
-  constructor(given, call) {
-    super(given);
-    this.#call = call;
-    defineProperty(this, 'signal', WithSignal.#signal);
   }
 }
 

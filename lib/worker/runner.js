@@ -25,6 +25,7 @@
 
 const { isPromise } = require('node:util').types;
 const { decodeValues } = require('../codec/codec');
+const { decodeList } = require('../codec/elements');
 const {
   CALLS_FIELD, CARRIER, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, isExtra, refusalIn, valuesOf,
 } = require('../codec/parts');
@@ -247,12 +248,14 @@ class Runner {
       const codec = /** @type {number} */ (parts[from + CODEC_FIELD]);
       const value = /** @type {string | Buffer} */ (parts[from + VALUE_FIELD]);
       const extras = to === from + PART_FIELDS ? [] : valuesOf(parts.slice(from + PART_FIELDS, to));
-      values = decodeValues(codec, value, listed ? 1 : calls, extras, this.#clones);
       if (listed) {
-        list = /** @type {NonNullable<Callees['list']>} */ (this.#callees.list)(values[0]);
+        const shared = decodeList(codec, value, extras, this.#clones);
+        list = /** @type {NonNullable<Callees['list']>} */ (this.#callees.list)(shared);
         callee = list.run;
         values = list.values;
         list.begin();
+      } else {
+        values = decodeValues(codec, value, calls, extras, this.#clones);
       }
       if (this.#within !== null) callee = isPromise(callee) ? callee.then(this.#within) : this.#within(callee);
     } catch (error) {
