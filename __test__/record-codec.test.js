@@ -192,7 +192,8 @@ test('what a record is changed to changes none of those after it', () => {
 test('texts that repeat travel once', () => {
   const size = (source) => {
     const parts = [];
-    encodeValues([Array.from({ length: 1000 }, (_, i) => ({ ...uniform(i), source: source(i) }))], 'auto', null, parts, 0);
+    const records = Array.from({ length: 1000 }, (_, i) => ({ ...uniform(i), source: source(i) }));
+    encodeValues([records], 'auto', null, parts, 0);
     return parts.reduce((bytes, part) => bytes + (part.length ?? 0), 0);
   };
   const arn = 'arn:aws:sqs:eu-central-1:123456789012:orders';

@@ -72,7 +72,8 @@ test('within one process an element is copied as it would travel', () => {
   const own = JSON.parse('{"__proto__":{"a":1}}');
   const list = [
     record(0), { ...record(1), shared: [shared, shared] }, circular, { map: new Map([['a', 10n]]) }, own,
-    { at: new Date(0), bytes: Buffer.from('abc'), hole: Object.assign(new Array(3), [1]) }, null, undefined, 'text', [1, [2, { three: 3 }]],
+    { at: new Date(0), bytes: Buffer.from('abc'), hole: Object.assign(new Array(3), [1]) },
+    null, undefined, 'text', [1, [2, { three: 3 }]],
     { get computed() { return 42; } },
   ];
   const [elements] = travel(list.slice(), { isInline: true });
@@ -87,7 +88,8 @@ test('within one process an element is copied as it would travel', () => {
 });
 
 test('within one process an element that cannot travel is an error when it is taken, and none of the others', () => {
-  const list = [record(0), { ...record(1), handle() {} }, { ...record(2), get bad() { throw new Error('no'); } }, record(3)];
+  const bad = { ...record(2), get bad() { throw new Error('no'); } };
+  const list = [record(0), { ...record(1), handle() {} }, bad, record(3)];
   const [elements] = travel(list.slice(), { isInline: true });
   assert.deepStrictEqual(elements.take(0), record(0));
   for (const place of [1, 2]) {

@@ -22,6 +22,7 @@ const STEP = 1024;
 /** @typedef {{ table: Table, bytes: Buffer, segments: string[] }} Encoded */
 /** @typedef {import('./json-safe').Seen} Seen */
 /** @typedef {import('./record-shape').Shape} Shape */
+/** @typedef {InstanceType<typeof CellWriter>} Cells */
 
 /**
  * Takes the record lists out of a value, in steps.
@@ -101,7 +102,7 @@ function* encodeTable(at, records, seen) {
 let scratch = null;
 
 /**
- * @param {InstanceType<typeof CellWriter>} cells @param {readonly unknown[]} list @param {number} from @param {number} to
+ * @param {Cells} cells @param {readonly unknown[]} list @param {number} from @param {number} to
  * @param {number} kind @param {Seen} seen objects met so far
  * @returns {boolean} false if something would be lost
  */
@@ -124,7 +125,7 @@ function addElements(cells, list, from, to, kind, seen) {
 }
 
 /**
- * @param {InstanceType<typeof CellWriter>} cells @param {readonly unknown[]} records @param {number} from @param {number} to
+ * @param {Cells} cells @param {readonly unknown[]} records @param {number} from @param {number} to
  * @param {Shape} shape @param {Seen} seen objects met so far
  * @returns {boolean} false if something would be lost, or the records are not of one shape
  */
@@ -141,7 +142,7 @@ function addRecords(cells, records, from, to, shape, seen) {
 }
 
 /**
- * @param {InstanceType<typeof CellWriter>} cells @param {Record<string, unknown>} object @param {Shape} shape @param {Seen} seen
+ * @param {Cells} cells @param {Record<string, unknown>} object @param {Shape} shape @param {Seen} seen
  * @returns {boolean}
  */
 function addObject(cells, object, { keys, kinds, nested, last }, seen) {

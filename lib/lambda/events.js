@@ -127,7 +127,7 @@ function readList(list, place, piped) {
   }
   for (const [i, raw] of list.entries()) {
     const own = eventSourceOf(raw);
-    if (sourceNamed(own) !== source) {
+    if (own !== first && sourceNamed(own) !== source) {
       throw eventError(`${place}[${i}].eventSource`, own, `must be '${first}', as that of the first record`);
     }
     checkRecord(raw, source, () => `${place}[${i}]`);
