@@ -280,6 +280,38 @@ describe('what Lambda says, for a producer', () => {
     assert.deepEqual(seen.hosts, []);
   });
 
+  test('a function that takes no chunk is no host, until it takes one', async (t) => {
+    const { front, seen, send, endOf } = await producing(t, { concurrency: 1 });
+    let takes = false;
+    front.deploy(NAME, (payload, output) => {
+      if (takes) return answer(payload, output);
+      output.write(Buffer.concat([responsePrefix(), record(HELLO, 'it'), record(RETURNED, 'is of another version')]));
+      output.end();
+    });
+    ['one', 'two', 'three'].forEach((id) => send(id));
+    for (const id of ['one', 'two']) assert.equal((await endOf(id)).kind, 'returned');
+    await waitFor(() => seen.hosts.length === 0, 'no host to be announced');
+    assert.match(seen.errors[0].message, /another version/);
+    await waitFor(() => front.requests > 4, 'it to be tried again');
+    assert.deepEqual(seen.hosts, []);
+    takes = true;
+    assert.deepEqual(await endOf('three'), { kind: 'done' });
+    await waitFor(() => seen.hosts.length === 1, 'the function to be announced');
+  });
+
+  test('a chunk that is released in the middle of its response frees its place', async (t) => {
+    const { front, seen, send, link, endOf } = await producing(t, { concurrency: 1 });
+    front.deploy(NAME, (payload, output) => {
+      if (chunkOf(JSON.parse(payload)).id !== 'held') return answer(payload, output);
+      output.write(Buffer.concat([responsePrefix(), record(FRAME, 'begun')]));
+    });
+    send('held');
+    await waitFor(() => seen.frames.length === 1, 'the response to begin');
+    send('next');
+    link.release('held');
+    assert.deepEqual(await endOf('next'), { kind: 'done' });
+  });
+
   test('a released chunk frees its place', async (t) => {
     const { front, seen, send, link, endOf } = await producing(t, { concurrency: 1 });
     let calls = 0;

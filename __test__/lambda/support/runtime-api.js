@@ -54,15 +54,15 @@ class RuntimeApi {
 
   /**
    * @param {unknown} event
-   * @param {{ timeout?: number, isTraced?: boolean }} [options] `timeout`: of the function, in milliseconds; `isTraced`:
-   *   whether X-Ray samples it
+   * @param {{ timeout?: number, isTraced?: boolean, onBytes?: (bytes: Buffer) => void }} [options] `timeout`: of the
+   *   function, in milliseconds; `isTraced`: whether X-Ray samples it; `onBytes`: gets the response as it is streamed
    * @returns {Promise<Outcome>}
    */
-  invoke(event, { timeout = 60_000, isTraced = false } = {}) {
+  invoke(event, { timeout = 60_000, isTraced = false, onBytes } = {}) {
     return new Promise((settle) => {
       const requestId = randomUUID();
       const trace = traceOf(requestId, isTraced);
-      this.#queue.push({ requestId, trace, payload: JSON.stringify(event), timeout, settle });
+      this.#queue.push({ requestId, trace, payload: JSON.stringify(event), timeout, onBytes, settle });
       this.#handOut();
     });
   }
@@ -120,10 +120,21 @@ class RuntimeApi {
       this.#handOut();
       return;
     }
+    const [, requestId, posted] = /\/invocation\/([^/]+)\/(response|error)$/.exec(request.url) ?? [];
+    const onBytes = posted === 'response' ? this.#running.get(requestId)?.onBytes : undefined;
     const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const body = parsed(Buffer.concat(chunks).toString());
-    const [, requestId, status] = /\/invocation\/([^/]+)\/(response|error)$/.exec(request.url) ?? [];
+    try {
+      for await (const chunk of request) {
+        if (onBytes === undefined) chunks.push(chunk);
+        else onBytes(chunk);
+      }
+    } catch {
+      return; // The environment has ended in the middle.
+    }
+    // A streamed response may turn out to be an error.
+    const trailer = request.trailers['lambda-runtime-function-error-body'];
+    const status = trailer === undefined ? posted : 'error';
+    const body = parsed(trailer === undefined ? Buffer.concat(chunks).toString() : Buffer.from(trailer, 'base64').toString());
     if (request.url.endsWith('/init/error')) this.initErrors.push(body);
     const isKnown = requestId === undefined || this.#settle(requestId, status, body);
     response.writeHead(isKnown ? 202 : 400, { 'Content-Type': 'application/json' });

@@ -8,7 +8,8 @@
  *   many lanes as there may be invocations at once.
  * - Chunks wait here until one may begin. An invocation that Lambda refuses (429) has not run: its chunk waits again,
  *   and there are fewer at once for a while.
- * - A function that cannot be invoked at all (not there, not allowed, not reached) is no host, until a try succeeds.
+ * - A function that cannot be invoked at all (not there, not allowed, not reached), or takes no chunk (of another
+ *   version, with another secret), is no host, until a try succeeds.
  * - What the producer says about a chunk that runs goes nowhere: Lambda has no way to tell an invocation anything.
  *
  * Must not depend on what is in a chunk.
@@ -54,6 +55,9 @@ const { Throttle } = require('./throttle');
  * @typedef {{ id: string, parts: readonly Uint8Array[], abort: AbortController, isOver: boolean }} Entry
  */
 
+/** After so many chunks in a row that it has not taken, a function is no host. */
+const MAX_RETURNS = 3;
+
 class LambdaProducer {
   #settings;
   #side;
@@ -70,6 +74,8 @@ class LambdaProducer {
   #isClosed = false;
   /** Whether the last try says that there is a function to invoke. */
   #isThere = true;
+  /** How many chunks in a row the function has not taken. */
+  #returns = 0;
   /** What was announced last. */
   #announced = '';
 
@@ -194,11 +200,16 @@ class LambdaProducer {
     let host;
     const reader = new RecordReader((kind, bytes) => {
       if (kind === HELLO) host = bytes.toString();
-      else if (kind === DONE) end ??= { kind: 'done' };
+      else if (kind === DONE) end ??= this.#done();
       else if (kind === RETURNED) end ??= { kind: 'returned', why: bytes.toString(), host };
       else if (kind === LOST) end ??= { kind: 'lost', why: bytes.toString(), host };
       else if (kind === FRAME && end === null) this.#receive(entry, bytes);
     });
+    /** The end that the function has said, unless nothing is to be expected of it. */
+    const said = () => {
+      if (end?.kind !== 'returned' || ++this.#returns < MAX_RETURNS) return end;
+      return this.#retreat(entry, new Error(`the function does not take it: ${end.why}`));
+    };
     let sdk;
     try {
       sdk = await this.#sdk;
@@ -218,21 +229,28 @@ class LambdaProducer {
       for await (const { PayloadChunk: payload, InvokeComplete: complete } of events) {
         if (payload?.Payload !== undefined) reader.push(payload.Payload);
         if (complete?.ErrorCode !== undefined) {
-          return end ?? { kind: 'lost', why: `was lost with its function: ${explain(complete)}`, host };
+          if (end === null) return { kind: 'lost', why: `was lost with its function: ${explain(complete)}`, host };
         }
       }
-      return end ?? this.#unknown('has no end: the response was cut off', host);
+      return said() ?? (end === null ? this.#unknown('has no end: the response was cut off', host) : null);
     } catch (error) {
-      if (end !== null || entry.isOver) return end;
+      if (end !== null || entry.isOver) return said();
       return this.#failed(entry, error, hasResponse, host);
     }
   }
 
   /** Lambda has let one in. */
   #letIn() {
-    this.#isThere = true;
     this.#throttle.succeeded();
     this.#announce();
+  }
+
+  /** The function does what it is there for. @returns {ChunkEnd} */
+  #done() {
+    this.#returns = 0;
+    this.#isThere = true;
+    this.#announce();
+    return { kind: 'done' };
   }
 
   /** @param {Entry} entry @param {Buffer} bytes */
