@@ -8,6 +8,7 @@ const path = require('node:path');
 const { before, describe, test } = require('node:test');
 
 const { root, waitFor } = require('./support/helpers');
+const { withAddon } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
 
 const MODULE = path.join(root, 'parallelizer.wasm');
@@ -31,7 +32,7 @@ const OF_THE_FALLBACK = /^lib\/fallback\/|pipe|frame-codec|process-carrier/;
 
 const answered = (scheduler) => ['child-process', 'worker-threads', 'inline'].map((type) => [type, 2, scheduler]);
 
-test('with the addon nothing of the fallback is loaded', { skip: process.env.PARALLELIZER_FALLBACK === '1' }, async (t) => {
+test('with the addon nothing of the fallback is loaded', withAddon('it is not there'), async (t) => {
   const { messages } = await run(t, USE);
   const files = messages.pop();
   assert.deepEqual(messages, answered('native'));
@@ -56,7 +57,8 @@ const CHOICE = `console.log(JSON.stringify(require(${JSON.stringify(path.join(ro
 
 test('a platform without an addon runs by the fallback, and says why', built, async (t) => {
   for (const [platform, arch] of [['freebsd', 'x64'], ['linux', 'riscv64'], ['win32', 'x64']]) {
-    const { messages: [choice] } = await run(t, `${elsewhere(platform, arch)} ${CHOICE}`);
+    const { messages: [choice] } = await run(t, `${elsewhere(platform, arch)} ${CHOICE}`,
+      { env: { PARALLELIZER_FALLBACK: '' } });
     assert.deepEqual(choice, { scheduler: 'wasm', reason: `there is no addon for ${platform} (${arch})`, file: MODULE });
   }
 });
