@@ -224,3 +224,32 @@ test('a profile that a worker takes of its CPU is written, without close()', asy
   await gone(pid);
   await waitFor(() => fs.readdirSync(dir).some((name) => name.endsWith('.cpuprofile')), 'the profile');
 });
+
+test('a worker that has printed nothing ends without streams to print by', async (t) => {
+  const { Pool } = require(root);
+  const file = path.join(temporary(t), 'streams');
+  const pool = new Pool(1);
+  t.after(() => pool.terminate());
+  const told = await pool.apply((file) => {
+    const { moduleLoadList } = /** @type {any} */ (process);
+    if (moduleLoadList === undefined) return false;
+    process.on('exit', () => require('node:fs').writeFileSync(file, moduleLoadList.join('\n')));
+    return true;
+  }, [file]);
+  if (!told) return t.skip('this version of Node does not say what it has loaded');
+  pool.close();
+  await pool.join();
+  assert.ok(!lines(file).includes('NativeModule stream'));
+});
+
+test('a worker that has just printed more than a pipe holds writes all of it before it ends', async (t) => {
+  const length = 1 << 20;
+  const { stdout } = await run(t, asynchronous(`
+    const { Pool } = require(${JSON.stringify(root)});
+    const pool = new Pool(1);
+    await pool.apply((length) => void process.stdout.write('x'.repeat(length)), [${length}]);
+    pool.close();
+    await pool.join();
+  `));
+  assert.equal(stdout.length, length);
+});

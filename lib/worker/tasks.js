@@ -12,9 +12,11 @@
 const { isPromise } = require('node:util').types;
 const { SPREAD, TASK_SHIFT } = require('../codec/parts');
 const { fromJson } = require('../intrinsics/json');
-const { functionOf, rethrow } = require('./function-source');
 const { unsettledModule } = require('./settling');
 const { findFunction, loadModule } = require('./module-loader');
+
+// Not needed for exports of modules.
+const functionSource = () => require('./function-source');
 
 /** @typedef {import('./runner').Callee} Callee */
 
@@ -100,7 +102,7 @@ class Tasks {
 
   /** @param {Definition} definition @returns {Task | Promise<Task>} */
   #make({ source, filePath = '', name = '' }) {
-    if (source !== undefined) return bySource(functionOf(source, this.#require), source);
+    if (source !== undefined) return bySource(functionSource().functionOf(source, this.#require), source);
     const failed = (/** @type {unknown} */ cause) => {
       throw require('../errors').moduleError(filePath, { cause });
     };
@@ -132,7 +134,7 @@ function byReference(fn) {
 /** @param {Function} fn @param {string} source @returns {Task} */
 function bySource(fn, source) {
   const { spread, single } = byReference(fn);
-  const explained = (/** @type {unknown} */ error) => rethrow(error, source);
+  const explained = (/** @type {unknown} */ error) => functionSource().rethrow(error, source);
   return { spread: explaining(spread, explained), single: explaining(single, explained) };
 }
 
