@@ -323,6 +323,11 @@ function createWasmPool(module) {
       this.#exports.kill_remaining(job);
     }
 
+    /** @param {number} cpus */
+    setSpinCpus(cpus) {
+      this.#exports.set_spin_cpus(cpus);
+    }
+
     /** @param {number} task @returns {number} */
     callsAhead(task) {
       return this.#exports.calls_ahead(task);

@@ -8,7 +8,6 @@
  */
 
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path').posix;
 
 /** Lambda grants one vCPU per this many megabytes. */
@@ -169,7 +168,8 @@ let machine;
  */
 function usableCpus(env = process.env) {
   machine ??= {
-    available: os.availableParallelism(),
+    // Loaded here: whoever says how many workers there are does not wait for it.
+    available: require('node:os').availableParallelism(),
     quota: process.platform === 'linux' ? cgroupCpuQuota(readText) : Infinity,
   };
   return countCpus({ ...machine, env });

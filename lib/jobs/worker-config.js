@@ -6,7 +6,7 @@
  * Must not depend on jobs.
  */
 
-const { logsJson, spareableCpus, workerHeapMegabytes } = require('../host/cpus');
+const { logsJson, workerHeapMegabytes } = require('../host/cpus');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags, waitsForDebugger } = require('../host/exec-argv');
 const { tooLargeError } = require('../errors');
 const { nesting } = require('../host/nesting');
@@ -132,7 +132,6 @@ function nativeConfig(options) {
     concurrency: Math.min(options.concurrency, MAX_COUNT),
     inline: options.type === PARALLELIZER_INLINE,
     traces: isTraced(options),
-    spinCpus: options.spin === 'auto' && options.type !== PARALLELIZER_INLINE ? spareableCpus() : 0,
     ...(hasProcesses(options) ? { process: processConfig(options) } : {}),
   };
 }

@@ -12,6 +12,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, queueFullError, tooLargeError } = require('../errors');
+const { spareableCpus } = require('../host/cpus');
 const { nextTick, now, setImmediate, sleep } = require('../intrinsics/clock');
 const { fromJson, parse } = require('../intrinsics/json');
 const { withResolvers } = require('../intrinsics/list');
@@ -117,6 +118,8 @@ class WorkerPool {
         else this.#closed?.reject(exitErrors().outlivingError(JSON.parse(outliving)));
       },
     }, parts, this.#registers);
+    // Only now: it reads several files.
+    if (options.spin === 'auto' && options.type !== PARALLELIZER_INLINE) this.#native.setSpinCpus(spareableCpus());
     this.#jobs = new (jobTable().JobTable)(this.#clones, this.#moved, this.#debugLog, this.timeline);
     this.#passJob = jobTable().passJob;
     this.#submit = this.#native.submitter();

@@ -30,8 +30,6 @@ pub struct PoolConfig {
     grace_period: f64,
     lazy: bool,
     concurrency: u32,
-    /// CPUs that may be kept awake; 0: none.
-    pub spin_cpus: usize,
     /// Whether its workers run on the caller's own thread.
     pub inline: bool,
     /// Whether JavaScript keeps a timeline.

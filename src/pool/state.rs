@@ -17,8 +17,8 @@ pub struct Pool<H: Host> {
     pub host: H,
     pub engine: RefCell<Engine>,
     pub(super) ends: Ends,
-    /// CPUs that may be kept awake.
-    spin_cpus: usize,
+    /// CPUs that may be kept awake; 0 until somebody has counted them.
+    spin_cpus: Cell<usize>,
     /// Invariant: the interval that the timer runs with; `None` while it does not.
     armed: Cell<Option<Duration>>,
     /// Invariant: set exactly while `pump` is on the stack.
@@ -42,7 +42,7 @@ impl<H: Host> Pool<H> {
             host,
             engine: RefCell::new(Engine::new(config.engine())),
             ends: Ends::default(),
-            spin_cpus: config.spin_cpus,
+            spin_cpus: Cell::default(),
             armed: Cell::new(None),
             pumping: Cell::new(false),
             held: Cell::new(false),
@@ -213,16 +213,22 @@ impl<H: Host> Pool<H> {
         self.host.woken(self.held.get());
     }
 
+    /// So many CPUs may be kept awake.
+    pub fn set_spin_cpus(&self, cpus: usize) {
+        self.spin_cpus.set(cpus);
+    }
+
     /// Whether an answer is expected, and there is a CPU for whoever waits for it beside those who work on it.
     pub fn may_spin(&self) -> bool {
         let busy = self.engine.borrow().busy_workers();
-        busy > 0 && busy < self.spin_cpus
+        busy > 0 && busy < self.spin_cpus.get()
     }
 
     /// Whether a worker may stay awake for the next call after this one: it and those that work need a CPU each,
     /// and so does this thread.
     pub(super) fn may_worker_spin(&self) -> bool {
-        self.spin_cpus > 0 && self.engine.borrow().busy_workers() < self.spin_cpus
+        let spin_cpus = self.spin_cpus.get();
+        spin_cpus > 0 && self.engine.borrow().busy_workers() < spin_cpus
     }
 }
 

@@ -103,6 +103,11 @@ extern "C" fn kill_remaining(job: f64) {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn set_spin_cpus(cpus: u32) {
+    pool().set_spin_cpus(cpus as usize);
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn calls_ahead(task: u32) -> u32 {
     pool().calls_ahead(task)
 }
