@@ -39,6 +39,72 @@ export declare const isWorker: boolean;
  */
 export declare function transfer<T>(value: T, list: readonly object[]): T;
 
+/** What `current()` says of a call, a sub-batch or an item. */
+export interface CurrentCall<TContext = any, TMessage = any> {
+  /** That of the call: see `BatchArguments` and `TaskContext`. */
+  readonly signal: AbortSignal;
+  /** Which of the workers this is, from 0. */
+  readonly workerIndex: number;
+  /** Sends a value to the caller's `onMessage`: see `Emit`. */
+  readonly emit: Emit<TMessage>;
+  /** The `context` of `run`'s options; `undefined` without one, and for an item. */
+  readonly context: TContext;
+}
+
+/**
+ * The call that runs this code: also in arrow functions, which have no `this`, and deep inside of what the worker's
+ * function calls. `undefined` outside of any call.
+ *
+ * Where one worker runs several calls at the same time (`concurrency`), and inline, calls are told apart by an
+ * `AsyncLocalStorage` from the moment when this export is first read. So read it where the module is loaded.
+ *
+ * @example
+ * import { current } from '@parallelizer/node';
+ * const cacheFile = () => `/tmp/cache-${current()?.workerIndex ?? 'main'}.db`;
+ */
+export declare function current<TContext = any, TMessage = any>(): CurrentCall<TContext, TMessage> | undefined;
+
+/**
+ * Sends a value to the `onMessage` of whoever waits for the call, while it runs: progress, or a part of the result. The
+ * messages of a call arrive in order, all of them before its outcome. It needs no `this`, so it can be passed on.
+ *
+ * About a megabyte may be under way per worker. Such a message is sent when `emit` returns, and arrives even if the
+ * worker dies right after. What exceeds that waits, and is lost with the worker; the promise resolves once it is sent,
+ * and never rejects. Functions that never wait may ignore it, until so much waits that `emit` throws.
+ *
+ * @throws {ParallelizerError} at once: `ERR_PARALLELIZER_SERIALIZATION` for a value that cannot travel, and
+ *   `ERR_PARALLELIZER_QUEUE_FULL` if 16 megabytes wait already
+ *
+ * @example
+ * export async function convert(this: TaskContext<{ page: number }>, file: string) {
+ *   for (const [page, image] of (await open(file)).entries()) {
+ *     await render(image);
+ *     await this.emit({ page });
+ *   }
+ * }
+ */
+export type Emit<TMessage = any> = (value: TMessage) => Promise<void>;
+
+/** What `onMessage` is given besides the value. */
+export interface MessageInfo {
+  /** Which of the workers has emitted it, from 0. */
+  workerIndex: number;
+  /** 1; more where the call is run again after its worker died, and its messages come again. */
+  attempt: number;
+}
+
+/** The same for a message of a sub-batch. */
+export interface BatchMessageInfo extends MessageInfo {
+  /** The position of the sub-batch in its call, from 0. */
+  batchIndex: number;
+}
+
+/** The same for a message of an item. */
+export interface ItemMessageInfo extends MessageInfo {
+  /** The index of the item in its list or source; 0 for `apply` and `stream`, the worker's for `broadcast`. */
+  index: number;
+}
+
 export type ParallelizerType = typeof PARALLELIZER_CHILD | typeof PARALLELIZER_THREADS | typeof PARALLELIZER_INLINE;
 
 // ------------------------------------------------------------------------------------------------ the worker's side
@@ -65,7 +131,7 @@ export interface LogEntry {
  *   return batch.length;
  * }
  */
-export interface BatchArguments<TRecord = any, TParams = any, TContext = any> {
+export interface BatchArguments<TRecord = any, TParams = any, TContext = any, TMessage = any> {
   /** The records of this sub-batch, in the order in which they were passed. */
   batch: TRecord[];
   /**
@@ -79,8 +145,17 @@ export interface BatchArguments<TRecord = any, TParams = any, TContext = any> {
    * is replaced. A loop that never yields can poll `signal.aborted`.
    */
   signal: AbortSignal;
+  /** Sends a value to the `onMessage` of `run`: see `Emit`. */
+  emit: Emit<TMessage>;
   /** The position of this sub-batch in its call, from 0. If all succeed, that of its entry in `responses`. */
   batchIndex: number;
+  /**
+   * Which of the workers this is, from 0; inline it is 0. A worker that takes the place of another has the same index,
+   * and loads your module after the other one is gone. Before your module is loaded it is in the environment, as
+   * `PARALLELIZER_WORKER_INDEX` (not inline, nor where `env` is `SHARE_ENV`): for a port, a file or a database of each
+   * worker's own.
+   */
+  workerIndex: number;
   /** The `context` of the run's options; `undefined` without one. */
   context: TContext;
 }
@@ -139,7 +214,14 @@ type RecordOf<TModule, TName> =
 
 type ParamsOf<TModule, TName> = Given<Work<TModule, TName>, 'params'>;
 type ContextOf<TModule, TName> = Given<Work<TModule, TName>, 'context'>;
-type RunOptionsOf<TModule, TName> = RunOptions<RecordOf<TModule, TName>, ContextOf<TModule, TName>>;
+type RunOptionsOf<TModule, TName> = RunOptions<
+  RecordOf<TModule, TName>,
+  ContextOf<TModule, TName>,
+  MessageOf<Work<TModule, TName>>
+>;
+
+/** What a function emits, by its argument or its `this`; `any` if that does not say. */
+type MessageOf<TWork> = TWork extends { emit: Emit<infer TMessage> } ? TMessage : any;
 
 /** `unknown` if the function does not say, so that anything may be passed. */
 type Given<TWork, TKey> = TKey extends keyof TWork ? TWork[TKey] : unknown;
@@ -147,13 +229,17 @@ type Given<TWork, TKey> = TKey extends keyof TWork ? TWork[TKey] : unknown;
 type Response<TModule, TName> = IsAny<TModule> extends true ? any : Awaited<Results<Export<TModule, TName>>>;
 
 /** `this` in a task of a `Pool` that is a `function`; an arrow function has none. */
-export interface TaskContext {
+export interface TaskContext<TMessage = any> {
   /**
    * Fires when this item times out or is aborted, or when the loop over its stream is left. If the task has not settled
    * `gracePeriod` after a timeout or an abort, the worker is replaced. A loop that never yields can poll
    * `signal.aborted`.
    */
   readonly signal: AbortSignal;
+  /** Sends a value to the `onMessage` of the call: see `Emit`. */
+  readonly emit: Emit<TMessage>;
+  /** Which of the workers this is, from 0: see `BatchArguments`. */
+  readonly workerIndex: number;
 }
 
 /**
@@ -161,8 +247,8 @@ export interface TaskContext {
  * awaited.
  *
  * A function that is passed itself is sent as its source and evaluated in the worker, in strict mode, without the
- * variables around it. It can use globals and a `require` that resolves from `process.cwd()`. Classes, generators,
- * native functions and bound functions are refused.
+ * variables around it. It can use globals and a `require` that resolves from `process.cwd()`. Classes, native functions
+ * and bound functions are refused, and generator functions by everything but `stream`.
  *
  * @example
  * // work.ts
@@ -171,8 +257,8 @@ export interface TaskContext {
  *   return response.text();
  * }
  */
-export type TaskFunction<TArguments extends readonly any[] = any[], TResult = any> = (
-  this: TaskContext,
+export type TaskFunction<TArguments extends readonly any[] = any[], TResult = any, TMessage = any> = (
+  this: TaskContext<TMessage>,
   ...args: TArguments
 ) => TResult;
 
@@ -219,7 +305,13 @@ export declare function task<TModule = any, TName extends TaskName<TModule> = Ta
 ): Readonly<TaskExport<TaskSignature<TModule, TName>>>;
 
 type TaskSignature<TModule, TName> =
-  IsAny<TModule> extends true ? any : TaskFunction<Arguments<Export<TModule, TName>>, Results<Export<TModule, TName>>>;
+  IsAny<TModule> extends true
+    ? any
+    : TaskFunction<
+        Arguments<Export<TModule, TName>>,
+        Results<Export<TModule, TName>>,
+        MessageOf<ThisParameterType<Export<TModule, TName>>>
+      >;
 
 type Arguments<TFunction> = TFunction extends (...args: infer TArguments) => any ? TArguments : never;
 
@@ -231,9 +323,18 @@ type Results<TFunction> = TFunction extends (...args: any) => infer TResult ? TR
 export type TaskReference<TFunction = any> = TaskExport<TFunction> | string;
 
 /** What a `Pool` can run. A reference has all of its module at hand, a function that is passed only its own source. */
-export type Task<TArguments extends readonly any[] = any[], TResult = any> =
-  | TaskFunction<TArguments, TResult>
-  | TaskReference<TaskFunction<TArguments, TResult>>;
+export type Task<TArguments extends readonly any[] = any[], TResult = any, TMessage = any> =
+  | TaskFunction<TArguments, TResult, TMessage>
+  | TaskReference<TaskFunction<TArguments, TResult, TMessage>>;
+
+/** What `stream` can run: a generator function, or a function that returns an iterable. */
+export type YieldingTask<TArguments extends readonly any[] = any[], TYield = any, TMessage = any> = Task<
+  TArguments,
+  Yielded<TYield> | PromiseLike<Yielded<TYield>>,
+  TMessage
+>;
+
+type Yielded<TYield> = Iterable<TYield> | AsyncIterable<TYield>;
 
 // ----------------------------------------------------------------------------------------------------------- options
 
@@ -276,8 +377,11 @@ export interface WorkerOptions {
    * Default: no limit.
    */
   maxQueue?: number | undefined;
-  /** The workers' whole environment, as in Node's `fork`. Default: the parent's. */
-  env?: { [name: string]: string | undefined } | undefined;
+  /**
+   * The workers' whole environment, as in Node's `fork`. Default: a copy of the parent's. Threads may have the parent's
+   * own, live, in which both see what the other changes: `SHARE_ENV` of `node:worker_threads`. Processes refuse that.
+   */
+  env?: { [name: string]: string | undefined } | typeof import('node:worker_threads').SHARE_ENV | undefined;
   /**
    * The program that worker processes run: a path, or a name to be looked up in the workers' PATH, as in Node's `fork`.
    * Needed where this process is no plain Node.js, such as a single executable application. Threads and inline start no
@@ -392,8 +496,18 @@ export interface Progress {
   failed: number;
 }
 
+/** What goes first. */
+interface Prioritized {
+  /**
+   * Calls with a higher one go first, those with the same in their order; it also overtakes calls that were sent to a
+   * worker and have not begun. What waits gains one level per second. Calls of one key keep their order. An integer.
+   * Default: `0`.
+   */
+  priority?: number | undefined;
+}
+
 /** The options of one call of `run`. */
-export interface RunOptions<TRecord = any, TContext = any> {
+export interface RunOptions<TRecord = any, TContext = any, TMessage = any> extends Prioritized {
   /**
    * Aborts the call: its unfinished sub-batches fail with `ERR_PARALLELIZER_ABORTED`, finished ones keep their
    * responses.
@@ -416,6 +530,8 @@ export interface RunOptions<TRecord = any, TContext = any> {
   stopKeyOnError?: boolean | undefined;
   /** Called as sub-batches settle. */
   onProgress?: ((progress: Progress) => void) | undefined;
+  /** Called with what the worker's function emits. What it throws becomes an uncaught exception. */
+  onMessage?: ((value: TMessage, info: BatchMessageInfo) => void) | undefined;
   /** Passed to the worker's function as `context`: a request id, a deadline. */
   context?: TContext | undefined;
   /** Objects to move to the worker instead of copying them; such a call is never retried. Threads only. */
@@ -423,7 +539,9 @@ export interface RunOptions<TRecord = any, TContext = any> {
 }
 
 /** The options of one call of `apply`. */
-export interface ApplyOptions {
+export interface ApplyOptions<TMessage = any> extends Prioritized {
+  /** Called with what the task emits. What it throws becomes an uncaught exception. */
+  onMessage?: ((value: TMessage, info: ItemMessageInfo) => void) | undefined;
   /** Aborts the call, which rejects with `ERR_PARALLELIZER_ABORTED`. */
   signal?: AbortSignal | undefined;
   /** Replaces the pool's `timeout` for this call. */
@@ -442,7 +560,7 @@ export interface Callbacks<TValue = any> {
 }
 
 /** The options of one call of `applyAsync`. */
-export interface ApplyAsyncOptions<TValue = any> extends ApplyOptions, Callbacks<TValue> {}
+export interface ApplyAsyncOptions<TValue = any, TMessage = any> extends ApplyOptions<TMessage>, Callbacks<TValue> {}
 
 /** What `onProgress` of `imap` and `imapUnordered` is given, in items. */
 export interface StreamProgress extends Omit<Progress, 'total'> {
@@ -451,7 +569,9 @@ export interface StreamProgress extends Omit<Progress, 'total'> {
 }
 
 /** What the options of `map` and `imap` have in common. */
-interface ItemsOptions {
+interface ItemsOptions<TMessage = any> extends Prioritized {
+  /** Called with what the task emits. What it throws becomes an uncaught exception. */
+  onMessage?: ((value: TMessage, info: ItemMessageInfo) => void) | undefined;
   /** How many items go to a worker together. Default: adapts to the measured cost of an item. */
   chunkSize?: number | undefined;
   /** Aborts the call, which fails with `ERR_PARALLELIZER_ABORTED`. */
@@ -467,13 +587,13 @@ interface ItemsOptions {
 }
 
 /** The options of one call of `imap` or `imapUnordered`. */
-export interface StreamOptions extends ItemsOptions {
+export interface StreamOptions<TMessage = any> extends ItemsOptions<TMessage> {
   /** Called as items settle. */
   onProgress?: ((progress: StreamProgress) => void) | undefined;
 }
 
 /** The options of one call of `map` or `starmap`. */
-export interface MapOptions extends ItemsOptions {
+export interface MapOptions<TMessage = any> extends ItemsOptions<TMessage> {
   /** Called as items settle. */
   onProgress?: ((progress: Progress) => void) | undefined;
   /** Objects to move to the worker instead of copying them; such a call is never retried. Threads only. */
@@ -481,7 +601,21 @@ export interface MapOptions extends ItemsOptions {
 }
 
 /** The options of one call of `mapAsync` or `starmapAsync`; `callback` is given all results. */
-export interface MapAsyncOptions<TValue = any> extends MapOptions, Callbacks<TValue> {}
+export interface MapAsyncOptions<TValue = any, TMessage = any> extends MapOptions<TMessage>, Callbacks<TValue> {}
+
+/** The options of one call of `broadcast`. */
+export interface BroadcastOptions<TMessage = any> extends Omit<ApplyOptions<TMessage>, 'transferList'> {
+  /** With `'reject'`, the default, the first error by the index of the worker fails the call. See `Collecting`. */
+  onError?: 'reject' | undefined;
+}
+
+/** The options of one call of `stream`. */
+export interface YieldOptions<TMessage = any> extends Omit<ApplyOptions<TMessage>, 'transferList' | 'retries'> {
+  /** How many values the worker may be ahead of the reader; at least 1. Default: `16`. */
+  highWaterMark?: number | undefined;
+  /** How many times the call is run again after the worker that ran it died, as long as it has yielded nothing. */
+  retries?: number | undefined;
+}
 
 /**
  * Options with which no item fails the call: the result for each is
@@ -564,6 +698,8 @@ export interface WorkerStats {
   /** `null` if it has none: before it is started, and for threads. */
   pid: number | null;
   state: 'starting' | 'ready' | 'busy' | 'stopping';
+  /** As the worker itself knows it; `null` while it waits for the place of one that is still there. */
+  workerIndex: number | null;
   /** Calls that this worker answered, failed ones included. */
   done: number;
   failed: number;
@@ -1009,15 +1145,15 @@ export declare class Pool {
    *
    * @example await pool.apply((a, b) => a + b, [1, 2]); // 3
    */
-  apply<TResult = any>(
-    task: Task<[], TResult>,
+  apply<TResult = any, TMessage = any>(
+    task: Task<[], TResult, TMessage>,
     args?: readonly [],
-    options?: ApplyOptions,
+    options?: ApplyOptions<TMessage>,
   ): Promise<Awaited<TResult>>;
-  apply<TArguments extends ArgumentList, TResult = any>(
-    task: Task<TArguments, TResult>,
+  apply<TArguments extends ArgumentList, TResult = any, TMessage = any>(
+    task: Task<TArguments, TResult, TMessage>,
     args: TArguments,
-    options?: ApplyOptions,
+    options?: ApplyOptions<TMessage>,
   ): Promise<Awaited<TResult>>;
 
   /**
@@ -1027,15 +1163,15 @@ export declare class Pool {
    *
    * @example pool.applyAsync(task, [7], { callback: (value) => console.log(value), errorCallback: console.error });
    */
-  applyAsync<TResult = any>(
-    task: Task<[], TResult>,
+  applyAsync<TResult = any, TMessage = any>(
+    task: Task<[], TResult, TMessage>,
     args?: readonly [],
-    options?: ApplyAsyncOptions<Awaited<TResult>>,
+    options?: ApplyAsyncOptions<Awaited<TResult>, TMessage>,
   ): AsyncResult<Awaited<TResult>>;
-  applyAsync<TArguments extends ArgumentList, TResult = any>(
-    task: Task<TArguments, TResult>,
+  applyAsync<TArguments extends ArgumentList, TResult = any, TMessage = any>(
+    task: Task<TArguments, TResult, TMessage>,
     args: TArguments,
-    options?: ApplyAsyncOptions<Awaited<TResult>>,
+    options?: ApplyAsyncOptions<Awaited<TResult>, TMessage>,
   ): AsyncResult<Awaited<TResult>>;
 
   /**
@@ -1045,16 +1181,16 @@ export declare class Pool {
    *
    * @example const sizes = await pool.map('/var/task/work.js#sizeOf', files, { signal, timeout: 5_000 });
    */
-  map<TItem, TResult = any>(
-    task: Task<[TItem], TResult>,
+  map<TItem, TResult = any, TMessage = any>(
+    task: Task<[TItem], TResult, TMessage>,
     items: Iterable<TItem>,
-    options?: MapOptions,
+    options?: MapOptions<TMessage>,
   ): Promise<Awaited<TResult>[]>;
   /** With `onError: 'collect'` no item makes it reject; it resolves to what `Promise.allSettled` would resolve to. */
-  map<TItem, TResult = any>(
-    task: Task<[TItem], TResult>,
+  map<TItem, TResult = any, TMessage = any>(
+    task: Task<[TItem], TResult, TMessage>,
     items: Iterable<TItem>,
-    options: Collecting<MapOptions>,
+    options: Collecting<MapOptions<TMessage>>,
   ): Promise<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
@@ -1062,15 +1198,15 @@ export declare class Pool {
    *
    * @throws {ParallelizerError} for bad arguments and a closed pool, at once
    */
-  mapAsync<TItem, TResult = any>(
-    task: Task<[TItem], TResult>,
+  mapAsync<TItem, TResult = any, TMessage = any>(
+    task: Task<[TItem], TResult, TMessage>,
     items: Iterable<TItem>,
-    options?: MapAsyncOptions<Awaited<TResult>[]>,
+    options?: MapAsyncOptions<Awaited<TResult>[], TMessage>,
   ): AsyncResult<Awaited<TResult>[]>;
-  mapAsync<TItem, TResult = any>(
-    task: Task<[TItem], TResult>,
+  mapAsync<TItem, TResult = any, TMessage = any>(
+    task: Task<[TItem], TResult, TMessage>,
     items: Iterable<TItem>,
-    options: Collecting<MapAsyncOptions<PromiseSettledResult<Awaited<TResult>>[]>>,
+    options: Collecting<MapAsyncOptions<PromiseSettledResult<Awaited<TResult>>[], TMessage>>,
   ): AsyncResult<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
@@ -1078,15 +1214,15 @@ export declare class Pool {
    *
    * @example await pool.starmap((a, b) => a ** b, [[2, 3], [3, 2]]); // [8, 9]
    */
-  starmap<TArguments extends ArgumentList, TResult = any>(
-    task: Task<TArguments, TResult>,
+  starmap<TArguments extends ArgumentList, TResult = any, TMessage = any>(
+    task: Task<TArguments, TResult, TMessage>,
     items: Iterable<TArguments>,
-    options?: MapOptions,
+    options?: MapOptions<TMessage>,
   ): Promise<Awaited<TResult>[]>;
-  starmap<TArguments extends ArgumentList, TResult = any>(
-    task: Task<TArguments, TResult>,
+  starmap<TArguments extends ArgumentList, TResult = any, TMessage = any>(
+    task: Task<TArguments, TResult, TMessage>,
     items: Iterable<TArguments>,
-    options: Collecting<MapOptions>,
+    options: Collecting<MapOptions<TMessage>>,
   ): Promise<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
@@ -1094,15 +1230,15 @@ export declare class Pool {
    *
    * @throws {ParallelizerError} for bad arguments and a closed pool, at once
    */
-  starmapAsync<TArguments extends ArgumentList, TResult = any>(
-    task: Task<TArguments, TResult>,
+  starmapAsync<TArguments extends ArgumentList, TResult = any, TMessage = any>(
+    task: Task<TArguments, TResult, TMessage>,
     items: Iterable<TArguments>,
-    options?: MapAsyncOptions<Awaited<TResult>[]>,
+    options?: MapAsyncOptions<Awaited<TResult>[], TMessage>,
   ): AsyncResult<Awaited<TResult>[]>;
-  starmapAsync<TArguments extends ArgumentList, TResult = any>(
-    task: Task<TArguments, TResult>,
+  starmapAsync<TArguments extends ArgumentList, TResult = any, TMessage = any>(
+    task: Task<TArguments, TResult, TMessage>,
     items: Iterable<TArguments>,
-    options: Collecting<MapAsyncOptions<PromiseSettledResult<Awaited<TResult>>[]>>,
+    options: Collecting<MapAsyncOptions<PromiseSettledResult<Awaited<TResult>>[], TMessage>>,
   ): AsyncResult<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
@@ -1117,28 +1253,79 @@ export declare class Pool {
    * @example
    * for await (const row of pool.imap(parse, readline.createInterface({ input }))) rows.push(row);
    */
-  imap<TItem, TResult = any>(
-    task: Task<[TItem], TResult>,
+  imap<TItem, TResult = any, TMessage = any>(
+    task: Task<[TItem], TResult, TMessage>,
     source: Iterable<TItem> | AsyncIterable<TItem>,
-    options?: StreamOptions,
+    options?: StreamOptions<TMessage>,
   ): ResultStream<Awaited<TResult>>;
-  imap<TItem, TResult = any>(
-    task: Task<[TItem], TResult>,
+  imap<TItem, TResult = any, TMessage = any>(
+    task: Task<[TItem], TResult, TMessage>,
     source: Iterable<TItem> | AsyncIterable<TItem>,
-    options: Collecting<StreamOptions>,
+    options: Collecting<StreamOptions<TMessage>>,
   ): ResultStream<PromiseSettledResult<Awaited<TResult>>>;
 
   /** Like `imap`, with each result as soon as it is there. */
-  imapUnordered<TItem, TResult = any>(
-    task: Task<[TItem], TResult>,
+  imapUnordered<TItem, TResult = any, TMessage = any>(
+    task: Task<[TItem], TResult, TMessage>,
     source: Iterable<TItem> | AsyncIterable<TItem>,
-    options?: StreamOptions,
+    options?: StreamOptions<TMessage>,
   ): ResultStream<Awaited<TResult>>;
-  imapUnordered<TItem, TResult = any>(
-    task: Task<[TItem], TResult>,
+  imapUnordered<TItem, TResult = any, TMessage = any>(
+    task: Task<[TItem], TResult, TMessage>,
     source: Iterable<TItem> | AsyncIterable<TItem>,
-    options: Collecting<StreamOptions>,
+    options: Collecting<StreamOptions<TMessage>>,
   ): ResultStream<PromiseSettledResult<Awaited<TResult>>>;
+
+  /**
+   * Calls a generator function, or one that returns an iterable, and yields what that yields: one call with many
+   * results. The call begins with the first `next()`. Its worker is at most `highWaterMark` values ahead of the reader;
+   * time spent waiting for the reader does not count for `timeout`. Leaving the loop runs the generator's `finally`, in
+   * the worker. An error comes after the values before it. What the generator returns is the value of the last result.
+   *
+   * A stream takes the place of a call until it is read to its end or left. So readers that await other calls of the
+   * same pool may block each other: after ten seconds of that, the process prints a warning.
+   *
+   * @throws {ParallelizerError} for bad arguments and a closed pool, at once
+   *
+   * @example
+   * for await (const row of pool.stream({ filePath, name: 'readRows' }, ['big.csv'])) await insert(row);
+   */
+  stream<TYield = any, TMessage = any>(
+    task: YieldingTask<[], TYield, TMessage>,
+    args?: readonly [],
+    options?: YieldOptions<TMessage>,
+  ): ResultStream<Awaited<TYield>>;
+  stream<TArguments extends ArgumentList, TYield = any, TMessage = any>(
+    task: YieldingTask<TArguments, TYield, TMessage>,
+    args: TArguments,
+    options?: YieldOptions<TMessage>,
+  ): ResultStream<Awaited<TYield>>;
+
+  /**
+   * Calls the task once on every worker, for caches and configuration; the results are in the order of the workers'
+   * indices. Waits for workers that are starting, and starts those that are missing. It does not count for
+   * `maxTasksPerChild`. A worker that starts later does not get it: that is what `initializer` is for. If some fail,
+   * the others run all the same, and then it rejects with the first error by index. Inline it is one call.
+   *
+   * Rejects with `ERR_PARALLELIZER_OPTION` where workers are `shared`.
+   *
+   * @example await pool.broadcast({ filePath, name: 'reloadRules' }, [rules]);
+   */
+  broadcast<TResult = any, TMessage = any>(
+    task: Task<[], TResult, TMessage>,
+    args?: readonly [],
+    options?: BroadcastOptions<TMessage>,
+  ): Promise<Awaited<TResult>[]>;
+  broadcast<TArguments extends ArgumentList, TResult = any, TMessage = any>(
+    task: Task<TArguments, TResult, TMessage>,
+    args: TArguments,
+    options?: BroadcastOptions<TMessage>,
+  ): Promise<Awaited<TResult>[]>;
+  broadcast<TArguments extends ArgumentList, TResult = any, TMessage = any>(
+    task: Task<TArguments, TResult, TMessage>,
+    args: TArguments,
+    options: Collecting<BroadcastOptions<TMessage>>,
+  ): Promise<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
    * Resolves when the workers are up and the initializer has run; calling it is never necessary. Rejects with what the

@@ -22,6 +22,7 @@ const SOURCES = {
   isWorker: () => require('./lib/host/nesting').nesting().depth > 0,
   task: () => require('./lib/jobs/task-registry').task,
   transfer: () => require('./lib/codec/transfer').transfer,
+  current: () => require('./lib/worker/current-call').expectCurrent(),
 };
 
 /** Replaced by a getter below. @type {any} */
@@ -38,6 +39,7 @@ module.exports = {
   isWorker: later,
   task: later,
   transfer: later,
+  current: later,
 };
 
 for (const [name, load] of Object.entries(SOURCES)) {

@@ -409,6 +409,8 @@ test('run options: the defaults, and all of them', () => {
     groupBy: null,
     stopKeyOnError: false,
     onProgress: null,
+    onMessage: null,
+    priority: 0,
     context: undefined,
     transferList: null,
   };
@@ -419,11 +421,12 @@ test('run options: the defaults, and all of them', () => {
   const onProgress = () => {};
   const context = { requestId: 'r' };
   const buffer = new ArrayBuffer(1);
-  const given = { signal, timeout: 20, groupBy, stopKeyOnError: true, onProgress, context, transferList: [buffer] };
+  const onMessage = () => {};
+  const given = {
+    signal, timeout: 20, groupBy, stopKeyOnError: true, onProgress, onMessage, priority: -2, context, transferList: [buffer],
+  };
   const options = runOptions(given);
-  assert.deepEqual(options, {
-    signal, timeout: 20, groupBy, stopKeyOnError: true, onProgress, context, transferList: [buffer],
-  });
+  assert.deepEqual(options, given);
   assert.equal(options.context, context);
   assert.ok(Object.isFrozen(options));
   assert.equal(runOptions({ context: null }).context, null);

@@ -72,7 +72,7 @@ forEachMode(
   (mode) => {
     const on = (t, options) => make(t, { type: mode.type, ...options });
 
-    test('workers: id, pid, state, done, failed', async (t) => {
+    test('workers: id, pid, state, done, failed, workerIndex', async (t) => {
       const parallelizer = on(t);
       assert.equal(parallelizer.stats().workers.length, 2);
       await parallelizer.ready();
@@ -80,11 +80,12 @@ forEachMode(
       const { workers } = parallelizer.stats();
       assert.equal(workers.length, 2);
       for (const worker of workers) {
-        assert.deepEqual(Object.keys(worker).sort(), ['done', 'failed', 'id', 'pid', 'state']);
+        assert.deepEqual(Object.keys(worker).sort(), ['done', 'failed', 'id', 'pid', 'state', 'workerIndex']);
         assert.equal(worker.state, 'ready');
         if (mode.hasProcess) assert.ok(Number.isInteger(worker.pid));
       }
       assert.equal(new Set(workers.map(({ id }) => id)).size, 2);
+      assert.deepEqual(workers.map(({ workerIndex }) => workerIndex).sort(), [0, 1]);
       assert.equal(workers[0].done + workers[1].done, 2);
       assert.equal(workers[0].failed + workers[1].failed, 1);
     });

@@ -363,6 +363,18 @@ function queueFullError(waiting, maxQueue, offered) {
   );
 }
 
+/**
+ * A call emits faster than its caller takes it.
+ * @param {number} waiting @param {number} size bytes
+ */
+function messagesFullError(waiting, size) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_QUEUE_FULL',
+    `there is no room for a message of ${size} bytes: ${waiting} bytes that were emitted before have not been taken; ` +
+      'await what emit() returns, emit less, or make "onMessage" faster',
+  );
+}
+
 /** @param {string} what what was refused or lost, such as `run()` or `sub-batch 3` */
 function closedError(what) {
   return new ParallelizerError(
@@ -435,6 +447,7 @@ module.exports = {
   notReadyError,
   abortError,
   queueFullError,
+  messagesFullError,
   closedError,
   skippedError,
   serializationError,

@@ -312,7 +312,7 @@ impl World {
     /// Does what the scheduler wants done; returns how long that takes besides the scheduler.
     fn perform(&mut self, action: Action, clock: Duration) -> Duration {
         match action {
-            Action::Spawn { worker } => self.producer.run(|engine| engine.ready(worker)).1,
+            Action::Spawn { worker, .. } => self.producer.run(|engine| engine.ready(worker)).1,
             Action::Send { worker, chunk, seq, runs } => {
                 let calls = runs.iter().map(|run| run.calls.len() as u32).sum::<u32>();
                 let cost = self.scenario.producer_per_job / 2 + self.scenario.producer_per_call / 2 * calls;
@@ -346,6 +346,7 @@ impl World {
             | Action::KillSilent { .. }
             | Action::Abandon { .. }
             | Action::Ready { .. }
+            | Action::Assign { .. }
             | Action::Closed => Duration::ZERO,
         }
     }

@@ -57,6 +57,9 @@ pub const JOB_SENT_ONCE: u32 = 8;
 /// Several calls of a key may go out together.
 pub const JOB_KEY_RUNS: u32 = 16;
 
+/// Each of its calls is for the worker with its number as index.
+pub const JOB_PINNED: u32 = 32;
+
 /// Entries of a list of runs per run: job, first call and end.
 pub const RUN_FIELDS: usize = 3;
 /// Entries of a list of answered runs per run: index of the part, job, first call, number of calls, offset in the part.
@@ -119,12 +122,14 @@ mod tests {
                 Kind::Cancel,
                 Kind::Stop,
                 Kind::Wake,
+                Kind::Demand,
                 Kind::Ready,
                 Kind::LoadFailed,
                 Kind::Reply,
                 Kind::Begun,
                 Kind::Output,
                 Kind::Memory,
+                Kind::Message,
             ),
             section!(
                 "Encodings of a part's value",
@@ -176,6 +181,7 @@ mod tests {
                 JOB_UNBOUNDED,
                 JOB_SENT_ONCE,
                 JOB_KEY_RUNS,
+                JOB_PINNED,
             ),
             section!("Lists of numbers", "protocol.rs", ("", ""), RUN_FIELDS, ANSWERED_FIELDS),
             section!("Limits", "protocol.rs", ("", ""), MAX_COUNT, FULL_FRAME, STDERR_TAIL),
@@ -185,7 +191,8 @@ mod tests {
                 ("", ""),
                 page::PAGE_WORDS,
                 page::RING_WORDS,
-                page::SHARED_WORDS
+                page::SHARED_WORDS,
+                page::MESSAGE_WORDS,
             ),
             section!(
                 "Words of the shared page",
@@ -197,6 +204,7 @@ mod tests {
                 page::RECALL_UNTIL,
                 page::RECALL_FROM,
                 page::SENT_COUNT,
+                page::MESSAGES_TAKEN,
             ),
             section!(
                 "The rings in the shared memory",
@@ -204,6 +212,7 @@ mod tests {
                 ("RING_", ""),
                 page::TO_WORKER,
                 page::TO_PARENT,
+                page::MESSAGES,
                 page::TAIL,
                 page::HEAD,
                 page::AWAKENESS,
@@ -213,12 +222,14 @@ mod tests {
                 page::WOKEN,
                 page::TO_WORKER_RECORDS,
                 page::TO_PARENT_RECORDS,
+                page::MESSAGE_RECORDS,
                 page::RECORD_HEADER,
                 page::ANSWER,
                 page::NO_VALUE,
                 page::ANSWER_HEADER,
                 page::WRAP,
                 page::MAX_RECORD,
+                page::MAX_MESSAGE,
             ),
             section!(
                 "When to poll before going to sleep; times are in milliseconds",

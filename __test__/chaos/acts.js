@@ -31,6 +31,9 @@ function isFirst({ file, id, once }) {
   }
 }
 
+/** How many messages an item sends. */
+const MESSAGES = 5;
+
 const forEver = () => new Promise(() => setInterval(() => {}, 1000));
 const later = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, value));
 /** Ends the worker soon after, whatever it runs by then. */
@@ -42,6 +45,10 @@ const acts = {
     for (const end = performance.now() + 2; performance.now() < end; );
   },
   wait: () => later(3),
+  // Says how far it is, of which nothing may be lost or come twice.
+  talk: ({ id }, { emit }) => {
+    for (let n = 0; n < MESSAGES; n++) emit({ id, n, payload: 'm'.repeat(id % 3 === 0 ? 5_000 : 5) });
+  },
   throw: ({ id }) => {
     throw new RangeError(`item ${id}`);
   },
@@ -87,8 +94,8 @@ function perform(item) {
     return item.act === 'huge' ? { id: item.id, bytes: Buffer.alloc(HUGE, 7) } : { id: item.id };
   };
   if (!isFirst(item)) return answer();
-  const done = acts[item.act](item);
+  const done = acts[item.act](item, this);
   return done instanceof Promise ? done.then(answer) : answer();
 }
 
-module.exports = { perform, LARGE, HUGE };
+module.exports = { perform, LARGE, HUGE, MESSAGES };

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 
-const { LARGE, HUGE } = require('./acts');
+const { LARGE, HUGE, MESSAGES } = require('./acts');
 
 /** Acts that never end by themselves. */
 const ENDLESS = ['loop', 'hang'];
@@ -25,7 +25,8 @@ class Ledger {
   constructor(file) {
     this.file = file;
     fs.writeFileSync(file, '');
-    /** @type {Map<number, { act: string, retries: number, timed: boolean, aborted: boolean, outcome: any }>} */
+    /** @type {Map<number, { act: string, retries: number, timed: boolean, aborted: boolean, outcome: any,
+     *   attempt: number, heard: number }>} */
     this.items = new Map();
     this.isEnded = false;
   }
@@ -33,7 +34,7 @@ class Ledger {
   /** @returns {object} the item as the worker gets it */
   accept(act, { retries, timed }) {
     const id = this.items.size;
-    this.items.set(id, { act, retries, timed, aborted: false, outcome: null });
+    this.items.set(id, { act, retries, timed, aborted: false, outcome: null, attempt: 0, heard: 0 });
     return { id, act, file: this.file, once: retries > 0, payload: payloadOf(id) };
   }
 
@@ -42,7 +43,18 @@ class Ledger {
     for (const id of ids) this.items.get(id).aborted = true;
   }
 
+  /** A message of an item: those of an attempt come in order, each once. */
+  hear({ id, n }, { attempt }) {
+    const item = this.items.get(id);
+    assert.equal(item.outcome, null, `a message of item ${id} after its end`);
+    assert.ok(attempt >= item.attempt, `a message of attempt ${attempt} of item ${id} after ${item.attempt}`);
+    if (attempt > item.attempt) Object.assign(item, { attempt, heard: 0 });
+    assert.equal(n, item.heard++, `messages of item ${id}`);
+  }
+
   succeed(id, value) {
+    const { act: done, attempt, heard } = this.items.get(id);
+    if (done === 'talk' && attempt > 0) assert.equal(heard, MESSAGES, `messages of item ${id}`);
     this.#settle(id, { value });
     assert.equal(value.id, id, 'each gets its own result');
     const { act } = this.items.get(id);

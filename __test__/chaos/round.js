@@ -13,7 +13,9 @@ const { Ledger } = require('./ledger');
 const { Random } = require('./random');
 
 const task = { filePath: path.join(__dirname, 'acts.js'), name: 'perform' };
-const HARMLESS = ['value', 'value', 'value', 'value', 'value', 'value', 'think', 'wait', 'throw', 'reject'];
+const HARMLESS = [
+  ...Array(6).fill('value'), 'think', 'wait', 'talk', 'talk', 'throw', 'reject',
+];
 const HARMFUL = [
   'exit',
   'kill',
@@ -98,15 +100,17 @@ async function offer(pool, random, ledger, items) {
   }
   const signal = controller?.signal;
   const chunkSize = random.pick([undefined, undefined, 1, 7]);
+  const priority = random.pick([undefined, undefined, -1, 2]);
+  const onMessage = random.chance(0.6) ? (value, info) => ledger.hear(value, info) : undefined;
   const book = (id, { value, reason }) => (reason === undefined ? ledger.succeed(id, value) : ledger.fail(id, reason));
   switch (random.pick(['map', 'map', 'imap', 'imapUnordered', 'apply'])) {
     case 'map': {
-      const outcomes = await pool.map(task, items, { onError: 'collect', signal, chunkSize });
+      const outcomes = await pool.map(task, items, { onError: 'collect', signal, chunkSize, priority, onMessage });
       return outcomes.forEach((outcome, i) => book(ids[i], outcome));
     }
     case 'apply': {
       const calls = items.map((item) =>
-        pool.apply(task, [item], { signal }).then(
+        pool.apply(task, [item], { signal, priority, onMessage }).then(
           (value) => ({ value }),
           (reason) => ({ reason }),
         ),
@@ -115,11 +119,11 @@ async function offer(pool, random, ledger, items) {
     }
     case 'imap': {
       let next = 0;
-      const stream = pool.imap(task, items, { onError: 'collect', signal, chunkSize });
+      const stream = pool.imap(task, items, { onError: 'collect', signal, chunkSize, priority, onMessage });
       return drain(stream, ledger, ids, (outcome) => book(ids[next++], outcome));
     }
     default: {
-      const stream = pool.imapUnordered(task, items, { onError: 'collect', signal, chunkSize });
+      const stream = pool.imapUnordered(task, items, { onError: 'collect', signal, chunkSize, priority, onMessage });
       await drain(stream, ledger, ids, ({ value, reason }) => {
         if (reason === undefined) return ledger.succeed(value.id, value);
         // An error of this library names its item by its index, a thrown one by its text.

@@ -1,14 +1,18 @@
 // What `Pool` infers from its tasks.
 
+import { SHARE_ENV } from 'node:worker_threads';
 import { expectTypeOf } from 'expect-type';
 import {
   Pool,
   task,
+  current,
   PARALLELIZER_THREADS,
   type AsyncResult,
   type Collecting,
+  type CurrentCall,
   type MapOptions,
   type ResultStream,
+  type TaskContext,
   type TaskExport,
   type TaskFunction,
   type TaskName,
@@ -214,3 +218,48 @@ async function ends() {
   expectTypeOf(disposed.terminate()).resolves.toEqualTypeOf<void>();
   expectTypeOf(disposed.ready()).resolves.toEqualTypeOf<void>();
 }
+
+// ---- Messages, streams, broadcasts, priorities
+
+async function convert(this: TaskContext<{ page: number }>, path: string) {
+  await this.emit({ page: 1 });
+  expectTypeOf(this.workerIndex).toEqualTypeOf<number>();
+  return path.length;
+}
+pool.apply(convert, ['a'], {
+  priority: 3,
+  onMessage(value, info) {
+    expectTypeOf(value).toEqualTypeOf<{ page: number }>();
+    expectTypeOf(info.index).toEqualTypeOf<number>();
+    expectTypeOf(info.attempt).toEqualTypeOf<number>();
+  },
+});
+pool.map(convert, ['a'], { onMessage: ({ page }) => expectTypeOf(page).toEqualTypeOf<number>() });
+pool.imap(convert, ['a'], { onMessage: ({ page }) => expectTypeOf(page).toEqualTypeOf<number>(), priority: -1 });
+pool.map((n: number) => n, [1], { onMessage: (value) => expectTypeOf(value).toBeAny() });
+// @ts-expect-error it emits something else
+pool.map(convert, ['a'], { onMessage: (value: string) => value });
+// @ts-expect-error what goes first is a number
+pool.map(convert, ['a'], { priority: 'high' });
+
+async function* pages(path: string) {
+  yield { path, page: 1 };
+}
+expectTypeOf(pool.stream(pages, ['a'])).toEqualTypeOf<ResultStream<{ path: string; page: number }>>();
+expectTypeOf(pool.stream(function* () { yield 1; }, [], { highWaterMark: 2 })).toEqualTypeOf<ResultStream<number>>();
+expectTypeOf(pool.stream((count: number) => Array(count).fill('a') as string[], [3])).toEqualTypeOf<ResultStream<string>>();
+expectTypeOf(pool.stream(async () => new Set([1n]))).toEqualTypeOf<ResultStream<bigint>>();
+// @ts-expect-error a number cannot be iterated over
+pool.stream(() => 1);
+// @ts-expect-error arguments of another type
+pool.stream(pages, [1]);
+
+expectTypeOf(pool.broadcast((n: number) => `${n}`, [1])).resolves.toEqualTypeOf<string[]>();
+expectTypeOf(pool.broadcast(() => 1)).resolves.toEqualTypeOf<number[]>();
+expectTypeOf(pool.broadcast((n: number) => n, [1], { onError: 'collect' })).resolves.toEqualTypeOf<
+  PromiseSettledResult<number>[]
+>();
+
+expectTypeOf(current()).toEqualTypeOf<CurrentCall | undefined>();
+expectTypeOf(current<{ id: string }>()?.context).toEqualTypeOf<{ id: string } | undefined>();
+new Pool({ type: PARALLELIZER_THREADS, env: SHARE_ENV });

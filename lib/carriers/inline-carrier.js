@@ -13,11 +13,12 @@
 const { createRequire } = require('node:module');
 const path = require('node:path');
 const { flattenError } = require('../codec/error-flattener');
-const { setImmediate } = require('../intrinsics/clock');
+const { queueMicrotask, setImmediate } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const { PAGE_WORDS } = require('../transport/constants');
 const { clones } = require('../transport/ports');
 const { createMainLogger } = require('../worker/output');
+const { MESSAGE_ROOM } = require('../worker/message-room');
 const { Runner } = require('../worker/runner');
 const { prepare } = require('../worker/serve');
 const { Settling } = require('../worker/settling');
@@ -30,6 +31,8 @@ const { ScriptCarrier } = require('./script-carrier');
  * @property {InstanceType<typeof Runner> | null} runner `null` while the module is being loaded
  * @property {((runner: InstanceType<typeof Runner>) => void)[]} early what to do when there is one
  * @property {Uint32Array} page
+ * @property {[seq: number, size: number, workerIndex: number, parts: Parts][]} messages what its calls have emitted,
+ *   and their caller was not told yet
  */
 
 /** @extends {ScriptCarrier<InlineWorker>} */
@@ -50,14 +53,19 @@ class InlineCarrier extends ScriptCarrier {
     this.#initParts = initParts;
   }
 
-  /** @override @param {number} id */
-  start(id) {
+  /** @override @param {number} id @param {number} index */
+  start(id, index) {
     /** @type {InlineWorker} */
-    const worker = { runner: null, early: [], page: new Uint32Array(PAGE_WORDS) };
+    const worker = { runner: null, early: [], page: new Uint32Array(PAGE_WORDS), messages: [] };
     this.workers.set(id, worker);
+    if (index >= 0) this.assign(id, worker);
+    return null;
+  }
+
+  /** @override @param {number} id @param {InlineWorker} worker */
+  assign(id, worker) {
     // Not inside the constructor of the caller's instance: the module may be the one that makes the instance.
     setImmediate(() => void this.#load(id, worker));
-    return null;
   }
 
   /** @param {number} id @param {InlineWorker} worker */
@@ -73,7 +81,7 @@ class InlineCarrier extends ScriptCarrier {
           this.pool.message(this.pool.native.jobOf(id, call.seq), [toJson(message)]),
         );
       const load = (/** @type {string} */ url) => import(url);
-      callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger, this.#settling);
+      callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger, this.#settling, 0);
     } catch (error) {
       if (this.workers.has(id)) this.loadFailed(id, toJson(flattenError(error)));
       return;
@@ -83,8 +91,17 @@ class InlineCarrier extends ScriptCarrier {
       port: {
         reply: (frame, offset, micros, parts) => {
           // A worker that was replaced has nobody to answer to.
-          if (this.workers.get(id) === worker) this.replied(id, frame, offset, micros, parts);
+          if (this.workers.get(id) !== worker) return;
+          this.#tell(id, worker);
+          this.replied(id, frame, offset, micros, parts);
         },
+        sendMessage: (size, seq, workerIndex, message) => {
+          // Not now: the listener must not run within the function.
+          const count = worker.messages.push([seq, size, workerIndex, message]);
+          if (count === 1) queueMicrotask(() => this.#tell(id, worker));
+          return true;
+        },
+        messageRoom: MESSAGE_ROOM,
         publish: null,
         publishPlain: null,
         told: () => {},
@@ -93,6 +110,8 @@ class InlineCarrier extends ScriptCarrier {
         poll: () => {},
         served: () => {},
       },
+      // There is one process.
+      workerIndex: 0,
       page: worker.page,
       serialization,
       clones,
@@ -101,6 +120,18 @@ class InlineCarrier extends ScriptCarrier {
     }));
     this.pool.native.workerReady(id);
     worker.early.splice(0).forEach((act) => act(runner));
+  }
+
+  /** Tells the callers what their calls have emitted. @param {number} id @param {InlineWorker} worker */
+  #tell(id, worker) {
+    for (let next = worker.messages.shift(); next !== undefined; next = worker.messages.shift()) {
+      if (this.workers.get(id) === worker) this.emitted(id, next[0], next[1], next[2], next[3]);
+    }
+  }
+
+  /** @override @param {number} _id @param {InlineWorker} worker @param {number} seq @param {number} taken */
+  demand(_id, worker, seq, taken) {
+    setImmediate(() => worker.runner?.demand(seq, taken));
   }
 
   /**

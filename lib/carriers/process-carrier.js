@@ -20,12 +20,12 @@ const { readSync } = require('node:fs');
 const { clearTimeout, nextTick, setImmediate, setTimeout } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const {
-  BEGUN, BYTES, CALLS, CANCEL, INIT, LAST_BEGUN_WORD, LOAD_FAILED, MEMORY, NO_CODEC, OUTPUT, PAGE_WORDS, READY,
-  REPLY, STDERR_TAIL, STOP, UTF8, VALUE_FIELD, WAKE,
+  BEGUN, BYTES, CALLS, CANCEL, DEMAND, INIT, LAST_BEGUN_WORD, LOAD_FAILED, MEMORY, MESSAGE, MESSAGES_TAKEN_WORD,
+  NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, STDERR_TAIL, STOP, UTF8, VALUE_FIELD, WAKE,
 } = require('../transport/constants');
 const { BEGUN_FD, closeBegunFile, createBegunFile, readBegun } = require('../transport/begun-file');
 const { FrameDecoder, encodeFrame } = require('../transport/frame-codec');
-const { ANSWERS_FD, CALLS_FD, FAREWELL, WATCHDOG_FD } = require('../transport/pipes');
+const { ANSWERS_FD, CALLS_FD, FAREWELL, TAKEN, WATCHDOG_FD } = require('../transport/pipes');
 const { JoinedReplies } = require('./joined-replies');
 const { ScriptCarrier } = require('./script-carrier');
 
@@ -103,8 +103,8 @@ class ProcessCarrier extends ScriptCarrier {
     };
   }
 
-  /** @override @param {number} id */
-  start(id) {
+  /** @override @param {number} id @param {number} index */
+  start(id, index) {
     const { program, args, stdio } = this.#config;
     const stdout = stdio === 'forward' ? 'pipe' : stdio;
     const begunFile = createBegunFile();
@@ -145,11 +145,22 @@ class ProcessCarrier extends ScriptCarrier {
     this.workers.set(id, worker);
     this.#listen(id, worker);
     worker.calls.write(this.#modules);
-    /** @type {Parts} */
-    const init = [UTF8, NO_CODEC, 0, 0, 0, this.#config.init];
-    worker.calls.write(encodeFrame(INIT, 0, begunFile === null ? 0 : BEGUN_FD, 0, init.concat(this.#initParts())));
+    if (index >= 0) this.assign(id, worker, index);
     setImmediate(() => this.pool.native.workerEvent(id, 'spawned', {}));
     return null;
+  }
+
+  /** @override @param {number} _id @param {ProcessWorker} worker @param {number} index */
+  assign(_id, { calls, begunFile }, index) {
+    /** @type {Parts} */
+    const init = [UTF8, NO_CODEC, 0, 0, 0, this.#config.init];
+    const descriptor = begunFile === null ? 0 : BEGUN_FD;
+    calls.write(encodeFrame(INIT, 0, descriptor, index, init.concat(this.#initParts())));
+  }
+
+  /** @override @param {number} _id @param {ProcessWorker} worker @param {number} seq @param {number} taken */
+  demand(_id, { calls }, seq, taken) {
+    calls.write(encodeFrame(DEMAND, taken, seq, 0, []));
   }
 
   /** @param {number} id @param {ProcessWorker} worker */
@@ -337,6 +348,10 @@ class ProcessCarrier extends ScriptCarrier {
       case OUTPUT:
         this.pool.message(native.jobOf(id, seq), parts, id);
         break;
+      case MESSAGE:
+        this.emitted(id, seq, frame, aux, parts);
+        this.#tellTaken(worker);
+        break;
       case MEMORY:
         native.workerMemory(id, aux * 1024);
         break;
@@ -345,6 +360,14 @@ class ProcessCarrier extends ScriptCarrier {
       default:
         this.giveUp(id, 'a frame that only a parent sends');
     }
+  }
+
+  /** Tells a worker how much of the messages was handled. @param {ProcessWorker} worker */
+  #tellTaken({ page, watchdog }) {
+    const words = Buffer.alloc(8);
+    words.writeUInt32LE(TAKEN);
+    words.writeUInt32LE(page[MESSAGES_TAKEN_WORD], 4);
+    watchdog.write(words);
   }
 
   /** @override @param {number} id @param {string} why */

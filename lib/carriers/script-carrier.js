@@ -11,8 +11,8 @@ const { sizeOf } = require('../codec/parts');
 const { toJson } = require('../intrinsics/json');
 const {
   ANSWERED_FIELDS, ARGUMENT_WORD, CALLS_FIELD, CANCEL_COUNT_WORD, FLAGS_FIELD, FORM_LIST, FORM_NOTHING,
-  FORM_SINGLE, FORM_WORD, FULL_FRAME, LAST_BEGUN_WORD, MAX_COUNT, MAY_SPIN_WORD, PART_FIELDS, PART_SKIPPED,
-  RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS,
+  FORM_SINGLE, FORM_WORD, FULL_FRAME, LAST_BEGUN_WORD, MAX_COUNT, MAY_SPIN_WORD, MESSAGES_TAKEN_WORD, PART_FIELDS,
+  PART_SKIPPED, RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS,
 } = require('../transport/constants');
 const { longAt } = require('../transport/registers');
 
@@ -43,6 +43,8 @@ const { longAt } = require('../transport/registers');
  * @property {() => number[] | null} reply books a reply of one part, see `replier` of the native pool
  * @property {Uint32Array} registers
  * @property {Answered} answered settles calls with the value of a part
+ * @property {(jobId: number, call: number, retries: number, workerIndex: number, parts: Parts) => void} emitted tells
+ *   of a value that a call has emitted or yielded
  * @property {(jobId: number, parts: Parts, worker?: number) => void} message prints what a worker sent to be printed
  * @property {(worker: number, stream: 'stdout' | 'stderr', bytes: Buffer) => void} written prints what one has written
  * @property {(id: number, threadId: number | null) => void} started is told of a worker that runs
@@ -66,11 +68,15 @@ class ScriptCarrier {
   /** The functions that the native side calls. */
   get hooks() {
     return {
-      startWorker: (/** @type {number} */ id) => this.start(id),
+      startWorker: (/** @type {number} */ id, /** @type {number} */ index) => this.start(id, index),
+      assignIndex: (/** @type {number} */ id, /** @type {number} */ index) =>
+        this.#with(id, (worker) => this.assign(id, worker, index)),
       sendCalls: this.#sendCalls.bind(this),
       cancelCalls: (/** @type {number} */ id, /** @type {number[]} */ seqs) => this.#cancelCalls(id, seqs),
       recallCalls: (/** @type {number} */ id, /** @type {number} */ from, /** @type {number} */ until) =>
         this.recall(id, from, until),
+      demandMore: (/** @type {number} */ id, /** @type {number} */ seq, /** @type {number} */ taken) =>
+        this.#with(id, (worker) => this.demand(id, worker, seq, taken)),
       stopWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.stop(id, worker)),
       killWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.kill(id, worker)),
       catchUp: (/** @type {number} */ id) => this.#with(id, (worker) => this.catchUp(id, worker)),
@@ -92,10 +98,15 @@ class ScriptCarrier {
   }
 
   /* eslint-disable no-unused-vars -- what a subclass provides */
-  /** @param {number} id @returns {Uint32Array | null} the page that the native side is to watch */
-  start(id) {
+  /**
+   * @param {number} id @param {number} index -1: the worker loads nothing before `assign`
+   * @returns {Uint32Array | null} the page that the native side is to watch
+   */
+  start(id, index) {
     return null;
   }
+  /** Has a worker load what it is to run. @param {number} id @param {W} worker @param {number} index @returns {void} */
+  assign(id, worker, index) {}
   /**
    * Sends a frame of calls.
    * @param {number} id @param {W} worker @param {number} frame @param {number} seq @param {Parts} parts @returns {void}
@@ -103,6 +114,11 @@ class ScriptCarrier {
   deliver(id, worker, frame, seq, parts) {}
   /** Says which calls are not wanted. @param {number} id @param {W} worker @param {number[]} seqs @returns {void} */
   revoke(id, worker, seqs) {}
+  /**
+   * Says how many of the values that a call yields were taken.
+   * @param {number} id @param {W} worker @param {number} seq @param {number} taken @returns {void}
+   */
+  demand(id, worker, seq, taken) {}
   /** Has a worker finish and exit. @param {number} id @param {W} worker @returns {void} */
   stop(id, worker) {}
   /** Ends a worker, whatever it does. @param {number} id @param {W} worker @returns {void} */
@@ -248,6 +264,20 @@ class ScriptCarrier {
       );
     }
     this.afterReply();
+  }
+
+  /**
+   * A call has emitted or yielded a value.
+   * @param {number} id @param {number} seq @param {number} size what it counts @param {number} workerIndex
+   * @param {Parts} parts
+   */
+  emitted(id, seq, size, workerIndex, parts) {
+    const { native } = this.pool;
+    /** @type {number[] | null} */
+    const call = native.wantedCall(id, seq);
+    if (call !== null) this.pool.emitted(call[0], call[1], call[2], workerIndex, parts);
+    // Not before: what it leads to counts as well.
+    this.#with(id, ({ page }) => void Atomics.add(page, MESSAGES_TAKEN_WORD, size));
   }
 
   /**

@@ -16,9 +16,10 @@ const { MessageChannel, MessagePort, Worker } = require('node:worker_threads');
 const { importedModules, threadFlags } = require('../host/exec-argv');
 const { suspendHeapFlags } = require('../host/heap-flags');
 const { setImmediate } = require('../intrinsics/clock');
+const { isSharedEnv } = require('../options/option-checks');
 const {
-  BYTES, CALLS, CANCEL, LOAD_FAILED, MEMORY, NO_CODEC, OUTPUT, READY, REPLY, SHARED_WORDS, STDERR_TAIL,
-  STOP, VALUE_FIELD,
+  BYTES, CALLS, CANCEL, DEMAND, INIT, LOAD_FAILED, MEMORY, MESSAGE, NO_CODEC, OUTPUT, READY, REPLY, SHARED_WORDS,
+  STDERR_TAIL, STOP, VALUE_FIELD,
 } = require('../transport/constants');
 const { mayTakeLong } = require('../transport/ports');
 const { ThreadChannel } = require('../transport/thread-channel');
@@ -74,20 +75,20 @@ class ThreadCarrier extends ScriptCarrier {
     native.workerChunkNames().forEach((name) => (this.#chunks[name] = native.workerChunk(name)));
   }
 
-  /** @override @param {number} id */
-  start(id) {
+  /** @override @param {number} id @param {number} index */
+  start(id, index) {
     const { resourceLimits, stdio } = this.#options;
     const { execArgv, env } = flagsOf(this.#options);
     const { port1: port, port2 } = new MessageChannel();
     const page = new Uint32Array(new SharedArrayBuffer(SHARED_WORDS * Uint32Array.BYTES_PER_ELEMENT));
-    const imports = importedModules(execArgv ?? process.execArgv, env ?? process.env);
+    const imports = importedModules(execArgv ?? process.execArgv, isSharedEnv(env) ? process.env : env ?? process.env);
     const initParts = this.#initParts();
     const restoreHeapFlags = resourceLimits.maxOldGenerationSizeMb === undefined ? () => {} : suspendHeapFlags();
     let thread;
     try {
       thread = new Worker(THREAD_SCRIPT, {
         eval: true,
-        workerData: { chunks: this.#chunks, imports, init: this.#init, initParts, port: port2, page },
+        workerData: { chunks: this.#chunks, imports, init: this.#init, initParts, port: port2, page, index },
         transferList: portsAmong(initParts).concat(port2),
         resourceLimits,
         ...(env === null ? {} : { env }),
@@ -114,8 +115,11 @@ class ThreadCarrier extends ScriptCarrier {
       this.#slice.add({ channel, frame }, mayTakeLong(frame));
     });
     thread.on('error', (error) => this.#failed(id, worker, error));
-    thread.on('online', restoreHeapFlags);
-    thread.on('online', () => this.pool.started(id, thread.threadId));
+    thread.on('online', () => {
+      restoreHeapFlags();
+      if (this.workers.get(id) === worker) this.pool.native.workerAlive(id);
+      this.pool.started(id, thread.threadId);
+    });
     thread.on('exit', (code) => {
       restoreHeapFlags();
       this.#exited(id, worker, code);
@@ -131,6 +135,11 @@ class ThreadCarrier extends ScriptCarrier {
     return page;
   }
 
+  /** @override @param {number} _id @param {ThreadWorker} worker @param {number} index */
+  assign(_id, { channel }, index) {
+    channel.post(INIT, 0, index, 0, []);
+  }
+
   /**
    * @override
    * @param {number} _id @param {ThreadWorker} worker @param {number} frame @param {number} seq @param {Parts} parts
@@ -144,6 +153,11 @@ class ThreadCarrier extends ScriptCarrier {
     const bytes = Buffer.alloc(seqs.length * 4);
     seqs.forEach((seq, i) => bytes.writeUInt32LE(seq, i * 4));
     channel.post(CANCEL, 0, 0, 0, [BYTES, NO_CODEC, 0, 0, 0, bytes]);
+  }
+
+  /** @override @param {number} _id @param {ThreadWorker} worker @param {number} seq @param {number} taken */
+  demand(_id, { channel }, seq, taken) {
+    channel.send(DEMAND, taken, seq, 0, []);
   }
 
   /** @override @param {number} _id @param {ThreadWorker} worker */
@@ -192,6 +206,9 @@ class ThreadCarrier extends ScriptCarrier {
       case OUTPUT:
         this.pool.message(native.jobOf(id, seq), parts);
         break;
+      case MESSAGE:
+        this.emitted(id, seq, frame, aux, parts);
+        break;
       case MEMORY:
         native.workerMemory(id, aux * 1024);
         break;
@@ -231,8 +248,10 @@ class ThreadCarrier extends ScriptCarrier {
 /**
  * What a thread is told of flags and environment; null: it inherits this process's.
  * @param {Readonly<import('../options/options').WorkerOptions>} options
+ * @returns {Pick<import('../options/options').WorkerOptions, 'execArgv' | 'env'>}
  */
 function flagsOf({ execArgv, env }) {
+  if (isSharedEnv(env)) return { execArgv: execArgv ?? threadFlags()?.execArgv ?? null, env };
   const given = execArgv === null ? threadFlags(env ?? undefined) : null;
   return given ?? { execArgv, env };
 }

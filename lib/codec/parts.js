@@ -30,12 +30,15 @@ const CARRIER = 10; // no value: what the calls behind it run within, see lib/wo
  * Tags of calls. The bits from `TASK_SHIFT` up hold the number of the task that the calls run.
  *
  * WATCHED: the answer is on its way before the next call begins. SPREAD: the value is the list of arguments. LISTED:
- * there is one value for all calls of the part, `[list, ...common]`, and each call has its element of the list.
+ * there is one value for all calls of the part, `[list, ...common]`, and each call has its element of the list. HEARD:
+ * somebody listens to what the calls emit. YIELDING: what the calls return is iterated over, and each value is sent.
  */
 const WATCHED = 1;
 const SPREAD = 2;
 const LISTED = 4;
-const TASK_SHIFT = 3;
+const HEARD = 8;
+const YIELDING = 16;
+const TASK_SHIFT = 5;
 
 /** Shorter text goes as UTF-8, which is smaller; longer text as V8 holds it, which saves two conversions. */
 const MIN_UTF16 = 4096;
@@ -136,6 +139,8 @@ module.exports = {
   WATCHED,
   SPREAD,
   LISTED,
+  HEARD,
+  YIELDING,
   TASK_SHIFT,
   PART_FIELDS,
   CALLS_FIELD,

@@ -174,7 +174,8 @@ function createLoop(onTimer) {
 function hostFunctions(hooks, memory) {
   const text = (/** @type {number} */ at, /** @type {number} */ length) => memory().text(at, length);
   return {
-    start_worker: guarded((/** @type {number} */ id) => void hooks.startWorker(id), undefined),
+    /** @type {(...numbers: number[]) => void} */
+    start_worker: guarded((id, index) => void hooks.startWorker(id, index), undefined),
     /** @type {(...numbers: number[]) => void} */
     ended: guarded((job, first, end, at, length, detail, detailLength) => {
       hooks.ended(job, first, end, text(at, length), text(detail, detailLength));
@@ -212,6 +213,10 @@ function carrierFunctions(hooks, registers, memory) {
     cancel_calls: guarded((worker, at, length) => hooks.cancelCalls(worker, memory().words(at, length)), undefined),
     /** @type {(...numbers: number[]) => number} */
     recall_calls: guarded((worker, from, until) => hooks.recallCalls(worker, from, until) ?? -1, -1),
+    /** @type {(...numbers: number[]) => void} */
+    assign_index: guarded((worker, index) => hooks.assignIndex(worker, index), undefined),
+    /** @type {(...numbers: number[]) => void} */
+    demand_more: guarded((worker, seq, taken) => hooks.demandMore(worker, seq, taken >>> 0), undefined),
     stop_worker: told('stopWorker'),
     kill_worker: told('killWorker'),
     kill_silent_worker: told('killSilentWorker'),
@@ -266,9 +271,9 @@ function createWasmPool(module) {
       const registers = this.#registers;
       const at = ARGUMENT_WORD;
       return (/** @type {Uint32Array | null | undefined} */ keys, timeout = 0) => {
-        const { 0: calls, 1: retries, 2: task, 3: chunkSize, 4: flags } = registers.subarray(at);
+        const { 0: calls, 1: retries, 2: task, 3: chunkSize, 4: flags, 5: priority } = registers.subarray(at);
         const count = keys ? this.#memory.passWords(keys) : -1;
-        return exports.submit(calls, retries, task, chunkSize, flags, count, timeout);
+        return exports.submit(calls, retries, task, chunkSize, flags, priority, count, timeout);
       };
     }
 
@@ -380,6 +385,32 @@ function createWasmPool(module) {
     }
 
     // ---- What carriers report ------------------------------------------------------------------------------
+
+    /** @param {number} job @param {number} call @param {number} taken */
+    demand(job, call, taken) {
+      this.#exports.demand(job, call, taken);
+    }
+
+    /** @param {number} job @param {number} call */
+    pause(job, call) {
+      this.#exports.pause(job, call);
+    }
+
+    /** @param {number} job */
+    forbidRetries(job) {
+      this.#exports.forbid_retries(job);
+    }
+
+    /** @param {number} worker @param {number} seq */
+    wantedCall(worker, seq) {
+      const count = this.#exports.wanted_call(worker, seq);
+      return count === 0 ? null : this.#memory.results(count);
+    }
+
+    /** @param {number} worker */
+    workerAlive(worker) {
+      this.#exports.worker_alive(worker);
+    }
 
     /** @param {number} worker */
     workerReady(worker) {

@@ -8,13 +8,13 @@
  */
 
 const { decodeValues } = require('../codec/codec');
-const { ERROR_TREE, valuesOf } = require('../codec/parts');
+const { ERROR_TREE, HEARD, YIELDING, refusalIn, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
 const { now } = require('../intrinsics/clock');
 const { nameRun, runIdOf } = require('./run-id');
 const {
-  ARGUMENT_WORD, JOB_KEY_RUNS, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED, MAX_COUNT, PART_FAILED,
-  PART_REFUSED,
+  ARGUMENT_WORD, CODEC_FIELD, JOB_KEY_RUNS, JOB_PINNED, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED,
+  MAX_COUNT, PART_FAILED, PART_FIELDS, PART_REFUSED, TAG_FIELD, VALUE_FIELD,
 } = require('../transport/constants');
 
 /** Of calls that have not failed. */
@@ -22,6 +22,10 @@ const NO_FAILURE = () => undefined;
 
 // Not needed before a call fails.
 const answerErrors = () => require('./answer-error');
+
+/** What the native side has room for; a second of waiting for each level is more than anybody has. */
+const MIN_PRIORITY = -(2 ** 31);
+const MAX_PRIORITY = 2 ** 31 - 1;
 
 /** @typedef {import('node:async_hooks').AsyncResource} AsyncResource */
 /** @typedef {import('../codec/parts').Parts} Parts */
@@ -51,6 +55,11 @@ const answerErrors = () => require('./answer-error');
  * @property {(first: number, end: number, ending: Ending, exitError: () => unknown) => void} ended consecutive calls
  *   that were not answered. `exitError` makes the error that says what became of their worker, if that is the reason;
  *   else it returns null
+ * @property {((call: number, value: unknown, workerIndex: number, attempt: number, isYielded: boolean) => void)
+ *   | null} emitted told of what a call emits or yields; `attempt` counts from 1; null: nobody listens
+ * @property {boolean} yields whether what its calls return is iterated over
+ * @property {number} priority
+ * @property {boolean} pinned whether there is a call for each worker, with its index as number
  * @property {AsyncResource | null} resource the async context of whoever submits; null: that in which it is submitted
  * @property {ListArgument | null} list what the worker is given for consecutive calls in one, in place of an argument
  *   each. Whoever submits such a job waits for all of its calls, and for none alone
@@ -181,6 +190,30 @@ class JobTable {
   }
 
   /**
+   * A call has emitted or yielded a value.
+   * @param {number} jobId @param {number} call @param {number} retries @param {number} workerIndex @param {Parts} parts
+   */
+  emitted(jobId, call, retries, workerIndex, parts) {
+    const entry = this.#entries.get(jobId);
+    const listener = entry?.job.emitted ?? null;
+    if (entry === undefined || listener === null) return;
+    const isYielded = parts[TAG_FIELD] === YIELDING;
+    let value;
+    try {
+      const refusal = refusalIn(parts, 0, parts.length);
+      if (refusal !== null) throw tooLargeError('what the function emitted', new Error(refusal));
+      const codec = /** @type {number} */ (parts[CODEC_FIELD]);
+      const first = /** @type {string | Buffer} */ (parts[VALUE_FIELD]);
+      const extras = parts.length === PART_FIELDS ? [] : valuesOf(parts.slice(PART_FIELDS));
+      value = decodeValues(codec, first, 1, extras, this.#clones)[0];
+    } catch (cause) {
+      // It is lost, and its caller has to know; the call goes on.
+      value = answerErrors().unreadableError(cause).error;
+    }
+    entry.resource.runInAsyncScope(listener, entry.job, call, value, workerIndex, retries + 1, isYielded);
+  }
+
+  /**
    * A call failed.
    * @param {number} jobId @param {number} call @param {unknown} error @param {string} text
    */
@@ -229,11 +262,18 @@ class JobTable {
 function passJob(registers, job, isSentOnce) {
   registers[ARGUMENT_WORD] = job.calls;
   registers[ARGUMENT_WORD + 1] = Math.min(job.retries, MAX_COUNT);
-  registers[ARGUMENT_WORD + 2] = job.task?.id ?? job.costId;
+  // What a stream costs says nothing of other calls of its task.
+  registers[ARGUMENT_WORD + 2] = job.yields ? 0 : (job.task?.id ?? job.costId);
   registers[ARGUMENT_WORD + 3] = Math.min(job.chunkSize, MAX_COUNT);
   registers[ARGUMENT_WORD + 4] =
     (job.stopKeyOnError ? JOB_STOPS_KEY : 0) | (job.spread ? JOB_SPREAD : 0) | (job.unbounded ? JOB_UNBOUNDED : 0)
-    | (isSentOnce ? JOB_SENT_ONCE : 0) | (job.keyRuns ? JOB_KEY_RUNS : 0);
+    | (isSentOnce ? JOB_SENT_ONCE : 0) | (job.keyRuns ? JOB_KEY_RUNS : 0) | (job.pinned ? JOB_PINNED : 0);
+  registers[ARGUMENT_WORD + 5] = Math.max(MIN_PRIORITY, Math.min(job.priority, MAX_PRIORITY));
 }
 
-module.exports = { JobTable, passJob };
+/** The bits of a job's tag that say whether its calls talk. @param {Job} job */
+function talkOf({ emitted, yields }) {
+  return emitted === null ? 0 : yields ? HEARD | YIELDING : HEARD;
+}
+
+module.exports = { JobTable, passJob, talkOf };

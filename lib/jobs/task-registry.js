@@ -42,6 +42,8 @@ class TaskRegistry {
   #tasks = new Map();
   /** @type {WeakMap<Function, Task>} */
   #byFunction = new WeakMap();
+  /** @type {WeakMap<Function, Task>} The same for generator functions. */
+  #byGenerator = new WeakMap();
   /** @type {WeakMap<object, Reference>} References that do not depend on the current directory. */
   #byReference = new WeakMap();
   /** @type {{ text: string, task: Task } | null} The same for the latest string. */
@@ -52,17 +54,23 @@ class TaskRegistry {
 
   /**
    * @param {unknown} task @param {string} [name] its name in messages
+   * @param {boolean} [mayYield] whether it may be a generator function
    * @returns {Task}
    */
-  of(task, name = 'task') {
+  of(task, name = 'task', mayYield = false) {
     if (typeof task === 'function') {
-      const known = this.#byFunction.get(task);
+      const plain = this.#byFunction.get(task);
+      if (plain !== undefined) return plain;
+      const isGenerator = types.isGeneratorFunction(task);
+      if (isGenerator && !mayYield) throw generatorError(name);
+      const functions = isGenerator ? this.#byGenerator : this.#byFunction;
+      const known = functions.get(task);
       if (known !== undefined) return known;
       const source = textOf(task, name);
       // A function that is written in a loop is another one each time, with the same text.
-      if (!this.#tasks.has(source)) judgeSource(source, name, types.isGeneratorFunction(task));
+      if (!this.#tasks.has(source)) judgeSource(source, name);
       const found = this.#find(source, { source });
-      this.#byFunction.set(task, found);
+      functions.set(task, found);
       return found;
     }
     if (typeof task === 'string') {
@@ -157,19 +165,23 @@ function textOf(fn, name) {
   }
 }
 
+/** @param {string} name */
+function generatorError(name) {
+  return optionError(
+    name, undefined, 'is a generator function, whose result cannot travel: return an array, or use pool.stream()',
+  );
+}
+
 /**
  * Refuses a text that a worker cannot make the same function of.
- * @param {string} source @param {string} name @param {boolean} isGenerator
+ * @param {string} source @param {string} name
  */
-function judgeSource(source, name, isGenerator) {
+function judgeSource(source, name) {
   const advice = `name a function of a module instead: { filePath, name }`;
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
     throw optionError(name, undefined, `is a function without a text of its own (a native or a bound one); ${advice}`);
   }
   if (/^class\b/.test(source)) throw optionError(name, undefined, 'is a class, and cannot be called without "new"');
-  if (isGenerator) {
-    throw optionError(name, undefined, 'is a generator function, whose result cannot travel: return an array');
-  }
   try {
     // Compiled, not run. A text that is not an expression belongs to a method or an accessor, or uses `super`.
     // Node would take options that are not given from `Object.prototype`.

@@ -11,6 +11,7 @@ const { inheritedEnv, inheritedExecArgv, resourceLimitFlags, waitsForDebugger } 
 const { tooLargeError } = require('../errors');
 const { nesting } = require('../host/nesting');
 const { findProgram, startObstacle } = require('../host/program');
+const { isSharedEnv } = require('../options/option-checks');
 const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
 const { MAX_COUNT } = require('../transport/constants');
 const { PROCESS_SCRIPT, WORKER_VARIABLE } = require('../worker/boot-script');
@@ -45,7 +46,7 @@ function hasProcesses({ type }) {
 function assertCanStart(options) {
   if (options.type === PARALLELIZER_INLINE) return;
   const { execPath, env } = options;
-  const obstacle = startObstacle({ hasProcesses: hasProcesses(options), execPath, env: env ?? process.env });
+  const obstacle = startObstacle({ hasProcesses: hasProcesses(options), execPath, env: ownEnv(env) ?? process.env });
   if (obstacle !== null) throw require('../native/platform-error').cannotStartError(obstacle);
 }
 
@@ -54,7 +55,15 @@ function assertCanStart(options) {
  * @param {Pick<PoolOptions, 'execPath' | 'env'>} options
  */
 function programOf({ execPath, env }) {
-  return execPath === null ? process.execPath : findProgram(execPath, env ?? process.env);
+  return execPath === null ? process.execPath : findProgram(execPath, ownEnv(env) ?? process.env);
+}
+
+/**
+ * The environment that workers have instead of this process's; `null`: none.
+ * @param {PoolOptions['env']} env
+ */
+function ownEnv(env) {
+  return isSharedEnv(env) ? null : env;
 }
 
 /**
@@ -88,6 +97,7 @@ function initOf(options) {
     reportMemory: options.maxWorkerMemory > 0,
     depth: depth + 1,
     ancestry: options.filePath === null ? ancestry.slice() : ancestry.concat(options.filePath),
+    sharesEnv: isSharedEnv(options.env),
   };
 }
 
@@ -142,7 +152,7 @@ function nativeConfig(options) {
  */
 function shareKey(options) {
   const { id, type, workers, maxCallsPerWorker, maxWorkerMemory, idleTimeout, stdio } = options;
-  const env = options.env ?? inheritedEnv();
+  const env = ownEnv(options.env) ?? inheritedEnv();
   return toJson([
     id, type, workers, maxCallsPerWorker, maxWorkerMemory, idleTimeout, stdio,
     programOf(options),
@@ -169,7 +179,7 @@ function processConfig(options) {
   const script = addonPath === undefined ? [require('../worker/pipe-script').PIPE_SCRIPT]
     : [PROCESS_SCRIPT, addonPath()];
   const flags = resourceLimitFlags(heapLimits(options));
-  const env = options.env ?? inheritedEnv();
+  const env = ownEnv(options.env) ?? inheritedEnv();
   const execArgv = options.execArgv ?? inheritedExecArgv();
   return {
     program: programOf(options),

@@ -43,6 +43,7 @@ const MAX_DEATH_TIME = 1000;
 const OBSERVED_ONLY = ['gone', 'queue', 'recall'];
 
 /** @typedef {import('../codec/parts').Parts} Parts */
+/** @typedef {Parameters<InstanceType<typeof import('./job-table').JobTable>['emitted']>} Emitted */
 /** @typedef {import('./worker-config').OptionsOfPool} OptionsOfPool */
 /** @typedef {import('./job-table').Ending} Ending */
 /** @typedef {import('./job-table').Job} Job */
@@ -109,6 +110,7 @@ class WorkerPool {
       answered: this.#passAnswered.bind(this),
       ended: this.#ended.bind(this),
       ready: this.#becameReady.bind(this),
+      emitted: (/** @type {Emitted} */ ...message) => this.#jobs.emitted(...message),
       message: this.#print.bind(this),
       written: this.#printWritten.bind(this),
       event: this.#event.bind(this),
@@ -186,7 +188,7 @@ class WorkerPool {
         : queueFullError(-2 - jobId, this.#options.maxQueue ?? 0, calls);
       throw nameRun(error, () => runIdOf(job, 0));
     }
-    const tag = task === null ? 0 : tasks().tagOf(task, job.spreadArguments);
+    const tag = ((task === null ? 0 : tasks().tagOf(task, job.spreadArguments)) | jobTable().talkOf(job)) >>> 0;
     // Callbacks run in the async context of whoever submitted.
     const tracing = job.run.trace === null && watchedCalls() === null ? null : this.#traceCalls(job);
     this.#jobs.add(jobId, job, tag, job.resource ?? new AsyncResource('ParallelizerJob'), tracing);
@@ -205,16 +207,13 @@ class WorkerPool {
 
   /**
    * The task that calls can run, with its number.
-   * @param {unknown} task as the user gave it
+   * @param {unknown} task as the user gave it @param {boolean} [mayYield] whether it may be a generator function
    */
-  taskOf(task) {
-    return (this.#tasks ??= new (tasks().TaskRegistry)()).of(task);
+  taskOf(task, mayYield = false) {
+    return (this.#tasks ??= new (tasks().TaskRegistry)()).of(task, 'task', mayYield);
   }
 
-  /**
-   * Whether a job is in progress.
-   * @param {number} jobId
-   */
+  /** Whether a job is in progress. @param {number} jobId */
   has(jobId) {
     return this.#jobs.has(jobId);
   }
@@ -229,10 +228,7 @@ class WorkerPool {
     return Math.min(this.#native.callsAhead(id), callEncoder().callsThatFit(bytes));
   }
 
-  /**
-   * Calls `act` each time before what was submitted in one turn goes out.
-   * @param {() => void} act
-   */
+  /** Calls `act` each time before what was submitted in one turn goes out. @param {() => void} act */
   beforeFlush(act) {
     this.#beforeFlush.push(act);
   }
@@ -253,12 +249,20 @@ class WorkerPool {
     this.#flush();
   }
 
-  /**
-   * Settles what is left of a job as aborted.
-   * @param {number} jobId
-   */
+  /** Settles what is left of a job as aborted. @param {number} jobId */
   cancel(jobId) {
     if (this.#jobs.has(jobId)) this.#native.cancel(jobId);
+  }
+
+  /**
+   * Tells the scheduler about the only call of a job.
+   * @param {number} jobId
+   * @param {'demand' | 'pause' | 'forbidRetries'} what demand: so many of the values that it yields were taken, or with
+   *   `MAX_COUNT` no more are wanted; pause: it waits for its reader, so its time does not pass
+   * @param {number[]} about
+   */
+  tell(jobId, what, ...about) {
+    if (this.#jobs.has(jobId)) this.#native[what](jobId, ...about);
   }
 
   /**
@@ -359,6 +363,7 @@ class WorkerPool {
         this.#encoder.encode(worker, jobId, start, end, frame, before),
       answered: (jobId, first, count, offset, flags, codecOf, tag, value, extras, worker, frame, micros) =>
         this.#jobs.answered(jobId, first, count, offset, flags, codecOf, tag, value, extras, worker, frame, micros),
+      emitted: (...message) => this.#jobs.emitted(...message),
       message: this.#print.bind(this),
       written: this.#printWritten.bind(this),
       started: (worker, threadId) => this.observer.tell({ event: 'started', worker, threadId }),

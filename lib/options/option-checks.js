@@ -185,6 +185,15 @@ function integer({ name, value }, min, fallback) {
   return value;
 }
 
+/** What goes first: 0 unless it is given. @param {Option} option @returns {number} */
+function priority({ name, value }) {
+  if (value === undefined) return 0;
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
+    throw optionError(name, value, 'an integer, of which higher ones go first');
+  }
+  return value;
+}
+
 /**
  * @template {number | null} T
  * @param {Option} option @param {T} fallback
@@ -258,11 +267,26 @@ function functionName({ name, value }) {
 }
 
 /**
- * @param {Option} option
- * @returns {Readonly<Record<string, string>> | null}
+ * Whether an environment is the parent's own. Its symbol is the same everywhere: Node's module need not be loaded.
+ * @param {unknown} env
+ * @returns {env is typeof import('node:worker_threads').SHARE_ENV}
  */
-function environment({ name, value }) {
+function isSharedEnv(env) {
+  return env === Symbol.for('nodejs.worker_threads.SHARE_ENV');
+}
+
+/**
+ * @param {Option} option
+ * @param {boolean} isShareable whether a worker can have the very environment of this process
+ * @returns {Readonly<Record<string, string>> | typeof import('node:worker_threads').SHARE_ENV | null}
+ */
+function environment({ name, value }, isShareable) {
   if (value === undefined) return null;
+  if (isSharedEnv(value)) {
+    if (isShareable) return value;
+    const problem = "cannot be SHARE_ENV for processes, which have an environment each: use type 'worker-threads'";
+    throw optionError(name, undefined, problem);
+  }
   if (!isObject(value) || isList(value)) throw optionError(name, value, 'an object of strings');
   /** @type {{ key: string, text: unknown }[]} */
   const given = [];
@@ -394,11 +418,13 @@ module.exports = {
   boolean,
   oneOf,
   integer,
+  priority,
   duration,
   milliseconds,
   modulePath,
   functionName,
   environment,
+  isSharedEnv,
   program,
   execArguments,
   transferables,

@@ -12,7 +12,8 @@ const { hasManyEnvironments, onLambda, usableCpus } = require('../host/cpus');
 const { optionError } = require('../errors');
 const {
   abortSignal, boolean, callback, duration, environment, execArguments, functionName, integer, isList,
-  isObject, limits, listOf, milliseconds, modulePath, nullable, oneOf, program, reader, transferables,
+  isObject, limits, listOf, milliseconds, modulePath, nullable, oneOf, priority, program, reader,
+  transferables,
 } = require('./option-checks');
 
 const PARALLELIZER_CHILD = 'child-process';
@@ -56,7 +57,9 @@ const POOL_OPTIONS = [
   'maxBatchesPerWorker',
 ].concat(WORKER_OPTIONS);
 
-const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgress', 'context', 'transferList'];
+const RUN_OPTIONS = [
+  'signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgress', 'onMessage', 'priority', 'context', 'transferList',
+];
 
 /** @typedef {import('./option-checks').Option} Option */
 
@@ -72,8 +75,8 @@ const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgre
  * @property {number} maxWorkerMemory bytes; 0: no limit
  * @property {number} idleTimeout 0: idle workers stay
  * @property {number | null} maxQueue waiting calls; null: no limit (0 is a limit: no call may wait)
- * @property {Readonly<Record<string, string>> | null} env a worker's whole environment, without a prototype; null: the
- *   parent's
+ * @property {Readonly<Record<string, string>> | typeof import('node:worker_threads').SHARE_ENV | null} env a worker's
+ *   whole environment, without a prototype; null: a copy of the parent's; SHARE_ENV: the parent's itself
  * @property {string | null} execPath the program of processes, absolute or to be looked up; null: the parent's
  * @property {readonly string[] | null} execArgv null: the parent's
  * @property {Readonly<import('./option-checks').ResourceLimits> | null} resourceLimits
@@ -106,6 +109,9 @@ const RUN_OPTIONS = ['signal', 'timeout', 'groupBy', 'stopKeyOnError', 'onProgre
  * @property {((record: any) => unknown) | null} groupBy
  * @property {boolean} stopKeyOnError
  * @property {((progress: { done: number, total: number, failed: number }) => void) | null} onProgress
+ * @property {((value: any, info: { batchIndex: number, workerIndex: number, attempt: number }) => void) | null}
+ *   onMessage
+ * @property {number} priority
  * @property {unknown} context
  * @property {readonly object[] | null} transferList
  */
@@ -177,9 +183,10 @@ function workerOptions(option, workers) {
   const spins = /** @type {const} */ (['auto', false]);
   const sharings = /** @type {const} */ (['auto', true, false]);
 
-  const type = oneOf(option('type'), types, PARALLELIZER_CHILD);
+  const given = oneOf(option('type'), types, PARALLELIZER_CHILD);
+  const type = workers === 0 ? PARALLELIZER_INLINE : given;
   return {
-    type: workers === 0 ? PARALLELIZER_INLINE : type,
+    type,
     workers: Math.max(1, workers),
     debug: boolean(nullable(option('debug')), false),
     serialization: oneOf(option('serialization'), serializations, 'auto'),
@@ -188,7 +195,7 @@ function workerOptions(option, workers) {
     maxWorkerMemory: integer(option('maxWorkerMemory'), 1, 0),
     idleTimeout: duration(option('idleTimeout'), 0),
     maxQueue: integer(option('maxQueue'), 0, null),
-    env: environment(option('env')),
+    env: environment(option('env'), type !== PARALLELIZER_CHILD),
     execPath: program(option('execPath')),
     execArgv: flags(option('execArgv')),
     resourceLimits: limits(option('resourceLimits')),
@@ -279,6 +286,8 @@ function runOptions(input) {
     groupBy,
     stopKeyOnError,
     onProgress: callback(option('onProgress')),
+    onMessage: callback(option('onMessage')),
+    priority: priority(option('priority')),
     context: option('context').value,
     transferList: transferables(option('transferList')),
   });

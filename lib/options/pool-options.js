@@ -11,13 +11,17 @@
 const { usableCpus } = require('../host/cpus');
 const { optionError } = require('../errors');
 const {
-  abortSignal, callback, duration, integer, isObject, listOf, milliseconds, nullable, oneOf, reader, transferables,
+  abortSignal, callback, duration, integer, isObject, listOf, milliseconds, nullable, oneOf, priority, reader,
+  transferables,
 } = require('./option-checks');
 const { MAX_WORKERS, WORKER_OPTIONS, workerNumber, workerOptions } = require('./options');
 
 const POOL_OPTIONS = ['processes', 'initializer', 'initArgs', 'maxTasksPerChild', 'concurrency'].concat(WORKER_OPTIONS);
-const APPLY_OPTIONS = ['signal', 'timeout', 'retries', 'transferList'];
-const STREAM_OPTIONS = ['chunkSize', 'signal', 'timeout', 'retries', 'onProgress', 'onError'];
+const CALL_OPTIONS = ['signal', 'timeout', 'retries', 'priority', 'onMessage'];
+const APPLY_OPTIONS = CALL_OPTIONS.concat('transferList');
+const STREAM_OPTIONS = CALL_OPTIONS.concat('chunkSize', 'onProgress', 'onError');
+const BROADCAST_OPTIONS = CALL_OPTIONS.concat('onError');
+const YIELD_OPTIONS = CALL_OPTIONS.concat('highWaterMark');
 const MAP_OPTIONS = STREAM_OPTIONS.concat('transferList');
 const CALLBACKS = ['callback', 'errorCallback'];
 const APPLY_ASYNC_OPTIONS = APPLY_OPTIONS.concat(CALLBACKS);
@@ -43,12 +47,16 @@ const MAP_ASYNC_OPTIONS = MAP_OPTIONS.concat(CALLBACKS);
  * @typedef {WorkerOptions & ItemOptions} PoolSettings
  */
 
+/** @typedef {(value: any, info: { index: number, workerIndex: number, attempt: number }) => void} OnMessage */
+
 /**
  * Options of each call. Frozen.
  * @typedef {object} CallOptions
  * @property {AbortSignal | null} signal
  * @property {number | null} timeout milliseconds; null: the pool's
  * @property {number | null} retries null: the pool's
+ * @property {number} priority
+ * @property {OnMessage | null} onMessage
  */
 
 /**
@@ -135,6 +143,8 @@ function callOptions(option) {
     signal: abortSignal(option('signal')),
     timeout: duration(option('timeout'), null),
     retries: integer(option('retries'), 0, null),
+    priority: priority(option('priority')),
+    onMessage: callback(option('onMessage')),
   };
 }
 
@@ -143,12 +153,11 @@ function callOptions(option) {
  * @returns {StreamOptions}
  */
 function chunkedOptions(option) {
-  const reactions = /** @type {const} */ (['reject', 'collect']);
   return {
     ...callOptions(option),
     chunkSize: integer(option('chunkSize'), 1, 0),
     onProgress: callback(option('onProgress')),
-    collect: oneOf(option('onError'), reactions, 'reject') === 'collect',
+    collect: collects(option('onError')),
   };
 }
 
@@ -221,6 +230,31 @@ function streamOptions(input) {
 }
 
 /**
+ * What one call of `broadcast` was given.
+ * @param {unknown} [input]
+ * @returns {Readonly<CallOptions & { collect: boolean }>}
+ */
+function broadcastOptions(input) {
+  const option = reader(input === undefined ? {} : input, 'options', BROADCAST_OPTIONS);
+  return Object.freeze({ ...callOptions(option), collect: collects(option('onError')) });
+}
+
+/**
+ * What one call of `stream` was given.
+ * @param {unknown} [input]
+ * @returns {Readonly<CallOptions & { highWaterMark: number }>}
+ */
+function yieldOptions(input) {
+  const option = reader(input === undefined ? {} : input, 'options', YIELD_OPTIONS);
+  return Object.freeze({ ...callOptions(option), highWaterMark: integer(option('highWaterMark'), 1, 16) });
+}
+
+/** @param {Option} option */
+function collects(option) {
+  return oneOf(option, /** @type {const} */ (['reject', 'collect']), 'reject') === 'collect';
+}
+
+/**
  * How long `get` and `wait` of an `AsyncResult` may take, in milliseconds.
  * @param {unknown} [value]
  * @returns {number | null} null: no limit (0 is a limit)
@@ -240,8 +274,10 @@ module.exports = {
   poolSettings,
   applyOptions,
   applyAsyncOptions,
+  broadcastOptions,
   mapOptions,
   mapAsyncOptions,
   streamOptions,
+  yieldOptions,
   timeoutArgument,
 };

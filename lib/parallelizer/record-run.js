@@ -76,6 +76,8 @@ function startRecordRun(pool, options, { records, places, keys, keyNames }, para
     spread: false,
     keys,
     keyRuns: true,
+    priority: settings.priority,
+    emitted: null,
     stopKeyOnError,
     timeout,
     retries: options.retries,

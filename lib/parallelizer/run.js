@@ -39,6 +39,8 @@ const JOB = Object.freeze({
   chunkSize: 0,
   isRunEach: false,
   unbounded: false,
+  pinned: false,
+  yields: false,
 });
 
 /**
@@ -48,7 +50,7 @@ const JOB = Object.freeze({
  * @returns {Run}
  */
 function startRun(pool, options, plan, params, settings, kind) {
-  const { signal, onProgress, context } = settings;
+  const { signal, onProgress, onMessage, context, priority } = settings;
   const timeout = settings.timeout ?? options.timeout;
   const total = plan.count;
   /** @type {Outcome[]} */
@@ -91,6 +93,9 @@ function startRun(pool, options, plan, params, settings, kind) {
     // A second worker could not be given what was moved to the first.
     retries: settings.transferList === null ? options.retries : 0,
     spread: plan.spread,
+    priority,
+    emitted: onMessage === null ? null : (batchIndex, value, workerIndex, attempt) =>
+      report(onMessage, value, { batchIndex, workerIndex, attempt }),
     watched: signal !== null || timeout > 0,
     transferList: settings.transferList,
     argument: (index) => {

@@ -11,6 +11,7 @@
 
 const { AsyncResource, executionAsyncId } = require('node:async_hooks');
 const { aboutItem, itemError } = require('./item-error');
+const { report } = require('../jobs/report');
 const { RunId } = require('../jobs/run-id');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
@@ -28,6 +29,9 @@ const { RunId } = require('../jobs/run-id');
  * @property {number} timeout
  * @property {number} retries
  * @property {number} chunkSize
+ * @property {number} priority
+ * @property {import('../options/pool-options').OnMessage | null} onMessage told of what the calls emit; null: nobody
+ *   listens
  * @property {AbortSignal | null} signal the user's; the owner listens to it
  * @property {{ readonly isOver: boolean } | null} owner who may cancel the job; null: nobody. Once it is over, no
  *   outcomes are reported any more
@@ -123,6 +127,8 @@ function isSameKind(one, two) {
       one.spreadArguments === two.spreadArguments &&
       one.timeout === two.timeout &&
       one.retries === two.retries &&
+      one.priority === two.priority &&
+      one.onMessage === two.onMessage &&
       one.chunkSize === two.chunkSize)
   );
 }
@@ -132,6 +138,7 @@ function isSameKind(one, two) {
  * @returns {import('../jobs/worker-pool').Job}
  */
 function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects }) {
+  const { onMessage } = kind;
   /** @param {number} call */
   const nameOf = (call) => (kind.run === null ? run.textOf(call) : run.text);
   /** A slow call must not keep in memory what belongs to the others. @param {number} call */
@@ -168,6 +175,12 @@ function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects 
     transferList: null,
     chunkSize: kind.chunkSize,
     unbounded: kind.owner !== null,
+    priority: kind.priority,
+    pinned: false,
+    yields: false,
+    emitted: onMessage === null ? null : (call, value, workerIndex, attempt) => {
+      if (!kind.owner?.isOver) report(onMessage, value, { index: firstItem + call, workerIndex, attempt });
+    },
     argument: (call) => args[call],
     succeeded(first, count, values, offset) {
       for (let i = 0; i < count; i++) {

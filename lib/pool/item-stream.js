@@ -420,8 +420,17 @@ const AsyncIteratorPrototype = Object.getPrototypeOf(
 );
 
 /**
+ * What is handed out one by one.
+ * @typedef {object} Stream
+ * @property {() => Promise<IteratorResult<any>>} next
+ * @property {(value?: unknown) => Promise<IteratorResult<any>>} return
+ * @property {() => void} drain reads it to its end, whether or not anybody takes what comes
+ * @property {(error: unknown) => void} fail ends it with an error
+ */
+
+/**
  * The stream as its consumer sees it.
- * @param {ItemStream} stream
+ * @param {Stream} stream
  * @returns {AsyncIterableIterator<any>}
  */
 function iteratorOf(stream) {

@@ -23,6 +23,8 @@ const { report } = require('../jobs/report');
  * @property {readonly unknown[]} items a copy of the caller's list
  * @property {number} timeout
  * @property {number} retries
+ * @property {number} priority
+ * @property {boolean} [pinned] whether item `i` is for the worker with the index `i`
  */
 
 /**
@@ -31,7 +33,7 @@ const { report } = require('../jobs/report');
  * @param {Readonly<import('../options/pool-options').MapOptions>} options
  * @returns {Promise<any[]>} throws if it is not accepted
  */
-function startMap(pool, request, { chunkSize, signal, transferList, onProgress, collect }) {
+function startMap(pool, request, { chunkSize, signal, transferList, onProgress, onMessage, collect }) {
   const { items } = request;
   const total = items.length;
   /** @type {any[]} */
@@ -78,7 +80,8 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
       firstFailed = index;
       reason = error;
       settled(end - index);
-      pool.drop(jobId, index + 1);
+      // What is for each worker is done by the others all the same.
+      if (request.pinned !== true) pool.drop(jobId, index + 1);
       return;
     }
     settled(end - index);
@@ -107,6 +110,11 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
     spread: false,
     isRunEach: false,
     unbounded: false,
+    priority: request.priority,
+    pinned: request.pinned ?? false,
+    yields: false,
+    emitted: onMessage === null ? null : (index, value, workerIndex, attempt) =>
+      report(onMessage, value, { index, workerIndex, attempt }),
     argument: (index) => items[index],
     succeeded(first, count, values, offset) {
       if (collect) {

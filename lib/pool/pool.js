@@ -11,7 +11,8 @@ const { AsyncResource } = require('node:async_hooks');
 const { closedError, optionError } = require('../errors');
 const { PARALLELIZER_INLINE } = require('../options/options');
 const {
-  applyAsyncOptions, applyOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
+  applyAsyncOptions, applyOptions, broadcastOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
+  yieldOptions,
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
 const { Instance, NO_TIMELINE, watchedRuns } = require('../jobs/observers');
@@ -22,9 +23,11 @@ const { WorkerPool } = require('../jobs/worker-pool');
 // Not needed to start workers, so loaded while they start.
 const asyncResult = () => require('./async-result');
 const callQueue = () => require('./call-queue');
+const blockedStreams = () => require('./blocked-streams');
 const itemStream = () => require('./item-stream');
 const mapJob = () => require('./map-job');
 const runTracing = () => require('../jobs/run-tracing');
+const yieldStream = () => require('./yield-stream');
 
 /** @typedef {import('../jobs/task-registry').Task} Task */
 /** @typedef {import('./call-queue').CallKind} CallKind */
@@ -34,8 +37,10 @@ class Pool extends Instance {
   #settings;
   #pool;
   #calls;
-  /** @type {Set<InstanceType<typeof import('./item-stream').ItemStream>>} */
+  /** @type {Set<import('./item-stream').Stream>} */
   #streams = new Set();
+  /** @type {InstanceType<typeof import('./blocked-streams').BlockedStreams> | null} */
+  #blocked = null;
   /** @type {'open' | 'closing' | 'terminated'} */
   #state = 'open';
   /** @type {WeakMap<Task, CallKind>} The kind of a task's calls with one argument and default options. */
@@ -127,6 +132,53 @@ class Pool extends Instance {
   /** @param {unknown} task @param {unknown} source @param {unknown} [options] */
   imapUnordered(task, source, options) {
     return this.#streamed('imapUnordered', task, source, false, options);
+  }
+
+  /**
+   * Calls a task once on every worker.
+   * @param {unknown} task @param {unknown} [args] @param {unknown} [options]
+   * @returns {Promise<any[]>} a result for each worker, in the order of their indices
+   */
+  async broadcast(task, args, options) {
+    const what = 'broadcast()';
+    const settings = broadcastOptions(options);
+    const found = this.#pool.taskOf(task);
+    const list = argumentList(args);
+    const { shared, type, workers } = this.#settings;
+    const isInline = type === PARALLELIZER_INLINE;
+    if (shared && !isInline) {
+      throw optionError(what, undefined, 'cannot be used where workers are "shared": others use them, too');
+    }
+    const run = newRun();
+    this.#assertUsable(what, run);
+    this.#calls.flush();
+    const items = Array(isInline ? 1 : workers).fill(list);
+    const request = { ...this.#request(what, found, true, settings), isList: false, items, run, pinned: true };
+    return mapJob().startMap(this.#pool, request, { ...settings, chunkSize: 0, transferList: null, onProgress: null });
+  }
+
+  /**
+   * Calls a generator function, or one that returns an iterable, and hands out what that yields.
+   * @param {unknown} task @param {unknown} [args] @param {unknown} [options]
+   */
+  stream(task, args, options) {
+    const { signal, onMessage, highWaterMark, ...settings } = yieldOptions(options);
+    const found = this.#pool.taskOf(task, true);
+    const list = argumentList(args).slice();
+    const run = newRun();
+    this.#assertUsable('stream()', run);
+    const { gracePeriod, workers, concurrency } = this.#settings;
+    this.#blocked ??= new (blockedStreams().BlockedStreams)(workers * concurrency, () => this.stats().waiting > 0);
+    const request = {
+      ...this.#request('stream()', found, true, { ...settings, signal, onMessage }),
+      run, args: list, highWaterMark, signal, onMessage: bound(onMessage),
+    };
+    const stream = new (yieldStream().YieldStream)(this.#pool, request, gracePeriod, this.#blocked, (ended) => {
+      this.#streams.delete(ended);
+      this.#closeWhenRead();
+    });
+    if (!stream.isReleased) this.#streams.add(stream);
+    return itemStream().iteratorOf(stream);
   }
 
   /** @returns {Promise<void>} */
@@ -245,12 +297,11 @@ class Pool extends Instance {
    */
   #apply(what, task, args, options, isWatched) {
     const found = this.#pool.taskOf(task);
-    const list = args === undefined ? [] : args;
-    if (!Array.isArray(list)) throw optionError('args', args, 'an array, the arguments of the function');
+    const list = argumentList(args);
     this.#assertUsable(what);
-    const { signal, transferList } = options;
+    const { signal, transferList, onMessage } = options;
     this.#ownRun = null;
-    if (signal !== null || transferList !== null || isWatched) {
+    if (signal !== null || transferList !== null || onMessage !== null || isWatched) {
       // A job of its own, so that it can be cancelled or watched without affecting others.
       const run = (this.#ownRun = newRun());
       const request = { ...this.#request(what, found, true, options), isList: false, items: [list], run };
@@ -277,11 +328,12 @@ class Pool extends Instance {
    */
   #kindOf(what, task, isSpread, options) {
     const kinds = isSpread ? this.#spreadKinds : this.#kinds;
-    const hasDefaults = options.timeout === null && options.retries === null;
+    const hasDefaults = options.timeout === null && options.retries === null && options.priority === 0;
     let kind = hasDefaults ? kinds.get(task) : undefined;
     if (kind === undefined) {
       const request = this.#request(what, task, isSpread, options);
-      kind = { ...request, isList: false, run: null, signal: null, chunkSize: 0, owner: null, submitted: null };
+      const none = { run: null, signal: null, onMessage: null, owner: null, submitted: null };
+      kind = { ...request, ...none, isList: false, chunkSize: 0 };
       if (hasDefaults) kinds.set(task, kind);
     }
     return kind;
@@ -292,9 +344,9 @@ class Pool extends Instance {
    * @param {string} what @param {Task} task @param {boolean} spreadArguments
    * @param {Readonly<import('../options/pool-options').CallOptions>} options
    */
-  #request(what, task, spreadArguments, { timeout, retries }) {
+  #request(what, task, spreadArguments, { timeout, retries, priority }) {
     const { timeout: poolTimeout, retries: poolRetries } = this.#settings;
-    return { what, task, spreadArguments, timeout: timeout ?? poolTimeout, retries: retries ?? poolRetries };
+    return { what, task, spreadArguments, timeout: timeout ?? poolTimeout, retries: retries ?? poolRetries, priority };
   }
 
   /**
@@ -322,10 +374,11 @@ class Pool extends Instance {
     const { open, isAsync } = opener(source);
     this.#assertUsable(what);
     const { signal, chunkSize, collect, onProgress } = options;
+    const request = this.#request(what, found, false, options);
     const stream = new (itemStream().ItemStream)({
       pool: this.#pool,
       calls: this.#calls,
-      kind: { ...this.#request(what, found, false, options), isList: true, run: newRun(), signal, chunkSize },
+      kind: { ...request, isList: true, run: newRun(), signal, chunkSize, onMessage: bound(options.onMessage) },
       source: open,
       isAsync,
       isOrdered,
@@ -366,7 +419,7 @@ const NO_MAP_CALLBACKS = mapAsyncOptions(undefined);
 
 /** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */
 function loadRest() {
-  [asyncResult, itemStream, mapJob].forEach((load) => load());
+  [asyncResult, blockedStreams, itemStream, mapJob, yieldStream].forEach((load) => load());
 }
 
 /** @type {(value: any) => void} Resolves the promise that was made last. */
@@ -385,6 +438,18 @@ function resultOf(promise, nameOf, { callback, errorCallback }) {
   return new (asyncResult().AsyncResult)(promise, nameOf, callback, errorCallback);
 }
 
+/** @template {Function} T @param {T | null} listener @returns {T | null} */
+function bound(listener) {
+  return listener && /** @type {any} */ (AsyncResource.bind(/** @type {any} */ (listener)));
+}
+
+/** @param {unknown} args @returns {unknown[]} */
+function argumentList(args) {
+  const list = args === undefined ? [] : args;
+  if (!Array.isArray(list)) throw optionError('args', args, 'an array, the arguments of the function');
+  return list;
+}
+
 /**
  * A copy of the items, so that it does not matter what the caller does to the list later.
  * @param {unknown} iterable @param {string} method
@@ -398,10 +463,7 @@ function listOf(iterable, method) {
   throw optionError('iterable', iterable, expected);
 }
 
-/**
- * @param {unknown} iterable
- * @returns {unknown[][]}
- */
+/** @param {unknown} iterable @returns {unknown[][]} */
 function argumentLists(iterable) {
   const items = listOf(iterable, 'map');
   return items.map((item, i) => {
@@ -411,10 +473,7 @@ function argumentLists(iterable) {
   });
 }
 
-/**
- * @param {unknown} source
- * @returns {{ open: () => Iterator<unknown> | AsyncIterator<unknown>, isAsync: boolean }}
- */
+/** @param {unknown} source @returns {{ open: () => Iterator<unknown> | AsyncIterator<unknown>, isAsync: boolean }} */
 function opener(source) {
   if (isAsyncIterable(source)) return { open: () => source[Symbol.asyncIterator](), isAsync: true };
   if (isIterable(source)) return { open: () => source[Symbol.iterator](), isAsync: false };

@@ -24,6 +24,12 @@ const STOP = 4;
 /** Either way, nothing but a reason to look at the shared memory. */
 const WAKE = 5;
 
+/**
+ * Parent to worker: whoever reads what call `seq` yields has taken `chunk_id` values so far; or, if that is
+ * `u32::MAX`, wants no more.
+ */
+const DEMAND = 6;
+
 /** Worker to parent: the user's module is loaded. */
 const READY = 16;
 
@@ -41,6 +47,12 @@ const OUTPUT = 20;
 
 /** Worker to parent: the size of its resident set in KiB, in `aux`. */
 const MEMORY = 21;
+
+/**
+ * Worker to parent: a value that call `seq` has emitted or yielded before its result. In `aux` the index of the
+ * worker, in place of a chunk how much the message counts for what may be under way.
+ */
+const MESSAGE = 22;
 
 // ---- Encodings of a part's value (src/wire/mod.rs) ----
 
@@ -140,6 +152,9 @@ const JOB_SENT_ONCE = 8;
 /** Several calls of a key may go out together. */
 const JOB_KEY_RUNS = 16;
 
+/** Each of its calls is for the worker with its number as index. */
+const JOB_PINNED = 32;
+
 // ---- Lists of numbers (src/protocol.rs) ----
 
 /** Entries of a list of runs per run: job, first call and end. */
@@ -178,6 +193,12 @@ const RING_WORDS = 16384;
 /** Words of the page and both rings. */
 const SHARED_WORDS = 33792;
 
+/**
+ * Words of the ring for messages, which follows them where the worker is a process: what may be under way of messages
+ * fits in twice, so that it has room wherever the ring wraps.
+ */
+const MESSAGE_WORDS = 524288;
+
 // ---- Words of the shared page (src/channel/page.rs) ----
 
 /** Written by the worker: the number of the call that it began last; 0 before the first. */
@@ -201,6 +222,11 @@ const RECALL_FROM_WORD = 4;
 /** Written by the parent of a thread: counts the frames with calls, after each is posted. */
 const SENT_COUNT_WORD = 5;
 
+/**
+ * Written by the parent: how much of the messages was taken so far, as their sender counts it, in a count that wraps.
+ */
+const MESSAGES_TAKEN_WORD = 7;
+
 // ---- The rings in the shared memory (src/channel/page.rs) ----
 
 /** Where the words of the ring to the worker begin. */
@@ -208,6 +234,9 @@ const RING_TO_WORKER = 64;
 
 /** Where the words of the ring to the parent begin. */
 const RING_TO_PARENT = 128;
+
+/** Where the words of the ring for messages begin. */
+const RING_MESSAGES = 192;
 
 /**
  * A word of a ring, counted from where these begin: how many words of records were published so far, in a count that
@@ -245,6 +274,9 @@ const RING_TO_WORKER_RECORDS = 1024;
 /** Where the records of the ring to the parent are. */
 const RING_TO_PARENT_RECORDS = 17408;
 
+/** Where the records of the ring for messages are. */
+const RING_MESSAGE_RECORDS = 33792;
+
 /** Words before the frame in a record: its length in bytes, and its place. */
 const RING_RECORD_HEADER = 2;
 
@@ -262,6 +294,9 @@ const RING_WRAP = 4294967295;
 
 /** A longer frame, in bytes, goes another way: there its copies cost less. */
 const RING_MAX_RECORD = 16384;
+
+/** A longer frame with a message, in bytes, goes another way. */
+const RING_MAX_MESSAGE = 1048576;
 
 // ---- When to poll before going to sleep; times are in milliseconds (src/pace.rs) ----
 
@@ -298,12 +333,14 @@ module.exports = {
   CANCEL,
   STOP,
   WAKE,
+  DEMAND,
   READY,
   LOAD_FAILED,
   REPLY,
   BEGUN,
   OUTPUT,
   MEMORY,
+  MESSAGE,
   LATIN1,
   UTF8,
   BYTES,
@@ -332,6 +369,7 @@ module.exports = {
   JOB_UNBOUNDED,
   JOB_SENT_ONCE,
   JOB_KEY_RUNS,
+  JOB_PINNED,
   RUN_FIELDS,
   ANSWERED_FIELDS,
   MAX_COUNT,
@@ -340,14 +378,17 @@ module.exports = {
   PAGE_WORDS,
   RING_WORDS,
   SHARED_WORDS,
+  MESSAGE_WORDS,
   LAST_BEGUN_WORD,
   CANCEL_COUNT_WORD,
   MAY_SPIN_WORD,
   RECALL_UNTIL_WORD,
   RECALL_FROM_WORD,
   SENT_COUNT_WORD,
+  MESSAGES_TAKEN_WORD,
   RING_TO_WORKER,
   RING_TO_PARENT,
+  RING_MESSAGES,
   RING_TAIL,
   RING_HEAD,
   RING_AWAKENESS,
@@ -357,12 +398,14 @@ module.exports = {
   RING_WOKEN,
   RING_TO_WORKER_RECORDS,
   RING_TO_PARENT_RECORDS,
+  RING_MESSAGE_RECORDS,
   RING_RECORD_HEADER,
   RING_ANSWER,
   RING_NO_VALUE,
   RING_ANSWER_HEADER,
   RING_WRAP,
   RING_MAX_RECORD,
+  RING_MAX_MESSAGE,
   PACE_MIN_SLEEP,
   PACE_MAX_HELD_UP,
   PACE_MAX_SLEEP,

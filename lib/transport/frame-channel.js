@@ -13,7 +13,7 @@
  * Must not depend on what a frame is for, nor on what the other way is.
  */
 
-const { JSON_LIST, LATIN1, REPLY, UNDEFINED, WAKE } = require('./constants');
+const { JSON_LIST, LATIN1, MESSAGE, REPLY, UNDEFINED, WAKE } = require('./constants');
 const { Ring } = require('./ring');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
@@ -27,6 +27,8 @@ const { Ring } = require('./ring');
 class FrameChannel {
   /** @type {InstanceType<typeof Ring> | null} */
   #ring = null;
+  /** @type {InstanceType<typeof Ring> | null} */
+  #messages = null;
   #receive;
   /** Frames that were sent and received the other way, in counts that wrap. */
   #posted = 0;
@@ -45,6 +47,14 @@ class FrameChannel {
    */
   attachRing(words, isParent) {
     this.#ring = new Ring(words, isParent);
+  }
+
+  /**
+   * From now on messages go through a ring of their own in this memory, in which all fit that may be under way.
+   * @param {Uint32Array} words
+   */
+  attachMessages(words) {
+    this.#messages = new Ring(words, false, true);
   }
 
   /* eslint-disable no-unused-vars -- what a subclass provides */
@@ -93,6 +103,24 @@ class FrameChannel {
     const codec = json === null ? UNDEFINED : JSON_LIST;
     const text = json === null ? '' : `[${json}]`;
     this.post(REPLY, id, seq, micros, [LATIN1, codec, 0, 1, 0, text]);
+  }
+
+  /**
+   * Sends a message of a call, which arrives whatever becomes of this end.
+   * @param {number} size @param {number} seq @param {number} index @param {Parts} parts
+   * @returns {boolean} false: there is no room for it now
+   */
+  sendMessage(size, seq, index, parts) {
+    const messages = this.#messages;
+    // What fits in nowhere is sent while nothing else is under way, and so cannot be overtaken.
+    if (messages === null || !messages.takes(parts)) {
+      this.send(MESSAGE, size, seq, index, parts);
+      return true;
+    }
+    if (!messages.send(MESSAGE, size, seq, index, parts, 0)) return false;
+    this.#isUntold = true;
+    this.wake();
+    return true;
   }
 
   /** Wakes the other end if it sleeps and something was published. */

@@ -13,7 +13,7 @@
  * Must not depend on what passes through them.
  */
 
-const { CANCEL_COUNT_WORD, PAGE_WORDS } = require('./constants');
+const { CANCEL_COUNT_WORD, MESSAGES_TAKEN_WORD, PAGE_WORDS } = require('./constants');
 
 /** The descriptors of a worker. */
 const CALLS_FD = 3;
@@ -22,6 +22,11 @@ const WATCHDOG_FD = 5;
 
 /** In place of a count: the parent ends in an orderly way, and this worker has nothing to do. */
 const FAREWELL = 0xffffffff;
+
+/** The same: the number that follows says how much of the messages the parent has handled so far. */
+const TAKEN = 0xfffffffe;
+/** How much of the messages may be under way, in bytes: what the pipe has room for, so that to write does not wait. */
+const PIPE_ROOM = 48 * 1024;
 
 /** How long a worker that was said farewell to may take for what it does at its exit, in milliseconds. */
 const FAREWELL_GRACE = 500;
@@ -55,6 +60,12 @@ const take = (bytes) => {
       at += 4;
       continue;
     }
+    if (count === ${TAKEN}) {
+      if (rest.length - at < 8) break;
+      Atomics.store(words, ${MESSAGES_TAKEN_WORD}, rest.readUInt32LE(at + 4));
+      at += 8;
+      continue;
+    }
     if (rest.length - at < 4 + count * 4) break;
     for (let i = 1; i <= count; i++) {
       const written = Atomics.load(words, ${WRITTEN_WORD});
@@ -77,6 +88,6 @@ socket.on('close', () => setTimeout(end, isFarewell ? ${FAREWELL_GRACE} : 0));
 }`;
 
 module.exports = {
-  ANSWERS_FD, CALLS_FD, CANCELLED, FAREWELL, FAREWELL_GRACE, MAX_CANCELLED, WATCHDOG_FD, WATCHDOG_SCRIPT,
-  WATCHDOG_WORDS, WRITTEN_WORD,
+  ANSWERS_FD, CALLS_FD, CANCELLED, FAREWELL, FAREWELL_GRACE, MAX_CANCELLED, PIPE_ROOM, TAKEN, WATCHDOG_FD,
+  WATCHDOG_SCRIPT, WATCHDOG_WORDS, WRITTEN_WORD,
 };

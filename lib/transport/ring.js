@@ -11,8 +11,9 @@
  */
 
 const {
-  BYTES, JSON_LIST, LATIN1, PART_FIELDS, REPLY, RING_ANSWER, RING_ANSWER_HEADER, RING_ASLEEP, RING_AWAKE,
-  RING_AWAKENESS, RING_EARLY, RING_HEAD, RING_MAX_RECORD, RING_NO_VALUE, RING_RECORD_HEADER, RING_TAIL,
+  BYTES, JSON_LIST, LATIN1, MESSAGE_WORDS, PART_FIELDS, REPLY, RING_ANSWER, RING_ANSWER_HEADER, RING_ASLEEP, RING_AWAKE,
+  RING_AWAKENESS, RING_EARLY, RING_HEAD, RING_MAX_MESSAGE, RING_MAX_RECORD, RING_MESSAGES, RING_MESSAGE_RECORDS,
+  RING_NO_VALUE, RING_RECORD_HEADER, RING_TAIL,
   RING_TO_PARENT, RING_TO_PARENT_RECORDS, RING_TO_WORKER, RING_TO_WORKER_RECORDS, RING_WOKEN, RING_WORDS, RING_WRAP,
   UNDEFINED, UTF16, UTF8, VALUE_FIELD,
 } = require('./constants');
@@ -38,14 +39,20 @@ class Ring {
   #view;
   /** @type {number} */ #outgoing;
   /** @type {number} */ #outgoingRecords;
+  /** How many words the outgoing records have, and how many bytes the longest frame. */
+  #size = RING_WORDS;
+  #maxRecord = RING_MAX_RECORD;
   /** @type {number} */ #incoming;
   /** @type {number} */ #incomingRecords;
   /** How many words were published and taken here, in counts that wrap. */
   #tail = 0;
   #head = 0;
 
-  /** @param {Uint32Array} words all of the shared memory @param {boolean} isParent whose end it is */
-  constructor(words, isParent) {
+  /**
+   * @param {Uint32Array} words all of the shared memory @param {boolean} isParent whose end it is
+   * @param {boolean} [isForMessages] whether it is the worker's end of the ring for messages, which go one way only
+   */
+  constructor(words, isParent, isForMessages = false) {
     this.#words = words;
     this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     this.#text = Buffer.from(words.buffer, words.byteOffset, words.byteLength);
@@ -54,6 +61,17 @@ class Ring {
     this.#incoming = isParent ? RING_TO_PARENT : RING_TO_WORKER;
     this.#outgoingRecords = isParent ? RING_TO_WORKER_RECORDS : RING_TO_PARENT_RECORDS;
     this.#incomingRecords = isParent ? RING_TO_PARENT_RECORDS : RING_TO_WORKER_RECORDS;
+    if (isForMessages) {
+      this.#outgoing = RING_MESSAGES;
+      this.#outgoingRecords = RING_MESSAGE_RECORDS;
+      this.#size = MESSAGE_WORDS;
+      this.#maxRecord = RING_MAX_MESSAGE;
+    }
+  }
+
+  /** Whether a frame with these parts fits in at all. @param {Parts} parts */
+  takes(parts) {
+    return FRAME_BYTES + bytesOf(parts) <= this.#maxRecord;
   }
 
   // ---- Receiving -----------------------------------------------------------------------------------------
@@ -167,7 +185,7 @@ class Ring {
    */
   send(kind, id, seq, aux, parts, place) {
     const length = FRAME_BYTES + bytesOf(parts);
-    if (length > RING_MAX_RECORD) return false;
+    if (length > this.#maxRecord) return false;
     const words = this.#words;
     const at = this.#reserve(recordWords(RING_RECORD_HEADER, length));
     if (at < 0) return false;
@@ -215,9 +233,10 @@ class Ring {
    */
   #reserve(size) {
     const used = (this.#tail - Atomics.load(this.#words, this.#outgoing + RING_HEAD)) >>> 0;
-    const offset = this.#tail & MASK;
-    const skipped = offset + size > RING_WORDS ? RING_WORDS - offset : 0;
-    if (used + skipped + size > RING_WORDS) return -1;
+    const end = this.#size;
+    const offset = this.#tail & (end - 1);
+    const skipped = offset + size > end ? end - offset : 0;
+    if (used + skipped + size > end) return -1;
     this.#tail = (this.#tail + skipped + size) >>> 0;
     if (skipped === 0) return this.#outgoingRecords + offset;
     this.#words[this.#outgoingRecords + offset] = RING_WRAP;

@@ -6,6 +6,7 @@
  * 1. The parent starts `node -e` with a constant script, which loads the addon and compiles this source out of it.
  * 2. The channel is taken over. From then on this process ends when its parent does. A first frame tells the parent
  *    that it runs. The parent's `Init` frame is in the socket by then, and is read without a turn of the event loop.
+ *    Only where another worker still has the index that this one is to get does that frame come later.
  * 3. The globals that `-e` leaves behind are removed, so that the user's module finds what any module finds.
  * 4. The module is loaded, and `Ready` or `LoadFailed` is sent.
  * 5. `Stop` ends the process; its `exit` handlers run. However it ends, finished results are written out first.
@@ -15,13 +16,14 @@
 
 const { nextTick } = require('../intrinsics/clock');
 const { fromJson } = require('../intrinsics/json');
-const { ARGUMENT_WORD, BEGUN, INIT, PART_FIELDS } = require('../transport/constants');
+const { ARGUMENT_WORD, BEGUN, INIT, PART_FIELDS, STOP } = require('../transport/constants');
 const { FrameChannel } = require('../transport/frame-channel');
 const { createRegisters, passParts, receiveParts } = require('../transport/registers');
 const { imitateFork } = require('./imitated-fork');
-const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
+const { MESSAGE_ROOM } = require('./message-room');
+const { announceIndex, serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
-/** The `seq` of an `Init` frame that is accompanied by a shared page. */
+/** In the `seq` of an `Init` frame: whether there is a shared page. The bits above it are the worker's index. */
 const WITH_PAGE = 1;
 
 /** How long an exiting process tries to write out its last results, in milliseconds. */
@@ -66,8 +68,9 @@ function boot(native, nodeRequire, load) {
       channel.receiveAll();
     }
   })((kind, id, seq, _aux, parts) => {
-    if (kind === INIT) start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === WITH_PAGE);
-    else served?.onFrame(kind, id, seq, parts);
+    if (kind === INIT) start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq);
+    else if (served !== null) served.onFrame(kind, id, seq, parts);
+    else if (kind === STOP) process.exit();
   });
   process.on('exit', () => {
     served?.flush();
@@ -83,28 +86,36 @@ function boot(native, nodeRequire, load) {
   frames.send(BEGUN, 0, 0, 0, []);
   frames.receiveAll();
 
-  /** @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasPage */
-  function start(init, initParts, hasPage) {
+  /** @param {import('./serve').Init} init @param {any[]} initParts @param {number} seq */
+  function start(init, initParts, seq) {
+    const workerIndex = seq >>> 1;
+    announceIndex(workerIndex);
     removeScriptGlobals(nodeRequire);
     // Node sets one of them again after the script has ended.
     nextTick(removeScriptGlobals, nodeRequire);
     markAsWorker(init);
     imitateFork(init.filePath);
     // Without a page, another file may have the number of its descriptor.
-    const shared = hasPage ? channel.sharedPage() : null;
+    const shared = (seq & WITH_PAGE) !== 0 ? channel.sharedPage() : null;
     const page = shared instanceof ArrayBuffer ? new Uint32Array(shared) : null;
-    if (page !== null) frames.attachRing(page, false);
+    if (page !== null) {
+      frames.attachRing(page, false);
+      frames.attachMessages(page);
+    }
     const connection = {
       send: frames.send.bind(frames),
       publish: page === null ? null : frames.publish.bind(frames),
       publishAnswer: page === null ? null : frames.publishAnswer.bind(frames),
       begun: page === null ? (/** @type {number} */ seq) => frames.send(BEGUN, 0, seq, 0, []) : null,
+      sendMessage: frames.sendMessage.bind(frames),
+      messageRoom: MESSAGE_ROOM,
       wake: frames.wake.bind(frames),
       poll: frames.receiveAll.bind(frames),
       hold: channel.hold.bind(channel),
       page,
       memory: process.memoryUsage.rss,
       clones: null,
+      workerIndex,
     };
     served = serve(connection, init, initParts, nodeRequire, load);
   }

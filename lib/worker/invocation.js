@@ -13,7 +13,7 @@
 const { wallTime } = require('../intrinsics/clock');
 const { traceparentOf, wrapRecords } = require('../events/records');
 const { assertNoneFailed, withIdentifiers } = require('./reported-failures');
-const { withSignal } = require('./running-call');
+const { withCall } = require('./running-call');
 
 /**
  * What the records are, and what is done with them.
@@ -99,7 +99,7 @@ class InvocationContext {
 /**
  * @param {Function} fn
  * @param {[batch: unknown[], params: unknown, batchIndex: number, invocation: Invocation, kind: EventKind]} args
- * @param {{ readonly signal: AbortSignal }} call
+ * @param {import('./runner').Call} call
  * @param {(entry: any) => void} mainLogger
  * @param {Modules} modules
  * @returns {unknown} may be a promise
@@ -123,8 +123,10 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, 
     throw single || steps !== undefined ? error : withIdentifiers(batch, error);
   };
   /** @type {ArgumentOf} */
-  const argumentOf = (given) =>
-    withSignal({ ...given, params, mainLogger, batchIndex, context: new InvocationContext(invocation) }, call);
+  const argumentOf = (given) => {
+    const context = new InvocationContext(invocation);
+    return withCall({ ...given, params, mainLogger, batchIndex, workerIndex: call.workerIndex, context }, call);
+  };
   let result;
   try {
     if (steps === undefined) {

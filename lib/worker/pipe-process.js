@@ -15,14 +15,14 @@
 
 const { fromJson } = require('../intrinsics/json');
 const { nextTick } = require('../intrinsics/clock');
-const { BEGUN, CANCEL, INIT, PAGE_WORDS, PART_FIELDS, STOP } = require('../transport/constants');
+const { BEGUN, CANCEL, INIT, MESSAGE, PAGE_WORDS, PART_FIELDS, STOP } = require('../transport/constants');
 const { BEGUN_FD } = require('../transport/begun-file');
 const { FrameDecoder, frameLength, writeFrame } = require('../transport/frame-codec');
 const {
-  ANSWERS_FD, CALLS_FD, CANCELLED, MAX_CANCELLED, WATCHDOG_SCRIPT, WATCHDOG_WORDS, WRITTEN_WORD,
+  ANSWERS_FD, CALLS_FD, CANCELLED, MAX_CANCELLED, PIPE_ROOM, WATCHDOG_SCRIPT, WATCHDOG_WORDS, WRITTEN_WORD,
 } = require('../transport/pipes');
 const { imitateFork } = require('./imitated-fork');
-const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
+const { announceIndex, serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
 /** Frames up to this size are written from memory that is kept, in bytes. */
 const SCRATCH = 64 * 1024;
@@ -77,23 +77,30 @@ function bootPipes(nodeRequire, load) {
     decoder.add(bytes);
     let frame;
     while ((frame = nextFrame(decoder)) !== null) {
-      const { 0: kind, 1: id, 2: seq, 4: parts } = frame;
+      const { 0: kind, 1: id, 2: seq, 3: aux, 4: parts } = frame;
       if (kind === STOP) isToldToStop = true;
-      if (kind === INIT) start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === BEGUN_FD);
-      else served?.onFrame(kind, id, seq, parts);
+      if (kind === INIT) {
+        start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === BEGUN_FD, aux);
+        continue;
+      }
+      if (served !== null) served.onFrame(kind, id, seq, parts);
+      else if (kind === STOP) process.exit();
     }
   };
 
   process.on('exit', () => served?.flush());
   send(BEGUN, 0, 0, 0, []);
-  // The parent writes it right away.
+  // The parent writes it right away; only where another worker still has the index of this one, it comes later.
   while (served === null) {
     const bytes = Buffer.allocUnsafeSlow(FIRST_READ);
     receive(bytes.subarray(0, readSome(readSync, bytes)));
   }
 
-  /** @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasFile */
-  function start(init, initParts, hasFile) {
+  /**
+   * @param {import('./serve').Init} init @param {any[]} initParts @param {boolean} hasFile @param {number} workerIndex
+   */
+  function start(init, initParts, hasFile, workerIndex) {
+    announceIndex(workerIndex);
     removeScriptGlobals(nodeRequire);
     // Node sets one of them again after the script has ended.
     nextTick(removeScriptGlobals, nodeRequire);
@@ -113,6 +120,11 @@ function bootPipes(nodeRequire, load) {
         publish: null,
         publishAnswer: null,
         begun: hasFile ? beginInFile(writeSync) : (seq) => send(BEGUN, 0, seq, 0, []),
+        sendMessage(size, seq, index, parts) {
+          send(MESSAGE, size, seq, index, parts);
+          return true;
+        },
+        messageRoom: PIPE_ROOM,
         wake: () => {},
         poll: takeCancelled,
         hold(held) {
@@ -123,6 +135,7 @@ function bootPipes(nodeRequire, load) {
         page: words.subarray(0, PAGE_WORDS),
         memory: process.memoryUsage.rss,
         clones: null,
+        workerIndex,
       },
       init,
       initParts,

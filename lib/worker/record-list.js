@@ -95,8 +95,10 @@ class RecordList {
       params: own,
       mainLogger: logger,
       batchIndex: index,
+      workerIndex: call.workerIndex,
       context: new InvocationContext(invocation, this.#fields),
     };
+    call.given = given;
     const fn = this.#fn;
     return fn(withSignal(given, call));
   };

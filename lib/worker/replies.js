@@ -39,6 +39,8 @@ const MAX_SHOWN = 1000;
  * @property {() => void} told has the parent know of what was published
  * @property {((seq: number) => void) | null} begun publishes the number of a call that begins, where no page does
  * @property {() => void} poll reads pending cancellations now
+ * @property {import('./messages').SendMessage} sendMessage sends what a call emits
+ * @property {number} messageRoom how much of that may be under way, in bytes
  * @property {boolean} isLocal whether the parent is this very thread
  * @property {() => void} served all calls of a frame have begun; where they run one at a time, they are answered too
  */
@@ -73,7 +75,7 @@ function groupOf(groups, frame, offset, ranFor) {
 
 /**
  * @param {Group} group
- * @param {import('./runner').Reply} reply throws where the transport refuses it; then nothing was sent
+ * @param {Reply} reply throws where the transport refuses it; then nothing was sent
  * @param {import('../codec/codec').Serialization} serialization
  * @param {import('../codec/codec').Clones | null} clones
  */
@@ -148,7 +150,7 @@ function plainJson(result) {
 /**
  * Sends each answer by itself, and an error in the place of one that is refused.
  * @param {number} frame @param {number} from @param {number} micros @param {import('../codec/parts').Parts} parts
- * @param {import('./runner').Reply} reply
+ * @param {Reply} reply
  */
 function replySeparately(frame, from, micros, parts, reply) {
   let place = from;

@@ -6,11 +6,10 @@
  * The parent relies on these rules:
  * 1. Before a call begins, its number is published, in shared memory or in a frame. The first call of a part counts as
  *    begun before its arguments are decoded, because decoding may be what kills this process.
- * 2. The parent is told of results when nothing is left to run, at the first call boundary after a millisecond, and on
- *    the next turn of the event loop while a call is pending. The result of a watched call (one that must not be lost
- *    with this process, that may be cancelled, or that has a timeout) is published in shared memory before the next
- *    call begins; where there is none, the parent is told at once. Within one process there is nothing to be lost, and
- *    the results of a list, which are waited for together, are told of like those of calls that are not watched.
+ * 2. `answers.js` says when the parent is told of results. The result of a watched call (one that must not be lost with
+ *    this process, that may be cancelled, or that has a timeout) is published in shared memory before the next call
+ *    begins; where there is none, the parent is told at once. Within one process there is nothing to be lost, and the
+ *    results of a list, which are waited for together, are told of like those of calls that are not watched.
  * 3. A call that was cancelled before it began is not run. It is answered as skipped before the next call begins.
  * 4. The same goes for a call that the parent has recalled. `src/engine/mod.rs` describes the protocol; the worker's
  *    half of it is:
@@ -27,23 +26,19 @@ const { isPromise } = require('node:util').types;
 const { decodeValues } = require('../codec/codec');
 const { decodeList } = require('../codec/elements');
 const {
-  CALLS_FIELD, CARRIER, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, isExtra, refusalIn, valuesOf,
+  CALLS_FIELD, CARRIER, HEARD, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, YIELDING, isExtra, refusalIn, valuesOf,
 } = require('../codec/parts');
-const { now, setImmediate } = require('../intrinsics/clock');
 const {
   CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, TAG_FIELD, VALUE_FIELD,
 } = require('../transport/constants');
+const { Answers } = require('./answers');
+const { runTracked } = require('./current-call');
 const { isRecalled } = require('./recall');
-const { groupOf, plainJson, writeReplies } = require('./replies');
 const { RunningCall, isThenable } = require('./running-call');
 
 // The user's code may replace the global one.
 const { Promise } = globalThis;
 
-/** How long results are held back so that they can be sent together, in milliseconds. */
-const FLUSH_AFTER = 1;
-
-/** @typedef {import('./replies').Reply} Reply */
 /** @typedef {import('./replies').Port} Port */
 
 /** @typedef {{ id: number, seq: number, parts: import('../codec/parts').Parts }} CallsFrame */
@@ -63,21 +58,22 @@ const FLUSH_AFTER = 1;
 
 /**
  * A part whose calls have not all run yet; `next` is the place of the one to run next, `first` the number of the first.
- * @typedef {{ id: number, offset: number, first: number, values: unknown[], watched: boolean, list: List | null,
- *   next: number }} Part
+ * @typedef {{ id: number, offset: number, first: number, values: unknown[], watched: boolean, isHeard: boolean,
+ *   list: List | null, next: number }} Part
  */
 
 class Runner {
   /** @type {Port} */ #port;
-  /** @type {Reply | null} */ #publish;
-  /** @type {Port['publishPlain']} */ #publishPlain;
   /** @type {Port['begun']} */ #begun;
   /** @type {Uint32Array | null} */ #page;
   /** @type {import('../codec/codec').Serialization} */ #serialization;
+  #answers;
+  /** @type {InstanceType<typeof import('./messages').Messages> | null} Made for the first message. */ #messages = null;
+  /** @type {InstanceType<typeof import('./yields').Yields> | null} The same for what is yielded. */ #yields = null;
   /** @type {import('../codec/codec').Clones | null} */ #clones;
   /** @type {Callees} */ #callees;
   /** @type {number} */ #concurrency;
-  /** @type {import('node:async_hooks').AsyncLocalStorage<Call> | null} */ #tracker;
+  /** Whether the call that runs cannot be told by a variable. */ #isTracked;
   /** @type {CallsFrame[]} */ #frames = [];
   #working = false;
   /** @type {Call | null} The call whose function runs now or, where calls run one at a time, is pending. */
@@ -88,13 +84,6 @@ class Runner {
   #onRoom = null;
   /** @type {Set<number>} */ #cancelled = new Set();
   #notices = 0;
-  /** @type {import('./replies').Group[]} Answers that have not been written out. */ #groups = [];
-  /** When the last call ended, if nothing has happened since; else 0. Saves reading the clock twice between calls. */
-  #now = 0;
-  /** Less than a microsecond by which calls took longer than was reported: many short ones would seem to take none. */
-  #unreported = 0;
-  #lastFlush = 0;
-  #flushDue = false;
   /** @type {string | null} The key of the last call of this frame that has failed: the calls behind it are skipped. */
   #stoppedKey = null;
   /** Whether calls have run within what was sent with them. */
@@ -110,25 +99,25 @@ class Runner {
    * @param {import('../codec/codec').Clones | null} options.clones
    * @param {Callees} options.callees
    * @param {number} options.concurrency
-   * @param {import('node:async_hooks').AsyncLocalStorage<any> | null} [options.tracker] tells apart the output of
-   *   calls that run at the same time
+   * @param {number} options.workerIndex
    */
-  constructor({ port, page, serialization, clones, callees, concurrency, tracker = null }) {
+  constructor({ port, page, serialization, clones, callees, concurrency, workerIndex }) {
+    this.workerIndex = workerIndex;
     this.#port = port;
-    this.#publish = port.publish;
-    this.#publishPlain = port.publishPlain;
     this.#begun = port.begun;
     this.#page = page;
     this.#serialization = serialization;
     this.#clones = clones;
     this.#callees = callees;
     this.#concurrency = concurrency;
-    this.#tracker = tracker;
+    this.#answers = new Answers(port, serialization, clones);
+    this.#isTracked = port.isLocal || concurrency > 1;
   }
 
-  /** The number of the running call; 0 when there is none, or when it is not known which of several. */
+  /** The call that runs, as far as that can be told without tracking calls. */
   get current() {
-    return (this.#tracker?.getStore() ?? this.#current)?.seq ?? 0;
+    if (this.#current !== null || this.#pending.size !== 1) return this.#current;
+    return /** @type {Call} */ (this.#pending.values().next().value);
   }
 
   /** Whether nothing is running and nothing is pending. */
@@ -211,7 +200,7 @@ class Runner {
       const waiting = this.#runPart(frame, first, start, at);
       if (waiting !== null) return this.#runRest(waiting, frame, at, offset);
     }
-    this.flush();
+    this.#answers.flush();
     this.#port.served();
     return null;
   }
@@ -232,10 +221,10 @@ class Runner {
     const tag = /** @type {number} */ (parts[from + TAG_FIELD]);
     const listed = (tag & LISTED) !== 0;
     const watched = (tag & WATCHED) !== 0 && !(listed && this.#port.isLocal);
-    if (watched) this.#secure();
+    if (watched) this.#answers.secure();
     const first = (seq + offset) >>> 0;
     this.#begin(first);
-    this.#now = 0;
+    this.#answers.now = 0;
     const next = isRecalled(this.#page, first) ? this.#skipRecalled(id, offset, first, calls) : 0;
     if (next === calls) return null;
     let callee;
@@ -247,6 +236,9 @@ class Runner {
       const refusal = refusalIn(parts, from, to);
       if (refusal !== null) throw require('../errors').tooLargeError('what the function is given', new Error(refusal));
       callee = this.#callees.of(tag);
+      if ((tag & YIELDING) !== 0) {
+        callee = isPromise(callee) ? callee.then((found) => this.#yielding(found)) : this.#yielding(callee);
+      }
       const codec = /** @type {number} */ (parts[from + CODEC_FIELD]);
       const value = /** @type {string | Buffer} */ (parts[from + VALUE_FIELD]);
       const extras = to === from + PART_FIELDS ? [] : valuesOf(parts.slice(from + PART_FIELDS, to));
@@ -264,9 +256,9 @@ class Runner {
       return null;
     }
     /** @type {Part} */
-    const part = { id, offset, first, values, watched, list, next };
+    const part = { id, offset, first, values, watched, isHeard: (tag & HEARD) !== 0, list, next };
     if (isPromise(callee)) {
-      this.#flushSoon();
+      this.#answers.flushSoon();
       return callee.then(
         (found) => this.#runOn(this.#runSome(found, part), found, part),
         (error) => this.#failAll(id, offset, next, calls, error),
@@ -286,9 +278,7 @@ class Runner {
 
   /** @param {number} id @param {number} offset @param {number} next @param {number} calls @param {unknown} error */
   #failAll(id, offset, next, calls, error) {
-    for (let i = next; i < calls; i++) {
-      groupOf(this.#groups, id, offset + i, 0).answers.push({ kind: 'thrown', thrown: error });
-    }
+    for (let i = next; i < calls; i++) this.#answers.refuse(id, offset + i, error);
   }
 
   /**
@@ -297,60 +287,64 @@ class Runner {
    * @returns {Promise<void> | null} `null` when nothing is left to run
    */
   #runSome(callee, part) {
-    const { id, offset, first, values, watched, list } = part;
+    const { id, offset, first, values, watched, isHeard, list } = part;
+    const answers = this.#answers;
     for (let i = part.next; i < values.length; i++) {
       const seq = (first + i) >>> 0;
       if (this.#page !== null && this.#page[CANCEL_COUNT_WORD] !== this.#notices) this.notice();
       if (this.#cancelled.size > 0 && this.#cancelled.delete(seq)) {
-        groupOf(this.#groups, id, offset + i, 0).answers.push({ kind: 'skipped', skipped: 1 });
-        this.#secure();
+        answers.skip(id, offset + i);
+        answers.secure();
         continue;
       }
       if (this.#stoppedKey !== null && list?.keyAt(i) === this.#stoppedKey) {
-        groupOf(this.#groups, id, offset + i, 0).answers.push({ kind: 'skipped', skipped: 1 });
+        answers.skip(id, offset + i);
         continue;
       }
-      let started = this.#now === 0 ? now() : this.#now;
-      if (started - this.#lastFlush >= FLUSH_AFTER) {
-        this.flush();
-        started = now();
-      } else if (watched && this.#groups.length > 0) {
-        this.#secure();
-        started = now();
-      }
+      const started = answers.beforeCall(watched);
       this.#begin(seq);
       if (isRecalled(this.#page, seq)) {
         i += this.#skipRecalled(id, offset + i, seq, values.length - i) - 1;
         continue;
       }
-      const call = (this.#current = new RunningCall(seq, this));
+      const call = (this.#current = new RunningCall(seq, this, isHeard));
       const value = values[i];
       // Let it be collected while the other calls run.
       values[i] = undefined;
       let result;
       try {
-        result = this.#tracker === null ? callee(value, call, i) : this.#tracker.run(call, callee, value, call, i);
+        result = this.#isTracked ? runTracked(call, this.#port.isLocal, callee, value, i) : callee(value, call, i);
         if (!isThenable(result)) {
-          this.#succeed(part, i, started, result);
-          continue;
+          if (!isHeard || !this.#hasWaiting(call)) {
+            call.isOver = true;
+            this.#succeed(part, i, started, result);
+            continue;
+          }
+          // Its result comes after its messages.
+          const outcome = result;
+          result = this.#drained(call).then(() => outcome);
         }
       } catch (error) {
-        this.#fail(part, i, started, error);
-        continue;
+        if (!isHeard || !this.#hasWaiting(call)) {
+          call.isOver = true;
+          this.#fail(part, i, started, error);
+          continue;
+        }
+        result = this.#drained(call).then(() => Promise.reject(error));
       }
-      this.#now = 0;
+      answers.now = 0;
       part.next = i + 1;
       const settled = this.#await(result, call, part, i, started);
       if (this.#concurrency === 1) return settled;
       this.#current = null;
       this.#pending.set(seq, call);
       if (this.#pending.size >= this.#concurrency) {
-        this.#flushSoon();
+        answers.flushSoon();
         return this.#room();
       }
     }
     part.next = values.length;
-    if (watched) this.#secure();
+    if (watched) answers.secure();
     return null;
   }
 
@@ -360,19 +354,24 @@ class Runner {
    * @param {number} started
    */
   async #await(result, call, part, place, started) {
-    if (this.#concurrency === 1) this.#flushSoon();
+    const answers = this.#answers;
+    if (this.#concurrency === 1) answers.flushSoon();
     try {
       const outcome = await result;
+      if (part.isHeard && this.#hasWaiting(call)) await this.#drained(call);
+      call.isOver = true;
       if (this.#concurrency === 1) this.#succeed(part, place, started, outcome);
-      else this.#finish(part.id, part.offset + place, started, outcome);
+      else answers.finish(part.id, part.offset + place, started, outcome);
     } catch (error) {
+      if (part.isHeard && this.#hasWaiting(call)) await this.#drained(call);
+      call.isOver = true;
       this.#fail(part, place, started, error);
     }
-    this.#now = 0;
+    answers.now = 0;
     if (this.#concurrency === 1) return;
     this.#pending.delete(call.seq);
-    if (part.watched) this.#secure();
-    this.#flushSoon();
+    if (part.watched) answers.secure();
+    answers.flushSoon();
     this.#onRoom?.();
   }
 
@@ -402,14 +401,9 @@ class Runner {
   #skipRecalled(id, offset, first, most) {
     let count = 0;
     do {
-      const { answers } = groupOf(this.#groups, id, offset + count, 0);
-      const last = answers[answers.length - 1];
-      if (last?.kind === 'skipped') last.skipped++;
-      else answers.push({ kind: 'skipped', skipped: 1 });
+      this.#answers.skipRecalled(id, offset + count);
       count++;
     } while (count < most && isRecalled(this.#page, (first + count) >>> 0));
-    // Makes the next call flush before it begins.
-    this.#lastFlush = 0;
     return count;
   }
 
@@ -419,81 +413,67 @@ class Runner {
    */
   #succeed({ id, offset, values, watched, list }, place, started, result) {
     const outcome = list?.isVoid ? undefined : result;
+    this.#current = null;
     // A single result is not written out any faster in another way.
-    if (watched || values.length === 1) this.#publishResult(id, offset + place, started, outcome);
-    else this.#finish(id, offset + place, started, outcome);
+    if (watched || values.length === 1) this.#answers.publish(id, offset + place, started, outcome);
+    else this.#answers.finish(id, offset + place, started, outcome);
   }
 
   /** @param {Part} part @param {number} place @param {number} started @param {unknown} error */
   #fail({ id, offset, list }, place, started, error) {
     this.#stoppedKey = list?.keyAt(place) ?? this.#stoppedKey;
-    this.#finish(id, offset + place, started, error, true);
-  }
-
-  /**
-   * @param {number} id @param {number} offset @param {number} started
-   * @param {unknown} outcome @param {boolean} [failed]
-   */
-  #finish(id, offset, started, outcome, failed = false) {
-    this.#now = now();
     this.#current = null;
-    const { answers } = groupOf(this.#groups, id, offset, this.#now - started);
-    const last = answers[answers.length - 1];
-    if (failed) answers.push({ kind: 'thrown', thrown: outcome });
-    else if (last?.kind === 'values') last.values.push(outcome);
-    else answers.push({ kind: 'values', values: [outcome] });
-  }
-
-  /**
-   * The same for a result that is to be published at once, where that is possible.
-   * @param {number} id @param {number} offset @param {number} started @param {unknown} result
-   */
-  #publishResult(id, offset, started, result) {
-    const json = this.#publishPlain === null || this.#groups.length > 0 ? undefined : plainJson(result);
-    if (json === undefined) {
-      this.#finish(id, offset, started, result);
-      return;
-    }
-    this.#now = now();
-    this.#current = null;
-    const exact = (this.#now - started) * 1000 + this.#unreported;
-    const micros = Math.round(exact);
-    this.#unreported = exact - micros;
-    /** @type {NonNullable<Port['publishPlain']>} */ (this.#publishPlain)(id, offset, micros, json);
-  }
-
-  /** Writes the answers out on the next turn of the event loop, even if calls are still running by then. */
-  #flushSoon() {
-    if (this.#flushDue) return;
-    this.#flushDue = true;
-    setImmediate(() => {
-      this.#flushDue = false;
-      this.flush();
-    });
-  }
-
-  /** Sees to it that the answers arrive, whatever becomes of this worker. */
-  #secure() {
-    if (this.#publish === null) this.flush();
-    else if (this.#groups.length > 0) this.#write(this.#publish);
+    this.#answers.finish(id, offset + place, started, error, true);
   }
 
   /** Writes the answers out, and tells the parent. */
   flush() {
-    this.#lastFlush = now();
-    this.#now = 0;
-    this.#write(this.#port.reply);
-    this.#port.told();
+    this.#answers.flush();
   }
 
-  /** @param {Reply} reply */
-  #write(reply) {
-    if (this.#groups.length === 0) return;
-    const groups = this.#groups;
-    this.#groups = [];
-    for (let i = 0; i < groups.length; i++) {
-      writeReplies(groups[i], reply, this.#serialization, this.#clones);
+  // ---- Messages -----------------------------------------------------------------------------------------
+
+  /**
+   * Sends what a call emits, or yields.
+   * @param {Call} call @param {unknown} value @param {number} [tag] says which
+   * @returns {Promise<void>} see `Messages`
+   */
+  emit(call, value, tag = 0) {
+    if (!call.isHeard) return Promise.resolve();
+    if (this.#messages === null) {
+      const { Messages: Made } = require('./messages');
+      const { sendMessage, messageRoom } = this.#port;
+      this.#messages = new Made(sendMessage, messageRoom, this.#page, this.#serialization, this.#clones);
     }
+    return this.#messages.emit(call, value, tag);
+  }
+
+  /** @param {Call} call */
+  #hasWaiting(call) {
+    return this.#messages !== null && this.#messages.hasWaiting(call);
+  }
+
+  /** @param {Call} call @returns {Promise<void>} */
+  #drained(call) {
+    return this.#messages === null ? Promise.resolve() : this.#messages.drained(call);
+  }
+
+  /**
+   * The reader of what a call yields has taken so many values.
+   * @param {number} seq @param {number} taken
+   */
+  demand(seq, taken) {
+    this.#yields?.told(seq, taken);
+  }
+
+  /**
+   * What runs a call that is iterated over. Its value is how far it may be ahead of its reader, and its arguments.
+   * @param {Callee} callee @returns {Callee}
+   */
+  #yielding(callee) {
+    const { Yields } = require('./yields');
+    const yields = (this.#yields ??= new Yields((call, value) => this.emit(call, value, YIELDING)));
+    return ([highWaterMark, args], call, place) => yields.pour(() => callee(args, call, place), highWaterMark, call);
   }
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * A call while it runs, as the function sees it through `this` or its `signal`.
+ * A call while it runs, as the function sees it through `this`, its argument or `current()`.
  *
  * Must not depend on what the call is for.
  */
@@ -13,21 +13,45 @@ const { AbortController, AbortSignal } = globalThis;
 const { __defineGetter__: defineGetter } = /** @type {any} */ (Object.prototype);
 const { apply } = Reflect;
 
+/** What most functions never ask for. */
+class Extras {
+  /** @type {AbortController | null} */ controller = null;
+  /** @type {((value: unknown) => Promise<void>) | null} */ emit = null;
+  /** @type {(() => void) | null} */ onAbort = null;
+  /** @type {any} What `current()` gives for it. */ view = undefined;
+}
+
+/**
+ * @typedef {object} Runner
+ * @property {number} workerIndex
+ * @property {() => void} notice reads cancellations
+ * @property {(call: RunningCall, value: unknown) => Promise<void>} emit
+ */
+
 class RunningCall {
   #runner;
-  /** @type {AbortController | null} */ #controller = null;
   #aborted = false;
+  /** @type {Extras | null} */ #extras = null;
 
-  /** @param {number} seq @param {{ notice: () => void }} runner */
-  constructor(seq, runner) {
+  /** @param {number} seq @param {Runner} runner @param {boolean} isHeard whether somebody listens to what it emits */
+  constructor(seq, runner, isHeard) {
     this.seq = seq;
+    this.isHeard = isHeard;
+    /** Whether it has settled. */
+    this.isOver = false;
+    /** @type {Record<string, any> | null} What its function is given, where that has a context. */
+    this.given = null;
     this.#runner = runner;
   }
 
-  /** Created on first use: most functions never ask for it. */
+  get extras() {
+    return (this.#extras ??= new Extras());
+  }
+
   get signal() {
-    if (this.#controller === null) {
-      const controller = (this.#controller = new AbortController());
+    const { extras } = this;
+    if (extras.controller === null) {
+      const controller = (extras.controller = new AbortController());
       if (this.#aborted) controller.abort();
       const runner = this.#runner;
       const { signal } = controller;
@@ -49,12 +73,29 @@ class RunningCall {
         },
       });
     }
-    return this.#controller.signal;
+    return extras.controller.signal;
+  }
+
+  /** Sends a value to whoever listens; needs no `this`. */
+  get emit() {
+    return (this.extras.emit ??= (value) => this.#runner.emit(this, value));
+  }
+
+  /** Which of the workers this is, from 0. */
+  get workerIndex() {
+    return this.#runner.workerIndex;
+  }
+
+  /** What whoever made the run wants its calls to know. */
+  get context() {
+    return this.given?.context;
   }
 
   abort() {
+    if (this.#aborted) return;
     this.#aborted = true;
-    this.#controller?.abort();
+    this.#extras?.controller?.abort();
+    this.#extras?.onAbort?.();
   }
 }
 
@@ -97,6 +138,31 @@ function withSignal(given, call) {
   return new WithSignal(given, call);
 }
 
+/** The same for `emit`. */
+class WithEmit extends Given {
+  static #emit = /** @this {WithEmit} */ function emit() {
+    return this.#call.emit;
+  };
+
+  #call;
+
+  /** @param {object} given @param {RunningCall} call */
+  constructor(given, call) {
+    super(given);
+    this.#call = call;
+    apply(defineGetter, this, ['emit', WithEmit.#emit]);
+  }
+}
+
+/**
+ * Adds to what a function is given all that needs its call, which is told what that is.
+ * @param {object} given @param {RunningCall} call
+ * @returns {any} the same object
+ */
+function withCall(given, call) {
+  return (call.given = new WithEmit(new WithSignal(given, call), call));
+}
+
 /**
  * Whether a call's result has to be waited for.
  * @param {unknown} value
@@ -110,4 +176,4 @@ function isThenable(value) {
   );
 }
 
-module.exports = { RunningCall, isThenable, withSignal };
+module.exports = { RunningCall, isThenable, withCall, withSignal };

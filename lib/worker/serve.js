@@ -7,17 +7,23 @@
  */
 
 const { isPromise } = require('node:util').types;
+const { currentCalls, runningCall, serveCurrent, trackCalls } = require('./current-call');
 const { createMainLogger, forwardOutput } = require('./output');
 const { messageText, shortened, thrownText } = require('./replies');
 const { Runner } = require('./runner');
-const { withSignal } = require('./running-call');
+const { withCall } = require('./running-call');
 const { decodeValues } = require('../codec/codec');
 const { PART_FIELDS, pushText, refusalIn, valuesOf } = require('../codec/parts');
 const { define } = require('../intrinsics/define');
 const { toJson } = require('../intrinsics/json');
-const { CALLS, CANCEL, STOP, READY, LOAD_FAILED, REPLY, OUTPUT, MEMORY } = require('../transport/constants');
+const {
+  CALLS, CANCEL, DEMAND, LOAD_FAILED, MEMORY, OUTPUT, READY, REPLY, STOP,
+} = require('../transport/constants');
 const { findFunction, loadModule } = require('./module-loader');
 const { Settling, unsettledInitializer, unsettledModule } = require('./settling');
+
+/** The variable of a worker's environment that has its index. */
+const INDEX_VARIABLE = 'PARALLELIZER_WORKER_INDEX';
 
 /**
  * What the parent sends first.
@@ -33,6 +39,7 @@ const { Settling, unsettledInitializer, unsettledModule } = require('./settling'
  * @property {boolean} reportMemory
  * @property {number} depth how many workers deep this one is nested, itself included
  * @property {string[]} ancestry the modules that those workers run
+ * @property {boolean} sharesEnv whether `process.env` is the parent's own
  */
 
 /**
@@ -43,6 +50,8 @@ const { Settling, unsettledInitializer, unsettledModule } = require('./settling'
  * @property {((id: number, seq: number, micros: number, json: string | null) => void) | null} publishAnswer the same
  *   for the answer to one call: its JSON, in one byte per character, or `null` for `undefined`
  * @property {((seq: number) => void) | null} begun tells the parent which call begins; `null` where it sees the page
+ * @property {import('./messages').SendMessage} sendMessage sends a message, which arrives whatever becomes of this end
+ * @property {number} messageRoom how much of the messages may be under way, in bytes
  * @property {() => void} wake has the other end look for what was published
  * @property {() => void} poll handles the frames that have arrived, now
  * @property {() => void} [served] is called when the calls of a frame are answered
@@ -50,6 +59,7 @@ const { Settling, unsettledInitializer, unsettledModule } = require('./settling'
  * @property {(held: boolean) => void} hold whether it keeps the event loop alive, as it does at first
  * @property {() => number} memory bytes in use
  * @property {import('../codec/codec').Clones | null} clones
+ * @property {number} workerIndex
  */
 
 /**
@@ -77,7 +87,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
   const early = [];
   /** @type {import('./output').Print} */
   const print = (...message) => {
-    const sendText = (/** @type {string} */ text) => send(OUTPUT, 0, runner?.current ?? 0, 0, textPart(text));
+    const sendText = (/** @type {string} */ text) => send(OUTPUT, 0, runningCall()?.seq ?? 0, 0, textPart(text));
     try {
       sendText(messageText(message));
     } catch {
@@ -98,19 +108,22 @@ function serve(connection, init, initParts, nodeRequire, load) {
         told: connection.wake,
         isLocal: false,
         begun: connection.begun,
+        sendMessage: connection.sendMessage,
+        messageRoom: connection.messageRoom,
         poll: connection.poll,
         served: () => {
           if (init.reportMemory) send(MEMORY, 0, 0, connection.memory() / 1024, []);
           connection.served?.();
         },
       },
+      workerIndex: connection.workerIndex,
       page: connection.page,
       serialization: init.serialization,
       clones: connection.clones,
       callees,
       concurrency: init.concurrency,
-      tracker: trackerFor(init, nodeRequire),
     });
+    serveCurrent(runner);
     send(READY, 0, 0, 0, []);
     // Cancellations first: the calls that they are about must not begin.
     const frames = early.filter(isCancel).concat(early.filter((frame) => !isCancel(frame)));
@@ -124,7 +137,10 @@ function serve(connection, init, initParts, nodeRequire, load) {
   try {
     const makeLogger = (/** @type {any} */ args) => createMainLogger(args[2], print);
     const settling = new Settling(connection.hold);
-    const prepared = prepare(init, initParts, connection.clones, nodeRequire, load, makeLogger, settling);
+    // The output of calls that run at the same time has to be told apart.
+    if (init.forward && init.concurrency > 1) trackCalls();
+    const { clones, workerIndex } = connection;
+    const prepared = prepare(init, initParts, clones, nodeRequire, load, makeLogger, settling, workerIndex);
     if (isPromise(prepared)) prepared.then(begin).catch(fail);
     else begin(prepared);
   } catch (error) {
@@ -139,6 +155,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
     else if (kind === STOP) exitWhenPrinted();
     else if (runner === null) early.push([kind, id, seq, parts]);
     else if (kind === CALLS) runner.enqueue({ id, seq, parts });
+    else if (kind === DEMAND) runner.demand(seq, id);
     else if (kind === CANCEL) runner.cancel(numbersOf(/** @type {Uint8Array} */ (parts[PART_FIELDS - 1])));
   }
 }
@@ -152,14 +169,16 @@ function serve(connection, init, initParts, nodeRequire, load) {
  * @param {(url: string) => Promise<Record<string, unknown>>} load
  * @param {MakeLogger} makeLogger
  * @param {import('./settling').Watcher} settling
+ * @param {number} workerIndex
  * @returns {import('./runner').Callees | Promise<import('./runner').Callees>} throws, or rejects, with what the user's
  *   code threw
  */
-function prepare({ filePath, functionName, initializer }, initParts, clones, nodeRequire, load, makeLogger, settling) {
+function prepare(init, initParts, clones, nodeRequire, load, makeLogger, settling, workerIndex) {
+  const { filePath, functionName, initializer } = init;
   if (filePath === null) {
     const tasks = new (require('./tasks').Tasks)(nodeRequire, load, settling);
     if (initializer === null) return tasks;
-    return settling.watch(initialize(tasks, initializer, initParts, clones), unsettledInitializer);
+    return settling.watch(initialize(tasks, initializer, initParts, clones, workerIndex), unsettledInitializer);
   }
   const modules = { filePath, nodeRequire, load, settling };
   /** @param {unknown} loaded */
@@ -183,8 +202,9 @@ function prepare({ filePath, functionName, initializer }, initParts, clones, nod
  * @param {{ tag: number, definition: string }} initializer
  * @param {import('../codec/parts').Parts} parts
  * @param {import('../codec/codec').Clones | null} clones
+ * @param {number} workerIndex
  */
-async function initialize(tasks, { tag, definition }, parts, clones) {
+async function initialize(tasks, { tag, definition }, parts, clones, workerIndex) {
   tasks.define(definition);
   const callee = await tasks.of(tag);
   const refusal = refusalIn(parts, 0, parts.length);
@@ -192,7 +212,8 @@ async function initialize(tasks, { tag, definition }, parts, clones) {
   const { 1: codec, 5: value } = /** @type {[number, number, number, number, number, string]} */ (parts);
   const { 0: args } = decodeValues(codec, value, 1, valuesOf(parts.slice(PART_FIELDS)), clones);
   // There is no call yet that could be aborted.
-  await callee(args, /** @type {any} */ (Object.freeze({ signal: new AbortController().signal })));
+  const call = { signal: new AbortController().signal, workerIndex };
+  await callee(args, /** @type {any} */ (Object.freeze(call)));
   return tasks;
 }
 
@@ -208,7 +229,7 @@ async function initialize(tasks, { tag, definition }, parts, clones) {
  * @param {Function} fn
  * @param {any} args what the parent sent: batch, params, index of the sub-batch, context and, for an event of AWS
  *   Lambda, the kind of its records
- * @param {{ readonly signal: AbortSignal, readonly seq: number }} call
+ * @param {import('./runner').Call} call
  * @param {MakeLogger} makeLogger
  * @param {import('./record-steps').Modules} modules
  */
@@ -217,15 +238,8 @@ function invoke(fn, args, call, makeLogger, modules) {
   if (event !== undefined) {
     return require('./invocation').invokeForEvent(fn, args, call, makeLogger(args, call), modules);
   }
-  return fn(withSignal({ batch, params, mainLogger: makeLogger(args, call), batchIndex, context }, call));
-}
-
-/**
- * Needed only where several calls run at the same time and their output is forwarded.
- * @param {Init} init @param {NodeRequire} nodeRequire
- */
-function trackerFor({ concurrency, forward }, nodeRequire) {
-  return concurrency > 1 && forward ? new (nodeRequire('node:async_hooks').AsyncLocalStorage)() : null;
+  const { workerIndex } = call;
+  return fn(withCall({ batch, params, mainLogger: makeLogger(args, call), batchIndex, workerIndex, context }, call));
 }
 
 /** Waits for output that is still queued because a pipe is full: `process.exit` would drop it. */
@@ -276,8 +290,16 @@ function numbersOf(bytes) {
  */
 function markAsWorker({ depth, ancestry }) {
   define(globalThis, Symbol.for('@parallelizer/node'), {
-    value: Object.freeze({ depth, ancestry: Object.freeze(ancestry) }),
+    value: Object.freeze({ depth, ancestry: Object.freeze(ancestry), ...currentCalls }),
   });
+}
+
+/**
+ * Lets the user's code know which of the workers this is, before any of it is loaded.
+ * @param {number} workerIndex
+ */
+function announceIndex(workerIndex) {
+  process.env[INDEX_VARIABLE] = String(workerIndex);
 }
 
 /**
@@ -293,4 +315,4 @@ function removeScriptGlobals(nodeRequire) {
   ['require', 'module', 'exports', '__filename', '__dirname'].forEach((name) => delete globals[name]);
 }
 
-module.exports = { serve, prepare, markAsWorker, removeScriptGlobals };
+module.exports = { announceIndex, serve, prepare, markAsWorker, removeScriptGlobals };

@@ -12,6 +12,7 @@
 const { isPromise } = require('node:util').types;
 const { SPREAD, TASK_SHIFT } = require('../codec/parts');
 const { fromJson } = require('../intrinsics/json');
+const { trackCalls } = require('./current-call');
 const { unsettledModule } = require('./settling');
 const { findFunction, loadModule } = require('./module-loader');
 
@@ -32,6 +33,8 @@ const functionSource = () => require('./function-source');
 
 /** @typedef {{ spread: Callee, single: Callee }} Task */
 
+/** Matches what loads a module, which may be this library. */
+const MAY_LOAD = /\b(?:require|import)\b/;
 /** How many functions are kept. */
 const MAX_MADE = 256;
 
@@ -102,7 +105,11 @@ class Tasks {
 
   /** @param {Definition} definition @returns {Task | Promise<Task>} */
   #make({ source, filePath = '', name = '' }) {
-    if (source !== undefined) return bySource(functionSource().functionOf(source, this.#require), source);
+    if (source !== undefined) {
+      // It may ask for the call that runs long after that has begun.
+      if (MAY_LOAD.test(source)) trackCalls();
+      return bySource(functionSource().functionOf(source, this.#require), source);
+    }
     const failed = (/** @type {unknown} */ cause) => {
       throw require('../errors').moduleError(filePath, { cause });
     };

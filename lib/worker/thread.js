@@ -6,12 +6,13 @@
  * The addon is not loaded here: Node has bugs in the teardown of addons in threads, and a port moves values as well.
  */
 
-const { CALLS, MAY_SPIN_WORD } = require('../transport/constants');
+const { CALLS, INIT, MAY_SPIN_WORD, STOP } = require('../transport/constants');
 const { clones } = require('../transport/ports');
 const { ThreadChannel } = require('../transport/thread-channel');
 const { TimeSlice } = require('../transport/time-slice');
+const { MESSAGE_ROOM } = require('./message-room');
 const { Spin } = require('./spin');
-const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
+const { announceIndex, serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
 /**
  * What the parent passes as `workerData`.
@@ -20,6 +21,7 @@ const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
  * @property {any[]} initParts
  * @property {import('node:worker_threads').MessagePort} port
  * @property {Uint32Array} page
+ * @property {number} index the worker's; -1: nothing is to be loaded before a frame that says which
  */
 
 /**
@@ -29,7 +31,7 @@ const { serve, markAsWorker, removeScriptGlobals } = require('./serve');
 function bootThread(nodeRequire, load) {
   const threads = nodeRequire('node:worker_threads');
   /** @type {ThreadData} */
-  const { init, initParts, port, page } = threads.workerData;
+  const { init, initParts, port, page, index } = threads.workerData;
   // The user's module must not find data that is not its own.
   Reflect.set(threads, 'workerData', null);
   removeScriptGlobals(nodeRequire);
@@ -49,37 +51,51 @@ function bootThread(nodeRequire, load) {
     words: page,
     isParent: false,
     slice,
-    receive: (kind, id, seq, _aux, parts) => server.onFrame(kind, id, seq, parts),
+    receive: (kind, id, seq, _aux, parts) => {
+      if (kind === INIT) start(seq);
+      else if (server !== null) server.onFrame(kind, id, seq, parts);
+      else if (kind === STOP) process.exit();
+    },
   });
+  /** @type {import('./serve').Server | null} `null` before it has an index. */
+  let server = null;
   const spin = new Spin({
     isAllowed: () => page[MAY_SPIN_WORD] !== 0,
-    isIdle: () => server.isIdle() && !slice.isBehind,
+    isIdle: () => server !== null && server.isIdle() && !slice.isBehind,
     setAwake: (awake) => channel.setAwake(awake),
     hasPending: () => channel.hasPending,
     receivePending: () => channel.receivePending(),
   });
-  const server = serve(
-    {
-      send: channel.send.bind(channel),
-      publish: channel.publish.bind(channel),
-      publishAnswer: channel.publishAnswer.bind(channel),
-      begun: null,
-      wake: channel.wake.bind(channel),
-      poll: channel.receiveAll.bind(channel),
-      hold,
-      served: () => spin.served(),
-      page,
-      memory: () => {
-        const { total_heap_size: heap, external_memory: external } = v8().getHeapStatistics();
-        return heap + external;
+  /** @param {number} workerIndex */
+  const start = (workerIndex) => {
+    if (!init.sharesEnv) announceIndex(workerIndex);
+    server = serve(
+      {
+        send: channel.send.bind(channel),
+        publish: channel.publish.bind(channel),
+        publishAnswer: channel.publishAnswer.bind(channel),
+        begun: null,
+        sendMessage: channel.sendMessage.bind(channel),
+        messageRoom: MESSAGE_ROOM,
+        wake: channel.wake.bind(channel),
+        poll: channel.receiveAll.bind(channel),
+        hold,
+        served: () => spin.served(),
+        page,
+        memory: () => {
+          const { total_heap_size: heap, external_memory: external } = v8().getHeapStatistics();
+          return heap + external;
+        },
+        clones,
+        workerIndex,
       },
-      clones,
-    },
-    init,
-    initParts,
-    nodeRequire,
-    load,
-  );
+      init,
+      initParts,
+      nodeRequire,
+      load,
+    );
+  };
+  if (index >= 0) start(index);
   port.on('message', (frame) => {
     spin.woken();
     // A single call may take any time.
@@ -88,7 +104,7 @@ function bootThread(nodeRequire, load) {
   });
   // To listen is to hold.
   if (!isHeld) port.unref();
-  process.on('exit', () => server.flush());
+  process.on('exit', () => server?.flush());
 }
 
 module.exports = { bootThread };

@@ -24,7 +24,12 @@ pub trait NativeCarrier: Carrier {
     // ---- The life of a worker: when the engine says so --------------------------------------------------
 
     /// Starts a worker. Its place, if it has one, is kept until it is gone.
-    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()>;
+    fn start(
+        &self,
+        worker: WorkerId,
+        index: Option<u32>,
+        place: Option<Place<IdleProcess>>,
+    ) -> io::Result<()>;
     /// This process ends in an orderly way: a worker that has nothing to do may, too. For carriers whose workers
     /// outlive the environment.
     fn say_farewell(&self, _worker: WorkerId) {}
@@ -40,6 +45,10 @@ pub trait NativeCarrier: Carrier {
 
     /// The worker's place.
     fn place(&self, _worker: WorkerId) -> Option<PlaceId> {
+        None
+    }
+    /// The index of a worker in the set that it belongs to; `None` where it belongs to none.
+    fn index_in_set(&self, _worker: WorkerId) -> Option<u32> {
         None
     }
     /// Whether something of this worker is being handled, or waits to be, so that it must stay for the moment.
@@ -99,6 +108,8 @@ pub trait Upcalls: Reports {
     );
     /// Has calls settled that were answered with what cannot be read here.
     fn settle_unreadable(&self, from: Answerer, answered: &[SettledRun], part: PartHeader, why: &str);
+    /// A call has emitted or yielded a value; with the index of its worker.
+    fn emitted(&self, worker: WorkerId, seq: u32, index: u32, parts: Value);
     /// A worker has something to print, said during call `seq`.
     fn output(&self, worker: WorkerId, seq: u32, parts: Value);
     /// A worker has written to one of its descriptors.

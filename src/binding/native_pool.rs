@@ -42,7 +42,7 @@ impl NativePool {
 
     /// The function that queues a job and returns its number; -1 when closed, -2 minus the number of waiting calls when
     /// the queue is full. Nothing is sent before the one of `flusher` is called. In the registers: calls, retries, task
-    /// (from 1 on; 0: none), calls per chunk (0: as many as fit), flags.
+    /// (from 1 on; 0: none), calls per chunk (0: as many as fit), flags, priority.
     ///
     /// (Functions by themselves: as methods they would cost twice as much, which shows in a round trip.)
     #[napi(catch_unwind, ts_return_type = "(keys?: Uint32Array | null, timeout?: number) => number")]
@@ -159,6 +159,12 @@ impl NativePool {
 
     // What JavaScript says of workers that it looks after itself.
 
+    /// The worker runs.
+    #[napi(catch_unwind)]
+    pub fn worker_alive(&self, worker: u32) {
+        self.state.script_worker_alive(WorkerId(worker));
+    }
+
     /// The worker has loaded the user's module.
     #[napi(catch_unwind)]
     pub fn worker_ready(&self, worker: u32) {
@@ -222,6 +228,31 @@ impl NativePool {
     #[napi(catch_unwind)]
     pub fn job_of(&self, worker: u32, seq: u32) -> f64 {
         self.state.job_of(WorkerId(worker), seq).map_or(-1.0, |job| job.0 as f64)
+    }
+
+    /// The call in flight that a worker gave this number, if its caller still waits: job, number, retries so far.
+    #[napi(catch_unwind)]
+    pub fn wanted_call(&self, worker: u32, seq: u32) -> Option<Vec<f64>> {
+        let (job, call, retries) = self.state.wanted_call(WorkerId(worker), seq)?;
+        Some(vec![job.0 as f64, call.into(), retries.into()])
+    }
+
+    /// So many of the values that a call yields were taken so far; 4294967295: no more are wanted.
+    #[napi(catch_unwind)]
+    pub fn demand(&self, job: f64, call: u32, taken: u32) {
+        self.state.demand(JobId(job as u64), call, taken);
+    }
+
+    /// A call waits for whoever reads what it yields: its time does not pass before the next `demand`.
+    #[napi(catch_unwind)]
+    pub fn pause(&self, job: f64, call: u32) {
+        self.state.pause(JobId(job as u64), call);
+    }
+
+    /// The calls of this job are not run again.
+    #[napi(catch_unwind)]
+    pub fn forbid_retries(&self, job: f64) {
+        self.state.forbid_retries(JobId(job as u64));
     }
 
     /// The worker cannot be worked with any more, and is to be killed.

@@ -351,7 +351,8 @@ impl Watch for WorkerWatch {
 }
 
 fn sendable(kind: u32) -> Result<Kind> {
-    [Kind::Wake, Kind::Ready, Kind::LoadFailed, Kind::Reply, Kind::Begun, Kind::Output, Kind::Memory]
+    use Kind::{Begun, LoadFailed, Memory, Message, Output, Ready, Reply, Wake};
+    [Wake, Ready, LoadFailed, Reply, Begun, Output, Memory, Message]
         .into_iter()
         .find(|&known| known as u32 == kind)
         .ok_or_else(|| napi::Error::from_reason("a worker does not send this kind of frame"))

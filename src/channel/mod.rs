@@ -207,6 +207,14 @@ impl Channel {
         Ok(Some(shared))
     }
 
+    /// Takes the next message out of shared memory into `frame`; false if there is none.
+    pub fn take_message(&mut self, frame: &mut Vec<u8>) -> Result<bool, ChannelError> {
+        let Some(ring) = self.ring.as_mut().filter(|ring| ring.has_message()) else { return Ok(false) };
+        let is_taken = ring.take_message(frame).map_err(|ring::Corrupt| ChannelError::CorruptRing)?;
+        self.ring_bytes.1 += if is_taken { frame.len() as u64 } else { 0 };
+        Ok(is_taken)
+    }
+
     /// Sends an encoded frame.
     #[cfg(any(test, fuzzing))]
     pub fn queue(&mut self, frame: Vec<u8>) {

@@ -12,6 +12,7 @@
 //! | [`RECALL_UNTIL`], [`RECALL_FROM`] | parent | sequentially consistent |
 //! | [`SENT_COUNT`] | parent of a thread | stored after the message is posted |
 //! | [`FAREWELL`] | parent of a process | stored before its end closes the channel |
+//! | [`MESSAGES_TAKEN`] | parent | stored after the message is handled |
 //! | [`TO_WORKER`] and [`TO_PARENT`] on | both | see [`ring`](super::ring) |
 //!
 //! Why the order of the recall words and of `LAST_BEGUN` matters is told in `src/engine/mod.rs`: the parent stores the
@@ -25,8 +26,11 @@ pub const PAGE_WORDS: usize = 1024;
 pub const RING_WORDS: usize = 16 * 1024;
 /// Words of the page and both rings.
 pub const SHARED_WORDS: usize = PAGE_WORDS + 2 * RING_WORDS;
-/// The same in bytes.
-pub const SHARED_LEN: usize = SHARED_WORDS * size_of::<u32>();
+/// Words of the ring for messages, which follows them where the worker is a process: what may be under way of messages
+/// fits in twice, so that it has room wherever the ring wraps.
+pub const MESSAGE_WORDS: usize = 512 * 1024;
+/// All of it in bytes.
+pub const SHARED_LEN: usize = (SHARED_WORDS + MESSAGE_WORDS) * size_of::<u32>();
 
 /// Written by the worker: the number of the call that it began last; 0 before the first.
 pub const LAST_BEGUN: usize = 0;
@@ -45,10 +49,16 @@ pub const SENT_COUNT: usize = 5;
 /// Written by the parent of a process: 1 once it ends in an orderly way, and the worker has nothing to do.
 pub const FAREWELL: usize = 6;
 
+/// Written by the parent: how much of the messages was taken so far, as their sender counts it, in a count that wraps.
+pub const MESSAGES_TAKEN: usize = 7;
+
 /// Where the words of the ring to the worker begin.
 pub const TO_WORKER: usize = 64;
 /// Where the words of the ring to the parent begin.
 pub const TO_PARENT: usize = 128;
+
+/// Where the words of the ring for messages begin.
+pub const MESSAGES: usize = 192;
 
 /// A word of a ring, counted from where these begin: how many words of records were published so far, in a count that
 /// wraps. Written by the sender, sequentially consistent. (Words with different writers are a cache line apart.)
@@ -74,6 +84,9 @@ pub const TO_WORKER_RECORDS: usize = PAGE_WORDS;
 /// Where the records of the ring to the parent are.
 pub const TO_PARENT_RECORDS: usize = PAGE_WORDS + RING_WORDS;
 
+/// Where the records of the ring for messages are.
+pub const MESSAGE_RECORDS: usize = SHARED_WORDS;
+
 /// Words before the frame in a record: its length in bytes, and its place.
 pub const RECORD_HEADER: usize = 2;
 /// The flag of a length: the record is the answer to one call, see [`ring`](super::ring).
@@ -86,8 +99,20 @@ pub const ANSWER_HEADER: usize = 5;
 pub const WRAP: u32 = u32::MAX;
 /// A longer frame, in bytes, goes another way: there its copies cost less.
 pub const MAX_RECORD: usize = 16 * 1024;
+/// A longer frame with a message, in bytes, goes another way.
+pub const MAX_MESSAGE: usize = 1024 * 1024;
 
-const _: () = assert!(SENT_COUNT < FAREWELL && FAREWELL < TO_WORKER, "words overlap");
-const _: () = assert!(TO_WORKER + EARLY < TO_PARENT && TO_PARENT + EARLY < PAGE_WORDS, "words overlap");
+const _: () = assert!(
+    SENT_COUNT < FAREWELL && FAREWELL < MESSAGES_TAKEN && MESSAGES_TAKEN < TO_WORKER,
+    "words overlap"
+);
+const _: () = assert!(
+    TO_WORKER + EARLY < TO_PARENT && TO_PARENT + EARLY < MESSAGES && MESSAGES + EARLY < PAGE_WORDS,
+    "words overlap"
+);
 const _: () =
     assert!(RING_WORDS.is_power_of_two() && MAX_RECORD < RING_WORDS * size_of::<u32>(), "a frame has to fit");
+const _: () = assert!(
+    MESSAGE_WORDS.is_power_of_two() && 2 * MAX_MESSAGE <= MESSAGE_WORDS * size_of::<u32>(),
+    "what may be under way has to fit"
+);

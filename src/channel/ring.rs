@@ -18,14 +18,19 @@
 //! 6. A sender that has published a frame, and finds the receiver asleep, wakes it by a frame that goes the other way.
 //!    It replaces the state by "woken" in the same step, so that only one of them is sent.
 //!
+//! 7. The messages of calls have a ring of their own, to the parent only, which is so large that all fit that may be
+//!    under way. They have no place: the receiver handles those that it finds each time that it has taken a frame,
+//!    before it handles that. So a message is handled before whatever its sender has sent after it.
+//!
 //! Nothing that the other end writes is trusted: each end keeps its own position to itself, lengths are checked against
 //! what is published, and bytes are copied before they are read.
 
 use std::sync::Arc;
 
 use super::page::{
-    ANSWER, ANSWER_HEADER, ASLEEP, AWAKE, AWAKENESS, HEAD, MAX_RECORD, NO_VALUE, RECORD_HEADER, RING_WORDS,
-    TAIL, TO_PARENT, TO_PARENT_RECORDS, TO_WORKER, TO_WORKER_RECORDS, WOKEN, WRAP,
+    ANSWER, ANSWER_HEADER, ASLEEP, AWAKE, AWAKENESS, HEAD, MAX_MESSAGE, MAX_RECORD, MESSAGE_RECORDS,
+    MESSAGE_WORDS, MESSAGES, NO_VALUE, RECORD_HEADER, RING_WORDS, TAIL, TO_PARENT, TO_PARENT_RECORDS,
+    TO_WORKER, TO_WORKER_RECORDS, WOKEN, WRAP,
 };
 use crate::platform::SharedPage;
 
@@ -61,6 +66,8 @@ pub struct Ring {
     head: u32,
     /// Whether the first record was seen before what comes before it.
     is_early: bool,
+    /// How many words of messages were taken here.
+    messages_head: u32,
 }
 
 /// What a look at the ring gave.
@@ -97,7 +104,7 @@ impl Ring {
             End::Parent => (WORKERWARD, PARENTWARD),
             End::Worker => (PARENTWARD, WORKERWARD),
         };
-        Ring { page, outgoing, incoming, tail: 0, head: 0, is_early: false }
+        Ring { page, outgoing, incoming, tail: 0, head: 0, is_early: false, messages_head: 0 }
     }
 
     // ---- Receiving -------------------------------------------------------------------------------------
@@ -114,12 +121,51 @@ impl Ring {
 
     /// Whether a frame is there that could be taken.
     pub fn has_pending(&self) -> bool {
-        !self.is_early && self.has_unread()
+        (!self.is_early && self.page.load(self.incoming.words + TAIL) != self.head) || self.has_message()
     }
 
     /// Whether a frame is there.
     pub fn has_unread(&self) -> bool {
-        self.page.load(self.incoming.words + TAIL) != self.head
+        self.page.load(self.incoming.words + TAIL) != self.head || self.has_message()
+    }
+
+    /// Whether a message is there.
+    pub fn has_message(&self) -> bool {
+        self.incoming.words == PARENTWARD.words && self.page.load(MESSAGES + TAIL) != self.messages_head
+    }
+
+    /// Takes the next message into `frame`; false if there is none.
+    pub fn take_message(&mut self, frame: &mut Vec<u8>) -> Result<bool, Corrupt> {
+        let mut published = self.page.load(MESSAGES + TAIL).wrapping_sub(self.messages_head) as usize;
+        if published > MESSAGE_WORDS {
+            return Err(Corrupt);
+        }
+        if published == 0 {
+            return Ok(false);
+        }
+        let mut at = self.messages_head as usize % MESSAGE_WORDS;
+        let mut length = self.page.load_relaxed(MESSAGE_RECORDS + at);
+        if length == WRAP {
+            let rest = MESSAGE_WORDS - at;
+            published = published.checked_sub(rest).filter(|&published| published > 0).ok_or(Corrupt)?;
+            self.messages_head = self.messages_head.wrapping_add(rest as u32);
+            at = 0;
+            length = self.page.load_relaxed(MESSAGE_RECORDS);
+        }
+        let length = length as usize;
+        let size = RECORD_HEADER + length.div_ceil(WORD);
+        if length == 0 || length > MAX_MESSAGE || size > published || at + size > MESSAGE_WORDS {
+            return Err(Corrupt);
+        }
+        frame.clear();
+        frame.reserve((size - RECORD_HEADER) * WORD);
+        for index in RECORD_HEADER..size {
+            frame.extend_from_slice(&self.page.load_relaxed(MESSAGE_RECORDS + at + index).to_ne_bytes());
+        }
+        frame.truncate(length);
+        self.messages_head = self.messages_head.wrapping_add(size as u32);
+        self.page.store(MESSAGES + HEAD, self.messages_head);
+        Ok(true)
     }
 
     /// Takes the next frame, if no more than `received` frames come before it that were sent another way. Without

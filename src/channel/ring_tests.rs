@@ -5,8 +5,8 @@ use std::thread;
 use proptest::prelude::*;
 
 use super::page::{
-    ANSWER, ANSWER_HEADER, HEAD, MAX_RECORD, NO_VALUE, RING_WORDS, SHARED_LEN, TAIL, TO_PARENT, TO_WORKER,
-    TO_WORKER_RECORDS,
+    ANSWER, ANSWER_HEADER, HEAD, MAX_MESSAGE, MAX_RECORD, MESSAGE_RECORDS, MESSAGE_WORDS, MESSAGES, NO_VALUE,
+    RING_WORDS, SHARED_LEN, TAIL, TO_PARENT, TO_WORKER, TO_WORKER_RECORDS, WRAP,
 };
 use super::ring::{Corrupt, Taken};
 use super::tests::{frame, pair};
@@ -315,5 +315,57 @@ proptest! {
         }
         prop_assert!(frames.iter().map(|(id, _)| *id).eq(0..sent));
         prop_assert_eq!(one.traffic().0, two.traffic().1);
+    }
+}
+
+// ---- Messages ------------------------------------------------------------------------------------------
+
+/// Publishes a message as `lib/transport/ring.js` does.
+fn put_message(page: &SharedPage, tail: &mut u32, frame: &[u8]) {
+    let size = 2 + frame.len().div_ceil(4);
+    let mut at = *tail as usize % MESSAGE_WORDS;
+    if at + size > MESSAGE_WORDS {
+        page.store(MESSAGE_RECORDS + at, WRAP);
+        *tail = tail.wrapping_add((MESSAGE_WORDS - at) as u32);
+        at = 0;
+    }
+    page.store(MESSAGE_RECORDS + at, frame.len() as u32);
+    for (word, bytes) in (MESSAGE_RECORDS + at + 2..).zip(frame.chunks(4)) {
+        let mut whole = [0; 4];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        page.store(word, u32::from_le_bytes(whole));
+    }
+    *tail = tail.wrapping_add(size as u32);
+    page.store(MESSAGES + TAIL, *tail);
+}
+
+#[test]
+fn messages_arrive_in_order_and_wrap_around() {
+    let (page, mut parent, worker) = ends();
+    let (mut tail, mut taken) = (0, Vec::new());
+    assert!(!parent.has_message() && !parent.take_message(&mut taken).unwrap());
+    for round in 0..40usize {
+        let sent: Vec<Vec<u8>> =
+            (0..3).map(|nth| vec![(round * 3 + nth) as u8; 1 + round * 6_007 % 300_000]).collect();
+        sent.iter().for_each(|frame| put_message(&page, &mut tail, frame));
+        assert!(parent.has_pending() && parent.has_unread() && !worker.has_pending());
+        for frame in sent {
+            assert!(parent.take_message(&mut taken).unwrap());
+            assert_eq!(taken, frame);
+        }
+        assert!(!parent.take_message(&mut taken).unwrap() && !parent.has_pending());
+        assert_eq!(page.load(MESSAGES + HEAD), tail, "the worker sees that there is room");
+    }
+}
+
+#[test]
+fn what_no_worker_writes_in_place_of_a_message_is_refused() {
+    for (length, published) in
+        [(0, 4), (MAX_MESSAGE as u32 + 1, MESSAGE_WORDS as u32), (100, 3), (WRAP, 2), (5, u32::MAX)]
+    {
+        let (page, mut parent, _) = ends();
+        page.store(MESSAGE_RECORDS, length);
+        page.store(MESSAGES + TAIL, published);
+        assert_eq!(parent.take_message(&mut Vec::new()), Err(Corrupt), "{length} in {published}");
     }
 }

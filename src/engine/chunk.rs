@@ -39,6 +39,8 @@ pub(super) struct ChunkCall {
     pub(super) state: CallState,
     /// Whether it may be recalled.
     pub(super) is_movable: bool,
+    /// Whether it counts for how many calls its worker may have.
+    pub(super) is_counted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

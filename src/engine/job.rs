@@ -30,6 +30,10 @@ pub(super) struct Job {
     pub(super) sizer: ChunkSizer,
     /// When it was submitted, for the statistics.
     pub(super) submitted: Duration,
+    /// Its place among the jobs that wait: those with less come first.
+    pub(super) order: i64,
+    /// Whether each of its calls is for the worker of one index.
+    pub(super) is_pinned: bool,
     /// Calls that have not settled. Invariant: those that wait, and those in flight that are wanted; above 0, because
     /// the job ends with the last of them.
     pub(super) unsettled: u32,
@@ -55,6 +59,8 @@ enum CallQueue {
         waiting: u64,
     },
     Keyed(KeyedQueue),
+    /// Each call is for the worker with its number as index.
+    Pinned(BTreeSet<u32>),
 }
 
 /// Where the calls of a job that has one for each worker went.
@@ -78,13 +84,14 @@ impl Job {
     /// `in_order`: whether its workers run calls one at a time, in the order in which they got them.
     pub(super) fn new(spec: JobSpec, in_order: bool, now: Duration) -> Job {
         // The calls of a key stay on its worker.
-        let is_movable = spec.keys.is_none() && !spec.sent_once;
+        let is_movable = spec.keys.is_none() && !spec.sent_once && !spec.pinned;
         let queue = match spec.keys {
             Some(keys) => {
                 // Only the engine sees that a call has timed out, when its worker may be past it.
                 let takes_runs = spec.key_runs && in_order && spec.timeout.is_none();
                 CallQueue::Keyed(KeyedQueue::new(keys, takes_runs))
             }
+            None if spec.pinned => CallQueue::Pinned((0..spec.calls).collect()),
             None => CallQueue::Plain {
                 ranges: std::iter::once(0..spec.calls).collect(),
                 waiting: spec.calls.into(),
@@ -97,6 +104,8 @@ impl Job {
             is_movable,
             sizer: ChunkSizer::new(),
             submitted: now,
+            order: 0,
+            is_pinned: spec.pinned,
             unsettled: spec.calls,
             stop_key_on_error: spec.stop_key_on_error,
             queue,
@@ -112,6 +121,7 @@ impl Job {
         match &self.queue {
             CallQueue::Plain { waiting, .. } => *waiting,
             CallQueue::Keyed(keyed) => keyed.len(),
+            CallQueue::Pinned(calls) => calls.len() as u64,
         }
     }
 
@@ -133,10 +143,11 @@ impl Job {
     }
 
     /// Takes up to `max_calls` consecutive calls that this worker may run, or up to `max_run` where they have one key.
-    /// `free`: the other workers without work.
+    /// `index`: this worker's; `free`: the other workers without work.
     pub(super) fn take(
         &mut self,
         worker_id: WorkerId,
+        index: Option<u32>,
         max_calls: u32,
         max_run: u32,
         free: &[FreeWorker],
@@ -160,6 +171,9 @@ impl Job {
             CallQueue::Keyed(keyed) => {
                 keyed.take(worker_id, max_run.min(if is_spread { max_calls } else { u32::MAX }))
             }
+            CallQueue::Pinned(calls) => {
+                index.filter(|index| calls.remove(index)).map(|index| index..index + 1)
+            }
         }
     }
 
@@ -176,6 +190,7 @@ impl Job {
                 true
             }
             CallQueue::Keyed(keyed) => keyed.put_back(call),
+            CallQueue::Pinned(calls) => calls.insert(call),
         }
     }
 
@@ -187,7 +202,7 @@ impl Job {
     /// Calls in flight have settled. Returns the waiting calls that settle with them, as skipped.
     pub(super) fn settled(&mut self, calls: Range<u32>, failed: bool) -> Vec<u32> {
         match &mut self.queue {
-            CallQueue::Plain { .. } => Vec::new(),
+            CallQueue::Plain { .. } | CallQueue::Pinned(_) => Vec::new(),
             CallQueue::Keyed(keyed) => {
                 calls.flat_map(|call| keyed.settled(call, failed && self.stop_key_on_error)).collect()
             }
@@ -222,7 +237,20 @@ impl Job {
             CallQueue::Keyed(keyed) => {
                 keyed.drain_from(from).into_iter().map(|call| call..call + 1).collect()
             }
+            CallQueue::Pinned(calls) => {
+                calls.split_off(&from).into_iter().map(|call| call..call + 1).collect()
+            }
         }
+    }
+
+    /// How often this call was begun before, and its worker died.
+    pub(super) fn retries_used(&self, call: u32) -> u32 {
+        self.retried.get(&call).copied().unwrap_or(0)
+    }
+
+    /// No call of it is run again from now on.
+    pub(super) fn forbid_retries(&mut self) {
+        self.retries = 0;
     }
 
     /// Uses one retry of this call; whether there was one left.
@@ -260,6 +288,10 @@ impl Job {
                 debug_assert!(disjoint, "a call waits twice, or waits and is in flight");
             }
             CallQueue::Keyed(keyed) => keyed.check_invariants(in_flight),
+            CallQueue::Pinned(calls) => {
+                let is_twice = in_flight.iter().any(|call| calls.contains(call));
+                debug_assert!(!is_twice, "a call waits, and is in flight");
+            }
         }
     }
 }

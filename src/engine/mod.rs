@@ -39,10 +39,15 @@
 //! 5. [`Engine::exited`]: calls that were replied to keep their results; a call that had begun uses a retry or fails;
 //!    the others return to the head of their queue without using a retry.
 //!
-//! A worker that is to be replaced goes on until its successor is up. If the calls that it may still take will soon be
-//! done, its successor is started early and stands by, without calls, until it is needed. Where a worker runs several
-//! calls at once and one of them was given up, it gets no more; once all the others have settled its successor takes
-//! over, and the call that was given up keeps its grace period.
+//! A worker that is to be replaced goes on until its successor has started. If the calls that it may still take will
+//! soon be done, its successor is started early and stands by, without calls, until it is needed. Where a worker runs
+//! several calls at once and one of them was given up, it gets no more; once all the others have settled its successor
+//! takes over, and the call that was given up keeps its grace period.
+//!
+//! Each worker has an index below [`Config::workers`], which no other worker has until it is gone: user code may open
+//! the port or the file of that number. A worker that starts while all indices are taken is started without one: it
+//! gets as far as it can without user code, and loads that once it is assigned an index that has become free
+//! ([`Action::Assign`]). One that stands by is assigned none before it is needed.
 //!
 //! # Recall
 //!
@@ -70,6 +75,19 @@
 //! The calls of a key run in order, on one worker for as long as it lives. At most one of them is in flight, or a run
 //! of consecutive ones within one chunk ([`JobSpec::key_runs`]). Where a call has failed and the rest of its key is to
 //! be skipped, the engine skips those that wait; the worker itself skips those that it has, and replies so.
+//!
+//! # Priorities
+//!
+//! Jobs with a higher priority go first, and among those of the same priority the oldest. What waits gains one level
+//! per second of running time. Since everything that waits gains at the same rate, that is a fixed order: by the
+//! running time at the submission, less a second for each level. A job that comes before calls that were sent ahead and
+//! have not begun has these recalled, whatever turn they were sent in. Calls that are never recalled stay where they
+//! are.
+//!
+//! # Streams
+//!
+//! While a call waits for whoever reads what it yields ([`Engine::pause`]), its time does not pass. Once it has yielded
+//! anything it is not run again ([`Engine::forbid_retries`]).
 //!
 //! # A late caller
 //!
@@ -186,6 +204,11 @@ pub struct JobSpec {
     pub unbounded: bool,
     /// The values of its calls are gone once they were sent, so these calls are never recalled.
     pub sent_once: bool,
+    /// Jobs with a higher one go first.
+    pub priority: i32,
+    /// One call for each worker that there may be: call `i` runs on the worker with index `i`, and does not count for
+    /// [`Config::max_calls_per_worker`]. Where workers are leased they have no index that counts.
+    pub pinned: bool,
 }
 
 /// Consecutive calls of one job.
@@ -277,8 +300,11 @@ pub struct QueueLoad {
 /// Something that the engine wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start a worker.
-    Spawn { worker: WorkerId },
+    /// Start a worker. Without an index it loads nothing before an [`Action::Assign`]; where workers are leased, the
+    /// index is its place's.
+    Spawn { worker: WorkerId, index: Option<u32> },
+    /// Have a worker that was started without an index load what it is to run.
+    Assign { worker: WorkerId, index: u32 },
     /// Encode these calls and send them. The first one gets the number `seq` in the worker's own count.
     Send { worker: WorkerId, chunk: ChunkId, seq: u32, runs: Vec<Run> },
     /// Tell the worker that these calls are no longer wanted: it skips them, or fires their abort signal.

@@ -49,7 +49,7 @@ pub struct WorkerStats {
 #[serde(rename_all = "camelCase")]
 pub enum WorkerState {
     Starting,
-    /// Ready for calls, and without any.
+    /// Ready for calls, and without any; or ready to take over from a worker that is still there.
     Ready,
     /// Has calls in flight.
     Busy,

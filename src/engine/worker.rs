@@ -31,6 +31,8 @@ pub(super) enum Retirement {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) phase: Phase,
+    /// Its index among the workers; `None` while all are taken or it stands by, and where workers are leased.
+    pub(super) index: Option<u32>,
     /// `None` unless it is to be replaced.
     pub(super) retirement: Option<Retirement>,
     /// The worker whose place it boots, or waits, to take, because that one may take only a few more calls.
@@ -44,6 +46,8 @@ pub(super) struct Worker {
     pub(super) next_seq: u32,
     /// Calls that it was given, less those recalled. Invariant: at least `done` and what is outstanding.
     pub(super) given: u64,
+    /// Calls among those that do not count for how many it may have. Invariant: at most `given`.
+    pub(super) uncounted: u64,
     /// Calls that it has replied to, failed ones included.
     pub(super) done: u64,
     /// Invariant: at most `done`.
@@ -84,12 +88,14 @@ impl Worker {
     pub(super) fn new() -> Worker {
         Worker {
             phase: Phase::Starting,
+            index: None,
             retirement: None,
             standby_for: None,
             chunks: VecDeque::new(),
             deferred: None,
             next_seq: 1,
             given: 0,
+            uncounted: 0,
             done: 0,
             failed: 0,
             ran: Duration::ZERO,
@@ -122,6 +128,11 @@ impl Worker {
         (self.next_seq, self.given, self.done) = (next_seq, given, done);
         (self.failed, self.ran) = (failed, ran);
         self.silent_for = None;
+    }
+
+    /// How many calls it was given, of those that count.
+    pub(super) fn counted(&self) -> u64 {
+        self.given - self.uncounted
     }
 
     /// Whether it counts towards the number of workers that there should be.
@@ -271,5 +282,6 @@ impl Worker {
         let is_owed = |call: &&ChunkCall| !matches!(call.state, CallState::Replied | CallState::Recalled);
         debug_assert!(self.given >= self.done + self.calls().filter(is_owed).count() as u64, "calls given");
         debug_assert!(self.failed <= self.done, "more calls failed than were done");
+        debug_assert!(self.uncounted <= self.given, "more calls do not count than there were");
     }
 }

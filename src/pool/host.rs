@@ -44,8 +44,13 @@ pub trait Host: Sized {
 
     // ---- Workers ----------------------------------------------------------------------------------------
 
-    /// Starts a worker, or has [`Pool::spawn_failed`] told.
-    fn start_worker(pool: &Pool<Self>, worker: WorkerId);
+    /// Starts a worker, or has [`Pool::spawn_failed`] told. Without an index it loads nothing before
+    /// [`Carrier::assign`]; where workers are shared, the set has its index.
+    fn start_worker(pool: &Pool<Self>, worker: WorkerId, index: Option<u32>);
+    /// The index of a worker in the set that is shared with others; `None` where none is.
+    fn index_in_set(&self, _worker: WorkerId) -> Option<u32> {
+        None
+    }
     /// After a round of actions: exchanges workers with others who share them. Returns whether there is more to do.
     fn exchange_workers(_pool: &Pool<Self>) -> bool {
         false
@@ -70,6 +75,8 @@ pub trait Host: Sized {
 pub trait Carrier {
     // ---- The life of a worker: when the engine says so --------------------------------------------------
 
+    /// Has a worker that was started without an index load what it is to run.
+    fn assign(&self, worker: WorkerId, index: u32);
     /// Asks a worker to exit.
     fn stop(&self, worker: WorkerId);
     /// Ends a worker, whatever it does.
@@ -94,6 +101,8 @@ pub trait Carrier {
     /// Tells a worker not to begin the calls `from <= seq < until`, and returns the number of the call that it had
     /// begun last; `None` where it cannot be told.
     fn recall(&self, worker: WorkerId, from: u32, until: u32) -> Option<u32>;
+    /// Tells a worker how many of the values that a call yields were taken so far; `u32::MAX`: no more are wanted.
+    fn demand(&self, worker: WorkerId, seq: u32, taken: u32);
 
     // ---- What is known: at any time ---------------------------------------------------------------------
 

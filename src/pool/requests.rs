@@ -12,7 +12,7 @@ use super::reply::Apportioned;
 use super::state::Pool;
 use crate::engine::{ChunkId, JobId, JobSpec, ProtocolViolation, SettledRun, SubmitError, WorkerId};
 use crate::protocol::{
-    ANSWERED_FIELDS, JOB_KEY_RUNS, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED,
+    ANSWERED_FIELDS, JOB_KEY_RUNS, JOB_PINNED, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED,
 };
 
 /// The number of calls of a part, and its flags.
@@ -36,8 +36,8 @@ impl SettledPart {
 }
 
 /// What a job is described by: how many calls, retries, task (from 1 on; 0: none), calls per chunk (0: as many as
-/// fit), flags.
-type JobFields = [u32; 5];
+/// fit), flags, priority.
+type JobFields = [u32; 6];
 
 impl<H: Host> Pool<H> {
     // ---- Jobs -------------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ impl<H: Host> Pool<H> {
     /// Queues a job. Nothing is sent before the next `pump`.
     pub fn submit(
         &self,
-        [calls, retries, task, chunk, flags]: JobFields,
+        [calls, retries, task, chunk, flags, priority]: JobFields,
         keys: Option<Vec<u32>>,
         timeout: f64,
     ) -> Result<JobId, SubmitError> {
@@ -61,6 +61,8 @@ impl<H: Host> Pool<H> {
             chunk_size: (chunk > 0).then_some(chunk),
             unbounded: flags & JOB_UNBOUNDED != 0,
             sent_once: flags & JOB_SENT_ONCE != 0,
+            priority: priority.cast_signed(),
+            pinned: flags & JOB_PINNED != 0,
         };
         self.engine.borrow_mut().submit(spec, self.host.now())
     }
@@ -119,6 +121,31 @@ impl<H: Host> Pool<H> {
         self.engine.borrow().call_of(worker, seq).map(|(job, _)| job)
     }
 
+    /// The call in flight that a worker gave this number, if its caller still waits: job, number, retries so far.
+    pub fn wanted_call(&self, worker: WorkerId, seq: u32) -> Option<(JobId, u32, u32)> {
+        self.engine.borrow().wanted_call(worker, seq)
+    }
+
+    /// So many of the values that a call yields were taken. Its time passes, whether or not it did before.
+    pub fn demand(&self, job: JobId, call: u32, taken: u32) {
+        self.engine.borrow_mut().pause(job, call, false);
+        let place = self.engine.borrow().place_of(job, call);
+        if let Some((worker, seq)) = place {
+            self.host.carrier().demand(worker, seq, taken);
+        }
+        self.pump();
+    }
+
+    /// A call waits for whoever reads what it yields.
+    pub fn pause(&self, job: JobId, call: u32) {
+        self.engine.borrow_mut().pause(job, call, true);
+    }
+
+    /// The calls of this job are not run again.
+    pub fn forbid_retries(&self, job: JobId) {
+        self.engine.borrow_mut().forbid_retries(job);
+    }
+
     // ---- All workers ------------------------------------------------------------------------------------
 
     /// The hook `ready` is called once all workers are up, or cannot be.
@@ -149,6 +176,12 @@ impl<H: Host> Pool<H> {
     }
 
     // ---- Workers that JavaScript looks after ------------------------------------------------------------
+
+    /// The worker runs.
+    pub fn script_worker_alive(&self, worker: WorkerId) {
+        self.worker_alive(worker);
+        self.pump();
+    }
 
     /// The worker has loaded the user's module.
     pub fn script_worker_ready(&self, worker: WorkerId) {

@@ -94,7 +94,8 @@ impl<H: Host> Pool<H> {
         debug_assert!(self.pumping.get());
         let carrier = self.host.carrier();
         match action {
-            Action::Spawn { worker } => H::start_worker(self, worker),
+            Action::Spawn { worker, index } => H::start_worker(self, worker, index),
+            Action::Assign { worker, index } => carrier.assign(worker, index),
             Action::Send { worker, chunk: frame, seq, runs } => carrier.send(worker, frame, seq, &runs),
             Action::Cancel { worker, seqs } => carrier.cancel(worker, &seqs),
             Action::Recall { worker, from, until } => {

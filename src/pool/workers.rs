@@ -81,9 +81,19 @@ impl<H: Host> Pool<H> {
         }
     }
 
+    /// The index of a worker in this pool, or in the set that its workers are shared in; `None` while it has none.
+    pub fn index_of(&self, worker: WorkerId) -> Option<u32> {
+        self.engine.borrow().index_of(worker).or_else(|| self.host.index_in_set(worker))
+    }
+
     /// Tells JavaScript what happened to a worker.
     pub fn tell_event(&self, worker: WorkerId, name: &str, detail: &Json) {
-        let mut event = json!({ "event": name, "worker": worker.0, "pid": self.host.carrier().pid(worker) });
+        let mut event = json!({
+            "event": name,
+            "worker": worker.0,
+            "workerIndex": self.index_of(worker),
+            "pid": self.host.carrier().pid(worker),
+        });
         for (key, value) in detail.as_object().into_iter().flatten() {
             event[key] = value.clone();
         }
@@ -120,6 +130,7 @@ impl<H: Host> Pool<H> {
         for worker in stats["workers"].as_array_mut().into_iter().flatten() {
             let worker_id = worker["id"].as_u64().and_then(|id| u32::try_from(id).ok());
             worker["pid"] = worker_id.and_then(|id| self.host.carrier().pid(WorkerId(id))).into();
+            worker["workerIndex"] = worker_id.and_then(|id| self.index_of(WorkerId(id))).into();
         }
         let (sent, received) = self.host.carrier().traffic();
         stats["bytesSent"] = sent.into();

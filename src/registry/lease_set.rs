@@ -8,7 +8,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// One worker, from before its start until it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PlaceId(u64);
+pub struct PlaceId {
+    number: u64,
+    index: u32,
+}
+
+impl PlaceId {
+    /// The index of its worker in the set: below the budget, and no other's for as long as the worker lives.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+}
 
 /// One pool of one environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,7 +125,7 @@ impl<I, W: Wake> LeaseSet<I, W> {
         let grant = match self.take_idle(lessee_id) {
             Some((place_id, idle)) => Grant::Idle(place_id, idle),
             None => {
-                let place_id = PlaceId(self.number());
+                let place_id = PlaceId { index: self.free_index(), number: self.number() };
                 self.lease(place_id, lessee_id);
                 Grant::New(place_id)
             }
@@ -263,6 +273,12 @@ impl<I, W: Wake> LeaseSet<I, W> {
         let Some(Holder::Idle(idle, _)) = self.places.remove(&place_id) else { return None };
         self.lease(place_id, lessee_id);
         Some((place_id, idle))
+    }
+
+    /// The lowest index that no place has.
+    fn free_index(&self) -> u32 {
+        let is_free = |index: &u32| self.places.keys().all(|place_id| place_id.index != *index);
+        (0..u32::MAX).find(is_free).unwrap_or_default()
     }
 
     fn available(&self) -> usize {

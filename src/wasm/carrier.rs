@@ -36,6 +36,8 @@ mod raw {
         pub fn cancel_calls(worker: u32, seqs: *const u32, len: usize);
         /// → the number of the call that it had begun last; -1 where it cannot be told.
         pub safe fn recall_calls(worker: u32, from: u32, until: u32) -> f64;
+        pub safe fn assign_index(worker: u32, index: u32);
+        pub safe fn demand_more(worker: u32, seq: u32, taken: u32);
         pub safe fn stop_worker(worker: u32);
         pub safe fn kill_worker(worker: u32);
         pub safe fn kill_silent_worker(worker: u32);
@@ -56,6 +58,14 @@ impl WasmCarrier {
 }
 
 impl Carrier for WasmCarrier {
+    fn assign(&self, worker: WorkerId, index: u32) {
+        raw::assign_index(worker.0, index);
+    }
+
+    fn demand(&self, worker: WorkerId, seq: u32, taken: u32) {
+        raw::demand_more(worker.0, seq, taken);
+    }
+
     fn stop(&self, worker: WorkerId) {
         raw::stop_worker(worker.0);
     }

@@ -66,11 +66,12 @@ extern "C" fn submit(
     task: u32,
     chunk_size: u32,
     flags: u32,
+    priority: i32,
     keys: i32,
     timeout: f64,
 ) -> f64 {
     let keys = usize::try_from(keys).ok().map(passed_numbers);
-    match pool().submit([calls, retries, task, chunk_size, flags], keys, timeout) {
+    match pool().submit([calls, retries, task, chunk_size, flags, priority.cast_unsigned()], keys, timeout) {
         Ok(job) => job.0 as f64,
         Err(SubmitError::Closed) => -1.0,
         Err(SubmitError::QueueFull { waiting }) => -2.0 - waiting as f64,
@@ -120,6 +121,33 @@ extern "C" fn is_deferred(worker: u32, frame: u32) -> bool {
 #[unsafe(no_mangle)]
 extern "C" fn send_deferred(worker: u32, frame: u32) {
     pool().send_deferred(WorkerId(worker), ChunkId(frame));
+}
+
+/// The call in flight that a worker gave this number, if its caller still waits: 3 numbers in the outbox, which are
+/// job, call and retries so far; else 0.
+#[unsafe(no_mangle)]
+extern "C" fn wanted_call(worker: u32, seq: u32) -> usize {
+    match pool().wanted_call(WorkerId(worker), seq) {
+        Some((job, call, retries)) => give_numbers([job.0 as f64, call.into(), retries.into()].into_iter()),
+        None => 0,
+    }
+}
+
+/// So many of the values that a call yields were taken so far; 4294967295: no more are wanted.
+#[unsafe(no_mangle)]
+extern "C" fn demand(job: f64, call: u32, taken: u32) {
+    pool().demand(JobId(job as u64), call, taken);
+}
+
+/// A call waits for whoever reads what it yields: its time does not pass before the next `demand`.
+#[unsafe(no_mangle)]
+extern "C" fn pause(job: f64, call: u32) {
+    pool().pause(JobId(job as u64), call);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn forbid_retries(job: f64) {
+    pool().forbid_retries(JobId(job as u64));
 }
 
 #[unsafe(no_mangle)]
@@ -181,6 +209,11 @@ extern "C" fn on_timer() {
 }
 
 // ---- What JavaScript says of its workers ---------------------------------------------------------------------
+
+#[unsafe(no_mangle)]
+extern "C" fn worker_alive(worker: u32) {
+    pool().script_worker_alive(WorkerId(worker));
+}
 
 #[unsafe(no_mangle)]
 extern "C" fn worker_ready(worker: u32) {

@@ -32,7 +32,8 @@ mod raw {
         pub safe fn start_timer(millis: f64);
         pub safe fn stop_timer();
         pub safe fn set_held(held: bool);
-        pub safe fn start_worker(worker: u32);
+        /// With -1 in place of an index it loads nothing before `assign_index`.
+        pub safe fn start_worker(worker: u32, index: i32);
         pub fn ended(
             job: f64,
             first: u32,
@@ -89,10 +90,10 @@ impl Host for WasmHost {
         raw::set_held(held);
     }
 
-    fn start_worker(pool: &WasmState, worker: WorkerId) {
+    fn start_worker(pool: &WasmState, worker: WorkerId, index: Option<u32>) {
         pool.event(worker, "spawn", &Json::Null);
         // What goes wrong is told as the end of the worker.
-        raw::start_worker(worker.0);
+        raw::start_worker(worker.0, index.map_or(-1, u32::cast_signed));
     }
 
     fn ended(&self, job: JobId, calls: Range<u32>, outcome: &str, detail: Option<&str>) {

@@ -64,6 +64,9 @@ pub enum Kind {
     Stop = 4,
     /// Either way, nothing but a reason to look at the shared memory.
     Wake = 5,
+    /// Parent to worker: whoever reads what call `seq` yields has taken `chunk_id` values so far; or, if that is
+    /// `u32::MAX`, wants no more.
+    Demand = 6,
     /// Worker to parent: the user's module is loaded.
     Ready = 16,
     /// Worker to parent: the user's module cannot be loaded, and why.
@@ -76,6 +79,9 @@ pub enum Kind {
     Output = 20,
     /// Worker to parent: the size of its resident set in KiB, in `aux`.
     Memory = 21,
+    /// Worker to parent: a value that call `seq` has emitted or yielded before its result. In `aux` the index of the
+    /// worker, in place of a chunk how much the message counts for what may be under way.
+    Message = 22,
 }
 
 impl Kind {
@@ -86,12 +92,14 @@ impl Kind {
             3 => Kind::Cancel,
             4 => Kind::Stop,
             5 => Kind::Wake,
+            6 => Kind::Demand,
             16 => Kind::Ready,
             17 => Kind::LoadFailed,
             18 => Kind::Reply,
             19 => Kind::Begun,
             20 => Kind::Output,
             21 => Kind::Memory,
+            22 => Kind::Message,
             _ => return None,
         })
     }

@@ -41,6 +41,8 @@ interface EventArguments<TParams> {
   signal: AbortSignal;
   /** The position of this call among those of the event. */
   batchIndex: number;
+  /** Which of the workers this is, from 0. */
+  workerIndex: number;
 }
 
 /** The one argument of a function that `processBatchFunctionName` names. */

@@ -13,7 +13,9 @@ use serde_json::{Value as Json, json};
 
 use crate::binding::carrier::Upcalls;
 use crate::binding::event_loop::Poll;
-use crate::channel::page::{CANCEL_COUNT, FAREWELL, LAST_BEGUN, MAY_SPIN, RECALL_FROM, RECALL_UNTIL};
+use crate::channel::page::{
+    CANCEL_COUNT, FAREWELL, LAST_BEGUN, MAY_SPIN, MESSAGES_TAKEN, RECALL_FROM, RECALL_UNTIL,
+};
 use crate::channel::{Channel, ChannelError, FillResult, FinishError, Finished, Flushed, OutgoingFrame};
 use crate::engine::{ProtocolViolation, WorkerId};
 use crate::platform::SharedPage;
@@ -180,6 +182,13 @@ impl Link {
         }
     }
 
+    /// Says that a message which counts so much was handled.
+    pub fn count_taken(&self, size: u32) {
+        if let Some(page) = &self.page {
+            page.store(MESSAGES_TAKEN, page.load(MESSAGES_TAKEN).wrapping_add(size));
+        }
+    }
+
     /// Says that this process ends in an orderly way. The worker must have nothing to do, and is to be asked to stop,
     /// too.
     pub fn say_farewell(&mut self) {
@@ -264,6 +273,14 @@ impl Links {
     /// Sends a frame.
     pub fn send(&self, worker: WorkerId, frame: OutgoingFrame) {
         self.send_by(worker, frame, Channel::queue_finished);
+    }
+
+    /// Sends a frame that is ready, through the socket.
+    pub fn send_finished(&self, worker: WorkerId, frame: Finished) {
+        self.with(worker, |link| {
+            link.channel.queue_on_socket(frame.bytes, frame.descriptors);
+            link.write_out();
+        });
     }
 
     /// Sends a frame through the socket, in any case.

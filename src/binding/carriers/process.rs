@@ -20,7 +20,7 @@ use crate::binding::event_loop::{Poll, Readiness};
 use crate::binding::idle_process::{IdleProcess, Parts};
 use crate::binding::js::{PassedParts, Value, WrittenParts, write_parts};
 use crate::channel::page::SHARED_LEN;
-use crate::channel::{Channel, End, Finished, MAX_DESCRIPTORS, OutgoingFrame, Ring, Room};
+use crate::channel::{Channel, ChannelError, End, Finished, MAX_DESCRIPTORS, OutgoingFrame, Ring, Room};
 use crate::engine::{ChunkId, History, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::pool::Carrier;
@@ -69,7 +69,7 @@ impl ProcessCarrier {
     }
 
     /// A channel to a new worker, and the descriptors that this gets.
-    fn connect(&self) -> io::Result<(Channel, Option<Arc<SharedPage>>, Descriptors)> {
+    fn connect(&self, index: Option<u32>) -> io::Result<(Channel, Option<Arc<SharedPage>>, Descriptors)> {
         let (ours, theirs) = platform::socketpair()?;
         // Without a page the worker announces its calls in frames.
         let shared = platform::shared_page(SHARED_LEN).and_then(|file| {
@@ -81,9 +81,16 @@ impl ProcessCarrier {
         if let Some(page) = &page {
             channel.attach_ring(Ring::new(page.clone(), End::Parent));
         }
-        // The worker must know whether it has a page: otherwise the number of its descriptor is another's there.
-        channel.queue_finished(self.init.duplicate(page.is_some().into())?);
+        if let Some(index) = index {
+            channel.queue_finished(self.init_of(index, page.is_some())?);
+        }
         Ok((channel, page, Descriptors { channel: theirs, page: file }))
+    }
+
+    /// What a worker is sent first. It must know whether it has a page: otherwise the number of its descriptor is
+    /// another's there.
+    fn init_of(&self, index: u32, has_page: bool) -> io::Result<Finished> {
+        self.init.duplicate(index << 1 | u32::from(has_page))
     }
 
     fn poll_on_loop(&self, worker: WorkerId, channel: &Channel) -> io::Result<Poll> {
@@ -129,6 +136,14 @@ impl ProcessCarrier {
 }
 
 impl Carrier for ProcessCarrier {
+    fn assign(&self, worker: WorkerId, index: u32) {
+        let has_page = self.links.with(worker, |link| link.page.is_some()).unwrap_or(false);
+        match self.init_of(index, has_page) {
+            Ok(init) => self.links.send_finished(worker, init),
+            Err(error) => self.links.give_up(worker, LinkError::Channel(ChannelError::System(error))),
+        }
+    }
+
     fn stop(&self, worker: WorkerId) {
         // Through the socket: the worker may be about to lose this end, and what it reads last.
         self.links.send_on_socket(worker, OutgoingFrame::new(FrameHeader::of(Kind::Stop), Room::NONE));
@@ -224,6 +239,11 @@ impl Carrier for ProcessCarrier {
         self.links.with(worker, Link::count_cancel);
     }
 
+    fn demand(&self, worker: WorkerId, seq: u32, taken: u32) {
+        let header = FrameHeader { chunk_id: taken, seq, ..FrameHeader::of(Kind::Demand) };
+        self.links.send(worker, OutgoingFrame::new(header, Room::NONE));
+    }
+
     fn recall(&self, worker: WorkerId, from: u32, until: u32) -> Option<u32> {
         self.links.with(worker, |link| link.recall(from, until)).flatten()
     }
@@ -266,9 +286,14 @@ impl Carrier for ProcessCarrier {
 }
 
 impl NativeCarrier for ProcessCarrier {
-    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
+    fn start(
+        &self,
+        worker: WorkerId,
+        index: Option<u32>,
+        place: Option<Place<IdleProcess>>,
+    ) -> io::Result<()> {
         let supervisor = Supervisor::get()?;
-        let (channel, page, descriptors) = self.connect()?;
+        let (channel, page, descriptors) = self.connect(index)?;
         let route = Route::new(Ticket::next(), self.environment.mailbox.clone());
         let link = Link {
             route: route.clone(),
@@ -349,6 +374,10 @@ impl NativeCarrier for ProcessCarrier {
 
     fn place(&self, worker: WorkerId) -> Option<PlaceId> {
         self.links.with(worker, |link| link.place).flatten()
+    }
+
+    fn index_in_set(&self, worker: WorkerId) -> Option<u32> {
+        self.place(worker).map(PlaceId::index)
     }
 
     fn is_in_use(&self, worker: WorkerId) -> bool {

@@ -97,6 +97,7 @@ impl Receiver {
         });
         let Some(Some(mut decoder)) = lent else { return };
         let mut answers = JoinedAnswers::default();
+        let mut message = Vec::new();
         let failure = loop {
             let received = decoder.frames();
             let next = self.links.with(worker, |link| {
@@ -107,6 +108,10 @@ impl Receiver {
                 Some(Ok(None)) | None => decoder.next_frame(),
                 Some(Err(error)) => break Some(LinkError::Channel(error)),
             };
+            // What was sent before this frame was in shared memory before it.
+            if let Err(error) = self.handle_messages(&*upcalls, worker, &mut message) {
+                break Some(error);
+            }
             match next {
                 Ok(Some(frame)) => {
                     if let Err(error) = self.handle_frame(&*upcalls, worker, &frame) {
@@ -121,6 +126,25 @@ impl Receiver {
         if let Some(error) = failure {
             upcalls.event(worker, "protocol", &json!({ "detail": error.to_string() }));
             self.links.give_up(worker, error);
+        }
+    }
+
+    /// Handles the messages of calls that are in shared memory. `frame` is room for one of them.
+    fn handle_messages(
+        &self,
+        upcalls: &dyn Upcalls,
+        worker: WorkerId,
+        frame: &mut Vec<u8>,
+    ) -> Result<(), LinkError> {
+        loop {
+            match self.links.with(worker, |link| link.channel.take_message(frame)) {
+                Some(Ok(true)) => {
+                    let message = Frame::of(frame).map_err(LinkError::Wire)?;
+                    self.handle_frame(upcalls, worker, &message)?;
+                }
+                Some(Ok(false)) | None => return Ok(()),
+                Some(Err(error)) => return Err(LinkError::Channel(error)),
+            }
         }
     }
 
@@ -158,9 +182,16 @@ impl Receiver {
                 let parts = parts.map_err(|error| LinkError::Value(error.to_string()))?;
                 upcalls.output(worker, header.seq, parts);
             }
+            Kind::Message => {
+                let parts = part_list(self.env, frame.parts(), &self.attached(worker));
+                let parts = parts.map_err(|error| LinkError::Value(error.to_string()))?;
+                upcalls.emitted(worker, header.seq, header.aux, parts);
+                // Not before: what it leads to counts as well.
+                self.links.with(worker, |link| link.count_taken(header.chunk_id));
+            }
             Kind::Wake => {}
             Kind::Memory => upcalls.worker_memory(worker, u64::from(header.aux) * 1024),
-            Kind::Init | Kind::Calls | Kind::Cancel | Kind::Stop => {
+            Kind::Init | Kind::Calls | Kind::Cancel | Kind::Stop | Kind::Demand => {
                 return Err(LinkError::ParentFrame);
             }
         }

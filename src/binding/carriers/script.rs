@@ -38,8 +38,11 @@ pub struct ScriptCarrier {
 
 /// The functions of `lib/` that look after the workers.
 struct Hooks {
-    /// `(worker)` → the page that is shared with it, if that is looked at here.
+    /// `(worker, index)` → the page that is shared with it, if that is looked at here. With -1 in place of an index it
+    /// loads nothing yet.
     start: Callback,
+    /// `(worker, index)`: from now on it may.
+    assign: Callback,
     /// `([job, first call, end, …])`, or nothing where there is one run only, and in the registers: worker, frame,
     /// first call's number, whether it may stay awake, and the first run, as job (two words), first call and end. → How
     /// many runs, how many calls of each of these went into the frame, and offsets of those that could not be encoded
@@ -49,6 +52,8 @@ struct Hooks {
     send: Callback,
     /// `(worker, [call's number, …])`.
     cancel: Callback,
+    /// `(worker, call's number, values taken)`.
+    demand: Callback,
     /// `(worker, from, until)` → the number of the call that it had begun last; nothing, where there is no worker.
     recall: Callback,
     /// `(worker)`, each of them.
@@ -70,8 +75,10 @@ impl ScriptCarrier {
         let hook = |name| Callback::method(env, hooks, name);
         let hooks = Hooks {
             start: hook("startWorker")?,
+            assign: hook("assignIndex")?,
             send: hook("sendCalls")?,
             cancel: hook("cancelCalls")?,
+            demand: hook("demandMore")?,
             recall: hook("recallCalls")?,
             stop: hook("stopWorker")?,
             kill: hook("killWorker")?,
@@ -123,6 +130,14 @@ impl ScriptCarrier {
 }
 
 impl Carrier for ScriptCarrier {
+    fn assign(&self, worker: WorkerId, index: u32) {
+        self.hooks.assign.call(&[worker.0, index].map(|field| number(self.env, field.into())));
+    }
+
+    fn demand(&self, worker: WorkerId, seq: u32, taken: u32) {
+        self.hooks.demand.call(&[worker.0, seq, taken].map(|field| number(self.env, field.into())));
+    }
+
     fn set_exit_report(&self, worker: WorkerId, report: Json) {
         self.exit_reports.borrow_mut().insert(worker, report);
     }
@@ -210,10 +225,20 @@ impl Carrier for ScriptCarrier {
 }
 
 impl NativeCarrier for ScriptCarrier {
-    fn start(&self, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
+    fn index_in_set(&self, worker: WorkerId) -> Option<u32> {
+        self.places.borrow().get(&worker).map(|place| place.id().index())
+    }
+
+    fn start(
+        &self,
+        worker: WorkerId,
+        index: Option<u32>,
+        place: Option<Place<IdleProcess>>,
+    ) -> io::Result<()> {
         self.places.borrow_mut().extend(place.map(|place| (worker, place)));
         // What goes wrong is told as the end of the worker.
-        let page = self.tell(&self.hooks.start, worker);
+        let index = index.map_or(-1.0, f64::from);
+        let page = self.hooks.start.call(&[number(self.env, worker.0.into()), number(self.env, index)]);
         let page = page.and_then(|page| ScriptPage::new(self.env, page).ok());
         self.pages.borrow_mut().extend(page.map(|page| (worker, page)));
         Ok(())

@@ -24,6 +24,7 @@ pub struct Hooks {
     answered: Callback,
     ended: Callback,
     ready: Callback,
+    emitted: Callback,
     message: Callback,
     written: Callback,
     event: Callback,
@@ -41,6 +42,7 @@ impl Hooks {
             answered: hook("answered")?,
             ended: hook("ended")?,
             ready: hook("ready")?,
+            emitted: hook("emitted")?,
             message: hook("message")?,
             written: hook("written")?,
             event: hook("event")?,
@@ -99,6 +101,13 @@ impl Hooks {
     /// `ready(outcome or null, detail)`.
     pub fn ready(&self, outcome: Option<&str>, detail: Option<&str>) {
         self.ready.call(&[self.text(outcome), self.text(detail)]);
+    }
+
+    /// `emitted(job, call, retries so far, index of the worker, parts)`: a call has emitted or yielded a value.
+    pub fn emitted(&self, job: JobId, call: u32, retries: u32, index: u32, parts: Value) {
+        let [job, call, retries, index] =
+            [job.0 as f64, call.into(), retries.into(), index.into()].map(|field| number(self.env, field));
+        self.emitted.call(&[job, call, retries, index, parts]);
     }
 
     /// `message(job or -1, parts, worker)`: a worker has something to print.

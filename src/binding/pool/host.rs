@@ -121,8 +121,12 @@ impl Host for NativeHost {
         }
     }
 
-    fn start_worker(pool: &NativeState, worker: WorkerId) {
-        start_worker(pool, pool.host.lease(), worker);
+    fn start_worker(pool: &NativeState, worker: WorkerId, index: Option<u32>) {
+        start_worker(pool, pool.host.lease(), worker, index);
+    }
+
+    fn index_in_set(&self, worker: WorkerId) -> Option<u32> {
+        self.carrier().index_in_set(worker)
     }
 
     fn exchange_workers(pool: &NativeState) -> bool {

@@ -212,15 +212,15 @@ impl PoolLease {
 }
 
 /// Starts a worker, or whatever takes its place.
-pub fn start_worker(pool: &NativeState, lease: Option<&PoolLease>, worker: WorkerId) {
+pub fn start_worker(pool: &NativeState, lease: Option<&PoolLease>, worker: WorkerId, index: Option<u32>) {
     let answer = lease.map(PoolLease::ask);
     if !matches!(answer, Some(Grant::Denied)) {
         // It waits no more, whatever it was denied before.
         pool.engine.borrow_mut().offered();
     }
     let started = match answer {
-        None => start_new(pool, worker, None),
-        Some(Grant::New(place)) => start_new(pool, worker, Some(place)),
+        None => start_new(pool, worker, index, None),
+        Some(Grant::New(place)) => start_new(pool, worker, Some(place.id().index()), Some(place)),
         Some(Grant::Idle(place, idle)) => adopt(pool, worker, place, idle),
         Some(Grant::Denied) => return pool.engine.borrow_mut().denied(worker),
     };
@@ -229,9 +229,14 @@ pub fn start_worker(pool: &NativeState, lease: Option<&PoolLease>, worker: Worke
     }
 }
 
-fn start_new(pool: &NativeState, worker: WorkerId, place: Option<Place<IdleProcess>>) -> io::Result<()> {
+fn start_new(
+    pool: &NativeState,
+    worker: WorkerId,
+    index: Option<u32>,
+    place: Option<Place<IdleProcess>>,
+) -> io::Result<()> {
     pool.tell_event(worker, "spawn", &Json::Null);
-    pool.host.carrier().start(worker, place)
+    pool.host.carrier().start(worker, index, place)
 }
 
 fn adopt(pool: &NativeState, worker: WorkerId, place: PlaceId, idle: IdleProcess) -> io::Result<()> {

@@ -56,6 +56,13 @@ impl Upcalls for NativeState {
         self.settle_answered(from, answered, part, self.host.hooks.text(Some(why)), None);
     }
 
+    fn emitted(&self, worker: WorkerId, seq: u32, index: u32, parts: Value) {
+        let call = self.engine.borrow().wanted_call(worker, seq);
+        if let Some((job, call, retries)) = call {
+            self.host.hooks.emitted(job, call, retries, index, parts);
+        }
+    }
+
     fn output(&self, worker: WorkerId, seq: u32, parts: Value) {
         let call = self.engine.borrow().call_of(worker, seq);
         self.host.hooks.message(call.map(|(job, _)| job), parts, worker);

@@ -16,12 +16,23 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 impl Engine {
     pub(super) fn showed_life(&mut self, worker_id: WorkerId) {
-        if let Some(worker) = self.workers.get_mut(&worker_id) {
-            worker.silent_for = None;
-            if worker.phase == Phase::Starting {
-                // It was not killed for its silence after all.
-                worker.killed_for = None;
+        let Some(worker) = self.workers.get_mut(&worker_id) else { return };
+        worker.silent_for = None;
+        if worker.phase == Phase::Starting {
+            // It was not killed for its silence after all.
+            worker.killed_for = None;
+            if worker.index.is_none() && self.config.lease.is_none() && worker.standby_for.is_none() {
+                self.replace_one();
             }
+        }
+    }
+
+    /// A replacement is up: one of the workers that waited for one can go.
+    fn replace_one(&mut self) {
+        self.workers.refresh();
+        let replaced = self.workers.members(Group::Replaceable).next().map(|(worker_id, _)| worker_id);
+        if let Some(replaced) = replaced {
+            self.retire(replaced, Retirement::Now);
         }
     }
 
@@ -38,12 +49,7 @@ impl Engine {
         if worker.standby_for.is_some() {
             return;
         }
-        // A replacement is up: one of the workers that waited for one can go.
-        self.workers.refresh();
-        let replaced = self.workers.members(Group::Replaceable).next().map(|(worker_id, _)| worker_id);
-        if let Some(replaced) = replaced {
-            self.retire(replaced, Retirement::Now);
-        }
+        self.replace_one();
         self.check_ready_awaited();
     }
 
@@ -94,7 +100,7 @@ impl Engine {
         self.failed_boots = 0;
         self.backoff = Duration::ZERO;
         self.tell_ready(Err(Outcome::BootFailed(worker_id)));
-        let job_ids: Vec<JobId> = self.queue.iter().copied().collect();
+        let job_ids: Vec<JobId> = self.queue.iter().map(|&(_, job_id)| job_id).collect();
         for job_id in job_ids {
             self.settle_waiting(job_id, 0, Outcome::BootFailed(worker_id));
         }

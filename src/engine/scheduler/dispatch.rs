@@ -32,8 +32,13 @@ struct Draft {
 impl Engine {
     /// Hands out calls, starts and stops workers: whatever the state asks for.
     pub(super) fn advance(&mut self, now: Duration) {
+        // Before anything is sent behind them. (All that was sent has its numbers: there is no other action.)
+        if std::mem::take(&mut self.is_overtaking_due) && self.overtake() {
+            return;
+        }
         self.retire_spent();
         self.place_standbys();
+        self.assign_indices();
         self.dispatch(now);
         self.start_needed();
         if self.mode != Mode::Open && self.jobs.is_empty() {
@@ -123,9 +128,10 @@ impl Engine {
         let also_free = self.lag.is_felt().then(|| self.workers.members(Group::Open));
         let also_free = also_free.into_iter().flatten().filter(|(_, worker)| !worker.is_busy());
         let is_ready = |(_, worker): &(WorkerId, &Worker)| worker.phase == Phase::Ready && worker.can_serve();
-        let is_spread = |job_id: &JobId| self.jobs.get(job_id).is_some_and(Job::is_spread);
+        let is_spread = |(_, job_id): &(i64, JobId)| self.jobs.get(job_id).is_some_and(Job::is_spread);
         let starting = self.queue.iter().any(is_spread).then(|| self.workers.members(Group::Starting));
-        self.workers.members(ready).filter(is_ready).chain(also_free).chain(starting.into_iter().flatten())
+        let starting = starting.into_iter().flatten().filter(|(_, worker)| !self.waits_for_index(worker));
+        self.workers.members(ready).filter(is_ready).chain(also_free).chain(starting)
     }
 
     /// Whether a worker that could not begin a call at once may be sent some all the same, with so much ahead.
@@ -148,9 +154,7 @@ impl Engine {
     fn send_chunk(&mut self, worker_id: WorkerId, lacking: u32, sharers: Sharers, now: Duration) -> bool {
         let Some(draft) = self.draft_chunk(worker_id, lacking, sharers, now) else { return false };
         for run in &draft.runs {
-            if self.jobs.get(&run.job).is_some_and(|job| job.waiting() == 0) {
-                self.queue.remove(&run.job);
-            }
+            self.dequeue_if_empty(run.job);
         }
         self.launch(worker_id, draft, now);
         true
@@ -168,18 +172,19 @@ impl Engine {
         let fair = fair_share(self.counters.waiting(), sharers, cost, self.lag.min_chunk());
         let worker = self.workers.get(&worker_id)?;
         let allowed = match self.config.max_calls_per_worker {
-            Some(max) => u32::try_from(max.saturating_sub(worker.given)).unwrap_or(u32::MAX),
+            Some(max) => u32::try_from(max.saturating_sub(worker.counted())).unwrap_or(u32::MAX),
             None => u32::MAX,
         };
         let is_ahead = worker.phase == Phase::Starting;
+        let index = worker.index;
         let mut room = fair.min(allowed).min(MAX_CALLS).min(if is_ahead { 1 } else { u32::MAX });
         let mut budget = self.lag.chunk();
         let mut draft = Draft::default();
         let mut free = None;
-        for &job_id in &self.queue {
+        for &(_, job_id) in &self.queue {
             let Some(job) = self.jobs.get_mut(&job_id) else { continue };
             if job.is_spread() && free.is_none() {
-                free = Some(free_workers(&mut self.workers, worker_id));
+                free = Some(free_workers(&mut self.workers, worker_id, self.config.lease.is_some()));
             }
             let cost = self.costs.cost_of(job.task, &job.sizer);
             let is_unknown = cost.expected(1).is_none();
@@ -204,7 +209,7 @@ impl Engine {
                 let run = if is_free { job.sizer.calls_in(cost, KEY_RUN) } else { max_calls };
                 let max_run = run.max(max_calls).min(allowed - draft.calls);
                 let Some(calls) =
-                    job.take(worker_id, max_calls, max_run, free.as_deref().unwrap_or_default())
+                    job.take(worker_id, index, max_calls, max_run, free.as_deref().unwrap_or_default())
                 else {
                     break;
                 };
@@ -230,7 +235,7 @@ impl Engine {
 
     /// The cost of the call that waits at the head of the queue.
     fn cost_of_next(&self) -> Cost {
-        let first = self.queue.first().and_then(|job_id| self.jobs.get(job_id));
+        let first = self.queue.first().and_then(|(_, job_id)| self.jobs.get(job_id));
         first.map(|job| self.costs.cost_of(job.task, &job.sizer)).unwrap_or_default()
     }
 
@@ -243,7 +248,10 @@ impl Engine {
             let job = self.jobs.get(&run.job);
             let is_movable = job.is_some_and(|job| job.is_movable);
             is_sized |= job.is_some_and(|job| job.chunk_size.is_some());
-            let call = |index| ChunkCall { job: run.job, index, state: CallState::Sent, is_movable };
+            let is_counted = !job.is_some_and(|job| job.is_pinned);
+            worker.uncounted += if is_counted { 0 } else { run.calls.len() as u64 };
+            let call =
+                |index| ChunkCall { job: run.job, index, state: CallState::Sent, is_movable, is_counted };
             calls.extend(run.calls.clone().map(call));
         }
         let chunk_id = ChunkId(self.next_chunk);
@@ -276,10 +284,13 @@ impl Engine {
 }
 
 /// The other workers that have nothing to do.
-fn free_workers(workers: &mut Roster, worker_id: WorkerId) -> Vec<FreeWorker> {
+fn free_workers(workers: &mut Roster, worker_id: WorkerId, is_leased: bool) -> Vec<FreeWorker> {
     workers.refresh();
-    let free = workers.members(Group::Free).filter(|&(other, _)| other != worker_id);
     let is_starting = |worker: &Worker| worker.phase == Phase::Starting;
+    // One that waits for its index may do so for as long as another one's call takes.
+    let may_begin = |worker: &Worker| is_leased || worker.index.is_some();
+    let is_free = |&(other, worker): &(WorkerId, &Worker)| other != worker_id && may_begin(worker);
+    let free = workers.members(Group::Free).filter(is_free);
     free.map(|(worker_id, worker)| FreeWorker { worker_id, is_starting: is_starting(worker) }).collect()
 }
 

@@ -44,6 +44,20 @@ impl Engine {
         self.event(|engine| engine.withdraw(job_id, from, false));
     }
 
+    /// While `paused`, the time of this call in flight does not pass, because it waits for its caller.
+    pub fn pause(&mut self, job_id: JobId, call: u32, paused: bool) {
+        self.event(|engine| engine.set_paused(job_id, call, paused));
+    }
+
+    /// No call of this job is to be run again: its caller has something of it already.
+    pub fn forbid_retries(&mut self, job_id: JobId) {
+        self.event(|engine| {
+            if let Some(job) = engine.jobs.get_mut(&job_id) {
+                job.forbid_retries();
+            }
+        });
+    }
+
     /// Kills the workers that still run calls of a job that has settled, whatever is left of their grace period.
     pub fn kill_remains(&mut self, job_id: JobId) {
         self.event(|engine| engine.kill_runners(job_id));

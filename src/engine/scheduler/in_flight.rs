@@ -20,6 +20,7 @@ impl Engine {
         chunk.recalled -= rest.iter().filter(|call| call.state == CallState::Recalled).count() as u32;
         worker.next_seq = worker.next_seq.wrapping_sub(unsent);
         worker.given -= u64::from(unsent);
+        worker.uncounted -= rest.iter().filter(|call| !call.is_counted).count() as u64;
         if chunk.outstanding == 0 {
             worker.chunks.pop_back();
         }
@@ -189,9 +190,10 @@ impl Engine {
 
     /// A call that was in flight waits again, at the head. One whose key was stopped is skipped.
     pub(super) fn put_back(&mut self, job_id: JobId, call: u32) {
+        self.paused.remove(&(job_id, call));
         let Some(job) = self.jobs.get_mut(&job_id) else { return };
         if job.put_back(call) {
-            self.queue.insert(job_id);
+            self.queue.insert((job.order, job_id));
             self.counters.returned(1);
         } else {
             self.settle_in_flight(job_id, call, Outcome::Skipped);

@@ -27,8 +27,15 @@ impl Engine {
         let job_id = JobId(self.next_job);
         self.next_job += 1;
         if calls > 0 {
-            self.jobs.insert(job_id, Job::new(spec, self.config.concurrency == 1, now));
-            self.queue.insert(job_id);
+            self.count_running(now);
+            let order = order_of(self.running, spec.priority);
+            self.has_priorities |= spec.priority != 0;
+            self.has_pinned |= spec.pinned;
+            self.is_overtaking_due |= self.has_priorities;
+            let mut job = Job::new(spec, self.config.concurrency == 1, now);
+            job.order = order;
+            self.jobs.insert(job_id, job);
+            self.queue.insert((order, job_id));
             self.counters.submitted(calls);
             self.start_needed();
             let next_worker = WorkerId(self.next_worker);
@@ -42,6 +49,15 @@ impl Engine {
     /// How many calls workers that have none, or could be started, would take at once.
     pub(super) fn free_slots(&self) -> u64 {
         self.config.workers.saturating_sub(self.workers.count(Group::LiveAndBusy)) as u64
+    }
+
+    /// The time of a call in flight does not pass from now on, or passes again.
+    pub(super) fn set_paused(&mut self, job_id: JobId, call: u32, paused: bool) {
+        if !paused {
+            self.paused.remove(&(job_id, call));
+        } else if self.place_of(job_id, call).is_some() {
+            self.paused.insert((job_id, call));
+        }
     }
 
     /// Settles the calls of a job from this one on as aborted. Whoever runs one is told; with `kill`, its worker is
@@ -120,4 +136,10 @@ impl Engine {
             }
         }
     }
+}
+
+/// The place among all jobs of one that is submitted after so much running time: a level counts as much as a second.
+fn order_of(running: Duration, priority: i32) -> i64 {
+    let running = i64::try_from(running.as_micros()).unwrap_or(i64::MAX);
+    running.saturating_sub(i64::from(priority) * 1_000_000)
 }

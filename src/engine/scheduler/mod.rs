@@ -46,9 +46,9 @@ pub struct Engine {
     mode: Mode,
     /// Jobs with unsettled calls. Invariant: none while terminated.
     jobs: BTreeMap<JobId, Job>,
-    /// Invariant: exactly the jobs with waiting calls. Older ones come first, so calls that return are at the head
-    /// again.
-    queue: BTreeSet<JobId>,
+    /// Invariant: exactly the jobs with waiting calls, by the order of each. Among those of one priority older ones
+    /// come first, so calls that return are at the head again.
+    queue: BTreeSet<(i64, JobId)>,
     /// Workers that are not known to be gone. Invariant: without a lease, no more than the configuration allows are
     /// live.
     workers: Roster,
@@ -77,6 +77,18 @@ pub struct Engine {
     backoff: Duration,
     /// `None` while nothing is watched.
     clock: Option<Clock>,
+    /// Running time so far.
+    running: Duration,
+    /// Until when that has been counted.
+    counted_until: Duration,
+    /// Whether there has been a job with a priority.
+    has_priorities: bool,
+    /// Whether there has been a job with a call for each worker.
+    has_pinned: bool,
+    /// Whether a job may come before calls that were sent ahead.
+    is_overtaking_due: bool,
+    /// Calls whose time does not pass. Invariant: each is in flight and wanted.
+    paused: BTreeSet<(JobId, u32)>,
     /// Whether a tick has passed since it was last looked at whether to recall calls.
     is_recall_due: bool,
     /// Whether a turn has passed since it was last looked at whether a worker has too much while another is idle.
@@ -85,6 +97,12 @@ pub struct Engine {
     closed_told: bool,
     /// Whether no more workers are to be had for now.
     is_denied: bool,
+    /// Indices below `next_index` that no worker has. Empty where workers are leased.
+    free_indices: BTreeSet<u32>,
+    /// The lowest index that no worker has had. Invariant: at most the number of workers that there may be.
+    next_index: u32,
+    /// Whether some worker may have been started without an index. Invariant: true if any waits for one.
+    lacks_index: bool,
     /// How many of its workers other engines wait for.
     demand: usize,
     /// Whether some workers may get no more calls because of that. Invariant: true if any is preempted.
@@ -133,10 +151,19 @@ impl Engine {
             failed_boots: 0,
             backoff: Duration::ZERO,
             clock: None,
+            running: Duration::ZERO,
+            counted_until: Duration::ZERO,
+            has_priorities: false,
+            has_pinned: false,
+            is_overtaking_due: false,
+            paused: BTreeSet::new(),
             is_recall_due: false,
             is_leveling_due: false,
             closed_told: false,
             is_denied: false,
+            free_indices: BTreeSet::new(),
+            next_index: 0,
+            lacks_index: false,
             demand: 0,
             has_preempted: false,
             restarts: 0,

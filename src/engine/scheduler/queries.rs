@@ -2,7 +2,7 @@
 //!
 //! Must not depend on who asks, or why.
 
-use super::super::chunk::{CallState, ChunkCall};
+use super::super::chunk::{CallState, Chunk, ChunkCall};
 use super::super::prefetch::MAX_BYTES;
 use super::super::roster::Group;
 use super::super::stats::{Stats, WorkerState, WorkerStats};
@@ -63,6 +63,29 @@ impl Engine {
         call.map(|call| (call.job, call.index))
     }
 
+    /// The same for a call whose caller still waits, and how often it was begun before.
+    pub fn wanted_call(&self, worker_id: WorkerId, seq: u32) -> Option<(JobId, u32, u32)> {
+        let chunks = &self.workers.get(&worker_id)?.chunks;
+        let call =
+            chunks.iter().find_map(|chunk| chunk.calls.get(seq.wrapping_sub(chunk.first_seq) as usize))?;
+        let job = self.jobs.get(&call.job).filter(|_| call.state.is_wanted())?;
+        Some((call.job, call.index, job.retries_used(call.index)))
+    }
+
+    /// The worker that has a call in flight whose caller still waits, and the call's number there.
+    pub fn place_of(&self, job_id: JobId, index: u32) -> Option<(WorkerId, u32)> {
+        let is_it = |call: &ChunkCall| call.job == job_id && call.index == index && call.state.is_wanted();
+        self.workers.iter().find_map(|(&worker_id, worker)| {
+            let seq_in = |chunk: &Chunk| chunk.calls.iter().position(is_it).map(|offset| chunk.seq(offset));
+            worker.chunks.iter().find_map(seq_in).map(|seq| (worker_id, seq))
+        })
+    }
+
+    /// The index of a worker; `None` while it waits for one, and where workers are leased.
+    pub fn index_of(&self, worker_id: WorkerId) -> Option<u32> {
+        self.workers.get(&worker_id)?.index
+    }
+
     /// Whether a deferred frame is still wanted.
     pub fn is_deferred(&self, worker_id: WorkerId, chunk_id: ChunkId) -> bool {
         let worker = self.workers.get(&worker_id).filter(|worker| worker.deferred == Some(chunk_id));
@@ -88,6 +111,7 @@ impl Engine {
         let workers = self.workers.iter().map(|(worker_id, worker)| WorkerStats {
             worker_id: worker_id.0,
             state: match worker.phase {
+                Phase::Starting if self.is_up_to_index(worker) => WorkerState::Ready,
                 Phase::Starting => WorkerState::Starting,
                 Phase::Ready if worker.is_busy() => WorkerState::Busy,
                 Phase::Ready => WorkerState::Ready,

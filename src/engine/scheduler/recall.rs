@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::super::chunk::CallState;
+use super::super::chunk::{CallState, ChunkCall};
 use super::super::roster::Group;
 use super::super::worker::Worker;
 use super::super::{Action, WorkerId};
@@ -57,6 +57,26 @@ impl Engine {
         for (_, worker_id) in uneven.into_iter().take(idle) {
             self.recall_all(worker_id, true);
         }
+    }
+
+    /// If the call that is next comes before calls that were sent ahead, recalls these. Returns whether there were any.
+    pub(super) fn overtake(&mut self) -> bool {
+        let Some(&(next, _)) = self.queue.first() else { return false };
+        self.workers.refresh();
+        let comes_after = |call: &ChunkCall| {
+            call.is_movable
+                && call.state == CallState::Sent
+                && self.jobs.get(&call.job).is_some_and(|job| job.order > next)
+        };
+        let is_overtaken = |worker: &Worker| worker.may_be_leveled() && worker.calls().any(comes_after);
+        let busy = self.workers.members(Group::Busy);
+        let overtaken: Vec<WorkerId> =
+            busy.filter(|(_, worker)| is_overtaken(worker)).map(|(worker_id, _)| worker_id).collect();
+        let mut is_any = false;
+        for worker_id in overtaken {
+            is_any |= self.recall_all(worker_id, true);
+        }
+        is_any
     }
 
     /// Recalls what can be recalled from a worker that is stuck in a call; whether there was anything.

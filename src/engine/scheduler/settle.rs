@@ -52,6 +52,9 @@ impl Engine {
     /// otherwise.
     pub(super) fn book_settled(&mut self, job_id: JobId, calls: Range<u32>, failed: bool) {
         self.counters.finished(calls.len() as u64, failed);
+        if !self.paused.is_empty() {
+            self.paused.retain(|(paused, call)| *paused != job_id || !calls.contains(call));
+        }
         let Some(job) = self.jobs.get_mut(&job_id) else { return };
         job.unsettled -= calls.len() as u32;
         let skipped = job.settled(calls, failed);
@@ -79,12 +82,16 @@ impl Engine {
 
     /// Takes a job without waiting calls out of the queue, and ends it if it has no others either.
     fn drop_if_done(&mut self, job_id: JobId) {
-        let Some(job) = self.jobs.get(&job_id) else { return };
-        if job.waiting() == 0 {
-            self.queue.remove(&job_id);
-        }
-        if job.unsettled == 0 {
+        self.dequeue_if_empty(job_id);
+        if self.jobs.get(&job_id).is_some_and(|job| job.unsettled == 0) {
             self.jobs.remove(&job_id);
+        }
+    }
+
+    /// Takes a job without waiting calls out of the queue.
+    pub(super) fn dequeue_if_empty(&mut self, job_id: JobId) {
+        if let Some(job) = self.jobs.get(&job_id).filter(|job| job.waiting() == 0) {
+            self.queue.remove(&(job.order, job_id));
         }
     }
 }

@@ -25,6 +25,7 @@ const MAX_PATIENCE: Duration = Duration::from_millis(50);
 
 impl Engine {
     pub(super) fn pass_time(&mut self, now: Duration) {
+        self.count_running(now);
         let Some(clock) = &mut self.clock else { return };
         let step = now.saturating_sub(clock.last_tick).min(clock.interval * 2);
         clock.last_tick = now;
@@ -35,7 +36,15 @@ impl Engine {
         self.is_recall_due = true;
     }
 
+    /// Counts the running time until now. While nothing is watched, that is all of the time.
+    pub(super) fn count_running(&mut self, now: Duration) {
+        let step = now.saturating_sub(self.counted_until);
+        self.running += self.clock.map_or(step, |clock| step.min(clock.interval * 2));
+        self.counted_until = now;
+    }
+
     pub(super) fn set_clock(&mut self, now: Duration) -> Option<Duration> {
+        self.count_running(now);
         let wanted = self.wanted_tick();
         let last_tick = self.clock.map_or(now, |clock| clock.last_tick);
         self.clock = wanted.map(|interval| Clock { interval, last_tick });
@@ -100,6 +109,8 @@ impl Engine {
             for offset in 0..chunk.calls.len() {
                 let call = &mut chunk.calls[offset];
                 match &mut call.state {
+                    // It waits for whoever reads what it yields.
+                    CallState::Begun { .. } if self.paused.contains(&(call.job, call.index)) => {}
                     CallState::Begun { ran } => {
                         *ran += step;
                         let timeout = self.jobs.get(&call.job).and_then(|job| job.timeout);
@@ -124,8 +135,9 @@ impl Engine {
             }
         }
         // The calls beside it are done: nobody need wait for the end of the grace period.
-        let is_alone = self.config.concurrency > 1 && longest_abandoned >= grace_period.min(MAX_PATIENCE);
-        let is_alone = is_alone && worker.is_live() && !worker.is_wanted();
+        let is_left = self.config.concurrency > 1 && longest_abandoned >= grace_period.min(MAX_PATIENCE);
+        let is_left = is_left && !worker.is_wanted();
+        let is_alone = is_left && worker.is_live();
         if !seqs.is_empty() {
             self.actions.push_back(Action::Cancel { worker: worker_id, seqs });
         }
@@ -136,6 +148,10 @@ impl Engine {
             self.kill(worker_id, ExitReason::Killed);
         } else if is_alone {
             self.retire(worker_id, Retirement::Now);
+        }
+        // Its successor needs its index to do what waits.
+        if is_left && self.lacks_index && self.counters.waiting() > 0 {
+            self.kill(worker_id);
         }
     }
 
@@ -151,6 +167,10 @@ impl Engine {
         }
         for (_, worker) in self.workers.members(Group::Watched) {
             self.watch_worker(worker, &mut wanted);
+        }
+        if self.has_priorities && self.counters.waiting() > 0 {
+            // What waits gains by it.
+            wanted.watch(MAX_TICK, MAX_TICK * TICKS_PER_LIMIT);
         }
         if !self.backoff.is_zero() && (self.counters.waiting() > 0 || self.ready_awaited) {
             wanted.watch(self.backoff, self.backoff);
@@ -192,6 +212,7 @@ impl Engine {
                     wanted.watch(limit, limit);
                 }
             }
+            CallState::Begun { .. } if self.paused.contains(&(call.job, call.index)) => {}
             CallState::Begun { ran } => {
                 if let Some(limit) = timeout() {
                     wanted.watch(limit.saturating_sub(ran), limit);

@@ -8,7 +8,7 @@ use super::super::chunk::{CallState, Chunk};
 use super::super::job::{MAX_STRIKES, MAX_UNUSABLE_STRIKES};
 use super::super::roster::Group;
 use super::super::worker::{Phase, Retirement, Worker};
-use super::super::{Action, Departure, ExitReason, Outcome, WorkerId};
+use super::super::{Action, Departure, ExitReason, JobId, Outcome, WorkerId};
 use super::boot::MAX_FAILED_ROUNDS;
 use super::{Engine, Mode};
 
@@ -18,9 +18,55 @@ const BOOT_AHEAD: Duration = Duration::from_millis(500);
 /// Starting.
 impl Engine {
     pub(super) fn start_one(&mut self) -> WorkerId {
+        let index = self.take_index();
+        self.start_with(index)
+    }
+
+    fn start_with(&mut self, index: Option<u32>) -> WorkerId {
         let worker_id = self.add_worker();
-        self.actions.push_back(Action::Spawn { worker: worker_id });
+        if let Some(worker) = self.workers.get_mut(&worker_id) {
+            worker.index = index;
+        }
+        self.lacks_index |= index.is_none() && self.config.lease.is_none();
+        self.actions.push_back(Action::Spawn { worker: worker_id, index });
         worker_id
+    }
+
+    /// The lowest index that no worker has, be it one that is on its way out.
+    fn take_index(&mut self) -> Option<u32> {
+        if self.config.lease.is_some() {
+            return None;
+        }
+        self.free_indices.pop_first().or_else(|| {
+            let index = self.next_index;
+            let is_one = (index as usize) < self.config.workers;
+            self.next_index += u32::from(is_one);
+            is_one.then_some(index)
+        })
+    }
+
+    /// Assigns the indices that have become free to workers that wait for one.
+    pub(super) fn assign_indices(&mut self) {
+        if !self.lacks_index {
+            return;
+        }
+        self.lacks_index = false;
+        let waits = |worker: &Worker| worker.index.is_none() && worker.phase == Phase::Starting;
+        for worker_id in self.workers_that(waits) {
+            // One that stands by takes over from another, which still has its index.
+            let is_standby = self.workers.get(&worker_id).is_some_and(|worker| worker.standby_for.is_some());
+            let index = if is_standby { None } else { self.take_index() };
+            self.lacks_index |= index.is_none();
+            if let (Some(index), Some(worker)) = (index, self.workers.get_mut(&worker_id)) {
+                worker.index = Some(index);
+                self.actions.push_back(Action::Assign { worker: worker_id, index });
+            }
+        }
+    }
+
+    /// Whether this worker was started and waits for an index, without which it loads nothing.
+    pub(super) fn waits_for_index(&self, worker: &Worker) -> bool {
+        worker.index.is_none() && self.config.lease.is_none()
     }
 
     pub(super) fn add_worker(&mut self) -> WorkerId {
@@ -59,12 +105,18 @@ impl Engine {
         }
     }
 
+    /// Whether calls wait that are for one worker each.
+    fn is_each_wanted(&self) -> bool {
+        let is_pinned = |&(_, job_id): &(i64, JobId)| self.jobs.get(&job_id).is_some_and(|job| job.is_pinned);
+        self.has_pinned && self.queue.iter().any(is_pinned)
+    }
+
     /// How many workers there is something to do for, if that may be more than there are.
     pub(super) fn wanted_workers(&self) -> Option<usize> {
         let waiting = self.counters.waiting();
         if self.mode == Mode::Terminated {
             None
-        } else if self.ready_awaited {
+        } else if self.ready_awaited || self.is_each_wanted() {
             Some(self.config.workers)
         } else if waiting > 0 {
             let busy = self.workers.count(Group::LiveAndBusy);
@@ -124,6 +176,7 @@ impl Engine {
     pub(super) fn bury(&mut self, worker_id: WorkerId, last_begun: u32) -> Option<Departure> {
         self.mark_begun(worker_id, last_begun);
         let mut worker = self.workers.remove(&worker_id)?;
+        self.free_indices.extend(worker.index);
         self.release_keys(worker_id);
         self.end_calls(worker_id, &mut worker);
         let is_open = self.mode == Mode::Open;
@@ -223,9 +276,18 @@ impl Engine {
                 return;
             }
             let successor = self.bring_up_successor(worker_id);
-            if self.workers.get(&successor).is_some_and(|worker| worker.phase == Phase::Ready) {
+            if self.workers.get(&successor).is_some_and(|worker| self.is_up_to_index(worker)) {
                 self.retire(worker_id, Retirement::Now);
             }
+        }
+    }
+
+    /// Whether a worker has come as far as it can: it is ready, or waits for an index and has shown that it runs.
+    pub(super) fn is_up_to_index(&self, worker: &Worker) -> bool {
+        match worker.phase {
+            Phase::Ready => true,
+            Phase::Starting => self.waits_for_index(worker) && worker.silent_for.is_none(),
+            Phase::Stopping { .. } | Phase::Dying => false,
         }
     }
 
@@ -241,7 +303,7 @@ impl Engine {
     /// Stops workers that are to be replaced and have nothing left to do.
     pub(super) fn retire_spent(&mut self) {
         if let Some(max) = self.config.max_calls_per_worker {
-            for worker_id in self.workers_that(|worker| worker.given >= max && worker.is_live()) {
+            for worker_id in self.workers_that(|worker| worker.counted() >= max && worker.is_live()) {
                 self.retire(worker_id, Retirement::Now);
             }
             self.start_standbys(max);
@@ -260,11 +322,11 @@ impl Engine {
         let ends_soon = |worker: &Worker| {
             worker.phase == Phase::Ready
                 && worker.is_live()
-                && worker.is_near(max.saturating_sub(worker.done), BOOT_AHEAD)
+                && worker.is_near((max + worker.uncounted).saturating_sub(worker.done), BOOT_AHEAD)
         };
         for worker_id in self.workers_that(ends_soon) {
             if self.standby_of(worker_id).is_none() {
-                let standby = self.start_one();
+                let standby = self.start_with(None);
                 if let Some(worker) = self.workers.get_mut(&standby) {
                     worker.standby_for = Some(worker_id);
                 }

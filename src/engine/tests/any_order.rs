@@ -18,6 +18,10 @@ pub(super) enum Event {
         flags: (bool, bool, bool),
         chunk_size: Option<u32>,
     },
+    /// A call for each worker.
+    SubmitPinned(u32),
+    Pause(usize, u32, bool),
+    ForbidRetries(usize),
     Cancel(usize),
     DropCalls(usize, u32),
     Deferring(bool),
@@ -55,6 +59,9 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
         4 => submit.prop_map(|(calls, keys, timeout, retries, flags, chunk_size)| {
             Event::Submit { calls, keys, timeout, retries, flags, chunk_size }
         }),
+        1 => (0u32..3).prop_map(Event::SubmitPinned),
+        1 => (any::<usize>(), 0u32..12, any::<bool>()).prop_map(|(nth, call, paused)| Event::Pause(nth, call, paused)),
+        1 => any::<usize>().prop_map(Event::ForbidRetries),
         1 => any::<usize>().prop_map(Event::Cancel),
         1 => (any::<usize>(), 0u32..12).prop_map(|(nth, from)| Event::DropCalls(nth, from)),
         1 => (1u32..5).prop_map(Event::Fitting),
@@ -138,7 +145,25 @@ fn apply(world: &mut World, event: Event) {
                 chunk_size,
                 unbounded,
                 sent_once,
+                priority: calls as i32 % 4 - 1,
+                pinned: false,
             });
+        }
+        // Workers on lease have no index that counts.
+        Event::SubmitPinned(_) if world.lease_set.is_some() => {}
+        Event::SubmitPinned(retries) => {
+            let calls = world.max_workers;
+            let _ = world.submit(JobSpec { calls, retries, pinned: true, ..JobSpec::default() });
+        }
+        Event::Pause(nth, call, paused) => {
+            if let Some(&job) = world.specs.keys().nth(nth % world.specs.len().max(1)) {
+                world.engine.pause(job, call, paused);
+            }
+        }
+        Event::ForbidRetries(nth) => {
+            if let Some(&job) = world.specs.keys().nth(nth % world.specs.len().max(1)) {
+                world.engine.forbid_retries(job);
+            }
         }
         Event::Cancel(nth) => {
             if let Some(&job) = world.specs.keys().nth(nth % world.specs.len().max(1)) {
@@ -176,7 +201,8 @@ fn apply(world: &mut World, event: Event) {
         }
         Event::LoadFailed(nth) => with_worker(world, nth, |world, worker_id| {
             let fake = world.workers.get_mut(&worker_id).unwrap();
-            if !fake.booted {
+            // One that waits for its index has loaded nothing yet.
+            if !fake.booted && (fake.index.is_some() || world.lease_set.is_some()) {
                 fake.calls.clear();
                 fake.deferred = None;
                 world.engine.load_failed(worker_id);

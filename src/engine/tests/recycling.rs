@@ -34,6 +34,11 @@ fn the_successor_of_a_worker_that_is_nearly_spent_stands_by() {
     }
     let new = world.worker(1).unwrap();
     assert!(world.workers[&old].stopping);
+    assert_eq!(world.workers[&new].index, None, "it may not load anything yet");
+    assert!(world.workers[&new].alive, "but it has started");
+    world.die(old);
+    assert_eq!(world.workers[&new].index, Some(0));
+    world.boot(new);
     assert_eq!(world.workers[&new].calls.len(), 1, "the next call finds it ready");
     world.run_to_end();
     assert_eq!(world.workers.len(), 1, "and there is no other");
@@ -57,6 +62,8 @@ fn a_standby_goes_with_a_worker_that_is_stopped_and_takes_the_place_of_one_that_
             world.die(old);
             world.calls(1);
             assert_eq!(world.workers.len(), 1);
+            assert_eq!(world.workers[&new].index, Some(0));
+            world.boot(new);
             assert_eq!(world.workers[&new].calls.len(), 1);
         } else {
             world.pass(150 * MS);

@@ -61,13 +61,31 @@ fn once_a_call_that_was_given_up_is_alone_another_worker_takes_over() {
     assert_eq!(world.outcome(neighbour, 0), Some(Settled::Replied { failed: false }));
     let new = world.worker(1).unwrap();
     world.boot(new);
+    assert!(world.workers[&new].alive, "its successor is on its way");
+    assert_eq!(world.workers[&new].index, None);
+    world.pass(100 * MS);
+    assert!(world.workers[&worker_id].killed, "a call waits for the index that it has");
+    world.die(worker_id);
+    world.boot(new);
     assert_eq!(world.workers[&new].calls.len(), 1);
     world.begin(new);
     world.finish(new, false);
     assert_eq!(world.outcome(later, 0), Some(Settled::Replied { failed: false }));
-    assert!(!world.workers[&worker_id].killed, "it has its grace period");
+}
+
+#[test]
+fn a_call_that_was_given_up_has_its_grace_period_while_nobody_waits() {
+    let (mut world, worker_id, ..) = world_with_a_call_given_up(60_000 * MS);
+    world.finish_nth(worker_id, 1, false);
+    world.pass(10_000 * MS);
+    let new = world.worker(1).unwrap();
+    world.boot(new);
+    assert_eq!(world.workers[&new].index, None, "its successor waits for its index");
+    assert!(!world.workers[&worker_id].killed);
     world.finish(worker_id, false);
-    assert!(world.workers[&worker_id].stopping, "and goes when it is through");
+    assert!(world.workers[&worker_id].stopping, "it goes when it is through");
+    world.die(worker_id);
+    assert_eq!(world.workers[&new].index, Some(0));
 }
 
 #[test]

@@ -50,6 +50,9 @@ pub(super) struct DeferredCall {
 /// The other side of a worker: it begins its calls in the order in which they were sent.
 #[derive(Default)]
 pub(super) struct FakeWorker {
+    /// `None` while it waits for one, and where workers are leased.
+    pub(super) index: Option<u32>,
+    pub(super) alive: bool,
     pub(super) booted: bool,
     pub(super) killed: bool,
     pub(super) stopping: bool,
@@ -112,6 +115,7 @@ pub(super) struct World {
     /// Bytes of a result.
     pub(super) result_size: u64,
     pub(super) concurrency: usize,
+    pub(super) max_workers: u32,
     /// How many calls fit into a frame.
     pub(super) fitting: u32,
     /// Whether frames take long to encode.
@@ -133,6 +137,7 @@ impl World {
 
     pub(super) fn with(config: Config, lease_set: Option<lease::FakeLeaseSet>) -> World {
         let concurrency = config.concurrency as usize;
+        let max_workers = config.workers as u32;
         let mut world = World {
             engine: Engine::new(config),
             now: Duration::ZERO,
@@ -148,6 +153,7 @@ impl World {
             argument_size: 0,
             result_size: 0,
             concurrency,
+            max_workers,
             fitting: u32::MAX,
             is_deferring: false,
             is_late: false,
@@ -195,9 +201,16 @@ impl World {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Spawn { worker } if self.lease_set.is_some() => self.lease(worker),
-            Action::Spawn { worker } => {
-                assert!(self.workers.insert(worker, FakeWorker::default()).is_none());
+            Action::Spawn { worker, .. } if self.lease_set.is_some() => self.lease(worker),
+            Action::Spawn { worker, index } => {
+                let fake = FakeWorker { index, ..FakeWorker::default() };
+                assert!(self.workers.insert(worker, fake).is_none());
+                self.check_indices();
+            }
+            Action::Assign { worker, index } => {
+                let before = self.workers.get_mut(&worker).unwrap().index.replace(index);
+                assert_eq!(before, None, "assigned twice");
+                self.check_indices();
             }
             Action::Send { worker, chunk, seq, runs } => self.send(worker, chunk, seq, runs),
             Action::Cancel { worker, seqs } => {
@@ -288,11 +301,26 @@ impl World {
 
     pub(super) fn boot(&mut self, worker_id: WorkerId) {
         let fake = self.workers.get_mut(&worker_id).unwrap();
-        if !fake.booted {
+        if !fake.alive {
+            fake.alive = true;
+            self.engine.alive(worker_id);
+            self.pump();
+        }
+        let Some(fake) = self.workers.get_mut(&worker_id) else { return };
+        if !fake.booted && (fake.index.is_some() || self.lease_set.is_some()) {
             fake.booted = true;
             self.engine.ready(worker_id);
             self.pump();
         }
+    }
+
+    /// No two workers that are there have the same index.
+    fn check_indices(&self) {
+        let mut indices: Vec<u32> = self.workers.values().filter_map(|fake| fake.index).collect();
+        let count = indices.len();
+        indices.sort_unstable();
+        indices.dedup();
+        assert_eq!(indices.len(), count, "two workers of one index");
     }
 
     pub(super) fn boot_all(&mut self) {
@@ -362,7 +390,9 @@ impl World {
             return self.pump();
         }
         fake.running.extend(fake.calls.pop_front());
-        fake.ran += 1;
+        let is_pinned = self.specs[&job].pinned;
+        assert!(!is_pinned || fake.index == Some(index), "a call that is for another worker");
+        fake.ran += u64::from(!is_pinned);
         *self.executions.entry((job, index)).or_default() += 1;
         self.begun_order.push((job, index));
     }

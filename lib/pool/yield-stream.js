@@ -1,0 +1,260 @@
+'use strict';
+
+/**
+ * `stream`: one call with many results, which are handed out one by one.
+ *
+ * 1. The first `next` submits the call. Its worker sends no more than `highWaterMark` values beyond those of which it
+ *    was told that they were taken. While it has sent as many, the time of the call does not pass.
+ * 2. From the first value on the call is not run again if its worker dies: its reader has something of it already.
+ * 3. Leaving early closes the generator, whose `finally` runs in the worker, and waits for that, though not for longer
+ *    than the grace period.
+ * 4. What ends the call (its result, an error, a death, a timeout) comes after the values before it; an abort and the
+ *    end of the pool come at once.
+ *
+ * Must not depend on how calls travel.
+ */
+
+const { abortError } = require('../errors');
+const { sleep } = require('../intrinsics/clock');
+const { onAbort } = require('../jobs/abort');
+const { report } = require('../jobs/report');
+const { nameRun } = require('../jobs/run-id');
+const { MAX_COUNT } = require('../transport/constants');
+const { itemError } = require('./item-error');
+
+/** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
+/** @typedef {{ value: unknown } | { error: unknown }} End what comes after the last value */
+/** @typedef {{ resolve: (result: IteratorResult<any>) => void, reject: (error: unknown) => void }} Waiter */
+
+/**
+ * @typedef {object} YieldRequest
+ * @property {string} what
+ * @property {InstanceType<typeof import('../jobs/run-id').RunId>} run
+ * @property {import('../jobs/task-registry').Task} task
+ * @property {readonly unknown[]} args
+ * @property {number} timeout
+ * @property {number} retries
+ * @property {number} priority
+ * @property {number} highWaterMark
+ * @property {AbortSignal | null} signal
+ * @property {import('../options/pool-options').OnMessage | null} onMessage
+ */
+
+/**
+ * Told of the streams of a pool that wait for their readers.
+ * @typedef {{ waits: (stream: object) => void, goesOn: (stream: object) => void }} Waits
+ */
+
+class YieldStream {
+  #pool;
+  #request;
+  #waits;
+  #onReleased;
+  #gracePeriod;
+  #jobId = -1;
+  /** @type {unknown[]} Values that were sent and not taken. */
+  #values = [];
+  #received = 0;
+  #taken = 0;
+  /** How many were taken, as its worker was told last. */
+  #told = 0;
+  /** Whether it is read to its end even if nobody takes the values. */
+  #isEager = false;
+  /** @type {End | null} */ #end = null;
+  /** Whether no more values will be handed out. */
+  isOver = false;
+  /** Whether its call is done or dropped. */
+  isReleased = false;
+  /** @type {Waiter[]} */ #waiters = [];
+  /** @type {((end: End) => void)[]} */ #whenEnded = [];
+  #stopListening = () => {};
+
+  /**
+   * @param {WorkerPool} pool @param {YieldRequest} request @param {number} gracePeriod @param {Waits} waits
+   * @param {(stream: YieldStream) => void} onReleased called when its call is done or dropped
+   */
+  constructor(pool, request, gracePeriod, waits, onReleased) {
+    this.#pool = pool;
+    this.#request = request;
+    this.#gracePeriod = gracePeriod;
+    this.#waits = waits;
+    this.#onReleased = onReleased;
+    const { signal, what } = request;
+    const abort = () => {
+      this.#pool.cancel(this.#jobId);
+      this.fail(abortError(signal?.reason, what));
+    };
+    if (signal !== null) this.#stopListening = onAbort(signal, abort);
+  }
+
+  /** @returns {Promise<IteratorResult<any>>} */
+  next() {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      this.#start();
+      this.#hand();
+    });
+  }
+
+  /**
+   * Ends it early.
+   * @param {unknown} [value]
+   * @returns {Promise<IteratorResult<any>>}
+   */
+  async return(value) {
+    this.#hand();
+    const isRunning = !this.isOver && this.#end === null && this.#jobId >= 0;
+    if (!this.isOver) this.#finish();
+    this.#hand();
+    if (isRunning) {
+      /** @type {Promise<End>} */
+      const ended = new Promise((resolve) => this.#whenEnded.push(resolve));
+      this.#pool.tell(this.#jobId, 'demand', 0, MAX_COUNT);
+      const end = await Promise.race([ended, sleep(this.#gracePeriod)]);
+      // It closes when it yields the next time.
+      if (end === undefined) this.#release();
+      else if (Object.hasOwn(end, 'error')) throw /** @type {{ error: unknown }} */ (end).error;
+    }
+    this.#release();
+    return { value: await value, done: true };
+  }
+
+  /** Reads the call to its end, whether or not anybody takes the values. */
+  drain() {
+    this.#isEager = true;
+    this.#start();
+    this.#tell();
+  }
+
+  /**
+   * Ends it with an error, with which the next `next` rejects.
+   * @param {unknown} error
+   */
+  fail(error) {
+    if (this.isOver) return;
+    this.#values.length = 0;
+    this.#ended({ error: nameRun(error, () => this.#request.run.text) });
+  }
+
+  // ---- Handing out ------------------------------------------------------------------------------------------------
+
+  #hand() {
+    while (this.#waiters.length > 0) {
+      if (this.#values.length > 0) {
+        const value = this.#values.shift();
+        this.#taken++;
+        /** @type {Waiter} */ (this.#waiters.shift()).resolve({ value, done: false });
+        this.#tell();
+        continue;
+      }
+      if (this.isOver) {
+        /** @type {Waiter} */ (this.#waiters.shift()).resolve({ value: undefined, done: true });
+        continue;
+      }
+      const end = this.#end;
+      if (end === null) return;
+      this.#finish();
+      const { resolve, reject } = /** @type {Waiter} */ (this.#waiters.shift());
+      if ('error' in end) reject(end.error);
+      else resolve({ value: end.value, done: true });
+    }
+  }
+
+  #finish() {
+    this.isOver = true;
+    this.#values.length = 0;
+    this.#stopListening();
+    this.#waits.goesOn(this);
+  }
+
+  /** Tells its worker how many values were taken, once that makes a difference. */
+  #tell() {
+    if (this.#end !== null || this.isOver || this.#jobId < 0) return;
+    const { highWaterMark } = this.#request;
+    const taken = this.#isEager ? this.#received : this.#taken;
+    if (taken - this.#told >= Math.ceil(highWaterMark / 2)) {
+      this.#told = taken;
+      this.#waits.goesOn(this);
+      this.#pool.tell(this.#jobId, 'demand', 0, taken);
+    }
+    if (this.#received - this.#told >= highWaterMark) {
+      this.#waits.waits(this);
+      this.#pool.tell(this.#jobId, 'pause', 0);
+    }
+  }
+
+  // ---- The call ---------------------------------------------------------------------------------------------------
+
+  #start() {
+    if (this.#jobId >= 0 || this.isOver || this.#end !== null) return;
+    const { what, run, task, args, timeout, retries, priority, highWaterMark, signal, onMessage } = this.#request;
+    const listens = onMessage;
+    try {
+      this.#jobId = this.#pool.submit({
+        what,
+        run,
+        task,
+        spreadArguments: true,
+        calls: 1,
+        timeout,
+        retries,
+        priority,
+        watched: signal !== null || timeout > 0,
+        transferList: null,
+        // A size of its own: nothing goes along with it, since it may take any time.
+        chunkSize: 1,
+        resource: null,
+        keys: null,
+        stopKeyOnError: false,
+        keyRuns: false,
+        list: null,
+        costId: 0,
+        spread: false,
+        pinned: false,
+        isRunEach: false,
+        unbounded: false,
+        yields: true,
+        emitted: (_call, value, workerIndex, attempt, isYielded) => {
+          if (isYielded) this.#yielded(value);
+          else if (listens !== null) report(listens, value, { index: 0, workerIndex, attempt });
+        },
+        argument: () => [highWaterMark, args],
+        succeeded: (_first, _count, values, offset) => this.#ended({ value: values[offset] }),
+        failed: (_index, error) => this.#ended({ error }),
+        ended: (_first, _end, ending, exitError) => {
+          const about = { what, isList: false, signal, timeout };
+          this.#ended({ error: itemError(about, ending, exitError, () => run.text, 0) });
+        },
+      });
+    } catch (error) {
+      this.#ended({ error });
+    }
+  }
+
+  /** @param {unknown} value */
+  #yielded(value) {
+    if (this.#received === 0) this.#pool.tell(this.#jobId, 'forbidRetries');
+    this.#received++;
+    if (this.isOver) return;
+    this.#values.push(value);
+    this.#hand();
+    this.#tell();
+  }
+
+  /** @param {End} end */
+  #ended(end) {
+    this.#whenEnded.splice(0).forEach((tell) => tell(end));
+    if (this.#end === null) this.#end = end;
+    this.#waits.goesOn(this);
+    this.#hand();
+    this.#release();
+  }
+
+  #release() {
+    if (this.isReleased) return;
+    this.isReleased = true;
+    this.#onReleased(this);
+  }
+}
+
+module.exports = { YieldStream };

@@ -1,0 +1,158 @@
+'use strict';
+
+/**
+ * The answers to calls until they are written out: gathered, so that many go out together.
+ *
+ * The parent is told of them when nothing is left to run, at the first call boundary after a millisecond, and on the
+ * next turn of the event loop while a call is pending. The answer to a call that must not be lost is published before.
+ *
+ * Must not depend on what calls run, nor on how an answer reaches the parent.
+ */
+
+const { now, setImmediate } = require('../intrinsics/clock');
+const { groupOf, plainJson, writeReplies } = require('./replies');
+
+/** How long results are held back so that they can be sent together, in milliseconds. */
+const FLUSH_AFTER = 1;
+
+/** @typedef {import('./replies').Port} Port */
+/** @typedef {import('./replies').Reply} Reply */
+
+class Answers {
+  #port;
+  /** @type {Reply | null} */ #publish;
+  /** @type {Port['publishPlain']} */ #publishPlain;
+  #serialization;
+  #clones;
+  /** @type {import('./replies').Group[]} Those that have not been written out. */ #groups = [];
+  /** When the last call ended, if nothing has happened since; else 0. Saves reading the clock twice between calls. */
+  now = 0;
+  /** Less than a microsecond by which calls took longer than was reported: many short ones would seem to take none. */
+  #unreported = 0;
+  #lastFlush = 0;
+  #flushDue = false;
+
+  /**
+   * @param {Port} port
+   * @param {import('../codec/codec').Serialization} serialization
+   * @param {import('../codec/codec').Clones | null} clones
+   */
+  constructor(port, serialization, clones) {
+    this.#port = port;
+    this.#publish = port.publish;
+    this.#publishPlain = port.publishPlain;
+    this.#serialization = serialization;
+    this.#clones = clones;
+  }
+
+  /**
+   * The time at which the next call begins, before which what is due is written out.
+   * @param {boolean} watched whether that call must not cost the answers before it
+   */
+  beforeCall(watched) {
+    const started = this.now === 0 ? now() : this.now;
+    if (started - this.#lastFlush >= FLUSH_AFTER) {
+      this.flush();
+      return now();
+    }
+    if (watched && this.#groups.length > 0) {
+      this.secure();
+      return now();
+    }
+    return started;
+  }
+
+  /**
+   * A call was not run.
+   * @param {number} frame @param {number} offset
+   */
+  skip(frame, offset) {
+    groupOf(this.#groups, frame, offset, 0).answers.push({ kind: 'skipped', skipped: 1 });
+  }
+
+  /**
+   * A recalled call was not run. It shares an answer with the one before it if that is about a recalled one as well.
+   * @param {number} frame @param {number} offset
+   */
+  skipRecalled(frame, offset) {
+    const { answers } = groupOf(this.#groups, frame, offset, 0);
+    const last = answers[answers.length - 1];
+    if (last?.kind === 'skipped') last.skipped++;
+    else answers.push({ kind: 'skipped', skipped: 1 });
+    // Makes the next call flush before it begins.
+    this.#lastFlush = 0;
+  }
+
+  /**
+   * A call could not begin.
+   * @param {number} frame @param {number} offset @param {unknown} error
+   */
+  refuse(frame, offset, error) {
+    groupOf(this.#groups, frame, offset, 0).answers.push({ kind: 'thrown', thrown: error });
+  }
+
+  /**
+   * A call has ended.
+   * @param {number} frame @param {number} offset @param {number} started
+   * @param {unknown} outcome @param {boolean} [failed]
+   */
+  finish(frame, offset, started, outcome, failed = false) {
+    this.now = now();
+    const { answers } = groupOf(this.#groups, frame, offset, this.now - started);
+    const last = answers[answers.length - 1];
+    if (failed) answers.push({ kind: 'thrown', thrown: outcome });
+    else if (last?.kind === 'values') last.values.push(outcome);
+    else answers.push({ kind: 'values', values: [outcome] });
+  }
+
+  /**
+   * The same for a result that is to be published at once, where that is possible.
+   * @param {number} frame @param {number} offset @param {number} started @param {unknown} result
+   */
+  publish(frame, offset, started, result) {
+    const json = this.#publishPlain === null || this.#groups.length > 0 ? undefined : plainJson(result);
+    if (json === undefined) {
+      this.finish(frame, offset, started, result);
+      return;
+    }
+    this.now = now();
+    const exact = (this.now - started) * 1000 + this.#unreported;
+    const micros = Math.round(exact);
+    this.#unreported = exact - micros;
+    /** @type {NonNullable<Port['publishPlain']>} */ (this.#publishPlain)(frame, offset, micros, json);
+  }
+
+  /** Writes them out on the next turn of the event loop, even if calls are still running by then. */
+  flushSoon() {
+    if (this.#flushDue) return;
+    this.#flushDue = true;
+    setImmediate(() => {
+      this.#flushDue = false;
+      this.flush();
+    });
+  }
+
+  /** Sees to it that they arrive, whatever becomes of this worker. */
+  secure() {
+    if (this.#publish === null) this.flush();
+    else if (this.#groups.length > 0) this.#write(this.#publish);
+  }
+
+  /** Writes them out, and tells the parent. */
+  flush() {
+    this.#lastFlush = now();
+    this.now = 0;
+    this.#write(this.#port.reply);
+    this.#port.told();
+  }
+
+  /** @param {Reply} reply */
+  #write(reply) {
+    if (this.#groups.length === 0) return;
+    const groups = this.#groups;
+    this.#groups = [];
+    for (let i = 0; i < groups.length; i++) writeReplies(groups[i], reply, this.#serialization, this.#clones);
+  }
+}
+
+module.exports = { Answers };
