@@ -151,7 +151,7 @@ impl Engine {
         }
         // Its successor needs its index to do what waits.
         if is_left && self.lacks_index && self.counters.waiting() > 0 {
-            self.kill(worker_id);
+            self.kill(worker_id, ExitReason::Killed);
         }
     }
 
