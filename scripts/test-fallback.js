@@ -12,6 +12,8 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { ensureWasm } = require('./wasm');
+
 const root = path.join(__dirname, '..');
 
 /** Test files that are not about what the fallback does. */
@@ -38,25 +40,8 @@ const LEFT_OUT = {
 /** @param {string} file */
 const nameOf = (file) => path.basename(file).replace(/\.test\.m?js$/, '');
 
-/** When the newest of these files was changed. @param {string[]} folders */
-function newest(...folders) {
-  const files = folders.flatMap((folder) => {
-    const entries = fs.readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true });
-    return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath ?? entry.path, entry.name));
-  });
-  return Math.max(...files.map((file) => fs.statSync(file).mtimeMs));
-}
-
-/** @returns {boolean} whether it is there */
-function build() {
-  const built = fs.statSync(path.join(root, 'parallelizer.wasm'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (built > newest('src', 'lib')) return true;
-  const { status } = spawnSync(process.execPath, ['scripts/build-wasm.js'], { cwd: root, stdio: ['ignore', 2, 2] });
-  return status === 0;
-}
-
 function main() {
-  if (!build()) {
+  if (!ensureWasm()) {
     console.log('SKIPPED: parallelizer.wasm is not there and cannot be built here, for the reason above');
     return;
   }
@@ -68,7 +53,8 @@ function main() {
     for (const [name, reason] of Object.entries(LEFT_OUT)) console.log(`left out: ${name} (${reason})`);
   }
   const tests = chosen.map((file) => path.join('__test__', file));
-  const { status } = spawnSync(process.env.NODE_BINARY ?? process.execPath, ['--test', '--test-concurrency=3', ...tests], {
+  const args = ['--test', '--test-concurrency=3', '--test-reporter=spec', ...tests];
+  const { status } = spawnSync(process.env.NODE_BINARY ?? process.execPath, args, {
     cwd: root,
     env: { ...process.env, PARALLELIZER_FALLBACK: '1' },
     stdio: ['ignore', 'inherit', 'inherit'],
