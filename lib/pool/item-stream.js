@@ -271,7 +271,9 @@ class ItemStream {
 
   /** Reads ahead as far as is useful. */
   #readOn() {
-    while (!this.isOver && !this.#hasEnded && !this.#isReading && this.#mayRead()) {
+    if (this.isOver || this.#hasEnded || this.#isReading) return;
+    const ahead = this.#kind.chunkSize || this.#pool.callsAhead(this.#kind.task);
+    while (!this.isOver && !this.#hasEnded && !this.#isReading && this.#mayRead(ahead)) {
       this.#isReading = true;
       let read;
       try {
@@ -301,8 +303,8 @@ class ItemStream {
     }
   }
 
-  #mayRead() {
-    const ahead = this.#kind.chunkSize || this.#pool.callsAhead(this.#kind.task);
+  /** @param {number} ahead how many calls a worker may have, which does not change within a turn */
+  #mayRead(ahead) {
     const window = 2 * Math.max(this.#slots, this.#workers * Math.min(ahead, MAX_AHEAD / 2));
     if (this.#read - this.#finished >= window) return false;
     if (this.#isEager) return true;
