@@ -35,7 +35,8 @@ forEachMode((mode) => {
     const seen = shown(log).sort((a, b) => a.batchIndex - b.batchIndex);
     assert.deepEqual(seen.map(({ ids }) => ids), [[0], [1], [2]]);
     assert.deepEqual(seen.map(({ batchIndex }) => batchIndex), [0, 1, 2]);
-    assert.deepEqual(seen[0].given.sort(), ['batchIndex', 'context', 'mainLogger', 'params', 'record', 'signal']);
+    const given = ['batchIndex', 'context', 'mainLogger', 'params', 'record', 'signal', 'workerIndex'];
+    assert.deepEqual(seen[0].given.sort(), given);
     const { deadline, traceId, ...rest } = seen[0].context;
     assert.deepEqual(rest, {
       awsRequestId: 'c6af9ac6-7b61-11e6-9a41-93e8deadbeef', functionName: 'orders', functionVersion: '$LATEST',

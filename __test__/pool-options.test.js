@@ -57,6 +57,7 @@ describe('new Pool', () => {
     spin: 'auto',
     gracePeriod: 500,
     shared: false,
+    trace: false,
     concurrency: 1,
     initializer: null,
     initArgs: [],
@@ -91,6 +92,7 @@ describe('new Pool', () => {
       spin: false,
       gracePeriod: 0,
       shared: true,
+      trace: true,
     };
     const expected = {
       id: 'pool',
@@ -115,6 +117,7 @@ describe('new Pool', () => {
       spin: false,
       gracePeriod: 0,
       shared: true,
+      trace: true,
       concurrency: 8,
       initializer,
       initArgs: ['a', { b: 1 }],
@@ -263,16 +266,18 @@ describe('the options of a call', () => {
   const errorCallback = () => {};
   const buffer = new ArrayBuffer(1);
 
-  const call = { signal: null, timeout: null, retries: null };
+  const onMessage = () => {};
+
+  const call = { signal: null, timeout: null, retries: null, priority: 0, onMessage: null };
   const stream = { ...call, chunkSize: 0, onProgress: null, collect: false };
   const noTransfer = { transferList: null };
   const noCallbacks = { callback: null, errorCallback: null };
 
-  const callGiven = { signal, timeout: 20, retries: 3 };
+  const callGiven = { signal, timeout: 20, retries: 3, priority: -2, onMessage };
   const streamGiven = { ...callGiven, chunkSize: 5, onProgress, onError: 'collect' };
   const transferGiven = { transferList: [buffer] };
   const callbacksGiven = { callback, errorCallback };
-  const callRead = { signal, timeout: 20, retries: 3 };
+  const callRead = { signal, timeout: 20, retries: 3, priority: -2, onMessage };
   const streamRead = { ...callRead, chunkSize: 5, onProgress, collect: true };
 
   /** Each function with its defaults, everything that it accepts, and what becomes of that. */
@@ -303,6 +308,8 @@ describe('the options of a call', () => {
     signal: [null, {}, true, 'SIGTERM', { aborted: true }, new AbortController()],
     timeout: [0, -1, NaN, Infinity, '5', 2 ** 31, null],
     retries: [-1, 1.5, '1', null],
+    priority: [1.5, NaN, Infinity, '1', null],
+    onMessage: ['x', 5, null, {}],
     chunkSize: [0, -1, 1.5, NaN, Infinity, '5', 5n, null],
     onProgress: ['x', 5, null, {}],
     onError: ['ignore', '', true, null, () => {}],

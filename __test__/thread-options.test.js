@@ -32,7 +32,7 @@ test('resourceLimits bound the heap of a thread: the sub-batch that fills it fai
 test('a thread has its own env', async (t) => {
   const options = { filePath: fixture('shared.js'), processBatchFunctionName: 'environment', env: { ONLY: 'this' } };
   const { responses } = await on(t, options).run([1]);
-  assert.deepEqual(responses, [{ ONLY: 'this' }]);
+  assert.deepEqual(responses, [{ ONLY: 'this', PARALLELIZER_WORKER_INDEX: '0' }]);
 });
 
 test('an endless loop is ended by timeout, and by a signal', async (t) => {

@@ -98,7 +98,7 @@ pub fn is_sealed(file: impl AsFd) -> io::Result<bool> {
 pub fn sealed_memory(len: usize) -> io::Result<OwnedFd> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     // Its pages are allocated as they are touched; there is no disk that could be full by then.
-    let file = File::from(memfd_create(c"parallelizer", flags)?);
+    let file = File::from(memfd_create(c"parallelizer-page", flags)?);
     file.set_len(len as u64)?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
