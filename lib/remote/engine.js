@@ -3,8 +3,8 @@
 /**
  * The contract between this library and an engine that connects machines: a queue, a broker, a cloud's way of invoking
  * functions. An adapter makes an `Engine` of its engine's client; nothing else here knows which one it is.
- * `docs/remote.md` shows how one is written, `__test__/support/remote/contract.js` is the table of tests that each has
- * to pass.
+ * `__test__/support/remote/contract.js` is the table of tests that each has to pass, and the engine in memory beside it
+ * shows how one is written.
  *
  * # Terms
  *
