@@ -1058,6 +1058,8 @@ forEachMode((mode) => {
           if (value === 20) break;
         }
       });
+      // One that is busy reading is not waited for.
+      await waitFor(() => seen.closing.size > 0, 'the source is closed');
       assert.deepEqual(
         Object.entries(seen).map(([where, stores]) => [where, ...stores]),
         [['source', 'maker'], ['closing', 'maker'], ['progress', 'maker'], ['loop', 'reader']],

@@ -5,13 +5,16 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { test } = require('node:test');
-const { Worker } = require('node:worker_threads');
+const { MessageChannel, receiveMessageOnPort, Worker } = require('node:worker_threads');
 
 const { Pool } = require('@parallelizer/node');
 const {
-  BYTES, JSON_LIST, LATIN1, REPLY, RING_MAX_RECORD, RING_WORDS, SHARED_WORDS, UNDEFINED, UTF16, UTF8,
+  BYTES, CALLS, JSON_LIST, LATIN1, REPLY, RING_MAX_RECORD, RING_WORDS, SHARED_WORDS, UNDEFINED, UTF16, UTF8,
 } = require('../lib/transport/constants');
 const { Ring } = require('../lib/transport/ring');
+const { ThreadChannel } = require('../lib/transport/thread-channel');
+const { TimeSlice } = require('../lib/transport/time-slice');
+const { within } = require('./support/helpers');
 
 const newMemory = () => new Uint32Array(new SharedArrayBuffer(SHARED_WORDS * 4));
 const newEnds = () => {
@@ -80,6 +83,58 @@ test('whoever sleeps is woken once', () => {
   assert.equal(parent.mustWake(), false);
   worker.setAwake(false);
   assert.equal(parent.mustWake(), true);
+});
+
+/**
+ * Both ends of a channel between threads, in this one. The receiver does not listen: it comes upon what was posted only
+ * where it looks by itself.
+ */
+function newChannel(t, onFrame) {
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  const words = newMemory();
+  const end = (port, isParent, receive) =>
+    new ThreadChannel({ port, words, isParent, slice: new TimeSlice(() => {}), receive });
+  return { sender: end(port1, true, () => {}), receiver: end(port2, false, onFrame), port: port2 };
+}
+
+test('whoever comes upon the frame that was to wake it is woken by the next one all the same', async (t) => {
+  const seen = [];
+  const { sender, receiver, port } = newChannel(t, (kind, id) => seen.push(id));
+  sender.send(CALLS, 1, 1, 0, textPart('posted, to wake'));
+  sender.send(CALLS, 2, 2, 0, textPart('in the ring: it is being woken'));
+  receiver.receiveAll();
+  assert.deepEqual(seen, [1, 2]);
+  const woken = once(port, 'message');
+  sender.send(CALLS, 3, 3, 0, textPart('has to wake it again'));
+  const [frame] = await within(woken, 'a message that wakes');
+  receiver.receiveMessage(frame);
+  assert.deepEqual(seen, [1, 2, 3]);
+});
+
+test('a frame that waits for one that was put off is received behind it', (t) => {
+  const seen = [];
+  const { sender, receiver, port } = newChannel(t, (kind, id) => seen.push(id));
+  sender.send(CALLS, 1, 1, 0, textPart('posted'));
+  sender.send(CALLS, 2, 2, 0, textPart('in the ring'));
+  const { message } = receiveMessageOnPort(port);
+  receiver.setAwake(false);
+  receiver.receiveShared();
+  assert.deepEqual(seen, [], 'neither overtakes');
+  receiver.receiveMessage(message);
+  assert.deepEqual(seen, [1, 2]);
+});
+
+test('what a handler throws leaves no frame behind', (t) => {
+  const seen = [];
+  const { sender, receiver } = newChannel(t, (kind, id) => {
+    seen.push(id);
+    if (id === 1) throw new Error('of the user');
+  });
+  sender.send(CALLS, 1, 1, 0, textPart('posted'));
+  sender.send(CALLS, 2, 2, 0, textPart('in the ring'));
+  assert.throws(() => receiver.receiveAll(), /of the user/);
+  assert.deepEqual(seen, [1, 2]);
 });
 
 test('between threads each frame arrives once, and nobody sleeps through one', async () => {

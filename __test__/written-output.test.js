@@ -54,6 +54,29 @@ const WRITES = {
 };
 
 forEachMode((mode) => {
+  test('what is said long after the calls have been answered comes out by itself, line by line', async (t) => {
+    const { messages } = await run(t, asynchronous(`
+      const { Pool } = require(${JSON.stringify(root)});
+      const { write } = process.stdout;
+      const seen = [];
+      const allSeen = new Promise((resolve) => {
+        console.log = (text) => { if (seen.push(text) === 8) resolve(); };
+      });
+      const pool = new Pool({ processes: 1, type: process.env.TEST_MODE_TYPE, stdio: 'forward' });
+      await pool.apply(() => {
+        const say = (names) => names.split('').forEach((name) => console.log(name));
+        ['ab', 'c', 'd', 'efg', 'h'].forEach((names, i) => setTimeout(say, 10 * (i + 1), names));
+      });
+      // What keeps this process alive, and no more: no call, and nothing else of the pool's.
+      const held = setInterval(() => {}, 1000);
+      await allSeen;
+      clearInterval(held);
+      await pool.terminate();
+      write.call(process.stdout, JSON.stringify(seen) + '\\n');
+    `), { mode });
+    assert.deepEqual(messages, [['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']]);
+  });
+
   for (const format of ['Text', 'JSON']) {
     for (const [what, [source, expected]] of Object.entries(WRITES)) {
       test(`${what}, ${format} logs`, async (t) => {

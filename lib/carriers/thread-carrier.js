@@ -51,12 +51,7 @@ class ThreadCarrier extends ScriptCarrier {
   /** @type {Record<string, string>} By name. */
   #chunks = Object.create(null);
   /** @type {InstanceType<typeof TimeSlice<Posted>>} One for all threads, which share this one's time. */
-  #slice = new TimeSlice(({ channel, frame }) => {
-    channel.receiveMessage(frame);
-    if (this.#mustBeWoken) channel.receiveShared();
-  });
-  /** Whether nobody looks at the shared memory before this thread sleeps. */
-  #mustBeWoken;
+  #slice = new TimeSlice(({ channel, frame }) => channel.receiveMessage(frame));
 
   /**
    * @param {import('./script-carrier').PoolSide} pool
@@ -64,11 +59,10 @@ class ThreadCarrier extends ScriptCarrier {
    * @param {import('../worker/serve').Init} init
    * @param {() => Parts} initParts
    * @param {import('node:worker_threads').ResourceLimits} resourceLimits
-   * @param {{ scheduler?: 'wasm', workerChunkNames(): string[], workerChunk(name: string): string }} native
+   * @param {{ workerChunkNames(): string[], workerChunk(name: string): string }} native
    */
   constructor(pool, options, init, initParts, resourceLimits, native) {
     super(pool);
-    this.#mustBeWoken = native.scheduler === 'wasm';
     this.#options = { ...options, resourceLimits };
     this.#init = init;
     this.#initParts = initParts;
@@ -109,11 +103,7 @@ class ThreadCarrier extends ScriptCarrier {
     });
     const worker = { thread, port, page, channel, stderr: '' };
     this.workers.set(id, worker);
-    port.on('message', (frame) => {
-      // Whoever publishes something from now on wakes this thread again.
-      if (this.#mustBeWoken) channel.setAwake(false);
-      this.#slice.add({ channel, frame }, mayTakeLong(frame));
-    });
+    port.on('message', (frame) => this.#slice.add({ channel, frame }, mayTakeLong(frame)));
     thread.on('error', (error) => this.#failed(id, worker, error));
     thread.on('online', () => {
       restoreHeapFlags();

@@ -8,7 +8,10 @@
  *    to wake the other end.
  * 2. Frames are received in the order in which they were sent: one that is in the ring has its place among those that
  *    went the other way.
- * 3. Without shared memory everything goes the other way.
+ * 3. A frame that went the other way may have woken the receiver, and until that says that it sleeps again nobody
+ *    wakes it once more. So it says so as soon as it has handled the frame, wherever it came upon it, and looks at the
+ *    ring after that.
+ * 4. Without shared memory everything goes the other way.
  *
  * Must not depend on what a frame is for, nor on what the other way is.
  */
@@ -178,7 +181,7 @@ class FrameChannel {
    */
   receivePosted(kind, id, seq, aux, parts) {
     if (kind === WAKE) {
-      this.receiveShared();
+      this.#receiveLast();
       return;
     }
     try {
@@ -188,8 +191,18 @@ class FrameChannel {
       // Whatever the user's code throws in between: this frame has arrived, and counts.
       this.#received = (this.#received + 1) >>> 0;
       this.#ring?.lookAgain();
-      this.#receive(kind, id, seq, aux, parts);
+      try {
+        this.#receive(kind, id, seq, aux, parts);
+      } finally {
+        this.#receiveLast();
+      }
     }
+  }
+
+  /** Receives what was published while this end was being woken. What comes later wakes it again. */
+  #receiveLast() {
+    this.#ring?.sleepAgain();
+    this.receiveShared();
   }
 }
 

@@ -84,6 +84,12 @@ class Ring {
     Atomics.store(this.#words, this.#incoming + RING_AWAKENESS, awake ? RING_AWAKE : RING_ASLEEP);
   }
 
+  /** What has woken this end has been handled: whoever comes next wakes it again, unless it looks by itself. */
+  sleepAgain() {
+    const at = this.#incoming + RING_AWAKENESS;
+    if (Atomics.load(this.#words, at) === RING_WOKEN) Atomics.store(this.#words, at, RING_ASLEEP);
+  }
+
   /** Whether a frame is there that could be taken. */
   get hasPending() {
     return (

@@ -115,10 +115,9 @@ impl Host for NativeHost {
         if let Some(spin) = &*self.spin.borrow() {
             spin.woken();
         }
-        if held {
-            // What comes until this thread sleeps again is seen before it does.
-            self.carrier().set_awake(true);
-        }
+        // What comes until this thread sleeps again is seen before it does. But where nothing is under way nobody looks:
+        // what comes after this has to wake it again, since its sender finds it woken otherwise.
+        self.carrier().set_awake(held);
     }
 
     fn start_worker(pool: &NativeState, worker: WorkerId, index: Option<u32>) {
