@@ -136,8 +136,8 @@ forEachMode(
         if (taken === 60) break;
       }
       t.diagnostic(`${ahead} items were read ahead in the end`);
-      // What was read before it was known how slow the consumer is may be some thousand items that cost nothing.
-      assert.ok(ahead <= 5000, `${ahead} items`);
+      // Items that cost nothing: 2,048 for each worker, and four times as many while one is waited for that is late.
+      assert.ok(ahead <= 4 * 2 * 2048, `${ahead} items`);
     });
 
     test('imap: results come in order from a consumer that works on each', async (t) => {

@@ -115,8 +115,8 @@ impl Host for NativeHost {
         if let Some(spin) = &*self.spin.borrow() {
             spin.woken();
         }
-        // What comes until this thread sleeps again is seen before it does. But where nothing is under way nobody looks:
-        // what comes after this has to wake it again, since its sender finds it woken otherwise.
+        // What comes until this thread sleeps again is seen before it does. But where nothing is under way nobody
+        // looks: what comes after this has to wake it again, since its sender finds it woken otherwise.
         self.carrier().set_awake(held);
     }
 
