@@ -2,7 +2,7 @@
 
 /**
  * Who may require whom in `lib/`. `__test__/structure.test.js` checks it with every run of the tests, and
- * `npx depcruise --config .dependency-cruiser.js index.js lambda.js opentelemetry.js lib` shows the same by itself.
+ * `npx depcruise --config .dependency-cruiser.js index.js lambda.js bullmq.js opentelemetry.js lib` shows the same.
  *
  * Types are not part of it: a comment may name the type of any file.
  */
@@ -26,9 +26,9 @@ const FLOORS = [
   ['lib/options'], // what the user may say, checked
   ['lib/carriers'], // workers that JavaScript looks after itself
   ['lib/jobs'], // jobs in progress
-  ['lib/pool', 'lib/parallelizer'], // the public classes
+  ['lib/pool', 'lib/parallelizer', 'lib/serve'], // the public classes; hosts for other machines
   ['lib/lambda', 'lib/opentelemetry'], // the public functions for AWS Lambda, and for OpenTelemetry
-  ['index.js', 'lambda.js', 'opentelemetry.js'],
+  ['index.js', 'lambda.js', 'bullmq.js', 'opentelemetry.js'],
 ];
 
 /** @param {readonly string[]} places files or folders */

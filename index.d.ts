@@ -23,6 +23,10 @@ export declare const PARALLELIZER_THREADS: 'worker-threads';
  * through the codec, so that the function gets what it would get in a worker.
  */
 export declare const PARALLELIZER_INLINE: 'inline';
+/**
+ * Calls run on other machines, where `serve()` runs, over an `engine` that connects them.
+ */
+export declare const PARALLELIZER_REMOTE: 'remote';
 
 /** Whether this code runs in a worker of this library, so that a module can tell where it was loaded. */
 export declare const isWorker: boolean;
@@ -105,7 +109,11 @@ export interface ItemMessageInfo extends MessageInfo {
   index: number;
 }
 
-export type ParallelizerType = typeof PARALLELIZER_CHILD | typeof PARALLELIZER_THREADS | typeof PARALLELIZER_INLINE;
+export type ParallelizerType =
+  | typeof PARALLELIZER_CHILD
+  | typeof PARALLELIZER_THREADS
+  | typeof PARALLELIZER_INLINE
+  | typeof PARALLELIZER_REMOTE;
 
 // ------------------------------------------------------------------------------------------------ the worker's side
 
@@ -424,7 +432,125 @@ export interface WorkerOptions {
    * Default: `false`.
    */
   trace?: boolean | undefined;
+  /**
+   * With `PARALLELIZER_REMOTE`, where it is required: what connects this process with the hosts that run its calls, such
+   * as `bullmq({ queue, connection })` of `@parallelizer/node/bullmq`. What is a host's own business (`processes`,
+   * `parallelization`, `env`, `execArgv`, `stdio`, limits of memory and the like) is then refused here.
+   */
+  engine?: RemoteEngine | undefined;
+  /**
+   * With `PARALLELIZER_REMOTE`: the folder below which modules mean the same here and below the `root` of each host.
+   * Default: `process.cwd()`.
+   */
+  root?: string | undefined;
+  /**
+   * With `PARALLELIZER_REMOTE`: after so many milliseconds without a host, what waits fails with
+   * `ERR_PARALLELIZER_NO_HOST`. Default: `30000`.
+   */
+  hostTimeout?: number | undefined;
+  /**
+   * With `PARALLELIZER_REMOTE`: how many milliseconds a host may be silent before it is taken for lost, at least `100`.
+   * To be the same for producers and hosts. Default: `2000`.
+   */
+  lease?: number | undefined;
+  /**
+   * With `PARALLELIZER_REMOTE`: after so many milliseconds without a sign of life of this process, hosts drop what it
+   * has sent and they have not begun. Default: `30000`.
+   */
+  producerTimeout?: number | undefined;
+  /**
+   * With `PARALLELIZER_REMOTE`: signs everything that is sent, both ways. A host with a secret takes nothing without
+   * it. Default: nothing is signed.
+   */
+  secret?: string | Uint8Array | undefined;
 }
+
+/**
+ * What connects producers and hosts. Made by an adapter, such as `bullmq()`; docs/remote.md says how one is written.
+ */
+export interface RemoteEngine {
+  readonly contract: number;
+  /** What errors and statistics call it. */
+  readonly name: string;
+  readonly maxChunkBytes?: number;
+  readonly maxFrameBytes?: number;
+  connect(side: any): any;
+  listen?(side: any): any;
+}
+
+/** The options of `serve`. Those of workers are as for a `Pool`, and each host has its own. */
+export interface ServeOptions
+  extends Pick<
+    WorkerOptions,
+    'env' | 'execPath' | 'execArgv' | 'resourceLimits' | 'stdio' | 'spin' | 'maxWorkerMemory' | 'idleTimeout' | 'debug'
+  > {
+  /** What the chunks come from: an engine of the same queue as that of the producers. */
+  engine: RemoteEngine;
+  /**
+   * The folder below which modules are looked for, by the path that they have below the producer's `root`. Nothing
+   * outside of it is run. Default: `process.cwd()`.
+   */
+  root?: string | undefined;
+  /** What the workers are. Default: `PARALLELIZER_CHILD`. */
+  type?: Exclude<ParallelizerType, typeof PARALLELIZER_REMOTE> | undefined;
+  /** How many workers each of its pools has. Default: one per usable CPU. */
+  processes?: number | undefined;
+  /**
+   * Whether functions may come by their source: then whoever can write to the queue can run anything here. Default:
+   * `false`.
+   */
+  allowFunctions?: boolean | undefined;
+  /** As for producers. */
+  secret?: string | Uint8Array | undefined;
+  /** As for producers. */
+  lease?: number | undefined;
+  /** What errors call this host. Default: `os.hostname()`. */
+  name?: string | undefined;
+  /** How many pools it keeps: one for each module or initializer, the one that was used last. Default: `4`. */
+  maxPools?: number | undefined;
+}
+
+/** A host that serves. Holds the event loop until it is closed. */
+export interface Host {
+  /** Takes nothing more; resolves when everything that it has is finished, and its workers are gone. */
+  close(): Promise<void>;
+  /** Ends its workers at once. What they were running is lost, and may be run again elsewhere. */
+  terminate(): Promise<void>;
+  stats(): HostStats;
+  /** The same as `close`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What a host has done, and what it has. */
+export interface HostStats {
+  /** The name of the engine. */
+  engine: string;
+  /** The name of the host. */
+  name: string;
+  /** How many calls it runs at the same instant. */
+  slots: number;
+  /** Chunks that it has, and what became of the others. */
+  chunks: { running: number; done: number; returned: number; lost: number };
+  /** Calls that returned a value, and calls that did not. */
+  done: number;
+  failed: number;
+  /** One entry per pool. */
+  pools: Stats[];
+  /** What was last wrong with the connection, if anything was. */
+  problem: string | null;
+}
+
+/**
+ * Runs calls that pools of type `PARALLELIZER_REMOTE` send over this engine. Resolves when producers can see this host.
+ * Installs no signal handler.
+ *
+ * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION`
+ *
+ * @example
+ * const host = await serve({ engine: bullmq({ queue: 'orders', connection }), root: __dirname });
+ * process.once('SIGTERM', () => host.close());
+ */
+export declare function serve(options: ServeOptions): Promise<Host>;
 
 /** The options of one pool of a `Parallelizer`, where a call is a sub-batch. */
 export interface ParallelizerOptions<TName extends string = string> extends WorkerOptions {
@@ -909,6 +1035,24 @@ export interface Stats {
   waitTime: Histogram;
   /** From the beginning of the call to its settlement. */
   runTime: Histogram;
+  /** With `PARALLELIZER_REMOTE`; its `workers` are lanes: chunks that may be in flight at the same time. */
+  remote?: RemoteStats;
+}
+
+/** What a pool sees of its hosts, and what became of what it has sent. */
+export interface RemoteStats {
+  /** The name of the engine. */
+  engine: string;
+  /** The hosts that are there. */
+  hosts: { id: string; name: string; slots: number }[];
+  /** How many calls they run at the same instant. */
+  slots: number;
+  /** How many chunks they may have. */
+  lanes: number;
+  /** Chunks so far; `late` are frames that came after their chunk had been given up, and were dropped. */
+  chunks: { sent: number; done: number; lost: number; returned: number; late: number };
+  /** What was last wrong with the connection, if anything was. */
+  problem: string | null;
 }
 
 // ------------------------------------------------------------------------------------------------------ Parallelizer
@@ -1377,6 +1521,8 @@ export type ParallelizerErrorCode =
   | 'ERR_PARALLELIZER_QUEUE_FULL'
   /** The pool was closed, or its workers were removed. */
   | 'ERR_PARALLELIZER_CLOSED'
+  /** Remote: no host was there within `hostTimeout`. */
+  | 'ERR_PARALLELIZER_NO_HOST'
   /** An earlier record of the same key failed, and `stopKeyOnError` is set. */
   | 'ERR_PARALLELIZER_SKIPPED'
   /** A value cannot travel; the message says where it is. */
@@ -1421,6 +1567,8 @@ export declare class ParallelizerError extends Error {
   signal?: string | null;
   /** With `ERR_PARALLELIZER_WORKER_EXITED`: the last lines that the worker wrote. */
   stderr?: string;
+  /** The host that it is about or comes from, with `PARALLELIZER_REMOTE` and where one is known. */
+  host?: string;
   /** With `ERR_PARALLELIZER_WORKER_OUTLIVES`: the processes that stay. */
   pids?: number[];
   /** The position of the sub-batch that failed, in `result.errors`. */

@@ -60,6 +60,7 @@ test('the defaults', () => {
     spin: 'auto',
     gracePeriod: 500,
     shared: false,
+    remote: null,
     trace: false,
   });
 });
@@ -132,6 +133,7 @@ test('every option arrives', () => {
       gracePeriod: 0,
       shared: true,
       trace: true,
+      remote: null,
     },
   );
 });

@@ -57,6 +57,7 @@ describe('new Pool', () => {
     spin: 'auto',
     gracePeriod: 500,
     shared: false,
+    remote: null,
     trace: false,
     concurrency: 1,
     initializer: null,

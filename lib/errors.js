@@ -435,6 +435,7 @@ function protocolError(detail, cause) {
 
 module.exports = {
   ParallelizerError,
+  withFields,
   reasonText,
   optionError,
   eventError,

@@ -130,6 +130,7 @@ impl World {
             idle_timeout: None,
             grace_period: Duration::from_millis(500),
             target: scenario.target(),
+            lanes: false,
             concurrency: 1,
             lazy: false,
             boot_limit: None,
@@ -376,8 +377,16 @@ impl World {
         }
         let times = job.work.iter().flat_map(|work| work.calls.iter().take(calls as usize));
         let elapsed = times.map(|&(begin, end)| end - begin).sum();
-        let reply =
-            Reply { chunk: job.chunk, offset: 0, calls, failed: false, skipped: false, elapsed, bytes: 8 };
+        let reply = Reply {
+            chunk: job.chunk,
+            offset: 0,
+            calls,
+            failed: false,
+            skipped: false,
+            died: false,
+            elapsed,
+            bytes: 8,
+        };
         let (settled, took) = self.producer.run(|engine| {
             let runs = engine.replied(job.lane, reply).expect("a reply to what is in flight");
             runs.iter().map(|run| run.calls.len() as u64).sum::<u64>()

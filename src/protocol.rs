@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use crate::channel::page;
     use crate::pace;
-    use crate::wire::{Encoding, Kind, PART_FAILED, PART_REFUSED, PART_SKIPPED};
+    use crate::wire::{Encoding, Kind, PART_DIED, PART_FAILED, PART_REFUSED, PART_SKIPPED};
 
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lib/transport/constants.js");
 
@@ -140,7 +140,15 @@ mod tests {
                 Encoding::Bytes,
                 Encoding::Utf16,
             ),
-            section!("Flags of a part", "wire/mod.rs", ("", ""), PART_FAILED, PART_SKIPPED, PART_REFUSED),
+            section!(
+                "Flags of a part",
+                "wire/mod.rs",
+                ("", ""),
+                PART_FAILED,
+                PART_SKIPPED,
+                PART_DIED,
+                PART_REFUSED
+            ),
             section!(
                 "Fields of a part in a flat list",
                 "protocol.rs",

@@ -35,6 +35,14 @@ const known = {
     hasWorkers: false,
     isParallel: false,
   },
+  // Only with NODE_OPTIONS="--require …/support/remote/mode.js", as `npm run test:remote` has it.
+  remote: {
+    name: 'remote',
+    type: 'remote',
+    hasProcess: false, // a worker is a lane: its process is somebody else's
+    hasWorkers: true,
+    isParallel: true,
+  },
 };
 
 const enabled = ['child', 'threads', 'inline'];

@@ -1,8 +1,9 @@
 'use strict';
 
 /**
- * Workers that JavaScript looks after itself: what threads and the calling process have in common. The native side
- * decides, and calls the hooks here to have it done; it is told of every reply, and says which calls settle by it.
+ * Workers that JavaScript looks after itself: what threads, the calling process and lanes to other machines have in
+ * common. The native side decides, and calls the hooks here to have it done; it is told of every reply, and says which
+ * calls settle by it.
  *
  * A subclass knows how its kind of worker is started, reached and ended. Must not depend on what a call is for.
  */
@@ -33,6 +34,8 @@ const { longAt } = require('../transport/registers');
  * @returns {void}
  */
 
+/** @typedef {import('../jobs/task-registry').Task} Task */
+
 /**
  * What a carrier needs of its pool.
  * @typedef {object} PoolSide
@@ -42,6 +45,7 @@ const { longAt } = require('../transport/registers');
  * @property {() => void} flush has the native pool do what there is to do
  * @property {() => number[] | null} reply books a reply of one part, see `replier` of the native pool
  * @property {Uint32Array} registers
+ * @property {(jobId: number) => { timeout: number } | undefined} job one in progress
  * @property {Answered} answered settles calls with the value of a part
  * @property {(jobId: number, call: number, retries: number, workerIndex: number, parts: Parts) => void} emitted tells
  *   of a value that a call has emitted or yielded
@@ -109,9 +113,11 @@ class ScriptCarrier {
   assign(id, worker, index) {}
   /**
    * Sends a frame of calls.
-   * @param {number} id @param {W} worker @param {number} frame @param {number} seq @param {Parts} parts @returns {void}
+   * @param {number} id @param {W} worker @param {number} frame @param {number} seq @param {Parts} parts
+   * @param {number[]} runs job, first call and end of each run of calls in it
+   * @returns {void}
    */
-  deliver(id, worker, frame, seq, parts) {}
+  deliver(id, worker, frame, seq, parts, runs) {}
   /** Says which calls are not wanted. @param {number} id @param {W} worker @param {number[]} seqs @returns {void} */
   revoke(id, worker, seqs) {}
   /**
@@ -131,7 +137,28 @@ class ScriptCarrier {
   pidOf(id) {
     return process.pid;
   }
+
+  // What is special where workers share no machine with their parent.
+
+  /**
+   * Has the definition of a task sent along with the frame that is being encoded.
+   * @param {Task} task @returns {boolean} false: its workers keep what they are sent
+   */
+  define(task) {
+    return false;
+  }
+  /** Throws where workers cannot run a task. @param {Task} task @returns {void} */
+  checkTask(task) {}
+  /**
+   * Calls of a job are about to be withdrawn, from this one on; `isFinal`: those that run are ended.
+   * @param {number} jobId @param {number} from @param {boolean} isFinal @returns {void}
+   */
+  withdraw(jobId, from, isFinal) {}
   /* eslint-enable no-unused-vars */
+  /** What it adds to the statistics. @returns {object} */
+  stats() {
+    return {};
+  }
 
   /** @param {number} id @param {(worker: W) => void} act */
   #with(id, act) {
@@ -160,6 +187,8 @@ class ScriptCarrier {
     const skipped = [];
     /** @type {number[]} */
     const filled = [];
+    /** @type {number[]} */
+    const sent = [];
     let offset = 0;
     let bytes = 0;
     for (let i = 0; i < runs.length && bytes < FULL_FRAME; i += RUN_FIELDS) {
@@ -179,13 +208,14 @@ class ScriptCarrier {
         for (let field = 0; field < PART_FIELDS; field++) parts.push(encoded[part + field]);
       }
       filled.push(offset - first);
+      sent.push(runs[i], runs[i + 1], runs[i + 1] + offset - first);
       bytes += sizeOf(encoded);
       if (offset - first < runs[i + 2] - runs[i + 1]) break;
     }
     this.bytesSent += bytes;
     this.#with(id, (worker) => {
       Atomics.store(worker.page, MAY_SPIN_WORD, maySpin);
-      this.deliver(id, worker, frame, seq, parts);
+      this.deliver(id, worker, frame, seq, parts, sent);
     });
     registers[at + 1] = Math.min(bytes, MAX_COUNT);
     if (filled.length > 1 || skipped.length > 0) {

@@ -25,6 +25,7 @@ const TASK = 7; // no value: what calls with a certain tag run, see lib/jobs/tas
 const TEXT = 8; // one string
 const LENT = 9; // one list as it is, within this process only: whoever hands on an element hands on a copy of it
 const CARRIER = 10; // no value: what the calls behind it run within, see lib/worker/trace-context.js
+const ENDING = 11; // no value: how calls ended without one, on another machine, see lib/serve/answers.js
 
 /**
  * Tags of calls. The bits from `TASK_SHIFT` up hold the number of the task that the calls run.
@@ -132,6 +133,7 @@ module.exports = {
   TASK,
   TEXT,
   LENT,
+  ENDING,
   CARRYING,
   CARRIER,
   FAILED: PART_FAILED,

@@ -30,6 +30,24 @@ function thrownError(tree) {
   }
 }
 
+/** How calls can end on another machine. */
+const ENDINGS = /** @type {const} */ (['timedOut', 'exited', 'bootFailed']);
+
+/**
+ * How calls ended on another machine.
+ * @param {string} text
+ * @returns {{ ending: typeof ENDINGS[number], error: unknown } | null} `null`: it does not say
+ */
+function endingOf(text) {
+  try {
+    const { ending, tree } = fromJson(text);
+    const known = ENDINGS.find((each) => each === ending);
+    return known === undefined ? null : { ending: known, error: tree === null ? null : restoreError(tree) };
+  } catch {
+    return null;
+  }
+}
+
 /**
  * A value that cannot be read here.
  * @param {unknown} [cause]
@@ -49,4 +67,4 @@ function refusedError(reason) {
   return unreadableError(typeof reason === 'string' ? new Error(reason) : undefined);
 }
 
-module.exports = { thrownError, unreadableError, refusedError };
+module.exports = { endingOf, thrownError, unreadableError, refusedError };

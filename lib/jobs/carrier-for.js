@@ -6,20 +6,24 @@
  * Must not depend on jobs.
  */
 
-const { PARALLELIZER_INLINE } = require('../options/options');
-const { heapLimits, initOf, initParts, processConfig, schedulerOf } = require('./worker-config');
+const { PARALLELIZER_INLINE, PARALLELIZER_REMOTE } = require('../options/options');
+const { heapLimits, initOf, initParts, initializerOf, processConfig, schedulerOf } = require('./worker-config');
 
 /**
  * @param {import('./worker-config').PoolOptions} options
- * @param {import('../codec/codec').Clones | null} clones `null` where workers are processes
+ * @param {import('../codec/codec').Clones | null} clones `null` where workers share no memory with this process
  * @param {() => import('../carriers/script-carrier').PoolSide} side
  * @param {any} native the addon, or what takes its place
  * @returns {InstanceType<typeof import('../carriers/script-carrier').ScriptCarrier<any>> | null} `null` where the
  *   addon looks after the workers itself
  */
 function carrierFor(options, clones, side, native) {
-  if (clones === null && schedulerOf(native) === 'native') return null;
   const parts = () => initParts(options, clones);
+  if (options.type === PARALLELIZER_REMOTE) {
+    const { RemoteCarrier } = require('../carriers/remote-carrier');
+    return new RemoteCarrier(side(), options, initializerOf(options.initializer), parts);
+  }
+  if (clones === null && schedulerOf(native) === 'native') return null;
   if (clones === null) {
     const { ProcessCarrier } = require('../carriers/process-carrier');
     return new ProcessCarrier(side(), processConfig(options), parts, native);

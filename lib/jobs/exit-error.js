@@ -12,6 +12,9 @@ const {
 const { thrownError } = require('./answer-error');
 const { isCalledNode } = require('../host/program');
 
+// Not needed where workers are on this machine.
+const remoteErrors = () => require('../remote/remote-errors');
+
 /**
  * What the native side knows about a worker that is gone.
  * @typedef {object} ExitReport
@@ -26,6 +29,9 @@ const { isCalledNode } = require('../host/program');
  * @property {string | null} [protocol] what it sent that is not a frame
  * @property {boolean} [outlives] whether it was killed and has not ended
  * @property {string | null} [killError] why it could not be killed
+ * @property {string} [lost] what became of the chunk that a host had, where it is on another machine
+ * @property {string | null} [host] which one that was
+ * @property {any} [noHost] why there is none, see `absence` of lib/remote/host-watch.js
  * @property {boolean} [silent] whether it was killed because it never began to run
  */
 
@@ -41,6 +47,12 @@ const { isCalledNode } = require('../host/program');
  */
 function exitError(report, { duringBoot, filePath, program, lastWords, lastError }) {
   if (typeof report.loadError === 'string') return loadError(report.loadError, filePath);
+  if (report.noHost !== undefined) return remoteErrors().noHostError(report.noHost);
+  if (typeof report.lost === 'string') {
+    const lost = remoteErrors().hostLostError({ host: report.host, lost: report.lost });
+    if (typeof report.protocol === 'string') lost.cause = remoteErrors().remoteProtocolError(report.protocol);
+    return lost;
+  }
   const stderr = lastWords === undefined ? report.stderr : lastWords + (report.stderr ?? '');
   const error = report.errno !== undefined ? spawnFailedError({ ...report, program: program() })
     : workerExited({ ...report, stderr, duringBoot, otherProgram: otherProgram(report, duringBoot, program) });

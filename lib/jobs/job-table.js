@@ -8,7 +8,7 @@
  */
 
 const { decodeValues } = require('../codec/codec');
-const { ERROR_TREE, HEARD, YIELDING, refusalIn, valuesOf } = require('../codec/parts');
+const { ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
 const { now } = require('../intrinsics/clock');
 const { nameRun, runIdOf } = require('./run-id');
@@ -171,7 +171,12 @@ class JobTable {
       return null;
     }
     if ((flags & PART_FAILED) !== 0) {
-      const { thrownError, refusedError } = answerErrors();
+      const { endingOf, thrownError, refusedError } = answerErrors();
+      const elsewhere = codec === ENDING ? endingOf(/** @type {string} */ (value)) : null;
+      if (elsewhere !== null) {
+        this.ended(jobId, first, first + count, elsewhere.ending, () => elsewhere.error);
+        return null;
+      }
       for (let i = 0; i < count; i++) {
         const { error, text } = codec === ERROR_TREE ? thrownError(/** @type {string} */ (value)) : refusedError(value);
         this.fail(jobId, first + i, error, text);

@@ -35,6 +35,14 @@ const EXPECTED = "a self-contained function, { filePath, name }, or a string 'pa
  * @property {number} bytes the latest size of an argument or a result, per call
  */
 
+/** A task that has been read already, such as one that came from another machine. */
+class ReadTask {
+  /** @param {Task['definition']} definition */
+  constructor(definition) {
+    this.definition = definition;
+  }
+}
+
 /** A reference as it was when it was read. @typedef {{ filePath: string, name: string, task: Task }} Reference */
 
 class TaskRegistry {
@@ -72,6 +80,11 @@ class TaskRegistry {
       const found = this.#find(source, { source });
       functions.set(task, found);
       return found;
+    }
+    if (task instanceof ReadTask) {
+      const { definition } = task;
+      const key = 'source' in definition ? definition.source : `${definition.filePath}#${definition.name}`;
+      return this.#find(key, definition);
     }
     if (typeof task === 'string') {
       if (task === this.#lastText?.text) return this.#lastText.task;
@@ -228,4 +241,4 @@ function task(filePath, name) {
   });
 }
 
-module.exports = { TaskRegistry, definitionText, tagOf, task };
+module.exports = { ReadTask, TaskRegistry, definitionText, tagOf, task };

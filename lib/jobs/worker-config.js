@@ -12,10 +12,13 @@ const { tooLargeError } = require('../errors');
 const { nesting } = require('../host/nesting');
 const { findProgram, startObstacle } = require('../host/program');
 const { isSharedEnv } = require('../options/option-checks');
-const { PARALLELIZER_INLINE, PARALLELIZER_THREADS } = require('../options/options');
+const { PARALLELIZER_INLINE, PARALLELIZER_REMOTE, PARALLELIZER_THREADS } = require('../options/options');
 const { MAX_COUNT } = require('../transport/constants');
 const { PROCESS_SCRIPT, WORKER_VARIABLE } = require('../worker/boot-script');
 const { toJson } = require('../intrinsics/json');
+
+/** More than a week, in milliseconds. */
+const MAX_GRACE_PERIOD = 2 ** 30;
 
 /**
  * @typedef {object} OwnOptions
@@ -33,10 +36,18 @@ const { toJson } = require('../intrinsics/json');
 
 /**
  * Whether a pool's workers are processes; otherwise JavaScript looks after them itself.
- * @param {PoolOptions} options
+ * @param {Pick<PoolOptions, 'type'>} options
  */
 function hasProcesses({ type }) {
-  return type !== PARALLELIZER_THREADS && type !== PARALLELIZER_INLINE;
+  return type !== PARALLELIZER_REMOTE && !isWithin({ type });
+}
+
+/**
+ * Whether a pool's workers share the memory of this process.
+ * @param {Pick<PoolOptions, 'type'>} options
+ */
+function isWithin({ type }) {
+  return type === PARALLELIZER_THREADS || type === PARALLELIZER_INLINE;
 }
 
 /**
@@ -44,7 +55,7 @@ function hasProcesses({ type }) {
  * @param {PoolOptions} options
  */
 function assertCanStart(options) {
-  if (options.type === PARALLELIZER_INLINE) return;
+  if (options.type === PARALLELIZER_INLINE || options.type === PARALLELIZER_REMOTE) return;
   const { execPath, env } = options;
   const obstacle = startObstacle({ hasProcesses: hasProcesses(options), execPath, env: ownEnv(env) ?? process.env });
   if (obstacle !== null) throw require('../native/platform-error').cannotStartError(obstacle);
@@ -89,7 +100,7 @@ function initOf(options) {
   return {
     filePath: options.filePath,
     functionName: options.functionName,
-    initializer: options.initializer === null ? null : initializerOf(options.initializer),
+    initializer: textOf(initializerOf(options.initializer)),
     concurrency: options.concurrency,
     serialization: options.serialization,
     forward: options.stdio === 'forward',
@@ -101,13 +112,26 @@ function initOf(options) {
   };
 }
 
-/** @param {unknown} task as the user gave it */
+/** @typedef {{ tag: number, task: import('./task-registry').Task }} Initializer */
+
+/**
+ * @param {unknown} task as the user gave it; null: none
+ * @returns {Initializer | null}
+ */
 function initializerOf(task) {
-  const { TaskRegistry, definitionText, tagOf } = require('./task-registry');
+  if (task === null) return null;
+  const { TaskRegistry, tagOf } = require('./task-registry');
   const { definition } = new TaskRegistry().of(task, 'initializer');
   // A number that no task of the pool has.
   const own = { id: 0, definition, bytes: 0 };
-  return { tag: tagOf(own, true), definition: definitionText(own) };
+  return { tag: tagOf(own, true), task: own };
+}
+
+/** @param {Initializer | null} initializer */
+function textOf(initializer) {
+  if (initializer === null) return null;
+  const { tag, task } = initializer;
+  return { tag, definition: require('./task-registry').definitionText(task) };
 }
 
 /**
@@ -132,16 +156,18 @@ function nativeConfig(options) {
   return {
     workers: options.workers,
     maxQueue: options.maxQueue,
-    maxCallsPerWorker: options.maxCallsPerWorker,
+    maxCallsPerWorker: options.remote === null ? options.maxCallsPerWorker : 0,
     maxWorkerMemory: options.maxWorkerMemory,
     idleTimeout: options.idleTimeout,
-    gracePeriod: options.gracePeriod,
+    // What is withdrawn on another machine is ended there: a lane has the calls of others, too.
+    gracePeriod: options.remote === null ? options.gracePeriod : MAX_GRACE_PERIOD,
     shareKey: options.shared && options.type !== PARALLELIZER_INLINE ? shareKey(options) : null,
     // A worker's module may build an instance as it loads; only one that is used may start more workers.
     lazy: nesting().depth > 0,
-    concurrency: Math.min(options.concurrency, MAX_COUNT),
+    concurrency: options.remote === null ? Math.min(options.concurrency, MAX_COUNT) : 1,
     inline: options.type === PARALLELIZER_INLINE,
     traces: isTraced(options),
+    remote: options.remote !== null,
     ...(hasProcesses(options) ? { process: processConfig(options) } : {}),
   };
 }
@@ -216,6 +242,7 @@ function isTraced({ trace }) {
 }
 
 module.exports = {
-  assertCanStart, hasProcesses, heapLimits, initOf, initParts, isTraced, nativeConfig, newPool, processConfig,
+  assertCanStart, hasProcesses, heapLimits, initOf, initParts, initializerOf, isTraced, isWithin, nativeConfig, newPool,
+  processConfig,
   programOf, schedulerOf,
 };

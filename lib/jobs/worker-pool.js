@@ -23,7 +23,7 @@ const { carrierFor } = require('./carrier-for');
 const { PoolObserver, openChannels, watchedCalls } = require('./observers');
 const { nameRun, runIdOf } = require('./run-id');
 const {
-  assertCanStart, hasProcesses, initParts, isTraced, nativeConfig, newPool, programOf, schedulerOf,
+  assertCanStart, initParts, isTraced, isWithin, nativeConfig, newPool, programOf, schedulerOf,
 } = require('./worker-config');
 
 // Not needed to start workers, and loaded while they start.
@@ -35,10 +35,6 @@ const exitErrors = () => require('./exit-error');
 const tasks = () => require('./task-registry');
 const closedNative = () => require('../native/closed-native');
 
-/** The longest time between two looks at what workers are doing, in milliseconds. */
-const MAX_LOOK_INTERVAL = 10;
-/** How long to wait for workers that were killed to die, in milliseconds. */
-const MAX_DEATH_TIME = 1000;
 /** Events that are for whoever watches, and not for the option `debug`. */
 const OBSERVED_ONLY = ['gone', 'queue', 'recall'];
 
@@ -47,6 +43,7 @@ const OBSERVED_ONLY = ['gone', 'queue', 'recall'];
 /** @typedef {import('./worker-config').OptionsOfPool} OptionsOfPool */
 /** @typedef {import('./job-table').Ending} Ending */
 /** @typedef {import('./job-table').Job} Job */
+/** @typedef {InstanceType<typeof import('../carriers/remote-carrier').RemoteCarrier>} RemoteCarrier */
 
 class WorkerPool {
   #options;
@@ -94,7 +91,7 @@ class WorkerPool {
     this.#options = { concurrency: 1, initializer: null, initArgs: [], ...options };
     const { NativePool } = native();
     assertCanStart(this.#options);
-    this.#clones = hasProcesses(this.#options) ? null : require('../transport/ports').clones;
+    this.#clones = isWithin(this.#options) ? require('../transport/ports').clones : null;
     const { serialization } = this.#options;
     this.#moved = this.#clones && new (require('./moved-calls').MovedCalls)(this.#clones, serialization);
     this.#debugLog = options.debug ? new (require('./debug-log').DebugLog)(options.id) : null;
@@ -116,8 +113,9 @@ class WorkerPool {
       event: this.#event.bind(this),
       closed: (/** @type {string} */ outliving) => {
         this.#letGo();
-        if (outliving === '[]') this.#closed?.resolve();
-        else this.#closed?.reject(exitErrors().outlivingError(JSON.parse(outliving)));
+        if (outliving !== '[]') this.#closed?.reject(exitErrors().outlivingError(JSON.parse(outliving)));
+        else if (this.lanes === null) this.#closed?.resolve();
+        else void this.lanes.close().finally(() => this.#closed?.resolve());
       },
     }, parts, this.#registers);
     // Only now: it reads several files.
@@ -133,7 +131,8 @@ class WorkerPool {
       serialization,
       clones: this.#clones,
       isInline: options.type === PARALLELIZER_INLINE,
-      sendDefinition: (worker, task, parts) => this.#tasks?.sendDefinition(worker, task, parts),
+      sendDefinition: (worker, task, parts) =>
+        void (this.#carrier?.define(task) || this.#tasks?.sendDefinition(worker, task, parts)),
       failed: (jobId, call, error) => this.#jobs.fail(jobId, call, error, String(error)),
       isDeferred: (worker, frame) => this.#native.isDeferred(worker, frame),
       sendDeferred: (worker, frame) => this.#native.sendDeferred(worker, frame),
@@ -173,15 +172,15 @@ class WorkerPool {
 
   /**
    * Queues a job: all of it, or none.
-   * @param {Job} job
-   * @returns {number} its number, to cancel it by
+   * @param {Job} job @returns {number} its number, to cancel it by
    */
   submit(job) {
     const { calls, keys, timeout, task } = job;
     if (this.#rest.length > 0) this.#loadRestAfter(job);
     const moved = job.transferList === null ? null : this.#moved;
     this.#passJob(this.#registers, job, moved !== null);
-    const jobId = keys === null && timeout === 0 ? this.#submit() : this.#submit(keys, timeout);
+    const limit = this.lanes === null ? timeout : 0; // Hosts keep it themselves.
+    const jobId = keys === null && limit === 0 ? this.#submit() : this.#submit(keys, limit);
     if (jobId < 0) {
       if (jobId < -1) this.observer.refused(-2 - jobId);
       const error = jobId === -1 ? closedError(job.what)
@@ -210,7 +209,9 @@ class WorkerPool {
    * @param {unknown} task as the user gave it @param {boolean} [mayYield] whether it may be a generator function
    */
   taskOf(task, mayYield = false) {
-    return (this.#tasks ??= new (tasks().TaskRegistry)()).of(task, 'task', mayYield);
+    const found = (this.#tasks ??= new (tasks().TaskRegistry)()).of(task, 'task', mayYield);
+    this.#carrier?.checkTask(found);
+    return found;
   }
 
   /** Whether a job is in progress. @param {number} jobId */
@@ -221,11 +222,15 @@ class WorkerPool {
   /**
    * How many calls of a task are half of what a worker may have in flight, by what is known of their cost and size,
    * and of how late this thread looks after its workers.
-   * @param {import('./task-registry').Task} task
-   * @returns {number}
+   * @param {import('./task-registry').Task} task @returns {number}
    */
   callsAhead({ id, bytes }) {
     return Math.min(this.#native.callsAhead(id), callEncoder().callsThatFit(bytes));
+  }
+
+  /** How long a call of a task takes, in microseconds, as far as is known; 0: nothing is. @param {number} taskId */
+  callCost(taskId) {
+    return this.#native.callCost(taskId);
   }
 
   /** Calls `act` each time before what was submitted in one turn goes out. @param {() => void} act */
@@ -251,7 +256,9 @@ class WorkerPool {
 
   /** Settles what is left of a job as aborted. @param {number} jobId */
   cancel(jobId) {
-    if (this.#jobs.has(jobId)) this.#native.cancel(jobId);
+    if (!this.#jobs.has(jobId)) return;
+    this.#carrier?.withdraw(jobId, 0, true);
+    this.#native.cancel(jobId);
   }
 
   /**
@@ -270,22 +277,17 @@ class WorkerPool {
    * @param {number} jobId @param {number} [from]
    */
   drop(jobId, from = 0) {
-    if (this.#jobs.has(jobId)) this.#native.dropCalls(jobId, from);
+    if (!this.#jobs.has(jobId)) return;
+    this.#carrier?.withdraw(jobId, from, false);
+    this.#native.dropCalls(jobId, from);
   }
 
   /**
-   * Resolves when no worker runs a call any more of a job that has settled. Workers that still do after so many
-   * milliseconds are killed, as they would be at the end of the grace period.
+   * Resolves when no worker runs a call any more of a job that has settled; see quiet.js.
    * @param {number} jobId @param {number} limit
    */
-  async whenQuiet(jobId, limit) {
-    const start = now();
-    for (let wait = 1; this.#native.remainingCalls(jobId, false) > 0 && now() - start < limit; wait *= 2) {
-      await sleep(Math.min(wait, MAX_LOOK_INTERVAL, Math.max(1, limit - (now() - start))));
-    }
-    this.#native.killRemaining(jobId);
-    const killed = now();
-    while (this.#native.remainingCalls(jobId, true) > 0 && now() - killed < MAX_DEATH_TIME) await sleep(1);
+  whenQuiet(jobId, limit) {
+    return require('./quiet').whenQuiet(() => this.#native, jobId, limit);
   }
 
   // ---- The life of the pool ---------------------------------------------------------------------------------------
@@ -326,10 +328,7 @@ class WorkerPool {
     return this.#closed !== null;
   }
 
-  /**
-   * Resolves when `close` or `terminate`, which somebody calls, has been carried out.
-   * @returns {Promise<void>}
-   */
+  /** Resolves when `close` or `terminate`, which somebody calls, has been carried out. @returns {Promise<void>} */
   whenClosed() {
     return this.#whenClosed.promise;
   }
@@ -349,7 +348,12 @@ class WorkerPool {
     const stats = { ...parse(this.#native.stats()), scheduler: schedulerOf(native()) };
     if (this.#carrier === null) return stats;
     const { bytesSent, bytesReceived } = this.#carrier;
-    return { ...stats, bytesSent, bytesReceived };
+    return { ...stats, bytesSent, bytesReceived, ...this.#carrier.stats() };
+  }
+
+  /** What is special about workers on other machines; `null`: they are on this one. */
+  get lanes() {
+    return /** @type {RemoteCarrier | null} */ (this.#options.remote === null ? null : this.#carrier);
   }
 
   /** What the carrier of this pool's workers needs of it. @returns {import('../carriers/script-carrier').PoolSide} */
@@ -361,6 +365,7 @@ class WorkerPool {
       },
       encode: (worker, jobId, start, end, frame, before) =>
         this.#encoder.encode(worker, jobId, start, end, frame, before),
+      job: (jobId) => this.#jobs.get(jobId)?.job,
       answered: (jobId, first, count, offset, flags, codecOf, tag, value, extras, worker, frame, micros) =>
         this.#jobs.answered(jobId, first, count, offset, flags, codecOf, tag, value, extras, worker, frame, micros),
       emitted: (...message) => this.#jobs.emitted(...message),
@@ -427,10 +432,7 @@ class WorkerPool {
     else waiting?.reject(detail === null ? closedError('ready()') : this.#exitError(detail, ending));
   }
 
-  /**
-   * @param {string} detail an `ExitReport`, as JSON @param {Ending} ending
-   * @returns {unknown}
-   */
+  /** @param {string} detail an `ExitReport`, as JSON @param {Ending} ending @returns {unknown} */
   #exitError(detail, ending) {
     const report = fromJson(detail);
     return exitErrors().exitError(report, {

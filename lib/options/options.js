@@ -19,6 +19,13 @@ const {
 const PARALLELIZER_CHILD = 'child-process';
 const PARALLELIZER_THREADS = 'worker-threads';
 const PARALLELIZER_INLINE = 'inline';
+/** @type {'remote'} */
+const PARALLELIZER_REMOTE = 'remote';
+
+/** The options that only pools have whose calls run on other machines. */
+const REMOTE_OPTIONS = ['engine', 'root', 'hostTimeout', 'lease', 'producerTimeout', 'secret'];
+/** What checks them: nobody else loads it. */
+const ofRemote = () => require('./remote-options');
 
 /** The id of the only pool of an instance that is made from one object. */
 const SINGLE_ID = 'single-process';
@@ -44,7 +51,7 @@ const WORKER_OPTIONS = [
   'gracePeriod',
   'shared',
   'trace',
-];
+].concat(REMOTE_OPTIONS);
 
 const POOL_OPTIONS = [
   'id',
@@ -66,8 +73,8 @@ const RUN_OPTIONS = [
 /**
  * The options that every kind of pool has. A call is a sub-batch or an item. Durations are milliseconds.
  * @typedef {object} WorkerOptions
- * @property {'child-process' | 'worker-threads' | 'inline'} type `inline` also if 0 workers were asked for
- * @property {number} workers at least 1, even inline
+ * @property {'child-process' | 'worker-threads' | 'inline' | 'remote'} type `inline` also if 0 workers were asked for
+ * @property {number} workers at least 1, even inline; 1 where hosts say how many there are
  * @property {boolean} debug
  * @property {'auto' | 'json' | 'advanced'} serialization
  * @property {number} timeout per call; 0: none
@@ -85,6 +92,7 @@ const RUN_OPTIONS = [
  * @property {number} gracePeriod
  * @property {boolean} shared whether all pools with these options in this process have the same workers
  * @property {boolean} trace whether a timeline is kept
+ * @property {Readonly<import('./remote-options').RemoteOptions> | null} remote `null` unless the workers are elsewhere
  */
 
 /**
@@ -174,20 +182,24 @@ function poolId({ name, value }, inList) {
  * The options that every kind of pool has.
  * @param {(key: string) => Option} option
  * @param {number} workers 0 stands for inline
+ * @param {readonly string[]} known the names of all options that there are
  * @returns {WorkerOptions}
  */
-function workerOptions(option, workers) {
-  const types = /** @type {const} */ ([PARALLELIZER_CHILD, PARALLELIZER_THREADS, PARALLELIZER_INLINE]);
+function workerOptions(option, workers, known) {
+  const types = /** @type {const} */ (
+    [PARALLELIZER_CHILD, PARALLELIZER_THREADS, PARALLELIZER_INLINE, PARALLELIZER_REMOTE]);
   const serializations = /** @type {const} */ (['auto', 'json', 'advanced']);
   const outputs = /** @type {const} */ (['inherit', 'forward', 'ignore']);
   const spins = /** @type {const} */ (['auto', false]);
   const sharings = /** @type {const} */ (['auto', true, false]);
 
   const given = oneOf(option('type'), types, PARALLELIZER_CHILD);
-  const type = workers === 0 ? PARALLELIZER_INLINE : given;
+  const isRemote = given === PARALLELIZER_REMOTE;
+  const type = workers === 0 && !isRemote ? PARALLELIZER_INLINE : given;
+  if (isRemote) ofRemote().refuseHostOptions(option, known);
   return {
     type,
-    workers: Math.max(1, workers),
+    workers: isRemote ? 1 : Math.max(1, workers),
     debug: boolean(nullable(option('debug')), false),
     serialization: oneOf(option('serialization'), serializations, 'auto'),
     timeout: duration(option('timeout'), 0),
@@ -202,9 +214,17 @@ function workerOptions(option, workers) {
     stdio: oneOf(option('stdio'), outputs, onLambda() ? 'forward' : 'inherit'),
     spin: oneOf(option('spin'), spins, 'auto'),
     gracePeriod: milliseconds(option('gracePeriod'), DEFAULT_GRACE_PERIOD),
-    shared: isShared(oneOf(option('shared'), sharings, 'auto')),
+    shared: !isRemote && isShared(oneOf(option('shared'), sharings, 'auto')),
     trace: boolean(option('trace'), false),
+    remote: isRemote ? ofRemote().remoteOptions(option) : noRemoteOptions(option),
   };
+}
+
+/** @param {(key: string) => Option} option @returns {null} */
+function noRemoteOptions(option) {
+  const given = REMOTE_OPTIONS.map(option).find(({ value }) => value !== undefined);
+  if (given !== undefined) throw optionError(given.name, undefined, `needs "type": '${PARALLELIZER_REMOTE}'`);
+  return null;
 }
 
 /** @param {Option} option */
@@ -238,7 +258,7 @@ function poolOptions(input, where, inList) {
     functionName: exportName,
     batchSize: integer(option('batchSize'), 1, 0),
     maxCallsPerWorker: integer(option('maxBatchesPerWorker'), 1, 0),
-    ...workerOptions(option, workers),
+    ...workerOptions(option, workers, POOL_OPTIONS),
   });
 }
 
@@ -300,6 +320,7 @@ module.exports = {
   PARALLELIZER_CHILD,
   PARALLELIZER_THREADS,
   PARALLELIZER_INLINE,
+  PARALLELIZER_REMOTE,
   SINGLE_ID,
   MAX_WORKERS,
   WORKER_OPTIONS,

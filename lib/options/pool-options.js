@@ -98,6 +98,10 @@ function settingsOf(processes, input) {
   const option = reader(input, 'options', POOL_OPTIONS);
   const workers = workerCount(nullable({ name: 'processes', value: processes }), nullable(option('processes')));
   const { initializer, initArgs } = initialization(option('initializer'), option('initArgs'));
+  const ofWorkers = workerOptions(option, workers, POOL_OPTIONS);
+  if (ofWorkers.remote !== null) {
+    require('./remote-options').refuseHostOptions((name) => ({ name, value: processes ?? undefined }), ['processes']);
+  }
   return Object.freeze({
     id: 'pool',
     filePath: null,
@@ -107,7 +111,7 @@ function settingsOf(processes, input) {
     concurrency: integer(option('concurrency'), 1, 1),
     initializer,
     initArgs,
-    ...workerOptions(option, workers),
+    ...ofWorkers,
   });
 }
 

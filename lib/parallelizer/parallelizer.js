@@ -80,6 +80,8 @@ class Parallelizer extends Instance {
    */
   async #run(batch, params, options) {
     const settings = runOptions(options);
+    // Not for others: what is run before `close` is called is accepted.
+    if (settings.groupBy === null && this.#waitsForHosts()) await this.#hostsSeen();
     if (!this.#isList) {
       const entry = /** @type {Entry} */ (this.#pools.get(SINGLE_ID));
       return this.#start(entry, batch, 'batch', params, settings).promise;
@@ -172,6 +174,18 @@ class Parallelizer extends Instance {
     return this.close();
   }
 
+  /** Resolves once it is known how many workers a batch is for, where hosts say so; or none can be waited for. */
+  async #hostsSeen() {
+    for (const entry of this.#pools.values()) {
+      // What comes of it is told to the calls.
+      if (waitsForHosts(entry)) await entry.pool.ready().catch(() => {});
+    }
+  }
+
+  #waitsForHosts() {
+    return [...this.#pools.values()].some(waitsForHosts);
+  }
+
   #knownIds() {
     return `one of ${[...this.#pools.keys()].map((id) => `'${id}'`).join(', ')}`;
   }
@@ -206,15 +220,22 @@ class Parallelizer extends Instance {
     const records = recordsOf(batch, name);
     // What comes before the function or is wanted of its results is a matter of each record by itself.
     const isSingle = kind !== null && kind.steps === undefined && kind.results === undefined;
-    const isListed = isSingle && options.batchSize === 1 && records.length > 0;
+    // A host has many workers, which would run a list's records of one key side by side.
+    const isListed = isSingle && options.batchSize === 1 && records.length > 0 && pool.lanes === null;
     if (isListed && recordRunner().canShare(params, settings.context)) {
       const { planRecords } = planner();
       const { startRecordRun } = recordRunner();
       return startRecordRun(pool, options, planRecords(records, settings.groupBy), params, settings, kind);
     }
-    const plan = planner().planBatch(records, options, settings.groupBy);
+    const workers = pool.lanes === null ? options.workers : Math.max(1, pool.lanes.slots);
+    const plan = planner().planBatch(records, { ...options, workers }, settings.groupBy);
     return runner().startRun(pool, options, plan, params, settings, kind);
   }
+}
+
+/** Whether it is not known yet how many workers a batch is for. @param {Entry} entry */
+function waitsForHosts({ pool, options }) {
+  return pool.lanes !== null && options.batchSize === 0 && pool.lanes.slots === 0;
 }
 
 /** @param {PoolOptions} options */

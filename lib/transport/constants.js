@@ -77,6 +77,12 @@ const PART_FAILED = 1;
 const PART_SKIPPED = 2;
 
 /**
+ * The flag of a failed part whose calls something has died over, further away than whoever sends it: they run again
+ * where a retry is left.
+ */
+const PART_DIED = 8;
+
+/**
  * The flag of a part whose value its receiver cannot make: a text that says why has taken its place. It is never sent.
  */
 const PART_REFUSED = 4;
@@ -347,6 +353,7 @@ module.exports = {
   UTF16,
   PART_FAILED,
   PART_SKIPPED,
+  PART_DIED,
   PART_REFUSED,
   PART_FIELDS,
   ENCODING_FIELD,

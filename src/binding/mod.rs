@@ -11,6 +11,7 @@
 //! | `carriers` | what moves calls, for each kind of worker | all above |
 //! | `pool` | the host of a pool, and how one is made | all above |
 //! | `native_pool` | the napi class of a pool | `pool` |
+//! | `frame_bytes` | frames as bytes by themselves, for other machines | `js` |
 //! | `run_id` | the names of runs | – |
 //! | `watchdog` | how a worker ends with its parent | – |
 //! | `worker_channel` | the napi class of a worker's end of the channel | `js`, `event_loop`, `spin`, `watchdog` |
@@ -22,6 +23,7 @@ mod carrier;
 mod carriers;
 mod environment;
 mod event_loop;
+mod frame_bytes;
 mod idle_process;
 mod js;
 mod native_pool;

@@ -109,6 +109,12 @@ impl NativePool {
         self.state.calls_ahead(task)
     }
 
+    /// How long a call of this task takes, in microseconds, as far as is known; 0: nothing is.
+    #[napi(catch_unwind)]
+    pub fn call_cost(&self, task: u32) -> f64 {
+        self.state.call_cost(task)
+    }
+
     /// Whether a frame that was put off by the hook `encode` is still of use.
     #[napi(catch_unwind)]
     pub fn is_deferred(&self, worker: u32, frame: u32) -> bool {
@@ -119,6 +125,12 @@ impl NativePool {
     #[napi(catch_unwind)]
     pub fn send_deferred(&self, worker: u32, frame: u32) {
         self.state.send_deferred(WorkerId(worker), ChunkId(frame));
+    }
+
+    /// There may be this many workers from now on, at least one.
+    #[napi(catch_unwind)]
+    pub fn set_workers(&self, count: u32) {
+        self.state.set_workers(count);
     }
 
     /// The hook `ready` is called once all workers are up, or cannot be.
@@ -216,6 +228,12 @@ impl NativePool {
             }
             Ok(Some(settled.iter().flat_map(SettledPart::fields).collect()))
         })
+    }
+
+    /// Nobody has taken a frame that was sent: its calls wait again, and the worker is free.
+    #[napi(catch_unwind)]
+    pub fn worker_returned(&self, worker: u32, frame: u32) {
+        self.state.script_worker_returned(WorkerId(worker), ChunkId(frame));
     }
 
     /// The worker uses so many bytes.

@@ -89,6 +89,13 @@
 //! While a call waits for whoever reads what it yields ([`Engine::pause`]), its time does not pass. Once it has yielded
 //! anything it is not run again ([`Engine::forbid_retries`]).
 //!
+//! # Workers far away
+//!
+//! A worker may stand for a chunk in flight to some other machine: a *lane*. Their number follows that of the machines
+//! ([`Engine::set_workers`]); a lane has one chunk at a time, and no index ([`Config::lanes`]). A chunk may come back
+//! because nobody there could take it ([`Engine::returned`]): its calls wait again, and no one of them is to blame. A process
+//! over there may die over a call while the lane goes on ([`Reply::died`]).
+//!
 //! # A late caller
 //!
 //! What a worker has in flight must last until the caller looks after it again. [`Engine::turned`] tells how long that
@@ -133,7 +140,7 @@ pub struct ChunkId(pub u32);
 /// What stays the same throughout an engine's life.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How many workers there may be; at least 1.
+    /// How many workers there may be at first; at least 1. See [`Engine::set_workers`].
     pub workers: usize,
     /// How many calls may wait, beyond those that free workers can take at once. `None`: any number.
     pub max_queue: Option<u64>,
@@ -147,6 +154,9 @@ pub struct Config {
     pub grace_period: Duration,
     /// How long the calls of one chunk should take together.
     pub target: Duration,
+    /// Whether the workers are lanes to other machines. A lane is sent nothing ahead of the chunk that it has, gets a
+    /// chunk of its own for a good part of `target` only, and has no index. Only the number of lanes can change.
+    pub lanes: bool,
     /// How many calls a worker runs at once; at least 1.
     pub concurrency: u32,
     /// Whether workers start with the first submission instead of at [`Engine::start`].
@@ -230,6 +240,9 @@ pub struct Reply {
     pub failed: bool,
     /// Whether they were not run at all.
     pub skipped: bool,
+    /// Whether whatever ran them has died over them, further away than the worker that says so: each is run again if it
+    /// has a retry left, and has failed otherwise.
+    pub died: bool,
     /// How long they ran, in total.
     pub elapsed: Duration,
     /// The size of their results, in total.

@@ -10,6 +10,8 @@ use crate::engine::Config;
 
 /// How long the work of one frame should take, where its cost is known.
 const TARGET: Duration = Duration::from_millis(1);
+/// The same where it travels to another machine, which takes a message of its engine, a millisecond's worth of CPU.
+const REMOTE_TARGET: Duration = Duration::from_millis(60);
 /// How long a process may take to end once it was killed: the system may have a lot of memory to free.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 /// How long a process that others wait for may be used before it goes to them, which takes a fraction of a millisecond;
@@ -34,6 +36,8 @@ pub struct PoolConfig {
     pub inline: bool,
     /// Whether JavaScript keeps a timeline.
     pub traces: bool,
+    /// Whether they stand for chunks in flight to other machines.
+    pub remote: bool,
     /// Pools of one key share their workers, in all environments.
     pub share_key: Option<String>,
     /// How to start processes; `None` where workers are threads, or run on the caller's own.
@@ -79,7 +83,8 @@ impl PoolConfig {
             max_worker_memory: some_unless_zero(self.max_worker_memory),
             idle_timeout: millis(self.idle_timeout),
             grace_period: Duration::from_secs_f64(self.grace_period / 1000.0),
-            target: TARGET,
+            target: if self.remote { REMOTE_TARGET } else { TARGET },
+            lanes: self.remote,
             concurrency: self.concurrency,
             lazy: self.lazy,
             boot_limit: self.process.as_ref().and_then(|process| process.boot_limit(self.workers)),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::engine::{ChunkId, Reply};
-use crate::wire::{PART_FAILED, PART_SKIPPED};
+use crate::wire::{PART_DIED, PART_FAILED, PART_SKIPPED};
 
 /// Cuts a reply into what the engine is told of each part.
 pub struct Apportioned {
@@ -45,6 +45,7 @@ impl Apportioned {
             calls,
             failed: flags & PART_FAILED != 0,
             skipped: flags & PART_SKIPPED != 0,
+            died: flags & PART_DIED != 0,
             elapsed: Duration::try_from_secs_f64(elapsed).unwrap_or_default(),
             bytes,
         };

@@ -102,6 +102,12 @@ impl<H: Host> Pool<H> {
         self.engine.borrow().calls_ahead(task)
     }
 
+    /// How long a call of this task takes, in microseconds, as far as is known; 0: nothing is.
+    pub fn call_cost(&self, task: u32) -> f64 {
+        let cost = self.engine.borrow().call_cost(task);
+        cost.unwrap_or_default().as_secs_f64() * 1e6
+    }
+
     /// Whether a frame that was put off is still of use.
     pub fn is_deferred(&self, worker: WorkerId, frame: ChunkId) -> bool {
         self.engine.borrow().is_deferred(worker, frame)
@@ -147,6 +153,12 @@ impl<H: Host> Pool<H> {
     }
 
     // ---- All workers ------------------------------------------------------------------------------------
+
+    /// There may be this many workers from now on.
+    pub fn set_workers(&self, count: u32) {
+        self.engine.borrow_mut().set_workers(count as usize);
+        self.pump();
+    }
 
     /// The hook `ready` is called once all workers are up, or cannot be.
     pub fn await_ready(&self) {
@@ -216,6 +228,12 @@ impl<H: Host> Pool<H> {
             settled.extend(answered.into_iter().map(|run| SettledPart { part, run }));
         }
         Ok(settled)
+    }
+
+    /// Nobody has taken a frame: its calls wait again.
+    pub fn script_worker_returned(&self, worker: WorkerId, frame: ChunkId) {
+        self.engine.borrow_mut().returned(worker, frame);
+        self.pump();
     }
 
     /// The worker cannot be worked with any more, and is to be killed.

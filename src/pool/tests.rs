@@ -146,7 +146,7 @@ const FIRST: WorkerId = WorkerId(0);
 fn pool(more: &Json) -> Pool<Fake> {
     let mut config = json!({
         "workers": 1, "maxCallsPerWorker": 0, "maxWorkerMemory": 0, "idleTimeout": 0, "gracePeriod": 100,
-        "lazy": false, "concurrency": 1, "inline": false, "traces": false,
+        "lazy": false, "concurrency": 1, "inline": false, "traces": false, "remote": false,
     });
     for (name, value) in more.as_object().into_iter().flatten() {
         config[name] = value.clone();

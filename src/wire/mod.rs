@@ -85,7 +85,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn from_byte(byte: u8) -> Option<Kind> {
+    pub fn from_byte(byte: u8) -> Option<Kind> {
         Some(match byte {
             1 => Kind::Init,
             2 => Kind::Calls,
@@ -149,6 +149,10 @@ impl Encoding {
 pub const PART_FAILED: u16 = 1;
 /// The flag of a part whose calls were not run (cancelled or recalled in time, or not encodable).
 pub const PART_SKIPPED: u16 = 2;
+
+/// The flag of a failed part whose calls something has died over, further away than whoever sends it: they run again
+/// where a retry is left.
+pub const PART_DIED: u16 = 8;
 
 /// The flag of a part whose value its receiver cannot make: a text that says why has taken its place. It is never sent.
 pub const PART_REFUSED: u16 = 4;

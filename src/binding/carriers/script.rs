@@ -1,4 +1,5 @@
-//! The carrier to workers that JavaScript itself looks after: worker threads, and the calling process.
+//! The carrier to workers that JavaScript itself looks after: worker threads, the calling process, and lanes to other
+//! machines.
 //!
 //! Every action becomes a call of a hook; what happens to such a worker comes in through the `worker…` methods of
 //! `NativePool`. No frame of bytes is made: `MessagePort`s carry the parts as they are.
@@ -29,6 +30,8 @@ pub struct ScriptCarrier {
     upcalls: Weak<dyn Upcalls>,
     hooks: Hooks,
     registers: Rc<Registers>,
+    /// Whether the workers are in this process.
+    own_pid: bool,
     exit_reports: RefCell<BTreeMap<WorkerId, Json>>,
     /// Of threads that are there.
     pages: RefCell<BTreeMap<WorkerId, ScriptPage>>,
@@ -71,6 +74,7 @@ impl ScriptCarrier {
         upcalls: Weak<dyn Upcalls>,
         hooks: Value,
         registers: Rc<Registers>,
+        own_pid: bool,
     ) -> Result<ScriptCarrier> {
         let hook = |name| Callback::method(env, hooks, name);
         let hooks = Hooks {
@@ -91,6 +95,7 @@ impl ScriptCarrier {
             upcalls,
             hooks,
             registers,
+            own_pid,
             exit_reports: RefCell::default(),
             pages: RefCell::default(),
             places: RefCell::default(),
@@ -187,7 +192,7 @@ impl Carrier for ScriptCarrier {
     }
 
     fn pid(&self, _worker: WorkerId) -> Option<i32> {
-        i32::try_from(std::process::id()).ok()
+        i32::try_from(std::process::id()).ok().filter(|_| self.own_pid)
     }
 
     fn exit_report(&self, worker: WorkerId) -> Option<Json> {

@@ -46,7 +46,10 @@ pub fn create(
             key.iter_mut().for_each(|key| key.extend_from_slice(&init.bytes));
             Box::new(ProcessCarrier::new(upcalls.clone(), environment.clone(), spec, init))
         }
-        None => Box::new(ScriptCarrier::new(env.raw(), upcalls.clone(), hooks_object, registers)?),
+        None => {
+            let own_pid = !config.remote;
+            Box::new(ScriptCarrier::new(env.raw(), upcalls.clone(), hooks_object, registers, own_pid)?)
+        }
     };
     state.host.set_carrier(carrier);
     if let Some(key) = key {
@@ -61,7 +64,8 @@ pub fn create(
     *state.host.timer.borrow_mut() = Some(timer);
     let watch = PoolWatch(Rc::downgrade(&state));
     *state.host.spin.borrow_mut() = Some(Spin::new(&environment.event_loop, watch)?);
-    if !config.inline {
+    // Lanes to other machines are sent nothing ahead, however late this thread is.
+    if !config.inline && !config.remote {
         let weak = Rc::downgrade(&state);
         let on_end = move |busy| {
             if let Some(state) = weak.upgrade()

@@ -21,7 +21,7 @@ impl Engine {
         if worker.phase == Phase::Starting {
             // It was not killed for its silence after all.
             worker.killed_for = None;
-            if worker.index.is_none() && self.config.lease.is_none() && worker.standby_for.is_none() {
+            if worker.index.is_none() && worker.standby_for.is_none() && self.has_indices() {
                 self.replace_one();
             }
         }

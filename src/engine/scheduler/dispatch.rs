@@ -90,7 +90,8 @@ impl Engine {
                     worker.last_used,
                     Reverse(worker_id),
                 ));
-            } else if let Some(ahead) = worker.ahead()
+            } else if !self.config.lanes
+                && let Some(ahead) = worker.ahead()
                 && self.may_have_more(worker, ahead)
             {
                 soon.push((ahead, worker_id));
@@ -169,7 +170,8 @@ impl Engine {
         now: Duration,
     ) -> Option<Draft> {
         let cost = self.cost_of_next();
-        let fair = fair_share(self.counters.waiting(), sharers, cost, self.lag.min_chunk());
+        let min_work = if self.config.lanes { self.config.target / 8 } else { self.lag.min_chunk() };
+        let fair = fair_share(self.counters.waiting(), sharers, cost, min_work);
         let worker = self.workers.get(&worker_id)?;
         let allowed = match self.config.max_calls_per_worker {
             Some(max) => u32::try_from(max.saturating_sub(worker.counted())).unwrap_or(u32::MAX),
@@ -184,7 +186,7 @@ impl Engine {
         for &(_, job_id) in &self.queue {
             let Some(job) = self.jobs.get_mut(&job_id) else { continue };
             if job.is_spread() && free.is_none() {
-                free = Some(free_workers(&mut self.workers, worker_id, self.config.lease.is_some()));
+                free = Some(free_workers(&mut self.workers, worker_id, self.has_indices()));
             }
             let cost = self.costs.cost_of(job.task, &job.sizer);
             let is_unknown = cost.expected(1).is_none();
@@ -284,11 +286,11 @@ impl Engine {
 }
 
 /// The other workers that have nothing to do.
-fn free_workers(workers: &mut Roster, worker_id: WorkerId, is_leased: bool) -> Vec<FreeWorker> {
+fn free_workers(workers: &mut Roster, worker_id: WorkerId, have_indices: bool) -> Vec<FreeWorker> {
     workers.refresh();
     let is_starting = |worker: &Worker| worker.phase == Phase::Starting;
     // One that waits for its index may do so for as long as another one's call takes.
-    let may_begin = |worker: &Worker| is_leased || worker.index.is_some();
+    let may_begin = |worker: &Worker| !have_indices || worker.index.is_some();
     let is_free = |&(other, worker): &(WorkerId, &Worker)| other != worker_id && may_begin(worker);
     let free = workers.members(Group::Free).filter(is_free);
     free.map(|(worker_id, worker)| FreeWorker { worker_id, is_starting: is_starting(worker) }).collect()

@@ -63,6 +63,12 @@ impl Engine {
         self.event(|engine| engine.kill_runners(job_id));
     }
 
+    /// There may be this many lanes from now on, at least 1. Missing ones are started, unless they start with the
+    /// first job; of those that are too many the idle ones are stopped, and busy ones once they have nothing left.
+    pub fn set_workers(&mut self, count: usize) {
+        self.event(|engine| engine.resize(count));
+    }
+
     /// Asks for an [`Action::Ready`] once all workers are ready, or cannot be.
     pub fn await_ready(&mut self) {
         self.event(Engine::watch_ready);
@@ -121,6 +127,11 @@ impl Engine {
         reply: Reply,
     ) -> Result<Vec<SettledRun>, ProtocolViolation> {
         self.event(|engine| engine.book_reply(worker_id, reply))
+    }
+
+    /// Nobody has taken this chunk, and its worker is free again. The calls wait again, as if never handed out.
+    pub fn returned(&mut self, worker_id: WorkerId, chunk_id: ChunkId) {
+        self.event(|engine| engine.put_chunk_back(worker_id, chunk_id));
     }
 
     /// The worker's resident set has this many bytes.

@@ -2,9 +2,11 @@
 //!
 //! Must not depend on which worker gets which call.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::chunk::{CallState, ChunkCall, is_reached};
+use super::super::job::Job;
 use super::super::worker::Phase;
 use super::super::{ChunkId, JobId, Outcome, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
 use super::Engine;
@@ -109,7 +111,7 @@ impl Engine {
         worker_id: WorkerId,
         reply: Reply,
     ) -> Result<Vec<SettledRun>, ProtocolViolation> {
-        let Reply { chunk: chunk_id, offset, calls, failed, skipped, elapsed, bytes } = reply;
+        let Reply { chunk: chunk_id, offset, calls, failed, skipped, died, elapsed, bytes } = reply;
         let worker = self.workers.get_mut(&worker_id).ok_or(ProtocolViolation::UnknownWorker)?;
         let place = worker.chunks.iter().position(|chunk| chunk.chunk_id == chunk_id);
         let place = place.ok_or(ProtocolViolation::UnknownChunk)?;
@@ -134,7 +136,7 @@ impl Engine {
             if !state.is_wanted() {
                 continue;
             }
-            if skipped {
+            if skipped || (died && runs_again(&mut self.jobs, call)) {
                 returning.push((call.job, call.index));
                 continue;
             }
@@ -156,11 +158,21 @@ impl Engine {
         let done = u64::from(calls) - recalled - returning.len() as u64;
         worker.done += done;
         worker.ran += elapsed;
-        worker.failed += if failed || skipped { done } else { 0 };
+        worker.failed += if failed || skipped || died { done } else { 0 };
         worker.idle_for = Duration::ZERO;
         worker.quiet_for = None;
         if skipped {
             self.return_calls(worker_id, &returning);
+            return Ok(settled);
+        }
+        if died {
+            // How long they ran says nothing of what such calls take.
+            for &(job_id, call) in returning.iter().rev() {
+                self.put_back(job_id, call);
+            }
+            for run in &settled {
+                self.book_settled(run.job, run.calls.clone(), true);
+            }
             return Ok(settled);
         }
         let calls = calls.max(1);
@@ -199,4 +211,10 @@ impl Engine {
             self.settle_in_flight(job_id, call, Outcome::Skipped);
         }
     }
+}
+
+/// Whether a call that something has died over runs again, for which it uses a retry. One whose key was stopped goes
+/// back to be skipped.
+fn runs_again(jobs: &mut BTreeMap<JobId, Job>, call: &ChunkCall) -> bool {
+    jobs.get_mut(&call.job).is_some_and(|job| job.is_stopped(call.index) || job.use_retry(call.index))
 }

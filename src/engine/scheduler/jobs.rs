@@ -17,6 +17,7 @@ impl Engine {
             return Err(SubmitError::Closed);
         }
         debug_assert!(spec.keys.as_ref().is_none_or(|keys| keys.len() == spec.calls as usize));
+        debug_assert!(!spec.pinned || self.has_indices(), "calls for workers that nobody can tell apart");
         let calls = u64::from(spec.calls);
         let waiting = self.counters.waiting();
         if let Some(max) = self.config.max_queue.filter(|_| !spec.unbounded)

@@ -10,6 +10,7 @@ mod events;
 mod in_flight;
 mod invariants;
 mod jobs;
+mod lanes;
 mod lease;
 mod queries;
 mod recall;

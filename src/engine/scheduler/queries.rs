@@ -2,6 +2,8 @@
 //!
 //! Must not depend on who asks, or why.
 
+use std::time::Duration;
+
 use super::super::chunk::{CallState, Chunk, ChunkCall};
 use super::super::prefetch::MAX_BYTES;
 use super::super::roster::Group;
@@ -53,6 +55,11 @@ impl Engine {
         let in_window =
             cost.calls_in(self.lag.window() / 2).min(u32::try_from(in_memory).unwrap_or(u32::MAX));
         in_window.max(in_one_chunk)
+    }
+
+    /// How long a call of this task takes, as far as is known.
+    pub fn call_cost(&self, task: u32) -> Option<Duration> {
+        self.costs.of(task).expected(1)
     }
 
     /// The job and index of the call that has this number in the worker's count, while its chunk is in flight.

@@ -27,14 +27,14 @@ impl Engine {
         if let Some(worker) = self.workers.get_mut(&worker_id) {
             worker.index = index;
         }
-        self.lacks_index |= index.is_none() && self.config.lease.is_none();
+        self.lacks_index |= index.is_none() && self.has_indices();
         self.actions.push_back(Action::Spawn { worker: worker_id, index });
         worker_id
     }
 
     /// The lowest index that no worker has, be it one that is on its way out.
     fn take_index(&mut self) -> Option<u32> {
-        if self.config.lease.is_some() {
+        if !self.has_indices() {
             return None;
         }
         self.free_indices.pop_first().or_else(|| {
@@ -64,9 +64,15 @@ impl Engine {
         }
     }
 
+    /// Whether each worker has an index in this engine. Those on lease have one in the set that they are shared in. A
+    /// lane has none: it is no place where user code could keep anything.
+    pub(super) fn has_indices(&self) -> bool {
+        self.config.lease.is_none() && !self.config.lanes
+    }
+
     /// Whether this worker was started and waits for an index, without which it loads nothing.
     pub(super) fn waits_for_index(&self, worker: &Worker) -> bool {
-        worker.index.is_none() && self.config.lease.is_none()
+        worker.index.is_none() && self.has_indices()
     }
 
     pub(super) fn add_worker(&mut self) -> WorkerId {

@@ -41,6 +41,11 @@ pub(super) enum Event {
     EncodeFailed(usize),
     AwaitReady,
     Lease(lease::Event),
+    SetWorkers(usize),
+    /// A chunk that nobody has begun comes back.
+    Return(usize),
+    /// Something dies over a call, and its worker goes on.
+    DieAfar(usize),
     Remove,
     Close,
     Terminate,
@@ -149,8 +154,8 @@ fn apply(world: &mut World, event: Event) {
                 pinned: false,
             });
         }
-        // Workers on lease have no index that counts.
-        Event::SubmitPinned(_) if world.lease_set.is_some() => {}
+        // There would be nobody to do what is for one index.
+        Event::SubmitPinned(_) if !world.has_indices => {}
         Event::SubmitPinned(retries) => {
             let calls = world.max_workers;
             let _ = world.submit(JobSpec { calls, retries, pinned: true, ..JobSpec::default() });
@@ -180,6 +185,9 @@ fn apply(world: &mut World, event: Event) {
         Event::SendDeferred(nth) => with_worker(world, nth, World::send_deferred),
         Event::AwaitReady => world.engine.await_ready(),
         Event::Lease(event) => world.apply(event),
+        Event::SetWorkers(count) => world.engine.set_workers(count),
+        Event::Return(nth) => with_worker(world, nth, World::return_chunk),
+        Event::DieAfar(nth) => with_worker(world, nth, World::die_afar),
         Event::Remove => world.engine.remove_workers(),
         Event::Close => world.engine.close(),
         Event::Terminate => world.engine.terminate(),
@@ -202,7 +210,7 @@ fn apply(world: &mut World, event: Event) {
         Event::LoadFailed(nth) => with_worker(world, nth, |world, worker_id| {
             let fake = world.workers.get_mut(&worker_id).unwrap();
             // One that waits for its index has loaded nothing yet.
-            if !fake.booted && (fake.index.is_some() || world.lease_set.is_some()) {
+            if !fake.booted && (fake.index.is_some() || !world.has_indices) {
                 fake.calls.clear();
                 fake.deferred = None;
                 world.engine.load_failed(worker_id);
@@ -273,13 +281,16 @@ pub(super) fn events_with_recalls() -> impl Strategy<Value = Event> {
 /// Whatever happens, every call settles once, and runs no more often than it may.
 pub(super) fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Event) {
     let lease_set = config.lease.map(|_| lease::FakeLeaseSet::new(config.workers));
-    let (workers, max_calls) = (config.workers, config.max_calls_per_worker);
+    let (mut workers, max_calls) = (config.workers, config.max_calls_per_worker);
     let has_no_limits = config.idle_timeout.is_none();
     let mut world = World::with(config, lease_set);
     if cheap {
         world.cost = MS / 10;
     }
     for event in events {
+        if let Event::SetWorkers(count) = event {
+            workers = count;
+        }
         apply(&mut world, event);
         assert!(world.engine.live() <= workers, "more workers than there may be");
         if let Some(max) = max_calls {

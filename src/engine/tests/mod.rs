@@ -9,6 +9,7 @@ mod deaths;
 mod departures;
 mod dispatch;
 mod keys;
+mod lanes;
 mod lease;
 mod outliving;
 mod pinned;

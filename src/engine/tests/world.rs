@@ -16,6 +16,7 @@ pub(super) fn config(workers: usize) -> Config {
         idle_timeout: None,
         grace_period: 500 * MS,
         target: MS,
+        lanes: false,
         concurrency: 1,
         lazy: false,
         boot_limit: None,
@@ -26,7 +27,7 @@ pub(super) fn config(workers: usize) -> Config {
 
 /// A reply to calls that were run, with empty results.
 pub(super) fn reply(chunk: ChunkId, offset: u32, calls: u32, failed: bool, elapsed: Duration) -> Reply {
-    Reply { chunk, offset, calls, failed, skipped: false, elapsed, bytes: 0 }
+    Reply { chunk, offset, calls, failed, skipped: false, died: false, elapsed, bytes: 0 }
 }
 
 /// A call as its worker knows it.
@@ -50,7 +51,7 @@ pub(super) struct DeferredCall {
 /// The other side of a worker: it begins its calls in the order in which they were sent.
 #[derive(Default)]
 pub(super) struct FakeWorker {
-    /// `None` while it waits for one, and where workers are leased.
+    /// `None` while it waits for one, and where workers have none.
     pub(super) index: Option<u32>,
     pub(super) alive: bool,
     pub(super) booted: bool,
@@ -125,6 +126,8 @@ pub(super) struct World {
     pub(super) recalls: u32,
     /// Calls that were skipped although their worker was taken to have begun them.
     pub(super) missed: u32,
+    /// Whether workers wait for an index before they load anything.
+    pub(super) has_indices: bool,
     /// Where its workers come from if they are on lease.
     pub(super) lease_set: Option<lease::FakeLeaseSet>,
 }
@@ -138,6 +141,7 @@ impl World {
     pub(super) fn with(config: Config, lease_set: Option<lease::FakeLeaseSet>) -> World {
         let concurrency = config.concurrency as usize;
         let max_workers = config.workers as u32;
+        let has_indices = config.lease.is_none() && !config.lanes;
         let mut world = World {
             engine: Engine::new(config),
             now: Duration::ZERO,
@@ -159,6 +163,7 @@ impl World {
             is_late: false,
             recalls: 0,
             missed: 0,
+            has_indices,
             lease_set,
         };
         world.engine.start();
@@ -307,7 +312,7 @@ impl World {
             self.pump();
         }
         let Some(fake) = self.workers.get_mut(&worker_id) else { return };
-        if !fake.booted && (fake.index.is_some() || self.lease_set.is_some()) {
+        if !fake.booted && (fake.index.is_some() || !self.has_indices) {
             fake.booted = true;
             self.engine.ready(worker_id);
             self.pump();
@@ -417,6 +422,38 @@ impl World {
         for run in self.engine.replied(worker_id, reply).unwrap() {
             assert_eq!((run.job, run.calls.clone(), run.offset), (job, index..index + 1, 0));
             self.settle(job, index, Settled::Replied { failed });
+        }
+        self.pump();
+    }
+
+    /// The last chunk of a worker comes back, if nothing of it has begun.
+    pub(super) fn return_chunk(&mut self, worker_id: WorkerId) {
+        let fake = self.workers.get_mut(&worker_id).unwrap();
+        let Some(&SentCall { chunk, .. }) = fake.calls.back() else { return };
+        let mut seqs = fake.calls.iter().filter(|call| call.chunk == chunk).map(|call| call.seq);
+        let has_begun = seqs.any(|seq| is_reached(fake.last_begun, seq))
+            || fake.running.iter().any(|call| call.chunk == chunk);
+        if fake.killed || has_begun {
+            return;
+        }
+        fake.calls.retain(|call| call.chunk != chunk);
+        self.engine.returned(worker_id, chunk);
+        self.pump();
+    }
+
+    /// Something dies over the oldest call that a worker runs.
+    pub(super) fn die_afar(&mut self, worker_id: WorkerId) {
+        let fake = self.workers.get_mut(&worker_id).unwrap();
+        let Some(&SentCall { chunk, offset, job, index, .. }) = fake.running.first() else { return };
+        if self.specs[&job].key_runs {
+            // Its worker would have to know whether there is a retry.
+            return;
+        }
+        fake.running.remove(0);
+        let died = Reply { died: true, ..reply(chunk, offset, 1, true, self.cost) };
+        for run in self.engine.replied(worker_id, died).unwrap() {
+            assert_eq!((run.job, run.calls.clone(), run.offset), (job, index..index + 1, 0));
+            self.settle(job, index, Settled::Replied { failed: true });
         }
         self.pump();
     }

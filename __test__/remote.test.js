@@ -1,0 +1,466 @@
+'use strict';
+// Calls on other machines, over an engine in memory: what a user is promised, whatever becomes of hosts.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { describe, test } = require('node:test');
+
+const { Parallelizer, PARALLELIZER_REMOTE, Pool, serve, task } = require('@parallelizer/node');
+const { FORMAT } = require('../lib/remote/chunk-bytes');
+const { MemoryHub } = require('./support/remote/memory-engine');
+const { echo, fixture, lines, root, temporary, waitFor, within } = require('./support/helpers');
+const { range } = require('./support/pool');
+
+/** A host that ends with the test; `kill` is a loss of power. */
+async function hostOn(t, hub, options = {}) {
+  let link = null;
+  const engine = hub.engine();
+  const spying = { ...engine, listen: (side) => (link = engine.listen(side)) };
+  const host = await serve({ engine: spying, root, processes: 2, allowFunctions: true, ...options });
+  t.after(() => host.terminate());
+  return Object.assign(host, { kill: () => (hub.kill(link), host.terminate()), cutOff: () => hub.cutOff(link) });
+}
+
+function poolOn(t, hub, options = {}) {
+  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: hub.engine(), root, ...options });
+  t.after(() => pool.terminate());
+  return pool;
+}
+
+const rejection = (promise, what = 'a rejection') =>
+  within(promise.then(() => assert.fail('it succeeded'), (error) => error), what);
+
+/** Writes a line when it begins, and one when it has ended. */
+async function slowly({ file, id, ms }) {
+  const { appendFileSync } = require('node:fs');
+  appendFileSync(file, `begin ${id}\n`);
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  appendFileSync(file, `end ${id}\n`);
+  return id;
+}
+
+describe('calls and their results', () => {
+  test('every method of a Pool', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    const pool = poolOn(t, hub);
+    await within(pool.ready(), 'ready');
+    assert.deepEqual(await pool.map((x) => x * x, range(1000)), range(1000).map((x) => x * x));
+    assert.deepEqual(await pool.starmap((a, b) => a - b, [[3, 1], [10, 4]]), [2, 6]);
+    assert.equal(await pool.apply((a, b) => a + b, ['x', 'y']), 'xy');
+    const streamed = [];
+    for await (const value of pool.imap((x) => -x, range(300))) streamed.push(value);
+    assert.deepEqual(streamed, range(300).map((x) => -x));
+    assert.deepEqual(await pool.map(task(fixture('remote.js'), 'square'), [1, 2, 3]), [1, 4, 9]);
+    const stats = pool.stats();
+    assert.equal(stats.remote.engine, 'memory');
+    assert.deepEqual([stats.remote.slots, stats.remote.lanes, stats.remote.hosts.length], [2, 4, 1]);
+    assert.ok(stats.remote.chunks.sent > 0 && stats.bytesSent > 0 && stats.bytesReceived > 0);
+    assert.ok(stats.workers.every(({ pid }) => pid === null));
+  });
+
+  test('a Parallelizer cuts a batch for as many processes as its hosts have', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub, { processes: 2 });
+    await hostOn(t, hub, { processes: 1 });
+    const parallelizer = new Parallelizer({
+      type: PARALLELIZER_REMOTE, engine: hub.engine(), root, filePath: fixture('act.js'), processBatchFunctionName: 'act',
+    });
+    t.after(() => parallelizer.terminate());
+    await waitFor(() => parallelizer.stats().remote.slots === 3, 'both hosts to be seen');
+    const { responses, failures } = await within(parallelizer.run(range(6).map(echo)), 'the run');
+    assert.deepEqual(failures, []);
+    assert.equal(responses.length, 3);
+  });
+
+  test('values arrive as they are', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    const pool = poolOn(t, hub);
+    const cycle = { name: 'cycle' };
+    cycle.self = cycle;
+    const values = [
+      undefined, null, -0, Number.NaN, 12n, 'é€😀', new Date(5), /x/gi, new Map([[1, new Set([2])]]), cycle,
+      Buffer.from('bytes'), new Uint8Array(300_000).fill(7), 'long '.repeat(50_000), [{ a: 1 }, { a: 2 }],
+    ];
+    assert.deepEqual(await pool.map((x) => x, values), values);
+    const records = range(20_000).map((id) => ({ id, name: `n${id}`, ok: id % 2 === 0 }));
+    assert.deepEqual(await pool.apply((list) => list.filter(({ ok }) => ok).length, [records]), 10_000);
+  });
+
+  test("errors of the user's arrive as they were thrown", async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    const pool = poolOn(t, hub);
+    const error = await rejection(pool.apply(() => {
+      throw Object.assign(new RangeError('too far', { cause: new Error('why') }), { code: 'E_FAR' });
+    }));
+    assert.ok(error instanceof RangeError);
+    assert.deepEqual([error.message, error.code, error.cause.message], ['too far', 'E_FAR', 'why']);
+    assert.equal(Object.hasOwn(error, 'host'), false);
+    assert.equal(await pool.apply(() => { throw 'a text'; }).catch((thrown) => thrown), 'a text');
+  });
+
+  test('an initializer runs once in each process, and pools with different ones do not meet', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub, { processes: 1 });
+    const pools = ['a', 'b'].map((name) =>
+      poolOn(t, hub, { initializer: (value) => { globalThis.name = value; }, initArgs: [name] }));
+    for (const [i, pool] of pools.entries()) {
+      assert.deepEqual(await pool.map(() => globalThis.name, [1, 2, 3]), Array(3).fill('ab'[i]));
+    }
+  });
+
+  test('more pools than a host keeps: those that were used longest ago go', async (t) => {
+    const hub = new MemoryHub();
+    const host = await hostOn(t, hub, { processes: 1, maxPools: 2 });
+    for (const name of range(4)) {
+      const pool = poolOn(t, hub, { initializer: () => {}, initArgs: [name] });
+      assert.equal(await pool.apply((x) => x, [name]), name);
+    }
+    await waitFor(() => host.stats().pools.length <= 2, 'the others to be closed');
+  });
+});
+
+describe('deaths', () => {
+  test('5,000 items in order over two hosts, one of which is killed in the middle', async (t) => {
+    const hub = new MemoryHub();
+    const [victim] = [await hostOn(t, hub, { name: 'victim' }), await hostOn(t, hub, { name: 'survivor' })];
+    const pool = poolOn(t, hub, { retries: 1 });
+    let done = 0;
+    const results = pool.map((x) => {
+      for (let i = 0; i < 20_000; i++) Math.sqrt(i);
+      return x * 2;
+    }, range(5000), { onProgress: (progress) => (done = progress.done) });
+    await waitFor(() => done > 500, 'some of them to be done');
+    await victim.kill();
+    assert.deepEqual(await within(results, 'all items'), range(5000).map((x) => x * 2));
+  });
+
+  test('without retries only what had begun there fails, with the host', async (t) => {
+    const hub = new MemoryHub();
+    const file = path.join(temporary(t), 'ledger');
+    const victim = await hostOn(t, hub, { name: 'victim' });
+    const pool = poolOn(t, hub);
+    const results = pool.map(slowly, range(60).map((id) => ({ file, id, ms: 40 })), { onError: 'collect' });
+    await waitFor(() => lines(file).filter((line) => line.startsWith('end')).length >= 10, 'some to be done');
+    const other = hostOn(t, hub, { name: 'survivor' });
+    await victim.kill();
+    const settled = await within(results, 'all items');
+    const failed = settled.filter(({ status }) => status === 'rejected').map(({ reason }) => reason);
+    assert.ok(failed.length > 0 && failed.length <= 8, `${failed.length} failed: a window of each process`);
+    for (const error of failed) {
+      assert.equal(error.code, 'ERR_PARALLELIZER_WORKER_EXITED');
+      assert.deepEqual([error.host, error.pid, error.signal], ['victim', undefined, undefined]);
+    }
+    const begun = lines(file).filter((line) => line.startsWith('begin'));
+    assert.equal(new Set(begun).size, begun.length, 'nothing began twice');
+    await other;
+  });
+
+  test('a process that dies is that of one call, with its host and the end of its stderr', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub, { name: 'alpha', stdio: 'ignore' });
+    const pool = poolOn(t, hub);
+    const settled = await within(pool.map((x) => {
+      if (x === 3) {
+        console.error('the last words');
+        process.kill(process.pid, 'SIGKILL');
+      }
+      return x;
+    }, range(8), { onError: 'collect' }), 'all items');
+    assert.deepEqual(settled.map(({ status }) => status === 'fulfilled'), range(8).map((x) => x !== 3));
+    const { reason } = settled[3];
+    assert.deepEqual([reason.code, reason.host, reason.signal], ['ERR_PARALLELIZER_WORKER_EXITED', 'alpha', 'SIGKILL']);
+    assert.ok(reason.pid > 0);
+    assert.deepEqual(reason.records, [3]);
+  });
+
+  test('a process that dies is tried again as often as retries say, and no more', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    const file = path.join(temporary(t), 'tries');
+    const die = (path) => {
+      require('node:fs').appendFileSync(path, 'x\n');
+      process.exit(1);
+    };
+    const pool = poolOn(t, hub, { retries: 2 });
+    const error = await rejection(pool.apply(die, [file]));
+    assert.equal(error.code, 'ERR_PARALLELIZER_WORKER_EXITED');
+    assert.equal(lines(file).length, 3);
+  });
+
+  test('an engine that loses its data settles everything', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    const pool = poolOn(t, hub, { retries: 3 });
+    let done = 0;
+    const results = pool.map(async (x) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return x;
+    }, range(400), { onProgress: (progress) => (done = progress.done) });
+    await waitFor(() => done > 20, 'some of them to be done');
+    hub.loseData();
+    assert.deepEqual(await within(results, 'all items'), range(400));
+    assert.ok(pool.stats().remote.chunks.lost > 0);
+  });
+
+  test('a host that was cut off ends what it has, and goes on', async (t) => {
+    const hub = new MemoryHub();
+    const file = path.join(temporary(t), 'ledger');
+    const host = await hostOn(t, hub);
+    const pool = poolOn(t, hub);
+    const result = rejection(pool.apply(slowly, [{ file, id: 1, ms: 60_000 }]));
+    await waitFor(() => lines(file).length === 1, 'it to begin');
+    host.cutOff();
+    assert.equal((await result).code, 'ERR_PARALLELIZER_WORKER_EXITED');
+    await waitFor(() => host.stats().pools.length === 0, 'its processes to be ended');
+  });
+});
+
+describe('hosts come and go', () => {
+  test('calls wait for a host', async (t) => {
+    const hub = new MemoryHub();
+    const pool = poolOn(t, hub);
+    const results = pool.map((x) => x + 1, range(10));
+    await hostOn(t, hub);
+    assert.deepEqual(await within(results, 'all items'), range(10).map((x) => x + 1));
+  });
+
+  test('without one, ready() and what waits fail after hostTimeout, and later calls may succeed', async (t) => {
+    const hub = new MemoryHub();
+    const pool = poolOn(t, hub, { hostTimeout: 300 });
+    const errors = await Promise.all([rejection(pool.ready()), rejection(pool.map((x) => x, [1, 2]))]);
+    for (const error of errors) {
+      assert.equal(error.code, 'ERR_PARALLELIZER_NO_HOST');
+      assert.match(error.message, /no host of memory was there for 300 ms \(none has ever been seen\)/);
+    }
+    await hostOn(t, hub);
+    assert.deepEqual(await within(pool.map((x) => x, [1, 2]), 'all items'), [1, 2]);
+  });
+
+  test('all hosts leave in the middle: what has not begun waits, then says how many there were', async (t) => {
+    const hub = new MemoryHub();
+    const host = await hostOn(t, hub);
+    const pool = poolOn(t, hub, { hostTimeout: 300 });
+    assert.equal(await pool.apply((x) => x, [1]), 1);
+    await host.close();
+    await waitFor(() => pool.stats().remote.slots === 0, 'the host to be gone');
+    const error = await rejection(pool.apply((x) => x, [1]));
+    assert.equal(error.code, 'ERR_PARALLELIZER_NO_HOST');
+    assert.match(error.message, /1 was seen/);
+  });
+
+  test('a host drains: what it has is finished, what waits goes to others', async (t) => {
+    const hub = new MemoryHub();
+    const first = await hostOn(t, hub);
+    const pool = poolOn(t, hub);
+    let done = 0;
+    const results = pool.map(async (x) => {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      return x;
+    }, range(200), { onProgress: (progress) => (done = progress.done) });
+    await waitFor(() => done > 10, 'some of them to be done');
+    await hostOn(t, hub);
+    await within(Promise.all([first.close(), first.close()]), 'the host to drain');
+    assert.equal(first.stats().chunks.lost, 0);
+    assert.deepEqual(await within(results, 'all items'), range(200));
+  });
+
+  test('hosts of another version are left alone, and named where there are no others', async (t) => {
+    const hub = new MemoryHub();
+    const other = hub.engine().listen({
+      host: { id: 'other', name: 'other', slots: 4, format: FORMAT.major + 1 },
+      deliver: () => assert.fail('it was given a chunk'),
+      leaseLost() {}, cancelled() {}, dropped() {}, failed() {},
+    });
+    await other.ready();
+    other.pause();
+    const pool = poolOn(t, hub, { hostTimeout: 200 });
+    const error = await rejection(pool.apply((x) => x, [1]));
+    assert.equal(error.code, 'ERR_PARALLELIZER_PROTOCOL');
+    assert.match(error.message, new RegExp(`version ${FORMAT.major}\\.0 .* version ${FORMAT.major + 1}\\.0`));
+    other.terminate();
+  });
+});
+
+describe('limits and order', () => {
+  test('a timeout out of an endless loop, and its neighbours', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    const pool = poolOn(t, hub);
+    const settled = await within(pool.map((x) => {
+      if (x === 1) for (;;);
+      return x;
+    }, range(4), { timeout: 300, onError: 'collect' }), 'all items');
+    assert.deepEqual(settled.map(({ status }) => status === 'fulfilled'), [true, false, true, true]);
+    assert.equal(settled[1].reason.code, 'ERR_PARALLELIZER_TIMEOUT');
+    assert.match(settled[1].reason.message, /within 300 ms/);
+  });
+
+  test('an abort reaches the task, and ends one that does not listen', async (t) => {
+    const hub = new MemoryHub();
+    const host = await hostOn(t, hub);
+    const pool = poolOn(t, hub, { gracePeriod: 100 });
+    const file = path.join(temporary(t), 'ledger');
+    const listening = function (path) {
+      require('node:fs').appendFileSync(path, 'begin\n');
+      return new Promise((_, reject) => {
+        this.signal.addEventListener('abort', () => {
+          require('node:fs').appendFileSync(path, 'heard\n');
+          reject(new Error('heard'));
+        });
+      });
+    };
+    const controller = new AbortController();
+    const heard = rejection(pool.apply(listening, [file], { signal: controller.signal }));
+    await waitFor(() => lines(file).length === 1, 'it to begin');
+    controller.abort();
+    assert.equal((await heard).code, 'ERR_PARALLELIZER_ABORTED');
+    await waitFor(() => lines(file).includes('heard'), 'the task to hear of it');
+
+    const second = new AbortController();
+    const deaf = (path) => {
+      require('node:fs').appendFileSync(path, 'deaf\n');
+      for (;;);
+    };
+    const stopped = rejection(pool.apply(deaf, [file], { signal: second.signal }));
+    await waitFor(() => lines(file).includes('deaf'), 'it to begin');
+    second.abort();
+    assert.equal((await stopped).code, 'ERR_PARALLELIZER_ABORTED');
+    await waitFor(() => host.stats().chunks.running === 0, 'its process to be ended');
+    assert.equal(await within(pool.apply((x) => x, [5]), 'the next call'), 5);
+  });
+
+  test('records of a key in order, one after another, over two hosts', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    await hostOn(t, hub);
+    const parallelizer = new Parallelizer({
+      type: PARALLELIZER_REMOTE, engine: hub.engine(), root, filePath: fixture('remote.js'),
+      processBatchFunctionName: 'inOrder', batchSize: 2,
+    });
+    t.after(() => parallelizer.terminate());
+    const file = path.join(temporary(t), 'ledger');
+    const records = range(120).map((id) => ({ id, key: `k${id % 7}` }));
+    const run = parallelizer.run(records, { file }, { groupBy: ({ key }) => key });
+    assert.deepEqual((await within(run, 'the run')).failures, []);
+    for (const key of range(7).map((k) => `k${k}`)) {
+      const expected = records.filter((record) => record.key === key)
+        .flatMap(({ id }) => [`${key} begin ${id}`, `${key} end ${id}`]);
+      assert.deepEqual(lines(file).filter((line) => line.startsWith(`${key} `)), expected);
+    }
+  });
+
+  test('maxQueue refuses what would wait', async (t) => {
+    const hub = new MemoryHub();
+    const pool = poolOn(t, hub, { maxQueue: 5 });
+    const error = await rejection(pool.map((x) => x, range(50)));
+    assert.equal(error.code, 'ERR_PARALLELIZER_QUEUE_FULL');
+  });
+});
+
+describe('what a host runs', () => {
+  const dirs = (t) => {
+    const dir = temporary(t);
+    fs.mkdirSync(`${dir}/app`);
+    fs.writeFileSync(`${dir}/app/work.js`, 'exports.f = (x) => `app ${x}`;');
+    fs.writeFileSync(`${dir}/secret.js`, 'exports.f = () => "outside";');
+    fs.symlinkSync(`${dir}/secret.js`, `${dir}/app/link.js`);
+    return dir;
+  };
+
+  test('a path means the same below the root of each', async (t) => {
+    const hub = new MemoryHub();
+    const [here, there] = [dirs(t), dirs(t)];
+    fs.writeFileSync(`${there}/app/work.js`, 'exports.f = (x) => `there ${x}`;');
+    await hostOn(t, hub, { root: `${there}/app` });
+    const pool = poolOn(t, hub, { root: `${here}/app` });
+    assert.equal(await pool.apply({ filePath: `${here}/app/work.js`, name: 'f' }, [1]), 'there 1');
+  });
+
+  test('nothing outside of a root, by whichever way', async (t) => {
+    const hub = new MemoryHub();
+    const dir = dirs(t);
+    await hostOn(t, hub, { root: `${dir}/app`, name: 'guard' });
+    const pool = poolOn(t, hub, { root: `${dir}/app` });
+    assert.throws(() => pool.applyAsync({ filePath: `${dir}/secret.js`, name: 'f' }),
+      ({ code, message }) => code === 'ERR_PARALLELIZER_OPTION' && message.includes('"root"'));
+    const linked = await rejection(pool.apply({ filePath: `${dir}/app/link.js`, name: 'f' }));
+    assert.deepEqual([linked.code, linked.host], ['ERR_PARALLELIZER_OPTION', 'guard']);
+    const missing = await rejection(pool.apply({ filePath: `${dir}/app/none.js`, name: 'f' }));
+    assert.deepEqual([missing.code, missing.host], ['ERR_PARALLELIZER_MODULE', 'guard']);
+    assert.throws(() => new Parallelizer({
+      type: PARALLELIZER_REMOTE, engine: hub.engine(), root: `${dir}/app`, filePath: `${dir}/secret.js`,
+      processBatchFunctionName: 'f',
+    }), { code: 'ERR_PARALLELIZER_OPTION' });
+  });
+
+  test('functions by their source only where that is allowed', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub, { allowFunctions: false, name: 'guard' });
+    const pool = poolOn(t, hub);
+    const error = await rejection(pool.apply((x) => x, [1]));
+    assert.deepEqual([error.code, error.host], ['ERR_PARALLELIZER_OPTION', 'guard']);
+    assert.match(error.message, /allowFunctions/);
+    assert.equal(await pool.apply(task(fixture('remote.js'), 'square'), [3]), 9);
+    const prepared = await rejection(poolOn(t, hub, { initializer: () => {} })
+      .apply(task(fixture('remote.js'), 'square'), [3]));
+    assert.match(prepared.message, /allowFunctions/);
+  });
+
+  test('with a secret: nothing without it, and nothing with another one', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub, { secret: 'sesame' });
+    assert.deepEqual(await poolOn(t, hub, { secret: 'sesame' }).map((x) => x + 1, range(100)), range(100).map((x) => x + 1));
+    for (const options of [{}, { secret: 'other' }]) {
+      const error = await rejection(poolOn(t, hub, { hostTimeout: 200, ...options }).apply((x) => x, [1]));
+      assert.equal(error.code, 'ERR_PARALLELIZER_PROTOCOL');
+    }
+  });
+});
+
+describe('options', () => {
+  const hub = new MemoryHub();
+  const refused = (make, name) => assert.throws(make, ({ code, message }) => {
+    assert.equal(code, 'ERR_PARALLELIZER_OPTION');
+    assert.ok(message.includes(`"${name}"`), message);
+    return true;
+  });
+
+  test("a host's own options are refused by name, and so are those of another type", () => {
+    const remote = { type: PARALLELIZER_REMOTE, engine: hub.engine() };
+    const local = {
+      processes: 2, env: {}, execPath: 'node', execArgv: [], resourceLimits: {}, stdio: 'ignore', spin: false,
+      maxWorkerMemory: 5, idleTimeout: 5, shared: true,
+    };
+    for (const [name, value] of Object.entries(local)) refused(() => new Pool({ ...remote, [name]: value }), name);
+    refused(() => new Pool(4, remote), 'processes');
+    for (const name of ['parallelization', 'parallelizationPerCPU']) {
+      const given = { ...remote, filePath: 'x.js', processBatchFunctionName: 'f', [name]: 2 };
+      refused(() => new Parallelizer(given), name);
+    }
+    const own = { engine: hub.engine(), root: '.', hostTimeout: 5, lease: 500, producerTimeout: 5, secret: 'x' };
+    for (const [name, value] of Object.entries(own)) refused(() => new Pool({ [name]: value }), name);
+  });
+
+  test('bad values', async () => {
+    const bad = {
+      engine: [undefined, null, {}, 'redis://'], root: [5, ''], hostTimeout: [0, -1, '5'], lease: [0, 50, 'x'],
+      producerTimeout: [0, Number.NaN], secret: ['', 5, new Uint8Array(0)],
+    };
+    for (const [name, values] of Object.entries(bad)) {
+      for (const value of values) {
+        const options = { type: PARALLELIZER_REMOTE, engine: hub.engine(), [name]: value };
+        assert.throws(() => new Pool(options), ({ code, message }) =>
+          code === 'ERR_PARALLELIZER_OPTION' && message.includes(`"${name}`), `${name}: ${String(value)}`);
+      }
+    }
+    for (const options of [{ engine: hub.engine(), type: PARALLELIZER_REMOTE }, {}, { engine: hub.engine(), timeout: 5 }]) {
+      await assert.rejects(serve(options), { code: 'ERR_PARALLELIZER_OPTION' });
+    }
+    const { listen: _, ...starter } = hub.engine();
+    await assert.rejects(serve({ engine: starter }), /starts its hosts itself/);
+  });
+});

@@ -1,0 +1,123 @@
+'use strict';
+// Calls on other machines over BullMQ and a real Redis, with hosts that are processes of their own, and die.
+
+const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
+const path = require('node:path');
+const { describe, test } = require('node:test');
+
+const { PARALLELIZER_REMOTE, Pool } = require('@parallelizer/node');
+const { lines, root, sleep, temporary, waitFor, within } = require('../support/helpers');
+const { range } = require('../support/pool');
+const { ensureRedis, redisOn } = require('./support/redis');
+
+const obstacle = ensureRedis();
+const file = path.join(root, '__test__', 'fixtures', 'remote.js');
+
+/** A host in a process of its own, which ends with the test. */
+async function hostOn(t, redis, options = {}) {
+  const settings = JSON.stringify({ queue: redis.queue, connection: redis.connection, root, options });
+  const host = spawn(process.execPath, [path.join(__dirname, 'support', 'host.js'), settings], {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+  t.after(() => host.kill('SIGKILL'));
+  await within(once(host, 'message'), 'the host to be ready');
+  return host;
+}
+
+function poolOn(t, redis, options = {}) {
+  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: redis.engine(), root, ...options });
+  t.after(() => pool.terminate());
+  return pool;
+}
+
+const task = (name) => ({ filePath: file, name });
+
+if (obstacle !== null) {
+  test('over a real Redis', { skip: obstacle }, () => {});
+} else {
+  describe('over a real Redis', () => {
+    test('5,000 items in order over two hosts', async (t) => {
+      const redis = await redisOn(t);
+      await Promise.all([hostOn(t, redis, { name: 'a' }), hostOn(t, redis, { name: 'b' })]);
+      const pool = poolOn(t, redis);
+      await waitFor(() => pool.stats().remote.hosts.length === 2, 'both hosts to be seen');
+      assert.deepEqual(await within(pool.map(task('square'), range(5000)), 'all items'), range(5000).map((x) => x * x));
+    });
+
+    test('a host that is killed in the middle loses none with a retry', async (t) => {
+      const redis = await redisOn(t);
+      const [victim] = await Promise.all([hostOn(t, redis, { name: 'victim' }), hostOn(t, redis, { name: 'survivor' })]);
+      const pool = poolOn(t, redis, { retries: 1 });
+      await waitFor(() => pool.stats().remote.hosts.length === 2, 'both hosts to be seen');
+      let done = 0;
+      const results = pool.map(task('busy'), range(3000), { onProgress: (progress) => (done = progress.done) });
+      await waitFor(() => done > 200, 'some of them to be done');
+      victim.kill('SIGKILL');
+      assert.deepEqual(await within(results, 'all items', 60_000), range(3000));
+      assert.ok(pool.stats().remote.chunks.lost > 0);
+    });
+
+    test('without retries only what had begun there fails, and nothing is run twice', async (t) => {
+      const redis = await redisOn(t);
+      const ledger = path.join(temporary(t), 'ledger');
+      const [victim] = await Promise.all([hostOn(t, redis, { name: 'victim' }), hostOn(t, redis, { name: 'survivor' })]);
+      const pool = poolOn(t, redis);
+      await waitFor(() => pool.stats().remote.hosts.length === 2, 'both hosts to be seen');
+      const items = range(200).map((id) => ({ id, file: ledger }));
+      const results = pool.map(task('noted'), items, { onError: 'collect' });
+      await waitFor(() => lines(ledger).length >= 40, 'some of them to begin');
+      victim.kill('SIGKILL');
+      const settled = await within(results, 'all items', 60_000);
+      const failed = settled.filter(({ status }) => status === 'rejected').map(({ reason }) => reason);
+      assert.ok(failed.length > 0 && failed.length <= 8, `${failed.length} failed`);
+      for (const error of failed) {
+        assert.deepEqual([error.code, error.host], ['ERR_PARALLELIZER_WORKER_EXITED', 'victim']);
+      }
+      assert.equal(new Set(lines(ledger)).size, lines(ledger).length);
+    });
+
+    test("50,000 items while the producer's loop is held for 12 s", async (t) => {
+      const redis = await redisOn(t);
+      await hostOn(t, redis);
+      const pool = poolOn(t, redis);
+      await within(pool.ready(), 'ready');
+      const results = pool.map(task('square'), range(50_000));
+      await sleep(50);
+      const end = Date.now() + 12_000;
+      while (Date.now() < end);
+      assert.deepEqual(await within(results, 'all items', 60_000), range(50_000).map((x) => x * x));
+      assert.equal(pool.stats().remote.chunks.lost, 0);
+    });
+
+    test('Redis started again without its data settles everything', async (t) => {
+      const redis = await redisOn(t);
+      await hostOn(t, redis);
+      const pool = poolOn(t, redis, { retries: 5 });
+      let done = 0;
+      const results = pool.map(task('busy'), range(3000), { onProgress: (progress) => (done = progress.done) });
+      await waitFor(() => done > 100, 'some of them to be done');
+      await redis.restart();
+      assert.deepEqual(await within(results, 'all items', 60_000), range(3000));
+    });
+
+    test('a pool with nothing under way does not hold its process', async (t) => {
+      const redis = await redisOn(t);
+      await hostOn(t, redis);
+      const program = `
+        const { Pool, PARALLELIZER_REMOTE } = require(${JSON.stringify(root)});
+        const { bullmq } = require(${JSON.stringify(path.join(root, 'bullmq'))});
+        const engine = bullmq(${JSON.stringify({ queue: redis.queue, connection: redis.connection })});
+        const pool = new Pool({ type: PARALLELIZER_REMOTE, engine, root: ${JSON.stringify(root)} });
+        pool.map({ filePath: ${JSON.stringify(file)}, name: 'square' }, [1, 2, 3]).then((r) => console.log(r.join()));
+      `;
+      const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+      t.after(() => child.kill('SIGKILL'));
+      let output = '';
+      child.stdout.on('data', (text) => (output += text));
+      await within(once(child, 'exit'), 'the process to end by itself');
+      assert.equal(output, '1,4,9\n');
+    });
+  });
+}

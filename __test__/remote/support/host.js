@@ -1,0 +1,16 @@
+'use strict';
+// A host in a process of its own. Says when it is ready, and drains when it is asked to end.
+
+const { serve } = require('../../..');
+const { bullmq } = require('../../../bullmq');
+
+const { queue, connection, root, options } = JSON.parse(process.argv[2]);
+
+async function main() {
+  const host = await serve({ engine: bullmq({ queue, connection }), root, processes: 2, ...options });
+  process.once('SIGTERM', () => host.close());
+  process.once('disconnect', () => process.exit());
+  process.send('ready');
+}
+
+main();

@@ -1,0 +1,82 @@
+'use strict';
+// A Redis server of the test's own, which can be stopped, killed, and started again with or without its data.
+
+const { spawn, spawnSync } = require('node:child_process');
+const { once } = require('node:events');
+const net = require('node:net');
+
+const { bullmq } = require('../../../bullmq');
+const { temporary, waitFor } = require('../../support/helpers');
+
+/** Installs the server where it is missing and can be installed. Says why not. */
+function ensureRedis() {
+  const isThere = () => spawnSync('redis-server', ['--version']).status === 0;
+  if (isThere()) return null;
+  if (process.getuid?.() === 0) {
+    console.log('installing redis-server');
+    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], { stdio: 'ignore' });
+  }
+  return isThere() ? null : 'there is no redis-server, and it could not be installed (apt-get install redis-server)';
+}
+
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+class RedisServer {
+  #dir;
+  #process = null;
+
+  constructor(dir, port) {
+    this.#dir = dir;
+    this.port = port;
+  }
+
+  async start() {
+    const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#dir, '--save', '', '--appendonly', 'no'];
+    this.#process = spawn('redis-server', args, { stdio: 'ignore' });
+    await waitFor(() => this.#answers(), 'redis-server to answer');
+  }
+
+  #answers() {
+    return new Promise((resolve) => {
+      const socket = net.connect(this.port, '127.0.0.1', () => socket.write('PING\r\n'));
+      socket.once('data', () => (socket.destroy(), resolve(true)));
+      socket.once('error', () => resolve(false));
+    });
+  }
+
+  async kill() {
+    const server = this.#process;
+    if (server === null) return;
+    this.#process = null;
+    const ended = once(server, 'exit');
+    server.kill('SIGKILL');
+    await ended;
+  }
+
+  /** It keeps nothing on disk: what it had is lost. */
+  async restart() {
+    await this.kill();
+    await this.start();
+  }
+}
+
+let count = 0;
+
+/** A server that ends with the test. */
+async function redisOn(t) {
+  const server = new RedisServer(temporary(t), await freePort());
+  await server.start();
+  t.after(() => server.kill());
+  const connection = { host: '127.0.0.1', port: server.port };
+  const queue = `test${process.pid}x${++count}`;
+  return Object.assign(server, { connection, queue, engine: (options = {}) => bullmq({ queue, connection, ...options }) });
+}
+
+module.exports = { ensureRedis, redisOn };

@@ -1,0 +1,424 @@
+'use strict';
+
+/**
+ * Workers that are *lanes*: chunks in flight to hosts on other machines, over an engine.
+ *
+ * 1. There are as many lanes as the hosts that are there can have, and one that waits for a host while there is none.
+ * 2. A chunk is one message of the engine, and has in it whatever its host has to know. Its answers come as frames,
+ *    in order, as those of a thread do; a frame that says how many calls may have begun comes before they do.
+ * 3. A chunk that is lost is a worker that died: the scheduler decides what becomes of its calls. One that comes back
+ *    unbegun waits a moment before it goes out again.
+ * 4. Deadlines, grace periods and processes are the host's business. What is to be run again is not: a host reports the
+ *    death of a process as such.
+ *
+ * Must not depend on what a call is for, nor on which engine it is.
+ */
+
+const { randomBytes } = require('node:crypto');
+const { tooLargeError } = require('../errors');
+const { now, setImmediate, setTimeout, wallTime } = require('../intrinsics/clock');
+const { toJson } = require('../intrinsics/json');
+const { CHUNK, FRAME, MESSAGE, Seal, chunkBody, unpackFrame } = require('../remote/chunk-bytes');
+const { HostWatch } = require('../remote/host-watch');
+const { remoteProtocolError } = require('../remote/remote-errors');
+const { pathFromRoot } = require('../remote/rooted-paths');
+const {
+  BEGUN, CALLS_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, OUTPUT, PAGE_WORDS, PART_FIELDS, PART_SKIPPED, REPLY, RUN_FIELDS,
+  VALUE_FIELD,
+} = require('../transport/constants');
+const { ScriptCarrier } = require('./script-carrier');
+
+/** How long a chunk that came back unbegun waits, in milliseconds: twice as long each time in a row, up to so long. */
+const MIN_BACKOFF = 20;
+const MAX_BACKOFF = 2000;
+
+/** @typedef {import('../codec/parts').Parts} Parts */
+/** @typedef {import('../remote/chunk-bytes').ChunkHeader} ChunkHeader */
+/** @typedef {import('../remote/chunk-bytes').Definition} Definition */
+/** @typedef {import('../remote/engine').ChunkEnd} ChunkEnd */
+/** @typedef {{ id: number, definition: Definition }} Task */
+/** @typedef {import('./script-carrier').PoolSide} PoolSide */
+
+/**
+ * A chunk in flight.
+ * @typedef {object} Chunk
+ * @property {string} id
+ * @property {number} laneId
+ * @property {number} frame
+ * @property {number} seq
+ * @property {number[]} runs job, first call and end of each run
+ * @property {Parts} parts
+ * @property {number} left calls without an answer
+ * @property {number} received frames
+ * @property {number} messages that were sent after it
+ * @property {string | null} host
+ */
+
+/** @typedef {{ page: Uint32Array, chunk: Chunk | null, isReady: boolean, report: object | null }} Lane */
+
+/** @extends {ScriptCarrier<Lane>} */
+class RemoteCarrier extends ScriptCarrier {
+  #options;
+  #initParts;
+  #seal;
+  #link;
+  #watch;
+  /** @type {import('../remote/chunk-bytes').PoolKey} */
+  #poolKey;
+  /** @type {Map<string, Chunk>} By id. */
+  #chunks = new Map();
+  /** @type {Map<number, Task>} Those of the frame that is being encoded. */
+  #tasks = new Map();
+  /** @type {WeakSet<object>} Those whose paths are below the root. */
+  #checked = new WeakSet();
+  #producerId = randomBytes(9).toString('base64url');
+  #count = 0;
+  #returnedInARow = 0;
+  /** @type {number | null} */
+  #returnedSince = null;
+  #isClosed = false;
+  #counts = { sent: 0, done: 0, lost: 0, returned: 0, late: 0 };
+
+  /**
+   * @param {PoolSide} pool
+   * @param {import('../jobs/worker-config').PoolOptions} options
+   * @param {{ task: Task } | null} initializer
+   * @param {() => Parts} initParts
+   */
+  constructor(pool, options, initializer, initParts) {
+    super(pool);
+    const remote = /** @type {import('../options/remote-options').RemoteOptions} */ (options.remote);
+    this.#options = remote;
+    this.#initParts = initParts;
+    this.#seal = new Seal(remote.secret);
+    this.#poolKey = {
+      filePath: options.filePath === null ? null : pathFromRoot(remote.root, options.filePath, 'filePath'),
+      functionName: options.functionName,
+      initializer: initializer === null ? null : this.#rooted(initializer.task.definition, 'initializer'),
+      serialization: options.serialization,
+      concurrency: options.concurrency,
+      gracePeriod: options.gracePeriod,
+      maxCallsPerWorker: options.maxCallsPerWorker,
+    };
+    this.#watch = new HostWatch(remote.hostTimeout, () => this.#noHost());
+    this.#link = remote.engine.connect({
+      producerId: this.#producerId,
+      lease: remote.lease,
+      producerTimeout: remote.producerTimeout,
+      hosts: (hosts) => this.#hostsChanged(hosts),
+      received: (chunkId, frame) => this.#received(chunkId, frame),
+      ended: (chunkId, end) => this.#ended(chunkId, end),
+      late: (frames) => (this.#counts.late += frames),
+      failed: (error) => this.#watch.failed(error),
+    });
+  }
+
+  // ---- Lanes --------------------------------------------------------------------------------------------
+
+  /** @override @param {number} id */
+  start(id) {
+    this.workers.set(id, { page: new Uint32Array(PAGE_WORDS), chunk: null, isReady: false, report: null });
+    // Not now: the pool may be in the middle of being made.
+    setImmediate(() => this.#makeReady(id));
+    return null;
+  }
+
+  /** @param {number} id */
+  #makeReady(id) {
+    const lane = this.workers.get(id);
+    if (lane === undefined || lane.isReady) return;
+    if (this.#watch.slots === 0) {
+      this.#watch.start();
+      return;
+    }
+    lane.isReady = true;
+    this.pool.native.workerReady(id);
+  }
+
+  /** @param {readonly import('../remote/engine').HostSeen[]} hosts */
+  #hostsChanged(hosts) {
+    if (this.#isClosed) return;
+    this.#watch.update(hosts);
+    const isThere = this.#watch.slots > 0;
+    this.pool.native.setWorkers(isThere ? Math.max(1, this.#watch.lanes) : 1);
+    if (isThere) {
+      [...this.workers.keys()].forEach((id) => this.#makeReady(id));
+        return;
+    }
+    // A lane that leads nowhere is not ready: its successor waits for a host.
+    this.workers.forEach(({ isReady, chunk }, id) => {
+      if (isReady && chunk === null) this.gone(id, { lost: 'has no host any more' });
+    });
+    if (this.workers.size > 0) this.#watch.start();
+  }
+
+  /** No host was there for as long as somebody may wait for one. */
+  #noHost() {
+    const report = { noHost: this.#watch.absence(this.#options.engine.name) };
+    // What waits in the engine: nobody has begun it.
+    [...this.#chunks.values()].forEach((chunk) => this.#lose(chunk, 'waited for a host in vain'));
+    [...this.workers].filter(([, { isReady }]) => !isReady).forEach(([id]) => {
+      if (this.workers.has(id)) this.pool.native.workerLoadFailed(id, toJson(report));
+    });
+  }
+
+  /** How many calls the hosts that are there run at the same instant. */
+  get slots() {
+    return this.#watch.slots;
+  }
+
+  /** @override */
+  pidOf() {
+    return null;
+  }
+
+  /** @override @param {number} id */
+  stop(id) {
+    this.#end(id, null);
+  }
+
+  /** @override @param {number} id @param {Lane} lane */
+  kill(id, { chunk, report }) {
+    if (chunk !== null) this.#forget(chunk);
+    this.#end(id, report ?? { lost: 'was given up' });
+  }
+
+  /** @param {number} id @param {object | null} report */
+  #end(id, report) {
+    setImmediate(() => {
+      if (this.workers.has(id)) this.gone(id, report ?? { exitCode: null, signal: null, stderr: '' });
+    });
+  }
+
+  // ---- Chunks -------------------------------------------------------------------------------------------
+
+  /**
+   * Notes a task of the frame that is being encoded: a host may not have heard of it.
+   * @override @param {Task} task
+   */
+  define(task) {
+    this.#tasks.set(task.id, task);
+    return true;
+  }
+
+  /**
+   * Refuses a task that hosts cannot have.
+   * @override @param {Task} task
+   */
+  checkTask(task) {
+    if (this.#checked.has(task)) return;
+    this.#rooted(task.definition, 'task');
+    this.#checked.add(task);
+  }
+
+  /** @param {Definition} definition @param {string} name @returns {Definition} */
+  #rooted(definition, name) {
+    if ('source' in definition) return definition;
+    return { filePath: pathFromRoot(this.#options.root, definition.filePath, name), name: definition.name };
+  }
+
+  /**
+   * @override
+   * @param {number} laneId @param {Lane} lane @param {number} frame @param {number} seq @param {Parts} parts
+   * @param {number[]} runs job, first call and end of each, as they are sent
+   */
+  deliver(laneId, lane, frame, seq, parts, runs) {
+    const id = `${this.#producerId}.${(++this.#count).toString(36)}`;
+    let calls = 0;
+    for (let at = 0; at < parts.length; at += PART_FIELDS) {
+      // What could not be encoded expects no answer.
+      if ((Number(parts[at + FLAGS_FIELD]) & PART_SKIPPED) === 0) calls += Number(parts[at + CALLS_FIELD]);
+    }
+    /** @type {Chunk} */
+    const chunk = { id, laneId, frame, seq, runs, parts, left: calls, received: 0, messages: 0, host: null };
+    lane.chunk = chunk;
+    this.#chunks.set(id, chunk);
+    const tasks = [...this.#tasks.values()];
+    this.#tasks.clear();
+    try {
+      const header = this.#headerOf(runs, tasks);
+      const sealed = this.#seal.seal(CHUNK, id, 0, chunkBody(header, this.#initParts(), seq, parts));
+      const bytes = sealed.reduce((sum, part) => sum + part.length, 0);
+      const { maxChunkBytes = Infinity } = this.#options.engine;
+      if (bytes > maxChunkBytes) {
+        throw new Error(`${bytes} bytes, and ${this.#options.engine.name} takes ${maxChunkBytes} at most`);
+      }
+      this.#counts.sent++;
+      this.#link.send({ id, parts: sealed });
+    } catch (error) {
+      // Later: the scheduler is in the middle of sending it.
+      setImmediate(() => this.#refuse(chunk, tooLargeError('what the function is given', error)));
+    }
+  }
+
+  /** @param {number[]} runs @param {Task[]} tasks @returns {ChunkHeader} */
+  #headerOf(runs, tasks) {
+    /** @type {[number, number][]} */
+    const timeouts = [];
+    for (let at = 0; at < runs.length; at += RUN_FIELDS) {
+      timeouts.push([runs[at + 2] - runs[at + 1], this.pool.job(runs[at])?.timeout ?? 0]);
+    }
+    return {
+      pool: this.#poolKey,
+      runs: timeouts,
+      tasks: tasks.map(({ id, definition }) => [id, this.#rooted(definition, 'task')]),
+      sent: wallTime(),
+    };
+  }
+
+  /**
+   * A chunk cannot be sent: its calls fail.
+   * @param {Chunk} chunk @param {unknown} error
+   */
+  #refuse(chunk, error) {
+    if (this.#chunks.get(chunk.id) !== chunk) return;
+    this.#forget(chunk);
+    this.#answerAll(chunk, error);
+  }
+
+  /** @param {Chunk} chunk @param {unknown} error */
+  #answerAll({ laneId, frame, parts }, error) {
+    const { refusal } = require('../remote/refusal');
+    for (let at = 0, offset = 0; at < parts.length; at += PART_FIELDS) {
+      const calls = Number(parts[at + CALLS_FIELD]);
+      const refused = refusal(parts, at, error);
+      if (refused !== null) this.replied(laneId, frame, offset, 0, refused);
+      offset += calls;
+    }
+  }
+
+  /**
+   * Calls of a job are not wanted any more, from this one on; `isFinal`: those that run are ended.
+   * @override @param {number} jobId @param {number} from @param {boolean} isFinal
+   */
+  withdraw(jobId, from, isFinal) {
+    this.#chunks.forEach((chunk) => {
+      const { runs } = chunk;
+      for (let at = 0, offset = 0; at < runs.length; at += RUN_FIELDS) {
+        const end = offset + runs[at + 2] - runs[at + 1];
+        const first = offset + Math.max(0, from - runs[at + 1]);
+        if (runs[at] === jobId && first < end) this.#say(chunk, { first, end, isFinal });
+        offset = end;
+      }
+    });
+  }
+
+  /** @param {Chunk} chunk @param {import('../remote/chunk-bytes').Withdrawal} message */
+  #say(chunk, message) {
+    const sealed = this.#seal.seal(MESSAGE, chunk.id, chunk.messages++, [Buffer.from(toJson(message))]);
+    this.#link.cancel(chunk.id, Buffer.concat(sealed));
+  }
+
+  // ---- What the engine says -----------------------------------------------------------------------------
+
+  /** @param {string} chunkId @param {Uint8Array} bytes */
+  #received(chunkId, bytes) {
+    const chunk = this.#chunks.get(chunkId);
+    if (chunk === undefined) {
+      this.#counts.late++;
+      return;
+    }
+    try {
+      const { kind, seq, aux, parts } = unpackFrame(this.#seal.open(FRAME, chunkId, chunk.received++, bytes));
+      if (kind === REPLY) this.#replied(chunk, seq, aux, parts);
+      else if (kind === BEGUN) this.#begun(chunk, seq, parts);
+      else if (kind === OUTPUT) this.pool.message(this.pool.native.jobOf(chunk.laneId, chunk.seq + seq), parts);
+    } catch (error) {
+      this.#break(chunk, /** @type {Error} */ (error));
+    }
+  }
+
+  /** @param {Chunk} chunk @param {number} seq @param {number} micros @param {Parts} parts */
+  #replied(chunk, seq, micros, parts) {
+    for (let at = CALLS_FIELD; at < parts.length; at += PART_FIELDS) chunk.left -= Number(parts[at]);
+    this.replied(chunk.laneId, chunk.frame, seq, micros, parts);
+  }
+
+  /** @param {Chunk} chunk @param {number} count how many of its calls may have begun @param {Parts} parts */
+  #begun(chunk, count, parts) {
+    const lane = this.workers.get(chunk.laneId);
+    if (parts.length > 0) chunk.host = String(parts[VALUE_FIELD]);
+    if (lane?.chunk === chunk) Atomics.store(lane.page, LAST_BEGUN_WORD, (chunk.seq + count - 1) >>> 0);
+  }
+
+  /** A frame cannot be used: nothing of its chunk can. @param {Chunk} chunk @param {Error} error */
+  #break(chunk, error) {
+    const lane = this.workers.get(chunk.laneId);
+    this.#forget(chunk);
+    if (lane?.chunk !== chunk) return;
+    lane.report = { lost: 'is answered with what is not to be used', protocol: error.message, host: chunk.host };
+    this.pool.native.giveUpWorker(chunk.laneId);
+  }
+
+  /** @param {string} chunkId @param {ChunkEnd} end */
+  #ended(chunkId, end) {
+    const chunk = this.#chunks.get(chunkId);
+    if (chunk === undefined) return;
+    if (end.kind === 'lost') {
+      chunk.host ??= end.host ?? null;
+      this.#lose(chunk, end.why);
+    } else if (end.kind === 'returned') {
+      this.#return(chunk, end.why);
+    } else if (chunk.left > 0) {
+      this.#lose(chunk, 'ended before all of its calls were answered');
+    } else {
+      this.#counts.done++;
+      this.#returnedInARow = 0;
+      this.#returnedSince = null;
+      this.#forget(chunk);
+    }
+  }
+
+  /** @param {Chunk} chunk @param {string} lost */
+  #lose(chunk, lost) {
+    this.#counts.lost++;
+    this.#forget(chunk);
+    // Of a chunk that is answered its lane may have the next one already.
+    if (chunk.left > 0 && this.workers.has(chunk.laneId)) {
+      this.gone(chunk.laneId, { exitCode: null, signal: null, stderr: '', host: chunk.host, lost });
+    }
+  }
+
+  /** @param {Chunk} chunk @param {string} why */
+  #return(chunk, why) {
+    this.#counts.returned++;
+    this.#forget(chunk, false);
+    this.#returnedSince ??= now();
+    const isRefused = now() - this.#returnedSince > this.#options.hostTimeout;
+    const wait = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** Math.min(this.#returnedInARow++, 10));
+    setTimeout(() => {
+      const lane = this.workers.get(chunk.laneId);
+      if (lane?.chunk !== chunk) return;
+      lane.chunk = null;
+      if (isRefused) this.#answerAll(chunk, remoteProtocolError(why));
+      else this.pool.native.workerReturned(chunk.laneId, chunk.frame);
+    }, wait).unref();
+  }
+
+  /** Nothing more is expected of a chunk. @param {Chunk} chunk @param {boolean} [freesLane] */
+  #forget(chunk, freesLane = true) {
+    this.#chunks.delete(chunk.id);
+    this.#link.release(chunk.id);
+    const lane = this.workers.get(chunk.laneId);
+    if (freesLane && lane?.chunk === chunk) lane.chunk = null;
+  }
+
+  // ---- The whole ----------------------------------------------------------------------------------------
+
+  /** @override */
+  stats() {
+    const { engine } = this.#options;
+    const hosts = this.#watch.hosts.map(({ id, name, slots }) => ({ id, name, slots }));
+    const { slots, lanes, problem } = this.#watch;
+    return { remote: { engine: engine.name, hosts, slots, lanes, chunks: { ...this.#counts }, problem } };
+  }
+
+  /** There are no more lanes, and will not be. @returns {Promise<void>} */
+  async close() {
+    this.#isClosed = true;
+    this.#watch.close();
+    await this.#link.close();
+  }
+}
+
+module.exports = { RemoteCarrier };

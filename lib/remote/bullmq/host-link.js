@@ -1,0 +1,246 @@
+'use strict';
+
+/**
+ * A host's connection: takes jobs of the queue, and sends frames into the streams of their producers.
+ *
+ * 1. Jobs are fetched by hand, as many as there are lanes. A job that was taken before, by anybody, is not taken again,
+ *    whatever the queue thinks of it.
+ * 2. What a producer has to say comes through a channel, and is for whoever has the chunk.
+ * 3. The locks of its jobs are renewed by a thread, which also watches that this succeeds.
+ * 4. A fetch that fails, or never comes back after Redis was away, is tried again on a new worker.
+ *
+ * Must not depend on what a chunk is.
+ */
+
+const { randomBytes } = require('node:crypto');
+const { sleep } = require('../../intrinsics/clock');
+const { FORMAT } = require('../chunk-bytes');
+const { Lease } = require('./lease');
+const { DONE, DROPPED, FRAME, MESSAGE, RETURNED, connect, keysOf, note, readNote } = require('./redis');
+
+/** How long a chunk is remembered as taken, in milliseconds. */
+const TAKEN_FOR = 10 * 60_000;
+/** How long a fetch waits for a job, in seconds. */
+const FETCH_BLOCK = 2;
+/** The wait after an error of the connection, in milliseconds. */
+const PAUSE = 100;
+/** How often jobs are looked for whose host is gone, and whose producer is as well, in milliseconds. */
+const STALLED_INTERVAL = 30_000;
+
+/** @typedef {import('../engine').HostSide} HostSide */
+/** @typedef {{ job: any, producerId: string, isEnded: boolean }} Taken */
+
+class HostLink {
+  #settings;
+  #side;
+  #keys;
+  #client;
+  #listener;
+  #lease;
+  #failed;
+  #token = randomBytes(12).toString('hex');
+  /** @type {any} BullMQ's. */
+  #worker;
+  /** @type {Map<string, Taken>} */
+  #taken = new Map();
+  #isPaused = false;
+  #isClosed = false;
+  #onRoom = () => {};
+  /** @type {Promise<void>} */
+  #fetching;
+
+  /** @param {Readonly<import('./options').Settings>} settings @param {HostSide} side */
+  constructor(settings, side) {
+    this.#settings = settings;
+    this.#side = side;
+    this.#keys = keysOf(settings, FORMAT.major);
+    this.#failed = (/** @type {Error} */ error) => {
+      if (!this.#isClosed) side.failed(error);
+    };
+    this.#client = connect(settings, this.#failed);
+    this.#listener = connect(settings, this.#failed);
+    this.#worker = this.#makeWorker();
+    const announcement = JSON.stringify(side.host);
+    const { id } = side.host;
+    const host = { id, key: this.#keys.host(id), token: this.#token, announcement, pids: side.pids };
+    this.#lease = new Lease(settings, this.#keys, { lease: side.lease, producer: null, host }, {
+      failed: this.#failed,
+      lost: (chunkId) => this.#drop(chunkId),
+      leaseLost: (why) => this.#leaseLost(why),
+    });
+    this.#listener.on('messageBuffer', (_channel, bytes) => this.#said(bytes));
+    this.#listener.subscribe(this.#keys.say).catch(this.#failed);
+    this.#fetching = this.#fetch();
+  }
+
+  #makeWorker() {
+    const { Worker } = require('bullmq');
+    const worker = new Worker(this.#keys.name, null, {
+      connection: /** @type {any} */ (this.#client),
+      prefix: this.#settings.prefix,
+      autorun: false,
+      lockDuration: this.#side.lease,
+      skipLockRenewal: true,
+      stalledInterval: STALLED_INTERVAL,
+      maxStalledCount: 0,
+      drainDelay: FETCH_BLOCK,
+    });
+    worker.on('error', this.#failed);
+    worker.startStalledCheckTimer().catch(this.#failed);
+    return worker;
+  }
+
+  // ---- Taking -------------------------------------------------------------------------------------------
+
+  async #fetch() {
+    const { lanes = 2 * this.#side.host.slots } = this.#side.host;
+    await this.#lease.ready;
+    while (!this.#isPaused) {
+      if (this.#taken.size >= lanes) {
+        await new Promise((resolve) => (this.#onRoom = () => resolve(undefined)));
+        continue;
+      }
+      try {
+        const job = await this.#worker.getNextJob(this.#token);
+        if (job !== undefined && job !== null) await this.#take(job);
+      } catch (error) {
+        if (this.#isPaused) return;
+        this.#failed(/** @type {Error} */ (error));
+        await sleep(PAUSE);
+      }
+    }
+  }
+
+  /** @param {any} job */
+  async #take(job) {
+    const { id } = job;
+    const producerId = String(job.data?.producer);
+    const { host, lease } = this.#side;
+    this.#lease.taken(id);
+    const [[, isFirst], [, bytes], [, producer]] = /** @type {[unknown, any][]} */ (await this.#client.pipeline()
+      .set(this.#keys.taken(id), host.name, 'PX', Math.max(TAKEN_FOR, lease), 'NX')
+      .getBuffer(this.#keys.chunk(id))
+      .exists(this.#keys.producer(producerId))
+      .exec());
+    if (isFirst === null || bytes === null || producer === 0 || this.#isClosed) {
+      // It was taken before, was released, or its producer is gone.
+      await this.#finish(id, job);
+      return;
+    }
+    /** @type {Taken} */
+    const taken = { job, producerId, isEnded: false };
+    this.#taken.set(id, taken);
+    this.#client.del(this.#keys.chunk(id)).catch(() => {});
+    this.#side.deliver({
+      id,
+      bytes,
+      reply: (frame) => this.#reply(id, taken, note(FRAME, id, frame)),
+      end: (end) => this.#end(id, taken, end),
+    });
+  }
+
+  /** @param {string} id @param {any} job */
+  async #finish(id, job) {
+    this.#lease.ended(id);
+    await job.moveToCompleted('', this.#token, false).catch(() => {});
+  }
+
+  // ---- Answering ----------------------------------------------------------------------------------------
+
+  /** @param {string} id @param {Taken} taken @param {Buffer} bytes */
+  async #reply(id, taken, bytes) {
+    if (taken.isEnded || this.#isClosed) throw new Error(`the chunk ${id} has ended`);
+    const key = this.#keys.replies(taken.producerId);
+    const { producerTimeout = TAKEN_FOR } = /** @type {{ producerTimeout?: number }} */ (this.#side);
+    // It outlives a producer that is gone by so much; one that lives renews it.
+    const results = await this.#client.pipeline().xadd(key, '*', 'n', bytes).pexpire(key, producerTimeout).exec();
+    const error = results?.[0]?.[0];
+    if (error) throw error;
+  }
+
+  /** @param {string} id @param {Taken} taken @param {{ kind: 'done' } | { kind: 'returned', why: string }} end */
+  async #end(id, taken, end) {
+    const rest = end.kind === 'done' ? Buffer.alloc(0)
+      : Buffer.from(JSON.stringify({ why: end.why, host: this.#side.host.name }));
+    try {
+      await this.#reply(id, taken, note(end.kind === 'done' ? DONE : RETURNED, id, rest));
+    } finally {
+      this.#leave(id, taken);
+    }
+  }
+
+  /** @param {string} id @param {Taken} taken */
+  #leave(id, taken) {
+    taken.isEnded = true;
+    if (this.#taken.get(id) !== taken) return;
+    this.#taken.delete(id);
+    void this.#finish(id, taken.job);
+    this.#onRoom();
+  }
+
+  // ---- What is heard ------------------------------------------------------------------------------------
+
+  /** @param {Buffer} bytes */
+  #said(bytes) {
+    const { kind, chunkId, rest } = readNote(bytes);
+    if (!this.#taken.has(chunkId)) return;
+    if (kind === MESSAGE) this.#side.cancelled(chunkId, Buffer.from(rest));
+    else if (kind === DROPPED) this.#drop(chunkId);
+  }
+
+  /** @param {string} chunkId */
+  #drop(chunkId) {
+    const taken = this.#taken.get(chunkId);
+    if (taken === undefined) return;
+    this.#leave(chunkId, taken);
+    this.#side.dropped(chunkId);
+  }
+
+  /** @param {string} why */
+  #leaseLost(why) {
+    if (this.#isClosed) return;
+    [...this.#taken].forEach(([id, taken]) => this.#leave(id, taken));
+    this.#side.leaseLost(why);
+  }
+
+  // ---- The whole ----------------------------------------------------------------------------------------
+
+  /** @returns {Promise<void>} */
+  ready() {
+    return this.#lease.ready;
+  }
+
+  pause() {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#lease.announce(JSON.stringify({ ...this.#side.host, slots: 0, lanes: 0 }));
+    this.#onRoom();
+    // A fetch that waits ends; what it has just got is finished like the rest.
+    void this.#worker.close(true).catch(() => {});
+  }
+
+  async close() {
+    this.pause();
+    this.#isClosed = true;
+    await Promise.race([this.#fetching, sleep(FETCH_BLOCK * 1000)]);
+    await this.#lease.close();
+    this.#disconnect();
+  }
+
+  terminate() {
+    if (this.#isClosed) return;
+    this.#isPaused = true;
+    this.#isClosed = true;
+    this.#onRoom();
+    this.#lease.terminate();
+    this.#disconnect();
+    void this.#worker.close(true).catch(() => {});
+  }
+
+  #disconnect() {
+    this.#client.disconnect();
+    this.#listener.disconnect();
+  }
+}
+
+module.exports = { HostLink };

@@ -1,0 +1,252 @@
+'use strict';
+
+/**
+ * A producer's connection: chunks become jobs of the queue, frames come through a stream of the producer's own.
+ *
+ * 1. A job has no more in it than the names of its chunk and producer; the bytes have a key of their own.
+ * 2. Frames are read from the stream in order, from where they were last read: a connection that breaks loses none.
+ * 3. Once in a second each chunk in flight is looked at. One whose job is gone, or whose host has taken it and lost its
+ *    lock, is lost. That is written into the stream, behind everything that was accepted of it, and holds once it is
+ *    read there.
+ *
+ * Must not depend on what a chunk is.
+ */
+
+const { now, setTimeout, sleep } = require('../../intrinsics/clock');
+const { FORMAT } = require('../chunk-bytes');
+const { Lease } = require('./lease');
+const {
+  DONE, DROPPED, FRAME, LOST, MESSAGE, connect, keysOf, note, readNote,
+} = require('./redis');
+
+/** How often chunks and hosts are looked at, in milliseconds. */
+const LOOK_INTERVAL = 500;
+/** How long a read of the stream waits, in milliseconds. */
+const READ_BLOCK = 5000;
+const MAX_READ = 256;
+/** How many times `producerTimeout` the bytes of a chunk are kept; they are renewed for as long as it waits. */
+const CHUNK_LIFETIMES = 4;
+/** The wait after an error of the connection, in milliseconds. */
+const PAUSE = 100;
+
+/** @typedef {import('../engine').ProducerSide} ProducerSide */
+/** @typedef {import('../engine').ChunkEnd} ChunkEnd */
+/** @typedef {{ isSent: boolean, isSuspect: boolean, host: string | null }} InFlight */
+
+class ProducerLink {
+  #side;
+  #keys;
+  #client;
+  #reader;
+  #listener;
+  #queue;
+  #lease;
+  /** @type {Map<string, InFlight>} */
+  #chunks = new Map();
+  #isClosed = false;
+  #position = '0-0';
+  #shownHosts = '[]';
+
+  /** @param {Readonly<import('./options').Settings>} settings @param {ProducerSide} side */
+  constructor(settings, side) {
+    this.#side = side;
+    this.#keys = keysOf(settings, FORMAT.major);
+    const failed = (/** @type {Error} */ error) => {
+      if (!this.#isClosed) side.failed(error);
+    };
+    this.#client = connect(settings, failed);
+    this.#reader = connect(settings, failed);
+    this.#listener = connect(settings, failed);
+    const { Queue } = require('bullmq');
+    this.#queue = new Queue(this.#keys.name, {
+      connection: /** @type {any} */ (this.#client), prefix: settings.prefix, skipMetasUpdate: true,
+    });
+    this.#queue.on('error', failed);
+    const { producerId, producerTimeout: timeout } = side;
+    const producer = { key: this.#keys.producer(producerId), replies: this.#keys.replies(producerId), timeout };
+    this.#lease = new Lease(settings, this.#keys, { lease: side.lease, producer, host: null }, { failed });
+    void this.#read();
+    void this.#look();
+    this.#listener.subscribe(this.#keys.hosts).catch(failed);
+    this.#listener.on('message', () => void this.#lookForHosts().catch(() => {}));
+    void this.#checkPolicy().catch(() => {});
+  }
+
+  /** Says so where Redis may throw away what is in flight. */
+  async #checkPolicy() {
+    const memory = await this.#client.info('memory');
+    const policy = /maxmemory_policy:(\S+)/.exec(memory)?.[1] ?? 'noeviction';
+    if (policy === 'noeviction') return;
+    const problem = `Redis evicts keys (maxmemory-policy is ${policy}), and may lose what is in flight: set noeviction`;
+    process.emitWarning(problem, { type: 'ParallelizerWarning', code: 'PARALLELIZER_EVICTION' });
+  }
+
+  // ---- Sending ------------------------------------------------------------------------------------------
+
+  /** @param {{ id: string, parts: readonly Uint8Array[] }} chunk */
+  send({ id, parts }) {
+    /** @type {InFlight} */
+    const chunk = { isSent: false, isSuspect: false, host: null };
+    this.#chunks.set(id, chunk);
+    this.#add(id, Buffer.concat(parts)).then(
+      () => (chunk.isSent = true),
+      (error) => this.#end(id, { kind: 'lost', why: `could not be sent: ${error.message}` }),
+    );
+  }
+
+  /** @param {string} id @param {Buffer} bytes */
+  async #add(id, bytes) {
+    const { producerId, producerTimeout } = this.#side;
+    await this.#client.pipeline()
+      // The thread that says so has yet to start.
+      .set(this.#keys.producer(producerId), '1', 'PX', producerTimeout)
+      .set(this.#keys.chunk(id), bytes, 'PX', producerTimeout * CHUNK_LIFETIMES)
+      .exec();
+    if (!this.#chunks.has(id)) return;
+    await this.#queue.add('chunk', { producer: producerId }, {
+      jobId: id, attempts: 1, removeOnComplete: true, removeOnFail: true,
+    });
+  }
+
+  /** @param {string} id @param {Uint8Array} message */
+  cancel(id, message) {
+    this.#client.publish(this.#keys.say, note(MESSAGE, id, message)).catch(() => {});
+  }
+
+  /** @param {string} id */
+  release(id) {
+    if (!this.#chunks.delete(id)) return;
+    this.#discard(id).catch(() => {});
+  }
+
+  /** @param {string} id */
+  async #discard(id) {
+    await this.#client.del(this.#keys.chunk(id));
+    await this.#client.publish(this.#keys.say, note(DROPPED, id));
+    // Only if nobody has it: else its host ends it.
+    await this.#queue.remove(id).catch(() => {});
+  }
+
+  // ---- Receiving ----------------------------------------------------------------------------------------
+
+  async #read() {
+    const key = this.#keys.replies(this.#side.producerId);
+    while (!this.#isClosed) {
+      try {
+        const found = await this.#reader.xreadBuffer(
+          'COUNT', MAX_READ, 'BLOCK', READ_BLOCK, 'STREAMS', key, this.#position,
+        );
+        if (found === null || this.#isClosed) continue;
+        const [[, entries]] = /** @type {[Buffer, [Buffer, Buffer[]][]][]} */ (/** @type {unknown} */ (found));
+        entries.forEach(([position, [, bytes]]) => {
+          this.#position = position.toString();
+          this.#received(bytes);
+        });
+        this.#client.xdel(key, ...entries.map(([position]) => position)).catch(() => {});
+      } catch (error) {
+        if (this.#isClosed) return;
+        // A new server counts from its own clock.
+        if (/** @type {Error} */ (error).message.includes('WRONGTYPE')) this.#position = '0-0';
+        await sleep(PAUSE);
+      }
+    }
+  }
+
+  /** @param {Buffer} bytes */
+  #received(bytes) {
+    const { kind, chunkId, rest } = readNote(bytes);
+    if (!this.#chunks.has(chunkId)) {
+      if (kind === FRAME) this.#side.late(1);
+      return;
+    }
+    if (kind === FRAME) this.#side.received(chunkId, Buffer.from(rest));
+    else if (kind === DONE) this.#end(chunkId, { kind: 'done' });
+    else this.#end(chunkId, { kind: kind === LOST ? 'lost' : 'returned', ...JSON.parse(rest.toString()) });
+  }
+
+  /** @param {string} id @param {ChunkEnd} end */
+  #end(id, end) {
+    if (!this.#chunks.delete(id) || this.#isClosed) return;
+    if (end.kind !== 'done') this.#discard(id).catch(() => {});
+    this.#side.ended(id, end);
+  }
+
+  // ---- Looking ------------------------------------------------------------------------------------------
+
+  async #look() {
+    while (!this.#isClosed) {
+      const begun = now();
+      try {
+        await this.#lookForHosts();
+        await this.#lookAtChunks();
+      } catch {
+        // The connection is being tried again.
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, Math.max(PAUSE, LOOK_INTERVAL - (now() - begun))).unref();
+      });
+    }
+  }
+
+  async #lookForHosts() {
+    const ids = await this.#client.smembers(this.#keys.hosts);
+    const texts = ids.length === 0 ? [] : await this.#client.mget(ids.map(this.#keys.host));
+    const gone = ids.filter((_, i) => texts[i] === null);
+    if (gone.length > 0) this.#client.srem(this.#keys.hosts, ...gone).catch(() => {});
+    const shown = JSON.stringify(texts.filter((text) => text !== null).sort());
+    if (shown === this.#shownHosts || this.#isClosed) return;
+    this.#shownHosts = shown;
+    this.#side.hosts(JSON.parse(shown).map((/** @type {string} */ text) => JSON.parse(text)));
+  }
+
+  async #lookAtChunks() {
+    const sent = [...this.#chunks].filter(([, { isSent }]) => isSent);
+    if (sent.length === 0) return;
+    const pipeline = this.#client.pipeline();
+    const lifetime = this.#side.producerTimeout * CHUNK_LIFETIMES;
+    sent.forEach(([id]) => pipeline
+      .exists(this.#keys.job(id))
+      .get(this.#keys.taken(id))
+      .exists(this.#keys.lock(id))
+      .pexpire(this.#keys.chunk(id), lifetime));
+    const results = (await pipeline.exec()) ?? [];
+    /** @type {Buffer[]} */
+    const lost = [];
+    sent.forEach(([id, chunk], i) => {
+      const [[, job], [, host], [, lock]] = results.slice(4 * i, 4 * i + 3);
+      const why = job !== 1 ? 'is not known to the engine any more'
+        : host !== null && lock !== 1 ? 'was lost with its host' : null;
+      // Twice in a row, as it may be about to end, or to be taken.
+      if (why !== null && chunk.isSuspect) {
+        lost.push(note(LOST, id, Buffer.from(JSON.stringify({ why, host: nameIn(host) }))));
+      }
+      chunk.isSuspect = why !== null;
+    });
+    for (const bytes of lost) {
+      await this.#client.xadd(this.#keys.replies(this.#side.producerId), '*', 'n', bytes);
+    }
+  }
+
+  // ---- The end ------------------------------------------------------------------------------------------
+
+  async close() {
+    if (this.#isClosed) return;
+    const left = [...this.#chunks.keys()];
+    this.#chunks.clear();
+    this.#isClosed = true;
+    const farewell = Promise.allSettled(left.map((id) => this.#discard(id)));
+    await Promise.race([farewell, sleep(1000)]);
+    await this.#lease.close();
+    this.#reader.disconnect();
+    this.#listener.disconnect();
+    await this.#queue.close().catch(() => {});
+    this.#client.disconnect();
+  }
+}
+
+/** @param {unknown} taken @returns {string | undefined} */
+function nameIn(taken) {
+  return typeof taken === 'string' ? taken : undefined;
+}
+
+module.exports = { ProducerLink };

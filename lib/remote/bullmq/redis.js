@@ -1,0 +1,95 @@
+'use strict';
+
+/**
+ * Connections to Redis, and the keys that are used beside BullMQ's own.
+ *
+ * | key | what |
+ * |---|---|
+ * | `…:hosts` | the ids of hosts, a set |
+ * | `…:host:ID` | a host as it is announced, JSON; expires with its lease |
+ * | `…:producer:ID` | there while a producer lives |
+ * | `…:chunk:ID` | the bytes of a chunk that was not taken |
+ * | `…:taken:ID` | the host that has taken it, which may be done once |
+ * | `…:replies:ID` | the frames for a producer, a stream that is its own |
+ *
+ * What is said at once goes through the channels `…:hosts` and `…:say`.
+ *
+ * Must not depend on chunks, nor on BullMQ.
+ */
+
+/** @typedef {import('ioredis').Redis} Redis */
+/** @typedef {import('./options').Settings} Settings */
+
+/**
+ * A connection that is tried again forever, and does not hold the event loop.
+ * @param {Readonly<Settings>} settings @param {(error: Error) => void} failed
+ * @returns {Redis}
+ */
+function connect({ connection, cluster }, failed) {
+  const { Redis, Cluster } = require('ioredis');
+  const own = {
+    ...connection,
+    maxRetriesPerRequest: null,
+    enableReadyCheck: true,
+    retryStrategy: (/** @type {number} */ times) => Math.min(50 * times, 500),
+  };
+  const client = cluster === null ? new Redis(own)
+    : /** @type {Redis} */ (/** @type {unknown} */ (new Cluster([...cluster], { redisOptions: own })));
+  client.on('error', failed);
+  // What is in flight holds the loop, and a host that serves does.
+  client.on('connect', () => Reflect.get(client, 'stream')?.unref?.());
+  return client;
+}
+
+/** @param {Readonly<Settings>} settings @param {number} format */
+function keysOf({ prefix, queue }, format) {
+  const name = `${queue}-v${format}`;
+  // Hosts of all versions are seen.
+  const common = `${prefix}:${queue}:pz`;
+  const own = `${prefix}:${name}:pz`;
+  return {
+    /** The queue's name for BullMQ. Each format has its own, so that hosts take what they understand. */
+    name,
+    hosts: `${common}:hosts`,
+    host: (/** @type {string} */ id) => `${common}:host:${id}`,
+    producer: (/** @type {string} */ id) => `${own}:producer:${id}`,
+    chunk: (/** @type {string} */ id) => `${own}:chunk:${id}`,
+    taken: (/** @type {string} */ id) => `${own}:taken:${id}`,
+    replies: (/** @type {string} */ id) => `${own}:replies:${id}`,
+    say: `${own}:say`,
+    /** What the keys of BullMQ begin with. */
+    jobs: `${prefix}:${name}:`,
+    job: (/** @type {string} */ id) => `${prefix}:${name}:${id}`,
+    lock: (/** @type {string} */ id) => `${prefix}:${name}:${id}:lock`,
+  };
+}
+
+/** @typedef {ReturnType<typeof keysOf>} Keys */
+
+/**
+ * Bytes about a chunk: what kind they are, its id, and the rest.
+ * @param {number} kind @param {string} chunkId @param {Uint8Array} [bytes]
+ */
+function note(kind, chunkId, bytes = new Uint8Array(0)) {
+  const id = Buffer.from(chunkId);
+  return Buffer.concat([Buffer.from([kind, id.length]), id, bytes]);
+}
+
+/**
+ * @param {Buffer} bytes
+ * @returns {{ kind: number, chunkId: string, rest: Buffer }}
+ */
+function readNote(bytes) {
+  const end = 2 + bytes[1];
+  return { kind: bytes[0], chunkId: bytes.toString('utf8', 2, end), rest: bytes.subarray(end) };
+}
+
+/** Kinds of notes. */
+const FRAME = 1;
+const DONE = 2;
+const RETURNED = 3;
+const LOST = 4;
+const MESSAGE = 5;
+const DROPPED = 6;
+
+module.exports = { DONE, DROPPED, FRAME, LOST, MESSAGE, RETURNED, connect, keysOf, note, readNote };

@@ -1,0 +1,138 @@
+'use strict';
+
+/**
+ * The hosts that a producer sees, and how long it has seen none.
+ *
+ * Only running time counts: of a process that was frozen, one step of the clock at most.
+ *
+ * Must not depend on chunks, lanes or workers.
+ */
+
+const { clearTimeout, now, setTimeout } = require('../intrinsics/clock');
+const { FORMAT } = require('./chunk-bytes');
+
+/** How many steps the time without a host is counted in. */
+const STEPS = 20;
+/** A host that is announced as larger is not believed. */
+const MAX_SLOTS = 4096;
+/** Chunks that a host has in flight for each slot: one that runs, and one that is on its way. */
+const LANES_PER_SLOT = 2;
+
+/** @typedef {import('./engine').HostSeen} HostSeen */
+
+class HostWatch {
+  #timeout;
+  #onTimeout;
+  /** @type {readonly HostSeen[]} That speak our version. */
+  #hosts = [];
+  /** @type {number | null} The version of hosts that do not. */
+  #otherFormat = null;
+  /** @type {Set<string>} */
+  #everSeen = new Set();
+  #lastSeen = 0;
+  #problem = /** @type {string | null} */ (null);
+  #waited = 0;
+  #lastLook = 0;
+  /** @type {NodeJS.Timeout | null} */
+  #timer = null;
+
+  /** @param {number} timeout @param {() => void} onTimeout no host was there for so long */
+  constructor(timeout, onTimeout) {
+    this.#timeout = timeout;
+    this.#onTimeout = onTimeout;
+  }
+
+  /** @param {readonly HostSeen[]} list all that there are now */
+  update(list) {
+    const [ours, others] = [true, false].map((isOurs) =>
+      list.filter(({ format = FORMAT.major }) => (format === FORMAT.major) === isOurs));
+    if (this.#hosts.length > 0) this.#lastSeen = now();
+    this.#hosts = ours;
+    this.#otherFormat = others[0]?.format ?? null;
+    ours.forEach(({ id }) => this.#everSeen.add(id));
+    if (ours.length > 0) {
+      this.#lastSeen = now();
+      this.#problem = null;
+    }
+    if (this.slots > 0) this.#stop();
+  }
+
+  /** @param {Error} error something is wrong with the connection */
+  failed(error) {
+    this.#problem = error.message;
+  }
+
+  get hosts() {
+    return this.#hosts;
+  }
+
+  get slots() {
+    return this.#hosts.reduce((sum, { slots }) => sum + bounded(slots), 0);
+  }
+
+  get lanes() {
+    return this.#hosts.reduce((sum, { slots, lanes }) => sum + bounded(lanes ?? LANES_PER_SLOT * slots), 0);
+  }
+
+  get problem() {
+    return this.#problem;
+  }
+
+  /** Somebody waits for a host from now on, unless one is there. */
+  start() {
+    if (this.#timer !== null || this.slots > 0) return;
+    this.#waited = 0;
+    this.#lastLook = now();
+    this.#wait(Math.max(1, this.#timeout / STEPS));
+  }
+
+  /** @param {number} step */
+  #wait(step) {
+    this.#timer = setTimeout(() => this.#look(step), step);
+    // Whoever waits has the loop held.
+    this.#timer.unref();
+  }
+
+  /** @param {number} step */
+  #look(step) {
+    const time = now();
+    this.#waited += Math.min(time - this.#lastLook, 2 * step);
+    this.#lastLook = time;
+    if (this.#waited < this.#timeout) {
+      this.#wait(step);
+      return;
+    }
+    this.#stop();
+    this.#onTimeout();
+  }
+
+  #stop() {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  close() {
+    this.#stop();
+  }
+
+  /** What is to be said of it where no host was there in time. @param {string} engine */
+  absence(engine) {
+    const seen = this.#everSeen.size;
+    return {
+      waited: this.#timeout,
+      engine,
+      seen,
+      lastSeen: seen === 0 ? null : Math.round(now() - this.#lastSeen),
+      others: this.#otherFormat === null ? null : { major: this.#otherFormat, minor: 0 },
+      ours: FORMAT,
+      problem: this.#problem,
+    };
+  }
+}
+
+/** @param {number} count */
+function bounded(count) {
+  return Number.isFinite(count) ? Math.min(Math.max(0, Math.floor(count)), MAX_SLOTS) : 0;
+}
+
+module.exports = { HostWatch, LANES_PER_SLOT };

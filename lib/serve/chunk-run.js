@@ -1,0 +1,391 @@
+'use strict';
+
+/**
+ * Runs the calls of one chunk on a pool of this host.
+ *
+ * 1. Calls go to the pool in windows, in order. Before a window does, a frame that says how far calls may have begun is
+ *    accepted by the engine: whatever becomes of this host, its producer knows which calls cannot have begun.
+ * 2. A window is what the pool can do in some milliseconds, and at least two calls for each process: the smaller it is,
+ *    the less is lost with a host, and the more often a frame has to be waited for. The next one is asked for while
+ *    this one runs.
+ * 3. Calls that are withdrawn are answered once nothing of them runs any more, so that whoever waits for them to be
+ *    over (the next call of their key) does not overtake them.
+ *
+ * Must not depend on engines, nor on how a chunk was signed.
+ */
+
+const { decodeValues } = require('../codec/codec');
+const { LISTED, SPREAD, TASK_SHIFT, WATCHED, isExtra, valuesOf } = require('../codec/parts');
+const { RunId } = require('../jobs/run-id');
+const {
+  BEGUN, CALLS_FIELD, CODEC_FIELD, FLAGS_FIELD, LATIN1, NO_CODEC, PART_FIELDS, PART_SKIPPED, REPLY, TAG_FIELD,
+  VALUE_FIELD,
+} = require('../transport/constants');
+const { Answers } = require('./answers');
+
+/** How much work of each process may have begun without an answer, in microseconds. */
+const WINDOW = 10_000;
+/** And how many calls of each at least. */
+const MIN_CALLS_PER_SLOT = 2;
+/** What calls without a task cost is remembered for the function of their pool. */
+const COST_ID = 1;
+
+/** @typedef {import('../codec/parts').Parts} Parts */
+/** @typedef {import('../remote/chunk-bytes').ChunkHeader} ChunkHeader */
+/** @typedef {import('./host-pools').HostPool} HostPool */
+/** @typedef {import('../jobs/task-registry').Task} Task */
+
+/**
+ * Consecutive calls that are alike.
+ * @typedef {object} Unit
+ * @property {number} first
+ * @property {number} end
+ * @property {number} timeout
+ * @property {Segment} segment
+ */
+
+/**
+ * The calls of one part.
+ * @typedef {object} Segment
+ * @property {number} first
+ * @property {number} end
+ * @property {number} tag
+ * @property {() => unknown[]} values decoded when first asked for; of a listed part it is one value
+ */
+
+/**
+ * Calls that were handed to the pool.
+ * @typedef {{ jobId: number, first: number, end: number, left: number }} Submitted
+ */
+
+/**
+ * @typedef {object} RunContext
+ * @property {HostPool} entry
+ * @property {(definition: import('../remote/chunk-bytes').Definition) => unknown} taskOf may throw
+ * @property {number} slots
+ * @property {string} host
+ * @property {(kind: number, seq: number, aux: number, parts: Parts) => Promise<void>} send
+ */
+
+class ChunkRun {
+  #entry;
+  #slots;
+  #host;
+  #send;
+  #answers;
+  /** @type {Unit[]} */
+  #units;
+  /** @type {Map<number, Task | Error>} By the number that the producer has given it. */
+  #tasks = new Map();
+  /** @type {Set<Submitted>} */
+  #submitted = new Set();
+  /** @type {{ first: number, end: number }[]} */
+  #withdrawn = [];
+  /** The calls before this one may have begun. */
+  #begun = 0;
+  #total;
+  /** Calls that have no answer yet. */
+  #left = 0;
+  #outstanding = 0;
+  #isAdvancing = false;
+  #isOver = false;
+  /** @type {Promise<void>[]} Frames that were not accepted yet. */
+  #sending = [];
+  /** @type {(error?: unknown) => void} */
+  #finish = () => {};
+  counts = { done: 0, failed: 0 };
+
+  /** @param {ChunkHeader} header @param {Parts} parts @param {RunContext} context */
+  constructor(header, parts, { entry, taskOf, slots, host, send }) {
+    this.#entry = entry;
+    this.#slots = slots;
+    this.#host = host;
+    this.#send = send;
+    this.#answers = new Answers(
+      (offset, micros, reply) => this.#track(send(REPLY, offset, micros, reply)), host, entry.serialization);
+    this.#units = unitsOf(parts, header.runs);
+    this.#total = this.#units.at(-1)?.end ?? 0;
+    this.#units.forEach(({ first, end }) => (this.#left += end - first));
+    header.tasks.forEach(([id, definition]) => {
+      try {
+        this.#tasks.set(id, entry.pool.taskOf(taskOf(definition)));
+      } catch (error) {
+        this.#tasks.set(id, /** @type {Error} */ (error));
+      }
+    });
+  }
+
+  /** Resolves when every call is answered; rejects when the chunk is lost. @returns {Promise<void>} */
+  async run() {
+    if (this.#left > 0) {
+      await new Promise((resolve, reject) => {
+        this.#finish = (error) => (error === undefined ? resolve(undefined) : reject(error));
+        void this.#advance();
+      });
+    }
+    this.#answers.flush();
+    await Promise.all(this.#sending);
+  }
+
+  // ---- Handing calls to the pool ------------------------------------------------------------------------
+
+  /** How many calls may have begun without an answer. */
+  get #window() {
+    const next = this.#units.find(({ end }) => end > this.#begun);
+    const cost = next === undefined ? 0 : this.#entry.pool.callCost(this.#costIdOf(next.segment));
+    const calls = cost === 0 ? 0 : Math.floor((this.#slots * WINDOW) / cost);
+    return Math.max(this.#slots * MIN_CALLS_PER_SLOT, calls);
+  }
+
+  async #advance() {
+    if (this.#isAdvancing) return;
+    this.#isAdvancing = true;
+    try {
+      while (!this.#isOver && this.#begun < this.#total) {
+        const window = this.#window;
+        // Not for each call that is answered: half a window is worth a frame.
+        if (this.#outstanding > window / 2) break;
+        const end = Math.min(this.#total, this.#begun + window - this.#outstanding);
+        await this.#send(BEGUN, end, 0, [LATIN1, NO_CODEC, 0, 0, 0, this.#begun === 0 ? this.#host : '']);
+        const first = this.#begun;
+        this.#begun = end;
+        if (!this.#isOver) this.#submit(first, end);
+      }
+    } catch (error) {
+      this.abort(error);
+    }
+    this.#isAdvancing = false;
+  }
+
+  /** @param {number} first @param {number} end */
+  #submit(first, end) {
+    this.#units.forEach((unit) => {
+      let at = Math.max(first, unit.first);
+      const until = Math.min(end, unit.end);
+      while (at < until) {
+        const gone = this.#withdrawn.find((range) => range.first <= at && at < range.end);
+        if (gone !== undefined) {
+          const to = Math.min(until, gone.end);
+          this.#answers.skipped(at, to);
+          this.#settled(to - at);
+          at = to;
+          continue;
+        }
+        const next = this.#withdrawn.filter((range) => range.first > at).map((range) => range.first);
+        const to = Math.min(until, ...next);
+        this.#submitUnit(unit, at, to);
+        at = to;
+      }
+    });
+    this.#whenIdle();
+  }
+
+  /** @param {Unit} unit @param {number} first @param {number} end */
+  #submitUnit({ segment, timeout }, first, end) {
+    const { tag } = segment;
+    const task = this.#taskOf(segment);
+    const fail = (/** @type {unknown} */ error) => {
+      for (let call = first; call < end; call++) this.#answers.thrown(call, error, String(error), 0);
+      this.counts.failed += end - first;
+      this.#settled(end - first);
+    };
+    if (task instanceof Error) return fail(task);
+    /** @type {unknown[]} */
+    let values;
+    try {
+      values = segment.values();
+    } catch (error) {
+      return fail(error);
+    }
+    const costId = task === null ? COST_ID : 0;
+    const ranFor = (/** @type {number} */ calls) =>
+      (this.#entry.pool.callCost(task === null ? COST_ID : task.id) * calls) / 1000;
+    /** @type {Submitted} */
+    const submitted = { jobId: -1, first, end, left: end - first };
+    const isListed = (tag & LISTED) !== 0;
+    const [list, ...common] = isListed ? /** @type {[unknown[], ...unknown[]]} */ (values[0]) : [values];
+    const item = (/** @type {number} */ call) => list[first - segment.first + call];
+    const listOf = (/** @type {number} */ from, /** @type {number} */ to) => {
+      const [params, , ...rest] = common;
+      const start = first - segment.first;
+      return [list.slice(start + from, start + to), params, Number(common[1]) + start + from, ...rest];
+    };
+    const settled = (/** @type {number} */ count) => {
+      submitted.left -= count;
+      if (submitted.left === 0) this.#submitted.delete(submitted);
+      this.#outstanding -= count;
+      this.#settled(count);
+      this.#whenIdle();
+    };
+    this.#outstanding += end - first;
+    this.#submitted.add(submitted);
+    const job = {
+      what: 'serve()',
+      run: new RunId(),
+      calls: end - first,
+      timeout,
+      retries: 0,
+      watched: (tag & WATCHED) !== 0,
+      transferList: null,
+      argument: isListed ? (/** @type {number} */ call) => listOf(call, call + 1) : item,
+      list: isListed ? /** @type {any} */ (listOf) : null,
+      resource: null,
+      keys: null,
+      stopKeyOnError: false,
+      keyRuns: false,
+      costId,
+      spread: false,
+      task,
+      spreadArguments: (tag & SPREAD) !== 0,
+      chunkSize: 0,
+      isRunEach: false,
+      unbounded: true,
+      succeeded: (/** @type {number} */ call, /** @type {number} */ count, /** @type {readonly unknown[]} */ results,
+        /** @type {number} */ offset) => {
+        this.#answers.returned(first + call, results.slice(offset, offset + count), ranFor(count));
+        this.counts.done += count;
+        settled(count);
+      },
+      failed: (/** @type {number} */ call, /** @type {unknown} */ error, /** @type {string} */ text) => {
+        this.#answers.thrown(first + call, error, text, ranFor(1));
+        this.counts.failed++;
+        settled(1);
+      },
+      ended: (/** @type {number} */ from, /** @type {number} */ to,
+        /** @type {import('../jobs/job-table').Ending} */ ending, /** @type {() => unknown} */ exitError) => {
+        this.counts.failed += to - from;
+        void this.#ended(submitted, first + from, first + to, ending, exitError).then(() => settled(to - from));
+      },
+    };
+    try {
+      submitted.jobId = this.#entry.pool.submit(/** @type {any} */ (job));
+    } catch (error) {
+      // The pool is being ended, and this host with it.
+      this.#submitted.delete(submitted);
+      this.abort(error);
+    }
+  }
+
+  /**
+   * @param {Submitted} submitted @param {number} first @param {number} end
+   * @param {import('../jobs/job-table').Ending} ending @param {() => unknown} exitError
+   */
+  async #ended(submitted, first, end, ending, exitError) {
+    if (this.#isOver) return;
+    if (ending === 'timedOut' || ending === 'exited' || ending === 'bootFailed') {
+      this.#answers.ended(first, end, ending, exitError() ?? null);
+    } else if (ending === 'aborted') {
+      await this.#entry.pool.whenQuiet(submitted.jobId, this.#entry.gracePeriod);
+      if (!this.#isOver) this.#answers.skipped(first, end);
+    } else {
+      // The pool is being ended, and this host with it.
+      this.abort(new Error('the host was ended'));
+    }
+  }
+
+  /** @param {Segment} segment @returns {Task | Error | null} */
+  #taskOf({ tag }) {
+    const id = tag >>> TASK_SHIFT;
+    if (id === 0) return null;
+    return this.#tasks.get(id) ?? new TypeError(`a call of the task ${id}, which its chunk does not define`);
+  }
+
+  /** @param {Segment} segment */
+  #costIdOf(segment) {
+    const task = this.#taskOf(segment);
+    return task === null || task instanceof Error ? COST_ID : task.id;
+  }
+
+  /** @param {number} calls that were answered */
+  #settled(calls) {
+    this.#left -= calls;
+  }
+
+  /** After something was answered. */
+  #whenIdle() {
+    if (this.#isOver) return;
+    if (this.#left === 0) {
+      this.#isOver = true;
+      this.#finish();
+      return;
+    }
+    if (this.#outstanding === 0) this.#answers.flush();
+    void this.#advance();
+  }
+
+  /** @param {Promise<void>} sent */
+  #track(sent) {
+    this.#sending.push(sent);
+    sent.catch((error) => this.abort(error));
+  }
+
+  // ---- Withdrawing calls --------------------------------------------------------------------------------
+
+  /** @param {import('../remote/chunk-bytes').Withdrawal} range */
+  withdraw({ first, end, isFinal }) {
+    this.#withdrawn.push({ first, end });
+    [...this.#submitted].forEach((submitted) => {
+      const from = Math.max(first, submitted.first) - submitted.first;
+      if (submitted.first + from >= Math.min(end, submitted.end)) return;
+      // The calls of one of a producer's jobs are withdrawn from one of them on, and these all are of one.
+      if (from === 0 && isFinal) this.#entry.pool.cancel(submitted.jobId);
+      else this.#entry.pool.drop(submitted.jobId, from);
+    });
+  }
+
+  /** Nobody wants any of it: what runs is ended. @param {unknown} why */
+  abort(why) {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    [...this.#submitted].forEach(({ jobId }) => this.#entry.pool.cancel(jobId));
+    this.#finish(why);
+  }
+
+  /** Resolves when nothing of it runs any more. */
+  async whenQuiet() {
+    const { pool, gracePeriod } = this.#entry;
+    await Promise.all([...this.#submitted].map(({ jobId }) => pool.whenQuiet(jobId, gracePeriod)));
+  }
+}
+
+/**
+ * The calls of a chunk, as units in order.
+ * @param {Parts} parts @param {readonly [calls: number, timeout: number][]} runs
+ * @returns {Unit[]}
+ */
+function unitsOf(parts, runs) {
+  /** @type {Unit[]} */
+  const units = [];
+  let offset = 0;
+  for (let at = 0; at < parts.length; ) {
+    const start = at;
+    const calls = Number(parts[start + CALLS_FIELD]);
+    do at += PART_FIELDS;
+    while (isExtra(parts, at));
+    // What says something of those behind it.
+    if (calls === 0) continue;
+    const first = offset;
+    offset += calls;
+    // The producer could not encode these, has settled them itself, and expects no answer.
+    if ((Number(parts[start + FLAGS_FIELD]) & PART_SKIPPED) !== 0) continue;
+    const tag = Number(parts[start + TAG_FIELD]);
+    const count = (tag & LISTED) !== 0 ? 1 : calls;
+    /** @type {unknown[] | null} */
+    let decoded = null;
+    const end = at;
+    const values = () => (decoded ??= decodeValues(
+      Number(parts[start + CODEC_FIELD]), /** @type {string} */ (parts[start + VALUE_FIELD]), count,
+      valuesOf(parts.slice(start + PART_FIELDS, end)), null));
+    const segment = { first, end: offset, tag, values };
+    let from = 0;
+    runs.forEach(([length, timeout]) => {
+      const to = from + Number(length);
+      const unit = { first: Math.max(first, from), end: Math.min(offset, to), timeout: Number(timeout), segment };
+      if (unit.first < unit.end) units.push(unit);
+      from = to;
+    });
+  }
+  return units;
+}
+
+module.exports = { ChunkRun };

@@ -1,0 +1,193 @@
+//! Workers whose number changes, chunks that come back, and deaths further away than the worker that tells of them.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::any_order::{Event, check_run, configs, events};
+use super::*;
+
+/// As for lanes to other machines: one chunk at a time.
+fn lanes(workers: usize) -> Config {
+    Config { target: 60 * MS, lanes: true, ..config(workers) }
+}
+
+fn live(world: &World) -> usize {
+    world.engine.live()
+}
+
+/// The only worker, or the first, with the chunk that it has.
+fn first_chunk(world: &World) -> (WorkerId, ChunkId) {
+    let worker_id = world.worker(0).unwrap();
+    (worker_id, world.workers[&worker_id].calls[0].chunk)
+}
+
+fn died(chunk: ChunkId, offset: u32) -> Reply {
+    Reply { died: true, ..reply(chunk, offset, 1, true, MS) }
+}
+
+#[test]
+fn workers_are_started_as_there_may_be_more() {
+    let mut world = World::new(lanes(1));
+    world.boot_all();
+    world.engine.set_workers(4);
+    world.pump();
+    assert_eq!(live(&world), 4);
+    world.boot_all();
+    world.calls(4);
+    assert!(world.workers.values().all(|fake| fake.calls.len() == 1), "each has a call");
+}
+
+#[test]
+fn more_workers_are_not_started_before_the_first_job_of_a_lazy_engine() {
+    let mut world = World::new(Config { lazy: true, ..lanes(1) });
+    world.engine.set_workers(4);
+    world.pump();
+    assert_eq!(live(&world), 0);
+    world.calls(9);
+    assert_eq!(live(&world), 4);
+}
+
+#[test]
+fn idle_workers_that_are_too_many_are_stopped_and_busy_ones_finish_first() {
+    let mut world = World::new(lanes(4));
+    world.boot_all();
+    let job = world.calls(2);
+    world.engine.set_workers(1);
+    world.pump();
+    assert_eq!(live(&world), 1);
+    let stopping = |world: &World| world.workers.values().filter(|fake| fake.stopping).count();
+    assert_eq!(stopping(&world), 2, "the idle ones");
+    world.run_to_end();
+    world.pump();
+    assert_eq!(world.workers.len() - stopping(&world), 1);
+    assert_eq!(world.outcome(job, 1), Some(Settled::Replied { failed: false }));
+    assert_eq!(world.engine.stats().restarts, 0, "none of them was replaced");
+}
+
+#[test]
+fn there_is_always_one_worker_at_least() {
+    let mut world = World::new(lanes(3));
+    world.boot_all();
+    world.engine.set_workers(0);
+    world.pump();
+    assert_eq!(live(&world), 1);
+}
+
+#[test]
+fn whoever_waits_for_all_workers_waits_for_as_many_as_there_may_be_now() {
+    let mut world = World::new(lanes(1));
+    world.engine.await_ready();
+    world.engine.set_workers(2);
+    world.pump();
+    let first = world.worker(0).unwrap();
+    world.boot(first);
+    assert_eq!(world.ready, []);
+    world.engine.set_workers(1);
+    world.pump();
+    assert_eq!(world.ready, [Ok(())]);
+}
+
+#[test]
+fn a_lane_has_one_chunk_at_a_time() {
+    let mut world = World::new(lanes(1));
+    world.boot_all();
+    let task = Some(1);
+    world.submit(JobSpec { calls: 1, task, ..JobSpec::default() }).unwrap();
+    world.run_to_end();
+    world.submit(JobSpec { calls: 100, task, ..JobSpec::default() }).unwrap();
+    let (worker_id, chunk) = first_chunk(&world);
+    assert!(world.workers[&worker_id].calls.iter().all(|call| call.chunk == chunk));
+    // At 10 ms a call.
+    assert_eq!(world.workers[&worker_id].calls.len(), 5);
+}
+
+#[test]
+fn a_chunk_that_comes_back_is_sent_again_and_nothing_is_held_against_its_calls() {
+    let mut world = World::new(lanes(1));
+    world.boot_all();
+    let job = world.submit(JobSpec { calls: 1, ..JobSpec::default() }).unwrap();
+    for _ in 0..20 {
+        let (worker_id, chunk) = first_chunk(&world);
+        world.workers.get_mut(&worker_id).unwrap().calls.clear();
+        world.engine.returned(worker_id, chunk);
+        assert_eq!(world.engine.stats().waiting, 1);
+        world.pump();
+    }
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
+    let stats = world.engine.stats();
+    assert_eq!((stats.done, stats.failed, stats.restarts), (1, 0, 0));
+}
+
+#[test]
+fn what_was_cancelled_does_not_wait_again_when_its_chunk_comes_back() {
+    let mut world = World::new(lanes(1));
+    world.boot_all();
+    let job = world.calls(1);
+    let (worker_id, chunk) = first_chunk(&world);
+    world.engine.cancel(job);
+    world.pump();
+    world.workers.get_mut(&worker_id).unwrap().calls.clear();
+    world.engine.returned(worker_id, chunk);
+    world.pump();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Aborted)));
+    assert!(!world.engine.is_held());
+}
+
+#[test]
+fn a_death_far_away_uses_a_retry_and_its_worker_goes_on() {
+    let mut world = World::new(lanes(1));
+    world.boot_all();
+    let job = world.submit(JobSpec { calls: 1, retries: 2, ..JobSpec::default() }).unwrap();
+    for _ in 0..2 {
+        let (worker_id, chunk) = first_chunk(&world);
+        world.workers.get_mut(&worker_id).unwrap().calls.clear();
+        assert_eq!(world.engine.replied(worker_id, died(chunk, 0)), Ok(vec![]));
+        world.pump();
+    }
+    let (worker_id, chunk) = first_chunk(&world);
+    world.workers.get_mut(&worker_id).unwrap().calls.clear();
+    let settled = world.engine.replied(worker_id, died(chunk, 0)).unwrap();
+    assert_eq!(settled, [SettledRun { job, calls: 0..1, offset: 0 }]);
+    world.pump();
+    let stats = world.engine.stats();
+    assert_eq!((stats.done, stats.failed, stats.restarts, stats.waiting), (1, 1, 0, 0));
+}
+
+#[test]
+fn the_rest_of_a_key_is_skipped_after_a_death_far_away_without_a_retry() {
+    let mut world = World::new(lanes(1));
+    world.boot_all();
+    let keys = Some(vec![0, 0]);
+    let job =
+        world.submit(JobSpec { calls: 2, keys, stop_key_on_error: true, ..JobSpec::default() }).unwrap();
+    let (worker_id, chunk) = first_chunk(&world);
+    world.workers.get_mut(&worker_id).unwrap().calls.clear();
+    assert_eq!(world.engine.replied(worker_id, died(chunk, 0)).map(|settled| settled.len()), Ok(1));
+    world.pump();
+    assert_eq!(world.outcome(job, 1), Some(Settled::Ended(Outcome::Skipped)));
+}
+
+/// What happens to other workers, and to lanes.
+fn lane_events() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        10 => events(),
+        1 => (1usize..5).prop_map(Event::SetWorkers),
+        1 => any::<usize>().prop_map(Event::Return),
+        1 => any::<usize>().prop_map(Event::DieAfar),
+    ]
+}
+
+proptest! {
+    #![proptest_config(super::any_order::cases(1500))]
+
+    #[test]
+    fn every_call_settles_exactly_once_whatever_becomes_of_lanes(
+        config in configs(),
+        cheap in any::<bool>(),
+        events in vec(lane_events(), 0..200),
+        end in prop::sample::select(vec![Event::AwaitReady, Event::Close, Event::Terminate]),
+    ) {
+        check_run(Config { lanes: true, ..config }, cheap, events, end);
+    }
+}
