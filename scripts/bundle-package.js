@@ -1,9 +1,8 @@
 'use strict';
 
 /**
- * Makes the files that are published of the package's JavaScript: `index.js`, `lambda.js` and `opentelemetry.js`, and
- * in `lib` what is not always needed. The file system of a Lambda function makes each file dear, and a function loads
- * them on a cold start.
+ * Makes the files that are published of the package's JavaScript: what users require, and in `lib` what is not always
+ * needed. The file system of a Lambda function makes each file dear, and a function loads them on a cold start.
  *
  * `scripts/pack.js` calls this; a clone runs `index.js` and `lib/` as they are.
  */
@@ -14,8 +13,11 @@ const { cutIntoChunks } = require('./chunks');
 
 const root = path.join(__dirname, '..');
 
+/** What users require. */
+const ENTRIES = ['index', 'lambda', 'lambda-invoke', 'opentelemetry'];
+
 /** Where each chunk goes. @param {string} chunk */
-const fileOf = (chunk) => (['index', 'lambda', 'opentelemetry'].includes(chunk) ? `${chunk}.js` : `lib/${chunk}.js`);
+const fileOf = (chunk) => (ENTRIES.includes(chunk) ? `${chunk}.js` : `lib/${chunk}.js`);
 
 /**
  * What a file of one chunk requires to get at another file of the package.
@@ -54,6 +56,8 @@ async function bundlePackage(output) {
       bullmq: 'bullmq.js',
       remote: 'lib/carriers/remote-carrier.js',
       serve: 'lib/serve/host.js',
+      'lambda-invoke': 'lambda-invoke.js',
+      'lambda-worker': 'lib/serve/lambda-worker.js',
       events: 'lib/events/records.js',
       threads: 'lib/carriers/thread-carrier.js',
       inline: 'lib/carriers/inline-carrier.js',

@@ -337,8 +337,17 @@ class RemoteCarrier extends ScriptCarrier {
   /** @param {Chunk} chunk @param {number} count how many of its calls may have begun @param {Parts} parts */
   #begun(chunk, count, parts) {
     const lane = this.workers.get(chunk.laneId);
-    if (parts.length > 0) chunk.host = String(parts[VALUE_FIELD]);
+    // The first of these frames has the name.
+    if (parts.length > 0 && parts[VALUE_FIELD] !== '') chunk.host = String(parts[VALUE_FIELD]);
     if (lane?.chunk === chunk) Atomics.store(lane.page, LAST_BEGUN_WORD, (chunk.seq + count - 1) >>> 0);
+  }
+
+  /** Nobody knows how far a chunk has come. @param {Chunk} chunk */
+  #mayHaveBegun(chunk) {
+    const { runs } = chunk;
+    let count = 0;
+    for (let at = 0; at < runs.length; at += RUN_FIELDS) count += runs[at + 2] - runs[at + 1];
+    this.#begun(chunk, count, []);
   }
 
   /** A frame cannot be used: nothing of its chunk can. @param {Chunk} chunk @param {Error} error */
@@ -356,6 +365,7 @@ class RemoteCarrier extends ScriptCarrier {
     if (chunk === undefined) return;
     if (end.kind === 'lost') {
       chunk.host ??= end.host ?? null;
+      if (end.mayHaveRun === true) this.#mayHaveBegun(chunk);
       this.#lose(chunk, end.why);
     } else if (end.kind === 'returned') {
       this.#return(chunk, end.why);
