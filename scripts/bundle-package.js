@@ -14,7 +14,7 @@ const { cutIntoChunks } = require('./chunks');
 const root = path.join(__dirname, '..');
 
 /** What users require. */
-const ENTRIES = ['index', 'lambda', 'lambda-invoke', 'opentelemetry'];
+const ENTRIES = ['index', 'lambda', 'lambda-invoke', 'bullmq', 'opentelemetry'];
 
 /** Where each chunk goes. @param {string} chunk */
 const fileOf = (chunk) => (ENTRIES.includes(chunk) ? `${chunk}.js` : `lib/${chunk}.js`);
