@@ -1429,7 +1429,7 @@ export declare class Pool {
    * A stream takes the place of a call until it is read to its end or left. So readers that await other calls of the
    * same pool may block each other: after ten seconds of that, the process prints a warning.
    *
-   * @throws {ParallelizerError} for bad arguments and a closed pool, at once
+   * @throws {ParallelizerError} at once: for bad arguments and a closed pool, and where calls run on other machines
    *
    * @example
    * for await (const row of pool.stream({ filePath, name: 'readRows' }, ['big.csv'])) await insert(row);
@@ -1451,7 +1451,7 @@ export declare class Pool {
    * `maxTasksPerChild`. A worker that starts later does not get it: that is what `initializer` is for. If some fail,
    * the others run all the same, and then it rejects with the first error by index. Inline it is one call.
    *
-   * Rejects with `ERR_PARALLELIZER_OPTION` where workers are `shared`.
+   * Rejects with `ERR_PARALLELIZER_OPTION` where workers are `shared`, or on other machines.
    *
    * @example await pool.broadcast({ filePath, name: 'reloadRules' }, [rules]);
    */

@@ -1,5 +1,6 @@
 import type { RemoteEngine, ServeOptions } from './index';
 
+/** What `lambdaInvoke` is given. */
 export interface LambdaInvokeOptions {
   /** The name of the function that runs the calls, or its ARN. Its handler is a `lambdaWorker()`. */
   functionName: string;

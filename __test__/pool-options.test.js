@@ -118,6 +118,7 @@ describe('new Pool', () => {
       spin: false,
       gracePeriod: 0,
       shared: true,
+      remote: null,
       trace: true,
       concurrency: 8,
       initializer,

@@ -89,6 +89,34 @@ describe('calls and their results', () => {
     assert.deepEqual(await pool.apply((list) => list.filter(({ ok }) => ok).length, [records]), 10_000);
   });
 
+  test('what calls emit arrives in order, before their results', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    const pool = poolOn(t, hub);
+    const received = [];
+    const talk = async function (id) {
+      for (let i = 0; i < 3; i++) await this.emit({ id, i });
+      return id;
+    };
+    let result = null;
+    const onMessage = (value, info) => received.push({ value, info, result });
+    result = await within(pool.apply(talk, [7], { onMessage }), 'the result');
+    assert.deepEqual(received.map(({ value }) => value), range(3).map((i) => ({ id: 7, i })));
+    assert.ok(received.every((message) => message.result === null), 'none of them came after the result');
+    assert.ok(received.every(({ info }) => info.attempt === 1 && info.workerIndex < 2));
+    received.length = 0;
+    assert.deepEqual(await within(pool.map(talk, range(20), { onMessage }), 'all items'), range(20));
+    assert.deepEqual(received.map(({ value }) => value.id).sort((a, b) => a - b), range(60).map((i) => Math.floor(i / 3)));
+    assert.deepEqual(await within(pool.map(talk, [1, 2]), 'all items'), [1, 2], 'nobody listens');
+  });
+
+  test('what needs the workers themselves is refused by name', async (t) => {
+    const pool = poolOn(t, new MemoryHub());
+    const refusal = { code: 'ERR_PARALLELIZER_OPTION' };
+    await assert.rejects(pool.broadcast(() => 1), { ...refusal, message: /broadcast\(\).*other machines/ });
+    assert.throws(() => pool.stream(function* () { yield 1; }), { ...refusal, message: /stream\(\).*other machines/ });
+  });
+
   test("errors of the user's arrive as they were thrown", async (t) => {
     const hub = new MemoryHub();
     await hostOn(t, hub);

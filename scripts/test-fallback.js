@@ -30,6 +30,7 @@ const LEFT_OUT = {
   packages: 'the published package, with an addon beside it',
   'parent-death-at-boot': 'the end of a parent before the first line of a worker, of which only the kernel can tell it',
   'platform-packages': 'packages with addons',
+  remote: 'calls on other machines, which the addon packs',
   ring: 'rings in memory that processes share',
   scarcity: 'descriptors of the addon',
   segments: 'values in memory that processes share',

@@ -23,8 +23,8 @@ const { HostWatch } = require('../remote/host-watch');
 const { remoteProtocolError } = require('../remote/remote-errors');
 const { pathFromRoot } = require('../remote/rooted-paths');
 const {
-  BEGUN, CALLS_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, OUTPUT, PAGE_WORDS, PART_FIELDS, PART_SKIPPED, REPLY, RUN_FIELDS,
-  VALUE_FIELD,
+  BEGUN, CALLS_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, MESSAGE: EMITTED, OUTPUT, PAGE_WORDS, PART_FIELDS, PART_SKIPPED,
+  REPLY, RUN_FIELDS, VALUE_FIELD,
 } = require('../transport/constants');
 const { ScriptCarrier } = require('./script-carrier');
 
@@ -143,7 +143,7 @@ class RemoteCarrier extends ScriptCarrier {
     this.pool.native.setWorkers(isThere ? Math.max(1, this.#watch.lanes) : 1);
     if (isThere) {
       [...this.workers.keys()].forEach((id) => this.#makeReady(id));
-        return;
+      return;
     }
     // A lane that leads nowhere is not ready: its successor waits for a host.
     this.workers.forEach(({ isReady, chunk }, id) => {
@@ -322,6 +322,7 @@ class RemoteCarrier extends ScriptCarrier {
       const { kind, seq, aux, parts } = unpackFrame(this.#seal.open(FRAME, chunkId, chunk.received++, bytes));
       if (kind === REPLY) this.#replied(chunk, seq, aux, parts);
       else if (kind === BEGUN) this.#begun(chunk, seq, parts);
+      else if (kind === EMITTED) this.emitted(chunk.laneId, chunk.seq + seq, 0, aux, parts);
       else if (kind === OUTPUT) this.pool.message(this.pool.native.jobOf(chunk.laneId, chunk.seq + seq), parts);
     } catch (error) {
       this.#break(chunk, /** @type {Error} */ (error));

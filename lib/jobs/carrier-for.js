@@ -20,6 +20,7 @@ const { heapLimits, initOf, initParts, initializerOf, processConfig, schedulerOf
 function carrierFor(options, clones, side, native) {
   const parts = () => initParts(options, clones);
   if (options.type === PARALLELIZER_REMOTE) {
+    if (schedulerOf(native) !== 'native') throw require('../remote/remote-errors').noAddonError(native.reason);
     const { RemoteCarrier } = require('../carriers/remote-carrier');
     return new RemoteCarrier(side(), options, initializerOf(options.initializer), parts);
   }

@@ -13,7 +13,7 @@
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, queueFullError, tooLargeError } = require('../errors');
 const { spareableCpus } = require('../host/cpus');
-const { nextTick, now, setImmediate, sleep } = require('../intrinsics/clock');
+const { nextTick, setImmediate } = require('../intrinsics/clock');
 const { fromJson, parse } = require('../intrinsics/json');
 const { withResolvers } = require('../intrinsics/list');
 const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');

@@ -14,7 +14,7 @@ const {
   abortSignal, callback, duration, integer, isObject, listOf, milliseconds, nullable, oneOf, priority, reader,
   transferables,
 } = require('./option-checks');
-const { MAX_WORKERS, WORKER_OPTIONS, workerNumber, workerOptions } = require('./options');
+const { MAX_WORKERS, PARALLELIZER_REMOTE, WORKER_OPTIONS, workerNumber, workerOptions } = require('./options');
 
 const POOL_OPTIONS = ['processes', 'initializer', 'initArgs', 'maxTasksPerChild', 'concurrency'].concat(WORKER_OPTIONS);
 const CALL_OPTIONS = ['signal', 'timeout', 'retries', 'priority', 'onMessage'];
@@ -253,6 +253,15 @@ function yieldOptions(input) {
   return Object.freeze({ ...callOptions(option), highWaterMark: integer(option('highWaterMark'), 1, 16) });
 }
 
+/**
+ * Refuses a method that needs the workers themselves, where calls run on those of other machines.
+ * @param {string} what @param {Pick<WorkerOptions, 'type'>} settings
+ */
+function assertLocal(what, { type }) {
+  if (type !== PARALLELIZER_REMOTE) return;
+  throw optionError(what, undefined, 'cannot be used where calls run on other machines: use apply() or map() there');
+}
+
 /** @param {Option} option */
 function collects(option) {
   return oneOf(option, /** @type {const} */ (['reject', 'collect']), 'reject') === 'collect';
@@ -275,6 +284,7 @@ const NO_MAP_ASYNC_OPTIONS = mapAsyncOptions({});
 const NO_STREAM_OPTIONS = streamOptions({});
 
 module.exports = {
+  assertLocal,
   poolSettings,
   applyOptions,
   applyAsyncOptions,

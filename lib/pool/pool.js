@@ -11,8 +11,8 @@ const { AsyncResource } = require('node:async_hooks');
 const { closedError, optionError } = require('../errors');
 const { PARALLELIZER_INLINE } = require('../options/options');
 const {
-  applyAsyncOptions, applyOptions, broadcastOptions, mapAsyncOptions, mapOptions, poolSettings, streamOptions,
-  yieldOptions,
+  applyAsyncOptions, applyOptions, assertLocal, broadcastOptions, mapAsyncOptions, mapOptions, poolSettings,
+  streamOptions, yieldOptions,
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
 const { Instance, NO_TIMELINE, watchedRuns } = require('../jobs/observers');
@@ -142,6 +142,7 @@ class Pool extends Instance {
   async broadcast(task, args, options) {
     const what = 'broadcast()';
     const settings = broadcastOptions(options);
+    assertLocal(what, this.#settings);
     const found = this.#pool.taskOf(task);
     const list = argumentList(args);
     const { shared, type, workers } = this.#settings;
@@ -163,6 +164,7 @@ class Pool extends Instance {
    */
   stream(task, args, options) {
     const { signal, onMessage, highWaterMark, ...settings } = yieldOptions(options);
+    assertLocal('stream()', this.#settings);
     const found = this.#pool.taskOf(task, true);
     const list = argumentList(args).slice();
     const run = newRun();

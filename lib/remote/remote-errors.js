@@ -61,4 +61,15 @@ function noHostError({ waited, engine, seen, lastSeen, others, ours, problem }) 
   );
 }
 
-module.exports = { remoteProtocolError, versionError, hostLostError, noHostError };
+/**
+ * Chunks are packed by the addon, and this system has none.
+ * @param {string} reason why not
+ */
+function noAddonError(reason) {
+  return new ParallelizerError(
+    'ERR_PARALLELIZER_PLATFORM',
+    `work that goes to other machines needs the native part of @parallelizer/node, which is not in use here: ${reason}`,
+  );
+}
+
+module.exports = { noAddonError, remoteProtocolError, versionError, hostLostError, noHostError };

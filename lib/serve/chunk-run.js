@@ -14,11 +14,11 @@
  * Must not depend on engines, nor on how a chunk was signed.
  */
 
-const { decodeValues } = require('../codec/codec');
-const { LISTED, SPREAD, TASK_SHIFT, WATCHED, isExtra, valuesOf } = require('../codec/parts');
+const { decodeValues, encodeValues } = require('../codec/codec');
+const { HEARD, LISTED, SPREAD, TASK_SHIFT, WATCHED, isExtra, valuesOf } = require('../codec/parts');
 const { RunId } = require('../jobs/run-id');
 const {
-  BEGUN, CALLS_FIELD, CODEC_FIELD, FLAGS_FIELD, LATIN1, NO_CODEC, PART_FIELDS, PART_SKIPPED, REPLY, TAG_FIELD,
+  BEGUN, CALLS_FIELD, CODEC_FIELD, FLAGS_FIELD, LATIN1, MESSAGE, NO_CODEC, PART_FIELDS, PART_SKIPPED, REPLY, TAG_FIELD,
   VALUE_FIELD,
 } = require('../transport/constants');
 const { Answers } = require('./answers');
@@ -230,6 +230,11 @@ class ChunkRun {
       argument: isListed ? (/** @type {number} */ call) => listOf(call, call + 1) : item,
       list: isListed ? /** @type {any} */ (listOf) : null,
       resource: null,
+      emitted: (tag & HEARD) === 0 ? null : (/** @type {number} */ call, /** @type {unknown} */ value,
+        /** @type {number} */ workerIndex) => this.#emitted(first + call, value, workerIndex),
+      yields: false,
+      priority: 0,
+      pinned: false,
       keys: null,
       stopKeyOnError: false,
       keyRuns: false,
@@ -281,6 +286,20 @@ class ChunkRun {
       // The pool is being ended, and this host with it.
       this.abort(new Error('the host was ended'));
     }
+  }
+
+  /**
+   * A call has emitted a value, which goes on before its answer does.
+   * @param {number} call @param {unknown} value @param {number} workerIndex
+   */
+  #emitted(call, value, workerIndex) {
+    if (this.#isOver) return;
+    /** @type {Parts} */
+    const parts = [];
+    encodeValues([value], this.#entry.serialization, null, parts, 0, (_index, error) => {
+      throw error;
+    });
+    this.#track(this.#send(MESSAGE, call, workerIndex, parts));
   }
 
   /** @param {Segment} segment @returns {Task | Error | null} */

@@ -10,6 +10,7 @@ const { randomBytes } = require('node:crypto');
 const { setTimeout } = require('../intrinsics/clock');
 const { FORMAT } = require('../remote/chunk-bytes');
 const { LANES_PER_SLOT } = require('../remote/host-watch');
+const { noAddonError } = require('../remote/remote-errors');
 const { ChunkServer } = require('./chunk-server');
 const { serveOptions } = require('./serve-options');
 
@@ -114,6 +115,8 @@ class Host {
  * @returns {Promise<Host>}
  */
 async function serve(options) {
+  const { reason } = /** @type {{ reason?: string }} */ (require('../native/native'));
+  if (reason !== undefined) throw noAddonError(reason);
   const host = new Host(serveOptions(options));
   await host.ready();
   return host;

@@ -93,8 +93,8 @@
 //!
 //! A worker may stand for a chunk in flight to some other machine: a *lane*. Their number follows that of the machines
 //! ([`Engine::set_workers`]); a lane has one chunk at a time, and no index ([`Config::lanes`]). A chunk may come back
-//! because nobody there could take it ([`Engine::returned`]): its calls wait again, and no one of them is to blame. A process
-//! over there may die over a call while the lane goes on ([`Reply::died`]).
+//! because nobody there could take it ([`Engine::returned`]): its calls wait again, and no one of them is to blame. A
+//! process over there may die over a call while the lane goes on ([`Reply::died`]).
 //!
 //! # A late caller
 //!

@@ -183,10 +183,11 @@ impl Engine {
         let mut budget = self.lag.chunk();
         let mut draft = Draft::default();
         let mut free = None;
+        let have_indices = self.has_indices();
         for &(_, job_id) in &self.queue {
             let Some(job) = self.jobs.get_mut(&job_id) else { continue };
             if job.is_spread() && free.is_none() {
-                free = Some(free_workers(&mut self.workers, worker_id, self.has_indices()));
+                free = Some(free_workers(&mut self.workers, worker_id, have_indices));
             }
             let cost = self.costs.cost_of(job.task, &job.sizer);
             let is_unknown = cost.expected(1).is_none();
