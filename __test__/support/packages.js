@@ -17,11 +17,14 @@ const LIMIT = 120_000;
 const LIBC = process.platform !== 'linux' ? undefined
   : /** @type {any} */ (process.report.getReport()).header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
 
+/** No directory, and none that could be made. */
+const NO_HOME = '/dev/null/home';
+
 /** The environment of a user who only has Node: no Rust on the PATH, no npm settings. */
 function bare() {
   const npm = path.dirname(execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim());
   const places = [path.dirname(process.execPath), npm, '/usr/bin', '/bin'];
-  return { PATH: places.filter((place) => !fs.existsSync(path.join(place, 'cargo'))).join(':'), HOME: '/nonexistent' };
+  return { PATH: places.filter((place) => !fs.existsSync(path.join(place, 'cargo'))).join(':'), HOME: NO_HOME };
 }
 
 /**
