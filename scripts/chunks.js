@@ -83,6 +83,8 @@ async function bundle(cut, chunk, shared, entry) {
     absWorkingDir: directory,
     bundle: true,
     platform: 'node',
+    // Optional ones, which users install; and there is one of each in a process.
+    packages: 'external',
     target: 'node20',
     format: 'cjs',
     write: false,
