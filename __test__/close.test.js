@@ -11,6 +11,7 @@ const {
   echo,
   fixture,
   gone,
+  isKnown,
   lines,
   make,
   temporary,
@@ -231,7 +232,7 @@ forEachMode(
         const running = record ? parallelizer.run([{ do: record, file }, { do: record, file }]) : null;
         if (record) await waitFor(() => lines(file).length === 2, 'the workers to begin');
         await within(Promise.resolve(parallelizer[end]()), end);
-        await waitFor(() => pids.every((pid) => !fs.existsSync(`/proc/${pid}`)), 'the workers to be gone, reaped');
+        await waitFor(() => pids.every((pid) => !isKnown(pid)), 'the workers to be gone, reaped');
         if (running) assert.equal((await running).errors.length, 2);
       });
     }
@@ -240,14 +241,14 @@ forEachMode(
       const { messages } = await run(
         t,
         asynchronous(`
-          const fs = require('node:fs');
+          const isKnown = ${isKnown};
           const left = [];
           for (const end of ['close', 'terminate']) {
             const parallelizer = make();
             await parallelizer.ready();
             const pids = parallelizer.stats().workers.map(({ pid }) => pid);
             await parallelizer[end]();
-            left.push(pids.filter((pid) => fs.existsSync('/proc/' + pid)).length);
+            left.push(pids.filter(isKnown).length);
           }
           console.log(JSON.stringify(left));`),
         { mode },

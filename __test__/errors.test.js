@@ -6,6 +6,7 @@ const { test } = require('node:test');
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const errors = require('../lib/errors');
+const { notOnWindows } = require('./support/helpers');
 
 const { ParallelizerError } = errors;
 
@@ -119,6 +120,11 @@ test('a worker that ended: how, doing what, its last output, and what helps', ()
   assert.match(errors.workerExited({ signal: 'SIGABRT' }).message, /heap/);
   assert.match(errors.workerExited({ signal: 'SIGSEGV' }).message, /native/);
   assert.match(errors.workerExited({}).message, /not known/);
+  // Where there are no signals, the exit code says it.
+  assert.match(errors.workerExited({ exitCode: 134 }).message, /heap/);
+  assert.match(errors.workerExited({ exitCode: 0xc0000005 }).message, /code 3221225477 \(0xc0000005\); native code/);
+  assert.match(errors.workerExited({ exitCode: 0xc000013a }).message, /Ctrl\+C/);
+  assert.match(errors.workerExited({ exitCode: 0xcfffffff }).message, /\(0xcfffffff\); your code/);
 });
 
 test('the message has only the end of a long stderr, the property all that was kept', () => {
@@ -130,7 +136,7 @@ test('the message has only the end of a long stderr, the property all that was k
   assert.ok(errors.workerExited({ pid: 1, exitCode: 1, stderr: 'x'.repeat(1e6) }).message.length < 2000);
 });
 
-test('a worker that could not be started', () => {
+test('a worker that could not be started', notOnWindows('errors have other numbers'), () => {
   const limit = errors.spawnFailedError({ errno: 11, message: 'posix_spawn' });
   assert.equal(limit.code, 'ERR_PARALLELIZER_WORKER_EXITED');
   assert.match(limit.message, /EAGAIN: posix_spawn.*ulimit -u/);
@@ -163,7 +169,11 @@ test('a value that cannot travel: where it is, what it is, why', () => {
 });
 
 test('loading the errors loads nothing else, since they add to the start of every worker', () => {
+  // The first file that is required may have Node load what it loads modules with.
   const script = `
+    const first = ${JSON.stringify(require.resolve('./fixtures/grandchild.js'))};
+    require(first);
+    delete require.cache[first];
     const before = process.moduleLoadList.length;
     require(${JSON.stringify(require.resolve('../lib/errors'))});
     console.log(JSON.stringify(process.moduleLoadList.slice(before)), Object.keys(require.cache).length);

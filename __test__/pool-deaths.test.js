@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 
-const { appeared, lines, sleep, temporary, waitFor, within } = require('./support/helpers');
+const { KILLED, appeared, lines, sleep, temporary, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { brief, gateIn, list, makePool, range, task } = require('./support/pool');
 
@@ -30,7 +30,7 @@ forEachMode(
     const how = mode.hasProcess ? 'kill' : 'exit';
     const fate = {
       exit: { exitCode: 5, signal: null },
-      kill: { exitCode: null, signal: 'SIGKILL' },
+      kill: KILLED,
       throw: { exitCode: 1, signal: null },
     };
 
@@ -319,7 +319,7 @@ forEachMode(
       process.kill(pid(), 'SIGKILL');
       const outcomes = await within(mapping, 'map');
       assert.deepEqual(brief(outcomes), range(10).map((i) => (i === 4 ? [EXITED, 4] : i)));
-      assert.equal(outcomes[4].reason.signal, 'SIGKILL');
+      assert.equal(outcomes[4].reason.signal, KILLED.signal);
       open();
     });
 

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { echo, lines, make, temporary, within } = require('./support/helpers');
+const { echo, lines, make, temporary, within, withSignal } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
 forEachMode((mode) => {
@@ -23,7 +23,8 @@ forEachMode(
 
     // Not SIGUSR2: the test runner of Node 24 and newer has it write a report.
     for (const signal of ['SIGKILL', 'SIGABRT', 'SIGALRM']) {
-      test(`one retry: the sub-batch of a worker ended by ${signal} succeeds at the second attempt`, async (t) => {
+      const title = `one retry: the sub-batch of a worker ended by ${signal} succeeds at the second attempt`;
+      test(title, withSignal(signal), async (t) => {
         const parallelizer = on(t, { retries: 1 });
         const file = `${temporary(t)}/attempts`;
         const { responses, failures } = await within(

@@ -5,10 +5,12 @@ const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 
 const {
+  KILLED,
   appeared,
   echo,
   gone,
   isRunning,
+  isWindows,
   lines,
   make,
   pidsOf,
@@ -17,6 +19,7 @@ const {
   temporary,
   waitFor,
   within,
+  withSignal,
 } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
@@ -31,9 +34,14 @@ forEachMode(
       { name: 'process.exit(0)', record: { do: 'exit', code: 0 }, exitCode: 0, signal: null },
       { name: 'process.exit(3)', record: { do: 'exit', code: 3 }, exitCode: 3, signal: null },
       { name: 'process.exit from a timer', record: { do: 'exitLater', code: 4 }, exitCode: 4, signal: null },
-      { name: 'SIGKILL to itself', record: { do: 'kill', signal: 'SIGKILL' }, exitCode: null, signal: 'SIGKILL' },
+      { name: 'SIGKILL to itself', record: { do: 'kill', signal: 'SIGKILL' }, ...KILLED },
       { name: 'SIGALRM to itself', record: { do: 'kill', signal: 'SIGALRM' }, exitCode: null, signal: 'SIGALRM' },
-      { name: 'process.abort', record: { do: 'abort' }, exitCode: null, signal: 'SIGABRT' },
+      {
+        name: 'process.abort',
+        record: { do: 'abort' },
+        // Without signals it has an exit code of Node's own.
+        ...(isWindows ? { exitCode: 134, signal: null } : { exitCode: null, signal: 'SIGABRT' }),
+      },
       {
         name: 'an exception in a timer',
         record: { do: 'throwInTimer', message: 'boom in a timer' },
@@ -69,7 +77,7 @@ forEachMode(
     ];
 
     for (const { name, record, options, exitCode, signal, stderr } of deaths) {
-      describe(name, () => {
+      describe(name, record.signal === undefined ? {} : withSignal(record.signal), () => {
         test('fails its own sub-batch with what became of the worker; its sibling keeps its result', async (t) => {
           const parallelizer = on(t, { stdio: 'ignore', ...options });
           await parallelizer.ready();
@@ -122,7 +130,7 @@ forEachMode(
     });
 
     for (const signal of ['SIGKILL', 'SIGABRT', 'SIGSEGV']) {
-      test(`${signal} from outside, while it runs`, async (t) => {
+      test(`${signal} from outside, while it runs`, withSignal(signal), async (t) => {
         const parallelizer = on(t);
         const file = `${temporary(t)}/held`;
         const running = parallelizer.run([{ do: 'gate', file }, { do: 'pid' }]);
@@ -130,8 +138,8 @@ forEachMode(
         process.kill(pid, signal);
         const result = await within(running, 'the run');
         assert.equal(result.errors[0].pid, pid);
-        assert.equal(result.errors[0].signal, signal);
-        assert.equal(result.errors[0].exitCode, null);
+        const { exitCode, signal: endedBy } = result.errors[0];
+        assert.deepEqual({ exitCode, signal: endedBy }, { ...KILLED, ...(isWindows ? {} : { signal }) });
         assert.equal(result.responses.length, 1);
         assert.notEqual(result.responses[0], pid);
         assert.deepEqual((await parallelizer.run([echo(1), echo(2)])).responses, [1, 2]);
@@ -223,7 +231,8 @@ forEachMode(
     });
 
     for (const signal of ['SIGKILL', 'SIGSEGV']) {
-      test(`${signal} in a long series of sub-batches costs only that one: earlier ones stay finished`, async (t) => {
+      const title = `${signal} in a long series of sub-batches costs only that one: earlier ones stay finished`;
+      test(title, withSignal(signal), async (t) => {
         const parallelizer = on(t, { batchSize: 1, parallelization: 1 });
         await parallelizer.ready();
         for (let round = 0; round < 5; round++) {
@@ -284,7 +293,7 @@ forEachMode(
       const rest = Array.from({ length: 10 }, (_, i) => parallelizer.run([echo(i)]));
       await appeared(`${file}.started`);
       process.kill(Number(lines(`${file}.started`)[0]), 'SIGKILL');
-      assert.equal((await within(first, 'the first')).errors[0].signal, 'SIGKILL');
+      assert.equal((await within(first, 'the first')).errors[0].signal, KILLED.signal);
       const answers = await within(Promise.all(rest), 'the rest');
       assert.deepEqual(answers.map(({ responses }) => responses[0]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     });

@@ -204,6 +204,22 @@ const NO_ADDONS =
   'its Node was told to load no addons, and a worker process needs one: leave --no-addons out of "execArgv" and ' +
   'NODE_OPTIONS (with --permission, add --allow-addons), or use threads, which need none';
 
+const FULL_HEAP = 'Node aborted, most often because its heap was full: use smaller batches or raise "resourceLimits"';
+const CRASH = 'native code in it crashed: look at the native addons that your module loads';
+
+/** What Windows says in place of signals, from this number on; and what is said of those that are known. */
+const MIN_STATUS = 0xc0000000;
+/** @type {Record<number, string>} */
+const STATUS_ADVICE = {
+  0xc0000005: CRASH,
+  0xc000001d: CRASH,
+  0xc0000094: CRASH,
+  0xc0000374: CRASH,
+  0xc0000409: FULL_HEAP,
+  0xc00000fd: 'its stack was full: look for recursion without end, or raise "resourceLimits.stackSizeMb"',
+  0xc000013a: 'Ctrl+C was pressed, or its console was closed',
+};
+
 /**
  * Why a worker may have ended in this way, and what helps.
  * @param {number | null} exitCode @param {string | null} signal @param {boolean} duringBoot @param {string} stderr
@@ -216,12 +232,12 @@ function exitAdvice(exitCode, signal, duringBoot, stderr) {
       return 'something killed it, most often the system for want of memory: use fewer workers or smaller batches';
     case 'SIGABRT':
     case 'SIGTRAP':
-      return 'Node aborted, most often because its heap was full: use smaller batches or raise "resourceLimits"';
+      return FULL_HEAP;
     case 'SIGSEGV':
     case 'SIGBUS':
     case 'SIGILL':
     case 'SIGFPE':
-      return 'native code in it crashed: look at the native addons that your module loads';
+      return CRASH;
     default:
       return 'something sent it that signal; set "retries" if its work may be run again';
   }
@@ -229,7 +245,13 @@ function exitAdvice(exitCode, signal, duringBoot, stderr) {
   if (duringBoot && exitCode === 9) return 'Node refused its flags: check "execArgv" and NODE_OPTIONS';
   if (duringBoot && stderr.includes('ERR_DLOPEN_DISABLED')) return NO_ADDONS;
   if (exitCode === 0) return 'your code, or a module that it loads, called process.exit(): return instead';
+  if (exitCode === 1 && process.platform === 'win32') {
+    return 'an exception or a rejection in it was not caught, process.exit() was called, or another process ended it';
+  }
   if (exitCode === 1) return 'an exception or a rejection in it was not caught, or process.exit() was called';
+  // How Node ends when it aborts where there are no signals, and what a shell makes of SIGABRT.
+  if (exitCode === 134) return FULL_HEAP;
+  if (exitCode in STATUS_ADVICE) return STATUS_ADVICE[exitCode];
   return 'your code, or a module that it loads, ended the process';
 }
 
@@ -249,8 +271,8 @@ function workerExited(details) {
   const {
     pid = null, exitCode = null, signal = null, stderr = '', duringBoot = false, silent = false, otherProgram, what,
   } = details;
-  const how =
-    signal !== null ? `was ended by ${signal}` : exitCode !== null ? `exited with code ${exitCode}` : 'ended';
+  const code = exitCode !== null && exitCode >= MIN_STATUS ? `${exitCode} (0x${exitCode.toString(16)})` : exitCode;
+  const how = signal !== null ? `was ended by ${signal}` : code !== null ? `exited with code ${code}` : 'ended';
   let when = duringBoot ? ' before it was ready' : '';
   if (what !== undefined) when += duringBoot ? ` to run ${what}` : ` while it ran ${what}`;
   let advice = silent ? SILENCE : exitAdvice(exitCode, signal, duringBoot, stderr);

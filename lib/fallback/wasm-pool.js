@@ -8,7 +8,7 @@
  * pool. Must not depend on what is scheduled, nor on how workers are reached.
  */
 
-const { clearTimeout, nextTick, now, setTimeout } = require('../intrinsics/clock');
+const { clearTimeout, nextTick, now, setImmediate, setTimeout } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const {
   ANSWERED_FIELDS, ARGUMENT_WORD, FORM_NOTHING, FORM_SINGLE, FORM_WORD, RUN_FIELDS,
@@ -147,7 +147,9 @@ function createLoop(onTimer) {
       return;
     }
     due = Infinity;
-    onTimer();
+    // What came while this thread was busy is seen first: where pipes have no descriptors, only the loop reads them.
+    if (process.platform === 'win32') setImmediate(onTimer);
+    else onTimer();
   };
   return {
     now,

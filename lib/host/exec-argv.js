@@ -12,6 +12,7 @@
 
 const { mapOf, setOf } = require('../intrinsics/list');
 const { currentDirectory } = require('./start-directory');
+const { variable, variableName } = require('./variables');
 
 // Most processes have no flags.
 const relativeFlags = () => require('./relative-flags');
@@ -184,15 +185,16 @@ function inheritedEnv(env = process.env) {
   Object.entries(env).forEach(({ 0: name, 1: value }) => {
     if (value !== undefined) copy[name] = value;
   });
-  if (copy.NODE_OPTIONS === undefined) return copy;
-  const tokens = splitNodeOptions(copy.NODE_OPTIONS);
+  const own = variableName(copy, 'NODE_OPTIONS');
+  if (copy[own] === undefined) return copy;
+  const tokens = splitNodeOptions(copy[own]);
   // Node itself reports best what is wrong with it.
   if (tokens === null) return copy;
   const kept = withoutDropped(tokens, ({ value }) => value);
   const values = relativeFlags().withoutRelativePaths(kept.map(({ value }) => value));
   const texts = kept.map(({ value, raw }, i) => (values[i] === value ? raw : quoted(values[i])));
-  if (kept.length === 0) delete copy.NODE_OPTIONS;
-  else copy.NODE_OPTIONS = texts.join(' ');
+  if (kept.length === 0) delete copy[own];
+  else copy[own] = texts.join(' ');
   return copy;
 }
 
@@ -202,7 +204,7 @@ function inheritedEnv(env = process.env) {
  * @returns {{ execArgv: string[], env: Record<string, string> } | null} `null`: it may inherit this process's flags
  */
 function threadFlags(env = process.env, execArgv = process.execArgv) {
-  const options = (splitNodeOptions(env.NODE_OPTIONS ?? '') ?? []).map(({ value }) => value);
+  const options = (splitNodeOptions(variable(env, 'NODE_OPTIONS') ?? '') ?? []).map(({ value }) => value);
   const args = options.concat(execArgv);
   if (args.length === 0) return null;
   const absolute = relativeFlags().withoutRelativePaths(args);
@@ -217,7 +219,7 @@ function threadFlags(env = process.env, execArgv = process.execArgv) {
  * @returns {string[]}
  */
 function importedModules(execArgv, env) {
-  const options = splitNodeOptions(env.NODE_OPTIONS ?? '') ?? [];
+  const options = splitNodeOptions(variable(env, 'NODE_OPTIONS') ?? '') ?? [];
   const all = options.map(({ value }) => value).concat(execArgv);
   if (all.length === 0) return [];
   const args = relativeFlags().withoutRelativePaths(all);

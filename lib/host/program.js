@@ -13,8 +13,9 @@
 
 const path = require('node:path');
 const { WORKER_VARIABLE } = require('../worker/boot-script');
+const { variable } = require('./variables');
 
-/** @typedef {Readonly<Record<string, string | undefined>>} Environment */
+/** @typedef {import('./variables').Environment} Environment */
 
 /** What is said of programs that are known to be no plain Node. */
 const PACKED = 'this program has been packed into one file';
@@ -26,7 +27,7 @@ const PACKED = 'this program has been packed into one file';
  */
 function unlikeNode(env) {
   const { versions } = process;
-  if (Object.hasOwn(versions, 'electron') && !env.ELECTRON_RUN_AS_NODE) {
+  if (Object.hasOwn(versions, 'electron') && !variable(env, 'ELECTRON_RUN_AS_NODE')) {
     return 'this is Electron, which runs as Node.js only with ELECTRON_RUN_AS_NODE=1 in the environment of workers';
   }
   if (Object.hasOwn(versions, 'nw')) return 'this is NW.js';
@@ -39,7 +40,15 @@ function unlikeNode(env) {
 
 /** @param {string} program */
 function isCalledNode(program) {
-  return /^node(?:js)?$/.test(path.basename(program));
+  return /^node(?:js)?(?:\.exe)?$/i.test(path.basename(program));
+}
+
+/**
+ * Whether a program is given by where it is, and not by a name to be looked up.
+ * @param {string} program
+ */
+function isProgramPath(program) {
+  return process.platform === 'win32' ? /[\\/]|^[a-z]:/i.test(program) : program.includes('/');
 }
 
 function isSingleExecutable() {
@@ -84,18 +93,23 @@ function startObstacle({ hasProcesses, execPath, env }) {
  * @param {string} program @param {Environment} env
  */
 function findProgram(program, env) {
-  if (program.includes('/')) return program;
+  if (isProgramPath(program)) return program;
   const { accessSync, constants } = require('node:fs');
-  const found = (env.PATH ?? '').split(':').find((folder) => {
+  const folders = (variable(env, 'PATH') ?? '').split(path.delimiter);
+  // On Windows programs are named without their ending.
+  const names = process.platform === 'win32' && path.extname(program) === '' ? [`${program}.com`, `${program}.exe`]
+    : [program];
+  const files = folders.flatMap((folder) => names.map((name) => path.resolve(folder, name)));
+  const found = files.find((file) => {
     try {
-      accessSync(path.resolve(folder, program), constants.X_OK);
+      accessSync(file, constants.X_OK);
       return true;
     } catch {
       return false;
     }
   });
   // Starting it says that there is none.
-  return found === undefined ? program : path.resolve(found, program);
+  return found ?? program;
 }
 
-module.exports = { findProgram, isCalledNode, startObstacle };
+module.exports = { findProgram, isCalledNode, isProgramPath, startObstacle };

@@ -46,9 +46,15 @@ function exists(file) {
   }
 }
 
+/** Whether a module is named by a path from the working directory. @param {string} specifier */
+function isRelative(specifier) {
+  return specifier.startsWith('./') || specifier.startsWith('../') ||
+    (path.sep === '\\' && /^\.{1,2}\\/.test(specifier));
+}
+
 /** Whether a module is named by its package, and looked for from the working directory. @param {string} specifier */
 function isBare(specifier) {
-  return !path.isAbsolute(specifier) && !/^\.{1,2}(?:\/|$)|^[a-z][a-z\d+.-]*:/i.test(specifier);
+  return !path.isAbsolute(specifier) && !isRelative(specifier) && !/^\.{1,2}$|^[a-z][a-z\d+.-]*:/i.test(specifier);
 }
 
 /**
@@ -82,7 +88,7 @@ function seenFrom(name, value, directory) {
   if (!IMPORTED.has(name)) return null;
   if (isBare(value)) return resolved(directory, value) === null ? null : importedFrom(directory, value, name);
   const url = new URL(value, pathToFileURL(`${directory}${path.sep}`));
-  return /^\.{1,2}\//.test(value) && exists(path.resolve(directory, value)) ? url.href : null;
+  return isRelative(value) && exists(path.resolve(directory, value)) ? url.href : null;
 }
 
 /**

@@ -11,6 +11,7 @@ const { inheritedEnv, inheritedExecArgv, resourceLimitFlags, waitsForDebugger } 
 const { tooLargeError } = require('../errors');
 const { nesting } = require('../host/nesting');
 const { findProgram, startObstacle } = require('../host/program');
+const { variable } = require('../host/variables');
 const { isSharedEnv } = require('../options/option-checks');
 const { PARALLELIZER_INLINE, PARALLELIZER_REMOTE, PARALLELIZER_THREADS } = require('../options/options');
 const { MAX_COUNT } = require('../transport/constants');
@@ -212,7 +213,7 @@ function processConfig(options) {
     args: execArgv.concat(flags, ['--input-type=commonjs', '-e'].concat(script)),
     env: Object.keys(env).map((name) => `${name}=${env[name]}`).concat(`${WORKER_VARIABLE}=1`),
     stdio: options.stdio,
-    waitsForDebugger: waitsForDebugger(execArgv, env.NODE_OPTIONS),
+    waitsForDebugger: waitsForDebugger(execArgv, variable(env, 'NODE_OPTIONS')),
     init: toJson(initOf(options)),
   };
 }

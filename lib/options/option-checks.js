@@ -11,6 +11,7 @@
 const path = require('node:path');
 const { fileURLToPath } = require('node:url');
 const { optionError } = require('../errors');
+const { isProgramPath } = require('../host/program');
 
 /** Node fires timers with longer delays at once. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
@@ -248,7 +249,7 @@ function modulePath({ name, value }) {
   }
   const url = accessing(name, () => urlText(value));
   if (url === null && typeof value !== 'string') throw optionError(name, value, 'a path, a file: URL string or a URL');
-  if (url === null && /^(?:[a-z][a-z\d+.-]*:\/\/|(?:data|node|blob):)/i.test(String(value))) {
+  if (url === null && /^(?:[a-z][a-z\d+.-]+:\/\/|(?:data|node|blob):)/i.test(String(value))) {
     throw optionError(name, value, 'a path or a file: URL, since a worker loads files only');
   }
   const file = url === null ? String(value) : accessing(name, () => fileURLToPath(url), 'cannot be turned into a path');
@@ -320,7 +321,7 @@ function program({ name, value }) {
     throw optionError(name, value, 'the path or the name of a Node.js program');
   }
   if (value.includes('\0')) throw optionError(name, value, 'a path without NUL bytes');
-  return value.includes('/') ? path.resolve(value) : value;
+  return isProgramPath(value) ? path.resolve(value) : value;
 }
 
 /**

@@ -28,6 +28,8 @@ const { announceIndex, serve, markAsWorker, removeScriptGlobals } = require('./s
 const SCRATCH = 64 * 1024;
 /** How much is written at once, in bytes: systems take no more than some 2 GiB. */
 const MAX_WRITE = 2 ** 30;
+/** What Node makes of Ctrl+C and Ctrl+Break on Windows. */
+const CONSOLE_SIGNALS = ['SIGINT', 'SIGBREAK'];
 /** How much is read at once before there is an event loop to read with, in bytes. */
 const FIRST_READ = 64 * 1024;
 
@@ -106,6 +108,9 @@ function bootPipes(nodeRequire, load) {
     nextTick(removeScriptGlobals, nodeRequire);
     markAsWorker(init);
     imitateFork(init.filePath);
+    // A console of Windows tells all its processes of Ctrl+C, and there are no groups to keep workers out of it: what
+    // that leads to is for the parent to decide.
+    if (process.platform === 'win32') for (const signal of CONSOLE_SIGNALS) process.on(signal, () => {});
     startWatchdog(nodeRequire, words, takeCancelled);
     nextTick(() => {
       calls = readPipe(nodeRequire, receive, () => {
