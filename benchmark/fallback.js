@@ -9,6 +9,9 @@
  */
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
 const { contest, runSuite, withStarted } = require('./support/contest.js');
 const { optionsFromArgv } = require('./support/options.js');
 const { contenders, typeOf, OWN_NAME } = require('./support/peers/index.js');
@@ -23,21 +26,25 @@ const WARMUPS = 6;
 
 const FALLBACK = `${OWN_NAME}, fallback`;
 
-/** Another copy of the library in this process, which has been told not to use the addon. */
+/**
+ * Another copy of the library in this process, which has been told not to use the addon. A copy of its files: what it
+ * loads later must be its own as well.
+ */
 function loadFallback() {
-  const known = { ...require.cache };
-  const own = (/** @type {string} */ file) => file.startsWith(require('node:path').join(__dirname, '..', 'lib')) ||
-    file === require.resolve('@parallelizer/node');
-  for (const file of Object.keys(require.cache)) if (own(file)) delete require.cache[file];
+  const root = path.join(__dirname, '..');
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-fallback-'));
+  process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
+  for (const name of ['index.js', 'package.json', 'parallelizer.wasm', 'lib']) {
+    fs.cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
+  }
   process.env.PARALLELIZER_FALLBACK = '1';
   try {
-    const library = require('@parallelizer/node');
+    const library = require(folder);
     // The addon is chosen when the first pool is made.
     void new library.Pool({ processes: 1, type: 'inline' }).terminate();
     return library;
   } finally {
     delete process.env.PARALLELIZER_FALLBACK;
-    Object.assign(require.cache, known);
   }
 }
 
@@ -59,6 +66,15 @@ const byFallback = (mode) => ({
   name: FALLBACK, mode, kind: 'own', make: (task) => new FallbackPool(task, { type: typeOf(mode) }),
 });
 
+/** Which build a contender runs by. @param {typeof OwnPool} Peer @param {import('./support/peers/index.js').Task} task */
+async function schedulerOf(Peer, task) {
+  const peer = new Peer(task, { type: typeOf('threads') });
+  await peer.start(1);
+  const { scheduler } = peer.pool.stats();
+  await peer.stop();
+  return scheduler;
+}
+
 async function main() {
   const { rounds, workers } = optionsFromArgv({ rounds: 15 });
   const task = { filePath: require.resolve('./support/work.js'), name: 'echo' };
@@ -66,6 +82,8 @@ async function main() {
   const everyone = contenders().filter(({ mode }) => mode !== 'one thread').flatMap((contender) =>
     contender.kind === 'own' ? [contender, byFallback(contender.mode)] : [contender]);
 
+  // Otherwise it would be compared with itself.
+  assert.equal(await schedulerOf(OwnPool, task), 'native');
   await withStarted(everyone, task, workers, async (started) => {
     const trips = await contest(started, {
       rounds,

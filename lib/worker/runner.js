@@ -65,6 +65,8 @@ const { Promise } = globalThis;
 class Runner {
   /** @type {Port} */ #port;
   /** @type {Port['begun']} */ #begun;
+  /** The call that was told of by it last; none has this number. */
+  #lastTold = 0;
   /** @type {Uint32Array | null} */ #page;
   /** @type {import('../codec/codec').Serialization} */ #serialization;
   #answers;
@@ -389,8 +391,12 @@ class Runner {
 
   /** @param {number} seq */
   #begin(seq) {
-    if (this.#begun !== null) this.#begun(seq);
-    else if (this.#page !== null) Atomics.store(this.#page, LAST_BEGUN_WORD, seq);
+    if (this.#begun !== null) {
+      // The first call of a frame was told already, before its arguments were decoded.
+      if (seq !== this.#lastTold) this.#begun((this.#lastTold = seq));
+    } else if (this.#page !== null) {
+      Atomics.store(this.#page, LAST_BEGUN_WORD, seq);
+    }
   }
 
   /**
