@@ -74,6 +74,33 @@ describe('calls and their results', () => {
     assert.equal(responses.length, 3);
   });
 
+  test('a batch that waits for hosts is accepted before close, ended by terminate, and given up at an abort', async (t) => {
+    const hub = new MemoryHub();
+    const make = () => {
+      const parallelizer = new Parallelizer({
+        type: PARALLELIZER_REMOTE, engine: hub.engine(), root, filePath: fixture('act.js'), processBatchFunctionName: 'act',
+      });
+      t.after(() => parallelizer.terminate());
+      return parallelizer;
+    };
+    const [closing, ending, open] = [make(), make(), make()];
+    const accepted = closing.run([echo(1)]);
+    const closed = closing.close();
+    const refused = rejection(closing.run([echo(2)]));
+    const ended = ending.run([echo(3)]);
+    const terminated = ending.terminate();
+    const controller = new AbortController();
+    const aborted = open.run([echo(4)], {}, { signal: controller.signal });
+    controller.abort();
+    assert.match((await within(aborted, 'the abort')).failures.join(), /^AbortError/);
+    assert.equal((await refused).code, 'ERR_PARALLELIZER_CLOSED');
+    assert.match((await within(ended, 'the end')).failures.join(), /^ParallelizerError: .* closed/);
+    await within(terminated, 'terminate');
+    await hostOn(t, hub);
+    assert.deepEqual((await within(accepted, 'the run')).failures, []);
+    await within(closed, 'close');
+  });
+
   test('values arrive as they are', async (t) => {
     const hub = new MemoryHub();
     await hostOn(t, hub);

@@ -8,9 +8,9 @@
  */
 
 const { parallelizerOptions, runOptions, SINGLE_ID, PARALLELIZER_INLINE } = require('../options/options');
-const { optionError } = require('../errors');
+const { closedError, optionError } = require('../errors');
 const { define } = require('../intrinsics/define');
-const { all } = require('../intrinsics/list');
+const { all, withResolvers } = require('../intrinsics/list');
 const { assertMayNest } = require('../host/nesting');
 const { Instance, NO_TIMELINE, watchedRuns } = require('../jobs/observers');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
@@ -51,6 +51,11 @@ class Parallelizer extends Instance {
   #pools = new Map();
   #isList;
   #opened;
+  /** @type {Set<Promise<void>>} Runs that were accepted and wait for hosts. */
+  #waiting = new Set();
+  /** Ends what they wait for. */
+  #stopWaiting = withResolvers();
+  #isClosing = false;
 
   /** @param {unknown} options see `ParallelizerOptions` in index.d.ts */
   constructor(options) {
@@ -80,8 +85,13 @@ class Parallelizer extends Instance {
    */
   async #run(batch, params, options) {
     const settings = runOptions(options);
-    // Not for others: what is run before `close` is called is accepted.
-    if (settings.groupBy === null && this.#waitsForHosts()) await this.#hostsSeen();
+    if (this.#waiting.size > 0 && this.#isClosing) throw closedError('run()');
+    if (settings.groupBy === null && this.#waitsForHosts()) {
+      const seen = this.#hostsSeen(settings.signal);
+      this.#waiting.add(seen);
+      await seen;
+      this.#waiting.delete(seen);
+    }
     if (!this.#isList) {
       const entry = /** @type {Entry} */ (this.#pools.get(SINGLE_ID));
       return this.#start(entry, batch, 'batch', params, settings).promise;
@@ -138,18 +148,25 @@ class Parallelizer extends Instance {
   /** @param {unknown} [ids] */
   removeChildThreads(ids = null) {
     const wanted = ids === null ? [...this.#pools.keys()] : (Array.isArray(ids) ? ids : [ids]).map(String);
-    wanted.forEach((id) => this.#pools.get(id)?.pool.removeWorkers());
+    const remove = () => wanted.forEach((id) => this.#pools.get(id)?.pool.removeWorkers());
+    if (this.#waiting.size > 0) void this.#endWaiting().then(remove);
+    else remove();
   }
 
   /** @returns {Promise<void>} */
   async close() {
     removeInstance(this.#opened);
+    this.#isClosing = true;
+    // Whoever has waited for hosts submits before this goes on.
+    if (this.#waiting.size > 0) await all([...this.#waiting]);
     await all([...this.#pools.values()].map(({ pool }) => pool.close()));
   }
 
   /** @returns {Promise<void>} */
   async terminate() {
     removeInstance(this.#opened);
+    this.#isClosing = true;
+    if (this.#waiting.size > 0) await this.#endWaiting();
     await all([...this.#pools.values()].map(({ pool }) => pool.terminate()));
   }
 
@@ -174,12 +191,25 @@ class Parallelizer extends Instance {
     return this.close();
   }
 
-  /** Resolves once it is known how many workers a batch is for, where hosts say so; or none can be waited for. */
-  async #hostsSeen() {
-    for (const entry of this.#pools.values()) {
-      // What comes of it is told to the calls.
-      if (waitsForHosts(entry)) await entry.pool.ready().catch(() => {});
-    }
+  /**
+   * Resolves once it is known how many workers a batch is for, where hosts say so; or none can be waited for. What
+   * comes of it is told to the calls.
+   * @param {AbortSignal | null} signal
+   */
+  async #hostsSeen(signal) {
+    const waiting = [...this.#pools.values()].filter(waitsForHosts).map(({ pool }) => pool.ready().catch(() => {}));
+    const { promise: aborted, resolve } = withResolvers();
+    const stopListening = signal === null ? () => {} : require('../jobs/abort').onAbort(signal, resolve);
+    await Promise.race([all(waiting), aborted, this.#stopWaiting.promise]);
+    stopListening();
+  }
+
+  /** Has the runs that wait for hosts submit what they have, so that it settles as all others do. */
+  async #endWaiting() {
+    const waiting = [...this.#waiting];
+    this.#stopWaiting.resolve();
+    this.#stopWaiting = withResolvers();
+    await all(waiting);
   }
 
   #waitsForHosts() {
