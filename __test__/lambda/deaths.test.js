@@ -95,7 +95,8 @@ for (const boxed of [true, false]) {
       assert.equal((await pending).status, 'timeout');
       await Promise.all(workers.map((pid) => gone(pid)));
       await first.exited;
-      assert.deepEqual(first.processes(), []);
+      // All of them were killed at once, and a busy machine takes its time to end them.
+      await waitFor(() => first.processes().length === 0, 'everything to end');
       const second = await startEnvironment(t, { handler: 'run.awaited', boxed, megabytes: 3538 });
       assert.deepEqual((await second.respond({ batch: [{ do: 'echo', value: 1 }] })).responses, [1]);
     },
