@@ -1035,6 +1035,8 @@ export interface Stats {
   waitTime: Histogram;
   /** From the beginning of the call to its settlement. */
   runTime: Histogram;
+  /** See `advice()`. */
+  advice: Advice;
   /** With `PARALLELIZER_REMOTE`; its `workers` are lanes: chunks that may be in flight at the same time. */
   remote?: RemoteStats;
 }
@@ -1053,6 +1055,72 @@ export interface RemoteStats {
   chunks: { sent: number; done: number; lost: number; returned: number; late: number };
   /** What was last wrong with the connection, if anything was. */
   problem: string | null;
+}
+
+/**
+ * Whether workers pay for the calls that a pool has run, and what would change that, reckoned from what was measured in
+ * this process. Nothing is decided by it.
+ *
+ * In the calling thread, a call is taken to cost the time for which it computes: while it waits, others can run, as with
+ * `Promise.all`. Streams and broadcasts do not count.
+ */
+export interface Advice {
+  /**
+   * Whether workers are faster than the calling thread alone, by a tenth or more. Of a pool without workers (inline):
+   * whether they would be. `null` until calls were measured.
+   */
+  pays: boolean | null;
+  /**
+   * How many times as fast as the calling thread alone; below 1 it is slower. Of a pool without workers: how fast one
+   * worker for each usable CPU would be. `null` until calls were measured.
+   */
+  factor: number | null;
+  /**
+   * From how many milliseconds on a call with such values would pay, if it computes and there are always enough of them.
+   * `null` if none would: with one worker or one usable CPU, and until calls were measured.
+   */
+  breakEven: number | null;
+  /**
+   * The option of the constructor, or of the call (`chunkSize`, `transferList`), that would make it faster, and by what
+   * factor (of `transferList`, and of a `type` that allows for it: at most). `null` if none would.
+   */
+  change: {
+    option:
+      | 'processes'
+      | 'parallelization'
+      | 'concurrency'
+      | 'type'
+      | 'batchSize'
+      | 'chunkSize'
+      | 'transferList';
+    /** What to set it to; `null`: leave it out. Of `transferList` it says nothing. */
+    value: number | string | null;
+    factor: number;
+  } | null;
+  /** All of this in a sentence or two. */
+  text: string;
+  /** What it was reckoned from; recent calls count for more. Durations are milliseconds. */
+  measured: {
+    /** How many calls were measured. */
+    calls: number;
+    /** How long a call runs, by the worker's measurement. */
+    run: number;
+    /**
+     * For which part of that it computes, from 0 to 1; the rest of the time it waits. In processes what blocks the thread,
+     * such as `execFileSync`, is waiting, too. `null` where that is not known: it is taken for 1.
+     */
+    computing: number | null;
+    /** How long the calling thread is busy with sending a call and taking its result. */
+    sending: number;
+    /** How many bytes a call's arguments and result have together. */
+    bytes: number;
+    /** How many calls there are at a time, no more than the workers can run. */
+    demand: number;
+    /** 0: inline. */
+    workers: number;
+    /** How many CPUs this process may use. */
+    cpus: number;
+  };
 }
 
 // ------------------------------------------------------------------------------------------------------ Parallelizer
@@ -1111,6 +1179,12 @@ export interface Parallelizer<TModule = any, TName extends BatchFunctionName<TMo
   ): Promise<RunResult<Response<TModule, TName>>>;
   /** A snapshot of what the pool is doing and has done: counts, milliseconds, bytes. */
   stats(): Stats;
+  /**
+   * Whether workers pay for what was run so far, by what factor, and which option would change it.
+   *
+   * @example console.log(parallelizer.advice().text); // Workers pay: a call takes 5.1 ms, and sending it …
+   */
+  advice(): Advice;
 }
 
 /**
@@ -1136,6 +1210,8 @@ export interface ParallelizerList<TModules = any> extends Pools {
   ): Promise<{ -readonly [I in keyof TItems]: RunResult<ResponseById<TModules, TItems[I]['id']>> }>;
   /** The statistics of each pool, by id. */
   stats(): IsAny<TModules> extends true ? { [id: string]: Stats } : { [TId in PoolId<TModules> as `${TId}`]: Stats };
+  /** The advice of each pool, by id. */
+  advice(): IsAny<TModules> extends true ? { [id: string]: Advice } : { [TId in PoolId<TModules> as `${TId}`]: Advice };
 }
 
 type ResponseById<TModules, TId> =
@@ -1491,6 +1567,12 @@ export declare class Pool {
   terminate(): Promise<void>;
   /** A snapshot of what the pool is doing and has done: counts, milliseconds, bytes. */
   stats(): Stats;
+  /**
+   * Whether workers pay for what was run so far, by what factor, and which option would change it.
+   *
+   * @example console.log(pool.advice().text); // Workers pay: a call takes 5.1 ms, and sending it …
+   */
+  advice(): Advice;
   /**
    * What the workers did and when, in Chrome's trace event format: `JSON.stringify` it into a file for
    * https://ui.perfetto.dev.

@@ -40,6 +40,7 @@ test('the defaults', () => {
   assert.deepEqual(pool(), {
     id: 'single-process',
     type: 'child-process',
+    isGivenInline: false,
     filePath: path.resolve('/srv/child.js'),
     functionName: 'batchProcessor',
     workers: usableCpus(),
@@ -112,6 +113,7 @@ test('every option arrives', () => {
     {
       id: 'single-process',
       type: 'worker-threads',
+      isGivenInline: false,
       filePath: path.resolve('/srv/child.js'),
       functionName: 'batchProcessor',
       workers: 3,

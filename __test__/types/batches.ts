@@ -12,6 +12,7 @@ import {
   type BatchFunctionName,
   type ParallelizerList,
   type RunResult,
+  type Advice,
   type Stats,
 } from '@parallelizer/node';
 import type { Order } from './worker.js';
@@ -158,6 +159,7 @@ const pools = new Parallelizer<Pools>([
 ]);
 expectTypeOf(pools).toEqualTypeOf<ParallelizerList<Pools>>();
 expectTypeOf(pools.stats()).toEqualTypeOf<{ orders: Stats; images: Stats; 3: Stats }>();
+expectTypeOf(pools.advice()).toEqualTypeOf<{ orders: Advice; images: Advice; 3: Advice }>();
 
 async function lists() {
   const [first, second, third] = await pools.run([

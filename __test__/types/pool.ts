@@ -7,6 +7,7 @@ import {
   task,
   current,
   PARALLELIZER_THREADS,
+  type Advice,
   type AsyncResult,
   type Collecting,
   type CurrentCall,
@@ -263,3 +264,14 @@ expectTypeOf(pool.broadcast((n: number) => n, [1], { onError: 'collect' })).reso
 expectTypeOf(current()).toEqualTypeOf<CurrentCall | undefined>();
 expectTypeOf(current<{ id: string }>()?.context).toEqualTypeOf<{ id: string } | undefined>();
 new Pool({ type: PARALLELIZER_THREADS, env: SHARE_ENV });
+
+// ---- Advice
+
+const advice = pool.advice();
+expectTypeOf(advice).toEqualTypeOf<Advice>();
+expectTypeOf(advice.pays).toEqualTypeOf<boolean | null>();
+expectTypeOf(advice.measured.run).toEqualTypeOf<number>();
+expectTypeOf(pool.stats().advice).toEqualTypeOf<Advice>();
+if (advice.change?.option === 'processes') expectTypeOf(advice.change.value).toEqualTypeOf<number | string | null>();
+// @ts-expect-error no such option
+if (advice.change?.option === 'workers') throw new Error();

@@ -29,6 +29,8 @@ test('--json has what was found and measured', () => {
     const { works, workers, roundTrip, callsPerSecond, start } = found[kind];
     assert.equal(works, true);
     assert.equal(workers, found.cpus.usable);
+    assert.equal(found[kind].advice.pays, false, 'calls that do nothing do not pay');
+    assert.equal(found[kind].advice.breakEven > 0, found.cpus.usable > 1);
     assert.ok(roundTrip.p50 > 0 && roundTrip.p50 <= roundTrip.p99 && callsPerSecond > 0 && start > 0);
   }
   if (process.platform === 'linux') {
@@ -66,6 +68,7 @@ test('the report is for people', async () => {
   for (const title of ['System', 'CPUs', 'Worker processes', 'Worker threads']) assert.match(stdout, new RegExp(`^${title}$`, 'm'));
   assert.match(stdout, /a call and its result take [\d.,]+ [µm]s/);
   assert.match(stdout, /what decides is /);
+  assert.match(stdout, /a call pays if it computes for longer than [\d.,]+ [µm]s|calls that compute do not pay/);
 });
 
 test('without the addon it says so: that workers do not work, and why, or what schedules them instead', () => {

@@ -137,6 +137,10 @@ class ScriptCarrier {
   pidOf(id) {
     return process.pid;
   }
+  /** For how many milliseconds a worker has had something to do; null: not known. @param {number} id */
+  busyTime(id) {
+    return /** @type {number | null} */ (null);
+  }
 
   // What is special where workers share no machine with their parent.
 

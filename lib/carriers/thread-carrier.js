@@ -15,7 +15,7 @@ const { inspect } = require('node:util');
 const { MessageChannel, MessagePort, Worker } = require('node:worker_threads');
 const { importedModules, threadFlags } = require('../host/exec-argv');
 const { suspendHeapFlags } = require('../host/heap-flags');
-const { setImmediate } = require('../intrinsics/clock');
+const { now, setImmediate } = require('../intrinsics/clock');
 const { isSharedEnv } = require('../options/option-checks');
 const {
   BYTES, CALLS, CANCEL, DEMAND, INIT, LOAD_FAILED, MEMORY, MESSAGE, NO_CODEC, OUTPUT, READY, REPLY, SHARED_WORDS,
@@ -41,6 +41,7 @@ const { THREAD_SCRIPT } = require('../worker/boot-script');
  * @property {Uint32Array} page
  * @property {InstanceType<typeof ThreadChannel>} channel
  * @property {string} stderr the end of what it wrote there
+ * @property {number} onlineAt when it began to run; 0: not yet
  */
 
 /** @extends {ScriptCarrier<ThreadWorker>} */
@@ -101,12 +102,13 @@ class ThreadCarrier extends ScriptCarrier {
       slice: this.#slice,
       receive: (kind, frame, seq, aux, parts) => this.#receive(id, kind, frame, seq, aux, parts),
     });
-    const worker = { thread, port, page, channel, stderr: '' };
+    const worker = { thread, port, page, channel, stderr: '', onlineAt: 0 };
     this.workers.set(id, worker);
     port.on('message', (frame) => this.#slice.add({ channel, frame }, mayTakeLong(frame)));
     thread.on('error', (error) => this.#failed(id, worker, error));
     thread.on('online', () => {
       restoreHeapFlags();
+      worker.onlineAt = now();
       if (this.workers.get(id) === worker) this.pool.native.workerAlive(id);
       this.pool.started(id, thread.threadId);
     });
@@ -123,6 +125,15 @@ class ThreadCarrier extends ScriptCarrier {
     port.unref();
     thread.unref();
     return page;
+  }
+
+  /** @override @param {number} id */
+  busyTime(id) {
+    const worker = this.workers.get(id);
+    if (worker === undefined || worker.onlineAt === 0) return null;
+    // Node's `active` of a thread is off by the age of the process, as it compares two clocks; `idle` is right.
+    const { idle } = worker.thread.performance.eventLoopUtilization();
+    return idle > 0 ? Math.max(0, now() - worker.onlineAt - idle) : null;
   }
 
   /** @override @param {number} _id @param {ThreadWorker} worker @param {number} index */

@@ -36,6 +36,7 @@ const STEPS_TIME = 5;
  * @property {number} tag
  * @property {Parts} [parts]
  * @property {Generator<void, boolean>} [steps]
+ * @property {number} took for how long it was encoded
  */
 
 /**
@@ -53,6 +54,7 @@ const STEPS_TIME = 5;
  * @property {(worker: number, frame: number) => void} sendDeferred has a frame that was put off encoded and sent
  * @property {InstanceType<typeof import('./debug-log').DebugLog> | null} debugLog
  * @property {InstanceType<typeof import('./timeline').Timeline> | null} timeline
+ * @property {InstanceType<typeof import('./cost-meter').CostMeter>} meter
  */
 
 class CallEncoder {
@@ -86,11 +88,13 @@ class CallEncoder {
    */
   encode(worker, jobId, start, end, frame, before) {
     const { job, note, tracing } = /** @type {import('./job-table').Entry} */ (this.#jobs.get(jobId));
-    const { debugLog, timeline } = this.#owner;
-    const from = timeline === null ? 0 : now();
+    const { debugLog, timeline, meter } = this.#owner;
+    const isTimed = meter.startsToEncode() && !this.#finished.has(frame);
+    const from = timeline === null && !isTimed ? 0 : now();
     const parts = this.#tryToEncode(worker, jobId, start, end, frame, before);
-    if (parts === null || (tracing === null && debugLog === null && timeline === null)) return parts;
+    if (parts === null || (!isTimed && tracing === null && debugLog === null && timeline === null)) return parts;
     const calls = callsIn(parts);
+    if (isTimed) meter.encodedCalls(calls, before === 0, now() - from, sizeOf(parts));
     if (note !== null) timeline?.encoded(note, job, worker, frame, before, start, calls, sizeOf(parts), from);
     tracing?.encoded(start + calls, sizeOf(parts));
     debugLog?.sent(job, worker, start, calls);
@@ -133,7 +137,7 @@ class CallEncoder {
     // Asked for once: making it may cut a batch.
     const firstValue = moved !== null || finished ? undefined : job.argument(start);
     if (finished === undefined && needsSteps(firstValue, serialization)) {
-      if (before === 0) this.#encodeInSteps({ worker, frame, value: firstValue, tag: tag | WATCHED });
+      if (before === 0) this.#encodeInSteps({ worker, frame, value: firstValue, tag: tag | WATCHED, took: 0 });
       return null;
     }
     const isEach = tracing !== null && tracing.isEach && moved === null && !finished;
@@ -262,14 +266,17 @@ class CallEncoder {
     const steps = (long.steps ??= pushRecordsInSteps(value, parts, tag));
     let isDone = !this.#owner.isDeferred(worker, frame);
     if (!isDone) {
-      const until = now() + STEPS_TIME;
+      const from = now();
+      const until = from + STEPS_TIME;
       let step = steps.next();
       while (!step.done && now() < until) step = steps.next();
       // What turns out not to be for this codec goes the usual way, at once.
       if (step.done) this.#finished.set(frame, step.value ? parts : null);
+      long.took += now() - from;
       isDone = step.done === true;
     }
     if (isDone) {
+      this.#owner.meter.encodedCalls(1, true, long.took, sizeOf(parts));
       this.#owner.sendDeferred(worker, frame);
       this.#finished.delete(frame);
       // Not before: what is sent next may be put off as well.

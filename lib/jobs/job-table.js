@@ -8,7 +8,7 @@
  */
 
 const { decodeValues } = require('../codec/codec');
-const { ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, valuesOf } = require('../codec/parts');
+const { ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
 const { now } = require('../intrinsics/clock');
 const { nameRun, runIdOf } = require('./run-id');
@@ -98,6 +98,9 @@ class JobTable {
   #moved;
   #debugLog;
   #timeline;
+  #meter;
+  /** How many calls are in progress. */
+  #inProgress = 0;
   /** Whether the calls of any job have been watched. */
   #hasTraced = false;
 
@@ -106,12 +109,14 @@ class JobTable {
    * @param {InstanceType<typeof import('./moved-calls').MovedCalls> | null} moved
    * @param {InstanceType<typeof import('./debug-log').DebugLog> | null} debugLog
    * @param {InstanceType<typeof import('./timeline').Timeline> | null} timeline
+   * @param {InstanceType<typeof import('./cost-meter').CostMeter>} meter
    */
-  constructor(clones, moved, debugLog, timeline) {
+  constructor(clones, moved, debugLog, timeline, meter) {
     this.#clones = clones;
     this.#moved = moved;
     this.#debugLog = debugLog;
     this.#timeline = timeline;
+    this.#meter = meter;
     // Keep one entry, so that the map's table is not rebuilt whenever no job is in progress.
     this.#entries.set(Number.NaN, /** @type {any} */ (undefined));
   }
@@ -123,6 +128,8 @@ class JobTable {
   add(jobId, job, tag, resource, tracing) {
     const sized = { calls: 0, bytes: 0 };
     this.#hasTraced ||= tracing !== null;
+    this.#inProgress += job.calls;
+    this.#meter.submitted(job, this.#inProgress);
     const note = this.#timeline === null ? null : this.#timeline.submitted(job);
     this.#entries.set(jobId, { job, left: job.calls, failures: 0, tag, sized, resource, tracing, note });
   }
@@ -145,7 +152,8 @@ class JobTable {
    * @param {number} worker who has answered @param {number} frame to which @param {number} micros for how long they ran
    */
   answered(jobId, first, count, offset, flags, codec, _tag, value, extras, worker, frame, micros) {
-    const from = this.#timeline === null ? 0 : now();
+    const isTimed = this.#meter.startsToDecode();
+    const from = this.#timeline === null && !isTimed ? 0 : now();
     if (this.#hasTraced) this.#entries.get(jobId)?.tracing?.answered(first, count, micros);
     const values = this.#decoded(jobId, first, count, offset, flags, codec, value, extras);
     this.#timeline?.answered(worker, frame, count, micros, values === null ? count : 0, from);
@@ -155,6 +163,8 @@ class JobTable {
     const { job } = entry;
     // Parts that only structured clone can carry have no length.
     if (job.task) job.task.bytes = Math.max(job.task.bytes, (value.length ?? 0) / (offset + count));
+    this.#meter.answered(job, count, micros);
+    if (isTimed) this.#meter.decodedCalls(count, now() - from, (value.length ?? 0) + (extras ? sizeOf(extras) : 0));
     entry.resource.runInAsyncScope(job.succeeded, job, first, count, values, offset);
   }
 
@@ -247,6 +257,7 @@ class JobTable {
     const entry = this.#entries.get(jobId);
     if (entry === undefined) return null;
     entry.left -= count;
+    this.#inProgress -= count;
     entry.failures += failures;
     entry.tracing?.settled(first, first + count, failure, failures > 0);
     if (entry.left === 0) {

@@ -26,6 +26,7 @@ const MAX_GRACE_PERIOD = 2 ** 30;
  * @property {string | number} id
  * @property {string | null} filePath the module of all calls; null: each job has a task
  * @property {string | null} functionName
+ * @property {number} [batchSize] 0: one sub-batch for each worker
  * @property {number} maxCallsPerWorker 0: no limit
  * @property {number} [concurrency]
  * @property {unknown} [initializer] a task, as the user gave it; null: none

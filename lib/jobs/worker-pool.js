@@ -13,13 +13,15 @@
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, queueFullError, tooLargeError } = require('../errors');
 const { spareableCpus } = require('../host/cpus');
-const { nextTick, setImmediate } = require('../intrinsics/clock');
+const { nextTick } = require('../intrinsics/clock');
 const { fromJson, parse } = require('../intrinsics/json');
 const { withResolvers } = require('../intrinsics/list');
 const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
 const { carrierFor } = require('./carrier-for');
+const { CostMeter } = require('./cost-meter');
+const { LaterLoads } = require('./later-loads');
 const { PoolObserver, openChannels, watchedCalls } = require('./observers');
 const { nameRun, runIdOf } = require('./run-id');
 const {
@@ -65,8 +67,11 @@ class WorkerPool {
   #jobs;
   #passJob;
   #encoder;
-  /** @type {(() => void)[]} What loads what is not needed for the first result. */
-  #rest = [];
+  /** What is not needed for the first result. */
+  later;
+  #meter;
+  /** @type {InstanceType<typeof import('./advisor').Advisor> | null} Made when somebody asks. */
+  #advisor = null;
   #debugLog;
   /** @type {InstanceType<typeof import('./timeline').Timeline> | null} What is kept of what its workers did. */
   timeline;
@@ -88,7 +93,9 @@ class WorkerPool {
   /** @param {Readonly<OptionsOfPool>} options */
   constructor(options) {
     /** @type {Required<OptionsOfPool>} */
-    this.#options = { concurrency: 1, initializer: null, initArgs: [], ...options };
+    this.#options = { batchSize: 0, concurrency: 1, initializer: null, initArgs: [], ...options };
+    this.later = new LaterLoads(this.#options.type);
+    this.#meter = new CostMeter(this.#options);
     const { NativePool } = native();
     assertCanStart(this.#options);
     this.#clones = isWithin(this.#options) ? require('../transport/ports').clones : null;
@@ -120,7 +127,7 @@ class WorkerPool {
     }, parts, this.#registers);
     // Only now: it reads several files.
     if (options.spin === 'auto' && options.type !== PARALLELIZER_INLINE) this.#native.setSpinCpus(spareableCpus());
-    this.#jobs = new (jobTable().JobTable)(this.#clones, this.#moved, this.#debugLog, this.timeline);
+    this.#jobs = new (jobTable().JobTable)(this.#clones, this.#moved, this.#debugLog, this.timeline, this.#meter);
     this.#passJob = jobTable().passJob;
     this.#submit = this.#native.submitter();
     this.#flush = this.#native.flusher();
@@ -138,34 +145,11 @@ class WorkerPool {
       sendDeferred: (worker, frame) => this.#native.sendDeferred(worker, frame),
       debugLog: this.#debugLog,
       timeline: this.timeline,
+      meter: this.#meter,
     });
-    this.loadLater(loadRest);
-  }
-
-  /**
-   * Has loaded what is not needed for the first result: right after that, because loading takes as long as a good part
-   * of a worker's start. Where calls run in this very process, in the next turn: they may leave no descriptor to load
-   * anything with.
-   * @param {() => void} load
-   */
-  loadLater(load) {
-    if (this.#options.type === PARALLELIZER_CHILD) this.#rest.push(load);
-    else setImmediate(load);
-  }
-
-  /**
-   * Has the rest loaded once a call of this job is settled. No timer does it: that may find that a test runner has
-   * taken the modules away.
-   * @param {Job} job
-   */
-  #loadRestAfter(job) {
-    const after = (/** @type {(...args: any[]) => void} */ settle) => (/** @type {any[]} */ ...args) => {
-      this.#rest.splice(0).forEach((load) => void setImmediate(load));
-      Reflect.apply(settle, job, args);
-    };
-    job.succeeded = after(job.succeeded);
-    job.failed = after(job.failed);
-    job.ended = after(job.ended);
+    this.later.add(loadRest);
+    // It measures from then on.
+    if (this.#options.type === PARALLELIZER_INLINE) this.later.add(() => void this.#openAdvisor());
   }
 
   // ---- Jobs -------------------------------------------------------------------------------------------------------
@@ -176,7 +160,7 @@ class WorkerPool {
    */
   submit(job) {
     const { calls, keys, timeout, task } = job;
-    if (this.#rest.length > 0) this.#loadRestAfter(job);
+    this.later.loadAfter(job);
     const moved = job.transferList === null ? null : this.#moved;
     this.#passJob(this.#registers, job, moved !== null);
     const limit = this.lanes === null ? timeout : 0; // Hosts keep it themselves.
@@ -251,7 +235,7 @@ class WorkerPool {
   flush() {
     this.#beforeFlush.forEach((act) => act());
     this.#flushScheduled = false;
-    this.#flush();
+    this.#meter.flush(this.#flush);
   }
 
   /** Settles what is left of a job as aborted. @param {number} jobId */
@@ -346,9 +330,20 @@ class WorkerPool {
   /** @returns {import('../../index').Stats} */
   stats() {
     const stats = { ...parse(this.#native.stats()), scheduler: schedulerOf(native()) };
-    if (this.#carrier === null) return stats;
-    const { bytesSent, bytesReceived } = this.#carrier;
-    return { ...stats, bytesSent, bytesReceived, ...this.#carrier.stats() };
+    if (this.#carrier !== null) {
+      const { bytesSent, bytesReceived } = this.#carrier;
+      Object.assign(stats, { bytesSent, bytesReceived, ...this.#carrier.stats() });
+    }
+    return { ...stats, advice: this.#openAdvisor().advice(stats) };
+  }
+
+  #openAdvisor() {
+    return (this.#advisor ??= new (require('./advisor').Advisor)(this.#options, this.#meter, this.#carrier));
+  }
+
+  /** How many calls wait. @returns {number} */
+  get waiting() {
+    return parse(this.#native.stats()).waiting;
   }
 
   /** What is special about workers on other machines; `null`: they are on this one. */
@@ -461,12 +456,15 @@ class WorkerPool {
   /** @param {string} json */
   #event(json) {
     const event = fromJson(json);
-    if (event.event === 'exited' || event.event === 'handedBack') {
-      this.#output?.finishLines(event.worker);
-      this.#tasks?.forget(event.worker);
+    const { event: name, worker, pid } = event;
+    if (name === 'ready' && this.#options.type === PARALLELIZER_CHILD) this.#meter.started(worker, pid);
+    if (name === 'gone') this.#meter.ended(worker);
+    if (name === 'exited' || name === 'handedBack') {
+      this.#output?.finishLines(worker);
+      this.#tasks?.forget(worker);
     }
     this.observer.tell(event);
-    if (!OBSERVED_ONLY.includes(event.event)) this.#debugLog?.write(event);
+    if (!OBSERVED_ONLY.includes(name)) this.#debugLog?.write(event);
   }
 
   #makeObserver() {

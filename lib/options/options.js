@@ -74,6 +74,7 @@ const RUN_OPTIONS = [
  * The options that every kind of pool has. A call is a sub-batch or an item. Durations are milliseconds.
  * @typedef {object} WorkerOptions
  * @property {'child-process' | 'worker-threads' | 'inline' | 'remote'} type `inline` also if 0 workers were asked for
+ * @property {boolean} isGivenInline whether the option `type` says so, however many workers were asked for
  * @property {number} workers at least 1, even inline; 1 where hosts say how many there are
  * @property {boolean} debug
  * @property {'auto' | 'json' | 'advanced'} serialization
@@ -199,6 +200,7 @@ function workerOptions(option, workers, known) {
   if (isRemote) ofRemote().refuseHostOptions(option, known);
   return {
     type,
+    isGivenInline: given === PARALLELIZER_INLINE,
     workers: isRemote ? 1 : Math.max(1, workers),
     debug: boolean(nullable(option('debug')), false),
     serialization: oneOf(option('serialization'), serializations, 'auto'),

@@ -66,7 +66,7 @@ class Parallelizer extends Instance {
       this.#pools.set(String(entry.id), { options: entry, pool: new WorkerPool(entry) });
     });
     this.#opened = addInstance(this, [...this.#pools.values()], new.target);
-    this.#pools.forEach(({ pool }) => pool.loadLater(loadRest));
+    this.#pools.forEach(({ pool }) => pool.later.add(loadRest));
   }
 
   /**
@@ -171,12 +171,26 @@ class Parallelizer extends Instance {
   }
 
   stats() {
-    if (!this.#isList) return [...this.#pools.values()][0].pool.stats();
-    /** @type {Record<string, import('../../index').Stats>} */
-    const stats = {};
+    return this.#ofEach((pool) => pool.stats());
+  }
+
+  /** Whether workers pay, by what was measured. */
+  advice() {
+    return this.#ofEach((pool) => pool.stats().advice);
+  }
+
+  /**
+   * What each pool says of itself, by id; of an instance with one pool what that says.
+   * @template T @param {(pool: Entry['pool']) => T} ask
+   * @returns {T | Record<string, T>}
+   */
+  #ofEach(ask) {
+    if (!this.#isList) return ask([...this.#pools.values()][0].pool);
+    /** @type {Record<string, T>} */
+    const found = {};
     const own = { writable: true, enumerable: true, configurable: true };
-    this.#pools.forEach(({ pool }, id) => define(stats, id, { value: pool.stats(), ...own }));
-    return stats;
+    this.#pools.forEach(({ pool }, id) => define(found, id, { value: ask(pool), ...own }));
+    return found;
   }
 
   /** What the workers did and when, in Chrome's trace event format. */

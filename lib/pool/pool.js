@@ -15,6 +15,7 @@ const {
   streamOptions, yieldOptions,
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
+const { argumentList, argumentLists, listOf, opener } = require('./arguments');
 const { Instance, NO_TIMELINE, watchedRuns } = require('../jobs/observers');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
 const { nameRun, newRun } = require('../jobs/run-id');
@@ -59,7 +60,7 @@ class Pool extends Instance {
     this.#pool = new WorkerPool(this.#settings);
     this.#calls = new (callQueue().CallQueue)(this.#pool, this.#settings);
     this.#opened = addInstance(this, [{ pool: this.#pool, options: this.#settings }], new.target);
-    this.#pool.loadLater(loadRest);
+    this.#pool.later.add(loadRest);
   }
 
   /**
@@ -170,7 +171,7 @@ class Pool extends Instance {
     const run = newRun();
     this.#assertUsable('stream()', run);
     const { gracePeriod, workers, concurrency } = this.#settings;
-    this.#blocked ??= new (blockedStreams().BlockedStreams)(workers * concurrency, () => this.stats().waiting > 0);
+    this.#blocked ??= new (blockedStreams().BlockedStreams)(workers * concurrency, () => this.#pool.waiting > 0);
     const request = {
       ...this.#request('stream()', found, true, { ...settings, signal, onMessage }),
       run, args: list, highWaterMark, signal, onMessage: bound(onMessage),
@@ -221,6 +222,11 @@ class Pool extends Instance {
 
   stats() {
     return this.#pool.stats();
+  }
+
+  /** Whether workers pay, by what was measured. */
+  advice() {
+    return this.#pool.stats().advice;
   }
 
   /** What the workers did and when, in Chrome's trace event format. */
@@ -443,58 +449,6 @@ function resultOf(promise, nameOf, { callback, errorCallback }) {
 /** @template {Function} T @param {T | null} listener @returns {T | null} */
 function bound(listener) {
   return listener && /** @type {any} */ (AsyncResource.bind(/** @type {any} */ (listener)));
-}
-
-/** @param {unknown} args @returns {unknown[]} */
-function argumentList(args) {
-  const list = args === undefined ? [] : args;
-  if (!Array.isArray(list)) throw optionError('args', args, 'an array, the arguments of the function');
-  return list;
-}
-
-/**
- * A copy of the items, so that it does not matter what the caller does to the list later.
- * @param {unknown} iterable @param {string} method
- * @returns {unknown[]}
- */
-function listOf(iterable, method) {
-  if (Array.isArray(iterable)) return iterable.slice();
-  if (isIterable(iterable)) return Array.from(iterable);
-  const expected = isAsyncIterable(iterable) ? `an iterable; an asynchronous one is for i${method}()`
-    : 'an iterable, such as an array';
-  throw optionError('iterable', iterable, expected);
-}
-
-/** @param {unknown} iterable @returns {unknown[][]} */
-function argumentLists(iterable) {
-  const items = listOf(iterable, 'map');
-  return items.map((item, i) => {
-    if (Array.isArray(item)) return item;
-    if (!isIterable(item)) throw optionError(`iterable[${i}]`, item, 'an array, the arguments of one call');
-    return Array.from(item);
-  });
-}
-
-/** @param {unknown} source @returns {{ open: () => Iterator<unknown> | AsyncIterator<unknown>, isAsync: boolean }} */
-function opener(source) {
-  if (isAsyncIterable(source)) return { open: () => source[Symbol.asyncIterator](), isAsync: true };
-  if (isIterable(source)) return { open: () => source[Symbol.iterator](), isAsync: false };
-  throw optionError('source', source, 'an iterable or an asynchronous iterable');
-}
-
-/** @param {unknown} value @returns {value is Iterable<unknown>} */
-function isIterable(value) {
-  return hasMethod(value, Symbol.iterator);
-}
-
-/** @param {unknown} value @returns {value is AsyncIterable<unknown>} */
-function isAsyncIterable(value) {
-  return hasMethod(value, Symbol.asyncIterator);
-}
-
-/** @param {unknown} value @param {symbol} name */
-function hasMethod(value, name) {
-  return value !== null && value !== undefined && typeof Reflect.get(Object(value), name) === 'function';
 }
 
 module.exports = { Pool };

@@ -88,6 +88,7 @@ async function measured(pool, type, began) {
     start,
     roundTrip: { p50: quantile(trips, 0.5), p99: quantile(trips, 0.99) },
     callsPerSecond: rate,
+    advice: stats.advice,
     memory: isProcess ? memoryOf(stats.workers[0]?.pid ?? null) : null,
     memfd: isNative ? hasMapped('/memfd:parallelizer') : null,
     pidfd: isNative ? hasDescriptor(/pidfd/) : null,

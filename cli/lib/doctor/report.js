@@ -75,10 +75,19 @@ function whyFallback() {
   return process.env.PARALLELIZER_FALLBACK ? 'PARALLELIZER_FALLBACK asks for it' : 'there is no addon for this system';
 }
 
+/** From which cost on calls pay, by those that were measured. @param {import('../../../index').Advice} advice */
+function adviceLine({ breakEven, measured }) {
+  if (breakEven === null) {
+    const why = measured.cpus < 2 ? 'one CPU is usable' : 'there is one worker';
+    return look(`calls that compute do not pay, as ${why}`);
+  }
+  return fine(`a call pays if it computes for longer than ${time(breakEven)}, in a list, with small values`);
+}
+
 /** @param {Measured} found @param {'processes' | 'threads'} kind @returns {Line[]} */
 function workerLines(found, kind) {
   if (!found.works) return [look(`they do not work here: ${found.message}`)];
-  const { workers, start, roundTrip, callsPerSecond, memory, memfd, pidfd, scheduler } = found;
+  const { workers, start, roundTrip, callsPerSecond, advice, memory, memfd, pidfd, scheduler } = found;
   const lines = [
     scheduler === 'native'
       ? fine('scheduled by the addon')
@@ -86,6 +95,7 @@ function workerLines(found, kind) {
     fine(`${workers} started in ${time(start)}`),
     fine(`a call and its result take ${time(roundTrip.p50)} (99 % within ${time(roundTrip.p99)})`),
     fine(`${whole.format(callsPerSecond)} calls per second that do nothing, in a list of 20,000`),
+    adviceLine(advice),
   ];
   if (memory !== null) {
     const [own, all] = [size(memory.own), size(memory.resident)];

@@ -1,0 +1,52 @@
+'use strict';
+
+/**
+ * Loads what is not needed for the first result: right after that, because loading takes as long as a good part of a
+ * worker's start.
+ *
+ * Must not depend on what it loads.
+ */
+
+const { setImmediate } = require('../intrinsics/clock');
+const { PARALLELIZER_CHILD } = require('../options/options');
+
+/** @typedef {import('./job-table').Job} Job */
+
+class LaterLoads {
+  #type;
+  /** @type {(() => void)[]} */
+  #rest = [];
+
+  /** @param {string} type that of the pool */
+  constructor(type) {
+    this.#type = type;
+  }
+
+  /**
+   * Where calls run in this very process, it is loaded in the next turn: they may leave no descriptor to load anything
+   * with.
+   * @param {() => void} load
+   */
+  add(load) {
+    if (this.#type === PARALLELIZER_CHILD) this.#rest.push(load);
+    else setImmediate(load);
+  }
+
+  /**
+   * Has the rest loaded once a call of this job is settled. No timer does it: that may find that a test runner has
+   * taken the modules away.
+   * @param {Job} job
+   */
+  loadAfter(job) {
+    if (this.#rest.length === 0) return;
+    const after = (/** @type {(...args: any[]) => void} */ settle) => (/** @type {any[]} */ ...args) => {
+      this.#rest.splice(0).forEach((load) => void setImmediate(load));
+      Reflect.apply(settle, job, args);
+    };
+    job.succeeded = after(job.succeeded);
+    job.failed = after(job.failed);
+    job.ended = after(job.ended);
+  }
+}
+
+module.exports = { LaterLoads };
