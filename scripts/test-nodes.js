@@ -2,7 +2,8 @@
 
 /**
  * The Node tests on Nodes that are not the one at hand, one after the other: other versions, whose binaries npm has, and
- * one that is linked with musl, as Alpine's is (on linux-x64).
+ * one that is linked with musl, as Alpine's is (on linux-x64). On request (`-- arm64`) a part of them runs on Node 20 for
+ * arm64, which qemu emulates.
  *
  * `npm run test:nodes -- 26` runs one of them, and `-- musl close lambda` those of its files whose names begin so. The
  * last line says on how many all has passed. One that cannot be had counts as failed, with the reason.
@@ -12,36 +13,48 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { nodeMusl } = require('../__test__/release/systems');
+const { nodeArm64, nodeMusl } = require('../__test__/release/systems');
 const { node } = require('../__test__/support/nodes');
 
 const root = path.join(__dirname, '..');
-const MUSL_TARGET = 'x86_64-unknown-linux-musl';
-const MUSL_ADDON = 'parallelizer.linux-x64-musl.node';
-const hasMusl = process.platform === 'linux' && process.arch === 'x64';
-const ALL = hasMusl ? ['22', '24', '26', 'musl'] : ['22', '24', '26'];
+/** Those that others than the one at hand need an addon of their own for. */
+const TARGETS = /** @type {Record<string, { target: string, addon: string, node: () => string }>} */ ({
+  musl: { target: 'x86_64-unknown-linux-musl', addon: 'parallelizer.linux-x64-musl.node', node: nodeMusl },
+  arm64: { target: 'aarch64-unknown-linux-gnu', addon: 'parallelizer.linux-arm64-gnu.node', node: nodeArm64 },
+});
+/** What is run for arm64 where no files are named: each instruction is emulated. */
+const ON_ARM64 = ['close', 'errors', 'group-by', 'pool-deaths', 'pool-values', 'retries', 'segments', 'values'];
+const isLinux64 = process.platform === 'linux' && process.arch === 'x64';
+const ALL = isLinux64 ? ['22', '24', '26', 'musl'] : ['22', '24', '26'];
 
-const isNode = (/** @type {string} */ word) => /^(?:\d+|musl)$/.test(word);
+const isNode = (/** @type {string} */ word) => /^\d+$/.test(word) || Object.hasOwn(TARGETS, word);
 const wanted = process.argv.slice(2);
 const prefixes = wanted.filter((word) => !isNode(word));
-const files = fs
-  .readdirSync(path.join(root, '__test__'))
-  .filter((name) => /\.test\.m?js$/.test(name))
-  .filter((name) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix)))
-  .map((name) => path.join('__test__', name));
+const all = fs.readdirSync(path.join(root, '__test__')).filter((name) => /\.test\.m?js$/.test(name));
+
+/** @param {string} node */
+function filesFor(node) {
+  const part = node === 'arm64' ? ON_ARM64.map((name) => `${name}.test.`) : [];
+  const begin = prefixes.length > 0 ? prefixes : part;
+  return all.filter((name) => begin.length === 0 || begin.some((prefix) => name.startsWith(prefix)))
+    .map((name) => path.join('__test__', name));
+}
 
 /**
- * Node with musl, and an addon for it beside the other one: each Node takes the one that it can load.
+ * Node for another C library or processor, and an addon for it beside the other one: each Node takes the one that it can
+ * load.
+ * @param {string} name
  * @returns {{ binary: string | null, reason: string | null }}
  */
-function musl() {
-  if (!hasMusl) return { binary: null, reason: 'it can be had on linux-x64 only' };
-  const build = [path.join('scripts', 'build-release.js'), MUSL_TARGET];
+function other(name) {
+  if (!isLinux64) return { binary: null, reason: 'it can be had on linux-x64 only' };
+  const { target, addon, node } = TARGETS[name];
+  const build = [path.join('scripts', 'build-release.js'), target];
   const { status } = spawnSync(process.execPath, build, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0) return { binary: null, reason: `\`node ${build.join(' ')}\` failed` };
-  fs.copyFileSync(path.join(root, 'dist', 'addons', MUSL_ADDON), path.join(root, MUSL_ADDON));
+  fs.copyFileSync(path.join(root, 'dist', 'addons', addon), path.join(root, addon));
   try {
-    return { binary: nodeMusl(), reason: null };
+    return { binary: node(), reason: null };
   } catch (error) {
     return { binary: null, reason: /** @type {Error} */ (error).message };
   }
@@ -49,15 +62,18 @@ function musl() {
 
 /** @type {string[]} */
 const failed = [];
+let tried = 0;
 const named = wanted.filter(isNode);
 const asked = named.length > 0 ? named : ALL;
 for (const name of asked) {
-  const { binary, reason } = name === 'musl' ? musl() : node(Number(name));
+  const { binary, reason } = Object.hasOwn(TARGETS, name) ? other(name) : node(Number(name));
   if (binary === null) {
     console.log(`\n== Node ${name}: ${reason}`);
     failed.push(name);
     continue;
   }
+  const files = filesFor(name);
+  tried += files.length;
   console.log(`\n== Node ${name}, ${String(spawnSync(binary, ['--version']).stdout).trim()}: ${files.length} files`);
   const args = ['--test', '--test-concurrency=3', '--test-reporter=spec', ...files];
   const { status, error } = spawnSync(binary, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -66,4 +82,4 @@ for (const name of asked) {
 }
 if (failed.length > 0) console.log(`\nfailed: ${failed.map((name) => `Node ${name}`).join(', ')}`);
 console.log(`\nnodes: ${asked.length - failed.length} passed, ${failed.length} failed`);
-process.exitCode = failed.length > 0 || files.length === 0 ? 1 : 0;
+process.exitCode = failed.length > 0 || tried === 0 ? 1 : 0;

