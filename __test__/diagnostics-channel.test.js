@@ -48,6 +48,37 @@ forEachMode((mode) => {
     assert.ok(message.wait >= 0);
   });
 
+  test('broadcasts and streams are runs, whose end is told before the caller knows', async (t) => {
+    const pool = makePool(t, mode);
+    const seen = subscribe(t, 'parallelizer:run');
+    const stages = () => seen.map(([stage, { method }]) => `${method} ${stage}`);
+    const whole = (method, ...more) => ['start', 'end', ...more, 'asyncStart', 'asyncEnd'].map((stage) => `${method} ${stage}`);
+    const broadcast = await pool.broadcast(() => 1);
+    assert.deepEqual(stages(), whole('broadcast'));
+    const [[, { calls, result }]] = seen.splice(0);
+    assert.deepEqual([calls, result], [broadcast.length, broadcast]);
+
+    const values = [];
+    for await (const value of pool.stream(function* two() { yield 1; yield 2; })) values.push(value);
+    assert.deepEqual([values, stages()], [[1, 2], whole('stream')]);
+    assert.deepEqual([seen[0][1].task, seen[0][1].calls, seen.splice(0)[0][1].failed], ['two', 1, 0]);
+
+    const failing = pool.stream(function* fails() { yield 1; throw new RangeError('no more'); });
+    await failing.next();
+    await assert.rejects(failing.next(), RangeError);
+    assert.deepEqual(stages(), whole('stream', 'error'));
+    assert.equal(seen.splice(0)[0][1].error.message, 'no more');
+
+    for await (const value of pool.stream(function* endless() { for (;;) yield 1; })) {
+      assert.equal(value, 1);
+      break;
+    }
+    assert.deepEqual(stages(), whole('stream'));
+    seen.splice(0);
+    assert.throws(() => pool.stream(() => 1, 'no list'), { code: 'ERR_PARALLELIZER_OPTION' });
+    assert.deepEqual(stages(), ['stream start', 'stream error', 'stream end']);
+  });
+
   test('every method of a pool is a run', async (t) => {
     const pool = makePool(t, mode);
     const seen = subscribe(t, 'parallelizer:run');
@@ -249,7 +280,7 @@ test('nothing is made while nobody subscribes: not even the modules for it are l
       await pool.map((x) => x, [1, 2, 3]);
       await pool.terminate();
       const loaded = Object.keys(require.cache).map((file) => require('node:path').basename(file));
-      console.log(JSON.stringify(loaded.filter((name) => /tracing|timeline|trace|meter/.test(name))));
+      console.log(JSON.stringify(loaded.filter((name) => /tracing|timeline|trace|run-meter/.test(name))));
     })();
   `;
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], { cwd: root, encoding: 'utf8' });

@@ -140,7 +140,14 @@ class Pool extends Instance {
    * @param {unknown} task @param {unknown} [args] @param {unknown} [options]
    * @returns {Promise<any[]>} a result for each worker, in the order of their indices
    */
-  async broadcast(task, args, options) {
+  broadcast(task, args, options) {
+    const act = () => this.#broadcast(task, args, options);
+    const channel = watchedRuns();
+    return channel === null ? act() : this.#watched(channel, 'broadcast', task, act);
+  }
+
+  /** @param {unknown} task @param {unknown} args @param {unknown} options @returns {Promise<any[]>} */
+  async #broadcast(task, args, options) {
     const what = 'broadcast()';
     const settings = broadcastOptions(options);
     assertLocal(what, this.#settings);
@@ -164,6 +171,17 @@ class Pool extends Instance {
    * @param {unknown} task @param {unknown} [args] @param {unknown} [options]
    */
   stream(task, args, options) {
+    const channel = watchedRuns();
+    if (channel === null) return this.#yielded(task, args, options, () => {});
+    return runTracing().traceStream(channel, this.#about('stream', task), (ended) =>
+      this.#yielded(task, args, options, ended));
+  }
+
+  /**
+   * @param {unknown} task @param {unknown} args @param {unknown} options
+   * @param {(failure: { error: unknown } | null) => void} onEnded is told of its end
+   */
+  #yielded(task, args, options, onEnded) {
     const { signal, onMessage, highWaterMark, ...settings } = yieldOptions(options);
     assertLocal('stream()', this.#settings);
     const found = this.#pool.taskOf(task, true);
@@ -174,7 +192,7 @@ class Pool extends Instance {
     this.#blocked ??= new (blockedStreams().BlockedStreams)(workers * concurrency, () => this.#pool.waiting > 0);
     const request = {
       ...this.#request('stream()', found, true, { ...settings, signal, onMessage }),
-      run, args: list, highWaterMark, signal, onMessage: bound(onMessage),
+      run, args: list, highWaterMark, signal, onMessage: bound(onMessage), onEnded,
     };
     const stream = new (yieldStream().YieldStream)(this.#pool, request, gracePeriod, this.#blocked, (ended) => {
       this.#streams.delete(ended);

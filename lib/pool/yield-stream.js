@@ -38,6 +38,7 @@ const { itemError } = require('./item-error');
  * @property {number} highWaterMark
  * @property {AbortSignal | null} signal
  * @property {import('../options/pool-options').OnMessage | null} onMessage
+ * @property {(failure: { error: unknown } | null) => void} onEnded told, at least once, when its outcome is known
  */
 
 /**
@@ -243,6 +244,7 @@ class YieldStream {
 
   /** @param {End} end */
   #ended(end) {
+    this.#request.onEnded('error' in end ? end : null);
     this.#whenEnded.splice(0).forEach((tell) => tell(end));
     if (this.#end === null) this.#end = end;
     this.#waits.goesOn(this);
@@ -253,6 +255,7 @@ class YieldStream {
   #release() {
     if (this.isReleased) return;
     this.isReleased = true;
+    this.#request.onEnded(null);
     this.#onReleased(this);
   }
 }
