@@ -34,8 +34,8 @@ function relative(file, chunk) {
  */
 const FIRST = [
   'index.js', 'lib/errors.js', 'lib/host/busy-time.js', 'lib/host/cpus.js', 'lib/host/exec-argv.js',
-  'lib/host/nesting.js',
-  'lib/host/program.js', 'lib/host/start-directory.js', 'lib/intrinsics/clock.js', 'lib/intrinsics/define.js',
+  'lib/host/nesting.js', 'lib/host/program.js', 'lib/host/start-directory.js', 'lib/host/variables.js',
+  'lib/intrinsics/clock.js', 'lib/intrinsics/define.js',
   'lib/intrinsics/json.js', 'lib/intrinsics/list.js', 'lib/jobs/carrier-for.js', 'lib/jobs/cost-meter.js',
   'lib/jobs/later-loads.js', 'lib/jobs/observers.js', 'lib/jobs/open-instances.js', 'lib/jobs/run-id.js',
   'lib/jobs/worker-config.js', 'lib/jobs/worker-pool.js', 'lib/native/native.js',
