@@ -28,7 +28,14 @@ function make(t, options = {}) {
 /** An empty directory that is removed after the test. */
 function temporary(t) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-test-'));
-  t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
+  t.after(() => {
+    try {
+      fs.rmSync(dir, { recursive: true, force: true });
+    } catch (error) {
+      // Windows keeps the working directory of a process that has not ended yet.
+      if (!isWindows || error.code !== 'EBUSY') throw error;
+    }
+  });
   return dir;
 }
 
