@@ -30,6 +30,7 @@ const { UsageError } = require('./usage-error');
  * @property {string} usage what follows the command's name
  * @property {string} about the first paragraphs of the help page
  * @property {{ title: string, flags: Flags }[]} groups
+ * @property {Record<string, string>} [refused] flags that somebody may expect, and what completes "--name …"
  * @property {string} [more] the last paragraphs of the help page
  * @property {(input: Input) => Promise<number>} run resolves with the exit code
  */
@@ -91,6 +92,8 @@ const usageOf = (name, { value, example }) => `write it as --${name} ${example ?
 
 /** @param {Command} command @param {string} rawName @param {string[]} known */
 function unknownFlag(command, rawName, known) {
+  const reason = command.refused?.[rawName.replace(/^-+/, '')];
+  if (reason !== undefined) return new UsageError(`${rawName} ${reason}`);
   const meant = closest(rawName.replace(/^-+/, ''), known);
   const guess = meant === null ? '' : ` Did you mean --${meant}?`;
   return new UsageError(

@@ -15,6 +15,7 @@ const { UsageError } = require('./usage-error');
 const COMMANDS = {
   map: () => require('./map/command').command,
   doctor: () => require('./doctor/command').command,
+  serve: () => require('./serve/command').command,
   trace: () => require('./trace/command').command,
 };
 

@@ -6,6 +6,7 @@
  * Must not depend on what the options do.
  */
 
+const fs = require('node:fs');
 const os = require('node:os');
 const { optionError } = require('../errors');
 const { usableCpus } = require('../host/cpus');
@@ -53,7 +54,7 @@ function hostOptions(input, where, known = SERVE_OPTIONS) {
   if (type.value === PARALLELIZER_REMOTE) throw optionError('type', type.value, 'cannot be remote: a host runs calls');
   return Object.freeze({
     name: hostName(option('name')),
-    root: rootPath(option('root')),
+    root: hostRoot(option('root')),
     slots: Math.max(1, slots),
     allowFunctions: boolean(option('allowFunctions'), false),
     secret: secretBytes(option('secret')),
@@ -62,6 +63,18 @@ function hostOptions(input, where, known = SERVE_OPTIONS) {
     workers: workerOptions((name) => (name === 'type' ? type : WORKER_OPTIONS.includes(name) ? option(name)
       : { name, value: undefined }), slots, known),
   });
+}
+
+/**
+ * Where modules are looked for. It is there now: otherwise each call would fail by itself.
+ * @param {import('../options/option-checks').Option} option
+ */
+function hostRoot({ name, value }) {
+  const root = rootPath({ name, value });
+  if (!fs.statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
+    throw optionError(name, root, 'the path of a folder that is there, with the modules that this host runs');
+  }
+  return root;
 }
 
 /** @param {import('../options/option-checks').Option} option */
