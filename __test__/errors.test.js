@@ -175,8 +175,9 @@ test('loading the errors loads nothing else, since they add to the start of ever
     require(first);
     delete require.cache[first];
     const before = process.moduleLoadList.length;
+    const cached = Object.keys(require.cache).length;
     require(${JSON.stringify(require.resolve('../lib/errors'))});
-    console.log(JSON.stringify(process.moduleLoadList.slice(before)), Object.keys(require.cache).length);
+    console.log(JSON.stringify(process.moduleLoadList.slice(before)), Object.keys(require.cache).length - cached);
   `;
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
   assert.equal(stdout, '[] 1\n', stderr);
