@@ -821,7 +821,7 @@ export interface Histogram {
 
 export interface WorkerStats {
   id: number;
-  /** `null` if it has none: before it is started, and for threads. */
+  /** Of threads, and inline, that of this process; `null` before a process is started, and on other machines. */
   pid: number | null;
   state: 'starting' | 'ready' | 'busy' | 'stopping';
   /** As the worker itself knows it; `null` while it waits for the place of one that is still there. */
