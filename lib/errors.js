@@ -345,12 +345,17 @@ function spawnFailedError({ errno = null, message = '', program = process.execPa
   );
 }
 
-/** @param {number} ms @param {string} what the work that was stopped, such as `sub-batch 3` */
-function timeoutError(ms, what) {
-  return new ParallelizerError(
+/**
+ * @param {number} ms
+ * @param {string} what the work that was stopped, such as `sub-batch 3`
+ * @param {string | null} [host] the other machine that ran it
+ */
+function timeoutError(ms, what, host = null) {
+  const error = new ParallelizerError(
     'ERR_PARALLELIZER_TIMEOUT',
     `${what} did not finish within ${ms} ms of running; raise "timeout", or give each call less to do`,
   );
+  return host === null ? error : withFields(error, { host });
 }
 
 /** @param {number} ms */

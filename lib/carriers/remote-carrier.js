@@ -15,7 +15,7 @@
  */
 
 const { randomBytes } = require('node:crypto');
-const { tooLargeError } = require('../errors');
+const { tooLargeError, withFields } = require('../errors');
 const { now, setImmediate, setTimeout, wallTime } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const { CHUNK, FRAME, MESSAGE, Seal, chunkBody, unpackFrame } = require('../remote/chunk-bytes');
@@ -369,7 +369,7 @@ class RemoteCarrier extends ScriptCarrier {
       if (end.mayHaveRun === true) this.#mayHaveBegun(chunk);
       this.#lose(chunk, end.why);
     } else if (end.kind === 'returned') {
-      this.#return(chunk, end.why);
+      this.#return(chunk, end);
     } else if (chunk.left > 0) {
       this.#lose(chunk, 'ended before all of its calls were answered');
     } else {
@@ -390,8 +390,8 @@ class RemoteCarrier extends ScriptCarrier {
     }
   }
 
-  /** @param {Chunk} chunk @param {string} why */
-  #return(chunk, why) {
+  /** @param {Chunk} chunk @param {{ why: string, host?: string }} end */
+  #return(chunk, { why, host }) {
     this.#counts.returned++;
     this.#forget(chunk, false);
     this.#returnedSince ??= now();
@@ -401,7 +401,7 @@ class RemoteCarrier extends ScriptCarrier {
       const lane = this.workers.get(chunk.laneId);
       if (lane?.chunk !== chunk) return;
       lane.chunk = null;
-      if (isRefused) this.#answerAll(chunk, remoteProtocolError(why));
+      if (isRefused) this.#answerAll(chunk, withFields(remoteProtocolError(why), host === undefined ? {} : { host }));
       else this.pool.native.workerReturned(chunk.laneId, chunk.frame);
     }, wait).unref();
   }

@@ -36,13 +36,13 @@ const ENDINGS = /** @type {const} */ (['timedOut', 'exited', 'bootFailed']);
 /**
  * How calls ended on another machine.
  * @param {string} text
- * @returns {{ ending: typeof ENDINGS[number], error: unknown } | null} `null`: it does not say
+ * @returns {{ ending: typeof ENDINGS[number], error: unknown, host: string | null } | null} `null`: it does not say
  */
 function endingOf(text) {
   try {
-    const { ending, tree } = fromJson(text);
+    const { ending, tree, host = null } = fromJson(text);
     const known = ENDINGS.find((each) => each === ending);
-    return known === undefined ? null : { ending: known, error: tree === null ? null : restoreError(tree) };
+    return known === undefined ? null : { ending: known, error: tree === null ? null : restoreError(tree), host };
   } catch {
     return null;
   }

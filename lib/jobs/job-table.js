@@ -52,9 +52,9 @@ const MAX_PRIORITY = 2 ** 31 - 1;
  *   calls; the value of the first is at `offset`
  * @property {(call: number, error: unknown, text: string) => void} failed `text` is what the thrown value said of
  *   itself, in the worker
- * @property {(first: number, end: number, ending: Ending, exitError: () => unknown) => void} ended consecutive calls
- *   that were not answered. `exitError` makes the error that says what became of their worker, if that is the reason;
- *   else it returns null
+ * @property {(first: number, end: number, ending: Ending, exitError: () => unknown, host: string | null) => void} ended
+ *   consecutive calls that were not answered. `exitError` makes the error that says what became of their worker, if
+ *   that is the reason; else it returns null. `host`: the other machine on which they timed out
  * @property {((call: number, value: unknown, workerIndex: number, attempt: number, isYielded: boolean) => void)
  *   | null} emitted told of what a call emits or yields; `attempt` counts from 1; null: nobody listens
  * @property {boolean} yields whether what its calls return is iterated over
@@ -184,7 +184,7 @@ class JobTable {
       const { endingOf, thrownError, refusedError } = answerErrors();
       const elsewhere = codec === ENDING ? endingOf(/** @type {string} */ (value)) : null;
       if (elsewhere !== null) {
-        this.ended(jobId, first, first + count, elsewhere.ending, () => elsewhere.error);
+        this.ended(jobId, first, first + count, elsewhere.ending, () => elsewhere.error, elsewhere.host);
         return null;
       }
       for (let i = 0; i < count; i++) {
@@ -243,10 +243,12 @@ class JobTable {
    * Calls ended without an answer.
    * @param {number} jobId @param {number} first @param {number} end @param {Ending} ending
    * @param {() => unknown} exitError
+   * @param {string | null} [host]
    */
-  ended(jobId, first, end, ending, exitError) {
+  ended(jobId, first, end, ending, exitError, host = null) {
     const entry = this.#settled(jobId, first, end - first, end - first, () => exitError() ?? ending);
-    if (entry !== null) entry.resource.runInAsyncScope(entry.job.ended, entry.job, first, end, ending, exitError);
+    if (entry === null) return;
+    entry.resource.runInAsyncScope(entry.job.ended, entry.job, first, end, ending, exitError, host);
   }
 
   /**

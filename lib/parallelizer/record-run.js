@@ -91,10 +91,10 @@ function startRecordRun(pool, options, { records, places, keys, keyNames }, para
       failures.set(call, { error, text });
       settled(1);
     },
-    ended(first, end, ending, exitError) {
+    ended(first, end, ending, exitError, host) {
       for (let index = first; index < end; index++) {
         const key = keys === null ? undefined : keyNames[keys[index]];
-        const error = endingError(ending, exitError, { index, signal, timeout, key });
+        const error = endingError(ending, exitError, { index, signal, timeout, key, host });
         failures.set(index, { error, text: String(error) });
       }
       settled(end - first);

@@ -110,9 +110,9 @@ function startRun(pool, options, plan, params, settings, kind) {
       for (let i = 0; i < count; i++) settled(first + i, { value: values[offset + i] });
     },
     failed: (index, error, text) => settled(index, { error, text }),
-    ended(first, end, ending, exitError) {
+    ended(first, end, ending, exitError, host) {
       for (let index = first; index < end; index++) {
-        const error = endingError(ending, exitError, { index, signal, timeout, key: plan.keyOf(index) });
+        const error = endingError(ending, exitError, { index, signal, timeout, key: plan.keyOf(index), host });
         settled(index, { error, text: String(error) });
       }
     },
@@ -130,12 +130,12 @@ function hasFailed(outcome) {
 /**
  * The error of a sub-batch that was not answered.
  * @param {import('../jobs/job-table').Ending} ending @param {() => unknown} exitError
- * @param {{ index: number, signal: AbortSignal | null, timeout: number, key: unknown }} about
+ * @param {{ index: number, signal: AbortSignal | null, timeout: number, key: unknown, host: string | null }} about
  */
-function endingError(ending, exitError, { index, signal, timeout, key }) {
+function endingError(ending, exitError, { index, signal, timeout, key, host }) {
   const what = `sub-batch ${index}`;
   if (ending === 'aborted') return abortError(signal?.reason, what);
-  if (ending === 'timedOut') return timeoutError(timeout, what);
+  if (ending === 'timedOut') return timeoutError(timeout, what, host);
   if (ending === 'skipped') return skippedError(key);
   return exitError() ?? closedError(what);
 }

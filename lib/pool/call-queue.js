@@ -190,10 +190,10 @@ function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects 
       }
     },
     failed: (call, error) => fail(call, kind.isList ? aboutItem(error, firstItem + call) : error),
-    ended(first, end, ending, exitError) {
+    ended(first, end, ending, exitError, host) {
       for (let call = first; call < end; call++) {
         if (kind.owner?.isOver) forget(call);
-        else fail(call, itemError(kind, ending, exitError, () => nameOf(call), firstItem + call));
+        else fail(call, itemError(kind, ending, exitError, () => nameOf(call), host, firstItem + call));
       }
     },
   };

@@ -25,14 +25,15 @@ function aboutItem(error, index) {
  * @param {import('../jobs/worker-pool').Ending} ending
  * @param {() => unknown} exitError
  * @param {() => string} nameOf names the run
+ * @param {string | null} host the other machine that ran it
  * @param {number} index @param {number} [end] the first item after those that this is about
  * @returns {unknown}
  */
-function itemError({ what, isList, signal, timeout }, ending, exitError, nameOf, index, end = index + 1) {
+function itemError({ what, isList, signal, timeout }, ending, exitError, nameOf, host, index, end = index + 1) {
   const which = isList && end === index + 1 ? `item ${index} of ${what}` : what;
   const error =
     ending === 'aborted' ? abortError(signal?.reason, which)
-    : ending === 'timedOut' ? timeoutError(timeout, which)
+    : ending === 'timedOut' ? timeoutError(timeout, which, host)
     : (exitError() ?? closedError(which));
   if (isList && error instanceof ParallelizerError) {
     define(error, 'records', {

@@ -126,18 +126,18 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
       settled(count);
     },
     failed: (index, error) => failed(index, index + 1, request.isList ? aboutItem(error, index) : error),
-    ended(first, end, ending, exitError) {
+    ended(first, end, ending, exitError, host) {
       const nameOf = () => request.run.text;
       // Dropped because an earlier one failed: nobody will see its outcome.
       if (first > firstFailed) {
         settled(end - first);
       } else if (ending === 'timedOut' || ending === 'exited') {
         for (let i = first; i < end; i++) {
-          failed(i, i + 1, itemError({ ...request, signal }, ending, exitError, nameOf, i));
+          failed(i, i + 1, itemError({ ...request, signal }, ending, exitError, nameOf, host, i));
         }
       } else {
         // One error for all: there may be a million items, and the reason is the same.
-        failed(first, end, itemError({ ...request, signal }, ending, exitError, nameOf, first, end));
+        failed(first, end, itemError({ ...request, signal }, ending, exitError, nameOf, host, first, end));
       }
     },
   });

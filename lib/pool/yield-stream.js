@@ -222,9 +222,9 @@ class YieldStream {
         argument: () => [highWaterMark, args],
         succeeded: (_first, _count, values, offset) => this.#ended({ value: values[offset] }),
         failed: (_index, error) => this.#ended({ error }),
-        ended: (_first, _end, ending, exitError) => {
+        ended: (_first, _end, ending, exitError, host) => {
           const about = { what, isList: false, signal, timeout };
-          this.#ended({ error: itemError(about, ending, exitError, () => run.text, 0) });
+          this.#ended({ error: itemError(about, ending, exitError, () => run.text, host, 0) });
         },
       });
     } catch (error) {

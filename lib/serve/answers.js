@@ -83,7 +83,7 @@ class Answers {
     const flags = ending === 'exited' ? FAILED | PART_DIED : FAILED;
     /** @type {Parts} */
     const parts = [];
-    pushText(parts, ENDING, flags, end - first, 0, toJson({ ending, tree }));
+    pushText(parts, ENDING, flags, end - first, 0, toJson({ ending, tree, host: this.#host }));
     this.#send(first, 0, parts);
   }
 
@@ -102,7 +102,7 @@ class Answers {
         group.ranFor += next.ranFor;
         group.answers.push(...next.answers);
       }
-      writeReplies(group, reply, this.#serialization, null);
+      writeReplies(group, reply, this.#serialization, null, (error) => this.#ofHost(error));
     }
   }
 

@@ -78,8 +78,9 @@ function groupOf(groups, frame, offset, ranFor) {
  * @param {Reply} reply throws where the transport refuses it; then nothing was sent
  * @param {import('../codec/codec').Serialization} serialization
  * @param {import('../codec/codec').Clones | null} clones
+ * @param {(error: unknown) => unknown} [amend] adds to an error of this library what only its caller knows
  */
-function writeReplies({ frame, offset, count, ranFor, answers }, reply, serialization, clones) {
+function writeReplies({ frame, offset, count, ranFor, answers }, reply, serialization, clones, amend = asItIs) {
   /** @type {import('../codec/parts').Parts} */
   let parts = [];
   let bytes = 0;
@@ -90,7 +91,7 @@ function writeReplies({ frame, offset, count, ranFor, answers }, reply, serializ
     try {
       reply(frame, from, micros, parts);
     } catch {
-      replySeparately(frame, from, micros, parts, reply);
+      replySeparately(frame, from, micros, parts, reply, amend);
     }
     parts = [];
     bytes = 0;
@@ -104,7 +105,7 @@ function writeReplies({ frame, offset, count, ranFor, answers }, reply, serializ
         const slice = values.length <= SLICE && at === 0 ? values : values.slice(at, at + SLICE);
         const list = parts;
         const start = list.length;
-        const failed = (/** @type {number} */ _index, /** @type {Error} */ error) => pushThrown(list, error);
+        const failed = (/** @type {number} */ _index, /** @type {Error} */ error) => pushThrown(list, amend(error));
         const done = encodeValues(slice, serialization, clones, list, 0, failed, FULL_REPLY - bytes);
         bytes += sizeOf(list, start);
         at += done;
@@ -121,6 +122,11 @@ function writeReplies({ frame, offset, count, ranFor, answers }, reply, serializ
     if (bytes >= FULL_REPLY) send();
   }
   if (to > from) send();
+}
+
+/** @param {unknown} error */
+function asItIs(error) {
+  return error;
 }
 
 /** A short text that JSON writes as it is. */
@@ -150,9 +156,9 @@ function plainJson(result) {
 /**
  * Sends each answer by itself, and an error in the place of one that is refused.
  * @param {number} frame @param {number} from @param {number} micros @param {import('../codec/parts').Parts} parts
- * @param {Reply} reply
+ * @param {Reply} reply @param {(error: unknown) => unknown} amend
  */
-function replySeparately(frame, from, micros, parts, reply) {
+function replySeparately(frame, from, micros, parts, reply, amend) {
   let place = from;
   for (let at = 0; at < parts.length; ) {
     const start = at;
@@ -164,7 +170,7 @@ function replySeparately(frame, from, micros, parts, reply) {
     } catch (cause) {
       /** @type {import('../codec/parts').Parts} */
       const refused = [];
-      const error = require('../errors').tooLargeError('what the function returned', cause);
+      const error = amend(require('../errors').tooLargeError('what the function returned', cause));
       for (let call = 0; call < calls; call++) pushThrown(refused, error);
       reply(frame, place, micros, refused);
     }
