@@ -8,6 +8,7 @@
  *   npm run bench -- calls cold
  *   npm run bench -- batch --rounds 5
  *   npm run bench -- --quick
+ *   npm run bench -- remote --part rate
  *   npm run bench -- headline --publish
  */
 
@@ -21,6 +22,8 @@ const { values, positionals } = parseArgs({
   options: {
     rounds: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    // One part of a suite that has parts.
+    part: { type: 'string' },
     // The picture of the README, which `headline` makes.
     publish: { type: 'boolean', default: false },
   },
@@ -40,6 +43,7 @@ if (unknown.length > 0) {
 const options = [
   ...(values.rounds === undefined ? [] : ['--rounds', values.rounds]),
   ...(values.quick ? ['--quick'] : []),
+  ...(values.part === undefined ? [] : ['--part', values.part]),
   ...(values.publish ? ['--publish'] : []),
 ];
 for (const name of positionals.length > 0 ? positionals : known) {

@@ -8,7 +8,9 @@ const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..', '..');
 
-const PEERS = ['piscina', 'tinypool', 'workerpool', 'poolifier', 'jest-worker', '@aws-lambda-powertools/batch'];
+const PEERS = [
+  'piscina', 'tinypool', 'workerpool', 'poolifier', 'jest-worker', '@aws-lambda-powertools/batch', 'bullmq', 'ioredis',
+];
 
 function machine() {
   const cpus = os.cpus();

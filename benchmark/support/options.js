@@ -14,7 +14,8 @@ const QUICK_ROUNDS = 3;
  * @param {object} fallback
  * @param {number} fallback.rounds without `--rounds` and `--quick`
  * @returns {{ rounds: number, quick: boolean, workers: number, part: string | undefined, publish: boolean }}
- *   `part`: what a suite runs in a child of its own; `publish`: whether the result goes into the documentation
+ *   `part`: the only part of the suite that is wanted, where it has parts; `publish`: whether the result goes into the
+ *   documentation
  */
 function optionsFromArgv(fallback) {
   const { values } = parseArgs({
