@@ -340,6 +340,31 @@ describe('hosts come and go', () => {
   });
 });
 
+describe('reading ahead', () => {
+  test('imap reads as far as all hosts need, whatever this machine has', async (t) => {
+    const hub = new MemoryHub();
+    const slots = 300;
+    // It takes everything, and answers nothing.
+    const host = hub.engine().listen({
+      host: { id: 'large', name: 'large', slots, format: FORMAT.major },
+      deliver() {}, leaseLost() {}, cancelled() {}, dropped() {}, failed() {},
+    });
+    t.after(() => host.terminate());
+    const pool = poolOn(t, hub);
+    await within(pool.ready(), 'ready');
+    let read = 0;
+    const source = (function* count() {
+      for (;;) yield (read += 1);
+    })();
+    const first = rejection(pool.imap((x) => x, source).next());
+    await waitFor(() => read >= 2 * slots, 'the source to be read');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(read, 2 * slots, 'what a call costs is not known: two for each that can run');
+    await pool.terminate();
+    assert.equal((await first).code, 'ERR_PARALLELIZER_CLOSED');
+  });
+});
+
 describe('limits and order', () => {
   test('a timeout out of an endless loop, and its neighbours', async (t) => {
     const hub = new MemoryHub();

@@ -61,6 +61,7 @@ class ItemStream {
   /** How many items can run at the same time. */
   #slots;
   #workers;
+  #concurrency;
   #resource = new AsyncResource('ParallelizerStream');
   /** @type {Iterator<unknown> | AsyncIterator<unknown> | null} */
   #iterator = null;
@@ -125,6 +126,7 @@ class ItemStream {
     this.#collect = collect;
     this.#onProgress = onProgress;
     this.#workers = settings.workers;
+    this.#concurrency = settings.concurrency;
     this.#slots = settings.workers * settings.concurrency;
     this.#onReleased = onReleased;
     this.#onEnded = onEnded;
@@ -272,6 +274,7 @@ class ItemStream {
   /** Reads ahead as far as is useful. */
   #readOn() {
     if (this.isOver || this.#hasEnded || this.#isReading) return;
+    this.#countHosts();
     const ahead = this.#kind.chunkSize || this.#pool.callsAhead(this.#kind.task);
     while (!this.isOver && !this.#hasEnded && !this.#isReading && this.#mayRead(ahead)) {
       this.#isReading = true;
@@ -301,6 +304,14 @@ class ItemStream {
       this.#isReading = false;
       this.#accept(/** @type {IteratorResult<unknown>} */ (read));
     }
+  }
+
+  /** On other machines there are as many workers as hosts have now, whatever this machine has. */
+  #countHosts() {
+    const { lanes } = this.#pool;
+    if (lanes === null || lanes.slots === 0) return;
+    this.#workers = lanes.slots;
+    this.#slots = this.#workers * this.#concurrency;
   }
 
   /** @param {number} ahead how many calls a worker may have, which does not change within a turn */
