@@ -46,9 +46,19 @@ function makePlace(number) {
     powerOff() {
       // First the cable: of a machine without power nothing is heard, not even that its connections have ended.
       ip('link', 'set', name, 'down');
-      for (const pid of ip('netns', 'pids', name).split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGKILL');
+      ip('netns', 'pids', name).split('\n').filter(Boolean).forEach((pid) => kill(Number(pid)));
     },
   };
+}
+
+/** @param {number} pid */
+function kill(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It has ended by itself.
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
 /** @param {number} count */

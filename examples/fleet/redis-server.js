@@ -34,7 +34,7 @@ async function startRedis(addresses, password) {
   const server = spawn('redis-server', ['-'], { stdio: ['pipe', 'ignore', 'inherit'] });
   const ended = once(server, 'exit');
   server.stdin.end([
-    `port ${port}`, `bind ${['127.0.0.1', ...new Set(addresses)].join(' ')}`, `requirepass ${password}`,
+    `port ${port}`, `bind ${[...new Set(['127.0.0.1', ...addresses])].join(' ')}`, `requirepass ${password}`,
     `dir ${os.tmpdir()}`, 'save ""', 'appendonly no', 'maxmemory-policy noeviction',
   ].join('\n'));
   while (!(await answers(port))) {
