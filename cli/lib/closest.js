@@ -1,23 +1,9 @@
 'use strict';
 
-/** More changes than this make another word. */
-const MAX_CHANGES = 3;
+const { distance } = require('fastest-levenshtein');
 
-/**
- * How many letters have to be changed, added or removed to make one word of another.
- * @param {string} a @param {string} b
- */
-function distance(a, b) {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length];
-}
+/** Words that differ by more letters than this are not mistaken for each other. */
+const MAX_CHANGES = 3;
 
 /**
  * The word that was probably meant; `null` if none is near.
