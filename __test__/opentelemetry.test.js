@@ -186,6 +186,72 @@ forEachMode((mode) => {
   });
 });
 
+forEachMode((mode) => {
+  for (const concurrency of [1, 4]) {
+    const options = (t) => ({
+      type: mode.type, processes: 1, concurrency, ...(mode.hasWorkers ? { env: withFile(t).env } : {}),
+    });
+    const task = (name) => ({ filePath: fixture('otel-worker.js'), name });
+
+    for (const name of ['steps', 'asyncSteps', 'iterated']) {
+      test(`every step of a stream runs within its trace: ${name}, concurrency ${concurrency}`, async (t) => {
+        instrumented(t);
+        const pool = new Pool(options(t));
+        t.after(() => pool.terminate());
+        const { caller, result } = await within(async () => {
+          const seen = [];
+          // It is ahead of its reader, so that it has to wait between two steps.
+          for await (const step of pool.stream(task(name), [12], { highWaterMark: 2 })) seen.push(step);
+          return seen;
+        });
+        const { traceId } = caller.spanContext();
+        const [run] = finished(`stream ${name}`).filter((span) => parentOf(span) === idOf(caller));
+        const [call] = finished(`stream ${name}`).filter((span) => parentOf(span) === idOf(run));
+        assert.equal(result.length, 12);
+        for (const step of result) {
+          assert.deepEqual(step, {
+            name: step.name, traceId, spanId: idOf(call), traceparent: `00-${traceId}-${idOf(call)}-01`, user: 'Ada',
+            ownTraceId: traceId, workerIndex: 0, hasSignal: true,
+          });
+        }
+      });
+    }
+
+    test(`streams of different traces that are read in turn do not mix, concurrency ${concurrency}`, async (t) => {
+      instrumented(t);
+      const pool = new Pool({ ...options(t), processes: 2 });
+      t.after(() => pool.terminate());
+      const traces = await Promise.all([0, 1].map((i) => within(async () =>
+        pool.stream(task('asyncSteps'), [8, `${i}.`], { highWaterMark: 1 }))));
+      const { caller: first, result: one } = traces[0];
+      const { caller: second, result: other } = traces[1];
+      for (let i = 0; i < 8; i++) {
+        for (const [stream, caller, of] of [[one, first, 0], [other, second, 1]]) {
+          const { value } = await stream.next();
+          assert.deepEqual([value.name, value.traceId, value.user], [`${of}.${i}`, caller.spanContext().traceId, 'Ada']);
+        }
+      }
+      assert.notEqual(first.spanContext().traceId, second.spanContext().traceId);
+      assert.deepEqual([await one.next(), await other.next()].map(({ done }) => done), [true, true]);
+    });
+
+    test(`so does what runs when a stream is left, concurrency ${concurrency}`, async (t) => {
+      instrumented(t);
+      const pool = new Pool(options(t));
+      t.after(() => pool.terminate());
+      const file = `${temporary(t)}/left`;
+      const { caller } = await within(async () => {
+        for await (const step of pool.stream(task('leftSteps'), [file])) {
+          assert.equal(step.name, 'within');
+          break;
+        }
+      });
+      const { name, traceId, user, workerIndex } = JSON.parse(fs.readFileSync(file, 'utf8'));
+      assert.deepEqual([name, traceId, user, workerIndex], ['finally', caller.spanContext().traceId, 'Ada', 0]);
+    });
+  }
+});
+
 test('a worker that dies ends the spans of its calls, and a second call of instrument() makes none twice', async (t) => {
   instrumented(t);
   instrumented(t);

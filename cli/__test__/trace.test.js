@@ -11,7 +11,7 @@ const { analyse } = require('../lib/trace/analysis');
 const { readTimeline } = require('../lib/trace/model');
 const { root } = require('../../__test__/support/helpers');
 const { environment, folder, read, run } = require('./support/command');
-const { Timeline, example } = require('./support/timeline');
+const { Timeline, example, talking } = require('./support/timeline');
 
 /** @param {Timeline} timeline */
 function analysed({ json }) {
@@ -81,6 +81,24 @@ test('both files are written beside the timeline, and the figures to stdout', as
   assert.ok(svg.includes('store &lt;b&gt;&amp;&quot;') && !svg.includes('store <b>'));
   assert.ok(html.includes(svg.trim()));
   assert.doesNotMatch(html.replaceAll('http://www.w3.org/2000/svg', ''), /(?:src|href)=|https?:|@import/, 'nothing from elsewhere');
+});
+
+test('what calls have said is drawn within them, with hints, and changes no figure', async (t) => {
+  const { findings } = analysed(talking());
+  assert.deepEqual([findings.chunks, findings.calls, findings.busy], [2, 2, 144_000]);
+  assert.ok(stepsOf(findings).every(([, kind]) => kind !== 'yield'));
+  const at = folder(t);
+  const { code, stdout, stderr } = await run(['trace', at('t.json', talking().json)]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /calls: +2 calls in 2 chunks\n/);
+  const [svg, html] = [read(at('t.svg')), read(at('t.html'))];
+  assert.equal(svg.match(/class="yield"/g)?.length, 3);
+  assert.equal(svg.match(/class="mark message"/g)?.length, 3);
+  assert.ok(svg.includes('yielded 16 values, from number 32 on'));
+  assert.ok(svg.includes('message at 30 ms\nof call 1\n12 bytes\nrun r1'));
+  assert.ok(svg.includes('yielded 48 values\nas far ahead of its reader as it may be: 20 ms'));
+  assert.match(html, /class="legend">.*message.*values yielded/);
+  assert.doesNotMatch((await run(['trace', at('e.json', example().json), '--html', '-'])).stdout, /values yielded/);
 });
 
 test('--svg and --html name the files, or stdout', async (t) => {

@@ -213,6 +213,7 @@ class JobTable {
     const listener = entry?.job.emitted ?? null;
     if (entry === undefined || listener === null) return;
     const isYielded = parts[TAG_FIELD] === YIELDING;
+    if (entry.note !== null) this.#noteTalk(entry, entry.note, call, workerIndex, retries + 1, isYielded, parts);
     let value;
     try {
       const refusal = refusalIn(parts, 0, parts.length);
@@ -226,6 +227,27 @@ class JobTable {
       value = answerErrors().unreadableError(cause).error;
     }
     entry.resource.runInAsyncScope(listener, entry.job, call, value, workerIndex, retries + 1, isYielded);
+  }
+
+  /**
+   * @param {Entry} entry @param {import('./timeline').JobNote} note @param {number} call @param {number} workerIndex
+   * @param {number} attempt @param {boolean} isYielded @param {Parts} parts
+   */
+  #noteTalk({ job }, note, call, workerIndex, attempt, isYielded, parts) {
+    if (isYielded) this.#timeline?.yielded(note, job);
+    else this.#timeline?.emitted(job, call, workerIndex, attempt, sizeOf(parts));
+  }
+
+  /**
+   * Whether a job is in progress, about whose only call the scheduler is to be told; see `WorkerPool.tell`.
+   * @param {number} jobId @param {'demand' | 'pause' | 'forbidRetries'} what
+   */
+  tells(jobId, what) {
+    const entry = this.#entries.get(jobId);
+    if (entry === undefined) return false;
+    const { job, note } = entry;
+    if (note !== null && what !== 'forbidRetries') this.#timeline?.toldOfReader(note, job, what === 'pause');
+    return true;
   }
 
   /**

@@ -9,12 +9,15 @@
  */
 
 const { now, wallTime } = require('../intrinsics/clock');
+const { Spans } = require('./spans');
 
 /** Powers of two: how many chunks are kept, and how many jobs. */
 const MAX_CHUNKS = 16384;
 const MAX_JOBS = 4096;
 /** How much of what happened to workers is kept. */
 const MAX_EVENTS = 1024;
+/** A power of two: how many messages are kept. */
+const MAX_MESSAGES = 4096;
 
 /** The fields of a chunk's record. Times are in milliseconds. */
 const FIELDS = Object.freeze({
@@ -51,6 +54,26 @@ const RECORD = 16;
  * @property {number} failed
  * @property {number} submittedAt
  * @property {number} settledAt 0: not yet
+ * @property {Yielded | null} yielded null: it is no stream, or has yielded nothing
+ */
+
+/**
+ * What a stream has yielded.
+ * @typedef {object} Yielded
+ * @property {InstanceType<typeof Spans>} values when they came
+ * @property {InstanceType<typeof Spans>} pauses when it was as far ahead of its reader as it may be
+ * @property {number} pausedAt since when it is; 0: it is not
+ */
+
+/**
+ * A message of a call.
+ * @typedef {object} Message
+ * @property {{ run: ChunkJob['run'], isRunEach?: boolean }} job
+ * @property {number} call
+ * @property {number} at when it came
+ * @property {number} workerIndex
+ * @property {number} attempt
+ * @property {number} bytes
  */
 
 /** @typedef {ChunkJob & JobOutcome} JobNote */
@@ -84,6 +107,9 @@ class Timeline {
   /** @type {(JobNote | undefined)[]} Written over in their turn: what is kept for long costs the garbage collector. */
   jobs = new Array(MAX_JOBS);
   #jobCount = 0;
+  /** @type {Message[]} Written over in their turn, too. */
+  messages = [];
+  #messageCount = 0;
   /** @type {WorkerEvent[]} */
   events = [];
   /** @type {Map<number, Worker>} By number. */
@@ -106,7 +132,8 @@ class Timeline {
     const slot = this.#jobCount++ & (MAX_JOBS - 1);
     const note = this.jobs[slot];
     if (note === undefined) {
-      return (this.jobs[slot] = { run, method, definition, calls, failed: 0, submittedAt, settledAt: 0 });
+      const outcome = { calls, failed: 0, submittedAt, settledAt: 0, yielded: null };
+      return (this.jobs[slot] = { run, method, definition, ...outcome });
     }
     note.run = run;
     note.method = method;
@@ -115,6 +142,7 @@ class Timeline {
     note.failed = 0;
     note.submittedAt = submittedAt;
     note.settledAt = 0;
+    note.yielded = null;
     return note;
   }
 
@@ -123,6 +151,7 @@ class Timeline {
     if (note.run !== job.run) return;
     note.failed = failed;
     note.settledAt = now();
+    if (note.yielded !== null) endPause(note.yielded, note.settledAt);
   }
 
   /**
@@ -176,6 +205,37 @@ class Timeline {
     records[at + FIELDS.decodedAt] = now();
   }
 
+  // ---- Calls that talk --------------------------------------------------------------------------------------------
+
+  /**
+   * A call has emitted a value to which somebody listens.
+   * @param {import('./job-table').Job} job @param {number} call @param {number} workerIndex @param {number} attempt
+   * @param {number} bytes
+   */
+  emitted({ run, isRunEach }, call, workerIndex, attempt, bytes) {
+    const message = { job: { run, isRunEach }, call, at: now(), workerIndex, attempt, bytes };
+    this.messages[this.#messageCount++ & (MAX_MESSAGES - 1)] = message;
+  }
+
+  /** A call has yielded a value. @param {JobNote} note @param {import('./job-table').Job} job */
+  yielded(note, job) {
+    if (note.run !== job.run) return;
+    note.yielded ??= { values: new Spans(), pauses: new Spans(), pausedAt: 0 };
+    const at = now();
+    note.yielded.values.add(at, at);
+  }
+
+  /**
+   * The worker of a stream is told something of its reader: to pause, or how much that has taken.
+   * @param {JobNote} note @param {import('./job-table').Job} job @param {boolean} isPause
+   */
+  toldOfReader(note, job, isPause) {
+    const { yielded } = note;
+    if (note.run !== job.run || yielded === null) return;
+    if (!isPause) endPause(yielded, now());
+    else if (yielded.pausedAt === 0) yielded.pausedAt = now();
+  }
+
   // ---- Workers ----------------------------------------------------------------------------------------------------
 
   /** @param {number} number @param {Worker} worker @param {number} at */
@@ -202,6 +262,12 @@ class Timeline {
     this.events.push(event);
     if (this.events.length > MAX_EVENTS) this.events.shift();
   }
+}
+
+/** @param {Yielded} yielded @param {number} at */
+function endPause(yielded, at) {
+  if (yielded.pausedAt > 0) yielded.pauses.add(yielded.pausedAt, at);
+  yielded.pausedAt = 0;
 }
 
 module.exports = { FIELDS, MAX_CHUNKS, RECORD, Timeline };

@@ -7,6 +7,7 @@
  */
 
 const { now } = require('../intrinsics/clock');
+const { firstHeard, messageEvent, talkArgs, talksOf, yieldEvents } = require('./talk-events');
 const { taskLabel } = require('./task-label');
 const { FIELDS, MAX_CHUNKS, RECORD } = require('./timeline');
 
@@ -62,14 +63,17 @@ function eventsOf(timeline) {
   for (const { kind, number, at: time } of timeline.events) if (kind === 'end') ends.set(number, time);
   const boots = timeline.events.filter(({ kind }) => kind === 'boot').map((event) => ({ ...event, endedAt: event.at }));
   // In the order of their ends, in which lanes are filled.
-  const items = [...boots, ...chunksOf(timeline, ends)].sort((one, other) => one.endedAt - other.endedAt);
+  const chunks = chunksOf(timeline, ends);
+  const { talks, lost } = talksOf(timeline, chunks);
+  const items = [...boots, ...chunks].sort((one, other) => one.endedAt - other.endedAt);
   for (const chunk of items) {
     if ('kind' in chunk) {
       events.push(bootEvent(chunk, lanes, pid, at));
       continue;
     }
     const { id, worker, job } = chunk;
-    const tid = lanes.take(worker, chunk);
+    const talk = talks.get(chunk);
+    const tid = lanes.take(worker, chunk, firstHeard(talk));
     const runId = job.run.text;
     const workerIndex = lanes.indexOf(worker);
     const [sent, begun, answered] = [chunk.sentAt, chunk.begunAt, chunk.endedAt].map(at);
@@ -102,6 +106,7 @@ function eventsOf(timeline) {
           workerIndex,
           wait: (chunk.sentAt - chunk.submittedAt) * 1000,
           run: chunk.micros,
+          ...talkArgs(talk),
           sent,
           begun,
           answered,
@@ -110,6 +115,10 @@ function eventsOf(timeline) {
       },
       { ...flow, tid, ph: 'f', bp: 'e', name: 'sent', ts: begun },
     );
+    for (const message of talk?.messages ?? []) events.push(messageEvent(message, { pid, tid, workerIndex }, at));
+    if (talk !== undefined && talk.yielded !== null) {
+      events.push(...yieldEvents(chunk, talk.yielded, { pid, tid, caller: CALLER, workerIndex }, at));
+    }
     if (chunk.outcome !== 'answered') continue;
     events.push(
       { ...flow, tid, ph: 's', name: 'answered', ts: begun },
@@ -122,6 +131,10 @@ function eventsOf(timeline) {
   }
   for (const job of timeline.jobs) {
     if (job !== undefined) events.push(...runEvents(job, labelOf(job, timeline), pid, at));
+  }
+  for (const message of lost) {
+    const { workerIndex } = message;
+    events.push(messageEvent(message, { pid, tid: lanes.ofIndex(workerIndex), workerIndex }, at));
   }
   for (const event of timeline.events) {
     if (event.kind !== 'boot') events.push(workerEvent(event, lanes, pid, at));
@@ -253,7 +266,11 @@ class Lanes {
   /** @param {number} number @returns {{ tid: number, freeAt: number }[]} */
   #of(number) {
     const index = this.indexOf(number);
-    const key = index === null ? `number ${number}` : `index ${index}`;
+    return this.#at(index === null ? `number ${number}` : `index ${index}`);
+  }
+
+  /** @param {string} key @returns {{ tid: number, freeAt: number }[]} */
+  #at(key) {
     let lanes = this.#lanes.get(key);
     if (lanes === undefined) this.#lanes.set(key, (lanes = [{ tid: ++this.#count, freeAt: -Infinity }]));
     return lanes;
@@ -264,13 +281,19 @@ class Lanes {
     return this.#of(number)[0].tid;
   }
 
+  /** The same of a worker of which only that is known. @param {number} workerIndex */
+  ofIndex(workerIndex) {
+    return this.#at(`index ${workerIndex}`)[0].tid;
+  }
+
   /**
    * The lane of a chunk, which is given the time at which it must have begun.
    * @param {number} number @param {Chunk} chunk one that ends after those before it
+   * @param {number} heardAt when something came of it that only running calls say
    */
-  take(number, chunk) {
+  take(number, chunk, heardAt) {
     const lanes = this.#of(number);
-    const begun = Math.min(chunk.endedAt, Math.max(chunk.sentAt, chunk.endedAt - chunk.micros / 1000));
+    const begun = Math.min(chunk.endedAt, heardAt, Math.max(chunk.sentAt, chunk.endedAt - chunk.micros / 1000));
     // One after another, whatever the clock of the worker says; side by side only where workers do that.
     let lane = this.#timeline.isConcurrent ? lanes.find(({ freeAt }) => freeAt <= begun) : lanes[0];
     if (lane === undefined) lanes.push((lane = { tid: ++this.#count, freeAt: -Infinity }));

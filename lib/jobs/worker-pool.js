@@ -253,7 +253,7 @@ class WorkerPool {
    * @param {number[]} about
    */
   tell(jobId, what, ...about) {
-    if (this.#jobs.has(jobId)) this.#native[what](jobId, ...about);
+    if (this.#jobs.tells(jobId, what)) this.#native[what](jobId, ...about);
   }
 
   /**

@@ -163,7 +163,8 @@ class Pool extends Instance {
     this.#calls.flush();
     const items = Array(isInline ? 1 : workers).fill(list);
     const request = { ...this.#request(what, found, true, settings), isList: false, items, run, pinned: true };
-    return mapJob().startMap(this.#pool, request, { ...settings, chunkSize: 0, transferList: null, onProgress: null });
+    // A chunk of its own for each, so that none waits for other calls of its worker that have nothing to do with it.
+    return mapJob().startMap(this.#pool, request, { ...settings, chunkSize: 1, transferList: null, onProgress: null });
   }
 
   /**

@@ -10,7 +10,7 @@ const { after, before, describe, test } = require('node:test');
 const { chromium } = require('playwright-core');
 
 const { folder, run } = require('../support/command');
-const { Timeline, example } = require('../support/timeline');
+const { Timeline, example, talking } = require('../support/timeline');
 const { installed } = require('./support');
 
 const executablePath = installed() ?? undefined;
@@ -91,6 +91,20 @@ describe('the page of a timeline', { skip }, () => {
     await hint.waitFor({ state: 'hidden' });
   });
 
+  test('messages and what is yielded can be pointed at, within their calls', async (t) => {
+    const { page, shot } = await open(t, talking());
+    const [call] = [await boxOf(page, 'rect.chunk')];
+    for (const burst of await page.locator('rect.yield').all()) {
+      const box = await burst.boundingBox();
+      assert.ok(call.x <= box.x + 1 && box.x + box.width <= call.x + call.width + 1 && box.y > call.y, JSON.stringify(box));
+    }
+    await page.mouse.move(...centre(await page.locator('rect.yield').nth(1).boundingBox()));
+    await settled(page, () => document.getElementById('hint').textContent.startsWith('yielded 16 values, from number 16 on'));
+    await shot('talking');
+    await page.mouse.move(...centre(await page.locator('path.mark.message').nth(2).boundingBox()));
+    await settled(page, () => document.getElementById('hint').textContent.startsWith('message at 50 ms'));
+  });
+
   test('the wheel zooms about the pointer, and a drag moves', async (t) => {
     const { page, shot } = await open(t, example());
     const box = await page.locator('rect.chunk').nth(4).boundingBox();
@@ -102,6 +116,9 @@ describe('the page of a timeline', { skip }, () => {
     const zoomed = await page.locator('rect.chunk').nth(4).boundingBox();
     assert.ok(zoomed.width > 20 * box.width);
     assert.ok(Math.abs(centre(zoomed)[0] - x) < 2 + zoomed.width / 100, 'what the pointer is at stays there');
+    const [labelX, labelY] = centre(await page.locator('.labels text').nth(2).boundingBox());
+    const covering = await page.evaluate(([left, top]) => document.elementFromPoint(left, top).closest('.time'), [labelX, labelY]);
+    assert.equal(covering, null, 'the names of the lanes stay free');
     const ticks = await page.$$eval('.axis text', (texts) => texts.map(({ textContent }) => textContent));
     assert.ok(ticks.length >= 3 && ticks.every((text) => /^[\d.]+ (µs|ms)$/.test(text)), ticks.join());
     await page.mouse.down();

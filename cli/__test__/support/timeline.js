@@ -46,6 +46,16 @@ class Timeline {
     return this;
   }
 
+  message(worker, at, call = 0) {
+    const args = { runId: 'r1', call, attempt: 1, bytes: 12, workerIndex: worker };
+    this.events.push({ ph: 'i', pid: 1, tid: worker + 1, cat: 'message', name: 'message', ts: START + at, args });
+    return this;
+  }
+
+  yields(worker, from, to, first, values) {
+    return this.span(worker + 1, 'yield', 'yield', from, to, { runId: 'r1', first, values, workerIndex: worker });
+  }
+
   get json() {
     return JSON.stringify({ traceEvents: this.events });
   }
@@ -59,4 +69,14 @@ function example() {
   return timeline.span(0, 'encode', 'encode', 1100, 1300, { calls: 5, bytes: 1234 });
 }
 
-module.exports = { Timeline, example };
+/** One with calls that talk: a stream that yields in three bursts, and one that emits. */
+function talking() {
+  const timeline = new Timeline().run(0, 100_000).boot(0, 0, 5000).boot(1, 0, 5000);
+  const stream = { name: 'rows', method: 'stream', calls: 1, yields: 48, paused: 20_000 };
+  timeline.chunk(0, 6000, 96_000, stream).chunk(1, 6000, 60_000, { name: 'speaks', calls: 1, messages: 3 });
+  [6000, 30_000, 80_000].forEach((at, i) => timeline.yields(0, at, at + 9000, 16 * i, 16));
+  [10_000, 30_000, 50_000].forEach((at, i) => timeline.message(1, at, i));
+  return timeline;
+}
+
+module.exports = { Timeline, example, talking };

@@ -42,6 +42,8 @@ const STYLE = `
   .timeline .path { vector-effect: non-scaling-stroke; pointer-events: none; }
   .timeline .mark { stroke: #c00; stroke-width: 2; vector-effect: non-scaling-stroke; }
   .timeline .mark.exit, .timeline .mark.recall { stroke: #777; }
+  .timeline .mark.message { stroke: #222; stroke-width: 1.5; }
+  .timeline .yield { fill: #fff; fill-opacity: 0.75; stroke: #fff; }
 `;
 
 /** @param {number} value */
@@ -90,13 +92,15 @@ function draw({ pools, length }, findings) {
         bars.push(`<rect class="gap" ${place}><title>${escaped(hint)}</title></rect>`);
       }
       for (const span of lane.spans) {
-        const isCaller = lane.workerIndex === null;
-        bars.push(bar(span, isCaller ? top + 8 : top, isCaller ? BAR - 8 : BAR, x, w, colours.get(span.name) ?? ''));
+        const [above, height] = placeOf(span, lane);
+        bars.push(bar(span, top + above, height, x, w, colours.get(span.name) ?? ''));
       }
       for (const mark of lane.marks) {
         const at = x(mark.at);
         const title = `<title>${escaped(markHint(mark))}</title>`;
-        bars.push(`<path class="mark ${escaped(mark.kind)}" d="M${at} ${top - 3}v${BAR + 6}">${title}</path>`);
+        // There may be many messages, and they are small.
+        const path = mark.kind === 'message' ? `M${at} ${top - 3}v7` : `M${at} ${top - 3}v${BAR + 6}`;
+        bars.push(`<path class="mark ${escaped(mark.kind)}" d="${path}">${title}</path>`);
       }
       y += LANE;
     }
@@ -113,16 +117,27 @@ function draw({ pools, length }, findings) {
 <defs>
 <pattern id="idle" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
 <rect width="6" height="6" fill="#fff3c4"/><line y2="6" stroke="#e3b505" stroke-width="2"/></pattern>
-<clipPath id="plot"><rect width="${plot + MARGIN}" height="${height}"/></clipPath>
+<clipPath id="plot-area"><rect width="${plot + MARGIN}" height="${height}"/></clipPath>
 </defs>
 <g class="labels">${labels.join('\n')}</g>
 <g transform="translate(${LABEL})"><g class="axis">${axis(length, scale, height)}</g>
 <g class="lane">${lines.join('')}</g>
-<g clip-path="url(#plot)"><g class="time">
+<g clip-path="url(#plot-area)"><g class="time">
 ${bars.join('\n')}
 </g></g></g>
 </svg>`;
   return { svg, width: WIDTH, height, label: LABEL, plot };
+}
+
+/**
+ * Where in its lane a span is, and how high.
+ * @param {Span} span @param {Lane} lane
+ * @returns {[above: number, height: number]}
+ */
+function placeOf({ kind }, { workerIndex }) {
+  if (workerIndex === null) return [8, BAR - 8];
+  // Within the chunk of its call.
+  return kind === 'yield' ? [BAR - 6, 4] : [0, BAR];
 }
 
 /**

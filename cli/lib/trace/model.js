@@ -9,13 +9,13 @@
 
 /**
  * @typedef {object} Span
- * @property {'chunk' | 'boot' | 'encode' | 'decode' | 'run'} kind
+ * @property {'chunk' | 'boot' | 'encode' | 'decode' | 'run' | 'yield'} kind
  * @property {string} name @property {number} from @property {number} to
  * @property {Record<string, any>} args as they were traced
  * @property {boolean} [isCritical]
  */
 
-/** @typedef {{ kind: string, at: number, args: Record<string, any> }} Mark a moment: a death, an exit, a recall */
+/** @typedef {{ kind: string, at: number, args: Record<string, any> }} Mark a moment: a death, a recall, a message */
 /** @typedef {{ from: number, to: number }} Gap */
 
 /**
@@ -36,7 +36,7 @@
  */
 
 const KINDS = /** @type {Record<string, Span['kind']>} */ ({
-  chunk: 'chunk', worker: 'boot', encode: 'encode', decode: 'decode', run: 'run',
+  chunk: 'chunk', worker: 'boot', encode: 'encode', decode: 'decode', run: 'run', yield: 'yield',
 });
 
 class NoTimeline extends Error {

@@ -10,6 +10,7 @@
   const { label, plot, length, axis, height } = JSON.parse(document.getElementById('sizes').textContent);
   const time = svg.querySelector('.time');
   const ticks = svg.querySelector('.axis');
+  const idle = svg.querySelector('#idle');
   const MAX_ZOOM = Math.max(10, length);
   /** How far it is zoomed in, and where the beginning stands then. */
   const view = { zoom: 1, left: 0 };
@@ -49,6 +50,8 @@
     requestAnimationFrame(() => {
       isDrawing = false;
       time.setAttribute('transform', `matrix(${view.zoom} 0 0 1 ${view.left} 0)`);
+      // The hatching is to look the same at every zoom.
+      idle.setAttribute('patternTransform', `scale(${1 / view.zoom} 1) rotate(45)`);
       svg.dataset.zoom = String(view.zoom);
       drawAxis();
     });

@@ -25,6 +25,7 @@ const STYLE = `
   #hint { position: fixed; white-space: pre-line; background: #222; color: #fff; padding: 6px 9px; border-radius: 4px;
     font-size: 12px; max-width: 420px; pointer-events: none; }
   .legend { margin: 8px 0; color: #444; }
+  .legend b { margin: 0 4px 0 12px; }
   .legend i { display: inline-block; width: 14px; height: 12px; margin: 0 4px 0 12px; vertical-align: -1px; }
   table { border-collapse: collapse; }
   th, td { text-align: left; padding: 2px 14px 2px 0; font-weight: normal; }
@@ -59,15 +60,22 @@ function rowsOf({ workers, chunks, calls, failed, busy, available, elapsed, gaps
   return rows;
 }
 
+const YIELDED = '<i style="background: linear-gradient(#888 50%, #ddd 50% 85%, #888 85%)"></i>values yielded';
+
 /** @param {Timeline} timeline */
 function legend({ pools }) {
   const tasks = [...coloursOf(pools.flatMap(({ lanes }) => lanes))].map(
     ([name, colour]) => `<i style="background: ${colour}"></i>${escaped(name)}`,
   );
+  const has = (/** @type {(lane: import('./model').Lane) => boolean} */ test) => {
+    return pools.some(({ lanes }) => lanes.some(test));
+  };
   const rest = [
     '<i style="outline: 2px solid #c00"></i>on the critical path',
     '<i style="background: repeating-linear-gradient(45deg, #fff3c4 0 3px, #e3b505 3px 5px)"></i>idle',
     '<i style="background: #bbb"></i>starting',
+    ...(has((lane) => lane.marks.some(({ kind }) => kind === 'message')) ? ['<b>|</b> message'] : []),
+    ...(has((lane) => lane.spans.some(({ kind }) => kind === 'yield')) ? [YIELDED] : []),
   ];
   return [...tasks, ...rest].join(' ');
 }

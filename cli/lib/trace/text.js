@@ -23,6 +23,7 @@ const counted = (count, word) => `${whole.format(count)} ${word}${count === 1 ? 
 
 /** What stands beside a span that is pointed at. @param {Span} span */
 function hintOf({ kind, name, from, to, args, isCritical }) {
+  if (kind === 'yield') return yieldHint(from, to, args);
   const lines = [`${name}${kind === 'chunk' || name === kind ? '' : ` (${kind})`}: ${timeText(to - from)}`];
   lines.push(`from ${timeText(from)} to ${timeText(to)}`);
   if (args.calls !== undefined) {
@@ -33,6 +34,9 @@ function hintOf({ kind, name, from, to, args, isCritical }) {
   if (args.method !== undefined) lines.push(`of ${args.method}`);
   if (args.wait !== undefined) lines.push(`waited ${timeText(args.wait)}`);
   if (args.run !== undefined && kind === 'chunk') lines.push(`its functions ran ${timeText(args.run)}`);
+  if (args.yields > 0) lines.push(`yielded ${counted(args.yields, 'value')}`);
+  if (args.paused > 0) lines.push(`as far ahead of its reader as it may be: ${timeText(args.paused)}`);
+  if (args.messages > 0) lines.push(counted(args.messages, 'message'));
   if (args.bytes !== undefined) lines.push(`${whole.format(args.bytes)} bytes`);
   if (args.pid !== undefined && args.pid !== null) lines.push(`process ${args.pid}`);
   if (args.outcome !== undefined && args.outcome !== 'answered') lines.push(String(args.outcome));
@@ -41,9 +45,19 @@ function hintOf({ kind, name, from, to, args, isCritical }) {
   return lines.join('\n');
 }
 
+/** @param {number} from @param {number} to @param {Record<string, any>} args */
+function yieldHint(from, to, { first, values, runId }) {
+  const when = to > from ? `from ${timeText(from)} to ${timeText(to)}` : `at ${timeText(from)}`;
+  return [`yielded ${counted(values, 'value')}, from number ${first} on`, when, `run ${runId}`].join('\n');
+}
+
 /** @param {Mark} mark */
 function markHint({ kind, at, args }) {
   const lines = [`${kind} at ${timeText(at)}`];
+  if (kind === 'message') {
+    lines.push(`of call ${args.call}${args.attempt > 1 ? `, attempt ${args.attempt}` : ''}`);
+    lines.push(`${whole.format(args.bytes)} bytes`, `run ${args.runId}`);
+  }
   if (args.reason !== undefined) lines.push(`reason: ${args.reason}`);
   if (args.signal !== undefined && args.signal !== null) lines.push(`signal: ${args.signal}`);
   else if (args.exitCode !== undefined && args.exitCode !== null) lines.push(`exit code: ${args.exitCode}`);
