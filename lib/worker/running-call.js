@@ -117,50 +117,38 @@ class RunningCall {
 }
 
 /**
- * An object with `signal`: a property of its own, so that the object can be taken apart and copied, with a getter,
- * because most functions never ask for it. One getter serves all objects: with one in each, V8 would make a hidden
- * class for each, which takes microseconds and keeps what the getter refers to (the call, and the values that it was
- * given) until the old generation is collected.
+ * What a function is given, with what it may ask its call for: properties of its own, so that the object can be taken
+ * apart and copied, with getters, because most functions never ask. One getter serves all objects: with one in each,
+ * V8 would make a hidden class for each, which takes microseconds and keeps what the getter refers to (the call, and
+ * the values that it was given) until the old generation is collected.
  */
-class WithSignal extends Given {
-  static #signal = /** @this {WithSignal} */ function signal() {
+class WithCall extends Given {
+  static #signal = /** @this {WithCall} */ function signal() {
     return this.#call.signal;
   };
-
-  #call;
-
-  /** @param {object} given @param {{ readonly signal: AbortSignal }} call */
-  constructor(given, call) {
-    super(given);
-    this.#call = call;
-    // Half the price of `defineProperty`, which has a descriptor to read.
-    apply(defineGetter, this, ['signal', WithSignal.#signal]);
-  }
-}
-
-/**
- * Adds the signal of a call to what its function is given.
- * @param {object} given @param {{ readonly signal: AbortSignal }} call
- * @returns {object} the same object
- */
-function withSignal(given, call) {
-  return new WithSignal(given, call);
-}
-
-/** The same for `emit`. */
-class WithEmit extends Given {
-  static #emit = /** @this {WithEmit} */ function emit() {
+  static #emit = /** @this {WithCall} */ function emit() {
     return this.#call.emit;
   };
 
   #call;
 
-  /** @param {object} given @param {RunningCall} call */
-  constructor(given, call) {
+  /** @param {object} given @param {RunningCall} call @param {boolean} mayEmit */
+  constructor(given, call, mayEmit) {
     super(given);
     this.#call = call;
-    apply(defineGetter, this, ['emit', WithEmit.#emit]);
+    // Half the price of `defineProperty`, which has a descriptor to read.
+    apply(defineGetter, this, ['signal', WithCall.#signal]);
+    if (mayEmit) apply(defineGetter, this, ['emit', WithCall.#emit]);
   }
+}
+
+/**
+ * Adds the signal of a call to what its function is given.
+ * @param {object} given @param {RunningCall} call
+ * @returns {object} the same object
+ */
+function withSignal(given, call) {
+  return new WithCall(given, call, false);
 }
 
 /**
@@ -169,7 +157,7 @@ class WithEmit extends Given {
  * @returns {any} the same object
  */
 function withCall(given, call) {
-  return (call.given = new WithEmit(new WithSignal(given, call), call));
+  return (call.given = new WithCall(given, call, true));
 }
 
 /**
