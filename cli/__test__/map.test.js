@@ -136,6 +136,27 @@ test('--json: what is no array, or not all of it, is said', async () => {
   }
 });
 
+test('an input that cannot be read to its end has what comes before done first, and then says so', async (t) => {
+  const at = folder(t);
+  const text = `[${ids(40).map((id) => JSON.stringify({ id })).join()},`;
+  for (const order of [[], ['--unordered']]) {
+    const args = ['map', './work.js#backwards', '--json', '--out', at('out'), '--no-journal', ...order];
+    const { code, stderr } = await run(args, { stdin: text });
+    assert.equal(code, 1);
+    assert.match(stderr, /^40 records in .*\nparallelizer: the input ends in line 1, within its array/);
+    const done = JSON.parse(read(at('out'))).map(({ id }) => id);
+    assert.deepEqual(done.toSorted((a, b) => a - b), ids(40));
+  }
+});
+
+test('the stack of a failed record ends where the function was called', async (t) => {
+  const at = folder(t);
+  await run(['map', './work.js#thirds', '--failed', at('failed'), '--quiet'], { stdin: `${ndjson(1)}no JSON\n` });
+  const [thrown, unreadable] = records(read(at('failed'))).map(({ error }) => error);
+  assert.match(thrown.stack, /^RangeError: 0 is a multiple of 3\n {4}at .*work\.js:\d+:\d+\)$/);
+  assert.doesNotMatch(unreadable.stack, /worker\.js|parallelizer:/);
+});
+
 test('CSV: rows are objects; quotes, line ends, and rows that do not fit', async (t) => {
   const at = folder(t);
   const text = '\ufeffid,name,note\r\n1,"a ""q"" é",x\r\n\r\n2,"two\nlines",y\r\n3,short\r\n4,"",z';
@@ -281,4 +302,15 @@ test('an output that has no room left is said, without a stack trace', async (t)
   if (!fs.existsSync('/dev/full')) return t.skip('there is no /dev/full here');
   const { code, stderr } = await run(['map', './work.js#same', '--out', '/dev/full', '--quiet'], { stdin: ndjson(3) });
   assert.deepEqual([code, stderr], [1, 'parallelizer: /dev/full: ENOSPC: no space left on device, write\n']);
+});
+
+test('so it is if that is stdout, whatever is written to it', async (t) => {
+  if (!fs.existsSync('/dev/full')) return t.skip('there is no /dev/full here');
+  const full = fs.openSync('/dev/full', 'w');
+  t.after(() => fs.closeSync(full));
+  for (const args of [['map', './work.js#same', '--quiet'], ['map', '--help'], ['--version']]) {
+    const { code, stderr } = await run(args, { stdin: ndjson(3), stdout: full });
+    const said = 'parallelizer: stdout cannot be written: ENOSPC: no space left on device, write\n';
+    assert.deepEqual([code, stderr], [1, said], args.join(' '));
+  }
 });

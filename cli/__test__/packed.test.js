@@ -1,5 +1,6 @@
 'use strict';
-// The command as its users get it: both packages packed, and installed into an empty project from a registry.
+// The command as its users get it: both packages packed, and installed into an empty project from a registry. The same
+// project has TypeScript's types for Node and an SDK of OpenTelemetry, for what else users of both begin with.
 
 const assert = require('node:assert/strict');
 const { execFile } = require('node:child_process');
@@ -21,6 +22,9 @@ const cli = require('../package.json');
 const library = require('../../package.json');
 
 const run = promisify(execFile);
+
+/** What is in the project beside the command, as this checkout has it. */
+const BESIDE = ['@types/node', '@opentelemetry/api', '@opentelemetry/sdk-trace-node'];
 
 /** Packages of this checkout that others need, and what these need. @param {string[]} names @param {Set<string>} [found] */
 function withDependencies(names, found = new Set()) {
@@ -62,6 +66,10 @@ describe('packed and installed', { timeout: 300_000 }, () => {
     } finally {
       registry.close();
     }
+    for (const name of withDependencies(BESIDE)) {
+      const place = path.join('node_modules', name);
+      fs.cpSync(path.join(root, place), path.join(project, place), { recursive: true });
+    }
   });
   after(() => fs.rmSync(base, { recursive: true, force: true }));
 
@@ -94,5 +102,88 @@ describe('packed and installed', { timeout: 300_000 }, () => {
     const failed = await npx('map', './work.mjs#thrice', '--in', 'in.ndjson').catch((error) => error);
     assert.equal(failed.code, 2);
     assert.match(failed.stderr, /has no function "thrice"; it exports "twice"/);
+  });
+
+  /** Writes files of the project. @param {Record<string, string>} files */
+  function write(files) {
+    for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(project, name), text);
+  }
+
+  /** Compiles the project's TypeScript, as its users do, and gives what the compiler says. */
+  async function compiled() {
+    const compilerOptions = {
+      module: 'nodenext', target: 'es2022', strict: true, types: ['node'], outDir: 'out', noEmitOnError: true,
+    };
+    write({ 'tsconfig.json': JSON.stringify({ compilerOptions, include: ['*.mts', '*.cts'] }) });
+    const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
+    return run(process.execPath, [compiler, '-p', '.'], { cwd: project, env: bare() })
+      .then(({ stdout }) => stdout, ({ stdout }) => stdout);
+  }
+
+  test('TypeScript resolves, checks and runs what is imported, from ES modules and from CommonJS', async () => {
+    const program = `
+      const pool = new Pool({ processes: 1 });
+      const doubled: number[] = await pool.map((x: number) => x * 2, [1, 2, 3]);
+      const parallelizer = new Parallelizer({
+        filePath: WORKER, processBatchFunctionName: 'lengths', parallelization: 1,
+      });
+      const { responses } = await parallelizer.run(['a', 'bcd']);
+      const named: string = await pool.apply((x: number) => { throw new RangeError(String(x)); }, [4])
+        .catch((error: unknown) => error instanceof ParallelizerError ? 'no' : (error as Error).message);
+      await pool.terminate();
+      await parallelizer.terminate();
+      console.log(JSON.stringify([doubled, responses, named]));
+    `;
+    const names = 'Parallelizer, ParallelizerError, Pool';
+    write({
+      'lengths.cjs': 'exports.lengths = ({ batch }) => batch.reduce((sum, { length }) => sum + length, 0);\n',
+      'module.mts': `import { ${names} } from '@parallelizer/node';\nconst WORKER = './lengths.cjs';\n${program}`,
+      'common.cts': `import { ${names} } from '@parallelizer/node';\nconst WORKER = './lengths.cjs';\n`
+        + `async function main(): Promise<void> {${program}}\nmain();\n`,
+    });
+    assert.equal(await compiled(), '');
+    for (const file of ['out/module.mjs', 'out/common.cjs']) {
+      const { stdout } = await run(process.execPath, [file], { cwd: project, env: bare() });
+      assert.deepEqual(JSON.parse(stdout), [[2, 4, 6], [4], '4'], file);
+    }
+    // It is the types that are checked: what they do not allow is refused.
+    write({ 'wrong.mts': "import { Pool } from '@parallelizer/node';\nnew Pool({ processes: 'two' });\n" });
+    const refused = await compiled();
+    fs.rmSync(path.join(project, 'wrong.mts'));
+    assert.match(refused, /^wrong\.mts\(2,\d+\): error [^]*Type 'string' is not assignable to type 'number'/);
+  });
+
+  test('@parallelizer/node/opentelemetry makes spans with the SDK of the project, and the worker goes on in them', async () => {
+    write({
+      'sdk.mjs': `
+        import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
+        new NodeTracerProvider().register();
+      `,
+      'traced.mjs': `
+        import { context, trace } from '@opentelemetry/api';
+        export const traced = async () => (await null, trace.getSpan(context.active())?.spanContext());
+      `,
+      'spans.mts': `
+        import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
+        import type { SpanContext } from '@opentelemetry/api';
+        import { Pool } from '@parallelizer/node';
+        import { instrument } from '@parallelizer/node/opentelemetry';
+        const exporter = new InMemorySpanExporter();
+        new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).register();
+        const instrumentation = instrument();
+        const pool = new Pool({ processes: 1, execArgv: ['--import', './sdk.mjs'] });
+        const seen: SpanContext = await pool.apply({ filePath: './traced.mjs', name: 'traced' });
+        await pool.terminate();
+        instrumentation.disable();
+        const [call, run] = exporter.getFinishedSpans();
+        console.log(JSON.stringify({
+          names: [run.name, call.name], isChild: call.parentSpanContext?.spanId === run.spanContext().spanId,
+          isWithin: seen.spanId === call.spanContext().spanId && seen.traceId === run.spanContext().traceId,
+        }));
+      `,
+    });
+    assert.equal(await compiled(), '');
+    const { stdout } = await run(process.execPath, ['out/spans.mjs'], { cwd: project, env: bare() });
+    assert.deepEqual(JSON.parse(stdout), { names: ['apply traced', 'apply traced'], isChild: true, isWithin: true });
   });
 });

@@ -1,10 +1,15 @@
 'use strict';
-// A run that is killed at random moments, and resumed each time, until it is complete. `RECORDS=20000` has it take long.
+// A run that is killed at random moments, and resumed each time, until it is complete. `RECORDS=300000 KILLS=100` has it
+// killed so often, and then left alone.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { folder, ndjson, read, records, run, start, within } = require('./support/command');
+
+const KILLS = Number(process.env.KILLS ?? Infinity);
+/** After how long a round is killed at the latest, in milliseconds. */
+const LONGEST_ROUND = KILLS < Infinity ? 1500 : 20_000;
 
 /** The function notes that it was called. */
 const note = (at, options = {}) => (id) => ({ id, log: at('log'), ...options });
@@ -22,7 +27,8 @@ test('killed again and again at any moment, each record has its result once, and
     assert.ok(++rounds < 400, 'it does get on');
     const { child, ended } = start(args(at, '--resume', '--failed', at('failed'), ...(rounds % 2 ? ['--unordered'] : [])));
     // The first rounds die while they start; each gets a little further.
-    const timer = setTimeout(() => child.kill('SIGKILL'), 60 * rounds * Math.random());
+    const time = Math.min(60 * rounds, LONGEST_ROUND) * Math.random();
+    const timer = rounds > KILLS ? undefined : setTimeout(() => child.kill('SIGKILL'), time);
     result = await within(ended, 'the end of a round');
     clearTimeout(timer);
     assert.ok(result.signal === 'SIGKILL' || result.code === 1, result.stderr);

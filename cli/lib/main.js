@@ -77,7 +77,9 @@ async function main(args) {
   process.stderr.on('error', () => {});
   process.stdout.on('error', (error) => {
     // Whoever read it has had enough. A command that goes on after that has to listen for it, too.
-    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EPIPE') throw error;
+    if (['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED'].includes(/** @type {any} */ (error).code)) return;
+    process.stderr.write(`parallelizer: stdout cannot be written: ${error.message}\n`);
+    process.exit(FAILED);
   });
   let code;
   try {
@@ -92,6 +94,8 @@ async function main(args) {
       code = FAILED;
     }
   }
+  // What stdout could not take is told in the next turn.
+  await new Promise(setImmediate);
   // Not by waiting until nothing is left to do: a terminal that is still being read from would keep the process.
   process.exit(code);
 }

@@ -262,6 +262,7 @@ async function runJob(settings, pool, state, start, write) {
       last += journal === null ? '; interrupted' : '; interrupted: --resume goes on from here';
     }
   } catch (error) {
+    if (job.isUnreadable) last = job.conclusion(progress.summary());
     if (!(error instanceof ClosedOutput)) throw explained(error, journal !== null);
   } finally {
     interrupts.stop();

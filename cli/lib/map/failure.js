@@ -4,6 +4,7 @@
  * Why a record has no result, as plain data: what goes into the file of failed records, and to stderr.
  */
 
+const path = require('node:path');
 const { inspect } = require('node:util');
 
 /**
@@ -15,6 +16,16 @@ const { inspect } = require('node:util');
 
 /** How many causes of causes are told. */
 const MAX_CAUSES = 8;
+/** What calls the user's function: from here on, a stack is about nothing of the user's. */
+const CALLER = path.join(__dirname, 'worker.js');
+
+/** @param {unknown} stack @returns {{ stack?: string }} */
+function stackField(stack) {
+  if (typeof stack !== 'string') return {};
+  const lines = stack.split('\n');
+  const end = lines.findIndex((line) => line.includes(CALLER));
+  return { stack: (end < 0 ? lines : lines.slice(0, end)).join('\n') };
+}
 
 /**
  * @param {unknown} error what was thrown @param {string} [prefix] before its message
@@ -25,14 +36,14 @@ function describeError(error, prefix = '', depth = 0) {
     // One of another realm, or whatever else was thrown.
     const { name, message, stack } = /** @type {any} */ (error ?? {});
     if (typeof message !== 'string') return { name: 'Error', message: `${prefix}${inspect(error)} was thrown` };
-    return { name: String(name ?? 'Error'), message: prefix + message, ...(typeof stack === 'string' && { stack }) };
+    return { name: String(name ?? 'Error'), message: prefix + message, ...stackField(stack) };
   }
   const { code, cause, stack } = /** @type {Error & { code?: unknown }} */ (error);
   return {
     name: String(error.name),
     message: prefix + String(error.message),
     ...((typeof code === 'string' || typeof code === 'number') && { code }),
-    ...(typeof stack === 'string' && { stack }),
+    ...stackField(stack),
     ...(cause !== undefined && depth < MAX_CAUSES && { cause: describeError(cause, '', depth + 1) }),
   };
 }

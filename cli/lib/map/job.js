@@ -55,6 +55,8 @@ class Job {
   #isSyncing = false;
   /** @type {{ error: unknown } | null} What the run ended with that nobody asked for. */
   #broken = null;
+  /** Why the input cannot be read any further. @type {{ error: unknown } | null} */
+  #unreadable = null;
   /** Whether everything is to end at once. */
   #isAborted = false;
   /** The error that ended the run, under `stopsOnError`. @type {string | null} */
@@ -94,7 +96,13 @@ class Job {
 
   /** Whether every record is finished. */
   get isComplete() {
-    return this.#records.hasEnded && this.#pending.size === 0 && this.stoppedBy === null && !this.#isAborted;
+    const hasEnded = this.#records.hasEnded && this.#unreadable === null && this.stoppedBy === null;
+    return hasEnded && this.#pending.size === 0 && !this.#isAborted;
+  }
+
+  /** Whether the input could not be read to its end, which `run` rejects with once all before that is done. */
+  get isUnreadable() {
+    return this.#unreadable !== null;
   }
 
   /** How many records were read and are not finished. */
@@ -128,6 +136,7 @@ class Job {
     }
     if (this.#broken !== null) throw this.#broken.error;
     await this.#finish();
+    if (this.#unreadable !== null) throw this.#unreadable.error;
   }
 
   async #mapAll() {
@@ -165,12 +174,26 @@ class Job {
     }
   }
 
+  /** @returns {Promise<Entry | undefined> | Entry | undefined} the next record, as far as the input can be read */
+  #read() {
+    const noted = (/** @type {unknown} */ error) => {
+      this.#unreadable = { error };
+      return undefined;
+    };
+    try {
+      const found = this.#records.next();
+      return found instanceof Promise ? found.catch(noted) : found;
+    } catch (error) {
+      return noted(error);
+    }
+  }
+
   /** @returns {AsyncIterator<unknown>} what the workers are given */
   #source() {
     return {
       next: async () => {
         for (;;) {
-          const found = this.#records.next();
+          const found = this.#read();
           const entry = found instanceof Promise ? await found : found;
           if (entry === undefined) return { value: undefined, done: true };
           const number = this.#next++;

@@ -143,6 +143,7 @@ class Journal {
   #header;
   #hash;
   #n;
+  #isClosed = false;
   #file;
 
   /** @param {string} file @param {About} about @param {Snapshot} state to go on from, which is certain */
@@ -160,8 +161,9 @@ class Journal {
     return JournalFile.create(this.#path, [header, { synced: state, isBase: true }]);
   }
 
-  /** @param {string} hash of the input */
+  /** @param {string} hash of the input, which may be known only when the run is over */
   setHash(hash) {
+    if (this.#isClosed) return;
     this.#hash = hash;
     this.#file.append({ hash });
   }
@@ -208,6 +210,7 @@ class Journal {
   }
 
   close() {
+    this.#isClosed = true;
     this.#file.close();
   }
 }

@@ -85,7 +85,8 @@ class StdoutOutput {
     this.#write = write;
     stream.on('drain', () => this.#goOn());
     stream.on('error', (error) => {
-      if (!isClosed(error)) throw error;
+      // Of others main.js tells, and ends the process.
+      if (!isClosed(error)) return;
       this.#isClosed = true;
       this.#goOn();
     });
