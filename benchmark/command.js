@@ -4,7 +4,7 @@
  * `parallelizer map` over a file of records, against what people write in a shell for it: `xargs -P` and GNU parallel,
  * which start a script for each line or for many, and one `node` process that reads the file.
  *
- *   node benchmark/command.js [--rounds 9] [--quick]
+ *   node benchmark/command.js [--rounds 9] [--quick] [--part a-start-each|many-a-start|cheap]
  */
 
 const assert = require('node:assert/strict');
@@ -65,8 +65,8 @@ function ofTheShell(workers, lines) {
 }
 
 async function main() {
-  const { rounds, quick, workers } = optionsFromArgv({ rounds: 9 });
-  const suite = new Suite('command', { workers });
+  const { rounds, quick, workers, part } = optionsFromArgv({ rounds: 9 });
+  const suite = new Suite(part === undefined ? 'command' : `command-${part}`, { workers });
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-command-'));
   process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
   const perMillisecond = stepsPerMillisecond();
@@ -76,6 +76,7 @@ async function main() {
    * @param {Contender[]} contenders
    */
   async function section(id, title, count, milliseconds, contenders) {
+    if (part !== undefined && part !== id) return;
     const steps = Math.round(perMillisecond * milliseconds);
     const records = Array.from({ length: count }, (_, index) => ({ id: index, steps: steps + (index % 7) }));
     const input = path.join(folder, `${id}.ndjson`);

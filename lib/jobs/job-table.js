@@ -153,10 +153,12 @@ class JobTable {
    */
   answered(jobId, first, count, offset, flags, codec, _tag, value, extras, worker, frame, micros) {
     const isTimed = this.#meter.startsToDecode();
-    const from = this.#timeline === null && !isTimed ? 0 : now();
+    const isWatched = this.#timeline !== null || isTimed;
+    const from = isWatched ? now() : 0;
     if (this.#hasTraced) this.#entries.get(jobId)?.tracing?.answered(first, count, micros);
     const values = this.#decoded(jobId, first, count, offset, flags, codec, value, extras);
-    this.#timeline?.answered(worker, frame, count, micros, values === null ? count : 0, from);
+    const bytes = isWatched ? (value.length ?? 0) + (extras === null ? 0 : sizeOf(extras)) : 0;
+    this.#timeline?.answered(worker, frame, count, micros, values === null ? count : 0, from, bytes);
     if (values === null) return;
     const entry = this.#settled(jobId, first, count, 0, NO_FAILURE);
     if (entry === null) return;
@@ -164,7 +166,7 @@ class JobTable {
     // Parts that only structured clone can carry have no length.
     if (job.task) job.task.bytes = Math.max(job.task.bytes, (value.length ?? 0) / (offset + count));
     this.#meter.answered(job, count, micros);
-    if (isTimed) this.#meter.decodedCalls(count, now() - from, (value.length ?? 0) + (extras ? sizeOf(extras) : 0));
+    if (isTimed) this.#meter.decodedCalls(count, now() - from, bytes);
     entry.resource.runInAsyncScope(job.succeeded, job, first, count, values, offset);
   }
 
@@ -287,7 +289,7 @@ class JobTable {
     if (entry.left === 0) {
       this.#entries.delete(jobId);
       this.#debugLog?.settled(entry);
-      if (entry.note !== null) this.#timeline?.settled(entry.note, entry.job, entry.failures);
+      if (entry.note !== null) this.#timeline?.settled(entry.note, entry.job, entry.failures, failures === 0);
     }
     if (entry.job.transferList !== null) this.#moved?.drop(jobId, first, first + count);
     return entry;

@@ -16,6 +16,8 @@ const MAX_CHUNKS = 16384;
 const MAX_JOBS = 4096;
 /** How much of what happened to workers is kept. */
 const MAX_EVENTS = 1024;
+/** Encoding and decoding fewer bytes takes no longer than asking the clock how long it took. */
+const MIN_TIMED_BYTES = 512;
 /** A power of two: how many messages are kept. */
 const MAX_MESSAGES = 4096;
 
@@ -107,6 +109,7 @@ class Timeline {
   /** @type {(JobNote | undefined)[]} Written over in their turn: what is kept for long costs the garbage collector. */
   jobs = new Array(MAX_JOBS);
   #jobCount = 0;
+  #decodedAt = 0;
   /** @type {Message[]} Written over in their turn, too. */
   messages = [];
   #messageCount = 0;
@@ -146,11 +149,14 @@ class Timeline {
     return note;
   }
 
-  /** @param {JobNote} note @param {import('./job-table').Job} job @param {number} failed */
-  settled(note, job, failed) {
+  /**
+   * @param {JobNote} note @param {import('./job-table').Job} job @param {number} failed
+   * @param {boolean} isAnswered whether it settles with what was decoded last
+   */
+  settled(note, job, failed, isAnswered) {
     if (note.run !== job.run) return;
     note.failed = failed;
-    note.settledAt = now();
+    note.settledAt = isAnswered ? this.#decodedAt : now();
     if (note.yielded !== null) endPause(note.yielded, note.settledAt);
   }
 
@@ -168,7 +174,7 @@ class Timeline {
       records[at + FIELDS.calls] += calls;
       records[at + FIELDS.jobs]++;
       records[at + FIELDS.bytes] += bytes;
-      records[at + FIELDS.sentAt] = now();
+      records[at + FIELDS.sentAt] = endOf(from, bytes);
       return;
     }
     records[at] = frame;
@@ -181,7 +187,7 @@ class Timeline {
     records[at + FIELDS.bytes] = bytes;
     records[at + FIELDS.submittedAt] = note.run === job.run ? note.submittedAt : from;
     records[at + FIELDS.encodedFrom] = from;
-    records[at + FIELDS.sentAt] = now();
+    records[at + FIELDS.sentAt] = endOf(from, bytes);
     records[at + FIELDS.micros] = 0;
     this.chunkRuns[slot] = job.run;
     this.chunkMethods[slot] = job.what;
@@ -191,10 +197,11 @@ class Timeline {
   /**
    * Calls of a frame were answered, and the answer is decoded.
    * @param {number} worker @param {number} frame @param {number} calls @param {number} micros how long they ran
-   * @param {number} failed @param {number} from when decoding began
+   * @param {number} failed @param {number} from when decoding began @param {number} bytes
    */
-  answered(worker, frame, calls, micros, failed, from) {
+  answered(worker, frame, calls, micros, failed, from, bytes) {
     const { records } = this;
+    this.#decodedAt = endOf(from, bytes);
     const at = (frame & (MAX_CHUNKS - 1)) * RECORD;
     if (records[at] !== frame || records[at + FIELDS.worker] !== worker) return;
     records[at + FIELDS.answered] += calls;
@@ -202,7 +209,7 @@ class Timeline {
     records[at + FIELDS.micros] += micros;
     records[at + FIELDS.answeredAt] = from;
     records[at + FIELDS.decodedFrom] = from;
-    records[at + FIELDS.decodedAt] = now();
+    records[at + FIELDS.decodedAt] = this.#decodedAt;
   }
 
   // ---- Calls that talk --------------------------------------------------------------------------------------------
@@ -262,6 +269,14 @@ class Timeline {
     this.events.push(event);
     if (this.events.length > MAX_EVENTS) this.events.shift();
   }
+}
+
+/**
+ * When something ends that takes its time by so many bytes.
+ * @param {number} from @param {number} bytes
+ */
+function endOf(from, bytes) {
+  return bytes < MIN_TIMED_BYTES ? from : now();
 }
 
 /** @param {Yielded} yielded @param {number} at */
