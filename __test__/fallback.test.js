@@ -152,6 +152,35 @@ describe('frames as bytes', () => {
     }
   });
 
+  test('are read out of memory that is written to again, too', () => {
+    for (const size of [1, 7, 29, 100, stream.length]) {
+      const memory = Buffer.alloc(size);
+      const decoder = new FrameDecoder();
+      const found = [];
+      for (let at = 0; at < stream.length; at += size) {
+        const piece = stream.subarray(at, at + size);
+        memory.fill(0xff);
+        piece.copy(memory);
+        decoder.add(memory.subarray(0, piece.length), true);
+        for (let frame = decoder.next(); frame !== null; frame = decoder.next()) found.push(frame);
+        decoder.keep();
+      }
+      assert.deepEqual(found, frames, `in pieces of ${size}`);
+    }
+  });
+
+  test('bytes that come while those before them are lent do not get ahead of them', () => {
+    const memory = Buffer.from(stream.subarray(0, 40));
+    const decoder = new FrameDecoder();
+    decoder.add(memory, true);
+    decoder.add(stream.subarray(40));
+    memory.fill(0xff);
+    decoder.keep();
+    const found = [];
+    for (let frame = decoder.next(); frame !== null; frame = decoder.next()) found.push(frame);
+    assert.deepEqual(found, frames);
+  });
+
   test('are refused where they are none, with the reason', () => {
     const broken = (change) => {
       const bytes = Buffer.from(encodeFrame(...frames[0]));
@@ -173,6 +202,65 @@ describe('frames as bytes', () => {
     const before = process.memoryUsage().arrayBuffers;
     assert.deepEqual(decoded([endless, Buffer.alloc(1000)]), []);
     assert.ok(process.memoryUsage().arrayBuffers - before < 2 ** 20);
+  });
+});
+
+describe('pipes without streams', { timeout: 60_000 }, () => {
+  const { spawn } = require('node:child_process');
+  const { Socket } = require('node:net');
+  const { FrameDecoder } = require('../lib/transport/frame-codec');
+  const { readPipe } = require('../lib/transport/pipe-reader');
+  const { sendFrame } = require('../lib/transport/pipe-writer');
+  const [CALLS, LATIN1, BYTES] = [2, 0, 2];
+
+  /** Sends back what comes in on one pipe through another, after it was told to. */
+  const ECHO = `
+    const fs = require('node:fs');
+    process.stdin.once('data', () => {
+      new (require('node:net').Socket)({ fd: 3 }).on('data', (bytes) => {
+        for (let at = 0; at < bytes.length;) at += fs.writeSync(4, bytes, at);
+      });
+    });
+    process.stdin.on('end', () => process.exit());`;
+
+  /** What is read of the frames that a function sends, before anything reads them. */
+  async function echoed(send, count, wrap = (pipe) => pipe) {
+    const child = spawn(process.execPath, ['-e', ECHO], { stdio: ['pipe', 'inherit', 'inherit', 'pipe', 'pipe'] });
+    const decoder = new FrameDecoder();
+    const found = [];
+    let answers;
+    await new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('exit', (code) => reject(new Error(`the other end has ended with ${code}`)));
+      answers = readPipe(Socket, wrap(child.stdio[4]), (bytes) => {
+        decoder.add(bytes, true);
+        for (let frame = decoder.next(); frame !== null; frame = decoder.next()) found.push(frame);
+        decoder.keep();
+        if (found.length >= count) resolve();
+      });
+      send(child.stdio[3]);
+      child.stdin.write('now');
+    });
+    child.stdin.end();
+    await new Promise((resolve) => answers.on('close', resolve));
+    return found;
+  }
+
+  // Far more than a pipe has room for, so that short frames wait behind long ones, and long ones arrive in pieces.
+  const frames = Array.from({ length: 3000 }, (_, i) => [CALLS, i, i + 1, 0,
+    i % 100 === 0 ? [BYTES, 0, 0, 1, 0, Buffer.alloc(100_000, i)] : [LATIN1, 1, 0, 1, i, `[${i}]`]]);
+  const send = (pipe) => frames.forEach((frame) => sendFrame(pipe, ...frame));
+
+  test('frames arrive in order, be there room for them or not', async () => {
+    assert.deepEqual(await echoed(send, frames.length), frames);
+  });
+
+  test('where Node does not lend its handle, the stream is read', async () => {
+    const hide = (pipe) => {
+      pipe._handle.useUserBuffer = undefined;
+      return pipe;
+    };
+    assert.deepEqual(await echoed(send, frames.length, hide), frames);
   });
 });
 

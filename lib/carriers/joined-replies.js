@@ -7,7 +7,7 @@
  * Must not depend on where answers come from, nor on what becomes of them.
  */
 
-const { JSON_LIST, LATIN1, MAX_COUNT, PART_FIELDS } = require('../transport/constants');
+const { JSON_LIST, LATIN1, MAX_COUNT, PART_FIELDS, VALUE_FIELD } = require('../transport/constants');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 
@@ -30,6 +30,8 @@ class JoinedReplies {
   #offset = 0;
   #calls = 0;
   #micros = 0;
+  /** @type {Parts} The first answer as it came: where no other follows, there is nothing to join. */
+  #first = [];
 
   /** @param {(frame: number, offset: number, micros: number, parts: Parts) => void} replied takes a reply */
   constructor(replied) {
@@ -51,8 +53,11 @@ class JoinedReplies {
       this.finish();
       this.#frame = frame;
       this.#offset = offset;
+      this.#first = parts;
+    } else {
+      if (this.#calls === 1) this.#texts.push(/** @type {string} */ (this.#first[VALUE_FIELD]).slice(1, -1));
+      this.#texts.push(value.slice(1, -1));
     }
-    this.#texts.push(value.slice(1, -1));
     this.#length += value.length;
     this.#calls++;
     this.#micros += micros;
@@ -62,11 +67,14 @@ class JoinedReplies {
   finish() {
     if (this.#calls === 0) return;
     const calls = this.#calls;
-    const text = `[${this.#texts.join(',')}]`;
     const micros = Math.min(this.#micros, MAX_COUNT);
-    this.#texts = [];
+    let parts = this.#first;
+    if (calls > 1) {
+      parts = [LATIN1, JSON_LIST, 0, calls, 0, `[${this.#texts.join(',')}]`];
+      this.#texts = [];
+    }
     this.#length = this.#calls = this.#micros = 0;
-    this.#replied(this.#frame, this.#offset, micros, [LATIN1, JSON_LIST, 0, calls, 0, text]);
+    this.#replied(this.#frame, this.#offset, micros, parts);
   }
 }
 

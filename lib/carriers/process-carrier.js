@@ -17,6 +17,7 @@
 
 const { spawn } = require('node:child_process');
 const { readSync } = require('node:fs');
+const { Socket } = require('node:net');
 const { clearTimeout, nextTick, setImmediate, setTimeout } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const {
@@ -24,7 +25,9 @@ const {
   NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, STDERR_TAIL, STOP, UTF8, VALUE_FIELD, WAKE,
 } = require('../transport/constants');
 const { BEGUN_FD, closeBegunFile, createBegunFile, readBegun } = require('../transport/begun-file');
-const { FrameDecoder, encodeFrame } = require('../transport/frame-codec');
+const { FrameDecoder } = require('../transport/frame-codec');
+const { readPipe } = require('../transport/pipe-reader');
+const { descriptorOf, sendFrame } = require('../transport/pipe-writer');
 const { ANSWERS_FD, CALLS_FD, FAREWELL, TAKEN, WATCHDOG_FD } = require('../transport/pipes');
 const { JoinedReplies } = require('./joined-replies');
 const { ScriptCarrier } = require('./script-carrier');
@@ -134,7 +137,7 @@ class ProcessCarrier extends ScriptCarrier {
       page: new Uint32Array(PAGE_WORDS),
       begunFile,
       calls: pipe(CALLS_FD),
-      answers: pipe(ANSWERS_FD),
+      answers: readPipe(Socket, pipe(ANSWERS_FD), (bytes) => this.#received(id, worker, bytes, true)),
       watchdog: pipe(WATCHDOG_FD),
       decoder: new FrameDecoder(),
       replies: new JoinedReplies((frame, offset, micros, parts) => this.replied(id, frame, offset, micros, parts)),
@@ -155,19 +158,18 @@ class ProcessCarrier extends ScriptCarrier {
     /** @type {Parts} */
     const init = [UTF8, NO_CODEC, 0, 0, 0, this.#config.init];
     const descriptor = begunFile === null ? 0 : BEGUN_FD;
-    calls.write(encodeFrame(INIT, 0, descriptor, index, init.concat(this.#initParts())));
+    sendFrame(calls, INIT, 0, descriptor, index, init.concat(this.#initParts()));
   }
 
   /** @override @param {number} _id @param {ProcessWorker} worker @param {number} seq @param {number} taken */
   demand(_id, { calls }, seq, taken) {
-    calls.write(encodeFrame(DEMAND, taken, seq, 0, []));
+    sendFrame(calls, DEMAND, taken, seq, 0, []);
   }
 
   /** @param {number} id @param {ProcessWorker} worker */
   #listen(id, worker) {
     const { child, calls, answers, watchdog } = worker;
     const { stdio } = this.#config;
-    answers.on('data', (bytes) => this.#received(id, worker, bytes));
     child.stderr?.on('data', (bytes) => this.#printed(id, worker, 'stderr', bytes));
     if (stdio === 'forward') child.stdout?.on('data', (bytes) => this.#printed(id, worker, 'stdout', bytes));
     // That the other end is gone is no news: how the process ended is.
@@ -188,14 +190,11 @@ class ProcessCarrier extends ScriptCarrier {
    * @param {number} id @param {ProcessWorker} worker @param {number} frame @param {number} seq @param {Parts} parts
    */
   deliver(id, worker, frame, seq, parts) {
-    let bytes;
     try {
-      bytes = encodeFrame(CALLS, frame, seq, 0, parts);
+      sendFrame(worker.calls, CALLS, frame, seq, 0, parts);
     } catch (error) {
       this.giveUp(id, `it would have to be sent what there is no memory for: ${String(error)}`);
-      return;
     }
-    worker.calls.write(bytes);
   }
 
   /** @override @param {number} _id @param {ProcessWorker} worker @param {number[]} seqs */
@@ -204,7 +203,7 @@ class ProcessCarrier extends ScriptCarrier {
     words.writeUInt32LE(seqs.length);
     seqs.forEach((seq, i) => words.writeUInt32LE(seq, (1 + i) * 4));
     // The one is read as soon as the worker's loop turns, the other whatever it does.
-    calls.write(encodeFrame(CANCEL, 0, 0, 0, [BYTES, NO_CODEC, 0, 0, 0, words.subarray(4)]));
+    sendFrame(calls, CANCEL, 0, 0, 0, [BYTES, NO_CODEC, 0, 0, 0, words.subarray(4)]);
     watchdog.write(words);
   }
 
@@ -215,7 +214,7 @@ class ProcessCarrier extends ScriptCarrier {
 
   /** @override @param {number} _id @param {ProcessWorker} worker */
   stop(_id, { calls }) {
-    calls.write(encodeFrame(STOP, 0, 0, 0, []));
+    sendFrame(calls, STOP, 0, 0, 0, []);
   }
 
   /** @override @param {number} _id @param {ProcessWorker} worker */
@@ -280,10 +279,10 @@ class ProcessCarrier extends ScriptCarrier {
 
   // ---- What a worker says ---------------------------------------------------------------------------------
 
-  /** @param {number} id @param {ProcessWorker} worker @param {Buffer} bytes */
-  #received(id, worker, bytes) {
+  /** @param {number} id @param {ProcessWorker} worker @param {Buffer} bytes @param {boolean} [isLent] */
+  #received(id, worker, bytes, isLent) {
     if (!worker.isRead) return;
-    worker.decoder.add(bytes);
+    worker.decoder.add(bytes, isLent);
     this.#isReceiving++;
     for (let frame = this.#next(id, worker); frame !== null; frame = this.#next(id, worker)) {
       try {
@@ -295,6 +294,7 @@ class ProcessCarrier extends ScriptCarrier {
         });
       }
     }
+    worker.decoder.keep();
     worker.replies.finish();
     this.#isReceiving--;
     if (this.#isReceiving === 0 && this.#mustFlush) this.afterReply();
@@ -455,15 +455,6 @@ class ProcessCarrier extends ScriptCarrier {
       });
     }
   }
-}
-
-/**
- * The descriptor of a pipe; -1 where it has none: on Windows, or at its end.
- * @param {Pipe} pipe
- * @returns {number}
- */
-function descriptorOf(pipe) {
-  return /** @type {any} */ (pipe)._handle?.fd ?? -1;
 }
 
 /** Nothing more is sent to it or read. @param {ProcessWorker} worker */

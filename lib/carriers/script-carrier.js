@@ -185,8 +185,8 @@ class ScriptCarrier {
     const seq = registers[at + 2];
     const maySpin = registers[at + 3];
     const runs = list ?? [longAt(registers, at + 4), registers[at + 6], registers[at + 7]];
-    /** @type {Parts} */
-    const parts = [];
+    /** @type {Parts | null} */
+    let parts = null;
     /** @type {number[]} */
     const skipped = [];
     /** @type {number[]} */
@@ -209,18 +209,21 @@ class ScriptCarrier {
           for (let call = 0; call < calls; call++) skipped.push(offset + call);
         }
         offset += calls;
-        for (let field = 0; field < PART_FIELDS; field++) parts.push(encoded[part + field]);
       }
       filled.push(offset - first);
       sent.push(runs[i], runs[i + 1], runs[i + 1] + offset - first);
       bytes += sizeOf(encoded);
+      // Most frames have one run, whose parts need not be copied.
+      if (parts === null) parts = encoded;
+      else for (let field = 0; field < encoded.length; field++) parts.push(encoded[field]);
       if (offset - first < runs[i + 2] - runs[i + 1]) break;
     }
     this.bytesSent += bytes;
-    this.#with(id, (worker) => {
+    const worker = this.workers.get(id);
+    if (worker !== undefined) {
       Atomics.store(worker.page, MAY_SPIN_WORD, maySpin);
-      this.deliver(id, worker, frame, seq, parts, sent);
-    });
+      this.deliver(id, worker, frame, seq, parts ?? [], sent);
+    }
     registers[at + 1] = Math.min(bytes, MAX_COUNT);
     if (filled.length > 1 || skipped.length > 0) {
       registers[FORM_WORD] = FORM_LIST;

@@ -14,6 +14,7 @@ const {
   ANSWERED_FIELDS, ARGUMENT_WORD, FORM_NOTHING, FORM_SINGLE, FORM_WORD, RUN_FIELDS,
 } = require('../transport/constants');
 const { atExit } = require('./exit-listener');
+const { Memory } = require('./wasm-memory');
 
 // (Its types come with those of browsers only.)
 const { WebAssembly } = /** @type {any} */ (globalThis);
@@ -22,82 +23,6 @@ const { WebAssembly } = /** @type {any} */ (globalThis);
 const MAX_TIMER = 2 ** 31 - 1;
 
 const MODULE_PANIC = '@parallelizer/node: internal error (a panic in the WebAssembly module)';
-
-/** What crosses through the module's memory. */
-class Memory {
-  #exports;
-  #buffer = new ArrayBuffer(0);
-  /** @type {any} A `Buffer`, with methods that are not in its types. */
-  #bytes = Buffer.alloc(0);
-  #words = new Uint32Array(0);
-  #doubles = new Float64Array(0);
-
-  /** @param {any} exports the module's */
-  constructor(exports) {
-    this.#exports = exports;
-  }
-
-  /** Has the views show the memory as it is now: it is another one after it has grown. */
-  #look() {
-    const { buffer } = this.#exports.memory;
-    if (buffer === this.#buffer) return;
-    this.#buffer = buffer;
-    this.#bytes = Buffer.from(buffer);
-    this.#words = new Uint32Array(buffer);
-    this.#doubles = new Float64Array(buffer);
-  }
-
-  /** @param {number} at @param {number} length in bytes @returns {string | null} */
-  text(at, length) {
-    this.#look();
-    return at === 0 ? null : this.#bytes.utf8Slice(at, at + length);
-  }
-
-  /** @param {number} at @param {number} count @returns {number[]} */
-  doubles(at, count) {
-    this.#look();
-    return numbersIn(this.#doubles, at / Float64Array.BYTES_PER_ELEMENT, count);
-  }
-
-  /** @param {number} at @param {number} count @returns {number[]} */
-  words(at, count) {
-    this.#look();
-    return numbersIn(this.#words, at / Uint32Array.BYTES_PER_ELEMENT, count);
-  }
-
-  /** The last result. @param {number} length in bytes */
-  result(length) {
-    return /** @type {string} */ (this.text(this.#exports.outbox(), length));
-  }
-
-  /** The last result, as numbers. @param {number} count */
-  results(count) {
-    return this.doubles(this.#exports.outbox(), count);
-  }
-
-  /** Passes a text. @param {string} text @returns {number} how many bytes it has */
-  passText(text) {
-    const length = Buffer.byteLength(text);
-    const at = this.#exports.inbox(length);
-    this.#look();
-    return this.#bytes.utf8Write(text, at, length);
-  }
-
-  /** Passes numbers. @param {ArrayLike<number>} numbers @returns {number} how many */
-  passWords(numbers) {
-    const at = this.#exports.inbox(numbers.length * Uint32Array.BYTES_PER_ELEMENT);
-    this.#look();
-    this.#words.set(numbers, at / Uint32Array.BYTES_PER_ELEMENT);
-    return numbers.length;
-  }
-}
-
-/** @param {Float64Array | Uint32Array} view @param {number} start @param {number} count @returns {number[]} */
-function numbersIn(view, start, count) {
-  const numbers = [];
-  for (let i = 0; i < count; i++) numbers.push(view[start + i]);
-  return numbers;
-}
 
 /**
  * Has what a function throws reported as an uncaught exception: it must not pass through the module, which would be
@@ -202,14 +127,22 @@ function carrierFunctions(hooks, registers, memory) {
   return {
     /** @type {(...numbers: number[]) => number} */
     send_calls: guarded((worker, frame, seq, maySpin, at, length) => {
-      const runs = memory().doubles(at, length);
-      const { 0: job, 1: first, 2: end } = runs;
-      registers.set([worker, frame, seq, maySpin, job >>> 0, Math.floor(job / 2 ** 32), first, end], ARGUMENT_WORD);
-      const list = runs.length > RUN_FIELDS ? hooks.sendCalls(runs) : hooks.sendCalls();
+      const shared = memory();
+      const job = shared.double(at, 0);
+      registers[ARGUMENT_WORD] = worker;
+      registers[ARGUMENT_WORD + 1] = frame;
+      registers[ARGUMENT_WORD + 2] = seq;
+      registers[ARGUMENT_WORD + 3] = maySpin;
+      registers[ARGUMENT_WORD + 4] = job >>> 0;
+      registers[ARGUMENT_WORD + 5] = Math.floor(job / 2 ** 32);
+      registers[ARGUMENT_WORD + 6] = shared.double(at, 1);
+      registers[ARGUMENT_WORD + 7] = shared.double(at, 2);
+      const list = length > RUN_FIELDS ? hooks.sendCalls(shared.doubles(at, length)) : hooks.sendCalls();
       const form = registers[FORM_WORD];
       if (form === FORM_NOTHING) return 0;
       const bytes = registers[ARGUMENT_WORD + 1];
-      return memory().passWords(form === FORM_SINGLE ? [bytes, 1, registers[ARGUMENT_WORD]] : [bytes].concat(list));
+      if (form === FORM_SINGLE) return shared.passThree(bytes, 1, registers[ARGUMENT_WORD]);
+      return shared.passWords([bytes].concat(list));
     }, -1),
     /** @type {(...numbers: number[]) => void} */
     cancel_calls: guarded((worker, at, length) => hooks.cancelCalls(worker, memory().words(at, length)), undefined),
@@ -273,9 +206,11 @@ function createWasmPool(module) {
       const registers = this.#registers;
       const at = ARGUMENT_WORD;
       return (/** @type {Uint32Array | null | undefined} */ keys, timeout = 0) => {
-        const { 0: calls, 1: retries, 2: task, 3: chunkSize, 4: flags, 5: priority } = registers.subarray(at);
         const count = keys ? this.#memory.passWords(keys) : -1;
-        return exports.submit(calls, retries, task, chunkSize, flags, priority, count, timeout);
+        return exports.submit(
+          registers[at], registers[at + 1], registers[at + 2], registers[at + 3], registers[at + 4], registers[at + 5],
+          count, timeout,
+        );
       };
     }
 
@@ -285,6 +220,7 @@ function createWasmPool(module) {
 
     replier() {
       const exports = this.#exports;
+      const shared = this.#memory;
       const registers = this.#registers;
       const at = ARGUMENT_WORD;
       return () => {
@@ -292,14 +228,14 @@ function createWasmPool(module) {
           registers[at], registers[at + 1], registers[at + 2], registers[at + 3], registers[at + 4],
           registers[at + 5], registers[at + 6],
         );
-        const settled = this.#settled(count);
-        if (settled.length !== ANSWERED_FIELDS) return settled;
-        const { 1: job, 2: first, 3: calls, 4: offset } = settled;
+        if (count !== ANSWERED_FIELDS) return this.#settled(count);
+        const outbox = exports.outbox();
+        const job = shared.double(outbox, 1);
         registers[at] = job >>> 0;
         registers[at + 1] = Math.floor(job / 2 ** 32);
-        registers[at + 2] = first;
-        registers[at + 3] = calls;
-        registers[at + 4] = offset;
+        registers[at + 2] = shared.double(outbox, 2);
+        registers[at + 3] = shared.double(outbox, 3);
+        registers[at + 4] = shared.double(outbox, 4);
         return null;
       };
     }

@@ -16,6 +16,7 @@ const { spareableCpus } = require('../host/cpus');
 const { nextTick } = require('../intrinsics/clock');
 const { fromJson, parse } = require('../intrinsics/json');
 const { withResolvers } = require('../intrinsics/list');
+const { once } = require('../intrinsics/once');
 const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
@@ -29,13 +30,13 @@ const {
 } = require('./worker-config');
 
 // Not needed to start workers, and loaded while they start.
-const codec = () => require('../codec/codec');
-const jobTable = () => require('./job-table');
-const callEncoder = () => require('./call-encoder');
-const workerOutput = () => require('./worker-output');
-const exitErrors = () => require('./exit-error');
-const tasks = () => require('./task-registry');
-const closedNative = () => require('../native/closed-native');
+const codec = once(() => require('../codec/codec'));
+const jobTable = once(() => require('./job-table'));
+const callEncoder = once(() => require('./call-encoder'));
+const workerOutput = once(() => require('./worker-output'));
+const exitErrors = once(() => require('./exit-error'));
+const tasks = once(() => require('./task-registry'));
+const closedNative = once(() => require('../native/closed-native'));
 
 /** Events that are for whoever watches, and not for the option `debug`. */
 const OBSERVED_ONLY = ['gone', 'queue', 'recall'];

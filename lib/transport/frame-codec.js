@@ -125,14 +125,27 @@ class FrameDecoder {
   #received = 0;
   /** How many bytes the next frame has at least; fewer need not be looked at. */
   #wanted = HEADER;
+  /** Whether the last chunk is in memory of somebody else's. */
+  #isLent = false;
 
   /**
-   * Takes in what was received, which is kept as it is.
-   * @param {Buffer} bytes
+   * Takes in what was received.
+   * @param {Buffer} bytes which are kept as they are
+   * @param {boolean} [isLent] they will be overwritten after `keep`
    */
-  add(bytes) {
+  add(bytes, isLent = false) {
+    this.keep();
     this.#chunks.push(bytes);
     this.#received += bytes.length;
+    this.#isLent = isLent;
+  }
+
+  /** Copies what is left of bytes that were lent. */
+  keep() {
+    if (!this.#isLent) return;
+    this.#isLent = false;
+    const last = this.#chunks.length - 1;
+    if (last >= 0) this.#chunks[last] = Buffer.from(this.#chunks[last]);
   }
 
   /**

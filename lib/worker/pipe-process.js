@@ -18,6 +18,7 @@ const { nextTick } = require('../intrinsics/clock');
 const { BEGUN, CANCEL, INIT, MESSAGE, PAGE_WORDS, PART_FIELDS, STOP } = require('../transport/constants');
 const { BEGUN_FD } = require('../transport/begun-file');
 const { FrameDecoder, frameLength, writeFrame } = require('../transport/frame-codec');
+const { readDescriptor } = require('../transport/pipe-reader');
 const {
   ANSWERS_FD, CALLS_FD, CANCELLED, MAX_CANCELLED, PIPE_ROOM, WATCHDOG_SCRIPT, WATCHDOG_WORDS, WRITTEN_WORD,
 } = require('../transport/pipes');
@@ -76,7 +77,7 @@ function bootPipes(nodeRequire, load) {
 
   /** @param {Buffer} bytes */
   const receive = (bytes) => {
-    decoder.add(bytes);
+    decoder.add(bytes, true);
     let frame;
     while ((frame = nextFrame(decoder)) !== null) {
       const { 0: kind, 1: id, 2: seq, 3: aux, 4: parts } = frame;
@@ -88,6 +89,7 @@ function bootPipes(nodeRequire, load) {
       if (served !== null) served.onFrame(kind, id, seq, parts);
       else if (kind === STOP) process.exit();
     }
+    decoder.keep();
   };
 
   process.on('exit', () => served?.flush());
@@ -113,10 +115,10 @@ function bootPipes(nodeRequire, load) {
     if (process.platform === 'win32') for (const signal of CONSOLE_SIGNALS) process.on(signal, () => {});
     startWatchdog(nodeRequire, words, takeCancelled);
     nextTick(() => {
-      calls = readPipe(nodeRequire, receive, () => {
-        // Who was told to stop does so by itself, and the watchdog sees to it that it does.
-        if (!isToldToStop) endNow();
-      });
+      calls = readDescriptor(nodeRequire('node:net').Socket, CALLS_FD, receive);
+      calls.on('error', () => {});
+      // Who was told to stop does so by itself, and the watchdog sees to it that it does.
+      calls.on('close', () => isToldToStop || endNow());
       if (!isHeld) calls.unref();
     });
     served = serve(
@@ -165,18 +167,6 @@ function beginInFile(writeSync) {
       endNow();
     }
   };
-}
-
-/**
- * The pipe that calls come through, read by the event loop from now on.
- * @param {NodeRequire} nodeRequire @param {(bytes: Buffer) => void} receive @param {() => void} onEnd
- */
-function readPipe(nodeRequire, receive, onEnd) {
-  const socket = new (nodeRequire('node:net').Socket)({ fd: CALLS_FD, readable: true, writable: false });
-  socket.on('data', receive);
-  socket.on('error', () => {});
-  socket.on('close', onEnd);
-  return socket;
 }
 
 /**
