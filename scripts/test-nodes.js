@@ -24,6 +24,8 @@ const TARGETS = /** @type {Record<string, { target: string, addon: string, node:
 });
 /** What is run for arm64 where no files are named: each instruction is emulated. */
 const ON_ARM64 = ['close', 'errors', 'group-by', 'pool-deaths', 'pool-values', 'retries', 'segments', 'values'];
+/** How much longer than elsewhere a test may wait there: to start a process alone takes some 5 s. */
+const PATIENCE_ON_ARM64 = '10';
 const isLinux64 = process.platform === 'linux' && process.arch === 'x64';
 const ALL = isLinux64 ? ['22', '24', '26', 'musl'] : ['22', '24', '26'];
 
@@ -76,7 +78,8 @@ for (const name of asked) {
   tried += files.length;
   console.log(`\n== Node ${name}, ${String(spawnSync(binary, ['--version']).stdout).trim()}: ${files.length} files`);
   const args = ['--test', '--test-concurrency=3', '--test-reporter=spec', ...files];
-  const { status, error } = spawnSync(binary, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const env = name === 'arm64' ? { ...process.env, PARALLELIZER_TEST_PATIENCE: PATIENCE_ON_ARM64 } : process.env;
+  const { status, error } = spawnSync(binary, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
   if (error) console.error(error.message);
   if (status !== 0) failed.push(name);
 }

@@ -1,6 +1,7 @@
 'use strict';
 // What most test files need. To run one file: node --test __test__/close.test.js (see modes.js for more). A failing
-// case that waits for a condition takes DEADLINE; nothing else here depends on the clock.
+// case that waits for a condition takes DEADLINE; nothing else here depends on the clock. PARALLELIZER_TEST_PATIENCE=10
+// makes it ten times as long, for machines that are emulated.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -10,7 +11,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const { Parallelizer } = require('@parallelizer/node');
 
-const DEADLINE = 20_000;
+const DEADLINE = 20_000 * Number(process.env.PARALLELIZER_TEST_PATIENCE ?? 1);
 const root = path.join(__dirname, '..', '..');
 
 const fixture = (name) => path.join(__dirname, '..', 'fixtures', name);
