@@ -10,29 +10,16 @@ const { describe, test } = require('node:test');
 const { PARALLELIZER_REMOTE, Pool } = require('@parallelizer/node');
 const { lines, root, sleep, temporary, waitFor, within } = require('../support/helpers');
 const { range } = require('../support/pool');
+const { file, hostOn, task } = require('./support/hosts');
 const { ensureRedis, redisOn } = require('./support/redis');
 
 const obstacle = ensureRedis();
-const file = path.join(root, '__test__', 'fixtures', 'remote.js');
-
-/** A host in a process of its own, which ends with the test. */
-async function hostOn(t, redis, options = {}) {
-  const settings = JSON.stringify({ queue: redis.queue, connection: redis.connection, root, options });
-  const host = spawn(process.execPath, [path.join(__dirname, 'support', 'host.js'), settings], {
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-  });
-  t.after(() => host.kill('SIGKILL'));
-  await within(once(host, 'message'), 'the host to be ready');
-  return host;
-}
 
 function poolOn(t, redis, options = {}) {
   const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: redis.engine(), root, ...options });
   t.after(() => pool.terminate());
   return pool;
 }
-
-const task = (name) => ({ filePath: file, name });
 
 if (obstacle !== null) {
   test('over a real Redis', { skip: obstacle }, () => {});

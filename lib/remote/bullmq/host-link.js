@@ -16,10 +16,12 @@ const { randomBytes } = require('node:crypto');
 const { sleep } = require('../../intrinsics/clock');
 const { FORMAT } = require('../chunk-bytes');
 const { Lease } = require('./lease');
-const { DONE, DROPPED, FRAME, MESSAGE, RETURNED, connect, keysOf, note, readNote } = require('./redis');
+const {
+  DONE, DROPPED, FRAME, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, readNote,
+} = require('./redis');
 
-/** How long a chunk is remembered as taken, in milliseconds. */
-const TAKEN_FOR = 10 * 60_000;
+/** How long frames are kept for a producer that does not renew them, in milliseconds. */
+const REPLIES_FOR = 10 * 60_000;
 /** How long a fetch waits for a job, in seconds. */
 const FETCH_BLOCK = 2;
 /** The wait after an error of the connection, in milliseconds. */
@@ -115,14 +117,9 @@ class HostLink {
   async #take(job) {
     const { id } = job;
     const producerId = String(job.data?.producer);
-    const { host, lease } = this.#side;
     this.#lease.taken(id);
-    const [[, isFirst], [, bytes], [, producer]] = /** @type {[unknown, any][]} */ (await this.#client.pipeline()
-      .set(this.#keys.taken(id), host.name, 'PX', Math.max(TAKEN_FOR, lease), 'NX')
-      .getBuffer(this.#keys.chunk(id))
-      .exists(this.#keys.producer(producerId))
-      .exec());
-    if (isFirst === null || bytes === null || producer === 0 || this.#isClosed) {
+    const bytes = await this.#claim(id, producerId);
+    if (bytes === null || this.#isClosed) {
       // It was taken before, was released, or its producer is gone.
       await this.#finish(id, job);
       return;
@@ -139,6 +136,28 @@ class HostLink {
     });
   }
 
+  /**
+   * Marks a chunk as taken. What goes wrong is tried again: a job that is neither claimed nor finished would be nobody's.
+   * @param {string} id @param {string} producerId
+   * @returns {Promise<Buffer | null>} its bytes; `null`: it is not to be run
+   */
+  async #claim(id, producerId) {
+    const { host, lease } = this.#side;
+    while (!this.#isClosed) {
+      try {
+        const [isFirst, bytes, producer] = await execute(this.#client.pipeline()
+          .set(this.#keys.taken(id), host.name, 'PX', Math.max(TAKEN_FOR, lease), 'NX')
+          .getBuffer(this.#keys.chunk(id))
+          .exists(this.#keys.producer(producerId)));
+        return isFirst === null || producer === 0 ? null : bytes;
+      } catch (error) {
+        this.#failed(/** @type {Error} */ (error));
+        await sleep(PAUSE);
+      }
+    }
+    return null;
+  }
+
   /** @param {string} id @param {any} job */
   async #finish(id, job) {
     this.#lease.ended(id);
@@ -151,11 +170,7 @@ class HostLink {
   async #reply(id, taken, bytes) {
     if (taken.isEnded || this.#isClosed) throw new Error(`the chunk ${id} has ended`);
     const key = this.#keys.replies(taken.producerId);
-    const { producerTimeout = TAKEN_FOR } = /** @type {{ producerTimeout?: number }} */ (this.#side);
-    // It outlives a producer that is gone by so much; one that lives renews it.
-    const results = await this.#client.pipeline().xadd(key, '*', 'n', bytes).pexpire(key, producerTimeout).exec();
-    const error = results?.[0]?.[0];
-    if (error) throw error;
+    await execute(this.#client.pipeline().xadd(key, '*', 'n', bytes).pexpire(key, REPLIES_FOR));
   }
 
   /** @param {string} id @param {Taken} taken @param {{ kind: 'done' } | { kind: 'returned', why: string }} end */

@@ -73,14 +73,17 @@ function leaseThread(nodeRequire) {
     kept.forEach((id) =>
       pipeline.eval(RENEW, 2, `${jobs}${id}:lock`, `${jobs}stalled`, host?.token ?? '', lease, id));
     const results = (await pipeline.exec()) ?? [];
+    // A server that answers and writes nothing (it has no memory left, or is a replica by now) renews no lease.
+    const refused = results.find((/** @type {[Error | null, any]} */ [error]) => error !== null);
+    if (refused !== undefined) throw refused[0];
     if (isClosing) return;
     renewed = process.hrtime.bigint();
     isLost = false;
     const first = results.length - kept.length;
     kept.forEach((id, i) => {
-      const [error, isOurs] = results[first + i];
+      const [, isOurs] = results[first + i];
       // Somebody has the chunk for lost: what runs of it is ended.
-      if (error === null && isOurs === 0 && chunks.delete(id)) port.postMessage({ lost: id });
+      if (isOurs === 0 && chunks.delete(id)) port.postMessage({ lost: id });
     });
   }
 

@@ -7,7 +7,7 @@
  * 2. Frames are read from the stream in order, from where they were last read: a connection that breaks loses none.
  * 3. Once in a second each chunk in flight is looked at. One whose job is gone, or whose host has taken it and lost its
  *    lock, is lost. That is written into the stream, behind everything that was accepted of it, and holds once it is
- *    read there.
+ *    read there. (A stream that has lost its entries with its server is read from its beginning again.)
  *
  * Must not depend on what a chunk is.
  */
@@ -16,13 +16,13 @@ const { now, setTimeout, sleep } = require('../../intrinsics/clock');
 const { FORMAT } = require('../chunk-bytes');
 const { Lease } = require('./lease');
 const {
-  DONE, DROPPED, FRAME, LOST, MESSAGE, connect, keysOf, note, readNote,
+  DONE, DROPPED, FRAME, LOST, MESSAGE, TAKEN_FOR, connect, execute, keysOf, note, readNote,
 } = require('./redis');
 
 /** How often chunks and hosts are looked at, in milliseconds. */
 const LOOK_INTERVAL = 500;
-/** How long a read of the stream waits, in milliseconds. */
-const READ_BLOCK = 5000;
+/** How long a read of the stream waits, and so the longest that a stream that began anew is not noticed, in ms. */
+const READ_BLOCK = 2000;
 const MAX_READ = 256;
 /** How many times `producerTimeout` the bytes of a chunk are kept; they are renewed for as long as it waits. */
 const CHUNK_LIFETIMES = 4;
@@ -97,11 +97,10 @@ class ProducerLink {
   /** @param {string} id @param {Buffer} bytes */
   async #add(id, bytes) {
     const { producerId, producerTimeout } = this.#side;
-    await this.#client.pipeline()
+    await execute(this.#client.pipeline()
       // The thread that says so has yet to start.
       .set(this.#keys.producer(producerId), '1', 'PX', producerTimeout)
-      .set(this.#keys.chunk(id), bytes, 'PX', producerTimeout * CHUNK_LIFETIMES)
-      .exec();
+      .set(this.#keys.chunk(id), bytes, 'PX', producerTimeout * CHUNK_LIFETIMES));
     if (!this.#chunks.has(id)) return;
     await this.#queue.add('chunk', { producer: producerId }, {
       jobId: id, attempts: 1, removeOnComplete: true, removeOnFail: true,
@@ -143,10 +142,8 @@ class ProducerLink {
           this.#received(bytes);
         });
         this.#client.xdel(key, ...entries.map(([position]) => position)).catch(() => {});
-      } catch (error) {
+      } catch {
         if (this.#isClosed) return;
-        // A new server counts from its own clock.
-        if (/** @type {Error} */ (error).message.includes('WRONGTYPE')) this.#position = '0-0';
         await sleep(PAUSE);
       }
     }
@@ -208,12 +205,13 @@ class ProducerLink {
       .exists(this.#keys.job(id))
       .get(this.#keys.taken(id))
       .exists(this.#keys.lock(id))
-      .pexpire(this.#keys.chunk(id), lifetime));
-    const results = (await pipeline.exec()) ?? [];
+      .pexpire(this.#keys.chunk(id), lifetime)
+      .pexpire(this.#keys.taken(id), TAKEN_FOR));
+    const answers = await execute(pipeline);
     /** @type {Buffer[]} */
     const lost = [];
     sent.forEach(([id, chunk], i) => {
-      const [[, job], [, host], [, lock]] = results.slice(4 * i, 4 * i + 3);
+      const [job, host, lock] = answers.slice(5 * i, 5 * i + 3);
       const why = job !== 1 ? 'is not known to the engine any more'
         : host !== null && lock !== 1 ? 'was lost with its host' : null;
       // Twice in a row, as it may be about to end, or to be taken.
@@ -223,7 +221,10 @@ class ProducerLink {
       chunk.isSuspect = why !== null;
     });
     for (const bytes of lost) {
-      await this.#client.xadd(this.#keys.replies(this.#side.producerId), '*', 'n', bytes);
+      const written = await this.#client.xadd(this.#keys.replies(this.#side.producerId), '*', 'n', bytes);
+      // The stream is another one than was read so far: of a server without the old data, whose clock is behind. What
+      // the old one had is gone, so nothing is read twice.
+      if (written !== null && isBefore(written, this.#position)) this.#position = '0-0';
     }
   }
 
@@ -242,6 +243,15 @@ class ProducerLink {
     await this.#queue.close().catch(() => {});
     this.#client.disconnect();
   }
+}
+
+/**
+ * Whether an entry of a stream stands before another one.
+ * @param {string} one its id: milliseconds and a number within them @param {string} other
+ */
+function isBefore(one, other) {
+  const [[time, number], [otherTime, otherNumber]] = [one, other].map((id) => id.split('-').map(Number));
+  return time < otherTime || (time === otherTime && number < otherNumber);
 }
 
 /** @param {unknown} taken @returns {string | undefined} */

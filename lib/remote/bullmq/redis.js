@@ -41,6 +41,20 @@ function connect({ connection, cluster }, failed) {
   return client;
 }
 
+/**
+ * Sends what a pipeline has gathered. Rejects with the first error of its commands: ioredis puts such an error in the
+ * place of the command's answer, as when there is no memory left.
+ * @param {ReturnType<Redis['pipeline']>} pipeline
+ * @returns {Promise<any[]>} the answers
+ */
+async function execute(pipeline) {
+  const results = (await pipeline.exec()) ?? [];
+  return results.map(([error, answer]) => {
+    if (error !== null) throw error;
+    return answer;
+  });
+}
+
 /** @param {Readonly<Settings>} settings @param {number} format */
 function keysOf({ prefix, queue }, format) {
   const name = `${queue}-v${format}`;
@@ -84,6 +98,9 @@ function readNote(bytes) {
   return { kind: bytes[0], chunkId: bytes.toString('utf8', 2, end), rest: bytes.subarray(end) };
 }
 
+/** How long a chunk is remembered as taken, in milliseconds; its producer renews it for as long as it is in flight. */
+const TAKEN_FOR = 10 * 60_000;
+
 /** Kinds of notes. */
 const FRAME = 1;
 const DONE = 2;
@@ -92,4 +109,6 @@ const LOST = 4;
 const MESSAGE = 5;
 const DROPPED = 6;
 
-module.exports = { DONE, DROPPED, FRAME, LOST, MESSAGE, RETURNED, connect, keysOf, note, readNote };
+module.exports = {
+  DONE, DROPPED, FRAME, LOST, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, readNote,
+};
