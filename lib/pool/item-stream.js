@@ -47,6 +47,8 @@ const NEWEST = 1 / 8;
 const PATIENCE = 4;
 /** When more jobs than this are remembered, those that have ended are forgotten. */
 const MAX_JOBS = 256;
+/** A power of two: how many times what a worker may have is used before it is asked for again. */
+const AHEAD_USES = 16;
 
 class ItemStream {
   #pool;
@@ -92,6 +94,9 @@ class ItemStream {
   #handedAt = 0;
   /** How long the consumer takes for a result, on average, in milliseconds. */
   #pace = 0;
+  /** How many calls a worker may have, as it was asked for last, and how often it was used. */
+  #ahead = 1;
+  #aheadUses = 0;
   /** @type {Map<number, Outcome>} Results to be taken, by item; if unordered, by the order in which they came. */
   #results = new Map();
   /** @type {Waiter[]} */
@@ -275,7 +280,7 @@ class ItemStream {
   #readOn() {
     if (this.isOver || this.#hasEnded || this.#isReading) return;
     this.#countHosts();
-    const ahead = this.#kind.chunkSize || this.#pool.callsAhead(this.#kind.task);
+    const ahead = this.#kind.chunkSize || this.#callsAhead();
     while (!this.isOver && !this.#hasEnded && !this.#isReading && this.#mayRead(ahead)) {
       this.#isReading = true;
       let read;
@@ -304,6 +309,12 @@ class ItemStream {
       this.#isReading = false;
       this.#accept(/** @type {IteratorResult<unknown>} */ (read));
     }
+  }
+
+  /** How many calls a worker may have: asked for now and then, since it takes longer than to read a cheap item. */
+  #callsAhead() {
+    if ((this.#aheadUses++ & (AHEAD_USES - 1)) === 0) this.#ahead = this.#pool.callsAhead(this.#kind.task);
+    return this.#ahead;
   }
 
   /** On other machines there are as many workers as hosts have now, whatever this machine has. */
