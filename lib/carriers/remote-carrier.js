@@ -34,6 +34,7 @@ const MAX_BACKOFF = 2000;
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {import('../remote/chunk-bytes').ChunkHeader} ChunkHeader */
+/** @typedef {import('../remote/chunk-bytes').Withdrawal} Withdrawal */
 /** @typedef {import('../remote/chunk-bytes').Definition} Definition */
 /** @typedef {import('../remote/engine').ChunkEnd} ChunkEnd */
 /** @typedef {{ id: number, definition: Definition }} Task */
@@ -52,6 +53,7 @@ const MAX_BACKOFF = 2000;
  * @property {number} received frames
  * @property {number} messages that were sent after it
  * @property {string | null} host
+ * @property {Withdrawal[]} withdrawals that were said before a host was known to have it
  */
 
 /** @typedef {{ page: Uint32Array, chunk: Chunk | null, isReady: boolean, report: object | null }} Lane */
@@ -230,7 +232,9 @@ class RemoteCarrier extends ScriptCarrier {
       if ((Number(parts[at + FLAGS_FIELD]) & PART_SKIPPED) === 0) calls += Number(parts[at + CALLS_FIELD]);
     }
     /** @type {Chunk} */
-    const chunk = { id, laneId, frame, seq, runs, parts, left: calls, received: 0, messages: 0, host: null };
+    const chunk = {
+      id, laneId, frame, seq, runs, parts, left: calls, received: 0, messages: 0, host: null, withdrawals: [],
+    };
     lane.chunk = chunk;
     this.#chunks.set(id, chunk);
     const tasks = [...this.#tasks.values()];
@@ -297,13 +301,35 @@ class RemoteCarrier extends ScriptCarrier {
       for (let at = 0, offset = 0; at < runs.length; at += RUN_FIELDS) {
         const end = offset + runs[at + 2] - runs[at + 1];
         const first = offset + Math.max(0, from - runs[at + 1]);
-        if (runs[at] === jobId && first < end) this.#say(chunk, { first, end, isFinal });
+        if (runs[at] === jobId && first < end) this.#withdraw(chunk, { first, end, isFinal });
         offset = end;
       }
     });
   }
 
-  /** @param {Chunk} chunk @param {import('../remote/chunk-bytes').Withdrawal} message */
+  /** @param {Chunk} chunk @param {Withdrawal} withdrawal */
+  #withdraw(chunk, withdrawal) {
+    if (chunk.host === null) chunk.withdrawals.push(withdrawal);
+    this.#say(chunk, withdrawal);
+  }
+
+  /**
+   * Asks for calls that a host may not have begun: it answers those as skipped that it has not.
+   * @override @param {number} id @param {number} from @param {number} until
+   * @returns {number | undefined} the number of the call that may have begun last
+   */
+  recall(id, from, until) {
+    const lane = this.workers.get(id);
+    if (lane === undefined) return undefined;
+    const { chunk, page } = lane;
+    if (chunk !== null) {
+      const [first, end] = [from, until].map((seq) => (seq - chunk.seq) | 0);
+      this.#say(chunk, { first: Math.max(0, first), end, isFinal: false, isRecall: true });
+    }
+    return Atomics.load(page, LAST_BEGUN_WORD);
+  }
+
+  /** @param {Chunk} chunk @param {Withdrawal} message */
   #say(chunk, message) {
     const sealed = this.#seal.seal(MESSAGE, chunk.id, chunk.messages++, [Buffer.from(toJson(message))]);
     this.#link.cancel(chunk.id, Buffer.concat(sealed));
@@ -339,7 +365,11 @@ class RemoteCarrier extends ScriptCarrier {
   #begun(chunk, count, parts) {
     const lane = this.workers.get(chunk.laneId);
     // The first of these frames has the name.
-    if (parts.length > 0 && parts[VALUE_FIELD] !== '') chunk.host = String(parts[VALUE_FIELD]);
+    if (parts.length > 0 && parts[VALUE_FIELD] !== '') {
+      chunk.host = String(parts[VALUE_FIELD]);
+      // Nobody may have heard of them while the chunk waited.
+      chunk.withdrawals.splice(0).forEach((withdrawal) => this.#say(chunk, withdrawal));
+    }
     if (lane?.chunk === chunk) Atomics.store(lane.page, LAST_BEGUN_WORD, (chunk.seq + count - 1) >>> 0);
   }
 

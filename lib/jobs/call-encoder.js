@@ -216,7 +216,7 @@ class CallEncoder {
 
   /**
    * Puts what is to travel with calls before them, or says that nothing is.
-   * @param {Parts} parts @param {InstanceType<typeof import('./call-tracing').CallTracing> | null} tracing
+   * @param {Parts} parts @param {import('./job-table').Tracing | null} tracing
    * @param {number} worker @param {number} start @param {number} end
    */
   #carry(parts, tracing, worker, start, end) {

@@ -29,6 +29,8 @@ const MAX_PRIORITY = 2 ** 31 - 1;
 
 /** @typedef {import('node:async_hooks').AsyncResource} AsyncResource */
 /** @typedef {import('../codec/parts').Parts} Parts */
+/** @typedef {InstanceType<typeof import('./call-tracing').CallTracing>} CallTracing */
+/** @typedef {Pick<CallTracing, 'isEach' | 'sending' | 'encoded' | 'answered' | 'settled'>} Tracing */
 /** @typedef {'aborted' | 'timedOut' | 'closed' | 'skipped' | 'exited' | 'bootFailed'} Ending */
 
 /**
@@ -87,7 +89,7 @@ const MAX_PRIORITY = 2 ** 31 - 1;
  * @property {number} tag
  * @property {{ calls: number, bytes: number }} sized calls that were encoded together last, and their bytes per call
  * @property {AsyncResource} resource
- * @property {InstanceType<typeof import('./call-tracing').CallTracing> | null} tracing null: nobody watches its calls
+ * @property {Tracing | null} tracing null: nobody watches its calls
  * @property {import('./timeline').JobNote | null} note null: there is no timeline
  */
 

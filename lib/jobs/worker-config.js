@@ -166,7 +166,7 @@ function nativeConfig(options) {
     shareKey: options.shared && options.type !== PARALLELIZER_INLINE ? shareKey(options) : null,
     // A worker's module may build an instance as it loads; only one that is used may start more workers.
     lazy: nesting().depth > 0,
-    concurrency: options.remote === null ? Math.min(options.concurrency, MAX_COUNT) : 1,
+    concurrency: Math.min(options.concurrency, MAX_COUNT),
     inline: options.type === PARALLELIZER_INLINE,
     traces: isTraced(options),
     remote: options.remote !== null,

@@ -157,9 +157,11 @@ class WorkerPool {
 
   /**
    * Queues a job: all of it, or none.
-   * @param {Job} job @returns {number} its number, to cancel it by
+   * @param {Job} job
+   * @param {import('./job-table').Entry['tracing']} [tracing] told of its calls; default: what channels ask for
+   * @returns {number} its number, to cancel it by
    */
-  submit(job) {
+  submit(job, tracing = job.run.trace === null && watchedCalls() === null ? null : this.#traceCalls(job)) {
     const { calls, keys, timeout, task } = job;
     this.later.loadAfter(job);
     const moved = job.transferList === null ? null : this.#moved;
@@ -174,7 +176,6 @@ class WorkerPool {
     }
     const tag = ((task === null ? 0 : tasks().tagOf(task, job.spreadArguments)) | jobTable().talkOf(job)) >>> 0;
     // Callbacks run in the async context of whoever submitted.
-    const tracing = job.run.trace === null && watchedCalls() === null ? null : this.#traceCalls(job);
     this.#jobs.add(jobId, job, tag, job.resource ?? new AsyncResource('ParallelizerJob'), tracing);
     this.#debugLog?.submitted(job);
     moved?.add(jobId, tag, job, job.transferList ?? []);

@@ -64,8 +64,9 @@ const MESSAGE = 3;
  */
 
 /**
- * Calls of a chunk that are not wanted any more, by their place in it; `isFinal`: those that run are ended.
- * @typedef {{ first: number, end: number, isFinal: boolean }} Withdrawal
+ * Calls of a chunk that are not wanted any more, by their place in it. `isFinal`: those that run are ended; `isRecall`:
+ * they are wanted, but elsewhere, unless they have begun.
+ * @typedef {{ first: number, end: number, isFinal: boolean, isRecall?: boolean }} Withdrawal
  */
 
 /** @typedef {{ kind: number, id: number, seq: number, aux: number, parts: Parts }} Frame */

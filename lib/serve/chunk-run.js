@@ -9,23 +9,27 @@
  *    the less is lost with a host, and the more often a frame has to be waited for. The next one is asked for while
  *    this one runs.
  * 3. Calls that are withdrawn are answered once nothing of them runs any more, so that whoever waits for them to be
- *    over (the next call of their key) does not overtake them.
+ *    over (the next call of their key) does not overtake them. Those that have not begun are answered at once. Calls
+ *    that are recalled are withdrawn only if they have not.
  *
  * Must not depend on engines, nor on how a chunk was signed.
  */
 
 const { decodeValues, encodeValues } = require('../codec/codec');
-const { HEARD, LISTED, SPREAD, TASK_SHIFT, WATCHED, isExtra, valuesOf } = require('../codec/parts');
+const {
+  CARRIER, HEARD, LISTED, SPREAD, TASK_SHIFT, WATCHED, isExtra, valuesOf,
+} = require('../codec/parts');
 const { RunId } = require('../jobs/run-id');
 const {
   BEGUN, CALLS_FIELD, CODEC_FIELD, FLAGS_FIELD, LATIN1, MESSAGE, NO_CODEC, PART_FIELDS, PART_SKIPPED, REPLY, TAG_FIELD,
   VALUE_FIELD,
 } = require('../transport/constants');
 const { Answers } = require('./answers');
+const { GivenCarrier } = require('./given-carrier');
 
 /** How much work of each process may have begun without an answer, in microseconds. */
 const WINDOW = 10_000;
-/** And how many calls of each at least. */
+/** And how many calls of each at least, for each that it runs at once. */
 const MIN_CALLS_PER_SLOT = 2;
 /** What calls without a task cost is remembered for the function of their pool. */
 const COST_ID = 1;
@@ -50,6 +54,7 @@ const COST_ID = 1;
  * @property {number} first
  * @property {number} end
  * @property {number} tag
+ * @property {string} carrier what its calls run within; empty: nothing
  * @property {() => unknown[]} values decoded when first asked for; of a listed part it is one value
  */
 
@@ -79,8 +84,8 @@ class ChunkRun {
   #tasks = new Map();
   /** @type {Set<Submitted>} */
   #submitted = new Set();
-  /** @type {{ first: number, end: number }[]} */
-  #withdrawn = [];
+  /** @type {{ first: number, end: number }[]} Of calls that will not begin, and are answered. */
+  #skipped = [];
   /** The calls before this one may have begun. */
   #begun = 0;
   #total;
@@ -134,7 +139,7 @@ class ChunkRun {
     const next = this.#units.find(({ end }) => end > this.#begun);
     const cost = next === undefined ? 0 : this.#entry.pool.callCost(this.#costIdOf(next.segment));
     const calls = cost === 0 ? 0 : Math.floor((this.#slots * WINDOW) / cost);
-    return Math.max(this.#slots * MIN_CALLS_PER_SLOT, calls);
+    return Math.max(this.#slots * this.#entry.concurrency * MIN_CALLS_PER_SLOT, calls);
   }
 
   async #advance() {
@@ -159,30 +164,41 @@ class ChunkRun {
 
   /** @param {number} first @param {number} end */
   #submit(first, end) {
+    this.#eachUnskipped(first, end, (unit, from, to) => this.#submitUnit(unit, from, to));
+    this.#whenIdle();
+  }
+
+  /**
+   * Calls that have not begun will not: they are answered.
+   * @param {number} first @param {number} end
+   */
+  #skip(first, end) {
+    this.#eachUnskipped(first, end, (_unit, from, to) => {
+      this.#answers.skipped(from, to);
+      this.#settled(to - from);
+    });
+    this.#skipped.push({ first, end });
+    this.#whenIdle();
+  }
+
+  /** @param {number} first @param {number} end @param {(unit: Unit, from: number, to: number) => void} act */
+  #eachUnskipped(first, end, act) {
     this.#units.forEach((unit) => {
       let at = Math.max(first, unit.first);
       const until = Math.min(end, unit.end);
       while (at < until) {
-        const gone = this.#withdrawn.find((range) => range.first <= at && at < range.end);
-        if (gone !== undefined) {
-          const to = Math.min(until, gone.end);
-          this.#answers.skipped(at, to);
-          this.#settled(to - at);
-          at = to;
-          continue;
-        }
-        const next = this.#withdrawn.filter((range) => range.first > at).map((range) => range.first);
-        const to = Math.min(until, ...next);
-        this.#submitUnit(unit, at, to);
+        const over = this.#skipped.find((range) => range.first <= at && at < range.end);
+        const next = this.#skipped.filter((range) => range.first > at).map((range) => range.first);
+        const to = Math.min(until, over?.end ?? Infinity, ...next);
+        if (over === undefined) act(unit, at, to);
         at = to;
       }
     });
-    this.#whenIdle();
   }
 
   /** @param {Unit} unit @param {number} first @param {number} end */
   #submitUnit({ segment, timeout }, first, end) {
-    const { tag } = segment;
+    const { tag, carrier } = segment;
     const task = this.#taskOf(segment);
     const fail = (/** @type {unknown} */ error) => {
       for (let call = first; call < end; call++) this.#answers.thrown(call, error, String(error), 0);
@@ -263,7 +279,8 @@ class ChunkRun {
       },
     };
     try {
-      submitted.jobId = this.#entry.pool.submit(/** @type {any} */ (job));
+      const given = carrier === '' ? undefined : new GivenCarrier(carrier);
+      submitted.jobId = this.#entry.pool.submit(/** @type {any} */ (job), given);
     } catch (error) {
       // The pool is being ended, and this host with it.
       this.#submitted.delete(submitted);
@@ -341,8 +358,11 @@ class ChunkRun {
   // ---- Withdrawing calls --------------------------------------------------------------------------------
 
   /** @param {import('../remote/chunk-bytes').Withdrawal} range */
-  withdraw({ first, end, isFinal }) {
-    this.#withdrawn.push({ first, end });
+  withdraw({ first, end, isFinal, isRecall = false }) {
+    if (this.#isOver) return;
+    const unbegun = Math.max(first, this.#begun);
+    if (unbegun < end) this.#skip(unbegun, end);
+    if (isRecall) return;
     [...this.#submitted].forEach((submitted) => {
       const from = Math.max(first, submitted.first) - submitted.first;
       if (submitted.first + from >= Math.min(end, submitted.end)) return;
@@ -376,12 +396,14 @@ function unitsOf(parts, runs) {
   /** @type {Unit[]} */
   const units = [];
   let offset = 0;
+  let carrier = '';
   for (let at = 0; at < parts.length; ) {
     const start = at;
     const calls = Number(parts[start + CALLS_FIELD]);
     do at += PART_FIELDS;
     while (isExtra(parts, at));
     // What says something of those behind it.
+    if (Number(parts[start + CODEC_FIELD]) === CARRIER) carrier = String(parts[start + VALUE_FIELD]);
     if (calls === 0) continue;
     const first = offset;
     offset += calls;
@@ -395,7 +417,7 @@ function unitsOf(parts, runs) {
     const values = () => (decoded ??= decodeValues(
       Number(parts[start + CODEC_FIELD]), /** @type {string} */ (parts[start + VALUE_FIELD]), count,
       valuesOf(parts.slice(start + PART_FIELDS, end)), null));
-    const segment = { first, end: offset, tag, values };
+    const segment = { first, end: offset, tag, carrier, values };
     let from = 0;
     runs.forEach(([length, timeout]) => {
       const to = from + Number(length);

@@ -20,6 +20,8 @@ const { HostPools } = require('./host-pools');
 
 /** How old a signed chunk may be, in milliseconds: older ones may be sent again by whoever has kept them. */
 const MAX_AGE = 10 * 60_000;
+/** So many messages about a chunk may be missed in a row: those that were sent while nobody had it, most often. */
+const MAX_MISSED = 16;
 /** So many chunks are remembered, so that none of them is run again. */
 const MAX_REMEMBERED = 100_000;
 
@@ -106,12 +108,16 @@ class ChunkServer {
   withdraw(id, message) {
     const running = this.#running.get(id);
     if (running === undefined) return;
-    try {
-      const body = this.#seal.open(MESSAGE, id, running.messages, message);
-      running.messages++;
-      running.run.withdraw(fromJson(body.toString()));
-    } catch {
-      // Whoever sent it is not the producer.
+    const first = running.messages;
+    for (let number = first; number < first + MAX_MISSED; number++) {
+      try {
+        const body = this.#seal.open(MESSAGE, id, number, message);
+        running.messages = number + 1;
+        running.run.withdraw(fromJson(body.toString()));
+        return;
+      } catch {
+        // Messages before it have not come, or whoever sent it is not the producer.
+      }
     }
   }
 

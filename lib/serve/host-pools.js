@@ -26,6 +26,7 @@ const { CODEC_FIELD, PART_FIELDS, VALUE_FIELD } = require('../transport/constant
  * @property {InstanceType<typeof WorkerPool>} pool
  * @property {number} chunks that it is at work on
  * @property {number} gracePeriod
+ * @property {number} concurrency
  * @property {import('../codec/codec').Serialization} serialization
  */
 
@@ -96,7 +97,7 @@ class HostPools {
       timeout: 0,
       maxQueue: null,
     });
-    return { pool, chunks: 0, gracePeriod, serialization };
+    return { pool, chunks: 0, gracePeriod, concurrency, serialization };
   }
 
   #closeUnused() {

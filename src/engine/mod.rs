@@ -94,7 +94,8 @@
 //! A worker may stand for a chunk in flight to some other machine: a *lane*. Their number follows that of the machines
 //! ([`Engine::set_workers`]); a lane has one chunk at a time, and no index ([`Config::lanes`]). A chunk may come back
 //! because nobody there could take it ([`Engine::returned`]): its calls wait again, and no one of them is to blame. A
-//! process over there may die over a call while the lane goes on ([`Reply::died`]).
+//! process over there may die over a call while the lane goes on ([`Reply::died`]). Recalled calls are only asked for:
+//! they wait again once the reply says that they were skipped, and run where they are if it does not.
 //!
 //! # A late caller
 //!

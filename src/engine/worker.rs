@@ -62,6 +62,9 @@ pub(super) struct Worker {
     pub(super) quiet_for: Option<Duration>,
     /// Where the last range of calls that it was told not to begin starts; `None` before the first.
     pub(super) recalled_from: Option<u32>,
+    /// Where the last range of calls ends that were asked back from it, if it is a lane. Nothing more is asked back
+    /// before the chunks of that range are over.
+    pub(super) asked_until: Option<u32>,
     /// Whether calls can be recalled from it; false once that has failed.
     pub(super) hears_recalls: bool,
     /// Whether calls were last recalled from it because it had too much ahead, not because it is stuck in one.
@@ -103,6 +106,7 @@ impl Worker {
             last_used: 0,
             quiet_for: None,
             recalled_from: None,
+            asked_until: None,
             hears_recalls: true,
             is_being_leveled: false,
             silent_for: Some(Duration::ZERO),
@@ -196,6 +200,7 @@ impl Worker {
     pub(super) fn may_be_leveled(&self) -> bool {
         self.phase == Phase::Ready
             && self.hears_recalls
+            && !self.is_asked()
             && self.load() > 1
             && self.sent().next_back().is_some_and(Chunk::is_recallable)
     }
@@ -230,9 +235,17 @@ impl Worker {
     pub(super) fn is_recallable(&self) -> bool {
         self.phase == Phase::Ready
             && self.hears_recalls
+            && !self.is_asked()
             && self.load() > 1
             && self.sent().rev().any(Chunk::is_recallable)
             && self.recall_range().is_some()
+    }
+
+    /// Whether it is a lane that still has chunks of which calls were asked back.
+    fn is_asked(&self) -> bool {
+        let is_of_range =
+            |chunk: &Chunk| self.asked_until.is_some_and(|until| !is_reached(chunk.first_seq, until));
+        self.chunks.iter().any(is_of_range)
     }
 
     /// The first range of calls that can be recalled, as the numbers `from` and `until` that the worker is told. It

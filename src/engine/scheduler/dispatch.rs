@@ -82,7 +82,7 @@ impl Engine {
                 continue;
             }
             let load = worker.load();
-            if load < self.config.concurrency {
+            if self.lacking(load) > 0 {
                 // Of those that are starting, the first one started will be ready first.
                 idle.push((
                     worker.phase == Phase::Ready,
@@ -107,7 +107,7 @@ impl Engine {
         sharers.are_fresh = sharers.idle == sharers.workers;
         let mut is_idle_served = false;
         for (is_ready, Reverse(load), _, Reverse(worker_id)) in idle {
-            let is_served = self.send_chunk(worker_id, self.config.concurrency - load, sharers, now);
+            let is_served = self.send_chunk(worker_id, self.lacking(load), sharers, now);
             if is_ready && load == 0 {
                 is_idle_served |= is_served;
                 sharers.idle -= 1;
@@ -119,6 +119,14 @@ impl Engine {
             if !self.lag.is_excess(ahead) || ahead <= least + self.lag.chunk() {
                 self.send_chunk(worker_id, 0, sharers, now);
             }
+        }
+    }
+
+    /// How many more calls a worker with so many could begin at once. A lane has one chunk, or none.
+    fn lacking(&self, load: u32) -> u32 {
+        match self.config.lanes && load > 0 {
+            true => 0,
+            false => self.config.concurrency.saturating_sub(load),
         }
     }
 
@@ -171,7 +179,12 @@ impl Engine {
     ) -> Option<Draft> {
         let cost = self.cost_of_next();
         let min_work = if self.config.lanes { self.config.target / 8 } else { self.lag.min_chunk() };
-        let fair = fair_share(self.counters.waiting(), sharers, cost, min_work);
+        let mut fair = fair_share(self.counters.waiting(), sharers, cost, min_work);
+        if self.config.lanes {
+            // It gets no second chunk beside its first: what could begin at once is to be in that one.
+            let for_each = self.counters.waiting().div_ceil(sharers.idle.max(1) as u64);
+            fair = fair.max(u64::from(lacking).min(for_each) as u32);
+        }
         let worker = self.workers.get(&worker_id)?;
         let allowed = match self.config.max_calls_per_worker {
             Some(max) => u32::try_from(max.saturating_sub(worker.counted())).unwrap_or(u32::MAX),

@@ -176,10 +176,12 @@ impl Engine {
             return Ok(settled);
         }
         let calls = calls.max(1);
+        // What comes from far away says what a call costs there.
+        let at_once = if self.config.lanes { 1 } else { self.config.concurrency };
         self.run_time.record(elapsed / calls, reply.calls.into());
         for run in &settled {
             if let Some(job) = self.jobs.get_mut(&run.job) {
-                let took = elapsed / (calls * self.config.concurrency);
+                let took = elapsed / (calls * at_once);
                 self.costs.observe(job.task, &mut job.sizer, took, bytes / u64::from(calls));
                 if is_over {
                     job.sizer.came_back(size);

@@ -33,7 +33,7 @@ impl Engine {
             self.has_priorities |= spec.priority != 0;
             self.has_pinned |= spec.pinned;
             self.is_overtaking_due |= self.has_priorities;
-            let mut job = Job::new(spec, self.config.concurrency == 1, now);
+            let mut job = Job::new(spec, self.config.concurrency == 1 && !self.config.lanes, now);
             job.order = order;
             self.jobs.insert(job_id, job);
             self.queue.insert((order, job_id));

@@ -4,6 +4,9 @@
 //! recalled, and nothing more is sent behind it. Or it may have been sent more than its share ahead: then everything
 //! that it has not begun is recalled and shared out anew, at the end of a turn, once all answers of that turn are in.
 //!
+//! A lane cannot be told so that both sides know: its calls are asked back, and those that its host has not begun wait
+//! again once it says that it has skipped them. Until then they are its.
+//!
 //! Must not depend on how a worker is told.
 
 use std::time::Duration;
@@ -25,8 +28,14 @@ impl Engine {
         if self.workers.count(Group::Idle) == 0 {
             return false;
         }
-        let is_quiet = |worker: &Worker| worker.quiet_for.is_some_and(|quiet| quiet >= RECALL_AFTER);
+        let limit = self.recall_after();
+        let is_quiet = |worker: &Worker| worker.quiet_for.is_some_and(|quiet| quiet >= limit);
         self.workers_that(is_quiet).into_iter().any(|worker_id| self.recall(worker_id))
+    }
+
+    /// How long a worker may be quiet. A lane should not reply before its chunk is done.
+    pub(super) fn recall_after(&self) -> Duration {
+        if self.config.lanes { self.config.target.max(RECALL_AFTER) } else { RECALL_AFTER }
     }
 
     /// Whether a worker is idle and no call waits, while another worker has too much ahead.
@@ -106,6 +115,10 @@ impl Engine {
         worker.recalled_from = Some(from);
         self.mark_begun(worker_id, last_begun);
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
+        if self.config.lanes {
+            worker.asked_until = Some(until);
+            return;
+        }
         let deferred = worker.deferred;
         let is_stuck = !worker.is_being_leveled;
         let mut returning = Vec::new();

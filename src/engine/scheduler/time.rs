@@ -10,7 +10,6 @@ use super::super::chunk::{CallState, ChunkCall};
 use super::super::roster::Group;
 use super::super::worker::{Phase, Retirement, Worker};
 use super::super::{Action, ExitReason, Outcome, WorkerId};
-use super::recall::RECALL_AFTER;
 use super::{Clock, Engine};
 
 /// A worker that was asked to exit has at least this long, whatever the grace period.
@@ -135,7 +134,9 @@ impl Engine {
             }
         }
         // The calls beside it are done: nobody need wait for the end of the grace period.
-        let is_left = self.config.concurrency > 1 && longest_abandoned >= grace_period.min(MAX_PATIENCE);
+        let is_left = self.config.concurrency > 1
+            && !self.config.lanes
+            && longest_abandoned >= grace_period.min(MAX_PATIENCE);
         let is_left = is_left && !worker.is_wanted();
         let is_alone = is_left && worker.is_live();
         if !seqs.is_empty() {
@@ -162,7 +163,8 @@ impl Engine {
             for (_, worker) in self.workers.members(Group::Busy).filter(|(_, worker)| worker.is_recallable())
             {
                 let quiet = worker.quiet_for.unwrap_or_default();
-                wanted.watch(RECALL_AFTER.saturating_sub(quiet), RECALL_AFTER * TICKS_PER_LIMIT);
+                let limit = self.recall_after();
+                wanted.watch(limit.saturating_sub(quiet), limit * TICKS_PER_LIMIT);
             }
         }
         for (_, worker) in self.workers.members(Group::Watched) {

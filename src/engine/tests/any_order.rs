@@ -223,7 +223,7 @@ fn apply(world: &mut World, event: Event) {
             let is_unheard = fake.calls.back().is_some_and(|call| !is_reached(last_begun, call.seq));
             let unheard = if is_unheard { fake.calls.pop_back() } else { None };
             if let Some(SentCall { chunk, offset, seq, job, index }) = unheard {
-                let is_unwanted = fake.revoked.contains(&seq) || fake.is_recalled(seq);
+                let is_unwanted = fake.revoked.contains(&seq) || (fake.is_recalled(seq) && !world.has_lanes);
                 world.engine.encode_failed(worker_id, chunk, offset);
                 if !is_unwanted && !world.settled.contains_key(&(job, index)) {
                     world.settle(job, index, Settled::Replied { failed: true });

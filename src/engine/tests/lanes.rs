@@ -168,6 +168,67 @@ fn the_rest_of_a_key_is_skipped_after_a_death_far_away_without_a_retry() {
     assert_eq!(world.outcome(job, 1), Some(Settled::Ended(Outcome::Skipped)));
 }
 
+/// Two lanes: the first has several calls, of which it has begun one; the other is idle. Also how many the first has.
+fn lanes_with_calls_ahead() -> (World, JobId, WorkerId, usize) {
+    let mut world = World::new(lanes(1));
+    world.boot_all();
+    let task = Some(1);
+    world.submit(JobSpec { calls: 1, task, ..JobSpec::default() }).unwrap();
+    world.run_to_end();
+    let job = world.submit(JobSpec { calls: CALLS, task, ..JobSpec::default() }).unwrap();
+    let (first, _) = first_chunk(&world);
+    world.begin(first);
+    world.engine.set_workers(2);
+    world.pump();
+    world.boot_all();
+    let other = world.worker(1).unwrap();
+    while !world.workers[&other].is_free() {
+        world.begin(other);
+        world.finish(other, false);
+    }
+    let count = 1 + world.workers[&first].calls.len();
+    assert!(count > 2 && world.engine.stats().waiting == 0, "{count} calls of the first");
+    (world, job, first, count)
+}
+
+const CALLS: u32 = 12;
+
+#[test]
+fn calls_that_are_recalled_from_a_lane_are_its_own_until_it_says_that_it_has_skipped_them() {
+    let (mut world, job, first, count) = lanes_with_calls_ahead();
+    world.pass(60 * MS * 3);
+    assert_eq!(world.recalls, 1, "asked for once, and not again");
+    assert_eq!(world.engine.stats().waiting, 0, "nothing waits before there is an answer");
+    world.finish(first, false);
+    world.begin(first);
+    let waiting = world.engine.stats().waiting as usize;
+    let sent: usize = world.workers.values().map(|fake| fake.calls.len()).sum();
+    assert_eq!(waiting + sent, count - 1, "those that it has skipped go elsewhere");
+    world.run_to_end();
+    assert!((0..CALLS).all(|call| world.executions[&(job, call)] == 1));
+    assert_eq!(world.engine.stats().failed, 0);
+}
+
+#[test]
+fn calls_that_were_recalled_from_a_lane_that_is_lost_wait_again_without_a_retry() {
+    let (mut world, job, first, _) = lanes_with_calls_ahead();
+    world.pass(60 * MS * 3);
+    assert_eq!(world.recalls, 1);
+    world.die(first);
+    world.run_to_end();
+    assert!((0..CALLS).all(|call| world.executions[&(job, call)] == 1));
+    let lost =
+        (0..CALLS).filter(|&call| world.outcome(job, call) != Some(Settled::Replied { failed: false }));
+    assert_eq!(lost.count(), 1, "only what had begun");
+}
+
+#[test]
+fn a_lane_is_asked_for_calls_once_its_chunk_should_be_done_and_not_before() {
+    let (mut world, ..) = lanes_with_calls_ahead();
+    world.pass(40 * MS);
+    assert_eq!(world.recalls, 0);
+}
+
 /// What happens to other workers, and to lanes.
 fn lane_events() -> impl Strategy<Value = Event> {
     prop_oneof![

@@ -128,6 +128,8 @@ pub(super) struct World {
     pub(super) missed: u32,
     /// Whether workers wait for an index before they load anything.
     pub(super) has_indices: bool,
+    /// Whether the workers are lanes, whose calls are theirs until they say that they have skipped them.
+    pub(super) has_lanes: bool,
     /// Where its workers come from if they are on lease.
     pub(super) lease_set: Option<lease::FakeLeaseSet>,
 }
@@ -142,6 +144,7 @@ impl World {
         let concurrency = config.concurrency as usize;
         let max_workers = config.workers as u32;
         let has_indices = config.lease.is_none() && !config.lanes;
+        let has_lanes = config.lanes;
         let mut world = World {
             engine: Engine::new(config),
             now: Duration::ZERO,
@@ -164,6 +167,7 @@ impl World {
             recalls: 0,
             missed: 0,
             has_indices,
+            has_lanes,
             lease_set,
         };
         world.engine.start();
