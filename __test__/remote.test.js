@@ -40,6 +40,15 @@ async function slowly({ file, id, ms }) {
   return id;
 }
 
+/** Writes a line when it begins, is busy for a moment, and ends once its gate is there. */
+async function gated({ file, id, gate }) {
+  const { appendFileSync, existsSync } = require('node:fs');
+  for (const end = performance.now() + 3; performance.now() < end; );
+  appendFileSync(file, `${id}\n`);
+  while (gate && !existsSync(gate)) await new Promise((resolve) => setTimeout(resolve, 5));
+  return id;
+}
+
 describe('calls and their results', () => {
   test('every method of a Pool', async (t) => {
     const hub = new MemoryHub();
@@ -99,6 +108,46 @@ describe('calls and their results', () => {
     await hostOn(t, hub);
     assert.deepEqual((await within(accepted, 'the run')).failures, []);
     await within(closed, 'close');
+  });
+
+  test('a batch that waits for hosts is copied, and checked, at the call', async (t) => {
+    const hub = new MemoryHub();
+    const parallelizer = new Parallelizer({
+      type: PARALLELIZER_REMOTE, engine: hub.engine(), root, filePath: fixture('act.js'), processBatchFunctionName: 'act',
+    });
+    t.after(() => parallelizer.terminate());
+    const batch = [echo('first')];
+    const run = parallelizer.run(batch);
+    batch[0] = echo('changed');
+    batch.push(echo('added'));
+    assert.equal((await rejection(parallelizer.run('no batch'))).code, 'ERR_PARALLELIZER_OPTION');
+    await hostOn(t, hub);
+    assert.deepEqual((await within(run, 'the run')).responses, ['first']);
+  });
+
+  test('a batch that has waited for a host in vain does not wait again', async (t) => {
+    const make = (options) => {
+      const parallelizer = new Parallelizer({
+        type: PARALLELIZER_REMOTE, engine: new MemoryHub().engine(), root, filePath: fixture('act.js'),
+        processBatchFunctionName: 'act', hostTimeout: 600, ...options,
+      });
+      t.after(() => parallelizer.terminate());
+      return parallelizer;
+    };
+    const first = make();
+    const order = [];
+    const progress = [];
+    const waited = first.run([echo(1), echo(2)], {}, { onProgress: (value) => progress.push(value) });
+    const settled = waited.then(() => order.push('first'));
+    await rejection(first.ready());
+    const later = make({ hostTimeout: 300, batchSize: 1 }).run([echo(3)]).then(() => order.push('later'));
+    await within(Promise.all([settled, later]), 'both runs');
+    assert.deepEqual(order, ['first', 'later']);
+    const { responses, errors } = await waited;
+    assert.deepEqual([responses, errors.map(({ code, records }) => [code, records])], [[], [
+      ['ERR_PARALLELIZER_NO_HOST', [0, 1]],
+    ]]);
+    assert.deepEqual(progress, [{ done: 1, total: 1, failed: 1 }]);
   });
 
   test('values arrive as they are', async (t) => {
@@ -175,6 +224,65 @@ describe('calls and their results', () => {
       assert.equal(await pool.apply((x) => x, [name]), name);
     }
     await waitFor(() => host.stats().pools.length <= 2, 'the others to be closed');
+  });
+});
+
+describe('calls that wait on a host', () => {
+  test('go to another one if they are stuck there, and run once', async (t) => {
+    const hub = new MemoryHub();
+    const dir = temporary(t);
+    const [file, gate] = [`${dir}/ledger`, `${dir}/gate`];
+    await hostOn(t, hub, { processes: 1 });
+    const pool = poolOn(t, hub);
+    // What they cost is known, so that they travel together.
+    await within(pool.map(gated, range(60).map((id) => ({ file: `${dir}/known`, id }))), 'the first items');
+    const items = range(20).map((id) => ({ file, id, gate: id === 0 ? gate : null }));
+    const results = pool.map(gated, items);
+    await waitFor(() => lines(file).includes('0'), 'the first one to begin');
+    await hostOn(t, hub, { processes: 1 });
+    // What had begun with the first one stays there: some 10 ms of work.
+    await waitFor(() => lines(file).length >= 13, 'those behind it to run on the other host');
+    fs.writeFileSync(gate, '');
+    assert.deepEqual(await within(results, 'all items'), range(20));
+    assert.deepEqual(lines(file).map(Number).sort((a, b) => a - b), range(20));
+  });
+
+  test('are overtaken by those of a higher priority, and run once', async (t) => {
+    const hub = new MemoryHub();
+    const dir = temporary(t);
+    const [file, gate] = [`${dir}/ledger`, `${dir}/gate`];
+    await hostOn(t, hub, { processes: 1 });
+    const pool = poolOn(t, hub);
+    await within(pool.map(gated, range(60).map((id) => ({ file: `${dir}/known`, id }))), 'the first items');
+    const items = range(40).map((id) => ({ file, id, gate: id === 0 ? gate : null }));
+    const results = pool.map(gated, items);
+    await waitFor(() => lines(file).includes('0'), 'the first one to begin');
+    const urgent = pool.map(gated, range(5).map((i) => ({ file, id: 100 + i })), { priority: 5 });
+    fs.writeFileSync(gate, '');
+    assert.deepEqual(await within(urgent, 'the urgent items'), range(5).map((i) => 100 + i));
+    assert.deepEqual(await within(results, 'all items'), range(40));
+    const all = [...range(40), ...range(5).map((i) => 100 + i)];
+    assert.deepEqual(lines(file).map(Number).sort((a, b) => a - b), all);
+  });
+
+  test('hear of an abort that came while no host had them', async (t) => {
+    const hub = new MemoryHub();
+    const gate = `${temporary(t)}/gate`;
+    const host = await hostOn(t, hub, { processes: 1 });
+    const [first, second] = [poolOn(t, hub), poolOn(t, hub, { gracePeriod: 50 })];
+    await within(second.ready(), 'ready');
+    const held = first.map(gated, range(2).map((id) => ({ file: `${gate}.begun`, id, gate })), { chunkSize: 1 });
+    await waitFor(() => host.stats().chunks.running === 2, 'the host to have all that it takes');
+    const controller = new AbortController();
+    const aborted = rejection(second.apply(() => {
+      for (;;);
+    }, [], { signal: controller.signal }));
+    await waitFor(() => second.stats().running === 1, 'the call to be sent');
+    controller.abort();
+    assert.equal((await aborted).code, 'ERR_PARALLELIZER_ABORTED');
+    fs.writeFileSync(gate, '');
+    assert.deepEqual(await within(held, 'what was held'), [0, 1]);
+    assert.equal(await within(second.apply((x) => x, [5]), 'the next call'), 5);
   });
 });
 

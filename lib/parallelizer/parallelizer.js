@@ -14,6 +14,7 @@ const { all, withResolvers } = require('../intrinsics/list');
 const { assertMayNest } = require('../host/nesting');
 const { Instance, NO_TIMELINE, watchedRuns } = require('../jobs/observers');
 const { addInstance, removeInstance } = require('../jobs/open-instances');
+const { submitWatched, submittedTrace } = require('../jobs/run-id');
 const { WorkerPool } = require('../jobs/worker-pool');
 
 // Not needed to start workers, so loaded while they start.
@@ -25,8 +26,13 @@ const runTracing = () => require('../jobs/run-tracing');
 /** @typedef {Readonly<import('../options/options').PoolOptions>} PoolOptions */
 /** @typedef {Readonly<import('../options/options').RunOptions>} RunOptions */
 /** @typedef {import('./run').Run} Run */
+/** @typedef {InstanceType<typeof import('../errors').ParallelizerError>} ParallelizerError */
 /** @typedef {import('../worker/invocation').EventKind} EventKind */
 /** @typedef {{ options: PoolOptions, pool: InstanceType<typeof WorkerPool> }} Entry */
+/**
+ * `absence`: why there was no host in time, where one was waited for.
+ * @typedef {{ entry: Entry, records: unknown[], params: unknown, absence: ParallelizerError | null }} RunItem
+ */
 
 /**
  * Runs the records of an event of AWS Lambda: the worker makes the argument of its function of them and of the context.
@@ -86,23 +92,26 @@ class Parallelizer extends Instance {
   async #run(batch, params, options) {
     const settings = runOptions(options);
     if (this.#waiting.size > 0 && this.#isClosing) throw closedError('run()');
-    if (settings.groupBy === null && this.#waitsForHosts()) {
-      const seen = this.#hostsSeen(settings.signal);
-      this.#waiting.add(seen);
-      await seen;
-      this.#waiting.delete(seen);
-    }
-    if (!this.#isList) {
-      const entry = /** @type {Entry} */ (this.#pools.get(SINGLE_ID));
-      return this.#start(entry, batch, 'batch', params, settings).promise;
-    }
     const items = this.#items(batch, params);
+    if (settings.groupBy !== null || !items.some(({ entry }) => waitsForHosts(entry))) {
+      return this.#startAll(items, settings);
+    }
+    const trace = submittedTrace();
+    const seen = this.#hostsSeen(items, settings.signal);
+    this.#waiting.add(seen);
+    await seen;
+    this.#waiting.delete(seen);
+    return trace === null ? this.#startAll(items, settings)
+      : submitWatched(trace, () => this.#startAll(items, settings));
+  }
+
+  /** @param {RunItem[]} items @param {RunOptions} settings @returns {Promise<any>} */
+  #startAll(items, settings) {
+    if (!this.#isList) return this.#startItem(items[0], settings).promise;
     /** @type {Run[]} */
     const runs = [];
     try {
-      items.forEach(({ entry, batch: records, params: own, name }) => {
-        runs.push(this.#start(entry, records, name, own, settings));
-      });
+      items.forEach((item) => runs.push(this.#startItem(item, settings)));
     } catch (error) {
       // All or nothing, across all pools.
       runs.forEach((run) => run.cancel());
@@ -118,7 +127,7 @@ class Parallelizer extends Instance {
       throw optionError('id', id, this.#knownIds());
     }
     const settings = runOptions(options);
-    const start = () => this.#start(entry, records, 'event', params, settings, kind);
+    const start = () => this.#start(entry, recordsOf(records, 'event'), params, settings, kind);
     const channel = watchedRuns();
     if (channel === null) return start();
     /** @type {Run | null} */
@@ -208,10 +217,11 @@ class Parallelizer extends Instance {
   /**
    * Resolves once it is known how many workers a batch is for, where hosts say so; or none can be waited for. What
    * comes of it is told to the calls.
-   * @param {AbortSignal | null} signal
+   * @param {RunItem[]} items @param {AbortSignal | null} signal
    */
-  async #hostsSeen(signal) {
-    const waiting = [...this.#pools.values()].filter(waitsForHosts).map(({ pool }) => pool.ready().catch(() => {}));
+  async #hostsSeen(items, signal) {
+    const waiting = items.filter(({ entry }) => waitsForHosts(entry)).map((item) =>
+      item.entry.pool.ready().catch((error) => void (item.absence = error)));
     const { promise: aborted, resolve } = withResolvers();
     const stopListening = signal === null ? () => {} : require('../jobs/abort').onAbort(signal, resolve);
     await Promise.race([all(waiting), aborted, this.#stopWaiting.promise]);
@@ -226,19 +236,21 @@ class Parallelizer extends Instance {
     await all(waiting);
   }
 
-  #waitsForHosts() {
-    return [...this.#pools.values()].some(waitsForHosts);
-  }
-
   #knownIds() {
     return `one of ${[...this.#pools.keys()].map((id) => `'${id}'`).join(', ')}`;
   }
 
   /**
-   * What the list form of `run` was given, all of it checked before any of it starts.
+   * What `run` was given, all of it checked, and copied, before any of it starts.
    * @param {unknown} items @param {unknown} params
+   * @returns {RunItem[]}
    */
   #items(items, params) {
+    if (!this.#isList) {
+      const entry = /** @type {Entry} */ (this.#pools.get(SINGLE_ID));
+      assertMayRun(entry.options);
+      return [{ entry, records: recordsOf(items, 'batch'), params, absence: null }];
+    }
     if (!Array.isArray(items)) {
       throw optionError('batch', items, 'a list of { id, batch, params }, since this instance was made from a list');
     }
@@ -250,18 +262,27 @@ class Parallelizer extends Instance {
         throw optionError(`${name}.id`, item.id, this.#knownIds());
       }
       const own = item.params === undefined ? params : item.params;
-      return { entry, batch: recordsOf(item.batch, `${name}.batch`), params: own, name: `${name}.batch` };
+      return { entry, records: recordsOf(item.batch, `${name}.batch`), params: own, absence: null };
     });
   }
 
+  /** @param {RunItem} item @param {RunOptions} settings @returns {Run} */
+  #startItem({ entry, records, params, absence }, settings) {
+    // Whoever has waited for a host in vain does not wait again.
+    if (absence === null || entry.pool.isClosed || !waitsForHosts(entry)) {
+      return this.#start(entry, records, params, settings);
+    }
+    const plan = planner().planBatch(records, { ...entry.options, workers: 1 }, null);
+    return runner().failedRun(plan, settings, absence);
+  }
+
   /**
-   * @param {Entry} entry @param {unknown} batch @param {string} name what the batch is called in messages
-   * @param {unknown} params @param {RunOptions} settings @param {EventKind | null} [kind]
+   * @param {Entry} entry @param {unknown[]} records @param {unknown} params @param {RunOptions} settings
+   * @param {EventKind | null} [kind]
    * @returns {Run}
    */
-  #start({ options, pool }, batch, name, params, settings, kind = null) {
+  #start({ options, pool }, records, params, settings, kind = null) {
     assertMayRun(options);
-    const records = recordsOf(batch, name);
     // What comes before the function or is wanted of its results is a matter of each record by itself.
     const isSingle = kind !== null && kind.steps === undefined && kind.results === undefined;
     // A host has many workers, which would run a list's records of one key side by side.

@@ -122,6 +122,24 @@ function startRun(pool, options, plan, params, settings, kind) {
   return { promise, cancel, whenQuiet: (limit) => pool.whenQuiet(jobId, limit) };
 }
 
+/**
+ * A run of which nothing can begin.
+ * @param {Plan} plan @param {Readonly<import('../options/options').RunOptions>} settings
+ * @param {InstanceType<typeof ParallelizerError>} why
+ * @returns {Run}
+ */
+function failedRun(plan, { onProgress }, { code, message, cause }) {
+  const run = newRun();
+  const total = plan.count;
+  const outcomes = Array.from({ length: total }, (_, index) => {
+    // Each has one of its own, since it says what it is about.
+    const error = new ParallelizerError(code, message, cause === undefined ? undefined : { cause });
+    if (onProgress !== null) report(onProgress, { done: index + 1, total, failed: index + 1 });
+    return { error, text: String(error) };
+  });
+  return { promise: Promise.resolve(gather(outcomes, plan, run)), cancel() {}, whenQuiet: async () => {} };
+}
+
 /** @param {Outcome} outcome @returns {outcome is { error: unknown, text: string }} */
 function hasFailed(outcome) {
   return Object.hasOwn(outcome, 'error');
@@ -177,4 +195,4 @@ function annotated({ error, text }, batchIndex, records, runId) {
   return own;
 }
 
-module.exports = { JOB, annotated, endingError, startRun };
+module.exports = { JOB, annotated, endingError, failedRun, startRun };

@@ -7,6 +7,7 @@
  */
 
 const fs = require('node:fs');
+const { createRequire } = require('node:module');
 const path = require('node:path');
 const { moduleError, optionError } = require('../errors');
 
@@ -22,16 +23,19 @@ function pathFromRoot(root, filePath, name) {
   return relative.split(path.sep).join('/');
 }
 
+/** What no name of a file has here: what separates two of them elsewhere is a character like others. */
+const NO_NAME = path.sep === '\\' ? /[\\\0]/ : /\0/;
+
 /**
- * The file that this path means below the host's root, all symbolic links resolved. Nothing outside of it is meant,
- * whatever the path says.
+ * The file that this path means below the host's root: found as `require` does, which adds extensions and looks into
+ * folders, with all symbolic links resolved. Nothing outside of the root is meant, whatever the path says.
  * @param {string} root @param {unknown} relative
  * @returns {string}
  */
 function pathBelowRoot(root, relative) {
   const segments = typeof relative === 'string' ? relative.split('/') : [];
   const isPlain = (/** @type {string} */ segment) =>
-    segment !== '' && segment !== '.' && segment !== '..' && !/[\\\0]/.test(segment);
+    segment !== '' && segment !== '.' && segment !== '..' && !NO_NAME.test(segment);
   if (segments.length === 0 || !segments.every(isPlain)) {
     throw optionError('filePath', relative, 'a plain path below the "root" of the host');
   }
@@ -40,7 +44,7 @@ function pathBelowRoot(root, relative) {
   let base;
   try {
     base = fs.realpathSync(root);
-    found = fs.realpathSync(wanted);
+    found = fs.realpathSync(createRequire(wanted).resolve(wanted));
   } catch (cause) {
     throw moduleError(wanted, { cause });
   }
