@@ -36,13 +36,15 @@ const ENDINGS = /** @type {const} */ (['timedOut', 'exited', 'bootFailed']);
 /**
  * How calls ended on another machine.
  * @param {string} text
- * @returns {{ ending: typeof ENDINGS[number], error: unknown, host: string | null } | null} `null`: it does not say
+ * @returns {{ ending: typeof ENDINGS[number], exitError: () => unknown, host: string | null } | null} `null`: it does
+ *   not say; `exitError` makes an error for each call, since it says which one it is about
  */
 function endingOf(text) {
   try {
     const { ending, tree, host = null } = fromJson(text);
     const known = ENDINGS.find((each) => each === ending);
-    return known === undefined ? null : { ending: known, error: tree === null ? null : restoreError(tree), host };
+    if (known === undefined) return null;
+    return { ending: known, exitError: () => (tree === null ? null : restoreError(tree)), host };
   } catch {
     return null;
   }

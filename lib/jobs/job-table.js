@@ -188,7 +188,7 @@ class JobTable {
       const { endingOf, thrownError, refusedError } = answerErrors();
       const elsewhere = codec === ENDING ? endingOf(/** @type {string} */ (value)) : null;
       if (elsewhere !== null) {
-        this.ended(jobId, first, first + count, elsewhere.ending, () => elsewhere.error, elsewhere.host);
+        this.ended(jobId, first, first + count, elsewhere.ending, elsewhere.exitError, elsewhere.host);
         return null;
       }
       for (let i = 0; i < count; i++) {
