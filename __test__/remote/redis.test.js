@@ -21,6 +21,9 @@ function poolOn(t, redis, options = {}) {
   return pool;
 }
 
+const rejection = (promise) =>
+  within(promise.then(() => assert.fail('it succeeded'), (error) => error), 'a rejection');
+
 if (obstacle !== null) {
   test('over a real Redis', { skip: obstacle }, () => {});
 } else {
@@ -87,6 +90,59 @@ if (obstacle !== null) {
       await waitFor(() => done > 100, 'some of them to be done');
       await redis.restart();
       assert.deepEqual(await within(results, 'all items', 60_000), range(3000));
+    });
+
+    test('with a secret: what is signed is run, and nothing else', async (t) => {
+      const redis = await redisOn(t);
+      await hostOn(t, redis, { secret: 'sesame', name: 'guard' });
+      const signed = poolOn(t, redis, { secret: 'sesame' });
+      assert.deepEqual(await within(signed.map(task('square'), range(500)), 'all items'), range(500).map((x) => x * x));
+      for (const options of [{}, { secret: 'other' }]) {
+        const error = await rejection(poolOn(t, redis, { hostTimeout: 300, ...options }).apply(task('square'), [2]));
+        assert.deepEqual([error.code, error.host], ['ERR_PARALLELIZER_PROTOCOL', 'guard']);
+      }
+      // An abort is a message of its own, which is signed as well.
+      const controller = new AbortController();
+      const file = path.join(temporary(t), 'begun');
+      const aborted = rejection(signed.apply(task('heard'), [{ file }], { signal: controller.signal }));
+      await waitFor(() => lines(file).includes('begin'), 'it to begin');
+      controller.abort();
+      assert.equal((await aborted).code, 'ERR_PARALLELIZER_ABORTED');
+      await waitFor(() => lines(file).includes('aborted'), 'the host to hear of it');
+    });
+
+    test('functions by their source only where that is allowed', async (t) => {
+      const redis = await redisOn(t);
+      await hostOn(t, redis, { name: 'guard' });
+      const pool = poolOn(t, redis);
+      const error = await rejection(pool.apply((x) => x, [1]));
+      assert.deepEqual([error.code, error.host], ['ERR_PARALLELIZER_OPTION', 'guard']);
+      assert.equal(await within(pool.apply(task('square'), [3]), 'a task of a module'), 9);
+      const open = await redisOn(t);
+      await hostOn(t, open, { allowFunctions: true });
+      assert.equal(await within(poolOn(t, open).apply((x) => x + 1, [1]), 'a function'), 2);
+    });
+
+    test('without the addon both sides say what they lack', async (t) => {
+      const redis = await redisOn(t);
+      const program = `
+        const { Pool, PARALLELIZER_REMOTE, serve } = require(${JSON.stringify(root)});
+        const { bullmq } = require(${JSON.stringify(path.join(root, 'bullmq'))});
+        const engine = bullmq(${JSON.stringify({ queue: redis.queue, connection: redis.connection })});
+        try {
+          new Pool({ type: PARALLELIZER_REMOTE, engine });
+        } catch (error) {
+          console.log(error.code);
+        }
+        serve({ engine, root: '.' }).catch((error) => console.log(error.code));
+      `;
+      const env = { ...process.env, PARALLELIZER_FALLBACK: '1' };
+      const child = spawn(process.execPath, ['-e', program], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+      t.after(() => child.kill('SIGKILL'));
+      let output = '';
+      child.stdout.on('data', (text) => (output += text));
+      await within(once(child, 'exit'), 'the process to end');
+      assert.equal(output, 'ERR_PARALLELIZER_PLATFORM\nERR_PARALLELIZER_PLATFORM\n');
     });
 
     test('a pool with nothing under way does not hold its process', async (t) => {

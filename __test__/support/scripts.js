@@ -9,6 +9,7 @@ const { spawn } = require('node:child_process');
 const { DEADLINE, fixture, root, temporary, waitFor, within } = require('./helpers');
 
 const prelude = `'use strict';
+if (process.env.TEST_MODE_TYPE === 'remote') require(${JSON.stringify(path.join(__dirname, 'remote', 'mode.js'))});
 const { Parallelizer } = require(${JSON.stringify(root)});
 const fixture = (name) => require('node:path').join(${JSON.stringify(fixture(''))}, name);
 const sleep = require('node:timers/promises').setTimeout;

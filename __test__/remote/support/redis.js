@@ -14,7 +14,12 @@ function ensureRedis() {
   if (isThere()) return null;
   if (process.getuid?.() === 0) {
     console.log('installing redis-server');
-    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], { stdio: 'ignore' });
+    const install = ['install', '-y', '--no-install-recommends', 'redis-server'];
+    // The lists of packages may be missing, or too old.
+    if (spawnSync('apt-get', install, { stdio: 'ignore' }).status !== 0) {
+      spawnSync('apt-get', ['update'], { stdio: 'ignore' });
+      spawnSync('apt-get', install, { stdio: 'ignore' });
+    }
   }
   return isThere() ? null : 'there is no redis-server, and it could not be installed (apt-get install redis-server)';
 }

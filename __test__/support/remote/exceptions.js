@@ -1,0 +1,170 @@
+'use strict';
+// What of the shared cases is not so where calls run on other machines, by file and title, with the reason that is
+// printed. A title counts with all that begin so; `'*'`: the whole file.
+
+const READY = 'ready() means that a host is there; modules are loaded by its processes, with the first calls';
+const LANES = 'workers are chunks in flight, about two for each process of the hosts, and have no index or process';
+const HOSTS = "processes are the host's, which says how many there are, how they are started and when they end";
+const WHICH = "which process of a host runs a call is the host's to say, and it uses all of them for a chunk";
+const OUTPUT = "what workers print goes to the host's console";
+const SHARED_MEMORY = 'nothing is transferred or shared between machines';
+const HANDLERS = 'handlers of events make an instance of their own, which has no engine';
+const NESTED = 'an instance inside of a worker has no engine here';
+const REFUSED = 'broadcast() and stream() are refused there';
+const SAME_PROCESS = 'the host of these cases is in the same process, where its own calls are published as well';
+const AHEAD = 'how far calls are sent ahead of what runs is up to the chunks in flight, two for each process';
+const WAITING = 'calls that are in flight to a host do not wait, and those are two for each of its processes at least';
+const ENGINE_PARTS = 'an engine is a package of its own, which clocks and prototypes that were replaced may break';
+
+/** @type {Record<string, Record<string, string>>} */
+const EXCEPTIONS = {
+  advice: {
+    'streams and broadcasts say nothing of what calls cost': REFUSED,
+    'with fewer workers than CPUs it names the option': HOSTS,
+  },
+  'async-context': {
+    'in what mainLogger prints': OUTPUT,
+    'in forwarded logs': OUTPUT,
+  },
+  'async-resources': { '*': HOSTS },
+  binary: { 'remote, ': SHARED_MEMORY },
+  broadcast: { '*': REFUSED },
+  'busy-caller': {
+    'workers have work for as long as': AHEAD,
+    'stats() says how late the caller is': AHEAD,
+  },
+  compatibility: {
+    'parallelizationPerCPU may be': HOSTS,
+    'removeChildThreads': LANES,
+    "the object form's id is 'single-process'": LANES,
+  },
+  console: {
+    "text logs: a console of one's own writes": OUTPUT,
+    "JSON logs: a console of one's own writes": OUTPUT,
+  },
+  'diagnostics-channel': {
+    'broadcasts and streams are runs': REFUSED,
+    'each sub-batch is a call': SAME_PROCESS,
+    'items are a call for each chunk': SAME_PROCESS,
+    'the channel of workers has what listeners have': LANES,
+    'a subscriber that throws': SAME_PROCESS,
+  },
+  events: { '*': LANES },
+  'exec-path': { 'no effect, since nothing is started': HOSTS },
+  'extended-prototypes': { 'setters on Object.prototype, in the parent': ENGINE_PARTS },
+  flood: { '*': SHARED_MEMORY },
+  'forgotten-pools': {
+    'instances of Parallelizer, of a class': HANDLERS,
+    'no warning for a dozen': HOSTS,
+    'environments are counted by themselves': HOSTS,
+  },
+  'freeze-parts': { 'a function that stops when its signal fires keeps its worker': WHICH },
+  'group-by': { 'one key: in order, never two at once; a key stays with its worker': WHICH },
+  'module-errors': {
+    'a missing ': READY,
+    'a syntax error': READY,
+    'a module that throws': READY,
+    'an ES module that rejects': READY,
+    'an export that is not a function': READY,
+    'its own message arrives': READY,
+    'no such export': READY,
+  },
+  nesting: { '*': NESTED },
+  opentelemetry: { 'metrics count calls': SAME_PROCESS },
+  'own-clock': { 'timers of node:test: a pool made after it': ENGINE_PARTS },
+  'patched-prototypes': {
+    'setters, in the parent': ENGINE_PARTS,
+    'an iterator of arrays that gives nothing, in the parent': ENGINE_PARTS,
+  },
+  'pool-balance': {
+    'a chunk stays at one worker': WHICH,
+    'as large as the list': WHICH,
+    'on one worker all items run in their order': WHICH,
+    'the items of a chunk run in their order': WHICH,
+  },
+  'pool-concurrency': {
+    'map {"chunkSize":1}': AHEAD,
+    'a few items are spread, not piled on one worker': WHICH,
+  },
+  'pool-lambda-multiprocessing': {
+    'a chunk is run by one worker': WHICH,
+    'is awaited': READY,
+    'that throws fails waiting calls, later calls and ready': READY,
+    'works without /dev/shm': HOSTS,
+  },
+  'pool-python-parity': {
+    'apply: one worker takes them in order': WHICH,
+    'tasks: a pool inside a worker': NESTED,
+  },
+  'pool-stream': { 'leaving early does not cost a worker': WHICH },
+  'pool-tasks': { 'is sent once to each worker': 'a task is sent with each chunk, as any host may get it' },
+  'pool-values': {
+    'a view of what is moved comes along': SHARED_MEMORY,
+    'shared memory is shared': SHARED_MEMORY,
+    'what is in transferList arrives whole': SHARED_MEMORY,
+  },
+  'pool-workers': {
+    'stops workers that have nothing to do': HOSTS,
+    'that exits fails everything': READY,
+    'that rejects fails everything': READY,
+    'that throws fails everything': READY,
+    'that fails in a pool that nobody uses': READY,
+    'that throws something other than an Error': READY,
+  },
+  priority: {
+    'a higher priority goes first': WAITING,
+    'map, starmap and imap have one as well': WAITING,
+    'calls that were sent ahead in an earlier turn': WAITING,
+  },
+  'queue-limit': { '*': WAITING },
+  ready: { "rejects with the module's error": READY },
+  realms: { '*': NESTED },
+  recycling: {
+    'idleTimeout': HOSTS,
+    'maxBatchesPerWorker: the next worker is there': HOSTS,
+  },
+  regressions: {
+    '14. parallelization ': HOSTS,
+    '2. a worker that answers and exits is counted once': WHICH,
+  },
+  'run-ids': {
+    'an error about a run has': READY,
+    "so have a full queue's": WAITING,
+    'what is about no run has none': READY,
+  },
+  scarcity: { 'no ': HOSTS },
+  'serialization-errors': {
+    'by a worker: fails that call only': WHICH,
+    'what cannot be transferred fails': SHARED_MEMORY,
+  },
+  settling: { 'a module: ': READY },
+  signal: { 'already aborted: every sub-batch fails': 'how many sub-batches there are is known once a host is seen' },
+  spin: { 'an idle pool costs no CPU time': LANES },
+  stats: {
+    'states: starting, ready, busy': LANES,
+    'waitTime includes the time': WAITING,
+    'workers: id, pid, state': LANES,
+  },
+  stdio: { 'inherit: 20,000 lines': OUTPUT },
+  stream: { '*': REFUSED },
+  'structured-clone': { '*': SHARED_MEMORY },
+  timeline: {
+    'a death is on the lane of its worker': LANES,
+    'calls that run at the same time in one worker': LANES,
+    'has a lane for each worker': LANES,
+    'says what each worker did': LANES,
+  },
+  transfer: { '*': SHARED_MEMORY },
+  'worker-thread-owner': { '*': NESTED },
+};
+
+/**
+ * Why a case does not hold. `null`: it does.
+ * @param {string} file its name without extensions @param {string} title
+ */
+function exceptionFor(file, title) {
+  const found = Object.entries(EXCEPTIONS[file] ?? {}).find(([start]) => start === '*' || title.startsWith(start));
+  return found === undefined ? null : `calls on other machines: ${found[1]}`;
+}
+
+module.exports = { exceptionFor };
