@@ -137,7 +137,8 @@ class HostLink {
   }
 
   /**
-   * Marks a chunk as taken. What goes wrong is tried again: a job that is neither claimed nor finished would be nobody's.
+   * Marks a chunk as taken. What goes wrong is tried again: a job that is neither claimed nor finished would be
+   * nobody's.
    * @param {string} id @param {string} producerId
    * @returns {Promise<Buffer | null>} its bytes; `null`: it is not to be run
    */
