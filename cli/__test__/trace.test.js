@@ -5,10 +5,12 @@
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 
 const { analyse } = require('../lib/trace/analysis');
 const { readTimeline } = require('../lib/trace/model');
+const { figure } = require('../../scripts/timeline-figure');
 const { root } = require('../../__test__/support/helpers');
 const { environment, folder, read, run } = require('./support/command');
 const { Timeline, example, talking } = require('./support/timeline');
@@ -97,8 +99,12 @@ test('what calls have said is drawn within them, with hints, and changes no figu
   assert.ok(svg.includes('yielded 16 values, from number 32 on'));
   assert.ok(svg.includes('message at 30 ms\nof call 1\n12 bytes\nrun r1'));
   assert.ok(svg.includes('yielded 48 values\nas far ahead of its reader as it may be: 20 ms'));
-  assert.match(html, /class="legend">.*message.*values yielded/);
-  assert.doesNotMatch((await run(['trace', at('e.json', example().json), '--html', '-'])).stdout, /values yielded/);
+  assert.match(html, /class="legend">[^]*>message<[^]*>values yielded</);
+  assert.doesNotMatch((await run(['trace', at('e.json', example().json), '--html', '-'])).stdout, />values yielded</);
+});
+
+test('the picture of the documentation is what its script draws', () => {
+  assert.equal(read(path.join(root, 'docs/figures/timeline.svg')), figure(), 'node scripts/timeline-figure.js makes it anew');
 });
 
 test('--svg and --html name the files, or stdout', async (t) => {

@@ -58,8 +58,8 @@ function tickStep(length, most = 10) {
 
 /**
  * @param {Timeline} timeline @param {Findings[]} findings of each of its pools
- * @returns {{ svg: string, width: number, height: number, label: number, plot: number }} `plot`: how wide the part is
- *   that is time
+ * @returns {{ svg: string, width: number, height: number, floor: number, label: number, plot: number }} `plot`: how
+ *   wide the part is that is time; `floor`: how far down it goes
  */
 function draw({ pools, length }, findings) {
   const plot = WIDTH - LABEL - MARGIN;
@@ -110,7 +110,8 @@ function draw({ pools, length }, findings) {
     });
     if (points.length > 2) bars.push(`<polyline class="path" points="${points.join(' ')}"/>`);
   });
-  const height = y + MARGIN;
+  const { entries, bottom } = legend(pools, colours, findings, y + LANE / 2);
+  const height = bottom + MARGIN / 2;
   const size = `viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}"`;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" class="timeline" ${size} role="img" aria-label="Timeline">
 <style>${STYLE}</style>
@@ -120,13 +121,60 @@ function draw({ pools, length }, findings) {
 <clipPath id="plot-area"><rect width="${plot + MARGIN}" height="${height}"/></clipPath>
 </defs>
 <g class="labels">${labels.join('\n')}</g>
-<g transform="translate(${LABEL})"><g class="axis">${axis(length, scale, height)}</g>
+<g class="legend">${entries.join('\n')}</g>
+<g transform="translate(${LABEL})"><g class="axis">${axis(length, scale, y)}</g>
 <g class="lane">${lines.join('')}</g>
 <g clip-path="url(#plot-area)"><g class="time">
 ${bars.join('\n')}
 </g></g></g>
 </svg>`;
-  return { svg, width: WIDTH, height, label: LABEL, plot };
+  return { svg, width: WIDTH, height, floor: y, label: LABEL, plot };
+}
+
+/**
+ * What the colours and marks of this drawing mean, in as many lines as it takes.
+ * @param {readonly import('./model').PoolLanes[]} pools @param {Map<string, string>} colours
+ * @param {Findings[]} findings @param {number} top
+ * @returns {{ entries: string[], bottom: number }}
+ */
+function legend(pools, colours, findings, top) {
+  const lanes = pools.flatMap((pool) => pool.lanes);
+  const hasSpan = (/** @type {string} */ kind) => lanes.some(({ spans }) => spans.some((span) => span.kind === kind));
+  const hasMark = (/** @type {string} */ kind) => lanes.some(({ marks }) => marks.some((mark) => mark.kind === kind));
+  const hasRun = pools.some(({ runs }) => runs.length > 0);
+  const hasLost = lanes.some(({ spans }) => spans.some(({ args }) => args.outcome === 'unanswered'));
+  const box = (/** @type {string} */ attributes) => `<rect width="14" height="12" ${attributes}/>`;
+  const line = (/** @type {string} */ colour) => `<path d="M7 -1v14" stroke="${colour}" stroke-width="2"/>`;
+  /** @type {[sample: string, text: string][]} */
+  const all = [
+    ...[...colours].map(([name, colour]) => /** @type {[string, string]} */ ([box(`fill="${colour}"`), name])),
+    ...(findings.some(({ path }) => path.length > 0)
+      ? [/** @type {[string, string]} */ ([box('fill="#fff" stroke="#c00" stroke-width="2"'), 'critical path'])] : []),
+    ...(lanes.some(({ gaps }) => gaps.length > 0)
+      ? [/** @type {[string, string]} */ ([box('fill="url(#idle)"'), 'idle while there was work'])] : []),
+  ];
+  const rest = /** @type {[boolean, string, string][]} */ ([
+    [hasLost, box('fill="#888" fill-opacity="0.3"'), 'recalled, or lost'],
+    [hasSpan('boot'), box('fill="#bbb"'), 'starting'],
+    [hasMark('death'), line('#c00'), 'death'],
+    [hasMark('exit'), line('#777'), 'end'],
+    [hasMark('recall'), line('#777'), 'calls taken back'],
+    [hasMark('message'), '<path d="M7 2v8" stroke="#222" stroke-width="1.5"/>', 'message'],
+    [hasSpan('yield'), `${box('fill="#888"')}<rect y="6" width="14" height="4" fill="#ddd"/>`, 'values yielded'],
+    [hasRun, box('fill="#9ab" fill-opacity="0.35" stroke="#9ab"'), 'run in progress'],
+  ]);
+  for (const [isThere, sample, text] of rest) if (isThere) all.push([sample, text]);
+  let x = LABEL;
+  let y = top;
+  const entries = all.map(([sample, text]) => {
+    const width = 40 + 7 * text.length;
+    if (x > LABEL && x + width > WIDTH) [x, y] = [LABEL, y + LANE - 4];
+    const place = `transform="translate(${x} ${y})"`;
+    const entry = `<g ${place}>${sample}<text x="20" y="10">${escaped(text)}</text></g>`;
+    x += width;
+    return entry;
+  });
+  return { entries, bottom: y + LANE - 4 };
 }
 
 /**
@@ -171,4 +219,4 @@ function coloursOf(lanes) {
   return new Map([...names].map((name, i) => [name, COLOURS[i % COLOURS.length]]));
 }
 
-module.exports = { AXIS, coloursOf, draw };
+module.exports = { AXIS, draw };

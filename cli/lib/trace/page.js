@@ -6,7 +6,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { AXIS, coloursOf } = require('./drawing');
+const { AXIS } = require('./drawing');
 const { counted, escaped, percentText, timeText } = require('./text');
 
 /** @typedef {import('./model').Timeline} Timeline */
@@ -24,9 +24,7 @@ const STYLE = `
   svg.timeline { width: 100%; height: auto; display: block; user-select: none; }
   #hint { position: fixed; white-space: pre-line; background: #222; color: #fff; padding: 6px 9px; border-radius: 4px;
     font-size: 12px; max-width: 420px; pointer-events: none; }
-  .legend { margin: 8px 0; color: #444; }
-  .legend b { margin: 0 4px 0 12px; }
-  .legend i { display: inline-block; width: 14px; height: 12px; margin: 0 4px 0 12px; vertical-align: -1px; }
+  .help { color: #444; }
   table { border-collapse: collapse; }
   th, td { text-align: left; padding: 2px 14px 2px 0; font-weight: normal; }
   th { color: #666; }
@@ -60,31 +58,11 @@ function rowsOf({ workers, chunks, calls, failed, busy, available, elapsed, gaps
   return rows;
 }
 
-const YIELDED = '<i style="background: linear-gradient(#888 50%, #ddd 50% 85%, #888 85%)"></i>values yielded';
-
-/** @param {Timeline} timeline */
-function legend({ pools }) {
-  const tasks = [...coloursOf(pools.flatMap(({ lanes }) => lanes))].map(
-    ([name, colour]) => `<i style="background: ${colour}"></i>${escaped(name)}`,
-  );
-  const has = (/** @type {(lane: import('./model').Lane) => boolean} */ test) => {
-    return pools.some(({ lanes }) => lanes.some(test));
-  };
-  const rest = [
-    '<i style="outline: 2px solid #c00"></i>on the critical path',
-    '<i style="background: repeating-linear-gradient(45deg, #fff3c4 0 3px, #e3b505 3px 5px)"></i>idle',
-    '<i style="background: #bbb"></i>starting',
-    ...(has((lane) => lane.marks.some(({ kind }) => kind === 'message')) ? ['<b>|</b> message'] : []),
-    ...(has((lane) => lane.spans.some(({ kind }) => kind === 'yield')) ? [YIELDED] : []),
-  ];
-  return [...tasks, ...rest].join(' ');
-}
-
 /**
  * @param {string} title @param {Timeline} timeline @param {Findings[]} findings @param {Drawing} drawing
  */
-function pageOf(title, timeline, findings, { svg, height, label, plot }) {
-  const sizes = JSON.stringify({ label, plot, length: Math.max(timeline.length, 1), axis: AXIS, height });
+function pageOf(title, timeline, findings, { svg, floor, label, plot }) {
+  const sizes = JSON.stringify({ label, plot, length: Math.max(timeline.length, 1), axis: AXIS, height: floor });
   const script = fs.readFileSync(path.join(__dirname, 'page-script.js'), 'utf8');
   const tables = timeline.pools.map(({ name }, i) => {
     const rows = rowsOf(findings[i]).map(([what, how]) => `<tr><th>${escaped(what)}</th><td>${escaped(how)}</td></tr>`);
@@ -98,8 +76,7 @@ function pageOf(title, timeline, findings, { svg, height, label, plot }) {
 <style>${STYLE} h2 { font-size: 15px; margin: 14px 0 4px; }</style>
 <h1>${escaped(title)}</h1>
 <div><button id="in">Zoom in</button> <button id="out">Zoom out</button> <button id="whole">Show all</button>
-<span class="legend">wheel: zoom; drag: move; keys: + − 0 ← →</span></div>
-<div class="legend">${legend(timeline)}</div>
+<span class="help">wheel: zoom; drag: move; keys: + − 0 ← →</span></div>
 <div id="plot">${svg}</div>
 <div id="hint" hidden></div>
 ${tables.join('\n')}
