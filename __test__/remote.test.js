@@ -617,6 +617,15 @@ describe('options', () => {
     return true;
   });
 
+  test('whoever is refused has connected to nothing', async () => {
+    const engine = { ...hub.engine(), connect: () => assert.fail('it connected') };
+    const initializer = () => {};
+    assert.throws(() => new Pool({ type: PARALLELIZER_REMOTE, engine, initializer, initArgs: [new WeakMap()] }),
+      { code: 'ERR_PARALLELIZER_SERIALIZATION' });
+    assert.throws(() => new Pool({ type: PARALLELIZER_REMOTE, engine, initializer: { filePath: '/x.js', name: 'f' } }),
+      { code: 'ERR_PARALLELIZER_OPTION' });
+  });
+
   test("a host's own options are refused by name, and so are those of another type", () => {
     const remote = { type: PARALLELIZER_REMOTE, engine: hub.engine() };
     const local = {

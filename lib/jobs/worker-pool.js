@@ -106,9 +106,9 @@ class WorkerPool {
     if (schedulerOf(native()) === 'wasm') this.#debugLog?.write({ event: 'fallback', reason: native().reason });
     this.timeline = isTraced(this.#options) ? require('./trace-file').newTimeline(this.#options) : null;
     this.observer = this.#makeObserver();
-    this.#carrier = carrierFor(this.#options, this.#clones, () => this.#side(), native());
-    // Workers are being started when this returns.
+    // First what may throw: then a carrier connects, and workers are being started when this returns.
     const parts = initParts(this.#options, this.#clones);
+    this.#carrier = carrierFor(this.#options, this.#clones, () => this.#side(), native());
     this.#native = newPool(NativePool, nativeConfig(this.#options), {
       ...this.#carrier?.hooks,
       encode: () => this.#passEncoded(),
