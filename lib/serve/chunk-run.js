@@ -297,7 +297,8 @@ class ChunkRun {
     if (ending === 'timedOut' || ending === 'exited' || ending === 'bootFailed') {
       this.#answers.ended(first, end, ending, exitError() ?? null);
     } else if (ending === 'aborted') {
-      await this.#entry.pool.whenQuiet(submitted.jobId, this.#entry.gracePeriod);
+      // Without a limit: the pool keeps the grace period of what is ended, in running time; the rest may go on.
+      await this.#entry.pool.whenQuiet(submitted.jobId, Infinity);
       if (!this.#isOver) this.#answers.skipped(first, end);
     } else {
       // The pool is being ended, and this host with it.
@@ -382,8 +383,8 @@ class ChunkRun {
 
   /** Resolves when nothing of it runs any more. */
   async whenQuiet() {
-    const { pool, gracePeriod } = this.#entry;
-    await Promise.all([...this.#submitted].map(({ jobId }) => pool.whenQuiet(jobId, gracePeriod)));
+    const { pool } = this.#entry;
+    await Promise.all([...this.#submitted].map(({ jobId }) => pool.whenQuiet(jobId, Infinity)));
   }
 }
 

@@ -25,7 +25,6 @@ const { CODEC_FIELD, PART_FIELDS, VALUE_FIELD } = require('../transport/constant
  * @typedef {object} HostPool
  * @property {InstanceType<typeof WorkerPool>} pool
  * @property {number} chunks that it is at work on
- * @property {number} gracePeriod
  * @property {number} concurrency
  * @property {import('../codec/codec').Serialization} serialization
  */
@@ -97,7 +96,7 @@ class HostPools {
       timeout: 0,
       maxQueue: null,
     });
-    return { pool, chunks: 0, gracePeriod, concurrency, serialization };
+    return { pool, chunks: 0, concurrency, serialization };
   }
 
   #closeUnused() {

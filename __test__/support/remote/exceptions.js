@@ -58,7 +58,6 @@ const EXCEPTIONS = {
     'no warning for a dozen': HOSTS,
     'environments are counted by themselves': HOSTS,
   },
-  'freeze-parts': { 'a function that stops when its signal fires keeps its worker': WHICH },
   'group-by': { 'one key: in order, never two at once; a key stays with its worker': WHICH },
   'module-errors': {
     'a missing ': READY,
@@ -96,7 +95,6 @@ const EXCEPTIONS = {
     'apply: one worker takes them in order': WHICH,
     'tasks: a pool inside a worker': NESTED,
   },
-  'pool-stream': { 'leaving early does not cost a worker': WHICH },
   'pool-tasks': { 'is sent once to each worker': 'a task is sent with each chunk, as any host may get it' },
   'pool-values': {
     'a view of what is moved comes along': SHARED_MEMORY,
