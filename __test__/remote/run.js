@@ -18,8 +18,8 @@ const { ensureRedis, redisOn } = require('./support/redis');
 
 /** Those of the shared cases that are run without being named: settling, deaths, limits, order, values, paths. */
 const SHORT = [
-  'bad-options', 'batch-size', 'chaos', 'close', 'concurrent-runs', 'emit', 'errors', 'module-errors', 'opentelemetry',
-  'pool-concurrency', 'pool-deaths', 'retries', 'signal', 'task-references',
+  'bad-options', 'chaos', 'close', 'concurrent-runs', 'errors', 'module-errors', 'opentelemetry', 'pool-concurrency',
+  'retries', 'signal', 'task-references',
 ];
 /** Those about what is of one machine only, and of handlers of events, which make instances of their own. */
 const LOCAL = /^(lambda-.*|cold-start|parent-death|nesting|worker-thread-owner|realms|watch-mode)$/;

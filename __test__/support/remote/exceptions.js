@@ -69,7 +69,12 @@ const EXCEPTIONS = {
     'no such export': READY,
   },
   nesting: { '*': NESTED },
-  opentelemetry: { 'metrics count calls': SAME_PROCESS },
+  opentelemetry: {
+    'every step of a stream': REFUSED,
+    'metrics count calls': SAME_PROCESS,
+    'so does what runs when a stream is left': REFUSED,
+    'streams of different traces': REFUSED,
+  },
   'own-clock': { '*': ENGINE_PARTS },
   'patched-prototypes': {
     'setters, in the parent': ENGINE_PARTS,
