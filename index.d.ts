@@ -1028,7 +1028,7 @@ export interface Stats {
   bytesInFlight: number;
   /**
    * How long this thread has lately been busy with other things before it looked after the workers, in milliseconds.
-   * They are given more in advance then; 0 while it is quick enough.
+   * They are given more in advance then; 0 while it is quick enough, and always without the addon.
    */
   lag: number;
   /** From submission to the beginning of the call. */

@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { lines, temporary, waitFor, within } = require('./support/helpers');
-const { forEachMode } = require('./support/modes');
+const { forEachMode, withAddon } = require('./support/modes');
 const { list, makePool, range } = require('./support/pool');
 
 /** Takes a millisecond, whatever the machine. */
@@ -38,11 +38,13 @@ async function blockedUntil(promise, ms) {
   }
 }
 
+const measured = withAddon('only the addon measures how late the caller is, and sends more ahead then');
+
 forEachMode(
   (mode) => {
     const on = (t, options) => makePool(t, mode, options);
 
-    test('workers have work for as long as the caller stays away', async (t) => {
+    test('workers have work for as long as the caller stays away', measured, async (t) => {
       const pool = on(t);
       // What such an item costs is known from then on.
       await within(pool.map(spin, range(20)), 'the first items');
@@ -77,7 +79,7 @@ forEachMode(
       assert.deepEqual(value, range(100));
     });
 
-    test('stats() says how late the caller is, and what is in flight', async (t) => {
+    test('stats() says how late the caller is, and what is in flight', measured, async (t) => {
       const pool = on(t);
       await within(pool.map(spin, range(20)), 'the first items');
       let seen = { lag: 0, bytesInFlight: 0 };

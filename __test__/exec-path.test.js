@@ -8,7 +8,7 @@ const { test } = require('node:test');
 
 const { Pool } = require('@parallelizer/node');
 const { echo, make, pidsOf, temporary } = require('./support/helpers');
-const { forEachMode } = require('./support/modes');
+const { forEachMode, withAddon } = require('./support/modes');
 
 /** A Node that says by a variable that it was used. */
 function otherNode(t, { name = 'other-node', mark = 'yes' } = {}) {
@@ -87,7 +87,7 @@ forEachMode(({ type }) => {
     });
   });
 
-  test('workers that are shared are of the same program', async (t) => {
+  test('workers that are shared are of the same program', withAddon('each instance has its own'), async (t) => {
     const pids = [];
     for (const { file } of [otherNode(t), otherNode(t)]) {
       const options = { type, shared: true, execPath: file, parallelization: 1 };

@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { before, describe, test } = require('node:test');
 
-const { root, waitFor } = require('./support/helpers');
+const { fixture, root, waitFor } = require('./support/helpers');
 const { withAddon } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
 
@@ -100,6 +100,27 @@ test('no worker outlives a parent that is killed, whatever the worker does', bui
     }
   };
   await waitFor(() => !pids.some(isThere), 'the workers to end');
+});
+
+test('instances that ask for shared workers have their own, and are answered', built, async (t) => {
+  const { messages } = await run(t, asynchronous(`
+    const { Parallelizer } = require(${JSON.stringify(root)});
+    const filePath = ${JSON.stringify(fixture('act.js'))};
+    for (const type of ['child-process', 'worker-threads', 'inline']) {
+      const options = { type, filePath, processBatchFunctionName: 'act', shared: true, parallelization: 1 };
+      const instances = [new Parallelizer(options), new Parallelizer(options)];
+      const answers = [];
+      for (const instance of instances) answers.push(await instance.run([{ do: 'pid' }]));
+      const pids = answers.map(({ responses }) => responses[0]);
+      console.log(JSON.stringify({ type, answered: pids.every(Number.isInteger), distinct: new Set(pids).size }));
+      for (const instance of instances) await instance.close();
+    }
+  `), { env: FALLBACK });
+  assert.deepEqual(messages, [
+    { type: 'child-process', answered: true, distinct: 2 },
+    { type: 'worker-threads', answered: true, distinct: 1 },
+    { type: 'inline', answered: true, distinct: 1 },
+  ]);
 });
 
 test('a synchronous function sees that it was aborted', built, async (t) => {

@@ -151,10 +151,12 @@ function initParts({ initializer, initArgs, serialization }, clones) {
 }
 
 /**
- * What the native side needs to know.
+ * What the scheduler needs to know.
  * @param {PoolOptions} options
+ * @param {'native' | 'wasm'} scheduler which build of it: only the addon hands workers from one instance to another
  */
-function nativeConfig(options) {
+function nativeConfig(options, scheduler) {
+  const isShared = options.shared && options.type !== PARALLELIZER_INLINE && scheduler === 'native';
   return {
     workers: options.workers,
     maxQueue: options.maxQueue,
@@ -163,7 +165,7 @@ function nativeConfig(options) {
     idleTimeout: options.idleTimeout,
     // What is withdrawn on another machine is ended there: a lane has the calls of others, too.
     gracePeriod: options.remote === null ? options.gracePeriod : MAX_GRACE_PERIOD,
-    shareKey: options.shared && options.type !== PARALLELIZER_INLINE ? shareKey(options) : null,
+    shareKey: isShared ? shareKey(options) : null,
     // A worker's module may build an instance as it loads; only one that is used may start more workers.
     lazy: nesting().depth > 0,
     concurrency: Math.min(options.concurrency, MAX_COUNT),

@@ -109,7 +109,7 @@ class WorkerPool {
     // First what may throw: then a carrier connects, and workers are being started when this returns.
     const parts = initParts(this.#options, this.#clones);
     this.#carrier = carrierFor(this.#options, this.#clones, () => this.#side(), native());
-    this.#native = newPool(NativePool, nativeConfig(this.#options), {
+    this.#native = newPool(NativePool, nativeConfig(this.#options, schedulerOf(native())), {
       ...this.#carrier?.hooks,
       encode: () => this.#passEncoded(),
       answered: this.#passAnswered.bind(this),
