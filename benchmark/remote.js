@@ -6,6 +6,7 @@
  *
  * - `rate`: items per second, by what an item costs; CPU time of each side for an item that costs nothing.
  * - `latency`: one call there and back.
+ * - `chunks`: CPU time of each side for a chunk that has one call in it, by what that brings along.
  * - `recovery`: from a host's SIGKILL until another host has done the call that it was at.
  *
  *   node benchmark/remote.js [--rounds 5] [--quick] [--part rate]
@@ -49,7 +50,12 @@ const BULLMQ = 'BullMQ, a job for each item';
 
 const task = { filePath: require.resolve('./support/remote-work.js'), name: 'burn' };
 const byBullmq = { head: '× BullMQ', other: rowWhere(({ name }) => name === BULLMQ) };
-const PARTS = { rate, latency, recovery };
+const PARTS = { rate, latency, chunks, recovery };
+
+/** How many bytes an item has, and how many of them there are. */
+const SIZES = [{ bytes: 10, items: 4000 }, { bytes: 4096, items: 4000 }, { bytes: 65_536, items: 1000 }];
+/** Of the host; for each of them there are two chunks in flight. */
+const CHUNK_PROCESSES = 8;
 
 /** @param {number} port */
 const contendersOn = (port) => /** @type {any[]} */ ([
@@ -148,6 +154,37 @@ async function latency({ suite, rounds, redis }) {
     });
     suite.section({ id: 'latency', title: 'One no-op call there and back', unit: 'ms', rows, against: [byBullmq] });
   });
+}
+
+/** @param {Setting} setting */
+async function chunks({ suite, rounds, redis }) {
+  const peer = new OwnRemote(redis.port, { ...task, name: 'sizeOf' });
+  await peer.start(CHUNK_PROCESSES);
+  try {
+    const pool = /** @type {import('@parallelizer/node').Pool} */ (peer.pool);
+    for (const { bytes, items } of SIZES) {
+      const list = Array(items).fill('x'.repeat(bytes));
+      /** @type {number[][]} microseconds, by side */
+      const samples = SIDES.map(() => []);
+      for (let round = -1; round < rounds; round += 1) {
+        const before = cpuOfSides(peer, redis.pid);
+        const results = await pool.map(peer.task, list, { chunkSize: 1 });
+        const after = cpuOfSides(peer, redis.pid);
+        assert.ok(results.every((result) => result === bytes));
+        if (round >= 0) samples.forEach((each, side) => each.push(((after[side] - before[side]) * 1000) / items));
+      }
+      suite.section({
+        id: `chunk-${bytes}`,
+        title: `CPU time of a chunk with one call of ${bytes} bytes, ${2 * CHUNK_PROCESSES} in flight`,
+        unit: 'µs',
+        rows: SIDES.map((side, at) => ({ name: side, mode: 'child', kind: 'own', samples: samples[at] })),
+        against: [],
+        chart: false,
+      });
+    }
+  } finally {
+    await peer.stop();
+  }
 }
 
 /** @param {Setting} setting */
