@@ -81,6 +81,7 @@ const EXCEPTIONS = {
     'an iterator of arrays that gives nothing, in the parent': ENGINE_PARTS,
   },
   'pool-balance': {
+    'of each call by itself': WHICH,
     'a chunk stays at one worker': WHICH,
     'as large as the list': WHICH,
     'on one worker all items run in their order': WHICH,
