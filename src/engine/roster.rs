@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::WorkerId;
 use super::prefetch::MIN_CHUNKS;
 use super::worker::{Phase, Retirement, Worker};
+use super::{Config, WorkerId};
 
 /// Workers that have something in common.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +56,18 @@ pub(super) struct Roster {
     counts: [usize; GROUPS],
     /// Workers whose groups may be wrong.
     changed: Vec<WorkerId>,
+    rules: Rules,
+}
+
+/// What the groups of a worker depend on besides itself.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
     /// How many chunks a worker may have before it has no room.
     max_chunks: usize,
+    /// Whether there is a limit to how long a worker may start.
+    times_starts: bool,
+    /// Whether there is a limit to how long a worker may have nothing to do.
+    times_idleness: bool,
 }
 
 #[derive(Debug)]
@@ -68,14 +78,19 @@ struct Member {
 }
 
 impl Roster {
-    /// Without workers; each of them runs up to `concurrency` calls at once.
-    pub(super) fn new(concurrency: u32) -> Roster {
+    /// Without workers.
+    pub(super) fn new(config: &Config) -> Roster {
+        let at_once = config.concurrency.max(1) as usize;
         Roster {
             workers: BTreeMap::new(),
             lists: Default::default(),
             counts: [0; GROUPS],
             changed: Vec::new(),
-            max_chunks: MIN_CHUNKS.max(concurrency as usize),
+            rules: Rules {
+                max_chunks: if config.lanes { 1 } else { MIN_CHUNKS.max(at_once) },
+                times_starts: config.boot_limit.is_some(),
+                times_idleness: config.idle_timeout.is_some(),
+            },
         }
     }
 
@@ -146,7 +161,7 @@ impl Roster {
         while let Some(worker_id) = self.changed.pop() {
             let Some(member) = self.workers.get_mut(&worker_id) else { continue };
             let before = member.groups;
-            member.groups = groups_of(&member.worker, self.max_chunks);
+            member.groups = groups_of(&member.worker, self.rules);
             let groups = member.groups;
             self.book(worker_id, before, groups);
         }
@@ -172,7 +187,7 @@ impl Roster {
     pub(super) fn check_invariants(&self) {
         debug_assert!(self.changed.is_empty(), "groups were left wrong");
         for group in 0..GROUPS {
-            let is_in = |member: &Member| groups_of(&member.worker, self.max_chunks) & (1 << group) != 0;
+            let is_in = |member: &Member| groups_of(&member.worker, self.rules) & (1 << group) != 0;
             let count = self.workers.values().filter(|member| is_in(member)).count();
             debug_assert_eq!(self.counts[group], count, "members of group {group}");
             if let Some(list) = self.lists.get(group) {
@@ -183,20 +198,25 @@ impl Roster {
     }
 }
 
-fn groups_of(worker: &Worker, max_chunks: usize) -> Groups {
+fn groups_of(worker: &Worker, rules: Rules) -> Groups {
     let is_ready = worker.phase == Phase::Ready;
     let is_starting = worker.phase == Phase::Starting;
     let (is_live, is_busy, can_serve) = (worker.is_live(), worker.is_busy(), worker.can_serve());
-    let is_timed = || worker.chunks.iter().any(|chunk| chunk.is_timed);
+    let has_timed = || worker.chunks.iter().any(|chunk| chunk.is_timed);
+    let is_watched = match worker.phase {
+        Phase::Starting => rules.times_starts || worker.killed_for.is_some(),
+        Phase::Ready => worker.killed_for.is_some() || has_timed() || (!is_busy && rules.times_idleness),
+        Phase::Stopping { .. } | Phase::Dying => true,
+    };
     let bit = |group: Group, is_in: bool| Groups::from(is_in) << group as usize;
-    bit(Group::Open, is_ready && can_serve && worker.chunks.len() < max_chunks)
+    bit(Group::Open, is_ready && can_serve && worker.chunks.len() < rules.max_chunks)
         | bit(Group::Starting, is_starting && is_live && !is_busy)
         | bit(Group::Free, can_serve && !is_busy)
         | bit(Group::Busy, is_busy)
         | bit(Group::Spent, is_ready && !is_busy && worker.retirement == Some(Retirement::Now))
         | bit(Group::Standby, worker.is_standby())
         | bit(Group::Replaceable, worker.retirement == Some(Retirement::WhenReplaced))
-        | bit(Group::Watched, !is_ready || worker.killed_for.is_some() || !is_busy || is_timed())
+        | bit(Group::Watched, is_watched)
         | bit(Group::Live, is_live)
         | bit(Group::LiveAndBusy, is_live && is_busy)
         | bit(Group::LiveAndReady, is_live && is_ready)

@@ -18,6 +18,11 @@ use super::{Engine, Mode};
 /// How long the calls of one key in a chunk may take. The rest of the key waits for them, and then for a round trip.
 const KEY_RUN: Duration = Duration::from_millis(4);
 
+/// How long the calls of a chunk should take at least, for each lane that there is. About half of the lanes run at a
+/// time, so this makes 1,000 chunks per second, however many lanes there are: a chunk costs this process two thirds of
+/// a millisecond, and the engine between the machines half of one.
+const PER_LANE: Duration = Duration::from_micros(500);
+
 /// The calls of a chunk that is being put together.
 struct Draft {
     runs: Vec<Run>,
@@ -133,8 +138,9 @@ impl Engine {
     /// The workers that may get a chunk.
     fn candidates(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         // A late caller sends more ahead than what usually leaves no room.
-        let ready = if self.lag.is_felt() { Group::Busy } else { Group::Open };
-        let also_free = self.lag.is_felt().then(|| self.workers.members(Group::Open));
+        let sends_ahead = self.lag.is_felt() && !self.config.lanes;
+        let ready = if sends_ahead { Group::Busy } else { Group::Open };
+        let also_free = sends_ahead.then(|| self.workers.members(Group::Open));
         let also_free = also_free.into_iter().flatten().filter(|(_, worker)| !worker.is_busy());
         let is_ready = |(_, worker): &(WorkerId, &Worker)| worker.phase == Phase::Ready && worker.can_serve();
         let is_spread = |(_, job_id): &(i64, JobId)| self.jobs.get(job_id).is_some_and(Job::is_spread);
@@ -169,6 +175,19 @@ impl Engine {
         true
     }
 
+    /// How long the calls of a chunk should take: as long as suits one worker, or as keeps down the number of chunks to
+    /// other machines.
+    pub(super) fn chunk_target(&self, workers: usize) -> Duration {
+        self.lag.chunk().max(self.paced(workers))
+    }
+
+    /// How much work a chunk needs if so many lanes are to have no more chunks per second than they may; zero for
+    /// workers on this machine.
+    fn paced(&self, workers: usize) -> Duration {
+        let lanes = if self.config.lanes { u32::try_from(workers).unwrap_or(u32::MAX) } else { 0 };
+        PER_LANE.saturating_mul(lanes)
+    }
+
     /// Takes the calls of the next chunk for a worker from the jobs in the queue; `None` if there is none for it.
     fn draft_chunk(
         &mut self,
@@ -178,7 +197,11 @@ impl Engine {
         now: Duration,
     ) -> Option<Draft> {
         let cost = self.cost_of_next();
-        let min_work = if self.config.lanes { self.config.target / 8 } else { self.lag.min_chunk() };
+        let target = self.chunk_target(sharers.workers);
+        let min_work = match self.config.lanes {
+            true => (self.config.target / 8).max(self.paced(sharers.workers) / 2),
+            false => self.lag.min_chunk(),
+        };
         let mut fair = fair_share(self.counters.waiting(), sharers, cost, min_work);
         if self.config.lanes {
             // It gets no second chunk beside its first: what could begin at once is to be in that one.
@@ -193,7 +216,7 @@ impl Engine {
         let is_ahead = worker.phase == Phase::Starting;
         let index = worker.index;
         let mut room = fair.min(allowed).min(MAX_CALLS).min(if is_ahead { 1 } else { u32::MAX });
-        let mut budget = self.lag.chunk();
+        let mut budget = target;
         let mut draft = Draft::default();
         let mut free = None;
         let have_indices = self.has_indices();

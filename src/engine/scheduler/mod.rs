@@ -127,7 +127,7 @@ impl Engine {
     /// An engine without workers. Those that are not started lazily start with [`Engine::start`].
     pub fn new(config: Config) -> Engine {
         let lag = Lag::new(config.target);
-        let workers = Roster::new(config.concurrency);
+        let workers = Roster::new(&config);
         Engine {
             config: Config {
                 workers: config.workers.max(1),

@@ -50,7 +50,11 @@ impl Engine {
     /// caller's lag; 1 while nothing is known.
     pub fn calls_ahead(&self, task: u32) -> u32 {
         let cost = self.costs.of(task);
-        let in_one_chunk = cost.calls_in(self.config.target).max(1);
+        let target = match self.config.lanes {
+            true => self.chunk_target(self.workers.count(Group::Serving)),
+            false => self.config.target,
+        };
+        let in_one_chunk = cost.calls_in(target).max(1);
         let in_memory = MAX_BYTES / 2 / cost.result_bytes().max(1);
         let in_window =
             cost.calls_in(self.lag.window() / 2).min(u32::try_from(in_memory).unwrap_or(u32::MAX));

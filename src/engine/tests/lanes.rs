@@ -252,3 +252,19 @@ proptest! {
         check_run(Config { lanes: true, ..config }, cheap, events, end);
     }
 }
+
+#[test]
+fn chunks_are_longer_where_there_are_many_lanes() {
+    let largest_chunk = |workers| {
+        let mut world = World::new(lanes(workers));
+        world.cost = MS;
+        world.boot_all();
+        let spec = |calls| JobSpec { calls, task: Some(1), ..JobSpec::default() };
+        world.submit(spec(1)).unwrap();
+        world.run_to_end();
+        world.submit(spec(100_000)).unwrap();
+        world.workers.values().map(|fake| fake.calls.len()).max().unwrap()
+    };
+    assert_eq!(largest_chunk(20), 59, "60 ms of 1 ms each, and a little");
+    assert_eq!(largest_chunk(200), 99, "0.5 ms for each lane");
+}
