@@ -26,6 +26,7 @@ struct Host {
     deaths: u32,
     /// The jobs that it runs.
     jobs: Vec<usize>,
+    /// How many jobs it takes at once.
     slots: u32,
 }
 
@@ -51,8 +52,9 @@ impl Hosts {
         let mut hosts = Hosts { hosts: Vec::new(), free: vec![VecDeque::new(); shards as usize] };
         for number in 0..scenario.hosts() {
             let cores = (0..scenario.cores_of(number)).map(|_| Reverse(Duration::ZERO)).collect();
-            hosts.hosts.push(Host { cores, deaths: 0, jobs: Vec::new(), slots: scenario.slots_per_host });
-            hosts.offer(number, scenario.slots_per_host);
+            let slots = scenario.slots_per_host * scenario.lanes_per_slot;
+            hosts.hosts.push(Host { cores, deaths: 0, jobs: Vec::new(), slots });
+            hosts.offer(number, slots);
         }
         hosts
     }

@@ -14,7 +14,7 @@ pub fn usage() -> String {
         "simulate: prints the tables of docs/scale.md, or with any of these options (default) one line:
   --cores N ({})              --cores-per-host N ({})
   --slots-per-host N ({})        --lanes-per-slot N ({})
-  --chunk-ms N ({})             work in a chunk per core
+  --chunk-ms N ({})             how long the calls of a chunk should take
   --call-ms N ({})              how long a call runs, on average
   --seconds N (5)              how long the list should take if no core is ever idle
   --trip-us N ({})             --shards N ({})

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::scenario::Scenario;
 use super::world::{Results, play};
 
-const HEADING: &str = "| cores | hosts | lanes | calls | call ms | shards | jobs/s | calls/s | used | makespan s \
-| ideal s | producer busy | broker busy | scheduler: µs a job | its memory | bytes a lane | run again | failed |";
+const HEADING: &str = "| cores | lanes | calls | call ms | shards | jobs/s | calls/s | used | makespan s | ideal s \
+| producer busy | broker busy | scheduler: µs a job | its memory | run again | failed |";
 
 pub fn single(scenario: Scenario) {
     heading("");
@@ -16,29 +16,23 @@ pub fn single(scenario: Scenario) {
 }
 
 pub fn tables() {
-    let five = Duration::from_secs(5);
-    let base = Scenario::default();
-    heading("Fleets of hosts with 16 cores, calls of 10 ms");
-    for cores in [10, 100, 1000, 10_000, 100_000] {
-        line(Scenario { cores, ..base }.lasting(five));
+    let [ten, hundred, second] = [10, 100, 1000].map(Duration::from_millis);
+    let fleet = |cores, call, ideal: Duration| Scenario { cores, call, ..Scenario::default() }.lasting(ideal);
+    heading("Calls of 10 ms, a list of half a minute");
+    for cores in [10, 160, 1000] {
+        line(fleet(cores, ten, 30 * second));
     }
-    heading("Calls of 100 ms");
-    for cores in [10, 1000, 100_000] {
-        line(Scenario { cores, call: Duration::from_millis(100), ..base }.lasting(five));
-    }
-    heading("Hosts of 64 cores, chunks of 200 ms per core, calls of 100 ms");
-    for cores in [1000, 10_000, 100_000] {
-        let (chunk, call) = (Duration::from_millis(200), Duration::from_millis(100));
-        line(Scenario { cores, cores_per_host: 64, chunk, call, ..base }.lasting(five));
-    }
-    heading("A job for each core instead of each host");
-    for cores in [10, 1000, 10_000] {
-        line(Scenario { cores, slots_per_host: 16, ..base }.lasting(five));
-    }
+    heading("Longer calls and longer lists, where there are more cores");
+    line(fleet(1000, hundred, 60 * second));
+    line(fleet(10_000, second, 600 * second));
+    line(fleet(100_000, 10 * second, 1200 * second));
+    heading("Lists that are too short for that many cores");
+    line(fleet(1000, ten, 5 * second));
+    line(fleet(10_000, hundred, 30 * second));
+    line(fleet(100_000, hundred, 20 * second));
     heading("A tenth of the hosts dies");
-    for cores in [1000, 10_000] {
-        let scenario = Scenario { cores, ..base };
-        line(Scenario { deaths: scenario.hosts() / 10, ..scenario }.lasting(five));
+    for scenario in [fleet(1000, hundred, 60 * second), fleet(10_000, second, 600 * second)] {
+        line(Scenario { deaths: scenario.hosts() / 10, ..scenario });
     }
 }
 
@@ -54,7 +48,6 @@ fn line(scenario: Scenario) {
     let percent = |part: Duration| format!("{:.0} %", part.as_secs_f64() / seconds * 100.0);
     let columns = [
         scenario.cores.to_string(),
-        scenario.hosts().to_string(),
         scenario.lanes().to_string(),
         scenario.calls.to_string(),
         format!("{}", scenario.call.as_secs_f64() * 1000.0),
@@ -68,7 +61,6 @@ fn line(scenario: Scenario) {
         percent(results.broker_busy),
         format!("{:.1}", engine_cpu.as_secs_f64() * 1e6 / jobs as f64),
         size(engine_memory),
-        (engine_memory / u64::from(scenario.lanes())).to_string(),
         results.repeated.to_string(),
         results.failed.to_string(),
     ];

@@ -14,12 +14,11 @@ pub struct Scenario {
     /// Cores of all hosts together.
     pub cores: u32,
     pub cores_per_host: u32,
-    /// Jobs of the broker that a host runs at once, sharing its cores.
+    /// Calls that a host runs at once: its processes.
     pub slots_per_host: u32,
-    /// Workers that the scheduler has for each slot; each has up to two chunks in flight.
+    /// Jobs of the broker that a host takes at once for each slot, and so many lanes the scheduler has.
     pub lanes_per_slot: u32,
-    /// How long the calls of a chunk should take on the cores that it has: [`crate::engine::Config::target`] is this
-    /// times the number of those.
+    /// How long the calls of a chunk should take: [`crate::engine::Config::target`].
     pub chunk: Duration,
     /// How long a call runs, on average; the times are distributed exponentially.
     pub call: Duration,
@@ -45,22 +44,22 @@ pub struct Scenario {
 }
 
 impl Default for Scenario {
-    /// The costs were measured with BullMQ 6.7 and Redis 7.0 on one machine: see docs/scale.md.
+    /// The costs are those that `npm run bench -- remote` measures: see docs/scale.md.
     fn default() -> Scenario {
         Scenario {
             cores: 1000,
             cores_per_host: 16,
-            slots_per_host: 1,
-            lanes_per_slot: 1,
-            chunk: micros(75_000),
+            slots_per_host: 16,
+            lanes_per_slot: 2,
+            chunk: micros(60_000),
             call: micros(10_000),
             calls: 0,
             trip: micros(250),
             shards: 1,
-            broker_per_job: micros(150),
-            producer_per_job: micros(350),
+            broker_per_job: micros(460),
+            producer_per_job: micros(650),
             producer_per_call: Duration::from_nanos(700),
-            host_per_job: micros(400),
+            host_per_job: micros(1330),
             deaths: 0,
             detection: micros(4_000_000),
             retries: 1,
@@ -81,11 +80,6 @@ impl Scenario {
 
     pub fn lanes(&self) -> u32 {
         self.hosts() * self.slots_per_host * self.lanes_per_slot
-    }
-
-    /// How long the calls of a chunk should take, one after another.
-    pub fn target(&self) -> Duration {
-        self.chunk * self.cores_per_host.min(self.cores) / self.slots_per_host
     }
 
     /// With the number of calls that keeps all cores busy for this long.
