@@ -5,6 +5,7 @@
  */
 
 const { closest } = require('./closest');
+const { isClosed } = require('./closed-output');
 const { helpPage, parseCommandLine } = require('./command-line');
 const { FAILED, USAGE } = require('./exit-codes');
 const { UsageError } = require('./usage-error');
@@ -77,7 +78,7 @@ async function main(args) {
   process.stderr.on('error', () => {});
   process.stdout.on('error', (error) => {
     // Whoever read it has had enough. A command that goes on after that has to listen for it, too.
-    if (['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED'].includes(/** @type {any} */ (error).code)) return;
+    if (isClosed(error)) return;
     process.stderr.write(`parallelizer: stdout cannot be written: ${error.message}\n`);
     process.exit(FAILED);
   });

@@ -7,6 +7,7 @@
 
 const fs = require('node:fs');
 const { promisify } = require('node:util');
+const { isClosed } = require('../closed-output');
 const { syncDirectory, writeAll } = require('./journal-file');
 
 const datasync = promisify(fs.fdatasync);
@@ -15,11 +16,6 @@ const datasync = promisify(fs.fdatasync);
 class ClosedOutput extends Error {
   /** @override */
   name = 'ClosedOutput';
-}
-
-/** @param {unknown} error */
-function isClosed(error) {
-  return ['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? '');
 }
 
 class FileOutput {
