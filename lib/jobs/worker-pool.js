@@ -157,11 +157,10 @@ class WorkerPool {
 
   /**
    * Queues a job: all of it, or none.
-   * @param {Job} job
+   * @param {Job} job @returns {number} its number, to cancel it by
    * @param {import('./job-table').Entry['tracing']} [tracing] told of its calls; default: what channels ask for
-   * @returns {number} its number, to cancel it by
    */
-  submit(job, tracing = job.run.trace === null && watchedCalls() === null ? null : this.#traceCalls(job)) {
+  submit(job, tracing) {
     const { calls, keys, timeout, task } = job;
     this.later.loadAfter(job);
     const moved = job.transferList === null ? null : this.#moved;
@@ -175,8 +174,8 @@ class WorkerPool {
       throw nameRun(error, () => runIdOf(job, 0));
     }
     const tag = ((task === null ? 0 : tasks().tagOf(task, job.spreadArguments)) | jobTable().talkOf(job)) >>> 0;
-    // Callbacks run in the async context of whoever submitted.
-    this.#jobs.add(jobId, job, tag, job.resource ?? new AsyncResource('ParallelizerJob'), tracing);
+    const resource = job.resource ?? new AsyncResource('ParallelizerJob'); // Callbacks run in the submitter's context.
+    this.#jobs.add(jobId, job, tag, resource, tracing ?? this.#traceCalls(job));
     this.#debugLog?.submitted(job);
     moved?.add(jobId, tag, job, job.transferList ?? []);
     this.scheduleFlush();
@@ -185,6 +184,7 @@ class WorkerPool {
 
   /** @param {Job} job */
   #traceCalls(job) {
+    if (job.run.trace === null && watchedCalls() === null) return null;
     const { id, type, functionName } = this.#options;
     const workerOf = (/** @type {number} */ worker) => this.observer.life.worker(worker);
     return new (require('./call-tracing').CallTracing)(job, { id, type, functionName, workerOf });
