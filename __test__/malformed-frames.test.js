@@ -124,6 +124,7 @@ forEachMode(
         const { reason } = await outcome(t, bytes);
         assert.equal(reason?.code, 'ERR_PARALLELIZER_WORKER_EXITED', String(reason));
         assert.equal(reason.cause?.code, 'ERR_PARALLELIZER_PROTOCOL', String(reason.cause));
+        assert.match(reason.cause.message, /understand \([ -~]{10,}\) and was stopped/);
       });
     }
 

@@ -35,7 +35,6 @@ const LEFT_OUT = {
   scarcity: 'descriptors of the addon',
   segments: 'values in memory that processes share',
   'shared-workers': 'workers that instances of one process share',
-  spin: 'polling before sleep',
 };
 
 /** @param {string} file */

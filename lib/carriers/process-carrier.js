@@ -21,11 +21,12 @@ const { Socket } = require('node:net');
 const { clearTimeout, nextTick, setImmediate, setTimeout } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const {
-  BEGUN, BYTES, CALLS, CANCEL, DEMAND, INIT, LAST_BEGUN_WORD, LOAD_FAILED, MEMORY, MESSAGE, MESSAGES_TAKEN_WORD,
-  NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, STDERR_TAIL, STOP, UTF8, VALUE_FIELD, WAKE,
+  BEGUN, BYTES, CALLS, CANCEL, DEMAND, INIT, LAST_BEGUN_WORD, LOAD_FAILED, MAY_SPIN_WORD, MEMORY, MESSAGE,
+  MESSAGES_TAKEN_WORD, NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, STDERR_TAIL, STOP, UTF8, VALUE_FIELD, WAKE,
 } = require('../transport/constants');
 const { BEGUN_FD, closeBegunFile, createBegunFile, readBegun } = require('../transport/begun-file');
 const { FrameDecoder } = require('../transport/frame-codec');
+const { LoopSpin } = require('../transport/loop-spin');
 const { readPipe } = require('../transport/pipe-reader');
 const { descriptorOf, sendFrame } = require('../transport/pipe-writer');
 const { ANSWERS_FD, CALLS_FD, FAREWELL, TAKEN, WATCHDOG_FD } = require('../transport/pipes');
@@ -72,6 +73,8 @@ class ProcessCarrier extends ScriptCarrier {
   /** How many times frames are being handled that have come, one within the other; and whether there are replies. */
   #isReceiving = 0;
   #mustFlush = false;
+  /** Waits for answers, where a worker was told that it may stay awake. */
+  #spin = new LoopSpin();
   /** @type {Buffer} The modules that a worker runs, behind their length. */
   #modules;
   #env;
@@ -173,14 +176,13 @@ class ProcessCarrier extends ScriptCarrier {
     child.stderr?.on('data', (bytes) => this.#printed(id, worker, 'stderr', bytes));
     if (stdio === 'forward') child.stdout?.on('data', (bytes) => this.#printed(id, worker, 'stdout', bytes));
     // That the other end is gone is no news: how the process ended is.
-    for (const stream of [calls, answers, watchdog, child.stderr, child.stdout]) stream?.on('error', () => {});
+    const streams = [calls, answers, watchdog, child.stderr, child.stdout];
+    streams.forEach((stream) => stream?.on('error', () => {}));
     child.on('error', (error) => this.#killFailed(id, worker, error));
     child.on('exit', (exitCode, signal) => this.#exited(id, worker, exitCode, signal));
     // Work in progress keeps the process alive, not a worker that waits for work.
     child.unref();
-    for (const stream of [calls, answers, watchdog, child.stderr, child.stdout]) {
-      /** @type {Pipe | null} */ (stream)?.unref();
-    }
+    streams.forEach((stream) => /** @type {Pipe | null} */ (stream)?.unref());
   }
 
   // ---- What the native side asks for ----------------------------------------------------------------------
@@ -191,7 +193,9 @@ class ProcessCarrier extends ScriptCarrier {
    */
   deliver(id, worker, frame, seq, parts) {
     try {
-      sendFrame(worker.calls, CALLS, frame, seq, 0, parts);
+      const maySpin = worker.page[MAY_SPIN_WORD];
+      sendFrame(worker.calls, CALLS, frame, seq, maySpin, parts);
+      if (maySpin !== 0) this.#spin.expect();
     } catch (error) {
       this.giveUp(id, `it would have to be sent what there is no memory for: ${String(error)}`);
     }
@@ -282,6 +286,7 @@ class ProcessCarrier extends ScriptCarrier {
   /** @param {number} id @param {ProcessWorker} worker @param {Buffer} bytes @param {boolean} [isLent] */
   #received(id, worker, bytes, isLent) {
     if (!worker.isRead) return;
+    this.#spin.arrived();
     worker.decoder.add(bytes, isLent);
     this.#isReceiving++;
     for (let frame = this.#next(id, worker); frame !== null; frame = this.#next(id, worker)) {
@@ -449,29 +454,27 @@ class ProcessCarrier extends ScriptCarrier {
     limit = setTimeout(finish, OUTPUT_GRACE);
     let left = open.length;
     if (left === 0) setImmediate(finish);
-    for (const stream of open) {
-      stream?.once('close', () => {
-        if (--left === 0) finish();
-      });
-    }
+    open.forEach((stream) => stream?.once('close', () => {
+      if (--left === 0) finish();
+    }));
   }
 }
 
 /** Nothing more is sent to it or read. @param {ProcessWorker} worker */
 function hangUp(worker) {
   worker.isRead = false;
-  for (const pipe of [worker.calls, worker.answers, worker.watchdog]) pipe.destroy();
+  [worker.calls, worker.answers, worker.watchdog].forEach((pipe) => pipe.destroy());
 }
 
 /** @param {readonly string[]} list NAME=value each */
 function environmentOf(list) {
   /** @type {Record<string, string>} */
   const env = Object.create(null);
-  for (const entry of list) {
+  list.forEach((entry) => {
     // The names of some of Windows' variables begin with this character.
     const at = entry.indexOf('=', 1);
     env[entry.slice(0, at)] = entry.slice(at + 1);
-  }
+  });
   return env;
 }
 

@@ -34,7 +34,7 @@ const PLACES = [
  * @param {any} module @param {string} name
  */
 function textOf(module, name) {
-  const [section] = WebAssembly.Module.customSections(module, name);
+  const { 0: section } = WebAssembly.Module.customSections(module, name);
   return section === undefined ? null : Buffer.from(section).toString();
 }
 

@@ -34,7 +34,7 @@ const MODULE_PANIC = '@parallelizer/node: internal error (a panic in the WebAsse
 function guarded(act, otherwise) {
   return (/** @type {A} */ ...args) => {
     try {
-      return act(...args);
+      return Reflect.apply(act, undefined, args);
     } catch (error) {
       nextTick(() => {
         throw error;
@@ -414,17 +414,17 @@ function createWasmPool(module) {
 function withPanics(exports, panic) {
   /** @type {Record<string, any>} */
   const explained = Object.create(null);
-  for (const name of Object.keys(exports)) {
+  Object.keys(exports).forEach((name) => {
     const act = exports[name];
-    if (typeof act !== 'function') continue;
+    if (typeof act !== 'function') return;
     explained[name] = (/** @type {any[]} */ ...args) => {
       try {
-        return act(...args);
+        return Reflect.apply(act, undefined, args);
       } catch (cause) {
         throw new Error(`${MODULE_PANIC}: ${panic() || String(cause)}`, { cause });
       }
     };
-  }
+  });
   return explained;
 }
 

@@ -24,10 +24,20 @@ const MAX_SIMPLE = 2 ** 20;
 const SHARED = 3;
 const ATTACHED = 1 << 15;
 
-const KINDS = new Set([
+const KINDS = tableOf([
   INIT, CALLS, CANCEL, STOP, WAKE, DEMAND, READY, LOAD_FAILED, REPLY, BEGUN, OUTPUT, MEMORY, MESSAGE,
 ]);
-const ENCODINGS = new Set([LATIN1, UTF8, BYTES, UTF16, SHARED]);
+const ENCODINGS = tableOf([LATIN1, UTF8, BYTES, UTF16, SHARED]);
+
+/**
+ * Which bytes are among these. (A `Set` is made by the iterator of arrays, which others may have replaced.)
+ * @param {number[]} numbers
+ */
+function tableOf(numbers) {
+  const table = new Uint8Array(256);
+  numbers.forEach((number) => (table[number] = 1));
+  return table;
+}
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 
@@ -178,7 +188,7 @@ function longAt(bytes, at) {
 
 /** @param {Buffer} header @returns {number} */
 function bodyLength(header) {
-  if (!KINDS.has(header[8])) throw new Error(`a frame of unknown kind ${header[8]}`);
+  if (KINDS[header[8]] === 0) throw new Error(`a frame of unknown kind ${header[8]}`);
   const length = longAt(header, 0);
   if (length > MAX_BODY) throw new Error(`a frame of ${length} bytes, more than ${MAX_BODY}`);
   return length;
@@ -195,7 +205,8 @@ function partsIn(bytes, end) {
   /** @type {Parts} */
   const parts = [];
   let head = 0;
-  for (const at of places) {
+  for (let place = 0; place < places.length; place++) {
+    const at = places[place];
     const encoding = bytes[at];
     const flags = bytes.readUInt16LE(at + 2) & ~PART_REFUSED;
     const calls = bytes.readUInt32LE(at + 4);
@@ -249,7 +260,7 @@ function placesOfParts(bytes, end, count) {
   const places = [];
   let at = HEADER;
   for (let part = 0; part < count; part++) {
-    if (at < end && !ENCODINGS.has(bytes[at])) throw new Error(`a part of unknown encoding ${bytes[at]}`);
+    if (at < end && ENCODINGS[bytes[at]] === 0) throw new Error(`a part of unknown encoding ${bytes[at]}`);
     const next = at + PART_HEADER <= end ? at + PART_HEADER + longAt(bytes, at + 12) : Infinity;
     if (next > end) throw new Error('a frame whose parts do not fill it');
     places.push(at);

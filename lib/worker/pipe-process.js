@@ -8,16 +8,20 @@
  * 3. The watchdog is started before any module of the user's. It starts on a thread of its own, beside that.
  * 4. What it says is written synchronously: the number of a call that begins, and the answer before it, are out before
  *    it runs.
- * 5. However this process ends, what it has answered is in the pipe. It ends by SIGKILL where its parent is gone.
+ * 5. After an answer the loop may stay awake for a moment, if the parent says that there is a CPU for it.
+ * 6. However this process ends, what it has answered is in the pipe. It ends by SIGKILL where its parent is gone.
  *
  * This runs in every worker, so it loads nothing before it is needed.
  */
 
 const { fromJson } = require('../intrinsics/json');
 const { nextTick } = require('../intrinsics/clock');
-const { BEGUN, CANCEL, INIT, MESSAGE, PAGE_WORDS, PART_FIELDS, STOP } = require('../transport/constants');
+const {
+  BEGUN, CALLS, CANCEL, INIT, MAY_SPIN_WORD, MESSAGE, PAGE_WORDS, PART_FIELDS, STOP,
+} = require('../transport/constants');
 const { BEGUN_FD } = require('../transport/begun-file');
 const { FrameDecoder, frameLength, writeFrame } = require('../transport/frame-codec');
+const { LoopSpin } = require('../transport/loop-spin');
 const { readDescriptor } = require('../transport/pipe-reader');
 const {
   ANSWERS_FD, CALLS_FD, CANCELLED, MAX_CANCELLED, PIPE_ROOM, WATCHDOG_SCRIPT, WATCHDOG_WORDS, WRITTEN_WORD,
@@ -51,6 +55,8 @@ function bootPipes(nodeRequire, load) {
   let isHeld = true;
   let isToldToStop = false;
   let seen = 0;
+  /** Waits for the next calls. */
+  const spin = new LoopSpin(() => served !== null && served.isIdle());
 
   /** @type {import('../transport/frame-codec').Receive} */
   const send = (kind, id, seq, aux, parts) => {
@@ -82,6 +88,10 @@ function bootPipes(nodeRequire, load) {
     while ((frame = nextFrame(decoder)) !== null) {
       const { 0: kind, 1: id, 2: seq, 3: aux, 4: parts } = frame;
       if (kind === STOP) isToldToStop = true;
+      if (kind === CALLS) {
+        spin.arrived();
+        words[MAY_SPIN_WORD] = aux;
+      }
       if (kind === INIT) {
         start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === BEGUN_FD, aux);
         continue;
@@ -134,6 +144,7 @@ function bootPipes(nodeRequire, load) {
         messageRoom: PIPE_ROOM,
         wake: () => {},
         poll: takeCancelled,
+        served: () => words[MAY_SPIN_WORD] !== 0 && spin.expect(),
         hold(held) {
           isHeld = held;
           if (held) calls?.ref();

@@ -7,32 +7,18 @@
  * 1. When a frame has been served and the parent says that a CPU may be kept awake, the thread polls in a turn of the
  *    event loop of its own: the user's timers and promises had their turn before, and have it again after each frame.
  * 2. It does not poll while a call waits for something, since that is what the thread has to do then.
- * 3. When it pays is learned as in `src/pace.rs`, which explains it; the times are the same.
+ * 3. When it pays is learned by `Pace`.
  *
  * Must not depend on what is polled for.
  */
 
 const { now, setImmediate } = require('../intrinsics/clock');
-
-const {
-  PACE_BUDGET, PACE_FIRST_BUDGET, PACE_FREE_MISSES, PACE_MAX_HELD_UP, PACE_MAX_PAUSE, PACE_MAX_SLEEP, PACE_MIN_SLEEP,
-  PACE_PREEMPTED,
-} = require('../transport/constants');
+const { Pace } = require('../transport/pace');
 
 class Spin {
   #watch;
+  #pace = new Pace();
   #isScheduled = false;
-  /** Whether a poll would have saved the last sleep. */
-  #isPromising = false;
-  /** Whether the last poll hit. */
-  #inStep = false;
-  /** Misses in a row; what is worse than a miss counts as several. */
-  #misses = 0;
-  /** How many frames to serve without a poll. */
-  #pause = 0;
-  /** When the thread went to sleep; 0: it did not. */
-  #asleep = 0;
-  #isAfterMiss = false;
 
   /**
    * @param {object} watch
@@ -48,29 +34,20 @@ class Spin {
 
   /** A frame arrived without having been polled for. */
   woken() {
-    if (this.#asleep === 0) return;
-    const slept = now() - this.#asleep;
-    this.#asleep = 0;
-    const isHeldUp = this.#isAfterMiss && slept < PACE_MAX_HELD_UP;
-    if (isHeldUp) this.#count(PACE_FREE_MISSES);
-    this.#isPromising = !isHeldUp && slept >= PACE_MIN_SLEEP && slept <= PACE_MAX_SLEEP;
+    this.#pace.woken(now);
   }
 
   /** A frame has been served. */
   served() {
     if (this.#isScheduled || !this.#watch.isAllowed()) return;
-    if (this.#isPromising && this.#pause === 0) {
-      this.#isScheduled = true;
-      this.#watch.setAwake(true);
-      setImmediate(() => {
-        this.#isScheduled = false;
-        if (this.#watch.isIdle()) this.#spin();
-        else this.rest();
-      });
-    } else {
-      if (this.#pause > 0) this.#pause--;
-      this.#sleep(now(), false);
-    }
+    if (!this.#pace.allows(now)) return;
+    this.#isScheduled = true;
+    this.#watch.setAwake(true);
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#watch.isIdle()) this.#spin();
+      else this.rest();
+    });
   }
 
   /** The thread has nothing to do now, unless something has arrived; or else a poll follows, and then this. */
@@ -108,36 +85,18 @@ class Spin {
 
   /** @param {() => boolean} hasPending */
   #wait(hasPending) {
+    const pace = this.#pace;
     const begin = now();
-    const budget = this.#inStep ? PACE_BUDGET : PACE_FIRST_BUDGET;
     for (let before = begin; !hasPending(); ) {
       const time = now();
-      if (time - before > PACE_PREEMPTED) {
-        this.#count(PACE_FREE_MISSES);
-        return;
-      }
-      if (time - begin >= budget) {
-        this.#inStep = false;
-        this.#sleep(time, true);
-        this.#count(1);
+      if (pace.wasPreempted(before, time)) return;
+      if (time - begin >= pace.budget) {
+        pace.missed(time);
         return;
       }
       before = time;
     }
-    this.#misses = 0;
-    this.#inStep = true;
-  }
-
-  /** @param {number} time @param {boolean} isAfterMiss */
-  #sleep(time, isAfterMiss) {
-    this.#asleep = time;
-    this.#isAfterMiss = isAfterMiss;
-  }
-
-  /** @param {number} misses */
-  #count(misses) {
-    this.#misses += misses;
-    if (this.#misses > PACE_FREE_MISSES) this.#pause = Math.min(2 ** (this.#misses - PACE_FREE_MISSES), PACE_MAX_PAUSE);
+    pace.hit();
   }
 }
 

@@ -233,8 +233,8 @@ extern "C" fn worker_load_failed(worker: u32, report_len: usize) {
 }
 
 /// `parts`: how many numbers are in the inbox, the number of calls and the flags of each part. Returns how many numbers
-/// there are as a result, `[part, job, first call, count, offset in the part, …]` for the calls that settle; -1: the
-/// worker cannot have been asked this.
+/// there are as a result, `[part, job, first call, count, offset in the part, …]` for the calls that settle. Negative:
+/// the worker cannot have been asked this; the length of the text that says why.
 #[unsafe(no_mangle)]
 extern "C" fn worker_replied(
     worker: u32,
@@ -269,7 +269,7 @@ fn replied(worker: u32, frame: u32, offset: u32, micros: f64, bytes: f64, parts:
         pool().script_worker_replied(WorkerId(worker), ChunkId(frame), offset, micros, bytes, parts);
     match settled {
         Ok(settled) => give_numbers(settled.iter().flat_map(SettledPart::fields)) as i32,
-        Err(_) => -1,
+        Err(violation) => -(give_text(&violation.to_string()) as i32),
     }
 }
 
