@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { childrenOf, gone, waitFor, within } = require('./support/helpers');
-const { forEachMode } = require('./support/modes');
+const { forEachMode, withAddon } = require('./support/modes');
 const { asynchronous, run, start } = require('./support/scripts');
 
 const owner = (body) => `
@@ -196,7 +196,8 @@ forEachMode(
       });
     }
 
-    test('no zombie is left in the process', async (t) => {
+    const onItsLoop = 'Node reaps a child on the event loop that started it, which is gone with its thread';
+    test('no zombie is left in the process', withAddon(onItsLoop), async (t) => {
       const program = start(
         t,
         owner(`
