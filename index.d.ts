@@ -455,7 +455,7 @@ export interface WorkerOptions {
   lease?: number | undefined;
   /**
    * With `PARALLELIZER_REMOTE`: after so many milliseconds without a sign of life of this process, hosts drop what it
-   * has sent and they have not begun. Default: `30000`.
+   * has sent and they have not begun, and end its streams. Default: `30000`.
    */
   producerTimeout?: number | undefined;
   /**
@@ -474,6 +474,8 @@ export interface RemoteEngine {
   readonly name: string;
   readonly maxChunkBytes?: number;
   readonly maxFrameBytes?: number;
+  /** Whether hosts hear what is said about a chunk that they have: `stream()` needs it. Default: `false`. */
+  readonly canTell?: boolean;
   connect(side: any): any;
   listen?(side: any): any;
 }
@@ -512,7 +514,10 @@ export interface ServeOptions
 
 /** A host that serves. Holds the event loop until it is closed. */
 export interface Host {
-  /** Takes nothing more; resolves when everything that it has is finished, and its workers are gone. */
+  /**
+   * Takes nothing more; resolves when everything that it has is finished, and its workers are gone. Open streams go on
+   * until their readers have taken everything, or leave.
+   */
   close(): Promise<void>;
   /** Ends its workers at once. What they were running is lost, and may be run again elsewhere. */
   terminate(): Promise<void>;
@@ -531,6 +536,8 @@ export interface HostStats {
   slots: number;
   /** Chunks that it has, and what became of the others. */
   chunks: { running: number; done: number; returned: number; lost: number };
+  /** Streams that are open. */
+  streams: number;
   /** Calls that returned a value, and calls that did not. */
   done: number;
   failed: number;
@@ -1505,7 +1512,10 @@ export declare class Pool {
    * A stream takes the place of a call until it is read to its end or left. So readers that await other calls of the
    * same pool may block each other: after ten seconds of that, the process prints a warning.
    *
-   * @throws {ParallelizerError} at once: for bad arguments and a closed pool, and where calls run on other machines
+   * On other machines the same holds. It is refused where the engine cannot tell a host what the reader has taken, as
+   * with AWS Lambda.
+   *
+   * @throws {ParallelizerError} at once: for bad arguments and a closed pool, and where the engine cannot carry it
    *
    * @example
    * for await (const row of pool.stream({ filePath, name: 'readRows' }, ['big.csv'])) await insert(row);

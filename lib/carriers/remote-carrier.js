@@ -26,16 +26,20 @@ const {
   BEGUN, CALLS_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, MESSAGE: EMITTED, OUTPUT, PAGE_WORDS, PART_FIELDS, PART_SKIPPED,
   REPLY, RUN_FIELDS, VALUE_FIELD,
 } = require('../transport/constants');
+const { RepeatedMessages } = require('./repeated-messages');
 const { ScriptCarrier } = require('./script-carrier');
 
 /** How long a chunk that came back unbegun waits, in milliseconds: twice as long each time in a row, up to so long. */
 const MIN_BACKOFF = 20;
 const MAX_BACKOFF = 2000;
+/** The same at most where its host only had no place for it, as that may be free soon. */
+const MAX_BUSY_BACKOFF = 500;
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {import('../remote/chunk-bytes').ChunkHeader} ChunkHeader */
 /** @typedef {import('../remote/chunk-bytes').Withdrawal} Withdrawal */
 /** @typedef {import('../remote/chunk-bytes').Definition} Definition */
+/** @typedef {import('../remote/chunk-bytes').Demand} Demand */
 /** @typedef {import('../remote/engine').ChunkEnd} ChunkEnd */
 /** @typedef {{ id: number, definition: Definition }} Task */
 /** @typedef {import('./script-carrier').PoolSide} PoolSide */
@@ -53,7 +57,7 @@ const MAX_BACKOFF = 2000;
  * @property {number} received frames
  * @property {number} messages that were sent after it
  * @property {string | null} host
- * @property {Withdrawal[]} withdrawals that were said before a host was known to have it
+ * @property {(Withdrawal | Demand)[]} unheard what was said before a host was known to have it
  */
 
 /** @typedef {{ page: Uint32Array, chunk: Chunk | null, isReady: boolean, report: object | null }} Lane */
@@ -69,6 +73,7 @@ class RemoteCarrier extends ScriptCarrier {
   #poolKey;
   /** @type {Map<string, Chunk>} By id. */
   #chunks = new Map();
+  #repeated;
   /** @type {Map<number, Task>} Those of the frame that is being encoded. */
   #tasks = new Map();
   /** @type {WeakSet<object>} Those whose paths are below the root. */
@@ -113,6 +118,7 @@ class RemoteCarrier extends ScriptCarrier {
       late: (frames) => (this.#counts.late += frames),
       failed: (error) => this.#watch.failed(error),
     });
+    this.#repeated = new RepeatedMessages((chunkId, message) => this.#link.cancel(chunkId, message));
   }
 
   // ---- Lanes --------------------------------------------------------------------------------------------
@@ -167,6 +173,11 @@ class RemoteCarrier extends ScriptCarrier {
   /** How many calls the hosts that are there run at the same instant. */
   get slots() {
     return this.#watch.slots;
+  }
+
+  /** How many calls are in flight without having begun: their hosts have no place for them yet. */
+  get unbegun() {
+    return [...this.#chunks.values()].reduce((sum, { host, left }) => sum + (host === null ? left : 0), 0);
   }
 
   /** @override */
@@ -233,7 +244,7 @@ class RemoteCarrier extends ScriptCarrier {
     }
     /** @type {Chunk} */
     const chunk = {
-      id, laneId, frame, seq, runs, parts, left: calls, received: 0, messages: 0, host: null, withdrawals: [],
+      id, laneId, frame, seq, runs, parts, left: calls, received: 0, messages: 0, host: null, unheard: [],
     };
     lane.chunk = chunk;
     this.#chunks.set(id, chunk);
@@ -301,16 +312,24 @@ class RemoteCarrier extends ScriptCarrier {
       for (let at = 0, offset = 0; at < runs.length; at += RUN_FIELDS) {
         const end = offset + runs[at + 2] - runs[at + 1];
         const first = offset + Math.max(0, from - runs[at + 1]);
-        if (runs[at] === jobId && first < end) this.#withdraw(chunk, { first, end, isFinal });
+        if (runs[at] === jobId && first < end) this.#sayTillHeard(chunk, 'withdrawal', { first, end, isFinal });
         offset = end;
       }
     });
   }
 
-  /** @param {Chunk} chunk @param {Withdrawal} withdrawal */
-  #withdraw(chunk, withdrawal) {
-    if (chunk.host === null) chunk.withdrawals.push(withdrawal);
-    this.#say(chunk, withdrawal);
+  /**
+   * The reader of a stream has taken so many of its values.
+   * @override @param {number} _id @param {Lane} lane @param {number} seq @param {number} taken
+   */
+  demand(_id, { chunk }, seq, taken) {
+    if (chunk !== null) this.#sayTillHeard(chunk, 'demand', { call: (seq - chunk.seq) >>> 0, taken });
+  }
+
+  /** @param {Chunk} chunk @param {string} kind @param {Withdrawal | Demand} message */
+  #sayTillHeard(chunk, kind, message) {
+    if (chunk.host === null) chunk.unheard.push(message);
+    this.#repeated.said(chunk.id, kind, this.#say(chunk, message));
   }
 
   /**
@@ -329,10 +348,12 @@ class RemoteCarrier extends ScriptCarrier {
     return Atomics.load(page, LAST_BEGUN_WORD);
   }
 
-  /** @param {Chunk} chunk @param {Withdrawal} message */
+  /** @param {Chunk} chunk @param {Withdrawal | Demand} message @returns {Buffer} as it was sent */
   #say(chunk, message) {
     const sealed = this.#seal.seal(MESSAGE, chunk.id, chunk.messages++, [Buffer.from(toJson(message))]);
-    this.#link.cancel(chunk.id, Buffer.concat(sealed));
+    const bytes = Buffer.concat(sealed);
+    this.#link.cancel(chunk.id, bytes);
+    return bytes;
   }
 
   // ---- What the engine says -----------------------------------------------------------------------------
@@ -368,7 +389,7 @@ class RemoteCarrier extends ScriptCarrier {
     if (parts.length > 0 && parts[VALUE_FIELD] !== '') {
       chunk.host = String(parts[VALUE_FIELD]);
       // Nobody may have heard of them while the chunk waited.
-      chunk.withdrawals.splice(0).forEach((withdrawal) => this.#say(chunk, withdrawal));
+      chunk.unheard.splice(0).forEach((message) => this.#say(chunk, message));
     }
     if (lane?.chunk === chunk) Atomics.store(lane.page, LAST_BEGUN_WORD, (chunk.seq + count - 1) >>> 0);
   }
@@ -420,13 +441,15 @@ class RemoteCarrier extends ScriptCarrier {
     }
   }
 
-  /** @param {Chunk} chunk @param {{ why: string, host?: string }} end */
-  #return(chunk, { why, host }) {
+  /** @param {Chunk} chunk @param {{ why: string, host?: string, isBusy?: boolean }} end */
+  #return(chunk, { why, host, isBusy = false }) {
     this.#counts.returned++;
     this.#forget(chunk, false);
-    this.#returnedSince ??= now();
-    const isRefused = now() - this.#returnedSince > this.#options.hostTimeout;
-    const wait = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** Math.min(this.#returnedInARow++, 10));
+    if (isBusy) this.#returnedSince = null;
+    else this.#returnedSince ??= now();
+    const isRefused = this.#returnedSince !== null && now() - this.#returnedSince > this.#options.hostTimeout;
+    const longest = isBusy ? MAX_BUSY_BACKOFF : MAX_BACKOFF;
+    const wait = Math.min(longest, MIN_BACKOFF * 2 ** Math.min(this.#returnedInARow++, 10));
     setTimeout(() => {
       const lane = this.workers.get(chunk.laneId);
       if (lane?.chunk !== chunk) return;
@@ -439,6 +462,7 @@ class RemoteCarrier extends ScriptCarrier {
   /** Nothing more is expected of a chunk. @param {Chunk} chunk @param {boolean} [freesLane] */
   #forget(chunk, freesLane = true) {
     this.#chunks.delete(chunk.id);
+    this.#repeated.forget(chunk.id);
     this.#link.release(chunk.id);
     const lane = this.workers.get(chunk.laneId);
     if (freesLane && lane?.chunk === chunk) lane.chunk = null;
@@ -458,6 +482,7 @@ class RemoteCarrier extends ScriptCarrier {
   async close() {
     this.#isClosed = true;
     this.#watch.close();
+    this.#repeated.close();
     await this.#link.close();
   }
 }

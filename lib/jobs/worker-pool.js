@@ -343,9 +343,9 @@ class WorkerPool {
     return (this.#advisor ??= new (require('./advisor').Advisor)(this.#options, this.#meter, this.#carrier));
   }
 
-  /** How many calls wait. @returns {number} */
+  /** How many calls wait, here or for a place on another machine. @returns {number} */
   get waiting() {
-    return parse(this.#native.stats()).waiting;
+    return parse(this.#native.stats()).waiting + (this.lanes?.unbegun ?? 0);
   }
 
   /** What is special about workers on other machines; `null`: they are on this one. */

@@ -14,7 +14,7 @@ const {
   abortSignal, callback, duration, integer, isObject, listOf, milliseconds, nullable, oneOf, priority, reader,
   transferables,
 } = require('./option-checks');
-const { MAX_WORKERS, PARALLELIZER_REMOTE, WORKER_OPTIONS, workerNumber, workerOptions } = require('./options');
+const { MAX_WORKERS, WORKER_OPTIONS, workerNumber, workerOptions } = require('./options');
 
 const POOL_OPTIONS = ['processes', 'initializer', 'initArgs', 'maxTasksPerChild', 'concurrency'].concat(WORKER_OPTIONS);
 const CALL_OPTIONS = ['signal', 'timeout', 'retries', 'priority', 'onMessage'];
@@ -254,12 +254,13 @@ function yieldOptions(input) {
 }
 
 /**
- * Refuses a method that needs the workers themselves, where calls run on those of other machines.
- * @param {string} what @param {Pick<WorkerOptions, 'type'>} settings
+ * Refuses a method where calls run on other machines, and the engine that connects them cannot do what it needs.
+ * @param {string} what @param {Pick<WorkerOptions, 'remote'>} settings
+ * @param {'canTell' | 'canAddress'} ability @param {string} otherwise what it means that the engine has it not
  */
-function assertLocal(what, { type }) {
-  if (type !== PARALLELIZER_REMOTE) return;
-  throw optionError(what, undefined, 'cannot be used where calls run on other machines: use apply() or map() there');
+function assertCarried(what, { remote }, ability, otherwise) {
+  if (remote === null || remote.engine[ability] === true) return;
+  throw optionError(what, undefined, `cannot be used over the engine ${remote.engine.name}: ${otherwise}`);
 }
 
 /** @param {Option} option */
@@ -284,7 +285,7 @@ const NO_MAP_ASYNC_OPTIONS = mapAsyncOptions({});
 const NO_STREAM_OPTIONS = streamOptions({});
 
 module.exports = {
-  assertLocal,
+  assertCarried,
   poolSettings,
   applyOptions,
   applyAsyncOptions,

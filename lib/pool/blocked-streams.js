@@ -13,19 +13,23 @@ const { clearTimeout, setTimeout } = require('../intrinsics/clock');
 const PATIENCE = 10_000;
 
 class BlockedStreams {
-  #places;
+  #placesOf;
   #isAnyWaiting;
   /** @type {Set<object>} */ #waiting = new Set();
   /** @type {NodeJS.Timeout | null} */ #timer = null;
   #hasWarned = false;
 
   /**
-   * @param {number} places how many calls can run at the same time
+   * @param {() => number} places how many calls can run at the same time
    * @param {() => boolean} isAnyWaiting whether calls wait for a place
    */
   constructor(places, isAnyWaiting) {
-    this.#places = places;
+    this.#placesOf = places;
     this.#isAnyWaiting = isAnyWaiting;
+  }
+
+  get #places() {
+    return Math.max(1, this.#placesOf());
   }
 
   /** A stream waits for its reader. @param {object} stream */

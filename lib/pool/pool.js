@@ -11,7 +11,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { closedError, optionError } = require('../errors');
 const { PARALLELIZER_INLINE } = require('../options/options');
 const {
-  applyAsyncOptions, applyOptions, assertLocal, broadcastOptions, mapAsyncOptions, mapOptions, poolSettings,
+  applyAsyncOptions, applyOptions, assertCarried, broadcastOptions, mapAsyncOptions, mapOptions, poolSettings,
   streamOptions, yieldOptions,
 } = require('../options/pool-options');
 const { assertMayStart } = require('../host/nesting');
@@ -150,7 +150,7 @@ class Pool extends Instance {
   async #broadcast(task, args, options) {
     const what = 'broadcast()';
     const settings = broadcastOptions(options);
-    assertLocal(what, this.#settings);
+    assertCarried(what, this.#settings, 'canAddress', 'its hosts cannot be told apart');
     const found = this.#pool.taskOf(task);
     const list = argumentList(args);
     const { shared, type, workers } = this.#settings;
@@ -184,13 +184,14 @@ class Pool extends Instance {
    */
   #yielded(task, args, options, onEnded) {
     const { signal, onMessage, highWaterMark, ...settings } = yieldOptions(options);
-    assertLocal('stream()', this.#settings);
+    assertCarried('stream()', this.#settings, 'canTell', 'nothing reaches what runs there, so no generator could wait');
     const found = this.#pool.taskOf(task, true);
     const list = argumentList(args).slice();
     const run = newRun();
     this.#assertUsable('stream()', run);
     const { gracePeriod, workers, concurrency } = this.#settings;
-    this.#blocked ??= new (blockedStreams().BlockedStreams)(workers * concurrency, () => this.#pool.waiting > 0);
+    const places = () => (this.#pool.lanes?.slots ?? workers) * concurrency;
+    this.#blocked ??= new (blockedStreams().BlockedStreams)(places, () => this.#pool.waiting > 0);
     const request = {
       ...this.#request('stream()', found, true, { ...settings, signal, onMessage }),
       run, args: list, highWaterMark, signal, onMessage: bound(onMessage), onEnded,

@@ -236,7 +236,11 @@ class YieldStream {
   #yielded(value) {
     if (this.#received === 0) this.#pool.tell(this.#jobId, 'forbidRetries');
     this.#received++;
-    if (this.isOver) return;
+    if (this.isOver) {
+      // It may have been left before there was a worker to tell.
+      this.#pool.tell(this.#jobId, 'demand', 0, MAX_COUNT);
+      return;
+    }
     this.#values.push(value);
     this.#hand();
     this.#tell();

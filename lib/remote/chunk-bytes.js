@@ -69,6 +69,11 @@ const MESSAGE = 3;
  * @typedef {{ first: number, end: number, isFinal: boolean, isRecall?: boolean }} Withdrawal
  */
 
+/**
+ * How many of the values that a call of a chunk yields its reader has taken; `MAX_COUNT`: it wants no more.
+ * @typedef {{ call: number, taken: number }} Demand
+ */
+
 /** @typedef {{ kind: number, id: number, seq: number, aux: number, parts: Parts }} Frame */
 
 /** Seals and opens what is sent, with a secret or without. */

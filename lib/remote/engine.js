@@ -55,6 +55,10 @@ const CONTRACT = 1;
  * @property {string} name for messages and `stats()`, such as `bullmq:orders`. Never has a secret in it
  * @property {number} [maxChunkBytes] chunks are cut to this size; a call that is larger fails. Default: no limit
  * @property {number} [maxFrameBytes] the same for the frames of a host
+ * @property {boolean} [canTell] whether what a producer says about a chunk (`ProducerLink.cancel`) reaches the host
+ *   that has it within moments, unless a connection breaks. `stream()` is refused where it does not. Default: `false`
+ * @property {boolean} [canAddress] whether a chunk can be for one host (`ProducerLink.send`). `broadcast()` is refused
+ *   where it cannot. Default: `false`
  * @property {(side: ProducerSide) => ProducerLink} connect begins to connect a producer, and returns at once
  * @property {(side: HostSide) => HostLink} [listen] begins to connect a host. Not there where the engine starts hosts
  *   itself: they are then announced by `ProducerSide.hosts` like others
@@ -77,7 +81,9 @@ const CONTRACT = 1;
  * calls: they wait again, at no cost. `lost`: the host is gone, or the chunk is. `why` completes "the chunk …", `host`
  * is the name of the host that had it, if that is known. `mayHaveRun`: its calls may have begun even where no frame
  * says so, as when the connection is cut on which the frames come: all that are not answered count as begun.
- * @typedef {{ kind: 'done' } | { kind: 'returned', why: string, host?: string }
+ * `isBusy`: its host would have taken it, but for a place that may be free soon. However often that happens, the calls
+ * wait.
+ * @typedef {{ kind: 'done' } | { kind: 'returned', why: string, host?: string, isBusy?: boolean }
  *   | { kind: 'lost', why: string, host?: string, mayHaveRun?: boolean }} ChunkEnd
  */
 
@@ -116,8 +122,9 @@ const CONTRACT = 1;
  *   be killed from any thread once the lease is lost
  * @property {(delivery: Delivery) => void} deliver a chunk has come. No more are delivered at once than `host.lanes`
  * @property {(chunkId: string, message: Uint8Array) => void} cancelled what the producer of a delivered chunk says
- * @property {(chunkId: string) => void} dropped nobody wants a delivered chunk any more: its producer has been silent
- *   for longer than its `producerTimeout`, or has released it
+ * @property {(chunkId: string) => void} dropped nobody wants a delivered chunk any more: its producer has released it
+ * @property {(chunkId: string) => void} [orphaned] the producer of a delivered chunk has been silent for longer than
+ *   its `producerTimeout`: what waits for its reader is ended, and what has begun otherwise is finished
  * @property {(why: string) => void} leaseLost all delivered chunks are lost: whatever still runs of them is killed
  * @property {(error: Error) => void} failed as for producers
  */
@@ -129,8 +136,8 @@ const CONTRACT = 1;
  * @property {Uint8Array} bytes
  * @property {(frame: Uint8Array) => Promise<void>} reply sends a frame; resolves once it is accepted, and rejects where
  *   the chunk is lost or dropped
- * @property {(end: { kind: 'done' } | { kind: 'returned', why: string }) => Promise<void>} end the last that is said of
- *   it. A chunk that is returned, unbegun, may go to another host
+ * @property {(end: { kind: 'done' } | { kind: 'returned', why: string, isBusy?: boolean }) => Promise<void>} end the
+ *   last that is said of it. A chunk that is returned, unbegun, may go to another host
  */
 
 /**

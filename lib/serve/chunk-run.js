@@ -11,20 +11,19 @@
  * 3. Calls that are withdrawn are answered once nothing of them runs any more, so that whoever waits for them to be
  *    over (the next call of their key) does not overtake them. Those that have not begun are answered at once. Calls
  *    that are recalled are withdrawn only if they have not.
+ * 4. Nothing begins while open streams hold every place of the pool. A chunk of which nothing has begun by then goes
+ *    back to its producer after a moment: another host may have room for it.
  *
  * Must not depend on engines, nor on how a chunk was signed.
  */
 
-const { decodeValues, encodeValues } = require('../codec/codec');
-const {
-  CARRIER, HEARD, LISTED, SPREAD, TASK_SHIFT, WATCHED, isExtra, valuesOf,
-} = require('../codec/parts');
+const { encodeValues } = require('../codec/codec');
+const { HEARD, LISTED, SPREAD, TASK_SHIFT, WATCHED, YIELDING } = require('../codec/parts');
 const { RunId } = require('../jobs/run-id');
-const {
-  BEGUN, CALLS_FIELD, CODEC_FIELD, FLAGS_FIELD, LATIN1, MESSAGE, NO_CODEC, PART_FIELDS, PART_SKIPPED, REPLY, TAG_FIELD,
-  VALUE_FIELD,
-} = require('../transport/constants');
+const { BEGUN, LATIN1, MESSAGE, NO_CODEC, REPLY } = require('../transport/constants');
 const { Answers } = require('./answers');
+const { isStream, unitsOf } = require('./chunk-units');
+const { FarReader } = require('./far-reader');
 const { GivenCarrier } = require('./given-carrier');
 
 /** How much work of each process may have begun without an answer, in microseconds. */
@@ -33,35 +32,28 @@ const WINDOW = 10_000;
 const MIN_CALLS_PER_SLOT = 2;
 /** What calls without a task cost is remembered for the function of their pool. */
 const COST_ID = 1;
+/** How long a chunk waits for a place that a stream holds before it goes back, in milliseconds. */
+const PATIENCE = 250;
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {import('../remote/chunk-bytes').ChunkHeader} ChunkHeader */
 /** @typedef {import('./host-pools').HostPool} HostPool */
 /** @typedef {import('../jobs/task-registry').Task} Task */
-
-/**
- * Consecutive calls that are alike.
- * @typedef {object} Unit
- * @property {number} first
- * @property {number} end
- * @property {number} timeout
- * @property {Segment} segment
- */
-
-/**
- * The calls of one part.
- * @typedef {object} Segment
- * @property {number} first
- * @property {number} end
- * @property {number} tag
- * @property {string} carrier what its calls run within; empty: nothing
- * @property {() => unknown[]} values decoded when first asked for; of a listed part it is one value
- */
+/** @typedef {import('./chunk-units').Segment} Segment */
+/** @typedef {import('./chunk-units').Unit} Unit */
 
 /**
  * Calls that were handed to the pool.
- * @typedef {{ jobId: number, first: number, end: number, left: number }} Submitted
+ * @typedef {object} Submitted
+ * @property {number} jobId
+ * @property {number} first
+ * @property {number} end
+ * @property {number} left
+ * @property {InstanceType<typeof FarReader> | null} reader of a stream, which is a call by itself
  */
+
+/** Why a chunk of which nothing has begun goes back to its producer. */
+class NoPlace extends Error {}
 
 /**
  * @typedef {object} RunContext
@@ -94,8 +86,14 @@ class ChunkRun {
   #outstanding = 0;
   #isAdvancing = false;
   #isOver = false;
-  /** @type {Promise<void>[]} Frames that were not accepted yet. */
-  #sending = [];
+  /** How many frames were not accepted yet. */
+  #unsent = 0;
+  /** @type {{ error: unknown } | null} Why a frame was not. */
+  #refusal = null;
+  #onSent = () => {};
+  #hasStreams;
+  /** @type {(() => void) | null} Gives back the place that was taken for the stream that is about to begin. */
+  #givePlaceBack = null;
   /** @type {(error?: unknown) => void} */
   #finish = () => {};
   counts = { done: 0, failed: 0 };
@@ -110,6 +108,7 @@ class ChunkRun {
       (offset, micros, reply) => this.#track(send(REPLY, offset, micros, reply)), host, entry.serialization);
     this.#units = unitsOf(parts, header.runs);
     this.#total = this.#units.at(-1)?.end ?? 0;
+    this.#hasStreams = this.#units.some(isStream);
     this.#units.forEach(({ first, end }) => (this.#left += end - first));
     header.tasks.forEach(([id, definition]) => {
       try {
@@ -120,7 +119,10 @@ class ChunkRun {
     });
   }
 
-  /** Resolves when every call is answered; rejects when the chunk is lost. @returns {Promise<void>} */
+  /**
+   * Resolves when every call is answered; rejects when the chunk is lost, with `NoPlace` if it is to go back.
+   * @returns {Promise<void>}
+   */
   async run() {
     if (this.#left > 0) {
       await new Promise((resolve, reject) => {
@@ -129,7 +131,8 @@ class ChunkRun {
       });
     }
     this.#answers.flush();
-    await Promise.all(this.#sending);
+    while (this.#unsent > 0) await new Promise((resolve) => (this.#onSent = () => resolve(undefined)));
+    if (this.#refusal !== null) throw this.#refusal.error;
   }
 
   // ---- Handing calls to the pool ------------------------------------------------------------------------
@@ -150,16 +153,47 @@ class ChunkRun {
         const window = this.#window;
         // Not for each call that is answered: half a window is worth a frame.
         if (this.#outstanding > window / 2) break;
-        const end = Math.min(this.#total, this.#begun + window - this.#outstanding);
+        if (this.#entry.places.isFull) {
+          await this.#waitForPlace();
+          continue;
+        }
+        const end = this.#endOfWindow(Math.min(this.#total, this.#begun + window - this.#outstanding));
         await this.#send(BEGUN, end, 0, [LATIN1, NO_CODEC, 0, 0, 0, this.#begun === 0 ? this.#host : '']);
         const first = this.#begun;
         this.#begun = end;
         if (!this.#isOver) this.#submit(first, end);
+        // What was to begin was withdrawn in the meantime.
+        this.#givePlaceBack?.();
       }
     } catch (error) {
+      this.#givePlaceBack?.();
       this.abort(error);
     }
     this.#isAdvancing = false;
+  }
+
+  /** Waits until streams leave a place. */
+  async #waitForPlace() {
+    const mayGoBack = this.#begun === 0 && this.#skipped.length === 0;
+    const { places } = this.#entry;
+    await places.change(mayGoBack ? PATIENCE : Infinity);
+    if (!places.isFull || this.#isOver || this.#skipped.length > 0 || !mayGoBack) return;
+    this.#isOver = true;
+    this.#finish(new NoPlace('open streams hold all of its places'));
+  }
+
+  /**
+   * Where the next window ends, at the latest. A stream begins by itself: it needs a place, which is taken here.
+   * @param {number} end
+   */
+  #endOfWindow(end) {
+    if (!this.#hasStreams) return end;
+    const next = this.#units.find((unit) => unit.end > this.#begun);
+    if (next !== undefined && isStream(next)) {
+      this.#givePlaceBack = this.#entry.places.take();
+      return Math.min(end, Math.max(this.#begun, next.first) + 1);
+    }
+    return Math.min(end, this.#units.find((unit) => unit.first > this.#begun && isStream(unit))?.first ?? end);
   }
 
   /** @param {number} first @param {number} end */
@@ -217,10 +251,17 @@ class ChunkRun {
     const ranFor = (/** @type {number} */ calls) =>
       (this.#entry.pool.callCost(task === null ? COST_ID : task.id) * calls) / 1000;
     /** @type {Submitted} */
-    const submitted = { jobId: -1, first, end, left: end - first };
+    const submitted = { jobId: -1, first, end, left: end - first, reader: null };
+    const givePlaceBack = this.#givePlaceBack;
+    this.#givePlaceBack = null;
     const isListed = (tag & LISTED) !== 0;
     const [list, ...common] = isListed ? /** @type {[unknown[], ...unknown[]]} */ (values[0]) : [values];
     const item = (/** @type {number} */ call) => list[first - segment.first + call];
+    const yields = (tag & YIELDING) !== 0;
+    if (yields) {
+      const [highWaterMark] = /** @type {[unknown, unknown]} */ (item(0));
+      submitted.reader = new FarReader(this.#entry.pool, () => submitted.jobId, Number(highWaterMark));
+    }
     const listOf = (/** @type {number} */ from, /** @type {number} */ to) => {
       const [params, , ...rest] = common;
       const start = first - segment.first;
@@ -228,7 +269,10 @@ class ChunkRun {
     };
     const settled = (/** @type {number} */ count) => {
       submitted.left -= count;
-      if (submitted.left === 0) this.#submitted.delete(submitted);
+      if (submitted.left === 0) {
+        this.#submitted.delete(submitted);
+        givePlaceBack?.();
+      }
       this.#outstanding -= count;
       this.#settled(count);
       this.#whenIdle();
@@ -247,8 +291,11 @@ class ChunkRun {
       list: isListed ? /** @type {any} */ (listOf) : null,
       resource: null,
       emitted: (tag & HEARD) === 0 ? null : (/** @type {number} */ call, /** @type {unknown} */ value,
-        /** @type {number} */ workerIndex) => this.#emitted(first + call, value, workerIndex),
-      yields: false,
+        /** @type {number} */ workerIndex, /** @type {number} */ _attempt, /** @type {boolean} */ isYielded) => {
+        this.#emitted(first + call, value, workerIndex, isYielded ? YIELDING : 0);
+        if (isYielded) submitted.reader?.sent();
+      },
+      yields,
       priority: 0,
       pinned: false,
       keys: null,
@@ -284,6 +331,7 @@ class ChunkRun {
     } catch (error) {
       // The pool is being ended, and this host with it.
       this.#submitted.delete(submitted);
+      givePlaceBack?.();
       this.abort(error);
     }
   }
@@ -307,16 +355,18 @@ class ChunkRun {
   }
 
   /**
-   * A call has emitted a value, which goes on before its answer does.
-   * @param {number} call @param {unknown} value @param {number} workerIndex
+   * A call has emitted or yielded a value, which goes on before its answer does.
+   * @param {number} call @param {unknown} value @param {number} workerIndex @param {number} tag says which
    */
-  #emitted(call, value, workerIndex) {
+  #emitted(call, value, workerIndex, tag) {
     if (this.#isOver) return;
     /** @type {Parts} */
     const parts = [];
-    encodeValues([value], this.#entry.serialization, null, parts, 0, (_index, error) => {
-      throw error;
-    });
+    const { serialization } = this.#entry;
+    const encode = (/** @type {unknown} */ one, /** @type {(error: unknown) => void} */ failed) =>
+      encodeValues([one], serialization, null, parts, tag, (_index, error) => failed(error));
+    // It had come in bytes, and can only fail to become some again by a fault of ours: its caller is to hear of that.
+    encode(value, (error) => encode(error, () => {}));
     this.#track(this.#send(MESSAGE, call, workerIndex, parts));
   }
 
@@ -352,8 +402,15 @@ class ChunkRun {
 
   /** @param {Promise<void>} sent */
   #track(sent) {
-    this.#sending.push(sent);
-    sent.catch((error) => this.abort(error));
+    this.#unsent++;
+    // A stream may send millions: none is kept.
+    sent.catch((error) => {
+      this.#refusal ??= { error };
+      this.abort(error);
+    }).finally(() => {
+      this.#unsent--;
+      if (this.#unsent === 0) this.#onSent();
+    });
   }
 
   // ---- Withdrawing calls --------------------------------------------------------------------------------
@@ -373,6 +430,22 @@ class ChunkRun {
     });
   }
 
+  /**
+   * The reader of a stream has taken so many of its values.
+   * @param {import('../remote/chunk-bytes').Demand} demand
+   */
+  demand({ call, taken }) {
+    const ofCall = [...this.#submitted].find(({ first, end }) => first <= call && call < end);
+    ofCall?.reader?.told(taken);
+  }
+
+  /** Its producer is gone: what would wait for it is ended, the other calls are left to finish. */
+  orphan() {
+    [...this.#submitted].forEach(({ jobId, reader }) => {
+      if (reader !== null) this.#entry.pool.cancel(jobId);
+    });
+  }
+
   /** Nobody wants any of it: what runs is ended. @param {unknown} why */
   abort(why) {
     if (this.#isOver) return;
@@ -388,46 +461,4 @@ class ChunkRun {
   }
 }
 
-/**
- * The calls of a chunk, as units in order.
- * @param {Parts} parts @param {readonly [calls: number, timeout: number][]} runs
- * @returns {Unit[]}
- */
-function unitsOf(parts, runs) {
-  /** @type {Unit[]} */
-  const units = [];
-  let offset = 0;
-  let carrier = '';
-  for (let at = 0; at < parts.length; ) {
-    const start = at;
-    const calls = Number(parts[start + CALLS_FIELD]);
-    do at += PART_FIELDS;
-    while (isExtra(parts, at));
-    // What says something of those behind it.
-    if (Number(parts[start + CODEC_FIELD]) === CARRIER) carrier = String(parts[start + VALUE_FIELD]);
-    if (calls === 0) continue;
-    const first = offset;
-    offset += calls;
-    // The producer could not encode these, has settled them itself, and expects no answer.
-    if ((Number(parts[start + FLAGS_FIELD]) & PART_SKIPPED) !== 0) continue;
-    const tag = Number(parts[start + TAG_FIELD]);
-    const count = (tag & LISTED) !== 0 ? 1 : calls;
-    /** @type {unknown[] | null} */
-    let decoded = null;
-    const end = at;
-    const values = () => (decoded ??= decodeValues(
-      Number(parts[start + CODEC_FIELD]), /** @type {string} */ (parts[start + VALUE_FIELD]), count,
-      valuesOf(parts.slice(start + PART_FIELDS, end)), null));
-    const segment = { first, end: offset, tag, carrier, values };
-    let from = 0;
-    runs.forEach(([length, timeout]) => {
-      const to = from + Number(length);
-      const unit = { first: Math.max(first, from), end: Math.min(offset, to), timeout: Number(timeout), segment };
-      if (unit.first < unit.end) units.push(unit);
-      from = to;
-    });
-  }
-  return units;
-}
-
-module.exports = { ChunkRun };
+module.exports = { ChunkRun, NoPlace };

@@ -15,7 +15,7 @@ const { CHUNK, FRAME, MESSAGE, Seal, packFrame, readChunk } = require('../remote
 const { refusal } = require('../remote/refusal');
 const { remoteProtocolError } = require('../remote/remote-errors');
 const { CALLS_FIELD, PART_FIELDS, REPLY } = require('../transport/constants');
-const { ChunkRun } = require('./chunk-run');
+const { ChunkRun, NoPlace } = require('./chunk-run');
 const { HostPools } = require('./host-pools');
 
 /** How old a signed chunk may be, in milliseconds: older ones may be sent again by whoever has kept them. */
@@ -26,7 +26,8 @@ const MAX_MISSED = 16;
 const MAX_REMEMBERED = 100_000;
 
 /** @typedef {import('../remote/engine').Delivery} Delivery */
-/** @typedef {Pick<InstanceType<typeof ChunkRun>, 'abort' | 'counts' | 'whenQuiet' | 'withdraw'>} Run */
+/** @typedef {Pick<InstanceType<typeof ChunkRun>,
+ *   'abort' | 'counts' | 'demand' | 'orphan' | 'whenQuiet' | 'withdraw'>} Run */
 /** @typedef {{ run: Run, messages: number, done: Promise<void> }} Running */
 
 class ChunkServer {
@@ -67,8 +68,14 @@ class ChunkServer {
       await running.done;
       this.#counts.done++;
       await delivery.end({ kind: 'done' }).catch(() => {});
-    } catch {
-      this.#counts.lost++;
+    } catch (error) {
+      if (error instanceof NoPlace) {
+        this.#counts.returned++;
+        const why = `was not begun by a host: ${error.message}`;
+        await delivery.end({ kind: 'returned', why, isBusy: true }).catch(() => {});
+      } else {
+        this.#counts.lost++;
+      }
     } finally {
       this.#running.delete(id);
       const { done, failed } = running.run.counts;
@@ -105,7 +112,7 @@ class ChunkServer {
   }
 
   /** The producer of a chunk has something to say. @param {string} id @param {Uint8Array} message */
-  withdraw(id, message) {
+  hear(id, message) {
     const running = this.#running.get(id);
     if (running === undefined) return;
     const first = running.messages;
@@ -113,7 +120,9 @@ class ChunkServer {
       try {
         const body = this.#seal.open(MESSAGE, id, number, message);
         running.messages = number + 1;
-        running.run.withdraw(fromJson(body.toString()));
+        const said = fromJson(body.toString());
+        if ('taken' in said) running.run.demand(said);
+        else running.run.withdraw(said);
         return;
       } catch {
         // Messages before it have not come, or whoever sent it is not the producer.
@@ -124,6 +133,11 @@ class ChunkServer {
   /** Nobody wants a chunk any more. @param {string} id */
   drop(id) {
     this.#running.get(id)?.run.abort(new Error('nobody wants the chunk any more'));
+  }
+
+  /** The producer of a chunk is gone. @param {string} id */
+  orphan(id) {
+    this.#running.get(id)?.run.orphan();
   }
 
   /** All chunks are lost to others: whatever still runs of them is killed. */
@@ -195,7 +209,7 @@ function refuse(parts, { send }, error) {
     offset += calls;
     counts.failed += calls;
   }
-  const run = { counts, withdraw() {}, abort() {}, whenQuiet: async () => {} };
+  const run = { counts, withdraw() {}, demand() {}, orphan() {}, abort() {}, whenQuiet: async () => {} };
   return { run, messages: 0, done: Promise.all(sending).then(() => {}) };
 }
 

@@ -16,6 +16,7 @@ const { ReadTask } = require('../jobs/task-registry');
 const { WorkerPool } = require('../jobs/worker-pool');
 const { pathBelowRoot } = require('../remote/rooted-paths');
 const { CODEC_FIELD, PART_FIELDS, VALUE_FIELD } = require('../transport/constants');
+const { StreamPlaces } = require('./stream-places');
 
 /** @typedef {import('../remote/chunk-bytes').Definition} Definition */
 /** @typedef {import('../remote/chunk-bytes').PoolKey} PoolKey */
@@ -25,6 +26,7 @@ const { CODEC_FIELD, PART_FIELDS, VALUE_FIELD } = require('../transport/constant
  * @typedef {object} HostPool
  * @property {InstanceType<typeof WorkerPool>} pool
  * @property {number} chunks that it is at work on
+ * @property {InstanceType<typeof StreamPlaces>} places
  * @property {number} concurrency
  * @property {import('../codec/codec').Serialization} serialization
  */
@@ -96,7 +98,8 @@ class HostPools {
       timeout: 0,
       maxQueue: null,
     });
-    return { pool, chunks: 0, concurrency, serialization };
+    const places = new StreamPlaces(this.#options.slots * concurrency);
+    return { pool, chunks: 0, places, concurrency, serialization };
   }
 
   #closeUnused() {
@@ -109,9 +112,11 @@ class HostPools {
     }
   }
 
-  /** @returns {{ pools: import('../../index').Stats[] }} */
+  /** @returns {{ streams: number, pools: import('../../index').Stats[] }} */
   stats() {
-    return { pools: [...this.#pools.values()].map(({ pool }) => pool.stats()) };
+    const entries = [...this.#pools.values()];
+    const streams = entries.reduce((sum, { places }) => sum + places.open, 0);
+    return { streams, pools: entries.map(({ pool }) => pool.stats()) };
   }
 
   /** The processes that run the user's code. @returns {number[]} */

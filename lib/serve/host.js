@@ -55,8 +55,9 @@ class Host {
           if (this.#server.size === 0) this.#onIdle();
         });
       },
-      cancelled: (/** @type {string} */ id, /** @type {Uint8Array} */ message) => this.#server.withdraw(id, message),
+      cancelled: (/** @type {string} */ id, /** @type {Uint8Array} */ message) => this.#server.hear(id, message),
       dropped: (/** @type {string} */ id) => this.#server.drop(id),
+      orphaned: (/** @type {string} */ id) => this.#server.orphan(id),
       leaseLost: (/** @type {string} */ why) => {
         this.#problem = why;
         void this.#server.loseAll();

@@ -34,8 +34,9 @@ function lambdaWorker(options = {}) {
     lease,
     pids: new Int32Array(0),
     deliver: (delivery) => void server.take(delivery),
-    cancelled: (id, message) => server.withdraw(id, message),
+    cancelled: (id, message) => server.hear(id, message),
     dropped: (id) => server.drop(id),
+    orphaned: (id) => server.orphan(id),
     leaseLost: () => void server.loseAll(),
     failed() {},
   });

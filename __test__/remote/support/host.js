@@ -8,7 +8,7 @@ const { queue, connection, root, options } = JSON.parse(process.argv[2]);
 
 async function main() {
   const host = await serve({ engine: bullmq({ queue, connection }), root, processes: 2, ...options });
-  process.once('SIGTERM', () => host.close());
+  process.once('SIGTERM', () => void host.close().then(() => process.exit()));
   process.once('disconnect', () => process.exit());
   process.send('ready');
 }

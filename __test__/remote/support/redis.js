@@ -65,10 +65,19 @@ class RedisServer {
     await ended;
   }
 
-  /** It keeps nothing on disk: what it had is lost. */
-  async restart() {
+  /** What it had is lost, unless it is asked to write that down first. */
+  async restart({ withData = false } = {}) {
+    if (withData) await this.#stop();
     await this.kill();
     await this.start();
+  }
+
+  /** Ends it in good order, its data written down. */
+  async #stop() {
+    const ended = once(this.#process, 'exit');
+    this.#process = null;
+    net.connect(this.port, '127.0.0.1').on('error', () => {}).write('SHUTDOWN SAVE\r\n');
+    await ended;
   }
 }
 

@@ -10,7 +10,7 @@ const OUTPUT = "what workers print goes to the host's console";
 const SHARED_MEMORY = 'nothing is transferred or shared between machines';
 const HANDLERS = 'handlers of events make an instance of their own, which has no engine';
 const NESTED = 'an instance inside of a worker has no engine here';
-const REFUSED = 'broadcast() and stream() are refused there';
+const REFUSED = 'broadcast() is refused there';
 const SAME_PROCESS = 'the host of these cases is in the same process, where its own calls are published as well';
 const AHEAD = 'how far calls are sent ahead of what runs is up to the chunks in flight, two for each process';
 const WAITING = 'calls that are in flight to a host do not wait, and those are two for each of its processes at least';
@@ -70,10 +70,7 @@ const EXCEPTIONS = {
   },
   nesting: { '*': NESTED },
   opentelemetry: {
-    'every step of a stream': REFUSED,
     'metrics count calls': SAME_PROCESS,
-    'so does what runs when a stream is left': REFUSED,
-    'streams of different traces': REFUSED,
   },
   'own-clock': { '*': ENGINE_PARTS },
   'patched-prototypes': {
@@ -150,7 +147,6 @@ const EXCEPTIONS = {
     'workers: id, pid, state': LANES,
   },
   stdio: { 'inherit: 20,000 lines': OUTPUT },
-  stream: { '*': REFUSED },
   'structured-clone': { '*': SHARED_MEMORY },
   timeline: {
     'a death is on the lane of its worker': LANES,

@@ -17,6 +17,7 @@ class MemoryHub {
     return {
       contract: CONTRACT,
       name: 'memory',
+      canTell: true,
       connect: (side) => this.#connect(side),
       listen: (side) => this.#listen(side),
       ...members,
@@ -46,6 +47,16 @@ class MemoryHub {
     if (host !== undefined) later(() => host.side.leaseLost('this host was cut off from the engine'));
   }
 
+  /** A producer's machine loses its power, and has been silent for longer than its `producerTimeout`. */
+  silence(link) {
+    const producer = [...this.#producers].find((each) => each.link === link);
+    producer.isClosed = true;
+    this.#producers.delete(producer);
+    later(() => {
+      for (const [id, entry] of this.#chunks) if (entry.producer === producer) entry.host?.side.orphaned?.(id);
+    });
+  }
+
   /** The engine is started again without its data. */
   loseData() {
     this.#waiting = [];
@@ -57,10 +68,10 @@ class MemoryHub {
   // ---- Producers ------------------------------------------------------------------------------------------------
 
   #connect(side) {
-    const producer = { side, isClosed: false };
+    const producer = { side, isClosed: false, link: null };
     this.#producers.add(producer);
     later(() => this.#announce());
-    return {
+    producer.link = {
       send: ({ id, parts }) => {
         const entry = { chunk: { id, bytes: Buffer.concat(parts) }, producer, host: null, isEnded: false };
         this.#chunks.set(id, entry);
@@ -80,6 +91,7 @@ class MemoryHub {
         for (const [id, entry] of this.#chunks) if (entry.producer === producer) this.#release(id);
       },
     };
+    return producer.link;
   }
 
   #release(id) {

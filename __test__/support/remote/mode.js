@@ -36,8 +36,9 @@ function hostHere(engine, options) {
     lease: host.lease,
     pids: new Int32Array(new SharedArrayBuffer(4)),
     deliver: (delivery) => void server.take(delivery),
-    cancelled: (id, message) => server.withdraw(id, message),
+    cancelled: (id, message) => server.hear(id, message),
     dropped: (id) => server.drop(id),
+    orphaned: (id) => server.orphan(id),
     leaseLost: () => void server.loseAll(),
     failed() {},
   });

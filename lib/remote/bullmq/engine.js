@@ -17,6 +17,7 @@ function bullmq(options) {
   return Object.freeze({
     contract: CONTRACT,
     name: `bullmq:${settings.queue}`,
+    canTell: true,
     connect: (/** @type {import('../engine').ProducerSide} */ side) => {
       assertInstalled();
       return new (require('./producer-link').ProducerLink)(settings, side);

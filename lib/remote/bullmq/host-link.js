@@ -13,7 +13,7 @@
  */
 
 const { randomBytes } = require('node:crypto');
-const { sleep } = require('../../intrinsics/clock');
+const { setTimeout, sleep } = require('../../intrinsics/clock');
 const { FORMAT } = require('../chunk-bytes');
 const { Lease } = require('./lease');
 const {
@@ -28,6 +28,8 @@ const FETCH_BLOCK = 2;
 const PAUSE = 100;
 /** How often jobs are looked for whose host is gone, and whose producer is as well, in milliseconds. */
 const STALLED_INTERVAL = 30_000;
+/** How often it is looked whether the producers of chunks live, in milliseconds. */
+const PRODUCERS_INTERVAL = 1000;
 
 /** @typedef {import('../engine').HostSide} HostSide */
 /** @typedef {{ job: any, producerId: string, isEnded: boolean }} Taken */
@@ -73,6 +75,7 @@ class HostLink {
     this.#listener.on('messageBuffer', (_channel, bytes) => this.#said(bytes));
     this.#listener.subscribe(this.#keys.say).catch(this.#failed);
     this.#fetching = this.#fetch();
+    void this.#watchProducers();
   }
 
   #makeWorker() {
@@ -174,10 +177,13 @@ class HostLink {
     await execute(this.#client.pipeline().xadd(key, '*', 'n', bytes).pexpire(key, REPLIES_FOR));
   }
 
-  /** @param {string} id @param {Taken} taken @param {{ kind: 'done' } | { kind: 'returned', why: string }} end */
+  /**
+   * @param {string} id @param {Taken} taken
+   * @param {{ kind: 'done' } | { kind: 'returned', why: string, isBusy?: boolean }} end
+   */
   async #end(id, taken, end) {
     const rest = end.kind === 'done' ? Buffer.alloc(0)
-      : Buffer.from(JSON.stringify({ why: end.why, host: this.#side.host.name }));
+      : Buffer.from(JSON.stringify({ why: end.why, host: this.#side.host.name, isBusy: end.isBusy }));
     try {
       await this.#reply(id, taken, note(end.kind === 'done' ? DONE : RETURNED, id, rest));
     } finally {
@@ -217,6 +223,31 @@ class HostLink {
     if (this.#isClosed) return;
     [...this.#taken].forEach(([id, taken]) => this.#leave(id, taken));
     this.#side.leaseLost(why);
+  }
+
+  /** Says which chunks have lost their producer: it lets its key expire when it has been silent for too long. */
+  async #watchProducers() {
+    /** @type {Set<string>} Twice in a row: a server that has lost its data is told again within a second. */
+    let missing = new Set();
+    while (!this.#isClosed) {
+      await new Promise((resolve) => setTimeout(resolve, PRODUCERS_INTERVAL).unref());
+      const ids = [...new Set([...this.#taken.values()].map(({ producerId }) => producerId))];
+      if (ids.length === 0) continue;
+      try {
+        const pipeline = this.#client.pipeline();
+        ids.forEach((id) => pipeline.exists(this.#keys.producer(id)));
+        const found = await execute(pipeline);
+        const gone = ids.filter((_, i) => found[i] === 0);
+        const orphaned = gone.filter((id) => missing.has(id));
+        missing = new Set(gone);
+        this.#taken.forEach(({ producerId }, chunkId) => {
+          if (orphaned.includes(producerId)) this.#side.orphaned?.(chunkId);
+        });
+      } catch {
+        // The connection is being tried again.
+        missing = new Set();
+      }
+    }
   }
 
   // ---- The whole ----------------------------------------------------------------------------------------
