@@ -146,15 +146,20 @@ module does not load; 130 and 143 after SIGINT and SIGTERM.
 };
 
 /** @param {MapSettings} settings @returns {Pool} */
-function startPool({ filePath, name, format, to, pool }) {
+function startPool({ filePath, name, format, delimiter, to, stopsOnError, chunkSize, pool }) {
   const { Pool, ParallelizerError } = require('../library');
+  const { LONGEST, separatorOf } = require('./parts');
   try {
     return new Pool({
       ...pool,
       // The workers' stdout must not be this one.
       stdio: 'forward',
       initializer: { filePath: require.resolve('./worker'), name: 'start' },
-      initArgs: [{ filePath, name, isJson: format === 'ndjson' || format === 'json', isText: to === 'lines' }],
+      initArgs: [{
+        ...{ filePath, name, format, delimiter, stopsOnError, isText: to === 'lines' },
+        separator: separatorOf(to),
+        longest: chunkSize === undefined ? LONGEST : Infinity,
+      }],
     });
   } catch (error) {
     if (error instanceof ParallelizerError && error.code === 'ERR_PARALLELIZER_OPTION') {

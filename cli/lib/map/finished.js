@@ -39,17 +39,33 @@ class Finished {
     return range !== undefined && range.from <= number;
   }
 
+  /** How many records in a row, from one on, are finished as well, or unfinished as well. @param {number} number */
+  sameFrom(number) {
+    if (number < this.records) return this.records - number;
+    const range = this.#beyond[this.#indexOf(number)];
+    if (range === undefined) return Infinity;
+    return range.from <= number ? range.to - number : range.from - number;
+  }
+
   /**
    * A record is finished, or was before and has just been read.
    * @param {number} number @param {Place} end the place behind it
    */
   add(number, end) {
-    if (number === this.records && this.#beyond.length === 0) {
-      this.records++;
+    this.addAll(number, number + 1, end);
+  }
+
+  /**
+   * Records are finished of which none was before; or all were, and the last has just been read.
+   * @param {number} from @param {number} to @param {Place} end the place behind the last
+   */
+  addAll(from, to, end) {
+    if (from === this.records && this.#beyond.length === 0) {
+      this.records = to;
       this.place = end;
       return;
     }
-    this.#insert(number, number + 1, end);
+    this.#insert(from, to, end);
     this.#advance();
   }
 

@@ -8,20 +8,20 @@
  */
 
 const { Finished } = require('./finished');
-const { describeError, shortText } = require('./failure');
+const { shortText } = require('./failure');
+const { Parts, separatorOf } = require('./parts');
 const { counted } = require('./progress');
 
 /** @typedef {InstanceType<typeof import('./input/records').Records>} Records */
-/** @typedef {import('./input/records').Entry} Entry */
+/** @typedef {import('./input/records').Block} Block */
+/** @typedef {{ block: Block, from: number }} Part */
 /** @typedef {InstanceType<typeof import('./journal').Journal>} Journal */
 /** @typedef {import('./journal').Snapshot} Snapshot */
 /** @typedef {InstanceType<typeof import('./output').FileOutput | typeof import('./output').StdoutOutput>} Output */
 /** @typedef {import('./settings').MapSettings} MapSettings */
 /** @typedef {import('../../..').Pool} Pool */
 
-/** A record that was given to the workers. @typedef {{ entry: Entry, number: number }} Pending */
-
-/** So much is written at once, in characters, even if there is more to come in this turn. */
+/** So much is written at once, in bytes, even if there is more to come in this turn. */
 const MAX_GATHERED = 64 * 1024;
 /** How often the output is synced, in milliseconds. */
 const SYNC_INTERVAL = 1000;
@@ -36,18 +36,15 @@ class Job {
   #failedOutput;
   #journal;
   #say;
+  #parts;
   #finished;
   #results;
   #failures;
-  /** The number of the next record that is read. */
-  #next;
-  /** How many were given to the workers. */
-  #given = 0;
-  /** @type {Map<number, Pending>} By the order in which they were given to the workers. */
-  #pending = new Map();
-  /** Finished records behind unfinished ones, since the last entry of the journal. @type {number[]} */
+  /** Finished records behind unfinished ones, since the last entry of the journal. @type {[number, number][]} */
   #beyond = [];
-  #text = '';
+  /** Results that are not written yet. @type {Buffer[]} */
+  #gathered = [];
+  #gatheredBytes = 0;
   #failedText = '';
   #isScheduled = false;
   /** What was written is not synced yet. */
@@ -85,8 +82,16 @@ class Job {
     this.#finished = new Finished(state.records, state.place, state.beyond);
     this.#results = state.results;
     this.#failures = state.failures;
-    this.#next = state.records;
     this.#bytes = state.place.offset;
+    this.#parts = new Parts({
+      ...{ settings, pool, records, first: state.records },
+      hooks: {
+        skip: (number) => ({ isFinished: this.#finished.has(number), count: this.#finished.sameFrom(number) }),
+        skipped: (block) => this.#skipped(block),
+        taken: (part, from, to, text, failures) => this.#taken(part, from, to, text, failures),
+        unreadable: (error) => (this.#unreadable = { error }),
+      },
+    });
   }
 
   /** How far it is. */
@@ -97,7 +102,7 @@ class Job {
   /** Whether every record is finished. */
   get isComplete() {
     const hasEnded = this.#records.hasEnded && this.#unreadable === null && this.stoppedBy === null;
-    return hasEnded && this.#pending.size === 0 && !this.#isAborted;
+    return hasEnded && this.#parts.unfinished === 0 && !this.#isAborted;
   }
 
   /** Whether the input could not be read to its end, which `run` rejects with once all before that is done. */
@@ -107,7 +112,7 @@ class Job {
 
   /** How many records were read and are not finished. */
   get unfinished() {
-    return this.#pending.size;
+    return this.#parts.unfinished;
   }
 
   /** Reads no more; what was read is finished. */
@@ -119,6 +124,7 @@ class Job {
   abort() {
     this.#isAborted = true;
     this.#records.stop();
+    this.#parts.end();
     // It rejects if a process cannot be ended, of which the end of this one is told.
     this.#pool.terminate().catch(() => {});
   }
@@ -127,10 +133,7 @@ class Job {
   async run() {
     const timer = this.#journal === null ? undefined : setInterval(() => this.#checkpoint(), SYNC_INTERVAL);
     try {
-      await this.#mapAll();
-    } catch (error) {
-      // The pool was terminated, which is why the stream has ended.
-      if (!this.#isAborted) throw error;
+      await this.#parts.run();
     } finally {
       clearInterval(timer);
     }
@@ -139,127 +142,100 @@ class Job {
     if (this.#unreadable !== null) throw this.#unreadable.error;
   }
 
-  async #mapAll() {
-    const { isOrdered, chunkSize } = this.#settings;
-    const filePath = require.resolve('./worker');
-    const options = /** @type {const} */ ({ onError: 'collect', chunkSize });
-    const source = { [Symbol.asyncIterator]: () => this.#source() };
-    const stream = isOrdered
-      ? this.#pool.imap({ filePath, name: 'one' }, source, options)
-      : this.#pool.imapUnordered({ filePath, name: 'tagged' }, source, options);
-    let taken = 0;
-    for await (const settled of stream) {
-      if (this.#isAborted) break;
-      let index = taken++;
-      let outcome;
-      if (settled.status === 'rejected') {
-        const { reason } = settled;
-        // An error that is about no record is about all of them: a worker's successor may fail to start.
-        if (!Array.isArray(reason?.records)) throw reason;
-        if (!isOrdered) [index] = reason.records;
-        outcome = { error: describeError(reason) };
-      } else if (isOrdered) {
-        outcome = settled.value;
-      } else {
-        [index, outcome] = settled.value;
-      }
-      if (!this.#settle(index, outcome)) break;
-      if (this.#broken !== null) break;
-      if (this.#text.length + this.#failedText.length >= MAX_GATHERED) {
-        this.#flush();
-        await this.#output.room();
-      } else {
-        this.#scheduleFlush();
-      }
-    }
-  }
-
-  /** @returns {Promise<Entry | undefined> | Entry | undefined} the next record, as far as the input can be read */
-  #read() {
-    const noted = (/** @type {unknown} */ error) => {
-      this.#unreadable = { error };
-      return undefined;
-    };
-    try {
-      const found = this.#records.next();
-      return found instanceof Promise ? found.catch(noted) : found;
-    } catch (error) {
-      return noted(error);
-    }
-  }
-
-  /** @returns {AsyncIterator<unknown>} what the workers are given */
-  #source() {
-    return {
-      next: async () => {
-        for (;;) {
-          const found = this.#read();
-          const entry = found instanceof Promise ? await found : found;
-          if (entry === undefined) return { value: undefined, done: true };
-          const number = this.#next++;
-          if (this.#finished.has(number)) {
-            // By an earlier run.
-            this.#finished.add(number, placeAfter(entry));
-            continue;
-          }
-          const index = this.#given++;
-          this.#pending.set(index, { entry, number });
-          const { item } = entry;
-          return { value: this.#settings.isOrdered ? item : [index, item], done: false };
-        }
-      },
-      return: async () => {
-        this.#records.stop();
-        return { value: undefined, done: true };
-      },
-    };
+  /** Records that an earlier run has finished. @param {Block} block */
+  #skipped(block) {
+    this.#finished.addAll(block.number, block.number + block.count, block.placeAfter(block.count - 1));
   }
 
   /**
-   * A record is finished.
-   * @param {number} index @param {import('./worker').Outcome} outcome
+   * Records are finished.
+   * @param {Part} part @param {number} from @param {number} to which of the part
+   * @param {Buffer} text their results, each with a separator behind it
+   * @param {import('./parts').Failed[]} failures
    * @returns {boolean} whether to go on
    */
-  #settle(index, outcome) {
-    const { entry, number } = /** @type {Pending} */ (this.#pending.get(index));
-    const result = entry.bad === undefined ? outcome : { error: { name: 'InputError', message: entry.bad } };
-    if (typeof result !== 'string' && this.#settings.stopsOnError) {
-      this.stoppedBy = `line ${entry.line}: ${shortText(result.error)}`;
-      this.#flush();
-      // Not a finished record: a run that goes on begins with it, and cuts this off.
-      this.#failedOutput?.write(Buffer.from(failedLine(entry, result, this.#settings.format)));
-      this.#failures++;
+  #taken(part, from, to, text, failures) {
+    const { block } = part;
+    const isStopped = failures.length > 0 && this.#settings.stopsOnError;
+    const end = isStopped ? failures[0][0] : to;
+    this.#gather(text, end - from - (isStopped ? 0 : failures.length));
+    if (end > from) {
+      const first = block.number + part.from;
+      const place = block.placeAfter(part.from + end - 1);
+      this.#finished.addAll(first + from, first + end, place);
+      const isBeyond = first + from >= this.#finished.records;
+      if (isBeyond && this.#journal !== null) this.#beyond.push([first + from, first + end]);
+      this.#bytes = Math.max(this.#bytes, place.offset);
+    }
+    if (isStopped) {
+      const [[index, error]] = failures;
+      this.stoppedBy = `line ${block.lineOf(part.from + index)}: ${shortText(error)}`;
+      this.#attempt(() => {
+        this.#flush();
+        // Not a finished record: a run that goes on begins with it, and cuts this off.
+        this.#failedOutput?.write(Buffer.from(this.#failedLine(block, part.from + index, error)));
+        this.#failures++;
+      });
       return false;
     }
-    this.#pending.delete(index);
-    if (typeof result === 'string') {
-      this.#text += this.#resultText(result);
-      this.#results++;
+    for (const [index, error] of failures) this.#fail(block, part.from + index, error);
+    if (this.#gatheredBytes + this.#failedText.length < MAX_GATHERED) {
+      this.#scheduleFlush();
     } else {
-      this.#fail(entry, result);
+      this.#attempt(() => this.#flush());
+      this.#waitForRoom();
     }
-    this.#finished.add(number, placeAfter(entry));
-    if (number >= this.#finished.records && this.#journal !== null) this.#beyond.push(number);
-    this.#bytes = Math.max(this.#bytes, entry.end);
-    return true;
+    return this.#broken === null;
   }
 
-  /** @param {Entry} entry @param {import('./failure').Failure} failure */
-  #fail(entry, failure) {
+  /** No more is given to the workers than the output takes. */
+  #waitForRoom() {
+    if (!this.#output.isFull) return;
+    this.#parts.pause();
+    this.#output.room().then(
+      () => this.#parts.resume(),
+      (error) => this.#attempt(() => {
+        throw error;
+      }),
+    );
+  }
+
+  /** @param {Block} block @param {number} index @param {import('./failure').ErrorFields} error */
+  #fail(block, index, error) {
     this.#failures++;
     if (this.#failedOutput !== null) {
-      this.#failedText += failedLine(entry, failure, this.#settings.format);
+      this.#failedText += this.#failedLine(block, index, error);
     } else if (this.#failures <= MAX_SHOWN) {
       const isLast = this.#failures === MAX_SHOWN;
       const more = isLast ? '\n(further failures are counted only; --failed FILE keeps all of them)' : '';
-      this.#say(`line ${entry.line}: ${shortText(failure.error)}${more}`);
+      this.#say(`line ${block.lineOf(index)}: ${shortText(error)}${more}`);
     }
   }
 
-  /** @param {string} result */
-  #resultText(result) {
-    if (this.#settings.to !== 'json') return `${result}\n`;
-    return this.#results === 0 ? `[\n${result}` : `,\n${result}`;
+  /**
+   * A line for the file of failed records.
+   * @param {Block} block @param {number} index @param {import('./failure').ErrorFields} error
+   */
+  #failedLine(block, index, error) {
+    const { format, delimiter } = this.#settings;
+    const start = JSON.stringify({ line: block.lineOf(index), error }).slice(0, -1);
+    return `${start},"record":${recordText(block.bytesOf(index), format, delimiter, this.#records.header)}}\n`;
+  }
+
+  /** @param {Buffer} text @param {number} count how many results it has */
+  #gather(text, count) {
+    if (count === 0) return;
+    const { to } = this.#settings;
+    if (to === 'json') this.#add(Buffer.from(this.#results === 0 ? '[\n' : ',\n'));
+    // The last element of an array has nothing behind it, and which is the last is not known.
+    this.#add(to === 'json' ? text.subarray(0, text.length - separatorOf(to).length) : text);
+    this.#results += count;
+  }
+
+  /** @param {Buffer} bytes */
+  #add(bytes) {
+    this.#gathered.push(bytes);
+    this.#gatheredBytes += bytes.length;
   }
 
   // ---- Writing ----------------------------------------------------------------------------------------------------
@@ -271,6 +247,7 @@ class Job {
     setImmediate(() => {
       this.#isScheduled = false;
       this.#attempt(() => this.#flush());
+      this.#waitForRoom();
     });
   }
 
@@ -287,11 +264,12 @@ class Job {
 
   /** Writes what was gathered. */
   #flush() {
-    if (this.#text === '' && this.#failedText === '' && this.#beyond.length === 0) return;
-    const out = Buffer.from(this.#text);
+    if (this.#gatheredBytes === 0 && this.#failedText === '' && this.#beyond.length === 0) return;
+    const out = this.#gathered.length === 1 ? this.#gathered[0] : Buffer.concat(this.#gathered);
     const failed = Buffer.from(this.#failedText);
     const beyond = this.#beyond;
-    this.#text = '';
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
     this.#failedText = '';
     this.#beyond = [];
     this.#isDirty = true;
@@ -362,36 +340,44 @@ class Job {
     if (this.stoppedBy !== null) return `stopped by ${this.stoppedBy}`;
     const { failedFile } = this.#settings;
     const where = this.#failures > 0 && failedFile !== null ? `, see ${failedFile}` : '';
-    const left = this.#pending.size > 0 ? `, ${counted(this.#pending.size, 'record')} broken off` : '';
+    const { unfinished } = this.#parts;
+    const left = unfinished > 0 ? `, ${counted(unfinished, 'record')} broken off` : '';
     return `${summary}${where}${left}`;
   }
 }
 
-/** @param {Entry} entry @returns {import('./input/records').Place} */
-const placeAfter = ({ end, endLine }) => ({ offset: end, line: endLine });
-
-/** @param {number[]} numbers @returns {[from: number, to: number][]} */
-function rangesOf(numbers) {
+/** @param {[from: number, to: number][]} found @returns {[from: number, to: number][]} in order, and joined */
+function rangesOf(found) {
   /** @type {[from: number, to: number][]} */
   const ranges = [];
-  for (const number of numbers.sort((a, b) => a - b)) {
+  for (const [from, to] of found.sort(([a], [b]) => a - b)) {
     const last = ranges[ranges.length - 1];
-    if (last !== undefined && last[1] === number) last[1]++;
-    else ranges.push([number, number + 1]);
+    if (last !== undefined && last[1] === from) last[1] = to;
+    else ranges.push([from, to]);
   }
   return ranges;
 }
 
 /**
- * A line for the file of failed records.
- * @param {Entry} entry @param {import('./failure').Failure} failure @param {MapSettings['format']} format
+ * A record in the file of failed records, as JSON.
+ * @param {Buffer} bytes @param {MapSettings['format']} format @param {string} delimiter
+ * @param {import('./input/rows').Header | null} header
  */
-function failedLine({ line, item, raw }, { error }, format) {
-  const start = JSON.stringify({ line, error }).slice(0, -1);
-  const isJson = typeof item === 'string' && format !== 'lines' && isValid(item);
+function recordText(bytes, format, delimiter, header) {
+  const text = bytes.toString();
+  if (format === 'csv' && header !== null) {
+    const { fieldsOf, recordOf } = require('./input/csv-fields');
+    /** @type {string[] | null} */
+    let fields = null;
+    try {
+      fields = fieldsOf(bytes, delimiter);
+      return JSON.stringify(recordOf(fields, header.columns));
+    } catch {
+      return JSON.stringify(fields ?? text);
+    }
+  }
   // As it was written, but in one line: parsing it would round large numbers.
-  const record = isJson ? item.replace(/[\r\n]+/g, ' ') : JSON.stringify(raw ?? item);
-  return `${start},"record":${record}}\n`;
+  return format !== 'lines' && isValid(text) ? text.replace(/[\r\n]+/g, ' ') : JSON.stringify(text);
 }
 
 /** @param {string} text */

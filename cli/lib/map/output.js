@@ -50,6 +50,11 @@ class FileOutput {
     this.size += bytes.length;
   }
 
+  /** Whether to wait for room. */
+  get isFull() {
+    return false;
+  }
+
   /** Resolves when more may be written. */
   async room() {}
 
@@ -93,6 +98,10 @@ class StdoutOutput {
     if (this.#isClosed) throw new ClosedOutput();
     this.size += bytes.length;
     if (!this.#write.call(this.#stream, bytes)) this.#isFull = true;
+  }
+
+  get isFull() {
+    return this.#isFull;
   }
 
   async room() {

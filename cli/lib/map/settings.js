@@ -25,7 +25,7 @@ const { UsageError } = require('../usage-error');
  * @property {boolean} isResumed
  * @property {string | null} journal
  * @property {{ [option: string]: any }} pool options of the `Pool`
- * @property {number | undefined} chunkSize
+ * @property {number | undefined} chunkSize @property {number} retries
  */
 
 /** Names of files that say what is in them. @type {Record<string, { format: Format, delimiter?: string }>} */
@@ -188,11 +188,11 @@ function settingsOf({ values, positionals }) {
     isResumed: Boolean(values.resume),
     journal: isJournaled && output !== null ? `${output}.journal` : null,
     chunkSize: values['chunk-size'],
+    retries: values.retries ?? 0,
     pool: {
       processes: values.workers,
       type: values.type,
       timeout: values.timeout,
-      retries: values.retries,
       concurrency: values.concurrency,
     },
   };

@@ -5,6 +5,7 @@
  * Whether an element is JSON, the worker finds out that parses it.
  */
 
+const { Block } = require('./block');
 const { InputError } = require('./input-error');
 
 const [NEWLINE, QUOTE, COMMA, BACKSLASH] = [10, 34, 44, 92];
@@ -17,7 +18,7 @@ const MAX_ELEMENT = 256 * 1024 * 1024;
 const MATTERS = new Uint8Array(256);
 for (const byte of [NEWLINE, QUOTE, COMMA, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT]) MATTERS[byte] = 1;
 
-/** @typedef {import('./records').Entry} Entry */
+/** @typedef {import('./records').Limit} Limit */
 
 class JsonArray {
   #source;
@@ -32,9 +33,13 @@ class JsonArray {
   #depth = 0;
   #inString = false;
   #isEscaped = false;
+  /** How far the piece was looked at. */
+  #scanned = 0;
   /** Where the piece begins. */
   #offset;
+  /** How many lines are before what was looked at, and before the next element. */
   #line;
+  #lineBefore;
   /** The line in which the element begins; 0 before it does. */
   #elementLine = 0;
   /** Whether the array may end here without another element. */
@@ -48,19 +53,45 @@ class JsonArray {
   constructor(source, { offset, line }) {
     this.#source = source;
     this.#offset = offset;
-    this.#line = line;
+    this.#line = this.#lineBefore = line;
     // A place is behind a comma, or at the bracket that ends the array.
     if (offset > 0) this.#state = 'within';
   }
 
-  /** @returns {Entry | undefined} */
-  take() {
-    if (this.#state === 'before' && !this.#open()) return undefined;
-    if (this.#state === 'after') {
-      this.#close();
-      return undefined;
+  /** The next elements that are there already. @param {Limit} limit @returns {InstanceType<typeof Block> | null} */
+  take({ records, bytes }) {
+    if (this.#state === 'before' && !this.#open()) return null;
+    /** @type {InstanceType<typeof Block> | null} */
+    let block = null;
+    const from = this.#at;
+    const place = { offset: this.#offset + from, line: this.#lineBefore };
+    while (this.#state === 'within') {
+      const end = this.#elementEnd();
+      if (end < 0) break;
+      if (this.#begun.length > 0) {
+        block = this.#longElement(end);
+        break;
+      }
+      block ??= new Block(this.#piece, from, place, records);
+      this.#add(block, this.#piece, this.#at, end);
+      this.#at = this.#scanned = end + 1;
+      if (block.count === records || this.#at - from >= bytes) break;
     }
-    return this.#element();
+    if (block !== null && block.count > 0) return block;
+    if (this.#state === 'after') this.#close();
+    return null;
+  }
+
+  /** One that has begun in an earlier piece. @param {number} end @returns {InstanceType<typeof Block>} */
+  #longElement(end) {
+    const bytes = Buffer.concat([...this.#begun, this.#piece.subarray(0, end + 1)]);
+    const place = { offset: this.#offset - this.#begunBytes, line: this.#lineBefore };
+    this.#begun = [];
+    this.#begunBytes = 0;
+    this.#at = this.#scanned = end + 1;
+    const block = new Block(bytes, 0, place, 1);
+    this.#add(block, bytes, 0, bytes.length - 1);
+    return block;
   }
 
   /** @returns {Promise<boolean>} */
@@ -76,7 +107,7 @@ class JsonArray {
     }
     this.#offset += this.#piece.length;
     const piece = await this.#source.read();
-    this.#at = 0;
+    this.#at = this.#scanned = 0;
     this.#piece = piece ?? Buffer.alloc(0);
     if (piece !== null) return true;
     this.#hasEnded = true;
@@ -102,7 +133,8 @@ class JsonArray {
           'the input does not begin with "[", and --json expects one array. For a record on each line leave out --json',
         );
       }
-      this.#at++;
+      this.#at = this.#scanned = this.#at + 1;
+      this.#lineBefore = this.#line;
       this.#state = 'within';
       return true;
     }
@@ -117,11 +149,11 @@ class JsonArray {
     }
   }
 
-  #element() {
+  /** Where the comma or bracket is that ends the element; -1 if it is not there yet. */
+  #elementEnd() {
     const piece = this.#piece;
-    const start = this.#at;
-    let at = start;
     let depth = this.#depth;
+    let at = this.#scanned;
     for (; at < piece.length; at++) {
       const byte = piece[at];
       if (this.#inString) {
@@ -138,32 +170,33 @@ class JsonArray {
       else if (depth > 0) {
         if (byte !== COMMA) depth--;
       } else if (byte === COMMA || byte === CLOSE_LIST) {
-        return this.#cut(start, at, byte === CLOSE_LIST);
+        this.#depth = 0;
+        return at;
       }
     }
     this.#depth = depth;
-    return undefined;
+    this.#scanned = at;
+    return -1;
   }
 
-  /** @param {number} start @param {number} end @param {boolean} isLast @returns {Entry | undefined} */
-  #cut(start, end, isLast) {
-    const text = (this.#begun.length === 0
-      ? this.#piece.toString('utf8', start, end)
-      : Buffer.concat([...this.#begun, this.#piece.subarray(start, end)]).toString()
-    ).trim();
-    this.#begun = [];
-    this.#begunBytes = 0;
-    this.#at = end + 1;
-    this.#depth = 0;
-    const line = text === '' ? this.#line + 1 : this.#elementLine;
-    this.#elementLine = 0;
-    if (isLast) this.#state = 'after';
-    const isNothing = isLast && text === '' && this.#mayEnd;
-    this.#mayEnd = false;
-    if (isNothing) return undefined;
+  /**
+   * An element, without the white space around it; nothing if the array ends without another one.
+   * @param {InstanceType<typeof Block>} block
+   * @param {Buffer} bytes @param {number} start @param {number} end where in them it is
+   */
+  #add(block, bytes, start, end) {
+    const isLast = bytes[end] === CLOSE_LIST;
+    let [from, to] = [start, end];
+    while (from < to && bytes[from] <= 32) from++;
+    while (to > from && bytes[to - 1] <= 32) to--;
+    const isEmpty = from === to;
+    const line = isEmpty ? this.#line + 1 : this.#elementLine;
     // After the last element, what is left begins with the bracket.
-    const next = this.#offset + (isLast ? end : end + 1);
-    return { item: text, line, end: next, endLine: this.#line };
+    if (!(isLast && isEmpty && this.#mayEnd)) block.add(from, to, isLast ? end : end + 1, line, this.#line);
+    this.#elementLine = 0;
+    this.#lineBefore = this.#line;
+    this.#mayEnd = false;
+    if (isLast) this.#state = 'after';
   }
 }
 

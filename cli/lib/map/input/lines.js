@@ -4,6 +4,7 @@
  * Records that are a line each: NDJSON, where blank lines count for nothing, and plain text, where each is a record.
  */
 
+const { Block } = require('./block');
 const { InputError } = require('./input-error');
 
 /** A longer line is a mistake: of a file that is not what it was taken for. */
@@ -12,7 +13,7 @@ const MAX_LINE = 256 * 1024 * 1024;
 const NEWLINE = 10;
 const RETURN = 13;
 
-/** @typedef {import('./records').Entry} Entry */
+/** @typedef {import('./records').Limit} Limit */
 
 class Lines {
   #source;
@@ -26,6 +27,7 @@ class Lines {
   #begun = [];
   #begunBytes = 0;
   #hasEnded = false;
+  /** How many bytes and lines of the input are before the next line. */
   #offset;
   #line;
 
@@ -42,14 +44,21 @@ class Lines {
     this.#hint = hint;
   }
 
-  /** The next record that is there already. @returns {Entry | undefined} */
-  take() {
-    for (;;) {
-      const end = this.#piece.indexOf(NEWLINE, this.#at);
-      if (end < 0) return undefined;
-      const entry = this.#lineTo(end, end + 1);
-      if (entry !== undefined) return entry;
+  /** The next records that are there already. @param {Limit} limit @returns {InstanceType<typeof Block> | null} */
+  take(limit) {
+    while (this.#begun.length > 0) {
+      const end = this.#piece.indexOf(NEWLINE);
+      if (end < 0) return null;
+      const whole = Buffer.concat([...this.#begun, this.#piece.subarray(0, end + 1)]);
+      this.#begun = [];
+      this.#begunBytes = 0;
+      this.#at = end + 1;
+      const block = this.#lines(whole, 0, { records: 1, bytes: 0 }).block;
+      if (block !== null) return block;
     }
+    const { block, at } = this.#lines(this.#piece, this.#at, limit);
+    this.#at = at;
+    return block;
   }
 
   /** Reads more. @returns {Promise<boolean>} whether there is more to take */
@@ -68,37 +77,39 @@ class Lines {
       return true;
     }
     this.#hasEnded = true;
-    this.#piece = Buffer.alloc(0);
-    if (this.#begunBytes === 0) return false;
     // The last line may do without a newline.
-    this.#piece = Buffer.from([NEWLINE]);
-    this.#offset--;
-    return true;
+    this.#piece = this.#begunBytes > 0 ? Buffer.from([NEWLINE]) : Buffer.alloc(0);
+    return this.#begunBytes > 0;
   }
 
   /**
-   * @param {number} end of the line's text @param {number} next where the next line begins
-   * @returns {Entry | undefined} nothing for a line that does not count
+   * Takes lines as far as they are whole.
+   * @param {Buffer} bytes @param {number} from @param {Limit} limit
+   * @returns {{ block: InstanceType<typeof Block> | null, at: number }} and where the next line begins
    */
-  #lineTo(end, next) {
-    let bytes = this.#piece;
-    let from = this.#at;
-    this.#at = next;
-    this.#offset += this.#begunBytes + next - from;
-    if (this.#begun.length > 0) {
-      bytes = Buffer.concat([...this.#begun, bytes.subarray(from, end)]);
-      from = 0;
-      end = bytes.length;
-      this.#begun = [];
-      this.#begunBytes = 0;
+  #lines(bytes, from, { records, bytes: maxBytes }) {
+    /** @type {InstanceType<typeof Block> | null} */
+    let block = null;
+    const place = { offset: this.#offset, line: this.#line };
+    let at = from;
+    let line = this.#line;
+    for (;;) {
+      const newline = bytes.indexOf(NEWLINE, at);
+      if (newline < 0) break;
+      let start = at;
+      const end = newline > at && bytes[newline - 1] === RETURN ? newline - 1 : newline;
+      at = newline + 1;
+      line++;
+      // A byte order mark, which some editors put at the beginning of a file.
+      if (line === 1 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf) start += 3;
+      if (this.#skipsBlank && isBlank(bytes, start, end)) continue;
+      block ??= new Block(bytes, from, place, records);
+      block.add(start, end, at, line, line);
+      if (block.count === records || at - from >= maxBytes) break;
     }
-    if (end > from && bytes[end - 1] === RETURN) end--;
-    const line = ++this.#line;
-    // A byte order mark, which some editors put at the beginning of a file.
-    if (line === 1 && bytes[from] === 0xef && bytes[from + 1] === 0xbb && bytes[from + 2] === 0xbf) from += 3;
-    if (this.#skipsBlank && isBlank(bytes, from, end)) return undefined;
-    const text = bytes.toString('utf8', from, end);
-    return { item: text, line, end: this.#offset, endLine: line };
+    this.#offset += at - from;
+    this.#line = line;
+    return { block, at };
   }
 }
 

@@ -1,8 +1,7 @@
 'use strict';
 
 /**
- * The records of the input, one after another, as an asynchronous iterator that reads no more than it is asked for.
- * Where a record ends is known of each, so that a later run can go on there.
+ * The records of the input, in blocks of as many as are wanted. No more is read than is asked for.
  */
 
 const { ByteSource } = require('./byte-source');
@@ -17,14 +16,8 @@ const { Rows } = require('./rows');
  * @typedef {{ offset: number, line: number }} Place
  */
 
-/**
- * @typedef {object} Entry
- * @property {import('../worker').Item | null} item what the worker is given
- * @property {string} [bad] why it cannot be given to a worker @property {unknown} [raw] what it is then
- * @property {number} line the line in which the record begins, from 1
- * @property {number} end how many bytes of the input are before what follows @property {number} endLine and how many
- *   lines
- */
+/** The most records of a block, and how many bytes are enough. @typedef {{ records: number, bytes: number }} Limit */
+/** @typedef {InstanceType<typeof import('./block').Block>} Block */
 
 /** @type {Place} */
 const BEGINNING = { offset: 0, line: 0 };
@@ -39,12 +32,12 @@ class Records {
    * @param {string | null} file `null`: stdin
    * @param {{ format: Format, delimiter: string }} options
    * @param {Place} place
-   * @param {string[] | null} columns the names of the fields, where rows are read from a later place on
+   * @param {import('./rows').Header | null} header of rows that are read from a later place on
    */
-  constructor(file, { format, delimiter }, place, columns) {
+  constructor(file, { format, delimiter }, place, header) {
     this.#source = new ByteSource(file, place.offset);
     if (format === 'json') this.#reader = new JsonArray(this.#source, place);
-    else if (format === 'csv') this.#reader = new Rows(this.#source, place, { delimiter, columns });
+    else if (format === 'csv') this.#reader = new Rows(this.#source, place, { delimiter, header });
     else {
       const isJson = format === 'ndjson';
       const hint = isJson ? 'is it one record per line? --json is for one array' : 'is it text?';
@@ -56,8 +49,8 @@ class Records {
    * @param {string | null} file @param {{ format: Format, delimiter: string }} options @param {Place} [place]
    */
   static async open(file, options, place = BEGINNING) {
-    const needsColumns = options.format === 'csv' && place.offset > 0;
-    return new Records(file, options, place, needsColumns ? await columnsOf(file, options) : null);
+    const needsHeader = options.format === 'csv' && place.offset > 0;
+    return new Records(file, options, place, needsHeader ? await headerOf(file, options) : null);
   }
 
   /** Whether everything was read. */
@@ -65,23 +58,24 @@ class Records {
     return this.#hasEnded;
   }
 
-  /** @returns {Entry | undefined | Promise<Entry | undefined>} `undefined` at the end */
-  next() {
-    if (this.#isStopped) return undefined;
-    return this.#reader.take() ?? this.#read();
+  /** The first row of rows. */
+  get header() {
+    return this.#reader instanceof Rows ? this.#reader.header : null;
   }
 
-  /** @returns {Promise<Entry | undefined>} */
-  async #read() {
-    while (await this.#reader.more()) {
-      if (this.#isStopped) return undefined;
-      const entry = this.#reader.take();
-      if (entry !== undefined) return entry;
-    }
-    if (this.#isStopped) return undefined;
+  /** The next records that are there already. @param {Limit} limit @returns {Block | null} */
+  take(limit) {
+    return this.#isStopped || this.#hasEnded ? null : this.#reader.take(limit);
+  }
+
+  /** Reads more. Resolves to whether there may be more to take. @returns {Promise<boolean>} */
+  async more() {
+    if (this.#isStopped || this.#hasEnded) return false;
+    const isMore = await this.#reader.more();
+    if (this.#isStopped || isMore) return isMore && !this.#isStopped;
     if (this.#reader instanceof JsonArray) this.#reader.finish();
     this.#hasEnded = true;
-    return undefined;
+    return false;
   }
 
   /** There is nothing more to be read; whoever waits for the next record is told so. */
@@ -91,13 +85,13 @@ class Records {
   }
 }
 
-/** The names in the first row. @param {string | null} file @param {{ delimiter: string }} options */
-async function columnsOf(file, options) {
+/** The first row. @param {string | null} file @param {{ delimiter: string }} options */
+async function headerOf(file, options) {
   const source = new ByteSource(file, 0);
   const rows = new Rows(source, BEGINNING, options);
-  while (rows.columns === null && (await rows.more())) rows.take();
+  while (rows.header === null && (await rows.more())) rows.take({ records: 1, bytes: 0 });
   source.stop();
-  return rows.columns;
+  return rows.header;
 }
 
 module.exports = { BEGINNING, Records };
