@@ -49,6 +49,46 @@ test('the answer to one call has a form of its own', () => {
   assert.equal(parent.take(0), null);
 });
 
+test('the answers to consecutive calls are taken together, those of others by themselves', () => {
+  const [parent, worker] = newEnds();
+  const values = (frame, seq, micros, json, calls) =>
+    [REPLY, frame, seq, micros, [LATIN1, json === '' ? UNDEFINED : JSON_LIST, 0, calls, 0, json]];
+  for (const [seq, json] of [[0xfffffffe, '1'], [0xffffffff, '"a"'], [0, '{}'], [1, null], [2, null], [9, null]]) {
+    assert.equal(worker.sendAnswer(7, seq, 10, json, 0), true);
+  }
+  assert.equal(worker.sendAnswer(8, 10, 4, null, 0), true);
+  assert.equal(worker.send(2, 8, 11, 0, textPart('x'), 0), true);
+  assert.equal(worker.sendAnswer(8, 11, 0xffffffff, 'true', 0), true);
+  assert.equal(worker.sendAnswer(8, 12, 5, 'null', 0), true);
+  // This one was sent after a frame that went another way.
+  assert.equal(worker.sendAnswer(8, 13, 5, '3', 1), true);
+  assert.deepEqual(parent.take(0), values(7, 0xfffffffe, 30, '[1,"a",{}]', 3));
+  assert.deepEqual(parent.take(0), values(7, 1, 20, '', 2));
+  assert.deepEqual(parent.take(0), values(7, 9, 10, '', 1));
+  assert.deepEqual(parent.take(0), values(8, 10, 4, '', 1));
+  assert.deepEqual(parent.take(0), [2, 8, 11, 0, textPart('x')]);
+  assert.deepEqual(parent.take(0), values(8, 11, 0xffffffff, '[true,null]', 2));
+  assert.equal(parent.take(0), null);
+  assert.equal(parent.hasPending, false);
+  assert.deepEqual(parent.take(1), values(8, 13, 5, '[3]', 1));
+});
+
+test('answers are joined beyond the end of the ring', () => {
+  const [parent, worker] = newEnds();
+  const json = `"${'x'.repeat(4000)}"`;
+  let sent = 0;
+  let taken = 0;
+  for (let round = 0; round < 20; round++) {
+    // Not all of them: the next ones are where the ring begins again, behind these.
+    for (let i = 0; i < 11; i++) assert.equal(worker.sendAnswer(7, sent + i, 1, json, 0), true);
+    sent += 11;
+    const frame = parent.take(0);
+    assert.deepEqual(frame, [REPLY, 7, taken, 11, [LATIN1, JSON_LIST, 0, 11, 0, `[${Array(11).fill(json)}]`]]);
+    assert.equal(parent.take(0), null);
+    taken = sent;
+  }
+});
+
 test('a frame that is long, or has no bytes, does not fit; a full ring takes no more until there is room', () => {
   const [parent, worker] = newEnds();
   assert.equal(parent.send(2, 1, 1, 0, textPart('x'.repeat(RING_MAX_RECORD)), 0), false);

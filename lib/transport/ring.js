@@ -11,7 +11,7 @@
  */
 
 const {
-  BYTES, JSON_LIST, LATIN1, MESSAGE_WORDS, PART_FIELDS, REPLY, RING_ANSWER, RING_ANSWER_HEADER, RING_ASLEEP, RING_AWAKE,
+  BYTES, JSON_LIST, LATIN1, MAX_COUNT, MESSAGE_WORDS, PART_FIELDS, REPLY, RING_ANSWER, RING_ANSWER_HEADER, RING_ASLEEP, RING_AWAKE,
   RING_AWAKENESS, RING_EARLY, RING_HEAD, RING_MAX_MESSAGE, RING_MAX_RECORD, RING_MESSAGES, RING_MESSAGE_RECORDS,
   RING_NO_VALUE, RING_RECORD_HEADER, RING_TAIL,
   RING_TO_PARENT, RING_TO_PARENT_RECORDS, RING_TO_WORKER, RING_TO_WORKER_RECORDS, RING_WOKEN, RING_WORDS, RING_WRAP,
@@ -112,40 +112,69 @@ class Ring {
     const words = this.#words;
     const control = this.#incoming;
     this.lookAgain();
-    if (Atomics.load(words, control + RING_TAIL) === this.#head) return null;
-    let at = this.#incomingRecords + (this.#head & MASK);
-    if (words[at] === RING_WRAP) {
-      this.#head = (this.#head + RING_WORDS - (this.#head & MASK)) >>> 0;
-      at = this.#incomingRecords;
-    }
-    if (((received - words[at + 1]) | 0) < 0) {
+    const at = this.#next();
+    if (at < 0) return null;
+    if (isEarly(words, at, received)) {
       words[control + RING_EARLY] = 1;
       return null;
     }
-    const length = words[at] & ~(RING_ANSWER | RING_NO_VALUE);
-    const isAnswer = (words[at] & RING_ANSWER) !== 0;
-    const frame = isAnswer ? this.#readAnswer(at, length) : this.#readFrame(at + RING_RECORD_HEADER);
-    this.#head = (this.#head + recordWords(isAnswer ? RING_ANSWER_HEADER : RING_RECORD_HEADER, length)) >>> 0;
+    const frame = (words[at] & RING_ANSWER) !== 0 ? this.#takeAnswers(at, received) : this.#takeFrame(at);
     Atomics.store(words, control + RING_HEAD, this.#head);
     return frame;
   }
 
-  /** @param {number} start @returns {Frame} */
-  #readFrame(start) {
+  /** Where the next record is; -1: there is none. */
+  #next() {
     const words = this.#words;
+    if (Atomics.load(words, this.#incoming + RING_TAIL) === this.#head) return -1;
+    const at = this.#incomingRecords + (this.#head & MASK);
+    if (words[at] !== RING_WRAP) return at;
+    this.#head = (this.#head + RING_WORDS - (this.#head & MASK)) >>> 0;
+    return this.#incomingRecords;
+  }
+
+  /** @param {number} at @returns {Frame} */
+  #takeFrame(at) {
+    const words = this.#words;
+    const start = at + RING_RECORD_HEADER;
     const parts = this.#readParts(start * WORD + FRAME_BYTES, words[start + 3]);
+    this.#head = (this.#head + recordWords(RING_RECORD_HEADER, words[at])) >>> 0;
     return [words[start + 2] & 0xff, words[start + 4], words[start + 5], words[start + 6], parts];
   }
 
-  /** @param {number} at @param {number} length @returns {Frame} */
-  #readAnswer(at, length) {
+  /**
+   * Takes the answer to a call and those to the calls that follow it. A worker publishes them one by one, so that none
+   * is lost with it; what an answer costs from here on, it costs per frame. `src/joined_answers.rs` does the same. No
+   * more are joined than the ring holds, since there is no room for others before the head is published.
+   * @param {number} first @param {number} received
+   * @returns {Frame}
+   */
+  #takeAnswers(first, received) {
     const words = this.#words;
-    const from = (at + RING_ANSWER_HEADER) * WORD;
-    const isUndefined = (words[at] & RING_NO_VALUE) !== 0;
+    const form = words[first] & RING_NO_VALUE;
+    const id = words[first + 2];
+    const seq = words[first + 3];
+    let calls = 0;
+    let micros = 0;
+    let list = '';
+    for (let at = first; at >= 0; at = this.#next()) {
+      if (calls > 0) {
+        const isNext = (words[at] & RING_ANSWER) !== 0 && (words[at] & RING_NO_VALUE) === form
+          && words[at + 2] === id && words[at + 3] === (seq + calls) >>> 0;
+        if (!isNext || isEarly(words, at, received)) break;
+      }
+      const length = words[at] & ~(RING_ANSWER | RING_NO_VALUE);
+      if (form === 0) {
+        const from = (at + RING_ANSWER_HEADER) * WORD;
+        list += (calls > 0 ? ',' : '') + this.#text.latin1Slice(from, from + length);
+      }
+      calls++;
+      micros += words[at + 4];
+      this.#head = (this.#head + recordWords(RING_ANSWER_HEADER, length)) >>> 0;
+    }
     /** @type {Parts} */
-    const parts = isUndefined ? [LATIN1, UNDEFINED, 0, 1, 0, '']
-      : [LATIN1, JSON_LIST, 0, 1, 0, `[${this.#text.latin1Slice(from, from + length)}]`];
-    return [REPLY, words[at + 2], words[at + 3], words[at + 4], parts];
+    const parts = form === 0 ? [LATIN1, JSON_LIST, 0, calls, 0, `[${list}]`] : [LATIN1, UNDEFINED, 0, calls, 0, ''];
+    return [REPLY, id, seq, Math.min(micros, MAX_COUNT), parts];
   }
 
   /** @param {number} start in bytes @param {number} count */
@@ -299,6 +328,14 @@ function bytesOf(parts) {
     else bytes += value.length > RING_MAX_RECORD || parts[part] === UTF16 ? value.length * 2 : Buffer.byteLength(value);
   }
   return bytes + (parts.length / PART_FIELDS) * PART_BYTES;
+}
+
+/**
+ * Whether a record has to wait for a frame that was sent another way before it.
+ * @param {Uint32Array} words @param {number} at @param {number} received how many came another way
+ */
+function isEarly(words, at, received) {
+  return ((received - words[at + 1]) | 0) < 0;
 }
 
 /**
