@@ -2,13 +2,15 @@
 // `stream`: a call with many results.
 
 const assert = require('node:assert/strict');
+const { execFile } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
+const { promisify } = require('node:util');
 
 const { Pool } = require('@parallelizer/node');
-const { sleep, waitFor, within } = require('./support/helpers');
+const { root, sleep, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
 const FILE = path.join(__dirname, 'fixtures', 'yielding.js');
@@ -243,6 +245,17 @@ test('streams that block each other are warned of, once', async (t) => {
   assert.deepEqual(await within(waiting, 'the call'), [0]);
   assert.equal(warnings.length, 1);
   await streams[1].return();
+});
+
+test('one that was left holds no process up', async () => {
+  const script = `
+    const { Pool } = require(${JSON.stringify(root)});
+    const pool = new Pool({ processes: 1, gracePeriod: 3_600_000 });
+    (async () => {
+      for await (const value of pool.stream(${JSON.stringify(own('count'))}, [1e9])) if (value === 2) break;
+      await pool.close();
+    })();`;
+  await within(promisify(execFile)(process.execPath, ['-e', script]), 'the process to end', 60_000);
 });
 
 test('bad options are named, and generators are for streams only', async (t) => {

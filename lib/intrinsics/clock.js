@@ -48,4 +48,19 @@ function sleep(milliseconds) {
   return new Promise((resolve) => void setTimeout(resolve, milliseconds));
 }
 
-module.exports = { setTimeout, clearTimeout, setImmediate, nextTick, queueMicrotask, wallTime, now, sleep };
+/**
+ * Waits for a promise, but no longer than this, in milliseconds; then the result is `undefined`. It leaves no timer
+ * behind, which would hold the event loop when nothing else does.
+ * @template T
+ * @param {Promise<T>} promise @param {number} milliseconds
+ * @returns {Promise<T | undefined>}
+ */
+function atMost(promise, milliseconds) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  /** @type {Promise<undefined>} */
+  const late = new Promise((resolve) => (timer = setTimeout(() => resolve(undefined), milliseconds)));
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+module.exports = { setTimeout, clearTimeout, setImmediate, nextTick, queueMicrotask, wallTime, now, sleep, atMost };

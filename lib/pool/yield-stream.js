@@ -15,7 +15,7 @@
  */
 
 const { abortError } = require('../errors');
-const { sleep } = require('../intrinsics/clock');
+const { atMost } = require('../intrinsics/clock');
 const { onAbort } = require('../jobs/abort');
 const { report } = require('../jobs/report');
 const { nameRun } = require('../jobs/run-id');
@@ -111,7 +111,7 @@ class YieldStream {
       /** @type {Promise<End>} */
       const ended = new Promise((resolve) => this.#whenEnded.push(resolve));
       this.#pool.tell(this.#jobId, 'demand', 0, MAX_COUNT);
-      const end = await Promise.race([ended, sleep(this.#gracePeriod)]);
+      const end = await atMost(ended, this.#gracePeriod);
       // It closes when it yields the next time.
       if (end === undefined) this.#release();
       else if (Object.hasOwn(end, 'error')) throw /** @type {{ error: unknown }} */ (end).error;

@@ -4,10 +4,10 @@
 const { serve } = require('../../..');
 const { bullmq } = require('../../../bullmq');
 
-const { queue, connection, root, options } = JSON.parse(process.argv[2]);
+const { engine, root, options } = JSON.parse(process.argv[2]);
 
 async function main() {
-  const host = await serve({ engine: bullmq({ queue, connection }), root, processes: 2, ...options });
+  const host = await serve({ engine: bullmq(engine), root, processes: 2, ...options });
   process.once('SIGTERM', () => void host.close().then(() => process.exit()));
   process.once('disconnect', () => process.exit());
   process.send('ready');

@@ -14,8 +14,8 @@ const file = path.join(root, '__test__', 'fixtures', 'remote.js');
 const task = (name) => ({ filePath: file, name });
 
 /** A host, which ends with the test. */
-async function hostOn(t, redis, options = {}) {
-  const settings = JSON.stringify({ queue: redis.queue, connection: redis.connection, root, options });
+async function hostOn(t, { queue, connection, cluster, prefix }, options = {}) {
+  const settings = JSON.stringify({ engine: { queue, connection, cluster, prefix }, root, options });
   const host = spawn(process.execPath, [path.join(__dirname, 'host.js'), settings], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });

@@ -35,16 +35,18 @@ async function freePort() {
 
 class RedisServer {
   #dir;
+  #more;
   #process = null;
 
-  constructor(dir, port) {
+  constructor(dir, port, more) {
     this.#dir = dir;
+    this.#more = more;
     this.port = port;
   }
 
   async start() {
     const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#dir, '--save', '', '--appendonly', 'no'];
-    this.#process = spawn('redis-server', args, { stdio: 'ignore' });
+    this.#process = spawn('redis-server', [...args, ...this.#more], { stdio: 'ignore' });
     await waitFor(() => this.#answers(), 'redis-server to answer');
   }
 
@@ -83,9 +85,9 @@ class RedisServer {
 
 let count = 0;
 
-/** A server that ends with the test. */
-async function redisOn(t) {
-  const server = new RedisServer(temporary(t), await freePort());
+/** A server with these arguments besides, which ends with the test. */
+async function redisOn(t, more = []) {
+  const server = new RedisServer(temporary(t), await freePort(), more);
   await server.start();
   t.after(() => server.kill());
   const connection = { host: '127.0.0.1', port: server.port };
@@ -93,4 +95,4 @@ async function redisOn(t) {
   return Object.assign(server, { connection, queue, engine: (options = {}) => bullmq({ queue, connection, ...options }) });
 }
 
-module.exports = { ensureRedis, redisOn };
+module.exports = { ensureRedis, freePort, redisOn };

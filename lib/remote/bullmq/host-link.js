@@ -13,7 +13,7 @@
  */
 
 const { randomBytes } = require('node:crypto');
-const { setTimeout, sleep } = require('../../intrinsics/clock');
+const { atMost, setTimeout, sleep } = require('../../intrinsics/clock');
 const { FORMAT } = require('../chunk-bytes');
 const { Lease } = require('./lease');
 const {
@@ -269,7 +269,7 @@ class HostLink {
   async close() {
     this.pause();
     this.#isClosed = true;
-    await Promise.race([this.#fetching, sleep(FETCH_BLOCK * 1000)]);
+    await atMost(this.#fetching, FETCH_BLOCK * 1000);
     await this.#lease.close();
     this.#disconnect();
   }

@@ -10,6 +10,8 @@ const { optionError } = require('../../errors');
 
 const OPTIONS = ['queue', 'connection', 'cluster', 'prefix'];
 const DEFAULT_PREFIX = 'bull';
+/** What a Redis Cluster finds the node of a key by, if a key has it: the first such part that is not empty. */
+const HASH_TAG = /^[^{]*\{[^}]+\}/;
 
 /**
  * @typedef {object} Settings
@@ -36,6 +38,10 @@ function settingsOf(input) {
   if (typeof prefix !== 'string' || prefix === '') throw optionError('prefix', prefix, 'what the keys begin with');
   if (cluster !== undefined && (!Array.isArray(cluster) || cluster.length === 0)) {
     throw optionError('cluster', undefined, 'needs the nodes of a cluster, one at least');
+  }
+  if (cluster !== undefined && !HASH_TAG.test(prefix)) {
+    throw optionError('prefix', prefix, "a text with a hash tag, such as '{orders}', since all keys of a queue have to be "
+      + 'on one node of the cluster');
   }
   return Object.freeze({ queue, prefix, connection: connectionOf(connection), cluster: cluster ?? null });
 }

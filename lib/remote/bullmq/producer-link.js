@@ -12,7 +12,7 @@
  * Must not depend on what a chunk is.
  */
 
-const { now, setTimeout, sleep } = require('../../intrinsics/clock');
+const { atMost, now, setTimeout, sleep } = require('../../intrinsics/clock');
 const { FORMAT } = require('../chunk-bytes');
 const { Lease } = require('./lease');
 const {
@@ -236,7 +236,7 @@ class ProducerLink {
     this.#chunks.clear();
     this.#isClosed = true;
     const farewell = Promise.allSettled(left.map((id) => this.#discard(id)));
-    await Promise.race([farewell, sleep(1000)]);
+    await atMost(farewell, 1000);
     await this.#lease.close();
     this.#reader.disconnect();
     this.#listener.disconnect();

@@ -17,6 +17,8 @@
  * Must not depend on chunks, nor on BullMQ.
  */
 
+const { setImmediate } = require('../../intrinsics/clock');
+
 /** @typedef {import('ioredis').Redis} Redis */
 /** @typedef {import('./options').Settings} Settings */
 
@@ -33,11 +35,31 @@ function connect({ connection, cluster }, failed) {
     enableReadyCheck: true,
     retryStrategy: (/** @type {number} */ times) => Math.min(50 * times, 500),
   };
-  const client = cluster === null ? new Redis(own)
-    : /** @type {Redis} */ (/** @type {unknown} */ (new Cluster([...cluster], { redisOptions: own })));
+  if (cluster === null) {
+    const client = new Redis(own);
+    client.on('error', failed);
+    return letGo(client);
+  }
+  const client = new Cluster([...cluster], { redisOptions: own });
   client.on('error', failed);
-  // What is in flight holds the loop, and a host that serves does.
-  client.on('connect', () => Reflect.get(client, 'stream')?.unref?.());
+  // It makes a connection to each node, and one more to listen with, of which no event tells.
+  client.on('+node', letGo);
+  const letGoOfListener = () => setImmediate(() => letGo(Reflect.get(client, 'subscriber')?.getInstance?.()));
+  client.on('ready', letGoOfListener);
+  client.on('-node', letGoOfListener);
+  return /** @type {Redis} */ (/** @type {unknown} */ (client));
+}
+
+/**
+ * Has a connection not hold the event loop: what is in flight does, and a host that serves.
+ * @template {Redis | undefined} T
+ * @param {T} client
+ * @returns {T}
+ */
+function letGo(client) {
+  const unref = () => Reflect.get(client ?? {}, 'stream')?.unref?.();
+  unref();
+  client?.on('connect', unref);
   return client;
 }
 
