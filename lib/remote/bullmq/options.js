@@ -40,8 +40,8 @@ function settingsOf(input) {
     throw optionError('cluster', undefined, 'needs the nodes of a cluster, one at least');
   }
   if (cluster !== undefined && !HASH_TAG.test(prefix)) {
-    throw optionError('prefix', prefix, "a text with a hash tag, such as '{orders}', since all keys of a queue have to be "
-      + 'on one node of the cluster');
+    const why = 'since all keys of a queue have to be on one node of the cluster';
+    throw optionError('prefix', prefix, `a text with a hash tag, such as '{orders}', ${why}`);
   }
   return Object.freeze({ queue, prefix, connection: connectionOf(connection), cluster: cluster ?? null });
 }
