@@ -10,12 +10,14 @@
  *   npm run bench -- --quick
  *   npm run bench -- remote --part rate
  *   npm run bench -- headline --publish
+ *   npm run bench -- --publish
  */
 
 const { spawnSync } = require('node:child_process');
 const { readdirSync } = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
+const { publishFigures } = require('./support/figures.js');
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,7 +26,7 @@ const { values, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     // One part of a suite that has parts.
     part: { type: 'string' },
-    // The picture of the README, which `headline` makes.
+    // The picture of the README, which `headline` makes; without names, the tables and charts of all suites.
     publish: { type: 'boolean', default: false },
   },
 });
@@ -46,8 +48,13 @@ const options = [
   ...(values.part === undefined ? [] : ['--part', values.part]),
   ...(values.publish ? ['--publish'] : []),
 ];
+const begin = Date.now();
 for (const name of positionals.length > 0 ? positionals : known) {
   const script = path.join(__dirname, `${name}.js`);
   const { status } = spawnSync(process.execPath, ['--expose-gc', script, ...options], { stdio: 'inherit' });
   if (status !== 0) process.exitCode = 1;
+}
+
+if (values.publish && positionals.length === 0) {
+  publishFigures(known, begin, ['npm run bench --', ...options].join(' '));
 }

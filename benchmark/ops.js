@@ -14,6 +14,8 @@ const Benchmark = require('benchmark');
 const { Parallelizer, PARALLELIZER_CHILD, PARALLELIZER_THREADS } = require('@parallelizer/node');
 const { processBatch } = require('./support/cpu-io.js');
 const { derive } = require('./support/derive.js');
+const { machine } = require('./support/machine.js');
+const { writeResult } = require('./support/results.js');
 
 const RECORDS = 100;
 const DERIVATIONS = 4;
@@ -23,9 +25,16 @@ const DERIVATIONS = 4;
  * @param {string} title
  * @param {Record<string, () => Promise<unknown>>} entries
  * @param {number} seconds how long each is measured at most
+ * @returns {Promise<{ title: string, lines: string[] }>} what was printed
  */
 async function compare(title, entries, seconds) {
   console.log(`\n${title}`);
+  /** @type {string[]} */
+  const lines = [];
+  const print = (/** @type {string} */ line) => {
+    lines.push(line);
+    console.log(line);
+  };
   const suite = new Benchmark.Suite();
   for (const [name, run] of Object.entries(entries)) {
     suite.add(name, {
@@ -48,18 +57,23 @@ async function compare(title, entries, seconds) {
   const errors = [];
   suite.on('cycle', (/** @type {any} */ { target }) => {
     if (target.error) errors.push(target.error);
-    else console.log(String(target));
+    else print(String(target));
   });
   await new Promise((resolve) => {
     suite.on('complete', resolve).run({ async: true });
   });
   if (errors.length > 0) throw errors[0];
-  console.log(`Fastest is ${suite.filter('fastest').map('name').join(', ')}`);
+  print(`Fastest is ${suite.filter('fastest').map('name').join(', ')}`);
+  return { title, lines };
 }
 
 async function main() {
-  const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' }, publish: { type: 'boolean' } },
+  });
   const seconds = values.quick ? 1 : 5;
+  const date = new Date().toISOString();
+  const where = machine();
   const batch = [...Array(RECORDS).keys()];
   const secrets = Array.from({ length: DERIVATIONS }, (_, i) => `secret ${i}`);
   const sums = await processBatch({ batch });
@@ -82,7 +96,7 @@ async function main() {
     assert.deepEqual((await parallelizer.run(batch)).responses.flat(), sums);
   try {
     await Promise.all([child.ready(), thread.ready(), both.ready()]);
-    await compare(
+    const batches = await compare(
       `${RECORDS} records, each with 1,000,000 additions and a file`,
       {
         'Child Parallelizer': on(child),
@@ -91,7 +105,7 @@ async function main() {
       },
       seconds,
     );
-    await compare(
+    const mixed = await compare(
       `${DERIVATIONS} key derivations and ${RECORDS} records with files`,
       {
         'Child + Thread Parallelizers': async () => {
@@ -108,6 +122,8 @@ async function main() {
       },
       seconds,
     );
+    const record = { name: 'ops', date, machine: where, setting: { seconds }, comparisons: [batches, mixed] };
+    writeResult('ops.json', `${JSON.stringify(record, null, 2)}\n`);
   } finally {
     await Promise.all([child.terminate(), thread.terminate(), both.terminate()]);
   }

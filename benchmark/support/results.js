@@ -26,4 +26,4 @@ function publishResult(name, { svg, record }) {
   writeFileSync(path.join(FIGURES, `${name}.json`), `${JSON.stringify(record, null, 2)}\n`);
 }
 
-module.exports = { publishResult, writeResult };
+module.exports = { FIGURES, RESULTS, publishResult, writeResult };
