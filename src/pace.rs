@@ -10,7 +10,7 @@
 //! 5. If the sleep after a miss ends soon, the poll was what it had to wait for: the core was needed, and polling
 //!    pauses at once. It does the same if the core was taken away in the middle of a poll.
 //!
-//! `lib/worker/spin.js` does the same for threads.
+//! `lib/transport/pace.js` does the same where JavaScript polls.
 //!
 //! Must not depend on what is polled, or on a clock.
 

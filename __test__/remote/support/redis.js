@@ -33,6 +33,9 @@ async function freePort() {
   return port;
 }
 
+/** The code of the error where a server does not take its arguments. */
+const ENDED = 'ERR_REDIS_ENDED';
+
 class RedisServer {
   #dir;
   #more;
@@ -46,8 +49,12 @@ class RedisServer {
 
   async start() {
     const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#dir, '--save', '', '--appendonly', 'no'];
-    this.#process = spawn('redis-server', [...args, ...this.#more], { stdio: 'ignore' });
-    await waitFor(() => this.#answers(), 'redis-server to answer');
+    const server = spawn('redis-server', [...args, ...this.#more], { stdio: 'ignore' });
+    this.#process = server;
+    await waitFor(() => {
+      if (server.exitCode !== null) throw Object.assign(new Error('redis-server has ended'), { code: ENDED });
+      return this.#answers();
+    }, 'redis-server to answer');
   }
 
   #answers() {
@@ -95,4 +102,4 @@ async function redisOn(t, more = []) {
   return Object.assign(server, { connection, queue, engine: (options = {}) => bullmq({ queue, connection, ...options }) });
 }
 
-module.exports = { ensureRedis, freePort, redisOn };
+module.exports = { ENDED, ensureRedis, freePort, redisOn };
