@@ -47,6 +47,25 @@ for (const [args, message] of [
   });
 }
 
+test('it says that it waits for a connection, and can be told to end meanwhile', async () => {
+  // Nobody listens there.
+  const env = { ...environment(), PARALLELIZER_CONNECTION: 'redis://:hunter2@127.0.0.1:1' };
+  const child = spawn(process.execPath, [program, 'serve', '--queue', 'q', '--root', fixtures], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
+  const ended = once(child, 'close');
+  try {
+    await waitFor(() => said.includes('there is no connection yet: q is served as soon as there is one\n'), 'it says so');
+    child.kill('SIGTERM');
+    const [code, signal] = await within(ended, 'the end');
+    assert.deepEqual([code, signal], [0, null], said);
+    assert.match(said, /it was told to end before there was a connection\n$/);
+    assert.ok(!said.includes('hunter2'));
+  } finally {
+    child.kill('SIGKILL');
+  }
+});
+
 describe('with a Redis', { skip }, () => {
   /** @param {import('node:test').TestContext} t @param {Awaited<ReturnType<typeof redisOn>>} redis */
   async function serving(t, { connection, queue }) {

@@ -98,35 +98,61 @@ Exit codes: 0 it was told to end, and has finished what it had; 1 it cannot go o
     const { secret, ...connection } = fromEnvironment(process.env);
     const { serve, ParallelizerError } = require('../library');
     const { bullmq } = require('../library-bullmq');
-    /** @type {Host} */
+    const say = (/** @type {string} */ text) => void (quiet || process.stderr.write(`${text}\n`));
+    /** @type {Host | null} */
     let host;
     try {
-      host = await serve({
+      host = await orSignal(serve({
         engine: bullmq({ queue, ...connection, ...(prefix !== undefined && { prefix }) }),
         root: path.resolve(root),
         allowFunctions: Boolean(values['allow-functions']),
         processes: workers,
         ...{ type, name, secret },
-      });
+      }), queue);
     } catch (error) {
       if (!(error instanceof ParallelizerError) || error.code !== 'ERR_PARALLELIZER_OPTION') throw error;
       throw new UsageError(error.message, { cause: error });
     }
-    const say = (/** @type {string} */ text) => void (quiet || process.stderr.write(`${text}\n`));
+    if (host === null) {
+      say('it was told to end before there was a connection');
+      return DONE;
+    }
     const { slots, name: known } = host.stats();
     say(`serving ${queue} as ${known}: ${slots} call${slots === 1 ? '' : 's'} at a time, from ${path.resolve(root)}`);
     return untilTheEnd(host, say);
   },
 };
 
+/**
+ * Resolves to null if it is told to end first: what the queue is in may not be there yet, and is waited for.
+ * @param {Promise<Host>} starting @param {string} queue
+ * @returns {Promise<Host | null>}
+ */
+async function orSignal(starting, queue) {
+  const { Interrupts } = require('../map/interrupts');
+  const timer = setTimeout(() => {
+    process.stderr.write(`there is no connection yet: ${queue} is served as soon as there is one\n`);
+  }, LOOK_INTERVAL);
+  /** @type {(value: null) => void} */
+  let give = () => {};
+  const told = new Promise((/** @type {(value: null) => void} */ resolve) => (give = resolve));
+  const interrupts = new Interrupts({ first: () => give(null), second: () => {} });
+  try {
+    return await Promise.race([starting, told]);
+  } finally {
+    clearTimeout(timer);
+    interrupts.stop();
+  }
+}
+
 /** @param {Host} host @param {(text: string) => void} say */
 async function untilTheEnd(host, say) {
   const { Interrupts } = require('../map/interrupts');
-  /** @type {string | null} */
-  let problem = null;
+  // What went wrong before there was a connection is over.
+  let { problem } = host.stats();
   const timer = setInterval(() => {
     const now = host.stats().problem;
-    if (now !== problem) process.stderr.write(now === null ? 'the connection is back\n' : `the connection: ${now}\n`);
+    if (now !== problem) process.stderr.write(`the connection had a problem: ${now}\n`);
     problem = now;
   }, LOOK_INTERVAL);
   let isStopped = false;
