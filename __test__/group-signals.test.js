@@ -6,11 +6,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { gone, isRunning, read, temporary, waitFor } = require('./support/helpers');
-const { withAddon } = require('./support/modes');
 const { asynchronous, start } = require('./support/scripts');
-
-// Its workers are in groups of their own, and have the signals' defaults.
-const alone = withAddon('a signal to one worker alone is for that worker');
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -49,7 +45,20 @@ for (const signal of SIGNALS) {
     for (const pid of pids) await gone(pid);
   });
 
-  test(`${signal} to one worker alone does not end it`, alone, async (t) => {
+  test(`${signal} to each process by itself, as service managers do: work under way is finished as well`, async (t) => {
+    const file = `${temporary(t)}/gate`;
+    const parent = start(t, GRACEFUL, { args: [signal, file] });
+    await parent.says('pids');
+    const [{ pids }] = parent.messages();
+    for (const pid of pids) process.kill(pid, signal);
+    process.kill(parent.pid, signal);
+    const { code, stdout, stderr } = await parent.exited;
+    assert.equal(code, 0, stdout + stderr);
+    assert.deepEqual(parent.messages()[1], { responses: ['one', 'two'], failures: [], restarts: 0 });
+    for (const pid of pids) await gone(pid);
+  });
+
+  test(`${signal} to one worker alone does not end it`, async (t) => {
     const parent = start(t, asynchronous(`
       const [signal] = process.argv.slice(2);
       const parallelizer = make({ parallelization: 1 });
@@ -87,7 +96,7 @@ for (const signal of SIGNALS) {
     assert.deepEqual(parent.messages(), [{ heard: signal }]);
   });
 
-  test(`${signal} is ignored again once a worker's own code has stopped to listen`, alone, async (t) => {
+  test(`${signal} is ignored again once a worker's own code has stopped to listen`, async (t) => {
     const parent = start(t, asynchronous(`
       const { Pool } = require(${JSON.stringify(require('./support/helpers').root)});
       const [signal] = process.argv.slice(2);

@@ -119,7 +119,7 @@ class ProcessCarrier extends ScriptCarrier {
       child = spawn(program, args, {
         env: this.#env,
         stdio: ['ignore', stdout, 'pipe', 'pipe', 'pipe', 'pipe', begunFile ?? 'ignore'],
-        // In a group of its own: what terminals and process managers send to all of a group is for the parent.
+        // In a group of its own: until it ignores what is sent to all of the parent's group, it is not to get it.
         detached: process.platform !== 'win32',
         windowsHide: true,
       });

@@ -26,6 +26,7 @@ const { readDescriptor } = require('../transport/pipe-reader');
 const {
   ANSWERS_FD, CALLS_FD, CANCELLED, MAX_CANCELLED, PIPE_ROOM, WATCHDOG_SCRIPT, WATCHDOG_WORDS, WRITTEN_WORD,
 } = require('../transport/pipes');
+const { ignoreGroupSignals } = require('./group-signals');
 const { imitateFork } = require('./imitated-fork');
 const { announceIndex, serve, markAsWorker, removeScriptGlobals } = require('./serve');
 
@@ -33,8 +34,6 @@ const { announceIndex, serve, markAsWorker, removeScriptGlobals } = require('./s
 const SCRATCH = 64 * 1024;
 /** How much is written at once, in bytes: systems take no more than some 2 GiB. */
 const MAX_WRITE = 2 ** 30;
-/** What Node makes of Ctrl+C and Ctrl+Break on Windows. */
-const CONSOLE_SIGNALS = ['SIGINT', 'SIGBREAK'];
 /** How much is read at once before there is an event loop to read with, in bytes. */
 const FIRST_READ = 64 * 1024;
 
@@ -102,6 +101,7 @@ function bootPipes(nodeRequire, load) {
     decoder.keep();
   };
 
+  ignoreGroupSignals();
   process.on('exit', () => served?.flush());
   send(BEGUN, 0, 0, 0, []);
   // The parent writes it right away; only where another worker still has the index of this one, it comes later.
@@ -120,9 +120,6 @@ function bootPipes(nodeRequire, load) {
     nextTick(removeScriptGlobals, nodeRequire);
     markAsWorker(init);
     imitateFork(init.filePath);
-    // A console of Windows tells all its processes of Ctrl+C, and there are no groups to keep workers out of it: what
-    // that leads to is for the parent to decide.
-    if (process.platform === 'win32') for (const signal of CONSOLE_SIGNALS) process.on(signal, () => {});
     startWatchdog(nodeRequire, words, takeCancelled);
     nextTick(() => {
       calls = readDescriptor(nodeRequire('node:net').Socket, CALLS_FD, receive);
