@@ -8,6 +8,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 
 const { gone, lines, root, temporary, waitFor } = require('./support/helpers');
+const { withAddon } = require('./support/modes');
 const { asynchronous, run, start } = require('./support/scripts');
 
 /** A pool of two whose workers write a line to FILE when they exit, with work done and none under way. */
@@ -77,7 +78,8 @@ test('exit hooks run where the parent is a thread that ends', async (t) => {
   }
 });
 
-test('exit hooks run where the parent is a thread, and the main thread ends the process', async (t) => {
+const byTheirThread = withAddon('a thread that is ended by the end of the process cannot tell its workers of it');
+test('exit hooks run where the parent is a thread, and the main thread ends the process', byTheirThread, async (t) => {
   const dir = temporary(t);
   const [file, thread] = [`${dir}/exits`, `${dir}/thread.js`];
   fs.writeFileSync(thread, `process.argv.splice(2, Infinity, ${JSON.stringify(file)});
@@ -225,7 +227,8 @@ test('a profile that a worker takes of its CPU is written, without close()', asy
   await waitFor(() => fs.readdirSync(dir).some((name) => name.endsWith('.cpuprofile')), 'the profile');
 });
 
-test('a worker that has printed nothing ends without streams to print by', async (t) => {
+const byStreams = withAddon('a worker reads its pipe by a socket of Node, which loads streams');
+test('a worker that has printed nothing ends without streams to print by', byStreams, async (t) => {
   const { Pool } = require(root);
   const file = path.join(temporary(t), 'streams');
   const pool = new Pool(1);

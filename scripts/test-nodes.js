@@ -22,8 +22,11 @@ const TARGETS = /** @type {Record<string, { target: string, addon: string, node:
   musl: { target: 'x86_64-unknown-linux-musl', addon: 'parallelizer.linux-x64-musl.node', node: nodeMusl },
   arm64: { target: 'aarch64-unknown-linux-gnu', addon: 'parallelizer.linux-arm64-gnu.node', node: nodeArm64 },
 });
-/** What is run for arm64 where no files are named: each instruction is emulated. */
-const ON_ARM64 = ['close', 'errors', 'group-by', 'pool-deaths', 'pool-values', 'retries', 'segments', 'values'];
+/**
+ * What is run for arm64 where no files are named: some eight minutes on two cores, as each instruction is emulated. What
+ * depends on the processor is the addon: values, deaths and their retries, the order of keys, and shared memory.
+ */
+const ON_ARM64 = ['errors', 'group-by', 'retries', 'segments'];
 /** How much longer than elsewhere a test may wait there: to start a process alone takes some 5 s. */
 const PATIENCE_ON_ARM64 = '10';
 const isLinux64 = process.platform === 'linux' && process.arch === 'x64';
@@ -77,11 +80,17 @@ for (const name of asked) {
   const files = filesFor(name);
   tried += files.length;
   console.log(`\n== Node ${name}, ${String(spawnSync(binary, ['--version']).stdout).trim()}: ${files.length} files`);
-  const args = ['--test', '--test-concurrency=3', '--test-reporter=spec', ...files];
-  const env = name === 'arm64' ? { ...process.env, PARALLELIZER_TEST_PATIENCE: PATIENCE_ON_ARM64 } : process.env;
-  const { status, error } = spawnSync(binary, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
-  if (error) console.error(error.message);
-  if (status !== 0) failed.push(name);
+  const isEmulated = name === 'arm64';
+  const env = isEmulated ? { ...process.env, PARALLELIZER_TEST_PATIENCE: PATIENCE_ON_ARM64 } : process.env;
+  // One file by itself has both cores, and its deadlines need not count with others.
+  const runs = isEmulated ? files.map((file) => [file]) : [files];
+  const ended = runs.map((some) => {
+    const args = ['--test', '--test-concurrency=3', '--test-reporter=spec', ...some];
+    const { status, error } = spawnSync(binary, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    if (error) console.error(error.message);
+    return status;
+  });
+  if (ended.some((status) => status !== 0)) failed.push(name);
 }
 if (failed.length > 0) console.log(`\nfailed: ${failed.map((name) => `Node ${name}`).join(', ')}`);
 console.log(`\nnodes: ${asked.length - failed.length} passed, ${failed.length} failed`);

@@ -25,20 +25,27 @@ const FILES = [
   'windows',
   'batch-size',
   'binary',
+  'broadcast',
   'close',
   'concurrent-runs',
+  'emit',
   'errors',
   'group-by',
   'lambda-handler',
+  'pace',
   'pool-deaths',
+  'pool-stream',
   'pool-tasks',
   'pool-values',
+  'priority',
   'ready',
   'retries',
   'signal',
+  'stream',
   'timeout',
   'values',
   'worker-death',
+  'worker-index',
 ];
 
 /**
@@ -82,6 +89,7 @@ function wineProgram() {
  * @param {{ command: string[], env: NodeJS.ProcessEnv }} node @param {string} name
  */
 function runFile({ command: [program, ...args], env }, name) {
+  fs.mkdirSync(TOOLS, { recursive: true });
   const folder = fs.mkdtempSync(path.join(TOOLS, 'windows-'));
   const results = path.join(folder, 'results.ndjson');
   const reporters = [

@@ -10,8 +10,8 @@
 
 const { describe, test } = require('node:test');
 
-/** Whether the library runs without the addon here. */
-const isFallback = process.env.PARALLELIZER_FALLBACK === '1';
+/** Whether the library runs without the addon here: there is none for Windows. */
+const isFallback = process.env.PARALLELIZER_FALLBACK === '1' || process.platform === 'win32';
 
 const known = {
   child: {
