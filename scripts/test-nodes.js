@@ -23,7 +23,7 @@ const TARGETS = /** @type {Record<string, { target: string, addon: string, node:
   arm64: { target: 'aarch64-unknown-linux-gnu', addon: 'parallelizer.linux-arm64-gnu.node', node: nodeArm64 },
 });
 /**
- * What is run for arm64 where no files are named: some eight minutes on two cores, as each instruction is emulated. What
+ * What is run for arm64 where no files are named: some six minutes on two cores, as each instruction is emulated. What
  * depends on the processor is the addon: values, deaths and their retries, the order of keys, and shared memory.
  */
 const ON_ARM64 = ['errors', 'group-by', 'retries', 'segments'];
