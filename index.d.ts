@@ -476,6 +476,8 @@ export interface RemoteEngine {
   readonly maxFrameBytes?: number;
   /** Whether hosts hear what is said about a chunk that they have: `stream()` needs it. Default: `false`. */
   readonly canTell?: boolean;
+  /** Whether a chunk can be for one host: `broadcast()` needs it. Default: `false`. */
+  readonly canAddress?: boolean;
   connect(side: any): any;
   listen?(side: any): any;
 }
@@ -1052,7 +1054,7 @@ export interface Stats {
 export interface RemoteStats {
   /** The name of the engine. */
   engine: string;
-  /** The hosts that are there. */
+  /** The hosts that are there, by name. Broadcasts answer in this order. */
   hosts: { id: string; name: string; slots: number }[];
   /** How many calls they run at the same instant. */
   slots: number;
@@ -1537,7 +1539,11 @@ export declare class Pool {
    * `maxTasksPerChild`. A worker that starts later does not get it: that is what `initializer` is for. If some fail,
    * the others run all the same, and then it rejects with the first error by index. Inline it is one call.
    *
-   * Rejects with `ERR_PARALLELIZER_OPTION` where workers are `shared`, or on other machines.
+   * On other machines it waits for a host (`hostTimeout`), and then runs on each process of all hosts that are there:
+   * host by host in the order of `stats().remote.hosts`. The death of a host fails its entries, whatever `retries` says.
+   *
+   * Rejects with `ERR_PARALLELIZER_OPTION` where workers are `shared`, and where the engine cannot tell hosts apart, as
+   * with AWS Lambda.
    *
    * @example await pool.broadcast({ filePath, name: 'reloadRules' }, [rules]);
    */

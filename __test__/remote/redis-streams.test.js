@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const fs = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 
@@ -103,5 +104,63 @@ describe('streams over a real Redis', { skip: obstacle ?? false }, () => {
     await waitFor(() => lines(file).at(-1) === 'end', 'the generator to end', 60_000);
     const next = pool.stream(task('written'), [file, 30]);
     assert.deepEqual(await within(gather(next), 'the next one', 60_000), { values: range(30) });
+  });
+});
+
+describe('broadcasts over a real Redis', { skip: obstacle ?? false }, () => {
+  test('once on each process of two hosts, also of one whose lanes are all taken', async (t) => {
+    const redis = await redisOn(t);
+    await Promise.all([hostOn(t, redis, { name: 'a' }), hostOn(t, redis, { name: 'b', processes: 1 })]);
+    const pool = poolOn(t, redis);
+    await waitFor(() => pool.stats().remote.hosts.length === 2, 'both hosts to be seen');
+    const seen = await within(pool.broadcast(task('whoAmI'), ['x']), 'it');
+    assert.deepEqual(seen.map(({ index, told }) => [index, told]), [[0, 'x'], [1, 'x'], [0, 'x']]);
+    assert.equal(new Set(seen.map(({ pid }) => pid)).size, 3);
+    const again = await within(pool.broadcast(task('whoAmI'), ['y']), 'the next one');
+    assert.deepEqual(again.map(({ pid }) => pid), seen.map(({ pid }) => pid));
+
+    const streams = range(3).map(() => pool.stream(task('written'), [path.join(temporary(t), 'file'), 1e6]));
+    const firsts = await within(Promise.all(streams.map((stream) => stream.next())), 'a stream on each process', 60_000);
+    assert.deepEqual(firsts.map(({ value }) => value), [0, 0, 0]);
+    const waiting = pool.broadcast(task('whoAmI'), ['z']);
+    for (const stream of streams) await within(stream.return(), 'its end');
+    assert.deepEqual((await within(waiting, 'the last one')).map(({ told }) => told), ['z', 'z', 'z']);
+    const { chunks } = pool.stats().remote;
+    assert.equal(chunks.lost, 0);
+  });
+
+  test('a host that dies in the middle fails its entries, and no others', async (t) => {
+    const redis = await redisOn(t);
+    const [victim] = await Promise.all([hostOn(t, redis, { name: 'a' }), hostOn(t, redis, { name: 'b' })]);
+    const pool = poolOn(t, redis, { retries: 3 });
+    await waitFor(() => pool.stats().remote.hosts.length === 2, 'both hosts to be seen');
+    const file = path.join(temporary(t), 'file');
+    const settled = pool.broadcast(task('gated'), [file, `${file}.gate`], { onError: 'collect' });
+    await waitFor(() => lines(file).length === 4, 'all to begin');
+    victim.kill('SIGKILL');
+    await waitFor(() => pool.stats().remote.hosts.length === 1, 'it to be gone', 60_000);
+    fs.writeFileSync(`${file}.gate`, '');
+    const outcomes = await within(settled, 'all of them', 60_000);
+    assert.deepEqual(outcomes.map(({ status }) => status), ['rejected', 'rejected', 'fulfilled', 'fulfilled']);
+    for (const { reason } of outcomes.slice(0, 2)) {
+      assert.deepEqual([reason.code, reason.host], ['ERR_PARALLELIZER_WORKER_EXITED', 'a']);
+    }
+    assert.equal(lines(file).length, 4);
+  });
+
+  test('a Redis that has lost its data fails what it had, and the next one runs', async (t) => {
+    const redis = await redisOn(t);
+    await hostOn(t, redis, { name: 'a' });
+    const pool = poolOn(t, redis);
+    await within(pool.ready(), 'the host to be seen');
+    const file = path.join(temporary(t), 'file');
+    const settled = pool.broadcast(task('gated'), [file, `${file}.gate`], { onError: 'collect' });
+    await waitFor(() => lines(file).length === 2, 'all to begin');
+    await redis.restart();
+    const outcomes = await within(settled, 'all of them', 60_000);
+    for (const { reason } of outcomes) assert.equal(reason.code, 'ERR_PARALLELIZER_WORKER_EXITED');
+    fs.writeFileSync(`${file}.gate`, '');
+    await waitFor(() => pool.stats().remote.slots === 2, 'the host to be seen again', 60_000);
+    assert.equal((await within(pool.broadcast(task('whoAmI'), [1], { retries: 1 }), 'the next one', 60_000)).length, 2);
   });
 });

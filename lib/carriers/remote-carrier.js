@@ -16,24 +16,19 @@
 
 const { randomBytes } = require('node:crypto');
 const { tooLargeError, withFields } = require('../errors');
-const { now, setImmediate, setTimeout, wallTime } = require('../intrinsics/clock');
+const { setImmediate, setTimeout, wallTime } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const { CHUNK, FRAME, MESSAGE, Seal, chunkBody, unpackFrame } = require('../remote/chunk-bytes');
 const { HostWatch } = require('../remote/host-watch');
-const { remoteProtocolError } = require('../remote/remote-errors');
+const { hostLostError, remoteProtocolError } = require('../remote/remote-errors');
 const { pathFromRoot } = require('../remote/rooted-paths');
 const {
   BEGUN, CALLS_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, MESSAGE: EMITTED, OUTPUT, PAGE_WORDS, PART_FIELDS, PART_SKIPPED,
   REPLY, RUN_FIELDS, VALUE_FIELD,
 } = require('../transport/constants');
 const { RepeatedMessages } = require('./repeated-messages');
+const { ReturnBackoff } = require('./return-backoff');
 const { ScriptCarrier } = require('./script-carrier');
-
-/** How long a chunk that came back unbegun waits, in milliseconds: twice as long each time in a row, up to so long. */
-const MIN_BACKOFF = 20;
-const MAX_BACKOFF = 2000;
-/** The same at most where its host only had no place for it, as that may be free soon. */
-const MAX_BUSY_BACKOFF = 500;
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {import('../remote/chunk-bytes').ChunkHeader} ChunkHeader */
@@ -42,6 +37,7 @@ const MAX_BUSY_BACKOFF = 500;
 /** @typedef {import('../remote/chunk-bytes').Demand} Demand */
 /** @typedef {import('../remote/engine').ChunkEnd} ChunkEnd */
 /** @typedef {{ id: number, definition: Definition }} Task */
+/** @typedef {import('../jobs/job-table').Place} Place */
 /** @typedef {import('./script-carrier').PoolSide} PoolSide */
 
 /**
@@ -56,7 +52,8 @@ const MAX_BUSY_BACKOFF = 500;
  * @property {number} left calls without an answer
  * @property {number} received frames
  * @property {number} messages that were sent after it
- * @property {string | null} host
+ * @property {string | null} host the name of that which has it
+ * @property {Place | null} place the only one that it is for
  * @property {(Withdrawal | Demand)[]} unheard what was said before a host was known to have it
  */
 
@@ -80,9 +77,7 @@ class RemoteCarrier extends ScriptCarrier {
   #checked = new WeakSet();
   #producerId = randomBytes(9).toString('base64url');
   #count = 0;
-  #returnedInARow = 0;
-  /** @type {number | null} */
-  #returnedSince = null;
+  #backoff;
   #isClosed = false;
   #counts = { sent: 0, done: 0, lost: 0, returned: 0, late: 0 };
 
@@ -98,6 +93,7 @@ class RemoteCarrier extends ScriptCarrier {
     this.#options = remote;
     this.#initParts = initParts;
     this.#seal = new Seal(remote.secret);
+    this.#backoff = new ReturnBackoff(remote.hostTimeout);
     this.#poolKey = {
       filePath: options.filePath === null ? null : pathFromRoot(remote.root, options.filePath, 'filePath'),
       functionName: options.functionName,
@@ -175,6 +171,11 @@ class RemoteCarrier extends ScriptCarrier {
     return this.#watch.slots;
   }
 
+  /** The processes of the hosts that are there. */
+  get places() {
+    return this.#watch.places;
+  }
+
   /** How many calls are in flight without having begun: their hosts have no place for them yet. */
   get unbegun() {
     return [...this.#chunks.values()].reduce((sum, { host, left }) => sum + (host === null ? left : 0), 0);
@@ -242,16 +243,22 @@ class RemoteCarrier extends ScriptCarrier {
       // What could not be encoded expects no answer.
       if ((Number(parts[at + FLAGS_FIELD]) & PART_SKIPPED) === 0) calls += Number(parts[at + CALLS_FIELD]);
     }
+    const place = this.pool.job(runs[0])?.places?.[runs[1]] ?? null;
     /** @type {Chunk} */
     const chunk = {
-      id, laneId, frame, seq, runs, parts, left: calls, received: 0, messages: 0, host: null, unheard: [],
+      id, laneId, frame, seq, runs, parts, left: calls, received: 0, messages: 0, host: null, place, unheard: [],
     };
     lane.chunk = chunk;
     this.#chunks.set(id, chunk);
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
+    if (place !== null && !this.#watch.takes(place.hostId)) {
+      const details = { host: place.hostName, lost: 'was for this host alone, which is gone' };
+      setImmediate(() => this.#refuse(chunk, hostLostError(details)));
+      return;
+    }
     try {
-      const header = this.#headerOf(runs, tasks);
+      const header = this.#headerOf(runs, tasks, place);
       const sealed = this.#seal.seal(CHUNK, id, 0, chunkBody(header, this.#initParts(), seq, parts));
       const bytes = sealed.reduce((sum, part) => sum + part.length, 0);
       const { maxChunkBytes = Infinity } = this.#options.engine;
@@ -259,15 +266,15 @@ class RemoteCarrier extends ScriptCarrier {
         throw new Error(`${bytes} bytes, and ${this.#options.engine.name} takes ${maxChunkBytes} at most`);
       }
       this.#counts.sent++;
-      this.#link.send({ id, parts: sealed });
+      this.#link.send({ id, parts: sealed, ...(place === null ? {} : { host: place.hostId }) });
     } catch (error) {
       // Later: the scheduler is in the middle of sending it.
       setImmediate(() => this.#refuse(chunk, tooLargeError('what the function is given', error)));
     }
   }
 
-  /** @param {number[]} runs @param {Task[]} tasks @returns {ChunkHeader} */
-  #headerOf(runs, tasks) {
+  /** @param {number[]} runs @param {Task[]} tasks @param {Place | null} place @returns {ChunkHeader} */
+  #headerOf(runs, tasks, place) {
     /** @type {[number, number][]} */
     const timeouts = [];
     for (let at = 0; at < runs.length; at += RUN_FIELDS) {
@@ -278,6 +285,7 @@ class RemoteCarrier extends ScriptCarrier {
       runs: timeouts,
       tasks: tasks.map(({ id, definition }) => [id, this.#rooted(definition, 'task')]),
       sent: wallTime(),
+      ...(place === null ? {} : { worker: place.workerIndex }),
     };
   }
 
@@ -416,7 +424,7 @@ class RemoteCarrier extends ScriptCarrier {
     const chunk = this.#chunks.get(chunkId);
     if (chunk === undefined) return;
     if (end.kind === 'lost') {
-      chunk.host ??= end.host ?? null;
+      chunk.host ??= end.host ?? chunk.place?.hostName ?? null;
       if (end.mayHaveRun === true) this.#mayHaveBegun(chunk);
       this.#lose(chunk, end.why);
     } else if (end.kind === 'returned') {
@@ -425,8 +433,7 @@ class RemoteCarrier extends ScriptCarrier {
       this.#lose(chunk, 'ended before all of its calls were answered');
     } else {
       this.#counts.done++;
-      this.#returnedInARow = 0;
-      this.#returnedSince = null;
+      this.#backoff.done();
       this.#forget(chunk);
     }
   }
@@ -445,11 +452,7 @@ class RemoteCarrier extends ScriptCarrier {
   #return(chunk, { why, host, isBusy = false }) {
     this.#counts.returned++;
     this.#forget(chunk, false);
-    if (isBusy) this.#returnedSince = null;
-    else this.#returnedSince ??= now();
-    const isRefused = this.#returnedSince !== null && now() - this.#returnedSince > this.#options.hostTimeout;
-    const longest = isBusy ? MAX_BUSY_BACKOFF : MAX_BACKOFF;
-    const wait = Math.min(longest, MIN_BACKOFF * 2 ** Math.min(this.#returnedInARow++, 10));
+    const { wait, isRefused } = this.#backoff.returned(isBusy);
     setTimeout(() => {
       const lane = this.workers.get(chunk.laneId);
       if (lane?.chunk !== chunk) return;

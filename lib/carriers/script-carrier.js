@@ -45,7 +45,8 @@ const { longAt } = require('../transport/registers');
  * @property {() => void} flush has the native pool do what there is to do
  * @property {() => number[] | null} reply books a reply of one part, see `replier` of the native pool
  * @property {Uint32Array} registers
- * @property {(jobId: number) => { timeout: number } | undefined} job one in progress
+ * @property {(jobId: number) => Pick<import('../jobs/job-table').Job, 'timeout' | 'places'> | undefined} job one in
+ *   progress
  * @property {Answered} answered settles calls with the value of a part
  * @property {(jobId: number, call: number, retries: number, workerIndex: number, parts: Parts) => void} emitted tells
  *   of a value that a call has emitted or yielded

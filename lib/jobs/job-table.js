@@ -39,6 +39,11 @@ const MAX_PRIORITY = 2 ** 31 - 1;
  */
 
 /**
+ * A process of a host on another machine.
+ * @typedef {{ hostId: string, hostName: string, workerIndex: number }} Place
+ */
+
+/**
  * The calls that are submitted together. For each of them one of `succeeded`, `failed` and `ended` is called, once.
  * None of its properties is optional: what is not there would be read from `Object.prototype`, which others extend.
  * @typedef {object} Job
@@ -61,7 +66,9 @@ const MAX_PRIORITY = 2 ** 31 - 1;
  *   | null} emitted told of what a call emits or yields; `attempt` counts from 1; null: nobody listens
  * @property {boolean} yields whether what its calls return is iterated over
  * @property {number} priority
- * @property {boolean} pinned whether there is a call for each worker, with its index as number
+ * @property {boolean} pinned whether each call is for one worker: that whose index is its number, and `firstWorker`
+ * @property {number} firstWorker
+ * @property {readonly Place[] | null} places where each call is to run, if that is on other machines; null: anywhere
  * @property {AsyncResource | null} resource the async context of whoever submits; null: that in which it is submitted
  * @property {ListArgument | null} list what the worker is given for consecutive calls in one, in place of an argument
  *   each. Whoever submits such a job waits for all of its calls, and for none alone
@@ -313,6 +320,7 @@ function passJob(registers, job, isSentOnce) {
     (job.stopKeyOnError ? JOB_STOPS_KEY : 0) | (job.spread ? JOB_SPREAD : 0) | (job.unbounded ? JOB_UNBOUNDED : 0)
     | (isSentOnce ? JOB_SENT_ONCE : 0) | (job.keyRuns ? JOB_KEY_RUNS : 0) | (job.pinned ? JOB_PINNED : 0);
   registers[ARGUMENT_WORD + 5] = Math.max(MIN_PRIORITY, Math.min(job.priority, MAX_PRIORITY));
+  registers[ARGUMENT_WORD + 6] = job.firstWorker;
 }
 
 /** The bits of a job's tag that say whether its calls talk. @param {Job} job */

@@ -40,6 +40,8 @@ const JOB = Object.freeze({
   isRunEach: false,
   unbounded: false,
   pinned: false,
+  firstWorker: 0,
+  places: null,
   yields: false,
 });
 

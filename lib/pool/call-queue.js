@@ -177,6 +177,8 @@ function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects 
     unbounded: kind.owner !== null,
     priority: kind.priority,
     pinned: false,
+    firstWorker: 0,
+    places: null,
     yields: false,
     emitted: onMessage === null ? null : (call, value, workerIndex, attempt) => {
       if (!kind.owner?.isOver) report(onMessage, value, { index: firstItem + call, workerIndex, attempt });

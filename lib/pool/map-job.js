@@ -24,7 +24,8 @@ const { report } = require('../jobs/report');
  * @property {number} timeout
  * @property {number} retries
  * @property {number} priority
- * @property {boolean} [pinned] whether item `i` is for the worker with the index `i`
+ * @property {boolean} [pinned] whether each item is for one worker: item `i` for that with the index `i`
+ * @property {readonly import('../jobs/job-table').Place[] | null} [places] whether these are on other machines, and where
  */
 
 /**
@@ -112,6 +113,8 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
     unbounded: false,
     priority: request.priority,
     pinned: request.pinned ?? false,
+    firstWorker: 0,
+    places: request.places ?? null,
     yields: false,
     emitted: onMessage === null ? null : (index, value, workerIndex, attempt) =>
       report(onMessage, value, { index, workerIndex, attempt }),

@@ -25,11 +25,14 @@ const { WorkerPool } = require('../jobs/worker-pool');
 const asyncResult = () => require('./async-result');
 const callQueue = () => require('./call-queue');
 const blockedStreams = () => require('./blocked-streams');
+const farBroadcast = () => require('./far-broadcast');
 const itemStream = () => require('./item-stream');
 const mapJob = () => require('./map-job');
 const runTracing = () => require('../jobs/run-tracing');
 const yieldStream = () => require('./yield-stream');
 
+/** @typedef {import('../jobs/job-table').Place} Place */
+/** @typedef {import('./far-broadcast').Waiting} Waiting */
 /** @typedef {import('../jobs/task-registry').Task} Task */
 /** @typedef {import('./call-queue').CallKind} CallKind */
 /** @typedef {InstanceType<typeof import('../jobs/run-id').RunId>} RunId */
@@ -38,7 +41,7 @@ class Pool extends Instance {
   #settings;
   #pool;
   #calls;
-  /** @type {Set<import('./item-stream').Stream>} */
+  /** @type {Set<Waiting>} */
   #streams = new Set();
   /** @type {InstanceType<typeof import('./blocked-streams').BlockedStreams> | null} */
   #blocked = null;
@@ -161,10 +164,22 @@ class Pool extends Instance {
     const run = newRun();
     this.#assertUsable(what, run);
     this.#calls.flush();
-    const items = Array(isInline ? 1 : workers).fill(list);
-    const request = { ...this.#request(what, found, true, settings), isList: false, items, run, pinned: true };
-    // A chunk of its own for each, so that none waits for other calls of its worker that have nothing to do with it.
-    return mapJob().startMap(this.#pool, request, { ...settings, chunkSize: 1, transferList: null, onProgress: null });
+    const kind = { ...this.#request(what, found, true, settings), isList: false, run, pinned: true };
+    const start = (/** @type {number} */ count, /** @type {readonly Place[] | null} */ places) => {
+      const request = { ...kind, items: Array(count).fill(list), places };
+      // A chunk of its own for each, so that none waits for other calls of its worker that have nothing to do with it.
+      return mapJob().startMap(this.#pool, request, { ...settings, chunkSize: 1, transferList: null, onProgress: null });
+    };
+    if (this.#pool.lanes === null) return start(isInline ? 1 : workers, null);
+    const register = (/** @type {Waiting} */ waiting) => {
+      this.#streams.add(waiting);
+      return () => {
+        this.#streams.delete(waiting);
+        this.#closeWhenRead();
+      };
+    };
+    const about = { what, signal: settings.signal, run };
+    return farBroadcast().broadcastFar(this.#pool, about, register, (places) => start(places.length, places));
   }
 
   /**

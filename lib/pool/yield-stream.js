@@ -212,6 +212,8 @@ class YieldStream {
         costId: 0,
         spread: false,
         pinned: false,
+        firstWorker: 0,
+        places: null,
         isRunEach: false,
         unbounded: false,
         yields: true,

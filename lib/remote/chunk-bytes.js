@@ -49,6 +49,7 @@ const MESSAGE = 3;
  * @property {[calls: number, timeout: number][]} runs of calls with a common timeout in milliseconds, 0: none
  * @property {[id: number, definition: Definition][]} tasks that its calls run
  * @property {number} sent when, in milliseconds since 1970
+ * @property {number} [worker] the index of the worker that its only call is for. Default: any may run it
  */
 
 /**

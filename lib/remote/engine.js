@@ -104,8 +104,10 @@ const CONTRACT = 1;
 /**
  * A producer's connection.
  * @typedef {object} ProducerLink
- * @property {(chunk: { id: string, parts: readonly Uint8Array[] }) => void} send sends a chunk, whose bytes are those
- *   of its parts together. It waits in the engine until a host takes it
+ * @property {(chunk: { id: string, parts: readonly Uint8Array[], host?: string }) => void} send sends a chunk, whose
+ *   bytes are those of its parts together. It waits in the engine until a host takes it. `host` (where `canAddress`):
+ *   the id of the only host that it is for, which is given it at once, whatever else it has. It ends as lost where that
+ *   host is gone, or takes nothing more
  * @property {(chunkId: string, message: Uint8Array) => void} cancel tells the host of a chunk something about it, as
  *   soon and as surely as the engine can. May be lost: the chunk's end is not
  * @property {(chunkId: string) => void} release nobody wants the rest of a chunk: it ends without being told to the
@@ -120,7 +122,8 @@ const CONTRACT = 1;
  * @property {number} lease
  * @property {Int32Array} pids in shared memory: the processes that run the user's code, 0 where there is none. They may
  *   be killed from any thread once the lease is lost
- * @property {(delivery: Delivery) => void} deliver a chunk has come. No more are delivered at once than `host.lanes`
+ * @property {(delivery: Delivery) => void} deliver a chunk has come. No more are delivered at once than `host.lanes`,
+ *   besides those that are for this host alone
  * @property {(chunkId: string, message: Uint8Array) => void} cancelled what the producer of a delivered chunk says
  * @property {(chunkId: string) => void} dropped nobody wants a delivered chunk any more: its producer has released it
  * @property {(chunkId: string) => void} [orphaned] the producer of a delivered chunk has been silent for longer than

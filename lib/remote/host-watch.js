@@ -47,7 +47,9 @@ class HostWatch {
     const [ours, others] = [true, false].map((isOurs) =>
       list.filter(({ format = FORMAT.major }) => (format === FORMAT.major) === isOurs));
     if (this.#hosts.length > 0) this.#lastSeen = now();
-    this.#hosts = ours;
+    // The order in which broadcasts answer.
+    const compare = (/** @type {string} */ one, /** @type {string} */ other) => (one < other ? -1 : one > other ? 1 : 0);
+    this.#hosts = [...ours].sort((one, other) => compare(one.name, other.name) || compare(one.id, other.id));
     this.#otherFormat = others[0]?.format ?? null;
     ours.forEach(({ id }) => this.#everSeen.add(id));
     if (ours.length > 0) {
@@ -68,6 +70,17 @@ class HostWatch {
 
   get slots() {
     return this.#hosts.reduce((sum, { slots }) => sum + bounded(slots), 0);
+  }
+
+  /** The processes of all hosts, in order. @returns {import('../jobs/job-table').Place[]} */
+  get places() {
+    return this.#hosts.flatMap(({ id, name, slots }) => Array.from({ length: bounded(slots) }, (_, workerIndex) =>
+      ({ hostId: id, hostName: name, workerIndex })));
+  }
+
+  /** Whether a host takes calls. @param {string} id */
+  takes(id) {
+    return this.#hosts.some((host) => host.id === id && bounded(host.slots) > 0);
   }
 
   get lanes() {

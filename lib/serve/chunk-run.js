@@ -92,6 +92,8 @@ class ChunkRun {
   #refusal = null;
   #onSent = () => {};
   #hasStreams;
+  /** @type {number | null} The only one of the pool's workers that its calls are for. */
+  #worker;
   /** @type {(() => void) | null} Gives back the place that was taken for the stream that is about to begin. */
   #givePlaceBack = null;
   /** @type {(error?: unknown) => void} */
@@ -109,6 +111,7 @@ class ChunkRun {
     this.#units = unitsOf(parts, header.runs);
     this.#total = this.#units.at(-1)?.end ?? 0;
     this.#hasStreams = this.#units.some(isStream);
+    this.#worker = header.worker ?? null;
     this.#units.forEach(({ first, end }) => (this.#left += end - first));
     header.tasks.forEach(([id, definition]) => {
       try {
@@ -153,7 +156,8 @@ class ChunkRun {
         const window = this.#window;
         // Not for each call that is answered: half a window is worth a frame.
         if (this.#outstanding > window / 2) break;
-        if (this.#entry.places.isFull) {
+        // What is for one process waits for that one, whatever the others do.
+        if (this.#entry.places.isFull && this.#worker === null) {
           await this.#waitForPlace();
           continue;
         }
@@ -240,6 +244,10 @@ class ChunkRun {
       this.#settled(end - first);
     };
     if (task instanceof Error) return fail(task);
+    // It would wait for ever.
+    if (this.#worker !== null && !(this.#worker >= 0 && this.#worker + end - first <= this.#slots)) {
+      return fail(new RangeError(`a call for worker ${this.#worker} of ${this.#slots}`));
+    }
     /** @type {unknown[]} */
     let values;
     try {
@@ -297,7 +305,9 @@ class ChunkRun {
       },
       yields,
       priority: 0,
-      pinned: false,
+      pinned: this.#worker !== null,
+      firstWorker: this.#worker ?? 0,
+      places: null,
       keys: null,
       stopKeyOnError: false,
       keyRuns: false,

@@ -42,7 +42,8 @@ impl NativePool {
 
     /// The function that queues a job and returns its number; -1 when closed, -2 minus the number of waiting calls when
     /// the queue is full. Nothing is sent before the one of `flusher` is called. In the registers: calls, retries, task
-    /// (from 1 on; 0: none), calls per chunk (0: as many as fit), flags, priority.
+    /// (from 1 on; 0: none), calls per chunk (0: as many as fit), flags, priority, the index of the worker that the
+    /// first call is for.
     ///
     /// (Functions by themselves: as methods they would cost twice as much, which shows in a round trip.)
     #[napi(catch_unwind, ts_return_type = "(keys?: Uint32Array | null, timeout?: number) => number")]

@@ -59,8 +59,11 @@ enum CallQueue {
         waiting: u64,
     },
     Keyed(KeyedQueue),
-    /// Each call is for the worker with its number as index.
-    Pinned(BTreeSet<u32>),
+    /// Each call is for the worker whose index is its number more than this.
+    Pinned {
+        calls: BTreeSet<u32>,
+        first_worker: u32,
+    },
 }
 
 /// Where the calls of a job that has one for each worker went.
@@ -81,8 +84,9 @@ pub(super) struct FreeWorker {
 }
 
 impl Job {
-    /// `in_order`: whether its workers run calls one at a time, in the order in which they got them.
-    pub(super) fn new(spec: JobSpec, in_order: bool, now: Duration) -> Job {
+    /// `in_order`: whether its workers run calls one at a time, in the order in which they got them. `has_indices`:
+    /// whether they can be told apart.
+    pub(super) fn new(spec: JobSpec, in_order: bool, has_indices: bool, now: Duration) -> Job {
         // The calls of a key stay on its worker.
         let is_movable = spec.keys.is_none() && !spec.sent_once && !spec.pinned;
         let queue = match spec.keys {
@@ -91,7 +95,9 @@ impl Job {
                 let takes_runs = spec.key_runs && in_order && spec.timeout.is_none();
                 CallQueue::Keyed(KeyedQueue::new(keys, takes_runs))
             }
-            None if spec.pinned => CallQueue::Pinned((0..spec.calls).collect()),
+            None if spec.pinned && has_indices => {
+                CallQueue::Pinned { calls: (0..spec.calls).collect(), first_worker: spec.first_worker }
+            }
             None => CallQueue::Plain {
                 ranges: std::iter::once(0..spec.calls).collect(),
                 waiting: spec.calls.into(),
@@ -121,7 +127,7 @@ impl Job {
         match &self.queue {
             CallQueue::Plain { waiting, .. } => *waiting,
             CallQueue::Keyed(keyed) => keyed.len(),
-            CallQueue::Pinned(calls) => calls.len() as u64,
+            CallQueue::Pinned { calls, .. } => calls.len() as u64,
         }
     }
 
@@ -171,8 +177,9 @@ impl Job {
             CallQueue::Keyed(keyed) => {
                 keyed.take(worker_id, max_run.min(if is_spread { max_calls } else { u32::MAX }))
             }
-            CallQueue::Pinned(calls) => {
-                index.filter(|index| calls.remove(index)).map(|index| index..index + 1)
+            CallQueue::Pinned { calls, first_worker } => {
+                let call = index.and_then(|index| index.checked_sub(*first_worker));
+                call.filter(|call| calls.remove(call)).map(|call| call..call + 1)
             }
         }
     }
@@ -190,7 +197,7 @@ impl Job {
                 true
             }
             CallQueue::Keyed(keyed) => keyed.put_back(call),
-            CallQueue::Pinned(calls) => calls.insert(call),
+            CallQueue::Pinned { calls, .. } => calls.insert(call),
         }
     }
 
@@ -202,7 +209,7 @@ impl Job {
     /// Calls in flight have settled. Returns the waiting calls that settle with them, as skipped.
     pub(super) fn settled(&mut self, calls: Range<u32>, failed: bool) -> Vec<u32> {
         match &mut self.queue {
-            CallQueue::Plain { .. } | CallQueue::Pinned(_) => Vec::new(),
+            CallQueue::Plain { .. } | CallQueue::Pinned { .. } => Vec::new(),
             CallQueue::Keyed(keyed) => {
                 calls.flat_map(|call| keyed.settled(call, failed && self.stop_key_on_error)).collect()
             }
@@ -237,7 +244,7 @@ impl Job {
             CallQueue::Keyed(keyed) => {
                 keyed.drain_from(from).into_iter().map(|call| call..call + 1).collect()
             }
-            CallQueue::Pinned(calls) => {
+            CallQueue::Pinned { calls, .. } => {
                 calls.split_off(&from).into_iter().map(|call| call..call + 1).collect()
             }
         }
@@ -288,7 +295,7 @@ impl Job {
                 debug_assert!(disjoint, "a call waits twice, or waits and is in flight");
             }
             CallQueue::Keyed(keyed) => keyed.check_invariants(in_flight),
-            CallQueue::Pinned(calls) => {
+            CallQueue::Pinned { calls, .. } => {
                 let is_twice = in_flight.iter().any(|call| calls.contains(call));
                 debug_assert!(!is_twice, "a call waits, and is in flight");
             }

@@ -217,9 +217,12 @@ pub struct JobSpec {
     pub sent_once: bool,
     /// Jobs with a higher one go first.
     pub priority: i32,
-    /// One call for each worker that there may be: call `i` runs on the worker with index `i`, and does not count for
-    /// [`Config::max_calls_per_worker`]. Where workers are leased they have no index that counts.
+    /// Each call is for one worker: call `i` runs on the worker with the index `first_worker + i`, and does not count
+    /// for [`Config::max_calls_per_worker`]. Where workers are leased they have no index that counts. Any lane can have
+    /// such a call: where that leads is not the engine's business, and nothing is asked back from there.
     pub pinned: bool,
+    /// Invariant: there may be as many workers as these calls are for.
+    pub first_worker: u32,
 }
 
 /// Consecutive calls of one job.

@@ -36,8 +36,8 @@ impl SettledPart {
 }
 
 /// What a job is described by: how many calls, retries, task (from 1 on; 0: none), calls per chunk (0: as many as
-/// fit), flags, priority.
-type JobFields = [u32; 6];
+/// fit), flags, priority, the index of the worker that its first call is for if it is pinned.
+type JobFields = [u32; 7];
 
 impl<H: Host> Pool<H> {
     // ---- Jobs -------------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ impl<H: Host> Pool<H> {
     /// Queues a job. Nothing is sent before the next `pump`.
     pub fn submit(
         &self,
-        [calls, retries, task, chunk, flags, priority]: JobFields,
+        [calls, retries, task, chunk, flags, priority, first_worker]: JobFields,
         keys: Option<Vec<u32>>,
         timeout: f64,
     ) -> Result<JobId, SubmitError> {
@@ -63,6 +63,7 @@ impl<H: Host> Pool<H> {
             sent_once: flags & JOB_SENT_ONCE != 0,
             priority: priority.cast_signed(),
             pinned: flags & JOB_PINNED != 0,
+            first_worker,
         };
         self.engine.borrow_mut().submit(spec, self.host.now())
     }

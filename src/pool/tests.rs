@@ -167,7 +167,7 @@ fn the_loop_is_held_while_something_is_in_progress_and_only_then() {
     let worker = first_worker(&pool);
     assert_eq!(pool.host.taken(), [format!("start {}", worker.0)]);
     pool.script_worker_ready(worker);
-    pool.submit([1, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
+    pool.submit([1, 0, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
     pool.pump();
     assert!(pool.host.taken().contains(&"held true".into()));
     let (frame, _, runs) = pool.host.carrier.sent.take().remove(0);
@@ -184,7 +184,7 @@ fn what_was_answered_is_taken_in_before_time_passes() {
     pool.start(None);
     let worker = first_worker(&pool);
     pool.script_worker_ready(worker);
-    pool.submit([1, 0, 0, 0, 0, 0], None, 50.0).expect("there is room");
+    pool.submit([1, 0, 0, 0, 0, 0, 0], None, 50.0).expect("there is room");
     pool.pump();
     let (frame, seq, runs) = pool.host.carrier.sent.take().remove(0);
     report_sent(&pool, worker, frame, &runs, Sent::Filled { filled: &[1], skipped: &[], bytes: 5 });
@@ -200,7 +200,7 @@ fn a_worker_that_cannot_be_started_fails_what_waits_with_the_reason() {
     let pool = pool(&Json::Null);
     pool.host.refuses.set(true);
     pool.start(None);
-    let job = pool.submit([2, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
+    let job = pool.submit([2, 0, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
     // As often as the engine tries again.
     for second in 1..100 {
         pool.host.now.set(Duration::from_secs(second));
@@ -216,7 +216,7 @@ fn a_frame_that_could_not_be_made_costs_its_worker() {
     pool.start(None);
     let worker = first_worker(&pool);
     pool.script_worker_ready(worker);
-    pool.submit([1, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
+    pool.submit([1, 0, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
     pool.pump();
     let (frame, _, runs) = pool.host.carrier.sent.take().remove(0);
     report_sent(&pool, worker, frame, &runs, Sent::Failed);

@@ -71,7 +71,9 @@ extern "C" fn submit(
     timeout: f64,
 ) -> f64 {
     let keys = usize::try_from(keys).ok().map(passed_numbers);
-    match pool().submit([calls, retries, task, chunk_size, flags, priority.cast_unsigned()], keys, timeout) {
+    // No calls for single workers: only a host has those, and it needs the addon.
+    match pool().submit([calls, retries, task, chunk_size, flags, priority.cast_unsigned(), 0], keys, timeout)
+    {
         Ok(job) => job.0 as f64,
         Err(SubmitError::Closed) => -1.0,
         Err(SubmitError::QueueFull { waiting }) => -2.0 - waiting as f64,

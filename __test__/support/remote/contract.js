@@ -261,6 +261,45 @@ function testContract(name, openHub, { without = {} } = {}) {
       assert.equal(producer.endOf(id), undefined);
     });
 
+    test('a chunk that is for one host goes to it, whatever else that has, and is lost with it', async (t) => {
+      const hub = await openHub(t);
+      const engine = hub.engine();
+      if (engine.canAddress !== true) return t.skip('this engine does not say that it can');
+      const producer = producerOn(t, engine);
+      const hosts = [1, 2].map(() => hostOn(t, hub.engine(), { slots: 1, lanes: 1 }));
+      await waitFor(() => producer.seen.hosts.length === 2, 'the hosts to be seen');
+      const busy = hosts.map(() => idOf('busy'));
+      busy.forEach((id) => producer.send(id, id));
+      await waitFor(() => hosts.every(({ seen }) => seen.deliveries.length === 1), 'both to have what they can');
+      const hostOf = ({ name }) => producer.seen.hosts.find((seen) => seen.name === name).id;
+      const ids = hosts.flatMap((host) => [1, 2, 3].map(() => {
+        const id = idOf(host.name);
+        producer.link.send({ id, parts: [Buffer.from(host.name)], host: hostOf(host) });
+        return id;
+      }));
+      await waitFor(() => hosts.every(({ seen }) => seen.deliveries.length === 4), 'each to have what is for it');
+      hosts.forEach(({ seen, name }) => {
+        seen.deliveries.slice(1).forEach(({ bytes }) => assert.equal(Buffer.from(bytes).toString(), name));
+      });
+      for (const { seen } of hosts) await echo(seen.deliveries[1]);
+      const answered = hosts.map(({ seen }) => seen.deliveries[1].id);
+      await waitFor(() => answered.every((id) => producer.endOf(id)), 'the answers');
+      const [victim, survivor] = hosts;
+      const gone = hostOf(victim);
+      hub.kill(victim.link);
+      const lost = ids.slice(0, 3).filter((id) => !answered.includes(id));
+      await waitFor(() => lost.every((id) => producer.endOf(id)), 'what the dead one had to be lost');
+      for (const id of lost) assert.equal(producer.endOf(id).kind, 'lost');
+      const late = idOf('late');
+      producer.link.send({ id: late, parts: [Buffer.from(late)], host: gone });
+      await waitFor(() => producer.endOf(late), 'what is for a dead one to be lost');
+      assert.equal(producer.endOf(late).kind, 'lost');
+      assert.equal(survivor.delivery(late), undefined);
+      for (const delivery of survivor.seen.deliveries.slice(2)) await echo(delivery);
+      await waitFor(() => ids.every((id) => producer.endOf(id)), 'each to end');
+      assert.ok(ids.slice(3).every((id) => producer.endOf(id).kind === 'done'));
+    });
+
     test('a host that pauses takes no more, and finishes what it has', async (t) => {
       const hub = await openHub(t);
       const producer = producerOn(t, hub.engine());

@@ -10,7 +10,6 @@ const OUTPUT = "what workers print goes to the host's console";
 const SHARED_MEMORY = 'nothing is transferred or shared between machines';
 const HANDLERS = 'handlers of events make an instance of their own, which has no engine';
 const NESTED = 'an instance inside of a worker has no engine here';
-const REFUSED = 'broadcast() is refused there';
 const SAME_PROCESS = 'the host of these cases is in the same process, where its own calls are published as well';
 const AHEAD = 'how far calls are sent ahead of what runs is up to the chunks in flight, two for each process';
 const WAITING = 'calls that are in flight to a host do not wait, and those are two for each of its processes at least';
@@ -19,7 +18,6 @@ const ENGINE_PARTS = 'an engine is a package of its own, which clocks and protot
 /** @type {Record<string, Record<string, string>>} */
 const EXCEPTIONS = {
   advice: {
-    'streams and broadcasts say nothing of what calls cost': REFUSED,
     'with fewer workers than CPUs it names the option': HOSTS,
   },
   'async-context': {
@@ -28,7 +26,7 @@ const EXCEPTIONS = {
   },
   'async-resources': { '*': HOSTS },
   binary: { 'remote, ': SHARED_MEMORY },
-  broadcast: { '*': REFUSED },
+  broadcast: { 'workers that were stopped for being idle are started': HOSTS },
   'busy-caller': {
     'workers have work for as long as': AHEAD,
     'stats() says how late the caller is': AHEAD,
@@ -43,7 +41,6 @@ const EXCEPTIONS = {
     "JSON logs: a console of one's own writes": OUTPUT,
   },
   'diagnostics-channel': {
-    'broadcasts and streams are runs': REFUSED,
     'each sub-batch is a call': SAME_PROCESS,
     'items are a call for each chunk': SAME_PROCESS,
     'the channel of workers has what listeners have': LANES,

@@ -18,6 +18,7 @@ class MemoryHub {
       contract: CONTRACT,
       name: 'memory',
       canTell: true,
+      canAddress: true,
       connect: (side) => this.#connect(side),
       listen: (side) => this.#listen(side),
       ...members,
@@ -72,9 +73,10 @@ class MemoryHub {
     this.#producers.add(producer);
     later(() => this.#announce());
     producer.link = {
-      send: ({ id, parts }) => {
-        const entry = { chunk: { id, bytes: Buffer.concat(parts) }, producer, host: null, isEnded: false };
+      send: ({ id, parts, host: only }) => {
+        const entry = { chunk: { id, bytes: Buffer.concat(parts) }, producer, host: null, only, isEnded: false };
         this.#chunks.set(id, entry);
+        if (only !== undefined) return later(() => this.#address(entry));
         this.#waiting.push(entry);
         later(() => this.#hand());
       },
@@ -172,10 +174,18 @@ class MemoryHub {
     }
   }
 
+  /** Hands a chunk to the only host that it is for, whatever else that has. */
+  #address(entry) {
+    if (entry.isEnded) return;
+    const host = [...this.#hosts].find((each) => each.side.host.id === entry.only && each.isReady && !each.isPaused);
+    if (host === undefined) this.#end(entry, { kind: 'lost', why: 'was for this host alone, which is gone' });
+    else this.#deliver(host, entry);
+  }
+
   #deliver(host, entry) {
     const { id, bytes } = entry.chunk;
     entry.host = host;
-    host.taken.add(entry);
+    if (entry.only === undefined) host.taken.add(entry);
     const isHeard = () => !host.isDead && !entry.isEnded;
     host.side.deliver({
       id,

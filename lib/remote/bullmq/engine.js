@@ -18,6 +18,7 @@ function bullmq(options) {
     contract: CONTRACT,
     name: `bullmq:${settings.queue}`,
     canTell: true,
+    canAddress: true,
     connect: (/** @type {import('../engine').ProducerSide} */ side) => {
       assertInstalled();
       return new (require('./producer-link').ProducerLink)(settings, side);

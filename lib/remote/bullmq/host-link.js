@@ -4,7 +4,8 @@
  * A host's connection: takes jobs of the queue, and sends frames into the streams of their producers.
  *
  * 1. Jobs are fetched by hand, as many as there are lanes. A job that was taken before, by anybody, is not taken again,
- *    whatever the queue thinks of it.
+ *    whatever the queue thinks of it. Chunks that are for this host alone are in a list of its own, and are no jobs: it
+ *    makes their locks itself.
  * 2. What a producer has to say comes through a channel, and is for whoever has the chunk.
  * 3. The locks of its jobs are renewed by a thread, which also watches that this succeeds.
  * 4. A fetch that fails, or never comes back after Redis was away, is tried again on a new worker.
@@ -17,7 +18,7 @@ const { atMost, setTimeout, sleep } = require('../../intrinsics/clock');
 const { FORMAT } = require('../chunk-bytes');
 const { Lease } = require('./lease');
 const {
-  DONE, DROPPED, FRAME, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, readNote,
+  ADDRESSED, DONE, DROPPED, FRAME, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, readNote,
 } = require('./redis');
 
 /** How long frames are kept for a producer that does not renew them, in milliseconds. */
@@ -28,11 +29,11 @@ const FETCH_BLOCK = 2;
 const PAUSE = 100;
 /** How often jobs are looked for whose host is gone, and whose producer is as well, in milliseconds. */
 const STALLED_INTERVAL = 30_000;
-/** How often it is looked whether the producers of chunks live, in milliseconds. */
-const PRODUCERS_INTERVAL = 1000;
+/** How often it is looked whether the producers of chunks live, and for chunks of its own, in milliseconds. */
+const LOOK_INTERVAL = 1000;
 
 /** @typedef {import('../engine').HostSide} HostSide */
-/** @typedef {{ job: any, producerId: string, isEnded: boolean }} Taken */
+/** @typedef {{ job: any, producerId: string, isEnded: boolean }} Taken `job`: null for what is for this host alone */
 
 class HostLink {
   #settings;
@@ -47,6 +48,10 @@ class HostLink {
   #worker;
   /** @type {Map<string, Taken>} */
   #taken = new Map();
+  /** How many of them have come from the queue. */
+  #fromQueue = 0;
+  #isTakingOwn = false;
+  #isOwnDue = false;
   #isPaused = false;
   #isClosed = false;
   #onRoom = () => {};
@@ -75,7 +80,7 @@ class HostLink {
     this.#listener.on('messageBuffer', (_channel, bytes) => this.#said(bytes));
     this.#listener.subscribe(this.#keys.say).catch(this.#failed);
     this.#fetching = this.#fetch();
-    void this.#watchProducers();
+    void this.#look();
   }
 
   #makeWorker() {
@@ -101,13 +106,13 @@ class HostLink {
     const { lanes = 2 * this.#side.host.slots } = this.#side.host;
     await this.#lease.ready;
     while (!this.#isPaused) {
-      if (this.#taken.size >= lanes) {
+      if (this.#fromQueue >= lanes) {
         await new Promise((resolve) => (this.#onRoom = () => resolve(undefined)));
         continue;
       }
       try {
         const job = await this.#worker.getNextJob(this.#token);
-        if (job !== undefined && job !== null) await this.#take(job);
+        if (job !== undefined && job !== null) await this.#take(job.id, String(job.data?.producer), job);
       } catch (error) {
         if (this.#isPaused) return;
         this.#failed(/** @type {Error} */ (error));
@@ -116,12 +121,35 @@ class HostLink {
     }
   }
 
-  /** @param {any} job */
-  async #take(job) {
-    const { id } = job;
-    const producerId = String(job.data?.producer);
-    this.#lease.taken(id);
-    const bytes = await this.#claim(id, producerId);
+  /** Takes what is for this host alone; also while it drains, as that was sent before it was seen to. */
+  async #takeOwn() {
+    this.#isOwnDue = true;
+    if (this.#isTakingOwn) return;
+    this.#isTakingOwn = true;
+    const key = this.#keys.only(this.#side.host.id);
+    try {
+      await this.#lease.ready;
+      while (this.#isOwnDue && !this.#isClosed) {
+        this.#isOwnDue = false;
+        for (const text of await this.#client.lrange(key, 0, -1)) {
+          const [id, producerId] = JSON.parse(text).map(String);
+          if (!this.#taken.has(id)) await this.#take(id, producerId, null);
+          // Only now: the answer to a command that removes it might be lost.
+          await this.#client.lrem(key, 1, text);
+        }
+      }
+    } catch {
+      // The connection is being tried again, and so is this.
+    }
+    this.#isTakingOwn = false;
+  }
+
+  /** @param {string} id @param {string} producerId @param {any} job */
+  async #take(id, producerId, job) {
+    // A job's lock is there already; without one, the thread would have the chunk for lost.
+    if (job !== null) this.#lease.taken(id);
+    const bytes = await this.#claim(id, producerId, job === null);
+    if (job === null) this.#lease.taken(id);
     if (bytes === null || this.#isClosed) {
       // It was taken before, was released, or its producer is gone.
       await this.#finish(id, job);
@@ -130,6 +158,7 @@ class HostLink {
     /** @type {Taken} */
     const taken = { job, producerId, isEnded: false };
     this.#taken.set(id, taken);
+    if (job !== null) this.#fromQueue++;
     this.#client.del(this.#keys.chunk(id)).catch(() => {});
     this.#side.deliver({
       id,
@@ -142,17 +171,19 @@ class HostLink {
   /**
    * Marks a chunk as taken. What goes wrong is tried again: a job that is neither claimed nor finished would be
    * nobody's.
-   * @param {string} id @param {string} producerId
+   * @param {string} id @param {string} producerId @param {boolean} isOwn whether it has no lock yet
    * @returns {Promise<Buffer | null>} its bytes; `null`: it is not to be run
    */
-  async #claim(id, producerId) {
+  async #claim(id, producerId, isOwn) {
     const { host, lease } = this.#side;
     while (!this.#isClosed) {
       try {
-        const [isFirst, bytes, producer] = await execute(this.#client.pipeline()
+        const claim = this.#client.pipeline()
           .set(this.#keys.taken(id), host.name, 'PX', Math.max(TAKEN_FOR, lease), 'NX')
           .getBuffer(this.#keys.chunk(id))
-          .exists(this.#keys.producer(producerId)));
+          .exists(this.#keys.producer(producerId));
+        if (isOwn) claim.set(this.#keys.lock(id), this.#token, 'PX', lease);
+        const [isFirst, bytes, producer] = await execute(claim);
         return isFirst === null || producer === 0 ? null : bytes;
       } catch (error) {
         this.#failed(/** @type {Error} */ (error));
@@ -165,7 +196,8 @@ class HostLink {
   /** @param {string} id @param {any} job */
   async #finish(id, job) {
     this.#lease.ended(id);
-    await job.moveToCompleted('', this.#token, false).catch(() => {});
+    const finished = job === null ? this.#client.del(this.#keys.lock(id)) : job.moveToCompleted('', this.#token, false);
+    await finished.catch(() => {});
   }
 
   // ---- Answering ----------------------------------------------------------------------------------------
@@ -196,6 +228,7 @@ class HostLink {
     taken.isEnded = true;
     if (this.#taken.get(id) !== taken) return;
     this.#taken.delete(id);
+    if (taken.job !== null) this.#fromQueue--;
     void this.#finish(id, taken.job);
     this.#onRoom();
   }
@@ -205,6 +238,7 @@ class HostLink {
   /** @param {Buffer} bytes */
   #said(bytes) {
     const { kind, chunkId, rest } = readNote(bytes);
+    if (kind === ADDRESSED && rest.toString() === this.#side.host.id) void this.#takeOwn();
     if (!this.#taken.has(chunkId)) return;
     if (kind === MESSAGE) this.#side.cancelled(chunkId, Buffer.from(rest));
     else if (kind === DROPPED) this.#drop(chunkId);
@@ -225,12 +259,16 @@ class HostLink {
     this.#side.leaseLost(why);
   }
 
-  /** Says which chunks have lost their producer: it lets its key expire when it has been silent for too long. */
-  async #watchProducers() {
+  /**
+   * Looks for chunks that are for this host alone, and says which have lost their producer: its key expires when it has
+   * been silent for too long.
+   */
+  async #look() {
     /** @type {Set<string>} Twice in a row: a server that has lost its data is told again within a second. */
     let missing = new Set();
     while (!this.#isClosed) {
-      await new Promise((resolve) => setTimeout(resolve, PRODUCERS_INTERVAL).unref());
+      await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL).unref());
+      void this.#takeOwn();
       const ids = [...new Set([...this.#taken.values()].map(({ producerId }) => producerId))];
       if (ids.length === 0) continue;
       try {
@@ -270,6 +308,8 @@ class HostLink {
     this.pause();
     this.#isClosed = true;
     await atMost(this.#fetching, FETCH_BLOCK * 1000);
+    // What was sent to it since is not for anybody else, and ends with its announcement.
+    this.#client.del(this.#keys.only(this.#side.host.id)).catch(() => {});
     await this.#lease.close();
     this.#disconnect();
   }

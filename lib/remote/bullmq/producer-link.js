@@ -3,7 +3,8 @@
 /**
  * A producer's connection: chunks become jobs of the queue, frames come through a stream of the producer's own.
  *
- * 1. A job has no more in it than the names of its chunk and producer; the bytes have a key of their own.
+ * 1. A job has no more in it than the names of its chunk and producer; the bytes have a key of their own. A chunk that
+ *    is for one host alone is no job: its name is in a list of that host's.
  * 2. Frames are read from the stream in order, from where they were last read: a connection that breaks loses none.
  * 3. Once in a second each chunk in flight is looked at. One whose job is gone, or whose host has taken it and lost its
  *    lock, is lost. That is written into the stream, behind everything that was accepted of it, and holds once it is
@@ -16,7 +17,7 @@ const { atMost, now, setTimeout, sleep } = require('../../intrinsics/clock');
 const { FORMAT } = require('../chunk-bytes');
 const { Lease } = require('./lease');
 const {
-  DONE, DROPPED, FRAME, LOST, MESSAGE, TAKEN_FOR, connect, execute, keysOf, note, readNote,
+  ADDRESSED, DONE, DROPPED, FRAME, LOST, MESSAGE, TAKEN_FOR, connect, execute, keysOf, note, readNote,
 } = require('./redis');
 
 /** How often chunks and hosts are looked at, in milliseconds. */
@@ -31,7 +32,7 @@ const PAUSE = 100;
 
 /** @typedef {import('../engine').ProducerSide} ProducerSide */
 /** @typedef {import('../engine').ChunkEnd} ChunkEnd */
-/** @typedef {{ isSent: boolean, isSuspect: boolean, host: string | null }} InFlight */
+/** @typedef {{ isSent: boolean, isSuspect: boolean, only: string | null }} InFlight `only`: the host that it is for */
 
 class ProducerLink {
   #side;
@@ -83,25 +84,33 @@ class ProducerLink {
 
   // ---- Sending ------------------------------------------------------------------------------------------
 
-  /** @param {{ id: string, parts: readonly Uint8Array[] }} chunk */
-  send({ id, parts }) {
+  /** @param {{ id: string, parts: readonly Uint8Array[], host?: string }} chunk */
+  send({ id, parts, host = undefined }) {
     /** @type {InFlight} */
-    const chunk = { isSent: false, isSuspect: false, host: null };
+    const chunk = { isSent: false, isSuspect: false, only: host ?? null };
     this.#chunks.set(id, chunk);
-    this.#add(id, Buffer.concat(parts)).then(
+    this.#add(id, Buffer.concat(parts), chunk.only).then(
       () => (chunk.isSent = true),
       (error) => this.#end(id, { kind: 'lost', why: `could not be sent: ${error.message}` }),
     );
   }
 
-  /** @param {string} id @param {Buffer} bytes */
-  async #add(id, bytes) {
+  /** @param {string} id @param {Buffer} bytes @param {string | null} only */
+  async #add(id, bytes, only) {
     const { producerId, producerTimeout } = this.#side;
     await execute(this.#client.pipeline()
       // The thread that says so has yet to start.
       .set(this.#keys.producer(producerId), '1', 'PX', producerTimeout)
       .set(this.#keys.chunk(id), bytes, 'PX', producerTimeout * CHUNK_LIFETIMES));
     if (!this.#chunks.has(id)) return;
+    if (only !== null) {
+      const key = this.#keys.only(only);
+      const list = this.#client.pipeline().rpush(key, JSON.stringify([id, producerId]));
+      await execute(list.pexpire(key, producerTimeout * CHUNK_LIFETIMES));
+      // It looks there from time to time as well.
+      this.#client.publish(this.#keys.say, note(ADDRESSED, '', Buffer.from(only))).catch(() => {});
+      return;
+    }
     await this.#queue.add('chunk', { producer: producerId }, {
       jobId: id, attempts: 1, removeOnComplete: true, removeOnFail: true,
     });
@@ -201,8 +210,8 @@ class ProducerLink {
     if (sent.length === 0) return;
     const pipeline = this.#client.pipeline();
     const lifetime = this.#side.producerTimeout * CHUNK_LIFETIMES;
-    sent.forEach(([id]) => pipeline
-      .exists(this.#keys.job(id))
+    sent.forEach(([id, { only }]) => pipeline
+      .exists(only === null ? this.#keys.job(id) : this.#keys.host(only))
       .get(this.#keys.taken(id))
       .exists(this.#keys.lock(id))
       .pexpire(this.#keys.chunk(id), lifetime)
@@ -211,9 +220,8 @@ class ProducerLink {
     /** @type {Buffer[]} */
     const lost = [];
     sent.forEach(([id, chunk], i) => {
-      const [job, host, lock] = answers.slice(5 * i, 5 * i + 3);
-      const why = job !== 1 ? 'is not known to the engine any more'
-        : host !== null && lock !== 1 ? 'was lost with its host' : null;
+      const [place, host, lock, bytes] = answers.slice(5 * i, 5 * i + 4);
+      const why = whyLost(chunk, { place: place === 1, isTaken: host !== null, lock: lock === 1, bytes: bytes === 1 });
       // Twice in a row, as it may be about to end, or to be taken.
       if (why !== null && chunk.isSuspect) {
         lost.push(note(LOST, id, Buffer.from(JSON.stringify({ why, host: nameIn(host) }))));
@@ -252,6 +260,20 @@ class ProducerLink {
 function isBefore(one, other) {
   const [[time, number], [otherTime, otherNumber]] = [one, other].map((id) => id.split('-').map(Number));
   return time < otherTime || (time === otherTime && number < otherNumber);
+}
+
+/**
+ * Why nobody will answer a chunk, by what there is of it.
+ * @param {InFlight} chunk
+ * @param {{ place: boolean, isTaken: boolean, lock: boolean, bytes: boolean }} found `place`: its job, or the only host
+ *   that it is for
+ */
+function whyLost({ only }, { place, isTaken, lock, bytes }) {
+  if (isTaken && !lock && (place || only !== null)) return 'was lost with its host';
+  if (only === null) return place ? null : 'is not known to the engine any more';
+  if (isTaken) return null;
+  if (!place) return 'was for this host alone, which is gone';
+  return bytes ? null : 'is not known to the engine any more';
 }
 
 /** @param {unknown} taken @returns {string | undefined} */

@@ -7,6 +7,7 @@
  * |---|---|
  * | `…:hosts` | the ids of hosts, a set |
  * | `…:host:ID` | a host as it is announced, JSON; expires with its lease |
+ * | `…:for:ID` | the chunks that are for one host alone, a list |
  * | `…:producer:ID` | there while a producer lives |
  * | `…:chunk:ID` | the bytes of a chunk that was not taken |
  * | `…:taken:ID` | the host that has taken it, which may be done once |
@@ -88,6 +89,7 @@ function keysOf({ prefix, queue }, format) {
     name,
     hosts: `${common}:hosts`,
     host: (/** @type {string} */ id) => `${common}:host:${id}`,
+    only: (/** @type {string} */ id) => `${own}:for:${id}`,
     producer: (/** @type {string} */ id) => `${own}:producer:${id}`,
     chunk: (/** @type {string} */ id) => `${own}:chunk:${id}`,
     taken: (/** @type {string} */ id) => `${own}:taken:${id}`,
@@ -130,7 +132,8 @@ const RETURNED = 3;
 const LOST = 4;
 const MESSAGE = 5;
 const DROPPED = 6;
+const ADDRESSED = 7;
 
 module.exports = {
-  DONE, DROPPED, FRAME, LOST, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, readNote,
+  ADDRESSED, DONE, DROPPED, FRAME, LOST, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, readNote,
 };

@@ -287,7 +287,7 @@ impl Engine {
             let job = self.jobs.get(&run.job);
             let is_movable = job.is_some_and(|job| job.is_movable);
             is_sized |= job.is_some_and(|job| job.chunk_size.is_some());
-            let is_counted = !job.is_some_and(|job| job.is_pinned);
+            let is_counted = self.config.lanes || !job.is_some_and(|job| job.is_pinned);
             worker.uncounted += if is_counted { 0 } else { run.calls.len() as u64 };
             let call =
                 |index| ChunkCall { job: run.job, index, state: CallState::Sent, is_movable, is_counted };

@@ -17,7 +17,16 @@ impl Engine {
             return Err(SubmitError::Closed);
         }
         debug_assert!(spec.keys.as_ref().is_none_or(|keys| keys.len() == spec.calls as usize));
-        debug_assert!(!spec.pinned || self.has_indices(), "calls for workers that nobody can tell apart");
+        debug_assert!(
+            !spec.pinned || self.has_indices() || self.config.lanes,
+            "calls for workers that nobody can tell apart"
+        );
+        debug_assert!(
+            !spec.pinned
+                || self.config.lanes
+                || u64::from(spec.first_worker) + u64::from(spec.calls) <= self.config.workers as u64,
+            "calls for workers that there will never be"
+        );
         let calls = u64::from(spec.calls);
         let waiting = self.counters.waiting();
         if let Some(max) = self.config.max_queue.filter(|_| !spec.unbounded)
@@ -33,7 +42,8 @@ impl Engine {
             self.has_priorities |= spec.priority != 0;
             self.has_pinned |= spec.pinned;
             self.is_overtaking_due |= self.has_priorities;
-            let mut job = Job::new(spec, self.config.concurrency == 1 && !self.config.lanes, now);
+            let in_order = self.config.concurrency == 1 && !self.config.lanes;
+            let mut job = Job::new(spec, in_order, self.has_indices(), now);
             job.order = order;
             self.jobs.insert(job_id, job);
             self.queue.insert((order, job_id));

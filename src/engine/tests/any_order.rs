@@ -152,13 +152,18 @@ fn apply(world: &mut World, event: Event) {
                 sent_once,
                 priority: calls as i32 % 4 - 1,
                 pinned: false,
+                first_worker: 0,
             });
         }
         // There would be nobody to do what is for one index.
-        Event::SubmitPinned(_) if !world.has_indices => {}
+        Event::SubmitPinned(_) if !world.has_indices && !world.has_lanes => {}
         Event::SubmitPinned(retries) => {
-            let calls = world.max_workers;
-            let _ = world.submit(JobSpec { calls, retries, pinned: true, ..JobSpec::default() });
+            let first_worker = retries.min(world.max_workers - 1);
+            let calls = world.max_workers - first_worker;
+            let chunk_size = Some(1);
+            let spec =
+                JobSpec { calls, retries, pinned: true, first_worker, chunk_size, ..JobSpec::default() };
+            let _ = world.submit(spec);
         }
         Event::Pause(nth, call, paused) => {
             if let Some(&job) = world.specs.keys().nth(nth % world.specs.len().max(1)) {

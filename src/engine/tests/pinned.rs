@@ -101,3 +101,29 @@ fn a_call_whose_caller_has_something_of_it_is_not_run_again() {
     world.die(worker_id);
     assert_eq!(world.outcome(job, 0), Some(Settled::Ended(Outcome::Exited(worker_id))));
 }
+
+#[test]
+fn calls_may_be_for_some_of_the_workers_only() {
+    let mut world = World::new(config(3));
+    world.boot_all();
+    let spec = JobSpec { calls: 1, pinned: true, first_worker: 2, ..JobSpec::default() };
+    let job = world.submit(spec).unwrap();
+    let worker_id = world.worker(2).unwrap();
+    assert_eq!(world.workers[&worker_id].index, Some(2));
+    world.begin(worker_id);
+    world.finish(worker_id, false);
+    assert!(world.outcome(job, 0).is_some());
+}
+
+#[test]
+fn lanes_take_them_in_any_order_and_are_not_asked_for_them() {
+    let mut world = World::new(Config { target: 60 * MS, lanes: true, ..config(3) });
+    world.boot_all();
+    let spec = JobSpec { calls: 2, pinned: true, first_worker: 7, chunk_size: Some(1), ..JobSpec::default() };
+    let job = world.submit(spec).unwrap();
+    assert_eq!(world.workers.values().filter(|fake| fake.calls.len() == 1).count(), 2);
+    world.tick(500 * MS);
+    assert_eq!(world.recalls, 0, "a lane is idle, but they are not for it");
+    world.run_to_end();
+    assert!((0..2).all(|call| world.outcome(job, call).is_some()));
+}

@@ -1,0 +1,196 @@
+'use strict';
+// Broadcasts to the processes of other machines, over an engine in memory.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { describe, test } = require('node:test');
+
+const { PARALLELIZER_REMOTE, Pool, serve } = require('@parallelizer/node');
+const { MemoryHub } = require('./support/remote/memory-engine');
+const { lines, root, temporary, waitFor, within } = require('./support/helpers');
+const { range } = require('./support/pool');
+
+const FILE = path.join(__dirname, 'fixtures', 'ordered.js');
+const own = (name) => ({ filePath: FILE, name });
+
+/** A host that ends with the test; `kill` is a loss of power. */
+async function hostOn(t, hub, options = {}) {
+  let link = null;
+  const engine = hub.engine();
+  const spying = { ...engine, listen: (side) => (link = engine.listen(side)) };
+  const host = await serve({ engine: spying, root, processes: 2, allowFunctions: true, ...options });
+  t.after(() => host.terminate());
+  return Object.assign(host, { kill: () => (hub.kill(link), host.terminate()) });
+}
+
+function poolOn(t, hub, options = {}) {
+  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: hub.engine(), root, ...options });
+  t.after(() => pool.terminate());
+  return pool;
+}
+
+const hostsSeen = (pool, count) => {
+  const seen = () => pool.stats().remote.hosts.filter(({ slots }) => slots > 0);
+  return waitFor(() => seen().length === count, `${count} hosts to be seen`);
+};
+
+/** The processes that a host runs. */
+const pidsOf = (host) => host.stats().pools.flatMap(({ workers }) => workers.map(({ pid }) => pid));
+
+function whoAmI() {
+  return { pid: process.pid, index: this.workerIndex };
+}
+
+/** Notes that it begins, and ends once its gate is there. */
+async function noted(file, gate) {
+  const { appendFileSync, existsSync } = require('node:fs');
+  appendFileSync(file, `${process.pid}\n`);
+  while (!existsSync(gate)) await new Promise((resolve) => setTimeout(resolve, 5));
+  return process.pid;
+}
+
+describe('broadcasts to other machines', () => {
+  test('once on each process of each host, in the order of the names of hosts and of the indices', async (t) => {
+    const hub = new MemoryHub();
+    const options = { secret: 'of both sides' };
+    const hosts = [];
+    for (const [name, processes] of [['b', 2], ['c', 1], ['a', 3]]) {
+      hosts.push(await hostOn(t, hub, { ...options, name, processes }));
+    }
+    const pool = poolOn(t, hub, options);
+    await hostsSeen(pool, 3);
+    assert.deepEqual(pool.stats().remote.hosts.map(({ name }) => name), ['a', 'b', 'c']);
+    const seen = await within(pool.broadcast(whoAmI), 'it');
+    assert.deepEqual(seen.map(({ index }) => index), [0, 1, 2, 0, 1, 0]);
+    const [b, c, a] = hosts.map(pidsOf);
+    const pids = seen.map(({ pid }) => pid);
+    const sorted = (lists) => lists.map((list) => list.sort());
+    assert.deepEqual(sorted([pids.slice(0, 3), pids.slice(3, 5), pids.slice(5)]), sorted([a, b, c]));
+    assert.equal(new Set(pids).size, 6);
+    const again = await within(pool.broadcast(whoAmI), 'the next one');
+    assert.deepEqual(again.map(({ pid }) => pid), seen.map(({ pid }) => pid), 'these are the same processes');
+  });
+
+  test('calls after it find what it has set, and a host that comes later has not heard of it', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub, { name: 'a' });
+    const pool = poolOn(t, hub);
+    const heard = [];
+    const onMessage = (value, info) => heard.push({ value, ...info });
+    await within(pool.broadcast(own('configure'), ['set'], { onMessage }), 'it');
+    assert.deepEqual(heard.map(({ value, index, workerIndex, attempt }) => [value, index, workerIndex, attempt])
+      .sort(([, one], [, other]) => one - other), [['set', 0, 0, 1], ['set', 1, 1, 1]]);
+    const found = await within(pool.map(own('configured'), Array(20).fill(1)), 'calls after it');
+    assert.deepEqual(new Set(found.map(({ config }) => config)), new Set(['set']));
+    await hostOn(t, hub, { name: 'b' });
+    await hostsSeen(pool, 2);
+    await waitFor(async () => {
+      const all = await pool.broadcast(own('configured'), [0]);
+      return all.map(({ config }) => config).join() === 'set,set,,';
+    }, 'the new host to be asked');
+  });
+
+  test('it goes to the pool that the calls of its producer go to', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    const initializer = (value) => (globalThis.initial = value);
+    const [one, two] = ['one', 'two'].map((name) => poolOn(t, hub, { initializer, initArgs: [name] }));
+    const tell = (value) => [globalThis.initial, (globalThis.told = value)];
+    assert.deepEqual(await within(one.broadcast(tell, [1]), 'the first'), [['one', 1], ['one', 1]]);
+    assert.deepEqual(await within(two.broadcast(tell, [2]), 'the second'), [['two', 2], ['two', 2]]);
+    assert.deepEqual(new Set(await within(one.map(() => globalThis.told, range(20)), 'its calls')), new Set([1]));
+  });
+
+  test('it waits for a host, for as long as hostTimeout says', async (t) => {
+    const hub = new MemoryHub();
+    const impatient = poolOn(t, hub, { hostTimeout: 100 });
+    await assert.rejects(within(impatient.broadcast(whoAmI), 'the refusal'), { code: 'ERR_PARALLELIZER_NO_HOST' });
+    const pools = range(4).map(() => poolOn(t, hub));
+    const [open, closing, ending, aborted] = pools;
+    const controller = new AbortController();
+    const optionsOf = (pool) => (pool === aborted ? { signal: controller.signal } : {});
+    const running = pools.map((pool) => pool.broadcast(own('whichWorker'), [], optionsOf(pool)));
+    closing.close();
+    const refused = [
+      assert.rejects(running[2], { code: 'ERR_PARALLELIZER_CLOSED' }),
+      assert.rejects(running[3], { code: 'ERR_PARALLELIZER_ABORTED' }),
+      assert.rejects(closing.broadcast(whoAmI), { code: 'ERR_PARALLELIZER_CLOSED' }),
+    ];
+    controller.abort();
+    await within(Promise.all([ending.terminate(), ...refused]), 'the refusals');
+    await hostOn(t, hub, { processes: 1 });
+    assert.deepEqual(await within(Promise.all([running[0], running[1]]), 'both'), [[0], [0]]);
+    await within(closing.join(), 'the end');
+    assert.equal(await within(open.apply(() => 7), 'the next call'), 7);
+  });
+
+  test('a host that dies in the middle fails its entries, and no others', async (t) => {
+    const hub = new MemoryHub();
+    const victim = await hostOn(t, hub, { name: 'a-victim' });
+    const survivor = await hostOn(t, hub, { name: 'b-survivor' });
+    const pool = poolOn(t, hub, { retries: 2 });
+    await hostsSeen(pool, 2);
+    const file = path.join(temporary(t), 'file');
+    const gate = `${file}.gate`;
+    const settled = pool.broadcast(noted, [file, gate], { onError: 'collect' });
+    await waitFor(() => lines(file).length === 4, 'all to begin');
+    const survivors = pidsOf(survivor);
+    void victim.kill();
+    await hostsSeen(pool, 1);
+    fs.writeFileSync(gate, '');
+    const outcomes = await within(settled, 'all of them');
+    assert.deepEqual(outcomes.map(({ status }) => status), ['rejected', 'rejected', 'fulfilled', 'fulfilled']);
+    for (const { reason } of outcomes.slice(0, 2)) {
+      assert.deepEqual([reason.code, reason.host], ['ERR_PARALLELIZER_WORKER_EXITED', 'a-victim']);
+    }
+    assert.deepEqual(outcomes.slice(2).map(({ value }) => value).sort(), survivors.sort());
+    assert.equal(lines(file).length, 4, 'none of them was run elsewhere');
+  });
+
+  test('a process that dies fails its own, and a retry goes to its successor', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub, { name: 'only', processes: 3 });
+    const pool = poolOn(t, hub);
+    const settled = await within(pool.broadcast(own('diesOn'), [1], { onError: 'collect' }), 'it');
+    assert.deepEqual(settled.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled']);
+    assert.deepEqual([settled[1].reason.code, settled[1].reason.host], ['ERR_PARALLELIZER_WORKER_EXITED', 'only']);
+    const marker = path.join(temporary(t), 'once');
+    assert.deepEqual(await within(pool.broadcast(own('diesOn'), [2, marker], { retries: 1 }), 'the retry'), [0, 1, 2]);
+  });
+
+  test('a process that a stream holds gets it after the stream, the others do not wait', async (t) => {
+    const hub = new MemoryHub();
+    await hostOn(t, hub);
+    const pool = poolOn(t, hub);
+    const stream = pool.stream(function* () {
+      for (let i = 0; i < 100; i++) yield this.workerIndex;
+    });
+    const busy = (await within(stream.next(), 'a value')).value;
+    const heard = [];
+    const onMessage = (_value, { workerIndex }) => heard.push(workerIndex);
+    const told = pool.broadcast(own('configure'), ['x'], { onMessage });
+    await waitFor(() => heard.length === 1, 'the other one');
+    assert.deepEqual(heard, [1 - busy]);
+    assert.equal(await within(pool.apply(() => 7), 'another call'), 7);
+    assert.deepEqual(heard, [1 - busy]);
+    await within(stream.return(), 'the end of the stream');
+    assert.deepEqual((await within(told, 'both')).map(({ index }) => index), [0, 1]);
+  });
+
+  test('a host that drains is not asked', async (t) => {
+    const hub = new MemoryHub();
+    const leaving = await hostOn(t, hub, { name: 'leaving', processes: 1 });
+    const pool = poolOn(t, hub);
+    const file = path.join(temporary(t), 'file');
+    const call = pool.apply(noted, [file, `${file}.gate`]);
+    await waitFor(() => lines(file).length === 1, 'it to have something');
+    const closed = leaving.close();
+    await hostOn(t, hub, { name: 'staying', processes: 2 });
+    await hostsSeen(pool, 1);
+    await waitFor(() => pool.stats().remote.slots === 2, 'the other one to be seen');
+    assert.deepEqual(await within(pool.broadcast(own('whichWorker')), 'it'), [0, 1]);
+    fs.writeFileSync(`${file}.gate`, '');
+    await within(Promise.all([call, closed]), 'the end');
+  });
+});
