@@ -7,6 +7,7 @@ const { describe, test } = require('node:test');
 const { Redis } = require('ioredis');
 
 const { PARALLELIZER_REMOTE, Pool } = require('@parallelizer/node');
+const { DONE, FRAME, note, numbered } = require('../../lib/remote/bullmq/redis');
 const { root, waitFor, within } = require('../support/helpers');
 const { range } = require('../support/pool');
 const { hostOn, task } = require('./support/hosts');
@@ -45,6 +46,28 @@ describe('a Redis with faults', { skip: obstacle ?? false }, () => {
     await waitFor(() => pool.stats().remote.chunks.late > 0, 'it to be read');
     await client.del(stream);
     assert.deepEqual(await within(pool.map(task('square'), range(10)), 'calls after it', 60_000), range(10).map((x) => x * x));
+  });
+
+  test('a frame that was written twice, since a connection broke before that was known, is received once', async (t) => {
+    const redis = await redisOn(t);
+    const client = new Redis({ ...redis.connection, maxRetriesPerRequest: null });
+    t.after(() => client.disconnect());
+    const frames = [];
+    let end = null;
+    const side = { producerId: 'twice', lease: 2000, producerTimeout: 30_000, hosts() {}, late() {}, failed() {} };
+    const link = redis.engine().connect({
+      ...side, received: (id, frame) => frames.push([id, Buffer.from(frame).toString()]), ended: (_id, how) => (end = how),
+    });
+    t.after(() => link.close());
+    link.send({ id: 'chunk', parts: [Buffer.from('x')] });
+    const key = (await keyWith(client, ':producer:twice')).replace(':producer:', ':replies:');
+    const write = (...what) => client.xadd(key, '*', 'n', note(...what));
+    for (const [number, text] of [[0, 'a'], [1, 'b'], [0, 'a'], [1, 'b'], [2, 'c']]) {
+      await write(FRAME, 'chunk', numbered(number, Buffer.from(text)));
+    }
+    await write(DONE, 'chunk');
+    await waitFor(() => end, 'the end');
+    assert.deepEqual([frames, end], [['a', 'b', 'c'].map((text) => ['chunk', text]), { kind: 'done' }]);
   });
 
   test('a call that takes longer than a chunk is remembered is lost with its host all the same', async (t) => {

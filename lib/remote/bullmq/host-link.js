@@ -18,7 +18,7 @@ const { atMost, setTimeout, sleep } = require('../../intrinsics/clock');
 const { FORMAT } = require('../chunk-bytes');
 const { Lease } = require('./lease');
 const {
-  ADDRESSED, DONE, DROPPED, FRAME, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, readNote,
+  ADDRESSED, DONE, DROPPED, FRAME, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, numbered, readNote,
 } = require('./redis');
 
 /** How long frames are kept for a producer that does not renew them, in milliseconds. */
@@ -33,7 +33,13 @@ const STALLED_INTERVAL = 30_000;
 const LOOK_INTERVAL = 1000;
 
 /** @typedef {import('../engine').HostSide} HostSide */
-/** @typedef {{ job: any, producerId: string, isEnded: boolean }} Taken `job`: null for what is for this host alone */
+/**
+ * @typedef {object} Taken
+ * @property {any} job null for what is for this host alone
+ * @property {string} producerId
+ * @property {boolean} isEnded
+ * @property {number} frames that were sent of it
+ */
 
 class HostLink {
   #settings;
@@ -156,14 +162,14 @@ class HostLink {
       return;
     }
     /** @type {Taken} */
-    const taken = { job, producerId, isEnded: false };
+    const taken = { job, producerId, isEnded: false, frames: 0 };
     this.#taken.set(id, taken);
     if (job !== null) this.#fromQueue++;
     this.#client.del(this.#keys.chunk(id)).catch(() => {});
     this.#side.deliver({
       id,
       bytes,
-      reply: (frame) => this.#reply(id, taken, note(FRAME, id, frame)),
+      reply: (frame) => this.#reply(id, taken, note(FRAME, id, numbered(taken.frames++, frame))),
       end: (end) => this.#end(id, taken, end),
     });
   }

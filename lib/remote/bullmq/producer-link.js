@@ -32,7 +32,13 @@ const PAUSE = 100;
 
 /** @typedef {import('../engine').ProducerSide} ProducerSide */
 /** @typedef {import('../engine').ChunkEnd} ChunkEnd */
-/** @typedef {{ isSent: boolean, isSuspect: boolean, only: string | null }} InFlight `only`: the host that it is for */
+/**
+ * @typedef {object} InFlight
+ * @property {boolean} isSent
+ * @property {boolean} isSuspect
+ * @property {string | null} only the only host that it is for
+ * @property {number} frames that were received of it
+ */
 
 class ProducerLink {
   #side;
@@ -87,7 +93,7 @@ class ProducerLink {
   /** @param {{ id: string, parts: readonly Uint8Array[], host?: string }} chunk */
   send({ id, parts, host = undefined }) {
     /** @type {InFlight} */
-    const chunk = { isSent: false, isSuspect: false, only: host ?? null };
+    const chunk = { isSent: false, isSuspect: false, only: host ?? null, frames: 0 };
     this.#chunks.set(id, chunk);
     this.#add(id, Buffer.concat(parts), chunk.only).then(
       () => (chunk.isSent = true),
@@ -161,13 +167,23 @@ class ProducerLink {
   /** @param {Buffer} bytes */
   #received(bytes) {
     const { kind, chunkId, rest } = readNote(bytes);
-    if (!this.#chunks.has(chunkId)) {
+    const chunk = this.#chunks.get(chunkId);
+    if (chunk === undefined) {
       if (kind === FRAME) this.#side.late(1);
       return;
     }
-    if (kind === FRAME) this.#side.received(chunkId, Buffer.from(rest));
+    if (kind === FRAME) this.#receivedFrame(chunkId, chunk, rest);
     else if (kind === DONE) this.#end(chunkId, { kind: 'done' });
     else this.#end(chunkId, { kind: kind === LOST ? 'lost' : 'returned', ...JSON.parse(rest.toString()) });
+  }
+
+  /** @param {string} chunkId @param {InFlight} chunk @param {Buffer} bytes */
+  #receivedFrame(chunkId, chunk, bytes) {
+    const number = bytes.readUInt32LE(0);
+    // It was written twice.
+    if (number < chunk.frames) return;
+    chunk.frames = number + 1;
+    this.#side.received(chunkId, Buffer.from(bytes.subarray(4)));
   }
 
   /** @param {string} id @param {ChunkEnd} end */

@@ -125,6 +125,18 @@ function readNote(bytes) {
 /** How long a chunk is remembered as taken, in milliseconds; its producer renews it for as long as it is in flight. */
 const TAKEN_FOR = 10 * 60_000;
 
+/**
+ * A frame with its number in its chunk: a command that a broken connection has sent again may have been carried out
+ * before as well.
+ * @param {number} number @param {Uint8Array} frame
+ */
+function numbered(number, frame) {
+  const bytes = Buffer.alloc(4 + frame.length);
+  bytes.writeUInt32LE(number, 0);
+  bytes.set(frame, 4);
+  return bytes;
+}
+
 /** Kinds of notes. */
 const FRAME = 1;
 const DONE = 2;
@@ -135,5 +147,5 @@ const DROPPED = 6;
 const ADDRESSED = 7;
 
 module.exports = {
-  ADDRESSED, DONE, DROPPED, FRAME, LOST, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, readNote,
+  ADDRESSED, DONE, DROPPED, FRAME, LOST, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, numbered, readNote,
 };
