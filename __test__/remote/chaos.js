@@ -143,7 +143,8 @@ class Host {
 
   start() {
     const options = { name: this.name, processes: 2 };
-    const settings = JSON.stringify({ queue: 'chaos', connection: this.#connection, root, options });
+    const engine = { queue: 'chaos', connection: this.#connection };
+    const settings = JSON.stringify({ engine, root, options });
     const program = path.join(__dirname, 'support', 'host.js');
     this.process = this.#network.run(this.#machine.name, process.execPath, [program, settings], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -52,7 +52,7 @@ function hostHere(engine, options) {
 function hostElsewhere(queue, options) {
   const program = path.join(__dirname, '..', '..', 'remote', 'support', 'host.js');
   const { root, ...others } = options;
-  const settings = JSON.stringify({ queue, connection: JSON.parse(redis), root, options: others });
+  const settings = JSON.stringify({ engine: { queue, connection: JSON.parse(redis) }, root, options: others });
   const child = spawn(process.execPath, [program, settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   child.unref();
   child.channel.unref();
