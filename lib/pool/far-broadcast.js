@@ -14,7 +14,7 @@ const { nameRun } = require('../jobs/run-id');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 /** @typedef {import('../jobs/job-table').Place} Place */
-/** @typedef {Pick<import('./item-stream').Stream, 'drain' | 'fail'>} Waiting what a pool knows of it before it begins */
+/** @typedef {Pick<import('./item-stream').Stream, 'drain' | 'fail'>} Waiting as its pool knows it before it begins */
 
 /**
  * @param {WorkerPool} pool

@@ -25,7 +25,7 @@ const { report } = require('../jobs/report');
  * @property {number} retries
  * @property {number} priority
  * @property {boolean} [pinned] whether each item is for one worker: item `i` for that with the index `i`
- * @property {readonly import('../jobs/job-table').Place[] | null} [places] whether these are on other machines, and where
+ * @property {readonly import('../jobs/job-table').Place[] | null} [places] where these are, if on other machines
  */
 
 /**

@@ -168,7 +168,8 @@ class Pool extends Instance {
     const start = (/** @type {number} */ count, /** @type {readonly Place[] | null} */ places) => {
       const request = { ...kind, items: Array(count).fill(list), places };
       // A chunk of its own for each, so that none waits for other calls of its worker that have nothing to do with it.
-      return mapJob().startMap(this.#pool, request, { ...settings, chunkSize: 1, transferList: null, onProgress: null });
+      const others = { chunkSize: 1, transferList: null, onProgress: null };
+      return mapJob().startMap(this.#pool, request, { ...settings, ...others });
     };
     if (this.#pool.lanes === null) return start(isInline ? 1 : workers, null);
     const register = (/** @type {Waiting} */ waiting) => {

@@ -48,7 +48,8 @@ class HostWatch {
       list.filter(({ format = FORMAT.major }) => (format === FORMAT.major) === isOurs));
     if (this.#hosts.length > 0) this.#lastSeen = now();
     // The order in which broadcasts answer.
-    const compare = (/** @type {string} */ one, /** @type {string} */ other) => (one < other ? -1 : one > other ? 1 : 0);
+    const compare = (/** @type {string} */ one, /** @type {string} */ other) =>
+      (one < other ? -1 : one > other ? 1 : 0);
     this.#hosts = [...ours].sort((one, other) => compare(one.name, other.name) || compare(one.id, other.id));
     this.#otherFormat = others[0]?.format ?? null;
     ours.forEach(({ id }) => this.#everSeen.add(id));

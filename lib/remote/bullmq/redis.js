@@ -147,5 +147,6 @@ const DROPPED = 6;
 const ADDRESSED = 7;
 
 module.exports = {
-  ADDRESSED, DONE, DROPPED, FRAME, LOST, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, numbered, readNote,
+  ADDRESSED, DONE, DROPPED, FRAME, LOST, MESSAGE, RETURNED, TAKEN_FOR, connect, execute, keysOf, note, numbered,
+  readNote,
 };
