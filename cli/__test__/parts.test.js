@@ -101,6 +101,14 @@ test('records that turn out to take long are given to all workers', async (t) =>
   assert.equal(new Set(by).size, 2, 'both workers had some');
 });
 
+for (const type of ['processes', 'threads']) {
+  test(`prototypes that the function replaces in its worker do no harm (${type})`, async () => {
+    const { code, stdout, stderr } = await run(['map', './work.js#patching', '--type', type, '--quiet'], { stdin: ndjson(COUNT) });
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, ndjson(COUNT));
+  });
+}
+
 test('files for what is published do not outlive the run', async (t) => {
   const at = folder(t);
   const left = () => ['/dev/shm', require('node:os').tmpdir()].flatMap((dir) => (fs.existsSync(dir) ? fs.readdirSync(dir) : []))

@@ -18,6 +18,9 @@ const { loadFunction } = require('./load-function');
 const { Publisher } = require('./published');
 
 const now = performance.now.bind(performance);
+/** @type {(text: string, from: number, to: number) => string} */
+const slice = Function.prototype.call.bind(String.prototype.slice);
+const { parse, stringify } = JSON;
 
 /**
  * @typedef {object} Work
@@ -64,7 +67,7 @@ function textOf(value) {
     if (value === undefined || value === null) return '';
   }
   // Neither `undefined` nor a function is anything in JSON, and yet each record has its line.
-  return JSON.stringify(value) ?? 'null';
+  return stringify(value) ?? 'null';
 }
 
 /** @param {unknown} value @returns {Outcome} */
@@ -99,7 +102,7 @@ class Texts {
   at(index) {
     const from = this.#ranges[2 * index];
     const to = this.#ranges[2 * index + 1];
-    if (this.#text !== null) return this.#text.slice(from, to);
+    if (this.#text !== null) return slice(this.#text, from, to);
     if (!this.#isValid && !isUtf8(this.#bytes.subarray(from, to))) throw new Error(NOT_UTF8);
     return this.#bytes.toString('utf8', from, to);
   }
@@ -154,7 +157,7 @@ function done(context, records, index) {
     return failure({ name: 'InputError', message: /** @type {Error} */ (error).message });
   }
   try {
-    if (options.format === 'ndjson' || options.format === 'json') record = JSON.parse(/** @type {string} */ (record));
+    if (options.format === 'ndjson' || options.format === 'json') record = parse(/** @type {string} */ (record));
   } catch (error) {
     return failure(describeError(error, 'the record is not JSON: '));
   }
@@ -232,7 +235,8 @@ class Some {
     // Others may do the rest.
     if (this.#text.length > MAX_TEXT || now() - this.#from > options.longest) return false;
     try {
-      if (this.#index === 1) publisher.begin(...this.#slot);
+      const slot = this.#slot;
+      if (this.#index === 1) publisher.begin(slot[0], slot[1], slot[2]);
       publisher.add(outcome);
       return true;
     } catch {
