@@ -154,7 +154,7 @@ forEachMode((mode) => {
 
   test('a generator that takes too long times out, after its values', async (t) => {
     const pool = open(t, { ...one, gracePeriod: 50 });
-    const { values, error } = await within(gather(pool.stream(own('hangsAfter'), [3], { timeout: 100 })), 'it');
+    const { values, error } = await within(gather(pool.stream(own('hangsAfter'), [3], { timeout: 1000 })), 'it');
     assert.deepEqual(values, [0, 1, 2]);
     assert.equal(error.code, 'ERR_PARALLELIZER_TIMEOUT');
     assert.deepEqual(await within(gather(pool.stream(own('count'), [2])), 'the next one'), { values: [0, 1] });
