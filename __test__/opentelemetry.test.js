@@ -132,6 +132,22 @@ forEachMode((mode) => {
     assert.equal(refused.status.code, SpanStatusCode.ERROR);
   });
 
+  test('the type of a failure is the code of the error that the caller gets, and no text that was thrown', async (t) => {
+    instrumented(t);
+    const pool = new Pool({ type: mode.type, processes: 1 });
+    t.after(() => pool.terminate());
+    const types = (name) => finished(name).map((span) => span.attributes['error.type']);
+    const endless = pool.apply(() => new Promise(() => {}), [], { timeout: 100 });
+    await assert.rejects(endless, { code: 'ERR_PARALLELIZER_TIMEOUT' });
+    await waitFor(() => exporter.getFinishedSpans().length >= 2, 'both spans');
+    const [name] = exporter.getFinishedSpans().map((span) => span.name);
+    assert.deepEqual(types(name), ['ERR_PARALLELIZER_TIMEOUT', 'ERR_PARALLELIZER_TIMEOUT']);
+    exporter.reset();
+    await assert.rejects(pool.apply(function thrower(id) { throw `user ${id} is not known`; }, [7]));
+    await waitFor(() => finished('apply thrower').length >= 2, 'both spans');
+    assert.deepEqual(types('apply thrower'), ['string', 'string']);
+  });
+
   test('metrics count calls, failures by code, waits, runs, workers, the queue and bytes', async (t) => {
     const metrics = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
     const reader = new PeriodicExportingMetricReader({ exporter: metrics, exportIntervalMillis: 3_600_000 });

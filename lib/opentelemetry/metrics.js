@@ -180,7 +180,7 @@ function attributesOf({ id, type, method, task }) {
 /** The last error of a run that has a result all the same. @param {any} result */
 function lastErrorOf(result) {
   const errors = result?.errors;
-  return Array.isArray(errors) ? errors[errors.length - 1] : 'unknown';
+  return Array.isArray(errors) ? errors[errors.length - 1] : { name: 'unknown' };
 }
 
 module.exports = { watchMetrics };

@@ -113,10 +113,22 @@ function unsubscribe(tracing, subscribers) {
   for (const stage of Object.keys(subscribers)) tracing[stage].unsubscribe(subscribers[stage]);
 }
 
-/** What kind of failure it is: a code, or the name of a class. @param {any} error */
+/** The codes of the errors that callers get for calls which have no answer, by why that is. */
+const CODES = new Map([
+  ['aborted', 'ERR_PARALLELIZER_ABORTED'],
+  ['timedOut', 'ERR_PARALLELIZER_TIMEOUT'],
+  ['closed', 'ERR_PARALLELIZER_CLOSED'],
+  ['skipped', 'ERR_PARALLELIZER_SKIPPED'],
+  ['exited', 'ERR_PARALLELIZER_WORKER_EXITED'],
+  ['bootFailed', 'ERR_PARALLELIZER_WORKER_EXITED'],
+]);
+
+/**
+ * What kind of failure it is: a code, or the name of a class. Never a text, of which there may be as many as failures.
+ * @param {any} error
+ */
 function typeOf(error) {
-  if (typeof error === 'string') return error;
-  return String(error?.code ?? error?.name ?? typeof error);
+  return String(CODES.get(error) ?? error?.code ?? error?.name ?? typeof error);
 }
 
 /** @param {any} error */
