@@ -83,7 +83,10 @@ class Slots {
 
   close() {
     for (const { fd } of this.#all.splice(0)) closeSync(fd);
-    if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
+    const folder = this.#folder;
+    if (folder === null) return;
+    // Windows keeps files that a worker has open: then there is another try once the workers were told to end.
+    if (!isRemoved(folder)) process.once('exit', () => isRemoved(folder));
   }
 
   /** @returns {Slot} */
@@ -101,6 +104,16 @@ class Slots {
     const slot = { fd, file, name };
     this.#all.push(slot);
     return slot;
+  }
+}
+
+/** @param {string} folder */
+function isRemoved(folder) {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    return true;
+  } catch {
+    return false;
   }
 }
 
