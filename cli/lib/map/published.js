@@ -9,7 +9,9 @@
  */
 
 // The user's code may replace those of the module.
-const { closeSync, fstatSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync } = require('node:fs');
+const {
+  closeSync, constants, fstatSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync,
+} = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 
@@ -91,20 +93,35 @@ class Slots {
 
   /** @returns {Slot} */
   #made() {
-    this.#folder ??= newFolder();
     const name = this.#count++;
-    let file = path.join(this.#folder, String(name));
-    const fd = openSync(file, 'w+', 0o600);
-    if (process.platform === 'linux') {
-      // Without a name it goes with this process, whatever becomes of that.
-      rmSync(this.#folder, { recursive: true });
-      this.#folder = null;
-      file = `/proc/${process.pid}/fd/${fd}`;
+    const nameless = openNameless();
+    let slot;
+    if (nameless !== null) {
+      slot = { name, fd: nameless, file: `/proc/${process.pid}/fd/${nameless}` };
+    } else {
+      this.#folder ??= mkdtempSync(path.join(tmpdir(), 'parallelizer-map-'));
+      const file = path.join(this.#folder, String(name));
+      slot = { name, fd: openSync(file, 'w+', 0o600), file };
     }
-    const slot = { fd, file, name };
     this.#all.push(slot);
     return slot;
   }
+}
+
+/** `O_TMPFILE` of Linux, with the directory's flag, which is not the same on each processor. */
+const NAMELESS = 0o20000000 | constants.O_DIRECTORY | constants.O_RDWR;
+
+/** A file that goes with this process, whatever becomes of that, in memory if it can be; null where there is none. */
+function openNameless() {
+  if (process.platform !== 'linux') return null;
+  for (const folder of ['/dev/shm', tmpdir()]) {
+    try {
+      return openSync(folder, NAMELESS, 0o600);
+    } catch {
+      // There is no such directory, or its file system has no such files.
+    }
+  }
+  return null;
 }
 
 /** @param {string} folder */
@@ -115,18 +132,6 @@ function isRemoved(folder) {
   } catch {
     return false;
   }
-}
-
-/** In memory, if there is such a place. */
-function newFolder() {
-  for (const parent of process.platform === 'linux' ? ['/dev/shm', tmpdir()] : [tmpdir()]) {
-    try {
-      return mkdtempSync(path.join(parent, 'parallelizer-map-'));
-    } catch {
-      // There may be another.
-    }
-  }
-  throw new Error('there is no directory for files that last as long as a run');
 }
 
 /**
