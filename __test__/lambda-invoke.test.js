@@ -6,6 +6,7 @@ const assert = require('node:assert/strict');
 const { PassThrough } = require('node:stream');
 const { describe, test } = require('node:test');
 
+const { PARALLELIZER_REMOTE, Pool } = require('@parallelizer/node');
 const { lambdaInvoke } = require('../lib/remote/lambda/engine');
 const { LambdaListener } = require('../lib/remote/lambda/listener');
 const { DONE, FRAME, HELLO, LOST, MAX_CHUNK, RETURNED, RecordReader, chunkOf, record, responsePrefix } =
@@ -409,4 +410,13 @@ test('wrong options are refused by name', () => {
   refused({ functionName: 'f', client: {} }, /"client"/);
   refused({ functionName: 'f', client: { send() {} }, region: 'x' }, /"region"/);
   refused({ functionName: 'f', retries: 5 }, /"retries"/);
+});
+
+test('streams and broadcasts are refused, with the reason', async (t) => {
+  const engine = lambdaInvoke({ functionName: 'orders', client: { send: () => new Promise(() => {}) } });
+  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine });
+  t.after(() => pool.terminate());
+  const refusal = (message) => ({ code: 'ERR_PARALLELIZER_OPTION', message });
+  assert.throws(() => pool.stream(function* () { yield 1; }), refusal(/stream\(\).*lambda:orders.*nothing reaches/));
+  await assert.rejects(pool.broadcast(() => 1), refusal(/broadcast\(\).*lambda:orders.*told apart/));
 });

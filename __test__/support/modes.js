@@ -20,6 +20,7 @@ const known = {
     hasProcess: true, // a worker is a process: pid, exit code, signals, /proc
     hasWorkers: true, // a worker can die, be replaced and be stopped in the middle of a loop
     isParallel: true, // two calls can run at the same instant
+    loadsFirst: true, // ready() means that the modules are loaded
   },
   threads: {
     name: 'threads',
@@ -27,6 +28,7 @@ const known = {
     hasProcess: false,
     hasWorkers: true,
     isParallel: true,
+    loadsFirst: true,
   },
   inline: {
     name: 'inline',
@@ -34,6 +36,7 @@ const known = {
     hasProcess: false,
     hasWorkers: false,
     isParallel: false,
+    loadsFirst: true,
   },
   // Only with NODE_OPTIONS="--require …/support/remote/mode.js", as `npm run test:remote` has it.
   remote: {
@@ -42,6 +45,7 @@ const known = {
     hasProcess: false, // a worker is a lane: its process is somebody else's
     hasWorkers: true,
     isParallel: true,
+    loadsFirst: false, // ready() means that a host is there
   },
 };
 

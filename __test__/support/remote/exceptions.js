@@ -56,15 +56,6 @@ const EXCEPTIONS = {
     'environments are counted by themselves': HOSTS,
   },
   'group-by': { 'one key: in order, never two at once; a key stays with its worker': WHICH },
-  'module-errors': {
-    'a missing ': READY,
-    'a syntax error': READY,
-    'a module that throws': READY,
-    'an ES module that rejects': READY,
-    'an export that is not a function': READY,
-    'its own message arrives': READY,
-    'no such export': READY,
-  },
   nesting: { '*': NESTED },
   opentelemetry: {
     'metrics count calls': SAME_PROCESS,
@@ -88,7 +79,6 @@ const EXCEPTIONS = {
   'pool-lambda-multiprocessing': {
     'a chunk is run by one worker': WHICH,
     'is awaited': READY,
-    'that throws fails waiting calls, later calls and ready': READY,
     'works without /dev/shm': HOSTS,
   },
   'pool-python-parity': {
@@ -103,11 +93,10 @@ const EXCEPTIONS = {
   },
   'pool-workers': {
     'stops workers that have nothing to do': HOSTS,
-    'that exits fails everything': READY,
-    'that rejects fails everything': READY,
-    'that throws fails everything': READY,
+    'does not stop a busy worker': HOSTS,
+    'initializes the new ones': HOSTS,
+    'close and join when no worker is left': HOSTS,
     'that fails in a pool that nobody uses': READY,
-    'that throws something other than an Error': READY,
   },
   priority: {
     'a higher priority goes first': WAITING,
@@ -135,7 +124,6 @@ const EXCEPTIONS = {
     'by a worker: fails that call only': WHICH,
     'what cannot be transferred fails': SHARED_MEMORY,
   },
-  settling: { 'a module: ': READY },
   signal: { 'already aborted: every sub-batch fails': 'how many sub-batches there are is known once a host is seen' },
   spin: { 'an idle pool costs no CPU time': LANES },
   stats: {
