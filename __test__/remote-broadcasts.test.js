@@ -6,29 +6,13 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 
-const { PARALLELIZER_REMOTE, Pool, serve } = require('@parallelizer/node');
 const { MemoryHub } = require('./support/remote/memory-engine');
-const { lines, root, temporary, waitFor, within } = require('./support/helpers');
+const { lines, temporary, waitFor, within } = require('./support/helpers');
 const { range } = require('./support/pool');
+const { hostOn, poolOn } = require('./support/remote/memory-hosts');
 
 const FILE = path.join(__dirname, 'fixtures', 'ordered.js');
 const own = (name) => ({ filePath: FILE, name });
-
-/** A host that ends with the test; `kill` is a loss of power. */
-async function hostOn(t, hub, options = {}) {
-  let link = null;
-  const engine = hub.engine();
-  const spying = { ...engine, listen: (side) => (link = engine.listen(side)) };
-  const host = await serve({ engine: spying, root, processes: 2, allowFunctions: true, ...options });
-  t.after(() => host.terminate());
-  return Object.assign(host, { kill: () => (hub.kill(link), host.terminate()) });
-}
-
-function poolOn(t, hub, options = {}) {
-  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: hub.engine(), root, ...options });
-  t.after(() => pool.terminate());
-  return pool;
-}
 
 const hostsSeen = (pool, count) => {
   const seen = () => pool.stats().remote.hosts.filter(({ slots }) => slots > 0);

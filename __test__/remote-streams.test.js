@@ -7,23 +7,18 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 
-const { PARALLELIZER_REMOTE, Pool, serve } = require('@parallelizer/node');
+const { PARALLELIZER_REMOTE, Pool } = require('@parallelizer/node');
 const { MemoryHub } = require('./support/remote/memory-engine');
 const { lines, root, sleep, temporary, waitFor, within } = require('./support/helpers');
 const { range } = require('./support/pool');
+const { hostOn: anyHostOn } = require('./support/remote/memory-hosts');
+const { gather } = require('./support/streams');
 
 const FILE = path.join(__dirname, 'fixtures', 'yielding.js');
 const own = (name) => ({ filePath: FILE, name });
 
-/** A host that ends with the test; `kill` is a loss of power. */
-async function hostOn(t, hub, options = {}) {
-  let link = null;
-  const engine = hub.engine();
-  const spying = { ...engine, listen: (side) => (link = engine.listen(side)) };
-  const host = await serve({ engine: spying, root, processes: 1, allowFunctions: true, ...options });
-  t.after(() => host.terminate());
-  return Object.assign(host, { kill: () => (hub.kill(link), host.terminate()) });
-}
+/** A host with one process. */
+const hostOn = (t, hub, options = {}) => anyHostOn(t, hub, { processes: 1, ...options });
 
 /** A pool, and its connection with the engine. */
 function poolOn(t, hub, options = {}) {
@@ -33,17 +28,6 @@ function poolOn(t, hub, options = {}) {
   const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: { ...engine, connect }, root, ...options });
   t.after(() => pool.terminate());
   return Object.assign(pool, { link: () => link });
-}
-
-/** All values of a stream, and its error if it has one. */
-async function gather(stream) {
-  const values = [];
-  try {
-    for await (const value of stream) values.push(value);
-  } catch (error) {
-    return { values, error };
-  }
-  return { values };
 }
 
 /** Writes each value down before it is yielded, and the end. */

@@ -11,22 +11,7 @@ const { FORMAT } = require('../lib/remote/chunk-bytes');
 const { MemoryHub } = require('./support/remote/memory-engine');
 const { echo, fixture, lines, root, temporary, waitFor, within } = require('./support/helpers');
 const { range } = require('./support/pool');
-
-/** A host that ends with the test; `kill` is a loss of power. */
-async function hostOn(t, hub, options = {}) {
-  let link = null;
-  const engine = hub.engine();
-  const spying = { ...engine, listen: (side) => (link = engine.listen(side)) };
-  const host = await serve({ engine: spying, root, processes: 2, allowFunctions: true, ...options });
-  t.after(() => host.terminate());
-  return Object.assign(host, { kill: () => (hub.kill(link), host.terminate()), cutOff: () => hub.cutOff(link) });
-}
-
-function poolOn(t, hub, options = {}) {
-  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: hub?.engine(), root, ...options });
-  t.after(() => pool.terminate());
-  return pool;
-}
+const { hostOn, poolOn } = require('./support/remote/memory-hosts');
 
 const rejection = (promise, what = 'a rejection') =>
   within(promise.then(() => assert.fail('it succeeded'), (error) => error), what);

@@ -12,6 +12,7 @@ const { promisify } = require('node:util');
 const { Pool } = require('@parallelizer/node');
 const { root, sleep, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
+const { gather } = require('./support/streams');
 
 const FILE = path.join(__dirname, 'fixtures', 'yielding.js');
 const own = (name) => ({ filePath: FILE, name });
@@ -28,17 +29,6 @@ const temporary = (t) => {
   t.after(() => fs.rmSync(folder, { recursive: true }));
   return path.join(folder, 'file');
 };
-
-/** All values of a stream, and its error if it has one. */
-async function gather(stream) {
-  const values = [];
-  try {
-    for await (const value of stream) values.push(value);
-  } catch (error) {
-    return { values, error };
-  }
-  return { values };
-}
 
 forEachMode((mode) => {
   const one = { type: mode.type, processes: mode.hasWorkers ? 1 : 0 };

@@ -11,6 +11,7 @@ const { describe, test } = require('node:test');
 const { PARALLELIZER_REMOTE, Pool } = require('@parallelizer/node');
 const { lines, root, sleep, temporary, waitFor, within } = require('../support/helpers');
 const { range } = require('../support/pool');
+const { gather } = require('../support/streams');
 const { hostOn, task } = require('./support/hosts');
 const { ensureRedis, redisOn } = require('./support/redis');
 
@@ -20,17 +21,6 @@ function poolOn(t, redis, options = {}) {
   const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: redis.engine(), root, ...options });
   t.after(() => pool.terminate());
   return pool;
-}
-
-/** All values of a stream, and its error if it has one. */
-async function gather(stream) {
-  const values = [];
-  try {
-    for await (const value of stream) values.push(value);
-  } catch (error) {
-    return { values, error };
-  }
-  return { values };
 }
 
 describe('streams over a real Redis', { skip: obstacle ?? false }, () => {

@@ -1,0 +1,23 @@
+'use strict';
+// Hosts in this process, and pools whose calls go to them through memory.
+
+const { PARALLELIZER_REMOTE, Pool, serve } = require('@parallelizer/node');
+const { root } = require('../helpers');
+
+/** A host that ends with the test. `kill` is a loss of power, `cutOff` one of the connection. */
+async function hostOn(t, hub, options = {}) {
+  let link = null;
+  const engine = hub.engine();
+  const spying = { ...engine, listen: (side) => (link = engine.listen(side)) };
+  const host = await serve({ engine: spying, root, processes: 2, allowFunctions: true, ...options });
+  t.after(() => host.terminate());
+  return Object.assign(host, { kill: () => (hub.kill(link), host.terminate()), cutOff: () => hub.cutOff(link) });
+}
+
+function poolOn(t, hub, options = {}) {
+  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: hub?.engine(), root, ...options });
+  t.after(() => pool.terminate());
+  return pool;
+}
+
+module.exports = { hostOn, poolOn };
