@@ -9,7 +9,8 @@ const { describe, test } = require('node:test');
 const { MemoryHub } = require('./support/remote/memory-engine');
 const { lines, temporary, waitFor, within } = require('./support/helpers');
 const { range } = require('./support/pool');
-const { hostOn, poolOn } = require('./support/remote/memory-hosts');
+const { hostOn } = require('./support/remote/memory-hosts');
+const { poolOn } = require('./support/remote/pools');
 
 const FILE = path.join(__dirname, 'fixtures', 'ordered.js');
 const own = (name) => ({ filePath: FILE, name });

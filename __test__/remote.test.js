@@ -11,7 +11,8 @@ const { FORMAT } = require('../lib/remote/chunk-bytes');
 const { MemoryHub } = require('./support/remote/memory-engine');
 const { echo, fixture, lines, root, temporary, waitFor, within } = require('./support/helpers');
 const { range } = require('./support/pool');
-const { hostOn, poolOn } = require('./support/remote/memory-hosts');
+const { hostOn } = require('./support/remote/memory-hosts');
+const { poolOn } = require('./support/remote/pools');
 
 const rejection = (promise, what = 'a rejection') =>
   within(promise.then(() => assert.fail('it succeeded'), (error) => error), what);

@@ -8,20 +8,14 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 
-const { PARALLELIZER_REMOTE, Pool } = require('@parallelizer/node');
 const { lines, root, sleep, temporary, waitFor, within } = require('../support/helpers');
 const { range } = require('../support/pool');
+const { poolOn } = require('../support/remote/pools');
 const { gather } = require('../support/streams');
 const { hostOn, task } = require('./support/hosts');
 const { ensureRedis, redisOn } = require('./support/redis');
 
 const obstacle = ensureRedis();
-
-function poolOn(t, redis, options = {}) {
-  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: redis.engine(), root, ...options });
-  t.after(() => pool.terminate());
-  return pool;
-}
 
 describe('streams over a real Redis', { skip: obstacle ?? false }, () => {
   test('in order, no further ahead than their readers let them, with and without a secret', async (t) => {

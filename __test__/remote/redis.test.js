@@ -7,19 +7,13 @@ const { once } = require('node:events');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 
-const { PARALLELIZER_REMOTE, Pool } = require('@parallelizer/node');
 const { lines, root, sleep, temporary, waitFor, within } = require('../support/helpers');
 const { range } = require('../support/pool');
+const { poolOn } = require('../support/remote/pools');
 const { file, hostOn, task } = require('./support/hosts');
 const { ensureRedis, redisOn } = require('./support/redis');
 
 const obstacle = ensureRedis();
-
-function poolOn(t, redis, options = {}) {
-  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: redis.engine(), root, ...options });
-  t.after(() => pool.terminate());
-  return pool;
-}
 
 const rejection = (promise) =>
   within(promise.then(() => assert.fail('it succeeded'), (error) => error), 'a rejection');

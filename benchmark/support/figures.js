@@ -9,7 +9,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { figure, spread, times } = require('./format.js');
+const { figure, ratio, spread } = require('./format.js');
 const { describeMachine, describeVersions } = require('./machine.js');
 const { FIGURES, RESULTS } = require('./results.js');
 
@@ -91,10 +91,10 @@ function sectionOf({ title, rounds, compare, rows }) {
     title,
     unit: 'ms',
     rounds,
-    rows: rows.map((/** @type {any} */ { name, milliseconds, ratio }) => ({
+    rows: rows.map((/** @type {any} */ { name, milliseconds, ratio: byBase }) => ({
       name,
       ...milliseconds,
-      ratios: Object.fromEntries(Object.entries(ratio).map(([base, found]) =>
+      ratios: Object.fromEntries(Object.entries(byBase).map(([base, found]) =>
         [`${compare} ÷ ${base}`, base === name ? 'itself' : found])),
     })),
   };
@@ -113,7 +113,7 @@ function tableOf({ unit, rows }) {
       row.name,
       figure(row.median),
       spread(row),
-      ...heads.map((head) => ratioText(row.ratios[head])),
+      ...heads.map((head) => ratio(row.ratios[head])),
     ])),
   ];
 }
@@ -121,12 +121,6 @@ function tableOf({ unit, rows }) {
 /** A text in lines of their length. @param {string} text */
 function wrapped(text) {
   return (text.match(/.{1,118}(?: |$)/g) ?? [text]).map((line) => line.trimEnd());
-}
-
-/** @param {Ratio | undefined} ratio */
-function ratioText(ratio) {
-  if (ratio === null || ratio === undefined) return '';
-  return ratio === 'itself' ? '1' : times(ratio);
 }
 
 module.exports = { publishFigures };

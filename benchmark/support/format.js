@@ -26,4 +26,11 @@ const spread = ({ low, high }) => `${figure(low)} – ${figure(high)}`;
 /** @param {Summary} summary */
 const times = ({ median, low, high }) => `${median.toFixed(2)}× (${low.toFixed(2)} – ${high.toFixed(2)})`;
 
-module.exports = { count, figure, spread, times };
+/**
+ * A ratio in a table: 1 for what the others are compared with, nothing where there is nothing to compare with.
+ *
+ * @param {Summary | 'itself' | null | undefined} found
+ */
+const ratio = (found) => (found === 'itself' ? '1' : found ? times(found) : '');
+
+module.exports = { count, figure, ratio, spread, times };

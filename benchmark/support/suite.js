@@ -7,7 +7,7 @@
 
 const Table = require('cli-table3');
 const { barChart, lineChart } = require('./chart.js');
-const { count, figure, spread, times } = require('./format.js');
+const { count, figure, ratio, spread } = require('./format.js');
 const { describeMachine, describeVersions, machine } = require('./machine.js');
 const { writeResult } = require('./results.js');
 const { ratios, summarize } = require('./rounds.js');
@@ -89,8 +89,8 @@ class Suite {
       ratios: Object.fromEntries(columns.map(({ head, other, inverse }) => {
         const base = other(row, rows);
         if (!base || same(base, row)) return [head, base ? 'itself' : null];
-        const ratio = inverse ? ratios(base.samples, row.samples) : ratios(row.samples, base.samples);
-        return [head, { ...ratio, of: `${base.name}, ${base.mode}` }];
+        const found = inverse ? ratios(base.samples, row.samples) : ratios(row.samples, base.samples);
+        return [head, { ...found, of: `${base.name}, ${base.mode}` }];
       })),
     }));
 
@@ -105,7 +105,7 @@ class Suite {
         row.name,
         figure(row.median),
         spread(row),
-        ...columns.map(({ head }) => cell(row.ratios[head])),
+        ...columns.map(({ head }) => ratio(row.ratios[head])),
       ]);
     }
     console.log(`\n${title} (${rows[0].samples.length} rounds)`);
@@ -156,12 +156,6 @@ class Suite {
   save() {
     writeResult(`${this.name}.json`, `${JSON.stringify(this.record(), null, 2)}\n`);
   }
-}
-
-/** @param {Summary | 'itself' | null} ratio */
-function cell(ratio) {
-  if (ratio === null) return '';
-  return ratio === 'itself' ? '1' : times(ratio);
 }
 
 module.exports = { Suite, bestOf, bestPeers, count, rowWhere };

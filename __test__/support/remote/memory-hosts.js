@@ -1,7 +1,7 @@
 'use strict';
-// Hosts in this process, and pools whose calls go to them through memory.
+// Hosts in this process, which calls reach through memory.
 
-const { PARALLELIZER_REMOTE, Pool, serve } = require('@parallelizer/node');
+const { serve } = require('@parallelizer/node');
 const { root } = require('../helpers');
 
 /** A host that ends with the test. `kill` is a loss of power, `cutOff` one of the connection. */
@@ -14,10 +14,4 @@ async function hostOn(t, hub, options = {}) {
   return Object.assign(host, { kill: () => (hub.kill(link), host.terminate()), cutOff: () => hub.cutOff(link) });
 }
 
-function poolOn(t, hub, options = {}) {
-  const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: hub?.engine(), root, ...options });
-  t.after(() => pool.terminate());
-  return pool;
-}
-
-module.exports = { hostOn, poolOn };
+module.exports = { hostOn };

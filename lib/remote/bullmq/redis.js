@@ -45,7 +45,12 @@ function connect({ connection, cluster }, failed) {
   client.on('error', failed);
   // It makes a connection to each node, and one more to listen with, of which no event tells.
   client.on('+node', letGo);
-  const letGoOfListener = () => setImmediate(() => letGo(Reflect.get(client, 'subscriber')?.getInstance?.()));
+  /** @type {Redis | undefined} */
+  let listener;
+  const letGoOfListener = () => setImmediate(() => {
+    const found = Reflect.get(client, 'subscriber')?.getInstance?.();
+    if (found !== listener) listener = letGo(found);
+  });
   client.on('ready', letGoOfListener);
   client.on('-node', letGoOfListener);
   return /** @type {Redis} */ (/** @type {unknown} */ (client));
