@@ -204,14 +204,14 @@ fn groups_of(worker: &Worker, rules: Rules) -> Groups {
     let (is_live, is_busy, can_serve) = (worker.is_live(), worker.is_busy(), worker.can_serve());
     let has_timed = || worker.chunks.iter().any(|chunk| chunk.is_timed);
     let is_watched = match worker.phase {
-        Phase::Starting => rules.times_starts || worker.killed_for.is_some(),
-        Phase::Ready => worker.killed_for.is_some() || has_timed() || (!is_busy && rules.times_idleness),
+        Phase::Starting => rules.times_starts || worker.is_killed(),
+        Phase::Ready => has_timed() || (!is_busy && rules.times_idleness),
         Phase::Stopping { .. } | Phase::Dying => true,
     };
     let bit = |group: Group, is_in: bool| Groups::from(is_in) << group as usize;
     bit(Group::Open, is_ready && can_serve && worker.chunks.len() < rules.max_chunks)
-        | bit(Group::Starting, is_starting && is_live && !is_busy)
-        | bit(Group::Free, can_serve && !is_busy)
+        | bit(Group::Starting, is_starting && is_live && !is_busy && !worker.is_killed())
+        | bit(Group::Free, can_serve && !is_busy && !worker.is_killed())
         | bit(Group::Busy, is_busy)
         | bit(Group::Spent, is_ready && !is_busy && worker.retirement == Some(Retirement::Now))
         | bit(Group::Standby, worker.is_standby())

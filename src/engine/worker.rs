@@ -139,6 +139,12 @@ impl Worker {
         self.given - self.uncounted
     }
 
+    /// Whether it was killed and its end is waited for. One that was killed while it started remains one that starts, so
+    /// that its end counts as a failed boot; whatever it still says, it gets nothing more.
+    pub(super) fn is_killed(&self) -> bool {
+        self.phase == Phase::Dying || self.killed_for.is_some()
+    }
+
     /// Whether it counts towards the number of workers that there should be.
     pub(super) fn is_live(&self) -> bool {
         self.is_up() && self.retirement.is_none() && self.standby_for.is_none()

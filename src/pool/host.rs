@@ -135,8 +135,10 @@ pub trait Carrier {
 pub trait Reports {
     // ---- The life of a worker: as it happens ------------------------------------------------------------
 
-    /// It has given its first sign of life, or has a reason to give none.
+    /// It has given its first sign of life.
     fn worker_alive(&self, worker: WorkerId);
+    /// It was not killed for giving none: it has a reason.
+    fn worker_spared(&self, worker: WorkerId);
     /// It has loaded the user's module.
     fn worker_ready(&self, worker: WorkerId);
     /// The user's module does not load.

@@ -13,6 +13,10 @@ impl<H: Host> Reports for Pool<H> {
         self.engine.borrow_mut().alive(worker);
     }
 
+    fn worker_spared(&self, worker: WorkerId) {
+        self.engine.borrow_mut().spared(worker);
+    }
+
     fn worker_ready(&self, worker: WorkerId) {
         self.tell_event(worker, "ready", &Json::Null);
         self.engine.borrow_mut().ready(worker);

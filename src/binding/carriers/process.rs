@@ -347,7 +347,7 @@ impl NativeCarrier for ProcessCarrier {
             ProcessEvent::Debugged { .. } => {
                 self.links.with(worker, |link| link.report.silent = false);
                 if let Some(upcalls) = self.upcalls.upgrade() {
-                    upcalls.worker_alive(worker);
+                    upcalls.worker_spared(worker);
                 }
             }
             ProcessEvent::KillFailed { errno, .. } => {

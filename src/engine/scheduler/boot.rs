@@ -18,13 +18,22 @@ impl Engine {
     pub(super) fn showed_life(&mut self, worker_id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         worker.silent_for = None;
-        if worker.phase == Phase::Starting {
-            // It was not killed for its silence after all.
-            worker.killed_for = None;
-            if worker.index.is_none() && worker.standby_for.is_none() && self.has_indices() {
+        if worker.phase == Phase::Starting && !worker.is_killed() {
+            let has_come_far = worker.index.is_none() && worker.standby_for.is_none();
+            if has_come_far && self.has_indices() {
                 self.replace_one();
             }
         }
+    }
+
+    /// A worker was not killed for its silence after all.
+    pub(super) fn was_spared(&mut self, worker_id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else { return };
+        // It may have been killed for another reason since.
+        if worker.phase == Phase::Starting {
+            worker.killed_for = None;
+        }
+        self.showed_life(worker_id);
     }
 
     /// A replacement is up: one of the workers that waited for one can go.
@@ -38,7 +47,7 @@ impl Engine {
 
     pub(super) fn booted(&mut self, worker_id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
-        if worker.phase != Phase::Starting {
+        if worker.phase != Phase::Starting || worker.is_killed() {
             return;
         }
         worker.phase = Phase::Ready;

@@ -93,9 +93,14 @@ impl Engine {
 
 /// What a carrier reports of its workers.
 impl Engine {
-    /// The worker runs, and is about to load the user's module; or it has a reason not to, and may take its time.
+    /// The worker runs, and is about to load the user's module.
     pub fn alive(&mut self, worker_id: WorkerId) {
         self.event(|engine| engine.showed_life(worker_id));
+    }
+
+    /// The worker was to be killed for its silence and was not: it has a reason, and may take its time.
+    pub fn spared(&mut self, worker_id: WorkerId) {
+        self.event(|engine| engine.was_spared(worker_id));
     }
 
     /// The worker has loaded the user's module.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::super::chunk::{CallState, ChunkCall, is_reached};
 use super::super::job::Job;
-use super::super::worker::Phase;
 use super::super::{ChunkId, JobId, Outcome, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
 use super::Engine;
 
@@ -77,7 +76,7 @@ impl Engine {
             return Some((chunk.first_seq, Run { job, calls: index..index + 1 }));
         }
         // The calls of a worker that is dying are returned once it is gone.
-        if worker.phase != Phase::Dying {
+        if !worker.is_killed() {
             worker.chunks.pop_back();
         }
         None

@@ -102,7 +102,7 @@ impl Engine {
         let worker = self.workers.get(&worker_id).filter(|worker| worker.deferred == Some(chunk_id));
         let Some(worker) = worker else { return false };
         let chunk = worker.chunks.back().filter(|chunk| chunk.chunk_id == chunk_id);
-        worker.phase != Phase::Dying
+        !worker.is_killed()
             && chunk.is_some_and(|chunk| chunk.calls.iter().any(|call| call.state.is_wanted()))
     }
 

@@ -82,6 +82,7 @@ impl Engine {
                 worker.quiet_for = Some(worker.quiet_for.map_or(Duration::ZERO, |quiet| quiet + step));
                 self.tick_calls(worker_id, step);
             }
+            Phase::Starting if worker.killed_for.is_some() => {}
             Phase::Starting => {
                 if let (Some(silent), Some(limit)) = (&mut worker.silent_for, self.config.boot_limit) {
                     *silent += step;
@@ -196,6 +197,7 @@ impl Engine {
                 let timed = worker.chunks.iter().filter(|chunk| chunk.is_timed);
                 timed.flat_map(|chunk| &chunk.calls).for_each(|call| self.watch_call(call, wanted));
             }
+            Phase::Starting if worker.is_killed() => {}
             Phase::Starting => {
                 if let (Some(silent), Some(limit)) = (worker.silent_for, self.config.boot_limit) {
                     wanted.watch(limit.saturating_sub(silent), limit);

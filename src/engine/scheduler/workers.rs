@@ -53,9 +53,10 @@ impl Engine {
         self.lacks_index = false;
         let waits = |worker: &Worker| worker.index.is_none() && worker.phase == Phase::Starting;
         for worker_id in self.workers_that(waits) {
-            // One that stands by takes over from another, which still has its index.
-            let is_standby = self.workers.get(&worker_id).is_some_and(|worker| worker.standby_for.is_some());
-            let index = if is_standby { None } else { self.take_index() };
+            // One that stands by takes over from another, which still has its index; one that was killed has no use for it.
+            let needs_none = |worker: &Worker| worker.standby_for.is_some() || worker.is_killed();
+            let needs_none = self.workers.get(&worker_id).is_some_and(needs_none);
+            let index = if needs_none { None } else { self.take_index() };
             self.lacks_index |= index.is_none();
             if let (Some(index), Some(worker)) = (index, self.workers.get_mut(&worker_id)) {
                 worker.index = Some(index);
@@ -292,7 +293,9 @@ impl Engine {
     pub(super) fn is_up_to_index(&self, worker: &Worker) -> bool {
         match worker.phase {
             Phase::Ready => true,
-            Phase::Starting => self.waits_for_index(worker) && worker.silent_for.is_none(),
+            Phase::Starting => {
+                self.waits_for_index(worker) && worker.silent_for.is_none() && !worker.is_killed()
+            }
             Phase::Stopping { .. } | Phase::Dying => false,
         }
     }
@@ -309,7 +312,8 @@ impl Engine {
     /// Stops workers that are to be replaced and have nothing left to do.
     pub(super) fn retire_spent(&mut self) {
         if let Some(max) = self.config.max_calls_per_worker {
-            for worker_id in self.workers_that(|worker| worker.counted() >= max && worker.is_live()) {
+            // Also one that was to go on until it is replaced: the keys that it has would wait for that.
+            for worker_id in self.workers_that(|worker| worker.counted() >= max && worker.can_serve()) {
                 self.retire(worker_id, Retirement::Now);
             }
             self.start_standbys(max);

@@ -35,9 +35,15 @@ pub(super) enum Event {
     Finish(usize, usize, bool),
     Die(usize),
     Tick(u64),
+    /// So many milliseconds, in the steps that the engine asks for.
+    Pass(u64),
     /// Of so many milliseconds.
     Turn(u64),
+    /// One that was to be killed for its silence turns out to have a reason.
+    Spare(usize),
     Memory(usize),
+    /// A worker breaks the protocol.
+    GiveUp(usize),
     EncodeFailed(usize),
     AwaitReady,
     Lease(lease::Event),
@@ -81,8 +87,11 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
             .prop_map(|(worker, nth, failed)| Event::Finish(worker, nth, failed)),
         4 => any::<usize>().prop_map(Event::Die),
         4 => (0u64..400).prop_map(Event::Tick),
+        1 => (0u64..600).prop_map(Event::Pass),
         4 => turns(),
+        1 => any::<usize>().prop_map(Event::Spare),
         1 => any::<usize>().prop_map(Event::Memory),
+        1 => any::<usize>().prop_map(Event::GiveUp),
         1 => any::<usize>().prop_map(Event::EncodeFailed),
         1 => Just(Event::AwaitReady),
         1 => Just(Event::Remove),
@@ -103,8 +112,8 @@ pub(super) fn configs() -> impl Strategy<Value = Config> {
             idle_timeout: idle.then_some(200 * MS),
             grace_period: grace as u32 * MS,
             lazy,
-            boot_limit: boot.then_some(500 * MS),
-            kill_limit: boot.then_some(5000 * MS),
+            boot_limit: boot.then_some(200 * MS),
+            kill_limit: boot.then_some(1000 * MS),
             concurrency,
             ..config(workers)
         },
@@ -197,6 +206,8 @@ fn apply(world: &mut World, event: Event) {
         Event::Close => world.engine.close(),
         Event::Terminate => world.engine.terminate(),
         Event::Tick(passed) => world.tick(passed as u32 * MS),
+        Event::Pass(passed) => world.pass(passed as u32 * MS),
+        Event::Spare(nth) => with_worker(world, nth, World::spare),
         Event::Turn(busy) => world.turn(busy as u32 * MS),
         Event::Boot(nth) => with_worker(world, nth, World::boot),
         Event::Publish(nth) => with_worker(world, nth, World::publish),
@@ -212,6 +223,7 @@ fn apply(world: &mut World, event: Event) {
         Event::Memory(nth) => {
             with_worker(world, nth, |world, worker_id| world.engine.memory(worker_id, 5000))
         }
+        Event::GiveUp(nth) => with_worker(world, nth, |world, worker_id| world.engine.give_up(worker_id)),
         Event::LoadFailed(nth) => with_worker(world, nth, |world, worker_id| {
             let fake = world.workers.get_mut(&worker_id).unwrap();
             // One that waits for its index has loaded nothing yet.
@@ -345,11 +357,13 @@ pub(super) fn check_run(config: Config, cheap: bool, events: Vec<Event>, end: Ev
 /// This many cases, or in proportion as many more as `PROPTEST_CASES` asks for (its default is 256).
 pub(super) fn cases(count: u32) -> ProptestConfig {
     let config = ProptestConfig::default();
-    ProptestConfig { cases: count.saturating_mul(config.cases) / 256, ..config }
+    // A history in which work is left forever takes long to show it, and would be made shorter for hours.
+    let max_shrink_time = if config.max_shrink_time == 0 { 60_000 } else { config.max_shrink_time };
+    ProptestConfig { cases: count.saturating_mul(config.cases) / 256, max_shrink_time, ..config }
 }
 
 proptest! {
-    #![proptest_config(cases(1500))]
+    #![proptest_config(cases(5000))]
 
     #[test]
     fn every_call_settles_exactly_once(

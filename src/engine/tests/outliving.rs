@@ -78,9 +78,7 @@ fn a_silent_worker_that_has_a_reason_may_take_its_time() {
     let worker_id = world.worker(0).unwrap();
     world.pass(1100 * MS);
     assert!(world.workers[&worker_id].killed, "it was to be, but it may wait for a debugger");
-    world.workers.get_mut(&worker_id).unwrap().killed = false;
-    world.engine.alive(worker_id);
-    world.pump();
+    world.spare(worker_id);
     world.pass(60_000 * MS);
     assert!(!world.workers[&worker_id].killed);
     assert!(world.abandoned.is_empty());
@@ -88,4 +86,64 @@ fn a_silent_worker_that_has_a_reason_may_take_its_time() {
     let job = world.calls(1);
     world.run_to_end();
     assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
+}
+
+/// A worker that was killed because it gave no sign of life, and is not gone yet.
+fn silenced() -> (World, WorkerId) {
+    let mut world = World::new(Config { boot_limit: Some(1000 * MS), ..limited(1) });
+    let worker_id = world.worker(0).unwrap();
+    world.pass(1100 * MS);
+    assert!(world.workers[&worker_id].killed);
+    (world, worker_id)
+}
+
+#[test]
+fn a_worker_that_was_killed_while_it_started_gets_nothing_whatever_it_still_says() {
+    let (mut world, worker_id) = silenced();
+    let spread = JobSpec { calls: 1, spread: true, ..JobSpec::default() };
+    let ahead = world.submit(spread).unwrap();
+    world.boot(worker_id);
+    let plain = world.calls(1);
+    assert!(world.workers[&worker_id].calls.is_empty());
+    world.pass(5500 * MS);
+    assert_eq!(world.abandoned, [worker_id], "its end is still waited for");
+    world.run_to_end();
+    for job in [ahead, plain] {
+        assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
+    }
+}
+
+#[test]
+fn a_call_whose_frame_was_being_encoded_for_a_worker_that_is_killed_goes_to_its_successor() {
+    let mut world = World::new(Config { boot_limit: Some(1000 * MS), ..limited(1) });
+    let worker_id = world.worker(0).unwrap();
+    world.is_deferring = true;
+    let job = world.submit(JobSpec { calls: 1, spread: true, ..JobSpec::default() }).unwrap();
+    assert!(world.workers[&worker_id].deferred.is_some());
+    world.pass(1100 * MS);
+    world.is_deferring = false;
+    world.send_deferred(worker_id);
+    assert!(world.workers[&worker_id].calls.is_empty());
+    world.die(worker_id);
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
+    assert_eq!(world.executions[&(job, 0)], 1);
+}
+
+#[test]
+fn an_index_that_becomes_free_is_not_for_a_worker_that_was_killed() {
+    let mut world = World::new(Config { boot_limit: Some(1000 * MS), ..limited(1) });
+    let old = world.worker(0).unwrap();
+    world.engine.remove_workers();
+    world.pump();
+    world.calls(1);
+    let silent = world.worker(1).unwrap();
+    assert_eq!(world.workers[&silent].index, None);
+    world.pass(1100 * MS);
+    assert!(world.workers[&silent].killed);
+    world.die(old);
+    assert_eq!(world.workers[&silent].index, None);
+    world.die(silent);
+    world.run_to_end();
+    assert_eq!(world.settled.len(), 1);
 }

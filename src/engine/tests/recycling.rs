@@ -130,3 +130,26 @@ fn idle_workers_stop_and_come_back() {
     world.run_to_end();
     assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
 }
+
+#[test]
+fn the_keys_of_a_spent_worker_do_not_wait_for_its_replacement() {
+    let limits = Config { max_calls_per_worker: Some(2), max_worker_memory: Some(1000), ..config(2) };
+    let mut world = World::new(limits);
+    world.boot_all();
+    let keys = Some(vec![0, 0, 0]);
+    let job = world.submit(JobSpec { calls: 3, keys, ..JobSpec::default() }).unwrap();
+    let is_its = |fake: &FakeWorker| fake.calls.front().is_some_and(|call| call.job == job);
+    let holder = |world: &World| world.workers.iter().find(|(_, fake)| is_its(fake)).map(|(&id, _)| id);
+    let first = holder(&world).unwrap();
+    world.begin(first);
+    world.engine.memory(first, 5000);
+    world.pump();
+    world.finish(first, false);
+    assert_eq!(holder(&world), Some(first), "it goes on until it is replaced");
+    world.begin(first);
+    world.finish(first, false);
+    let next = holder(&world).expect("another one has the last call");
+    assert!(next != first && world.workers[&next].booted);
+    world.run_to_end();
+    assert_eq!(world.executions[&(job, 2)], 1);
+}

@@ -56,6 +56,8 @@ pub(super) struct FakeWorker {
     pub(super) alive: bool,
     pub(super) booted: bool,
     pub(super) killed: bool,
+    /// It was killed, because it had given no sign of life.
+    pub(super) is_silenced: bool,
     pub(super) stopping: bool,
     /// Calls that it has not begun.
     pub(super) calls: VecDeque<SentCall>,
@@ -231,15 +233,18 @@ impl World {
                 assert!(fake.calls.is_empty() && fake.running.is_empty(), "stopped while it has work");
                 fake.stopping = true;
             }
-            Action::Kill { worker } => self.workers.get_mut(&worker).unwrap().killed = true,
+            Action::Kill { worker } => {
+                let fake = self.workers.get_mut(&worker).unwrap();
+                (fake.killed, fake.is_silenced) = (true, false);
+            }
             Action::Abandon { worker } => {
                 self.abandoned.push(worker);
                 self.die(worker);
             }
             Action::KillSilent { worker } => {
                 let fake = self.workers.get_mut(&worker).unwrap();
-                assert!(!fake.booted, "it had shown that it runs");
-                fake.killed = true;
+                assert!(!fake.alive && !fake.booted, "it had shown that it runs");
+                (fake.killed, fake.is_silenced) = (true, true);
             }
             Action::Settle { job, calls, outcome } => {
                 for call in calls {
@@ -310,6 +315,8 @@ impl World {
 
     pub(super) fn boot(&mut self, worker_id: WorkerId) {
         let fake = self.workers.get_mut(&worker_id).unwrap();
+        // What it says now was said before it was killed, and it is not spared.
+        fake.is_silenced = false;
         if !fake.alive {
             fake.alive = true;
             self.engine.alive(worker_id);
@@ -319,6 +326,16 @@ impl World {
         if !fake.booted && (fake.index.is_some() || !self.has_indices) {
             fake.booted = true;
             self.engine.ready(worker_id);
+            self.pump();
+        }
+    }
+
+    /// It was not killed for its silence after all.
+    pub(super) fn spare(&mut self, worker_id: WorkerId) {
+        let fake = self.workers.get_mut(&worker_id).unwrap();
+        if std::mem::take(&mut fake.is_silenced) {
+            (fake.killed, fake.alive) = (false, true);
+            self.engine.spared(worker_id);
             self.pump();
         }
     }
