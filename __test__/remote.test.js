@@ -96,6 +96,43 @@ describe('calls and their results', () => {
     await within(closed, 'close');
   });
 
+  test('runs that are aborted before any host is there settle at once, and nothing of them runs later', async (t) => {
+    const hub = new MemoryHub();
+    const parallelizer = new Parallelizer({
+      type: PARALLELIZER_REMOTE, engine: hub.engine(), root, filePath: fixture('act.js'), processBatchFunctionName: 'act',
+    });
+    t.after(() => parallelizer.terminate());
+    const pool = poolOn(t, hub);
+    const file = `${temporary(t)}/touched`;
+    const batch = range(3).map(() => ({ do: 'touch', file }));
+    const touch = (path) => require('node:fs').appendFileSync(path, 'item\n');
+    const controller = new AbortController();
+    const { signal } = controller;
+    const runs = [
+      parallelizer.run(batch, {}, { signal: AbortSignal.abort('before') }),
+      parallelizer.run(batch, {}, { signal, groupBy: () => 'key' }),
+      parallelizer.run(batch, {}, { signal }),
+    ];
+    const calls = [
+      pool.apply(touch, [file], { signal: AbortSignal.abort('before') }),
+      pool.apply(touch, [file], { signal }),
+      pool.map(touch, [file, file], { signal }),
+    ].map((call) => rejection(call));
+    controller.abort('meanwhile');
+    const results = await within(Promise.all(runs), 'the runs');
+    // Nobody has said for how many processes the batch is to be cut: it is one sub-batch.
+    const outcomes = results.map(({ responses, errors }) => [responses, errors.map(({ name, cause }) => [name, cause])]);
+    assert.deepEqual(outcomes, ['before', 'meanwhile', 'meanwhile'].map((cause) => [[], [['AbortError', cause]]]));
+    const errors = await Promise.all(calls);
+    assert.deepEqual(errors.map(({ name }) => name), range(3).map(() => 'AbortError'));
+    assert.deepEqual(errors.map(({ code }) => code), range(3).map(() => 'ERR_PARALLELIZER_ABORTED'));
+    await hostOn(t, hub, { processes: 1 });
+    // What was before these has run by then, if it does.
+    assert.deepEqual((await within(parallelizer.run([echo(1)]), 'the next run')).responses, [1]);
+    assert.equal(await within(pool.apply((x) => x, [5]), 'the next call'), 5);
+    assert.deepEqual(lines(file), []);
+  });
+
   test('a batch that waits for hosts is copied, and checked, at the call', async (t) => {
     const hub = new MemoryHub();
     const parallelizer = new Parallelizer({

@@ -17,11 +17,18 @@ function assertAborted(error, reason) {
   assert.equal(error.cause, reason);
 }
 
+/** An instance that knows how many sub-batches a batch has. Where hosts say so, one has to be there. */
+async function makeCutting(t, mode, options = {}) {
+  const parallelizer = make(t, { type: mode.type, ...options });
+  if (!mode.loadsFirst) await within(parallelizer.ready(), 'a host');
+  return parallelizer;
+}
+
 forEachMode((mode) => {
   const on = (t, options) => make(t, { type: mode.type, ...options });
 
   test('already aborted: every sub-batch fails, and none begins', async (t) => {
-    const parallelizer = on(t);
+    const parallelizer = await makeCutting(t, mode);
     const file = `${temporary(t)}/touched`;
     const reason = new Error('not today');
     const result = await within(
@@ -79,7 +86,7 @@ forEachMode((mode) => {
   });
 
   test('AbortSignal.timeout limits the whole run', async (t) => {
-    const parallelizer = on(t, { gracePeriod: 100 });
+    const parallelizer = await makeCutting(t, mode, { gracePeriod: 100 });
     const { errors } = await within(
       parallelizer.run([{ do: 'forever' }, { do: 'forever' }], null, { signal: AbortSignal.timeout(200) }),
       'the run',
@@ -234,7 +241,7 @@ forEachMode(
     });
 
     test('aborts at random moments: each run settles every sub-batch once, with its own outcome', async (t) => {
-      const parallelizer = on(t, { gracePeriod: PATIENCE });
+      const parallelizer = await makeCutting(t, mode, { gracePeriod: PATIENCE });
       const one = async (i) => {
         const controller = new AbortController();
         const timer = setTimeout(() => controller.abort(i), (i * 7) % 25);

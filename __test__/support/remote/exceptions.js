@@ -124,7 +124,6 @@ const EXCEPTIONS = {
     'by a worker: fails that call only': WHICH,
     'what cannot be transferred fails': SHARED_MEMORY,
   },
-  signal: { 'already aborted: every sub-batch fails': 'how many sub-batches there are is known once a host is seen' },
   spin: { 'an idle pool costs no CPU time': LANES },
   stats: {
     'states: starting, ready, busy': LANES,
