@@ -1037,7 +1037,8 @@ export interface Stats {
   bytesInFlight: number;
   /**
    * How long this thread has lately been busy with other things before it looked after the workers, in milliseconds.
-   * They are given more in advance then; 0 while it is quick enough, and always without the addon.
+   * They are given more in advance then; 0 while it is quick enough, and always without the addon or with
+   * `PARALLELIZER_REMOTE`, whose chunks are large enough for a trip to another machine.
    */
   lag: number;
   /** From submission to the beginning of the call. */

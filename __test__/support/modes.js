@@ -21,6 +21,7 @@ const known = {
     hasWorkers: true, // a worker can die, be replaced and be stopped in the middle of a loop
     isParallel: true, // two calls can run at the same instant
     loadsFirst: true, // ready() means that the modules are loaded
+    measuresLag: true, // how late the caller looks after its workers is known, with the addon
   },
   threads: {
     name: 'threads',
@@ -29,6 +30,7 @@ const known = {
     hasWorkers: true,
     isParallel: true,
     loadsFirst: true,
+    measuresLag: true,
   },
   inline: {
     name: 'inline',
@@ -37,6 +39,7 @@ const known = {
     hasWorkers: false,
     isParallel: false,
     loadsFirst: true,
+    measuresLag: false,
   },
   // Only with NODE_OPTIONS="--require …/support/remote/mode.js", as `npm run test:remote` has it.
   remote: {
@@ -46,6 +49,7 @@ const known = {
     hasWorkers: true,
     isParallel: true,
     loadsFirst: false, // ready() means that a host is there
+    measuresLag: false, // a lane has a chunk that is worth a trip, however late the caller is
   },
 };
 

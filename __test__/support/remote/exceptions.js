@@ -11,9 +11,14 @@ const SHARED_MEMORY = 'nothing is transferred or shared between machines';
 const HANDLERS = 'handlers of events make an instance of their own, which has no engine';
 const NESTED = 'an instance inside of a worker has no engine here';
 const SAME_PROCESS = 'the host of these cases is in the same process, where its own calls are published as well';
+const SAME_THREAD = 'the host of these cases is on the same thread, and blocked with it';
+const CONTEXT = "what workers print is printed by their host, which has nothing of the caller's AsyncLocalStorage";
+const SIDE_BY_SIDE = 'a host has two chunks for each process, and runs some calls of one, then some of the other';
 const AHEAD = 'how far calls are sent ahead of what runs is up to the chunks in flight, two for each process';
 const WAITING = 'calls that are in flight to a host do not wait, and those are two for each of its processes at least';
 const ENGINE_PARTS = 'an engine is a package of its own, which clocks and prototypes that were replaced may break';
+/** Reasons that hosts in processes of their own take away. */
+const OF_MEMORY = [SAME_PROCESS, SAME_THREAD];
 
 /** @type {Record<string, Record<string, string>>} */
 const EXCEPTIONS = {
@@ -21,16 +26,13 @@ const EXCEPTIONS = {
     'with fewer workers than CPUs it names the option': HOSTS,
   },
   'async-context': {
-    'in what mainLogger prints': OUTPUT,
-    'in forwarded logs': OUTPUT,
+    'in what mainLogger prints': CONTEXT,
+    'in forwarded logs': CONTEXT,
   },
   'async-resources': { '*': HOSTS },
   binary: { 'remote, ': SHARED_MEMORY },
   broadcast: { 'workers that were stopped for being idle are started': HOSTS },
-  'busy-caller': {
-    'workers have work for as long as': AHEAD,
-    'stats() says how late the caller is': AHEAD,
-  },
+  'busy-caller': { 'workers have work for as long as': SAME_THREAD },
   compatibility: {
     'parallelizationPerCPU may be': HOSTS,
     'removeChildThreads': LANES,
@@ -41,10 +43,10 @@ const EXCEPTIONS = {
     "JSON logs: a console of one's own writes": OUTPUT,
   },
   'diagnostics-channel': {
-    'each sub-batch is a call': SAME_PROCESS,
+    'each sub-batch is a call': LANES,
     'items are a call for each chunk': SAME_PROCESS,
     'the channel of workers has what listeners have': LANES,
-    'a subscriber that throws': SAME_PROCESS,
+    'a subscriber that throws': 'the program of this case has no engine',
   },
   events: { '*': LANES },
   'exec-path': { 'no effect, since nothing is started': HOSTS },
@@ -58,7 +60,7 @@ const EXCEPTIONS = {
   'group-by': { 'one key: in order, never two at once; a key stays with its worker': WHICH },
   nesting: { '*': NESTED },
   opentelemetry: {
-    'metrics count calls': SAME_PROCESS,
+    'metrics count calls': LANES,
   },
   'own-clock': { '*': ENGINE_PARTS },
   'patched-prototypes': {
@@ -82,7 +84,7 @@ const EXCEPTIONS = {
     'works without /dev/shm': HOSTS,
   },
   'pool-python-parity': {
-    'apply: one worker takes them in order': WHICH,
+    'apply: one worker takes them in order': SIDE_BY_SIDE,
     'tasks: a pool inside a worker': NESTED,
   },
   'pool-tasks': { 'is sent once to each worker': 'a task is sent with each chunk, as any host may get it' },
@@ -145,9 +147,11 @@ const EXCEPTIONS = {
 /**
  * Why a case does not hold. `null`: it does.
  * @param {string} file its name without extensions @param {string} title
+ * @param {boolean} isInMemory whether the host is in the same process
  */
-function exceptionFor(file, title) {
-  const found = Object.entries(EXCEPTIONS[file] ?? {}).find(([start]) => start === '*' || title.startsWith(start));
+function exceptionFor(file, title, isInMemory) {
+  const found = Object.entries(EXCEPTIONS[file] ?? {}).find(([start, reason]) =>
+    (start === '*' || title.startsWith(start)) && (isInMemory || !OF_MEMORY.includes(reason)));
   return found === undefined ? null : `calls on other machines: ${found[1]}`;
 }
 

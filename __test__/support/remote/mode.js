@@ -84,25 +84,30 @@ function divided(options, processes) {
   return { options: { ...rest, engine, root: '/' }, start: () => hostElsewhere(queue, own) };
 }
 
+const endHosts = async (instance) => {
+  for (const end of hosts.get(instance) ?? []) await end();
+};
+
 const ending = async (instance, ended) => {
   try {
     return await ended;
   } finally {
-    for (const end of hosts.get(instance) ?? []) await end();
+    await endHosts(instance);
   }
 };
 
 class Pool extends library.Pool {
   constructor(first, second) {
-    const isCount = typeof first === 'number';
-    const found = divided(isCount ? second : first, isCount ? { processes: first } : {});
+    const found = typeof first === 'number' ? divided(second, { processes: first }) : divided(first ?? second, {});
     if (found === null) super(first, second);
     else super(found.options);
     if (found !== null) hosts.set(this, [found.start()]);
   }
 
-  join() {
-    return ending(this, super.join());
+  async join() {
+    // Where it is refused, the pool goes on.
+    await super.join();
+    await endHosts(this);
   }
 
   terminate() {
@@ -138,7 +143,7 @@ if (!library.isWorker) {
 function withExceptions(test) {
   const file = path.basename(process.argv[1] ?? '').replace(/\.test\.m?js$/, '');
   const wrapped = (title, ...rest) => {
-    const reason = typeof title === 'string' ? exceptionFor(file, title) : null;
+    const reason = typeof title === 'string' ? exceptionFor(file, title, redis === undefined) : null;
     return reason === null ? test(title, ...rest) : test(title, { skip: reason }, () => {});
   };
   return Object.assign(wrapped, test);
