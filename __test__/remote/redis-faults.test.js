@@ -3,10 +3,13 @@
 // that have expired.
 
 const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
 const { describe, test } = require('node:test');
 const { Redis } = require('ioredis');
 
 const { PARALLELIZER_REMOTE, Pool } = require('@parallelizer/node');
+const { FORMAT } = require('../../lib/remote/chunk-bytes');
 const { DONE, FRAME, note, numbered } = require('../../lib/remote/bullmq/redis');
 const { root, waitFor, within } = require('../support/helpers');
 const { range } = require('../support/pool');
@@ -35,6 +38,24 @@ async function keyWith(client, part) {
   return keys[0];
 }
 
+/** What a producer's connection is given that only looks at what it is told here. */
+const producerSide = (more) => ({
+  producerId: 'watching', lease: 2000, producerTimeout: 30_000,
+  hosts() {}, received() {}, ended() {}, late() {}, failed() {}, ...more,
+});
+
+/** The same of a host's connection. */
+const hostSide = (more) => ({
+  host: { id: 'host', name: 'host', slots: 1 }, lease: 2000, pids: new Int32Array(new SharedArrayBuffer(8)),
+  deliver() {}, cancelled() {}, dropped() {}, leaseLost() {}, failed() {}, ...more,
+});
+
+/** How a server that answers takes nothing that is written, and does again. */
+const REFUSALS = {
+  'it has no memory left': [['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']],
+  'it is a replica by now': [['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE']],
+};
+
 describe('a Redis with faults', { skip: obstacle ?? false }, () => {
   test('a stream that begins anew behind where it was read is read all the same', async (t) => {
     const { pool, client } = await start(t, { retries: 5 });
@@ -54,10 +75,11 @@ describe('a Redis with faults', { skip: obstacle ?? false }, () => {
     t.after(() => client.disconnect());
     const frames = [];
     let end = null;
-    const side = { producerId: 'twice', lease: 2000, producerTimeout: 30_000, hosts() {}, late() {}, failed() {} };
-    const link = redis.engine().connect({
-      ...side, received: (id, frame) => frames.push([id, Buffer.from(frame).toString()]), ended: (_id, how) => (end = how),
-    });
+    const link = redis.engine().connect(producerSide({
+      producerId: 'twice',
+      received: (id, frame) => frames.push([id, Buffer.from(frame).toString()]),
+      ended: (_id, how) => (end = how),
+    }));
     t.after(() => link.close());
     link.send({ id: 'chunk', parts: [Buffer.from('x')] });
     const key = (await keyWith(client, ':producer:twice')).replace(':producer:', ':replies:');
@@ -78,6 +100,63 @@ describe('a Redis with faults', { skip: obstacle ?? false }, () => {
     await waitFor(async () => (await client.pttl(taken)) > 60_000, 'it to be remembered for longer');
     host.kill('SIGKILL');
     await assert.rejects(within(call, 'the call', 60_000), { code: 'ERR_PARALLELIZER_WORKER_EXITED' });
+  });
+
+  for (const [what, [refuse, take]] of Object.entries(REFUSALS)) {
+    test(`a lease whose renewal is refused is lost, and processes are killed with it: ${what}`, async (t) => {
+      const redis = await redisOn(t);
+      const client = new Redis(redis.connection);
+      client.on('error', () => {});
+      t.after(() => client.disconnect());
+      const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore' });
+      t.after(() => child.kill('SIGKILL'));
+      const killed = once(child, 'exit');
+      const lost = [];
+      const side = hostSide({ leaseLost: (why) => lost.push(why) });
+      side.pids[0] = child.pid;
+      const link = redis.engine().listen(side);
+      t.after(() => link.terminate());
+      let seen = [];
+      const producer = redis.engine().connect(producerSide({ hosts: (hosts) => (seen = hosts) }));
+      t.after(() => producer.close());
+      const isSeen = (isThere) => waitFor(() => (seen.length === 1) === isThere, `whether it is seen: ${isThere}`);
+      await within(link.ready(), 'the host to be announced');
+      await isSeen(true);
+      await client.call(...refuse);
+      assert.match(await waitFor(() => lost[0], 'the host to hear of it'), /was not renewed/);
+      assert.deepEqual(await within(killed, 'the end of its process'), [null, 'SIGKILL']);
+      await isSeen(false);
+      side.pids[0] = 0;
+      await client.call(...take);
+      await isSeen(true);
+    });
+  }
+
+  test('a chunk that cannot be marked as taken is not delivered before it can', async (t) => {
+    const redis = await redisOn(t);
+    const client = new Redis(redis.connection);
+    client.on('error', () => {});
+    t.after(() => client.disconnect());
+    const delivered = [];
+    const errors = [];
+    const deliver = ({ id }) => delivered.push(id);
+    const link = redis.engine().listen(hostSide({ deliver, failed: ({ message }) => errors.push(message) }));
+    t.after(() => link.terminate());
+    const producer = redis.engine().connect(producerSide());
+    t.after(() => producer.close());
+    await within(link.ready(), 'the host to be announced');
+    const ofBullmq = `bull:${redis.queue}-v${FORMAT.major}:`;
+    // All keys may be read, and all but `…:pz:taken:…` be written.
+    const keys = ['%R~*', '~*:pz:[^t]*', `~${ofBullmq}[^p]*`, `~${ofBullmq}p[^z]*`];
+    const refused = await client.acl('SETUSER', 'default', 'resetkeys', ...keys).then(() => null, String);
+    if (refused !== null) return t.skip(`this server, older than Redis 7, knows no keys to read only: ${refused}`);
+    producer.send({ id: 'chunk', parts: [Buffer.from('x')] });
+    await waitFor(() => errors.some((message) => message.startsWith('NOPERM')), 'the mark to be refused');
+    assert.deepEqual(delivered, []);
+    await client.acl('SETUSER', 'default', 'allkeys');
+    await waitFor(() => delivered.length > 0, 'it to be delivered');
+    await keyWith(client, ':taken:chunk');
+    assert.deepEqual(delivered, ['chunk']);
   });
 
   test('a server without memory loses no call', async (t) => {
