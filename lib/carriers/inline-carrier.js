@@ -76,10 +76,11 @@ class InlineCarrier extends ScriptCarrier {
     try {
       const nodeRequire = createRequire(filePath ?? path.resolve('task.js'));
       // Printed in the async context of the caller, as the output of workers is.
-      const logger = (/** @type {any} */ args, /** @type {{ readonly seq: number }} */ call) =>
-        createMainLogger(args[2], (...message) =>
-          this.pool.message(this.pool.native.jobOf(id, call.seq), [toJson(message)]),
-        );
+      /** @type {import('../worker/output').Print} */
+      const print = (level, text, form, call) =>
+        this.pool.message(this.pool.native.jobOf(id, call?.seq ?? 0), [toJson([level, text, form])]);
+      /** @type {import('../worker/serve').MakeLogger} */
+      const logger = (index, call) => createMainLogger(index, print, call);
       const load = (/** @type {string} */ url) => import(url);
       callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger, this.#settling, 0);
     } catch (error) {

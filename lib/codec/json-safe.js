@@ -86,12 +86,15 @@ function isJsonSafeNumber(value) {
   return typeof value === 'number' && value - value === 0 && (value !== 0 || 1 / value > 0);
 }
 
+/** As many are looked through one by one. */
+const MAX_FEW = 16;
+
 /**
  * The objects of one small value after another: as much of a `Set` as is needed, in less time while they are few.
  */
 class FewObjects {
-  /** @type {object[]} */
-  #few = [];
+  /** As long as ever, because to change the length of an array takes longer than to clear it. */
+  #few = new Array(MAX_FEW).fill(null);
   /** @type {Set<object> | null} */
   #many = null;
   size = 0;
@@ -100,22 +103,26 @@ class FewObjects {
   add(object) {
     if (this.#many !== null) {
       this.size = this.#many.add(object).size;
-    } else if (!this.#few.includes(object)) {
-      this.size = this.#few.push(object);
-      if (this.size === MAX_FEW) this.#many = new Set(this.#few);
+      return this;
     }
+    const few = this.#few;
+    const { size } = this;
+    for (let i = 0; i < size; i++) {
+      if (few[i] === object) return this;
+    }
+    few[size] = object;
+    this.size = size + 1;
+    if (this.size === MAX_FEW) this.#many = new Set(few);
     return this;
   }
 
   clear() {
-    this.#few.length = 0;
+    const used = Math.min(this.size, MAX_FEW);
+    for (let i = 0; i < used; i++) this.#few[i] = null;
     this.#many = null;
     this.size = 0;
   }
 }
-
-/** As many are looked through one by one. */
-const MAX_FEW = 16;
 
 /** @typedef {Set<object> | FewObjects} Seen */
 

@@ -18,7 +18,7 @@
 const { isList, isObject } = require('../options/option-checks');
 const { eventError } = require('../errors');
 const { wrapRecords } = require('../events/records');
-const { PARSED, checkRecord } = require('./record-checks');
+const { PARSED, checkRecords } = require('./record-checks');
 const { decodingOptions } = require('./options');
 
 /** @typedef {import('../events/record').Source} Source */
@@ -125,13 +125,13 @@ function readList(list, place, piped) {
     const why = piped && first === undefined ? '; a list has to be as EventBridge Pipes sends it' : '';
     throw eventError(`${place}[0].eventSource`, first ?? list[0], `must be one of ${known.join(', ')}${has}${why}`);
   }
-  for (const [i, raw] of list.entries()) {
-    const own = eventSourceOf(raw);
+  for (let i = 1; i < list.length; i++) {
+    const own = eventSourceOf(list[i]);
     if (own !== first && sourceNamed(own) !== source) {
       throw eventError(`${place}[${i}].eventSource`, own, `must be '${first}', as that of the first record`);
     }
-    checkRecord(raw, source, () => `${place}[${i}]`);
   }
+  checkRecords(list, source, (i) => `${place}[${i}]`);
   return { source, raws: list, piped };
 }
 
@@ -150,8 +150,8 @@ function readGroups(groups, place, source, group, example) {
   const raws = [];
   for (const [key, list] of Object.entries(groups)) {
     if (!isList(list)) throw eventError(`${place}['${key}']`, list, 'must be a list of records');
-    for (const [i, raw] of list.entries()) {
-      checkRecord(raw, source, () => `${place}['${key}'][${i}]`);
+    checkRecords(list, source, (i) => `${place}['${key}'][${i}]`);
+    for (const raw of list) {
       raws.push(source === 'rabbitmq' ? { .../** @type {object} */ (raw), eventSourceKey: key } : raw);
     }
   }
@@ -160,7 +160,7 @@ function readGroups(groups, place, source, group, example) {
 
 /** @param {unknown[]} messages @returns {Found} */
 function readMessages(messages) {
-  for (const [i, raw] of messages.entries()) checkRecord(raw, 'activemq', () => `event.messages[${i}]`);
+  checkRecords(messages, 'activemq', (i) => `event.messages[${i}]`);
   return { source: 'activemq', raws: messages, piped: false };
 }
 
@@ -182,7 +182,7 @@ function sourceNamed(eventSource) {
 
 /** @param {any} raw @returns {unknown} */
 function eventSourceOf(raw) {
-  return isObject(raw) ? (Reflect.get(raw, 'eventSource') ?? Reflect.get(raw, 'EventSource')) : undefined;
+  return raw?.eventSource ?? raw?.EventSource;
 }
 
 /**

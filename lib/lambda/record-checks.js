@@ -64,24 +64,38 @@ const PARSED =
 const BASE64_PROBE = 64;
 
 /**
- * @param {unknown} raw @param {Source} source @param {() => string} place for messages
+ * Checks a list of records. What parses records before the handler does so with all of them, so the first one tells
+ * whether payloads are getters: to look for one takes several times as long as to read.
+ * @param {readonly unknown[]} list @param {Source} source @param {(index: number) => string} place for messages
  */
-function checkRecord(raw, source, place) {
-  if (!isObject(raw)) throw eventError(place(), raw, 'must be a record');
+function checkRecords(list, source, place) {
+  let mayHaveGetters = true;
+  for (let i = 0; i < list.length; i++) mayHaveGetters = checkRecord(list[i], source, place, i, mayHaveGetters);
+}
+
+/**
+ * @param {unknown} raw @param {Source} source @param {(index: number) => string} place for messages
+ * @param {number} index @param {boolean} mayHaveGetters
+ * @returns {boolean} whether a payload of it is a getter
+ */
+function checkRecord(raw, source, place, index, mayHaveGetters) {
+  if (!isObject(raw)) throw eventError(place(index), raw, 'must be a record');
   const list = FIELDS[source]?.(raw) ?? [];
+  let hasGetters = false;
   for (let field = 0; field < list.length; field++) {
     const { 0: path, 1: type } = list[field];
     /** @type {any} */
     let value = raw;
-    // To ask for a descriptor takes several times as long as to read.
-    const mayBeGetter = type === 'body' || type === 'base64' || type === 'base64?';
+    const mayBeGetter = mayHaveGetters && (type === 'body' || type === 'base64' || type === 'base64?');
     for (let i = 0; i < path.length; i++) {
       if (!isObject(value)) value = undefined;
       else value = mayBeGetter ? dataOf(value, path[i]) : /** @type {any} */ (value)[path[i]];
     }
-    if (!isGood(value, type)) throw fieldError(`${place()}.${path.join('.')}`, value, type);
+    if (!isGood(value, type)) throw fieldError(`${place(index)}.${path.join('.')}`, value, type);
+    hasGetters ||= value === GETTER;
   }
-  if (source === 'dynamodb') checkKeys(/** @type {any} */ (raw).dynamodb.Keys, place);
+  if (source === 'dynamodb') checkKeys(/** @type {any} */ (raw).dynamodb.Keys, () => place(index));
+  return hasGetters;
 }
 
 /**
@@ -155,4 +169,4 @@ function either(isFirst, first, second) {
   return (raw) => (isFirst(raw) ? first() : second());
 }
 
-module.exports = { PARSED, checkRecord };
+module.exports = { PARSED, checkRecords };

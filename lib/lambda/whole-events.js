@@ -15,7 +15,7 @@
 
 const { eventError } = require('../errors');
 const { isList, isObject } = require('../options/option-checks');
-const { checkRecord } = require('./record-checks');
+const { checkRecords } = require('./record-checks');
 
 /** @typedef {{ source: import('../events/record').Source, raws: unknown[], piped: boolean }} Found */
 
@@ -62,7 +62,7 @@ function withCommon(list, common) {
 
 /** @param {Found['source']} source @param {unknown[]} raws @param {string} place @returns {Found} */
 function found(source, raws, place) {
-  for (const [i, raw] of raws.entries()) checkRecord(raw, source, () => `${place}[${i}]`);
+  checkRecords(raws, source, (i) => `${place}[${i}]`);
   return { source, raws, piped: false };
 }
 

@@ -16,6 +16,7 @@ const { nextTick } = require('../intrinsics/clock');
  * @param {string} level the method of `console`
  * @param {string} text one whole message, without the newline at its end
  * @param {import('../jobs/print').Form} [form]
+ * @param {import('./runner').Call} [call] that it is about, where one is known
  * @returns {void}
  */
 
@@ -26,8 +27,9 @@ const MAX_SHOWN = 1024 * 1024;
  * The `mainLogger` that user code is given.
  * @param {number} childId
  * @param {Print} print
+ * @param {import('./runner').Call} call whose it is
  */
-function createMainLogger(childId, print) {
+function createMainLogger(childId, print, call) {
   /** @param {{ message?: unknown, params?: Record<string, unknown>, logType?: string }} [entry] */
   return function mainLogger({ message, params = {}, logType = 'log' } = {}) {
     let line;
@@ -38,7 +40,7 @@ function createMainLogger(childId, print) {
       const shown = String(message).slice(0, MAX_SHOWN);
       line = stringify({ child_id: childId, message: shown, unserializable: String(error) });
     }
-    print(String(logType), line, 'object');
+    print(String(logType), line, 'object', call);
   };
 }
 

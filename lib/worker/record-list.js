@@ -85,7 +85,7 @@ class RecordList {
     const raw = records.take(place);
     const index = first + place;
     const own = isPrimitive(params) ? params : copyOf(params);
-    const logger = this.#makeLogger([null, null, index], call);
+    const logger = this.#makeLogger(index, call);
     if (!kind.single) {
       const args = /** @type {Parameters<typeof invokeForEvent>[1]} */ ([[raw], own, index, { ...invocation }, kind]);
       return invokeForEvent(this.#fn, args, call, logger, this.#modules);

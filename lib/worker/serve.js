@@ -86,8 +86,10 @@ function serve(connection, init, initParts, nodeRequire, load) {
   /** @type {Frame[]} The frames that arrived before there was a runner. */
   const early = [];
   /** @type {import('./output').Print} */
-  const print = (...message) => {
-    const sendText = (/** @type {string} */ text) => send(OUTPUT, 0, runningCall()?.seq ?? 0, 0, textPart(text));
+  const print = (level, text, form, call = runningCall() ?? undefined) => {
+    /** @type {[level: string, text: string, form?: unknown]} */
+    const message = form === undefined ? [level, text] : [level, text, form];
+    const sendText = (/** @type {string} */ line) => send(OUTPUT, 0, call?.seq ?? 0, 0, textPart(line));
     try {
       sendText(messageText(message));
     } catch {
@@ -135,7 +137,8 @@ function serve(connection, init, initParts, nodeRequire, load) {
     send(LOAD_FAILED, 0, 0, 0, textPart(thrownText(error)));
 
   try {
-    const makeLogger = (/** @type {any} */ args) => createMainLogger(args[2], print);
+    /** @type {MakeLogger} */
+    const makeLogger = (index, call) => createMainLogger(index, print, call);
     const settling = new Settling(connection.hold);
     // The output of calls that run at the same time has to be told apart.
     if (init.forward && init.concurrency > 1) trackCalls();
@@ -219,8 +222,8 @@ async function initialize(tasks, { tag, definition }, parts, clones, workerIndex
 
 /**
  * @callback MakeLogger
- * @param {any} args the arguments of a call
- * @param {{ readonly seq: number }} call
+ * @param {number} index of the sub-batch
+ * @param {import('./runner').Call} call
  * @returns {(entry: any) => void}
  */
 
@@ -236,10 +239,11 @@ async function initialize(tasks, { tag, definition }, parts, clones, workerIndex
 function invoke(fn, args, call, makeLogger, modules) {
   const { 0: batch, 1: params, 2: batchIndex, 3: context, 4: event } = args;
   if (event !== undefined) {
-    return require('./invocation').invokeForEvent(fn, args, call, makeLogger(args, call), modules);
+    return require('./invocation').invokeForEvent(fn, args, call, makeLogger(batchIndex, call), modules);
   }
   const { workerIndex } = call;
-  return fn(withCall({ batch, params, mainLogger: makeLogger(args, call), batchIndex, workerIndex, context }, call));
+  const mainLogger = makeLogger(batchIndex, call);
+  return fn(withCall({ batch, params, mainLogger, batchIndex, workerIndex, context }, call));
 }
 
 /** Waits for output that is still queued because a pipe is full: `process.exit` would drop it. */

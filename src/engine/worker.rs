@@ -139,8 +139,8 @@ impl Worker {
         self.given - self.uncounted
     }
 
-    /// Whether it was killed and its end is waited for. One that was killed while it started remains one that starts, so
-    /// that its end counts as a failed boot; whatever it still says, it gets nothing more.
+    /// Whether it was killed and its end is waited for. One that was killed while it started remains one that starts,
+    /// so that its end counts as a failed boot; whatever it still says, it gets nothing more.
     pub(super) fn is_killed(&self) -> bool {
         self.phase == Phase::Dying || self.killed_for.is_some()
     }

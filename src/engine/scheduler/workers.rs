@@ -53,7 +53,8 @@ impl Engine {
         self.lacks_index = false;
         let waits = |worker: &Worker| worker.index.is_none() && worker.phase == Phase::Starting;
         for worker_id in self.workers_that(waits) {
-            // One that stands by takes over from another, which still has its index; one that was killed has no use for it.
+            // One that stands by takes over from another, which still has its index. One that was killed has no use for
+            // it.
             let needs_none = |worker: &Worker| worker.standby_for.is_some() || worker.is_killed();
             let needs_none = self.workers.get(&worker_id).is_some_and(needs_none);
             let index = if needs_none { None } else { self.take_index() };
