@@ -9,7 +9,7 @@ const { describe, test } = require('node:test');
 const { Parallelizer, PARALLELIZER_REMOTE, Pool, serve, task } = require('@parallelizer/node');
 const { FORMAT } = require('../lib/remote/chunk-bytes');
 const { MemoryHub } = require('./support/remote/memory-engine');
-const { echo, fixture, lines, root, temporary, waitFor, within } = require('./support/helpers');
+const { echo, fixture, lines, root, sleep, temporary, waitFor, within } = require('./support/helpers');
 const { range } = require('./support/pool');
 const { hostOn } = require('./support/remote/memory-hosts');
 const { poolOn } = require('./support/remote/pools');
@@ -437,6 +437,48 @@ describe('hosts come and go', () => {
     const error = await rejection(pool.apply((x) => x, [1]));
     assert.equal(error.code, 'ERR_PARALLELIZER_NO_HOST');
     assert.match(error.message, /1 was seen/);
+  });
+
+  test('a host that drains holds up nobody: the others have as many chunks as before', async (t) => {
+    const hub = new MemoryHub();
+    const leaving = await hostOn(t, hub, { name: 'leaving', processes: 2 });
+    const pool = poolOn(t, hub);
+    const file = `${temporary(t)}/file`;
+    const gate = `${file}.gate`;
+    const held = pool.map(gated, range(4).map((id) => ({ file, id, gate })), { chunkSize: 1 });
+    await waitFor(() => lines(file).length === 2 && leaving.stats().chunks.running === 4, 'it to have what it takes');
+    const staying = await hostOn(t, hub, { name: 'staying', processes: 1 });
+    await waitFor(() => pool.stats().remote.slots === 3, 'the other one to be seen');
+    assert.equal(await within(pool.apply((x) => x, [5]), 'a call of the other one'), 5);
+    const closed = leaving.close();
+    await waitFor(() => pool.stats().remote.slots === 1, 'it to be seen to drain');
+    const other = `${file}.other`;
+    const later = pool.map(gated, range(3).map((id) => ({ file: other, id, gate })), { chunkSize: 1 });
+    await waitFor(() => staying.stats().chunks.running === 2, 'two chunks at the other one, for its process');
+    assert.equal(pool.stats().waiting, 1);
+    fs.writeFileSync(gate, '');
+    assert.deepEqual(await within(Promise.all([held, later]), 'all calls'), [range(4), range(3)]);
+    await within(closed, 'the end of the one that drains');
+    await waitFor(() => pool.stats().workers.length === 2, 'as many lanes as the other one has');
+    assert.deepEqual(await within(pool.map((x) => -x, range(50)), 'calls after it'), range(50).map((x) => -x));
+  });
+
+  test('a host drains for longer than hostTimeout: what it has is finished, what waits is told', async (t) => {
+    const hub = new MemoryHub();
+    const host = await hostOn(t, hub, { processes: 1 });
+    const pool = poolOn(t, hub, { hostTimeout: 200 });
+    const file = `${temporary(t)}/file`;
+    const held = pool.apply(gated, [{ file, id: 'held', gate: `${file}.gate` }]);
+    await waitFor(() => lines(file).length === 1, 'it to begin');
+    const closed = host.close();
+    await waitFor(() => pool.stats().remote.slots === 0, 'the host to be seen to drain');
+    const waiting = pool.map((x) => x, range(3), { chunkSize: 1, onError: 'collect' });
+    await sleep(600);
+    fs.writeFileSync(`${file}.gate`, '');
+    assert.equal(await within(held, 'what it had'), 'held');
+    const told = await within(waiting, 'what waits');
+    assert.deepEqual(told.map(({ reason }) => reason?.code), range(3).map(() => 'ERR_PARALLELIZER_NO_HOST'));
+    await within(closed, 'the end');
   });
 
   test('a host drains: what it has is finished, what waits goes to others', async (t) => {

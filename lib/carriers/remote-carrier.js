@@ -143,12 +143,8 @@ class RemoteCarrier extends ScriptCarrier {
   #hostsChanged(hosts) {
     if (this.#isClosed) return;
     this.#watch.update(hosts);
-    const isThere = this.#watch.slots > 0;
-    this.pool.native.setWorkers(isThere ? Math.max(1, this.#watch.lanes) : 1);
-    if (isThere) {
-      [...this.workers.keys()].forEach((id) => this.#makeReady(id));
-      return;
-    }
+    this.#resize();
+    if (this.#watch.slots > 0) return [...this.workers.keys()].forEach((id) => this.#makeReady(id));
     // A lane that leads nowhere is not ready: its successor waits for a host.
     this.workers.forEach(({ isReady, chunk }, id) => {
       if (isReady && chunk === null) this.gone(id, { lost: 'has no host any more' });
@@ -156,11 +152,19 @@ class RemoteCarrier extends ScriptCarrier {
     if (this.workers.size > 0) this.#watch.start();
   }
 
+  /** As many lanes as hosts take, or one that waits for a host, besides those whose chunks a draining host has. */
+  #resize() {
+    if (this.#isClosed) return;
+    const held = this.#watch.draining([...this.#chunks.values()].map(({ host }) => host));
+    this.pool.native.setWorkers(Math.max(1, this.#watch.lanes) + held);
+  }
+
   /** No host was there for as long as somebody may wait for one. */
   #noHost() {
     const report = { noHost: this.#watch.absence(this.#options.engine.name) };
-    // What waits in the engine: nobody has begun it.
-    [...this.#chunks.values()].forEach((chunk) => this.#lose(chunk, 'waited for a host in vain'));
+    // What waits in the engine: nobody has begun it. A host that drains finishes what it has.
+    [...this.#chunks.values()].filter(({ host }) => host === null).forEach((chunk) =>
+      this.#lose(chunk, 'waited for a host in vain'));
     [...this.workers].filter(([, { isReady }]) => !isReady).forEach(([id]) => {
       if (this.workers.has(id)) this.pool.native.workerLoadFailed(id, toJson(report));
     });
@@ -266,6 +270,7 @@ class RemoteCarrier extends ScriptCarrier {
         throw new Error(`${bytes} bytes, and ${this.#options.engine.name} takes ${maxChunkBytes} at most`);
       }
       this.#counts.sent++;
+      this.#watch.start();
       this.#link.send({ id, parts: sealed, ...(place === null ? {} : { host: place.hostId }) });
     } catch (error) {
       // Later: the scheduler is in the middle of sending it.
@@ -396,6 +401,7 @@ class RemoteCarrier extends ScriptCarrier {
     // The first of these frames has the name.
     if (parts.length > 0 && parts[VALUE_FIELD] !== '') {
       chunk.host = String(parts[VALUE_FIELD]);
+      if (this.#watch.isAnyDraining) setImmediate(() => this.#resize());
       // Nobody may have heard of them while the chunk waited.
       chunk.unheard.splice(0).forEach((message) => this.#say(chunk, message));
     }
@@ -469,6 +475,7 @@ class RemoteCarrier extends ScriptCarrier {
     this.#link.release(chunk.id);
     const lane = this.workers.get(chunk.laneId);
     if (freesLane && lane?.chunk === chunk) lane.chunk = null;
+    if (this.#watch.isAnyDraining) setImmediate(() => this.#resize());
   }
 
   // ---- The whole ----------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ class HostWatch {
   #onTimeout;
   /** @type {readonly HostSeen[]} That speak our version. */
   #hosts = [];
+  /** @type {Map<string, number>} By id, how many lanes hosts have, and had before they began to drain. */
+  #lanesOf = new Map();
   /** @type {number | null} The version of hosts that do not. */
   #otherFormat = null;
   /** @type {Set<string>} */
@@ -51,6 +53,7 @@ class HostWatch {
     const compare = (/** @type {string} */ one, /** @type {string} */ other) =>
       (one < other ? -1 : one > other ? 1 : 0);
     this.#hosts = [...ours].sort((one, other) => compare(one.name, other.name) || compare(one.id, other.id));
+    this.#lanesOf = new Map(ours.map((host) => [host.id, lanesOf(host) || (this.#lanesOf.get(host.id) ?? 0)]));
     this.#otherFormat = others[0]?.format ?? null;
     ours.forEach(({ id }) => this.#everSeen.add(id));
     if (ours.length > 0) {
@@ -85,7 +88,22 @@ class HostWatch {
   }
 
   get lanes() {
-    return this.#hosts.reduce((sum, { slots, lanes }) => sum + bounded(lanes ?? LANES_PER_SLOT * slots), 0);
+    return this.#hosts.reduce((sum, host) => sum + lanesOf(host), 0);
+  }
+
+  /** Whether there is a host that drains: it finishes what it has. */
+  get isAnyDraining() {
+    return this.#hosts.some(({ slots }) => bounded(slots) === 0);
+  }
+
+  /**
+   * How many chunks in flight are at hosts that drain. A host that shares its name with others has no more of them than
+   * it had lanes.
+   * @param {readonly (string | null)[]} names of the hosts that have the chunks in flight
+   */
+  draining(names) {
+    return this.#hosts.filter(({ slots }) => bounded(slots) === 0).reduce((sum, { id, name }) =>
+      sum + Math.min(this.#lanesOf.get(id) ?? 0, names.filter((other) => other === name).length), 0);
   }
 
   get problem() {
@@ -142,6 +160,11 @@ class HostWatch {
       problem: this.#problem,
     };
   }
+}
+
+/** @param {HostSeen} host */
+function lanesOf({ slots, lanes }) {
+  return bounded(lanes ?? LANES_PER_SLOT * slots);
 }
 
 /** @param {number} count */
