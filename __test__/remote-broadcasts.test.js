@@ -6,8 +6,10 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 
+const { serve } = require('@parallelizer/node');
+const { HostWatch } = require('../lib/remote/host-watch');
 const { MemoryHub } = require('./support/remote/memory-engine');
-const { lines, temporary, waitFor, within } = require('./support/helpers');
+const { lines, root, sleep, temporary, waitFor, within } = require('./support/helpers');
 const { range } = require('./support/pool');
 const { hostOn } = require('./support/remote/memory-hosts');
 const { poolOn } = require('./support/remote/pools');
@@ -33,6 +35,13 @@ async function noted(file, gate) {
   appendFileSync(file, `${process.pid}\n`);
   while (!existsSync(gate)) await new Promise((resolve) => setTimeout(resolve, 5));
   return process.pid;
+}
+
+/** Notes that it begins, and ends once there is a gate for its process. */
+async function gatedByProcess(file) {
+  const { appendFileSync, existsSync } = require('node:fs');
+  appendFileSync(file, `${process.pid}\n`);
+  while (!existsSync(`${file}.${process.pid}`)) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 describe('broadcasts to other machines', () => {
@@ -90,7 +99,10 @@ describe('broadcasts to other machines', () => {
   test('it waits for a host, for as long as hostTimeout says', async (t) => {
     const hub = new MemoryHub();
     const impatient = poolOn(t, hub, { hostTimeout: 100 });
-    await assert.rejects(within(impatient.broadcast(whoAmI), 'the refusal'), { code: 'ERR_PARALLELIZER_NO_HOST' });
+    await assert.rejects(within(impatient.broadcast(whoAmI), 'the refusal'), (error) => {
+      assert.deepEqual([error.code, typeof error.runId], ['ERR_PARALLELIZER_NO_HOST', 'string']);
+      return true;
+    });
     const pools = range(4).map(() => poolOn(t, hub));
     const [open, closing, ending, aborted] = pools;
     const controller = new AbortController();
@@ -177,5 +189,65 @@ describe('broadcasts to other machines', () => {
     assert.deepEqual(await within(pool.broadcast(own('whichWorker')), 'it'), [0, 1]);
     fs.writeFileSync(`${file}.gate`, '');
     await within(Promise.all([call, closed]), 'the end');
+  });
+
+  test('where streams hold every process, it waits at the host, and is not sent back', async (t) => {
+    const hub = new MemoryHub();
+    const host = await hostOn(t, hub);
+    const pool = poolOn(t, hub);
+    const streams = range(2).map(() => pool.stream(function* () {
+      for (let i = 0; i < 1e6; i++) yield this.workerIndex;
+    }));
+    const firsts = await within(Promise.all(streams.map((stream) => stream.next())), 'both streams');
+    assert.deepEqual(firsts.map(({ value }) => value).sort(), [0, 1]);
+    const told = pool.broadcast(own('whichWorker'));
+    await waitFor(() => host.stats().chunks.running === 4, 'the host to have all of it');
+    // A call that may run anywhere would go back after a quarter of a second.
+    await sleep(400);
+    for (const stream of streams) await within(stream.return(), 'its end');
+    assert.deepEqual(await within(told, 'it'), [0, 1]);
+    assert.equal(pool.stats().remote.chunks.returned, 0);
+  });
+
+  test('entries that wait here while their host begins to drain fail, and the others run', async (t) => {
+    const hub = new MemoryHub();
+    const [leaving, staying] = [
+      await hostOn(t, hub, { name: 'a-leaving', processes: 1 }), await hostOn(t, hub, { name: 'b-staying', processes: 1 }),
+    ];
+    const pool = poolOn(t, hub, { retries: 1 });
+    await hostsSeen(pool, 2);
+    const file = path.join(temporary(t), 'file');
+    const gateOf = (host) => `${file}.${pidsOf(host)[0]}`;
+    const held = pool.map(gatedByProcess, range(4).map(() => file), { chunkSize: 1 });
+    await waitFor(() => lines(file).length === 2 && [leaving, staying].every((host) => host.stats().chunks.running === 2),
+      'each host to have what it takes');
+    const told = pool.broadcast(own('whichWorker'), [], { onError: 'collect' });
+    const gate = gateOf(leaving);
+    const closed = leaving.close();
+    await hostsSeen(pool, 1);
+    fs.writeFileSync(gateOf(staying), '');
+    const [one, other] = await within(told, 'it, while the one that leaves has its calls still');
+    assert.deepEqual([one.reason?.code, one.reason?.host], ['ERR_PARALLELIZER_WORKER_EXITED', 'a-leaving']);
+    assert.deepEqual(other, { status: 'fulfilled', value: 0 });
+    fs.writeFileSync(gate, '');
+    await within(Promise.all([held, closed]), 'the end');
+  });
+
+  test('a host that says that it has more processes than it has refuses what is for the others', async (t) => {
+    const hub = new MemoryHub();
+    const engine = hub.engine();
+    const boasting = { ...engine, listen: (side) => engine.listen({ ...side, host: { ...side.host, slots: 3 } }) };
+    const host = await serve({ engine: boasting, root, processes: 2, allowFunctions: true, name: 'boasting' });
+    t.after(() => host.terminate());
+    const pool = poolOn(t, hub);
+    const settled = await within(pool.broadcast(own('whichWorker'), [], { onError: 'collect' }), 'it');
+    assert.deepEqual(settled.map(({ value }) => value), [0, 1, undefined]);
+    assert.match(settled[2].reason.message, /worker 2 of 2/);
+  });
+
+  test('hosts of one name are in the order of their ids', () => {
+    const watch = new HostWatch(1, () => {});
+    watch.update(['c', 'a', 'b'].map((id) => ({ id, name: 'same', slots: 1 })));
+    assert.deepEqual(watch.places.map(({ hostId }) => hostId), ['a', 'b', 'c']);
   });
 });

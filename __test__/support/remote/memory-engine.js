@@ -174,10 +174,10 @@ class MemoryHub {
     }
   }
 
-  /** Hands a chunk to the only host that it is for, whatever else that has. */
+  /** Hands a chunk to the only host that it is for, whatever else that has, also if that was about to drain. */
   #address(entry) {
     if (entry.isEnded) return;
-    const host = [...this.#hosts].find((each) => each.side.host.id === entry.only && each.isReady && !each.isPaused);
+    const host = [...this.#hosts].find((each) => each.side.host.id === entry.only && each.isReady);
     if (host === undefined) this.#end(entry, { kind: 'lost', why: 'was for this host alone, which is gone' });
     else this.#deliver(host, entry);
   }
