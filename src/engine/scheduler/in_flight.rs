@@ -19,7 +19,10 @@ impl Engine {
         let unsent = rest.len() as u32;
         chunk.outstanding -= rest.iter().filter(|call| call.state != CallState::Replied).count() as u32;
         chunk.recalled -= rest.iter().filter(|call| call.state == CallState::Recalled).count() as u32;
-        worker.next_seq = worker.next_seq.wrapping_sub(unsent);
+        // Their numbers go to the calls of the next chunk, unless the worker is about to be told to skip some of these.
+        if rest.iter().all(|call| call.state == CallState::Sent) {
+            worker.next_seq = worker.next_seq.wrapping_sub(unsent);
+        }
         worker.given -= u64::from(unsent);
         worker.uncounted -= rest.iter().filter(|call| !call.is_counted).count() as u64;
         if chunk.outstanding == 0 {

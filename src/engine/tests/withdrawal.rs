@@ -143,3 +143,26 @@ fn calls_before_the_first_dropped_one_go_on() {
     assert_eq!(outcomes[..3], [Settled::Replied { failed: false }; 3]);
     assert_eq!(outcomes[3..], [Settled::Ended(Outcome::Aborted); 2]);
 }
+
+#[test]
+fn calls_that_are_cancelled_while_their_frame_is_made_leave_their_numbers_to_no_one() {
+    let mut engine = Engine::new(config(1));
+    engine.start();
+    let now = Duration::ZERO;
+    let Some(Action::Spawn { worker, .. }) = engine.next_action(now) else { panic!("a worker starts") };
+    engine.ready(worker);
+    let spec = JobSpec { calls: 3, chunk_size: Some(3), ..JobSpec::default() };
+    let cancelled = engine.submit(spec.clone(), now).unwrap();
+    let Some(Action::Send { chunk, seq: 1, .. }) = engine.next_action(now) else { panic!("it is sent") };
+    // By a getter of its second value, which is not sent any more.
+    engine.cancel(cancelled);
+    engine.cut(worker, chunk, 1);
+    let actions: Vec<Action> = std::iter::from_fn(|| engine.next_action(now)).collect();
+    let told = Action::Cancel { worker, seqs: vec![1, 2, 3] };
+    assert!(actions.contains(&told), "the worker will skip calls of these numbers");
+    let skipped = Reply { skipped: true, ..reply(chunk, 0, 1, false, Duration::ZERO) };
+    assert_eq!(engine.replied(worker, skipped), Ok(Vec::new()));
+    engine.submit(spec, now).unwrap();
+    let next = engine.next_action(now);
+    assert!(matches!(next, Some(Action::Send { seq: 4.., .. })), "{next:?}");
+}
