@@ -73,6 +73,8 @@ pub(super) struct Worker {
     pub(super) silent_for: Option<Duration>,
     /// Running time since it was killed; `None` before, and once it was abandoned.
     pub(super) killed_for: Option<Duration>,
+    /// Whether it may turn out that it was not killed: its silence was the only reason.
+    pub(super) may_be_spared: bool,
     /// When it got its first calls from this engine.
     pub(super) used_since: Option<Duration>,
     /// Others wait for it: it gets no more calls.
@@ -111,6 +113,7 @@ impl Worker {
             is_being_leveled: false,
             silent_for: Some(Duration::ZERO),
             killed_for: None,
+            may_be_spared: false,
             used_since: None,
             is_preempted: false,
             is_succeeded_at_exit: false,

@@ -30,7 +30,7 @@ impl Engine {
     pub(super) fn was_spared(&mut self, worker_id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         // It may have been killed for another reason since.
-        if worker.phase == Phase::Starting {
+        if worker.phase == Phase::Starting && worker.may_be_spared {
             worker.killed_for = None;
         }
         self.showed_life(worker_id);

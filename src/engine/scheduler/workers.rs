@@ -176,6 +176,7 @@ impl Engine {
     pub(super) fn send_kill(&mut self, worker_id: WorkerId, kill: Action) {
         if let Some(worker) = self.workers.get_mut(&worker_id) {
             worker.killed_for.get_or_insert(Duration::ZERO);
+            worker.may_be_spared = matches!(kill, Action::KillSilent { .. });
         }
         self.actions.push_back(kill);
     }

@@ -147,3 +147,19 @@ fn an_index_that_becomes_free_is_not_for_a_worker_that_was_killed() {
     world.run_to_end();
     assert_eq!(world.settled.len(), 1);
 }
+
+#[test]
+fn a_silent_worker_that_was_killed_for_another_reason_too_is_not_spared() {
+    let (mut world, worker_id) = silenced();
+    world.engine.give_up(worker_id);
+    world.pump();
+    // Whoever looked at it did so before.
+    world.engine.spared(worker_id);
+    world.engine.ready(worker_id);
+    let job = world.calls(1);
+    assert!(world.workers[&worker_id].calls.is_empty());
+    world.pass(5500 * MS);
+    assert_eq!(world.abandoned, [worker_id], "its end is still waited for");
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
+}
