@@ -173,6 +173,15 @@ impl Engine {
         }
     }
 
+    /// From now on the calls of this worker, which has had none, are numbered from here.
+    #[cfg(test)]
+    pub(super) fn count_from(&mut self, worker_id: WorkerId, seq: u32) {
+        if let Some(worker) = self.workers.get_mut(&worker_id) {
+            worker.next_seq = seq;
+        }
+        self.workers.refresh();
+    }
+
     /// The members of a group, in the middle of an event.
     fn members_now(&mut self, group: Group) -> Vec<WorkerId> {
         self.workers.refresh();

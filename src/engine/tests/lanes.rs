@@ -3,7 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::any_order::{Event, check_run, configs, events};
+use super::any_order::{check_run, ends, scenes};
+use super::events::{Event, configs, events};
 use super::*;
 
 /// As for lanes to other machines: one chunk at a time.
@@ -235,7 +236,7 @@ fn lane_events() -> impl Strategy<Value = Event> {
         10 => events(),
         1 => (1usize..5).prop_map(Event::SetWorkers),
         1 => any::<usize>().prop_map(Event::Return),
-        1 => any::<usize>().prop_map(Event::DieAfar),
+        1 => (any::<usize>(), 1usize..4).prop_map(|(nth, count)| Event::DieAfar(nth, count)),
     ]
 }
 
@@ -245,11 +246,12 @@ proptest! {
     #[test]
     fn every_call_settles_exactly_once_whatever_becomes_of_lanes(
         config in configs(),
-        cheap in any::<bool>(),
+        scene in scenes(),
         events in vec(lane_events(), 0..200),
-        end in prop::sample::select(vec![Event::AwaitReady, Event::Close, Event::Terminate]),
+        end in ends(),
+        late in vec(lane_events(), 0..30),
     ) {
-        check_run(Config { lanes: true, ..config }, cheap, events, end);
+        check_run(Config { lanes: true, ..config }, scene, events, end, late);
     }
 }
 

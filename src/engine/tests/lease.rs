@@ -3,7 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::any_order::{self, cases, check_run, configs, events, events_with_recalls};
+use super::any_order::{self, cases, check_run};
+use super::events::{self, configs, events, events_with_recalls};
 use super::*;
 
 /// Where workers come from and go to.
@@ -18,6 +19,8 @@ pub(super) struct FakeLeaseSet {
     is_waiting: bool,
     /// Whether there is no other engine.
     is_alone: bool,
+    /// Whether something of each worker is still in use.
+    is_in_use: bool,
 }
 
 impl FakeLeaseSet {
@@ -36,6 +39,11 @@ pub(super) enum Event {
     /// Another engine has run this many calls with an idle worker.
     UsedElsewhere(u32),
     Alone(bool),
+    InUse(bool),
+    /// A worker comes that was asked for before and is not wanted any more.
+    Adopt,
+    /// A request would be granted, as far as is known.
+    Offer,
 }
 
 impl World {
@@ -46,12 +54,17 @@ impl World {
         if here < set.places
             && let Some((fake, history)) = set.idle.pop()
         {
+            set.is_waiting = false;
+            self.engine.offered();
             self.workers.insert(worker_id, fake);
             self.engine.adopted(worker_id, history);
         } else if here + set.idle.len() < set.places {
-            assert!(self.workers.insert(worker_id, FakeWorker::default()).is_none());
+            set.is_waiting = false;
+            self.engine.offered();
+            self.spawn(worker_id, None);
         } else {
             set.is_waiting = true;
+            self.gone.push(worker_id);
             self.engine.denied(worker_id);
         }
     }
@@ -59,6 +72,9 @@ impl World {
     pub(super) fn hand_back(&mut self, unused: bool) -> bool {
         let Some(set) = &mut self.lease_set else { return false };
         let spare = self.engine.spare(unused);
+        if set.is_in_use {
+            return false;
+        }
         for &worker_id in &spare {
             if set.is_alone {
                 self.engine.not_taken_back(worker_id);
@@ -87,12 +103,35 @@ impl World {
         is_offered
     }
 
+    /// Takes in what is idle if there is nobody else, to do with it as with the others.
+    pub(super) fn take_idle(&mut self) {
+        if self.lease_set.as_ref().is_some_and(|set| set.is_alone) {
+            while self.adopt() {}
+        }
+    }
+
+    /// Takes on an idle worker that the engine has not asked for; whether there was one.
+    fn adopt(&mut self) -> bool {
+        let idle = self.lease_set.as_mut().and_then(|set| set.idle.pop());
+        let is_any = idle.is_some();
+        if let Some((fake, history)) = idle {
+            let worker_id = self.engine.adopt(history);
+            self.workers.insert(worker_id, fake);
+        }
+        is_any
+    }
+
     pub(super) fn apply(&mut self, event: Event) {
         let Some(set) = &mut self.lease_set else { return };
         match event {
             Event::Demand(count) => self.engine.set_demand(count),
             Event::Places(count) => set.places = count.min(set.budget),
             Event::Alone(is_alone) => set.is_alone = is_alone,
+            Event::InUse(is_in_use) => set.is_in_use = is_in_use,
+            Event::Adopt => {
+                self.adopt();
+            }
+            Event::Offer => self.engine.offered(),
             Event::TurnOver => {
                 self.hand_back(true);
             }
@@ -284,15 +323,18 @@ fn a_spent_worker_is_gone_before_its_successor_starts() {
     world.run_to_end();
 }
 
-fn lease_events() -> impl Strategy<Value = any_order::Event> {
+fn lease_events() -> impl Strategy<Value = events::Event> {
     let lease = prop_oneof![
         4 => (0usize..4).prop_map(Event::Demand),
         2 => (0usize..5).prop_map(Event::Places),
         6 => Just(Event::TurnOver),
         4 => (1u32..20).prop_map(Event::UsedElsewhere),
         1 => any::<bool>().prop_map(Event::Alone),
+        1 => any::<bool>().prop_map(Event::InUse),
+        2 => Just(Event::Adopt),
+        1 => Just(Event::Offer),
     ];
-    prop_oneof![3 => events(), 1 => events_with_recalls(), 1 => lease.prop_map(any_order::Event::Lease)]
+    prop_oneof![3 => events(), 1 => events_with_recalls(), 1 => lease.prop_map(events::Event::Lease)]
 }
 
 proptest! {
@@ -302,14 +344,11 @@ proptest! {
     fn every_call_settles_exactly_once_while_workers_change_hands(
         config in configs(),
         lease in 0u64..30,
-        cheap in any::<bool>(),
+        scene in any_order::scenes(),
         events in vec(lease_events(), 0..200),
-        end in prop::sample::select(vec![
-            any_order::Event::AwaitReady,
-            any_order::Event::Close,
-            any_order::Event::Terminate,
-        ]),
+        end in any_order::ends(),
+        late in vec(lease_events(), 0..30),
     ) {
-        check_run(Config { lease: Some(lease as u32 * MS), ..config }, cheap, events, end);
+        check_run(Config { lease: Some(lease as u32 * MS), ..config }, scene, events, end, late);
     }
 }
