@@ -78,9 +78,10 @@ impl Engine {
             let &ChunkCall { job, index, .. } = chunk.calls.first()?;
             return Some((chunk.first_seq, Run { job, calls: index..index + 1 }));
         }
-        // The calls of a worker that is dying are returned once it is gone.
-        if !worker.is_killed() {
-            worker.chunks.pop_back();
+        // Its worker has never heard of it, and may yet be spared if it was killed for its silence.
+        let unsent = worker.chunks.pop_back()?;
+        for call in unsent.calls.into_iter().filter(|call| call.state.is_wanted()) {
+            self.put_back(call.job, call.index);
         }
         None
     }

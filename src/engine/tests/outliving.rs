@@ -163,3 +163,20 @@ fn a_silent_worker_that_was_killed_for_another_reason_too_is_not_spared() {
     world.run_to_end();
     assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
 }
+
+#[test]
+fn a_call_whose_frame_is_ready_before_its_silent_worker_is_spared_does_not_wait_for_ever() {
+    let mut world = World::new(Config { boot_limit: Some(1000 * MS), ..limited(1) });
+    let worker_id = world.worker(0).unwrap();
+    world.is_deferring = true;
+    let job = world.submit(JobSpec { calls: 1, spread: true, ..JobSpec::default() }).unwrap();
+    world.pass(1100 * MS);
+    assert!(world.workers[&worker_id].killed, "it was to be, but it may wait for a debugger");
+    world.is_deferring = false;
+    world.send_deferred(worker_id);
+    assert_eq!(world.engine.stats().waiting, 1, "it was never sent");
+    world.spare(worker_id);
+    world.run_to_end();
+    assert_eq!(world.outcome(job, 0), Some(Settled::Replied { failed: false }));
+    assert_eq!(world.gone, [], "by the same worker");
+}
