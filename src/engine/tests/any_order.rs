@@ -86,8 +86,11 @@ pub(super) fn check_run(config: Config, scene: Scene, events: Vec<Event>, end: E
         }
         assert_eq!(world.closed, 1);
     } else {
-        // A back-off may have to pass before the last workers are up.
-        for _ in 0..100 {
+        // A back-off may have to pass before the last workers are up, in ticks of a millisecond or more.
+        for round in 0..5000 {
+            if round >= 100 && !world.engine.is_held() {
+                break;
+            }
             world.tick(100 * MS);
             world.boot_all();
             // On lease, a successor starts once its predecessor is gone.
@@ -109,16 +112,16 @@ pub(super) fn check_run(config: Config, scene: Scene, events: Vec<Event>, end: E
     }
 }
 
-/// This many cases, or in proportion as many more as `PROPTEST_CASES` asks for (its default is 256).
-pub(super) fn cases(count: u32) -> ProptestConfig {
+/// This many cases, unless `PROPTEST_CASES` says how many.
+pub(super) fn cases(cases: u32) -> ProptestConfig {
     let config = ProptestConfig::default();
     // A history in which work is left forever takes long to show it, and would be made shorter for hours.
     let max_shrink_time = if config.max_shrink_time == 0 { 60_000 } else { config.max_shrink_time };
-    ProptestConfig { cases: count.saturating_mul(config.cases) / 256, max_shrink_time, ..config }
+    ProptestConfig { cases, max_shrink_time, ..config }
 }
 
 proptest! {
-    #![proptest_config(cases(5000))]
+    #![proptest_config(cases(3000))]
 
     #[test]
     fn every_call_settles_exactly_once(

@@ -416,7 +416,7 @@ impl World {
 
     /// Everybody works until every call has settled and nobody has any left.
     pub(super) fn run_to_end(&mut self) {
-        for _ in 0..100_000 {
+        for _ in 0..6000 {
             let worker_ids: Vec<WorkerId> = self.workers.keys().copied().collect();
             for worker_id in worker_ids {
                 self.work(worker_id);
