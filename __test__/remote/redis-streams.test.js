@@ -8,7 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 
-const { lines, root, sleep, temporary, waitFor, within } = require('../support/helpers');
+const { lines, root, sleep, stat, temporary, waitFor, within } = require('../support/helpers');
 const { range } = require('../support/pool');
 const { poolOn } = require('../support/remote/pools');
 const { gather } = require('../support/streams');
@@ -130,6 +130,37 @@ describe('broadcasts over a real Redis', { skip: obstacle ?? false }, () => {
       assert.deepEqual([reason.code, reason.host], ['ERR_PARALLELIZER_WORKER_EXITED', 'a']);
     }
     assert.equal(lines(file).length, 4);
+  });
+
+  test('a host that dies before it has heard of it fails its entries all the same, with its name', async (t) => {
+    const redis = await redisOn(t);
+    const [victim] = await Promise.all([hostOn(t, redis, { name: 'a' }), hostOn(t, redis, { name: 'b' })]);
+    const pool = poolOn(t, redis, { retries: 3 });
+    await waitFor(() => pool.stats().remote.hosts.length === 2, 'both hosts to be seen');
+    victim.kill('SIGSTOP');
+    await waitFor(() => stat(victim.pid)[0] === 'T', 'it to stand still');
+    const settled = pool.broadcast(task('whoAmI'), ['x'], { onError: 'collect' });
+    const outcomes = await within(settled, 'all of them', 60_000);
+    assert.deepEqual(outcomes.slice(0, 2).map(({ reason }) => [reason?.code, reason?.host]),
+      range(2).map(() => ['ERR_PARALLELIZER_WORKER_EXITED', 'a']));
+    assert.deepEqual(outcomes.slice(2).map(({ value }) => [value.index, value.told]), [[0, 'x'], [1, 'x']]);
+    victim.kill('SIGKILL');
+  });
+
+  test('an entry that takes longer than the lease keeps its host, and runs once', async (t) => {
+    const redis = await redisOn(t);
+    await hostOn(t, redis, { name: 'a', processes: 1 });
+    const pool = poolOn(t, redis, { retries: 3 });
+    await within(pool.ready(), 'the host to be seen');
+    const file = path.join(temporary(t), 'file');
+    const told = pool.broadcast(task('gated'), [file, `${file}.gate`]);
+    await waitFor(() => lines(file).length === 1, 'it to begin');
+    // More than twice as long as its lock lasts.
+    await sleep(5000);
+    fs.writeFileSync(`${file}.gate`, '');
+    assert.equal((await within(told, 'it', 60_000)).length, 1);
+    assert.equal(lines(file).length, 1);
+    assert.equal(pool.stats().remote.chunks.lost, 0);
   });
 
   test('a Redis that has lost its data fails what it had, and the next one runs', async (t) => {
