@@ -245,6 +245,32 @@ describe('broadcasts to other machines', () => {
     assert.match(settled[2].reason.message, /worker 2 of 2/);
   });
 
+  test('an entry that fails keeps no later one from being run', async (t) => {
+    const hub = new MemoryHub();
+    const [a, b] = [
+      await hostOn(t, hub, { name: 'a', processes: 1 }), await hostOn(t, hub, { name: 'b', processes: 1 }),
+    ];
+    const pool = poolOn(t, hub);
+    await hostsSeen(pool, 2);
+    const streams = range(2).map(() => pool.stream(function* () {
+      for (;;) yield process.pid;
+    }));
+    const holders = await within(Promise.all(streams.map((stream) => stream.next())), 'a stream on each');
+    const streamOf = (host) => streams[holders.findIndex(({ value }) => value === pidsOf(host)[0])];
+    await within(streamOf(a).return(), 'the end of the first');
+    const file = path.join(temporary(t), 'file');
+    const told = pool.broadcast((path) => {
+      require('node:fs').appendFileSync(path, `${process.pid}\n`);
+      throw new Error('refused here');
+    }, [file]);
+    const refused = assert.rejects(within(told, 'both entries'), { message: 'refused here' });
+    await waitFor(() => lines(file).length === 1, 'the free process to run it');
+    assert.deepEqual(lines(file).map(Number), pidsOf(a));
+    await within(streamOf(b).return(), 'the end of the other');
+    await refused;
+    assert.deepEqual(lines(file).map(Number), [...pidsOf(a), ...pidsOf(b)]);
+  });
+
   test('hosts of one name are in the order of their ids', () => {
     const watch = new HostWatch(1, () => {});
     watch.update(['c', 'a', 'b'].map((id) => ({ id, name: 'same', slots: 1 })));
