@@ -10,7 +10,7 @@
 const { isProxy } = require('node:util').types;
 const { FewObjects, isBare } = require('./json-safe');
 
-const { getPrototypeOf, hasOwn, prototype: ObjectPrototype } = Object;
+const { getPrototypeOf, hasOwn } = Object;
 
 /** Deeper values are left to the codecs, which can report what is wrong with them. */
 const MAX_DEPTH = 100;
@@ -34,8 +34,8 @@ function copyPlain(value) {
   const seen = scratch ?? new FewObjects();
   scratch = null;
   try {
-    // (If it is within itself, what is too deep tells.)
-    if (getPrototypeOf(value) !== ObjectPrototype || isProxy(value)) return copy(value, seen, 0);
+    if (getPrototypeOf(value) !== Object.prototype || isProxy(value)) return copy(value, seen, 0);
+    seen.add(value);
     // V8 does this in no time where it has seen few kinds of objects, so the outermost ones have a place of their own.
     const object = { ...value };
     return copyFields(object, seen, 0) ? object : NOT_PLAIN;
@@ -55,7 +55,7 @@ function copy(value, seen, depth) {
   const { size } = seen;
   if (depth > MAX_DEPTH || isProxy(value) || seen.add(value).size === size) return NOT_PLAIN;
   const prototype = getPrototypeOf(value);
-  if (prototype === ObjectPrototype) {
+  if (prototype === Object.prototype) {
     // A getter is called once. What is not enumerable is left out.
     const object = { ...value };
     return copyFields(object, seen, depth) ? object : NOT_PLAIN;

@@ -31,7 +31,8 @@
 //!
 //! 1. `Starting`: spawned and loading the user's module, which may take as long as it likes. It gets at most one call
 //!    ahead, from a job that has one for each worker. It is killed if it gives no sign of life in time, because Node
-//!    waits forever for threads that the system has refused it.
+//!    waits forever for threads that the system has refused it. Killed in this phase it remains in it, so that its end
+//!    counts as a failed boot, and gets nothing more unless it turns out to have been spared ([`Engine::spared`]).
 //! 2. `Ready`: it gets chunks. Three ways lead out of this phase:
 //! 3. `Stopping`: asked to exit with nothing in flight. It is killed if it has not exited in time.
 //! 4. `Dying`: killed. What its channel still holds counts. One that does not end in time (the system does not let it

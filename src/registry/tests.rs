@@ -389,14 +389,8 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// This many cases, or in proportion as many more as `PROPTEST_CASES` asks for (its default is 256).
-fn cases(count: u32) -> ProptestConfig {
-    let config = ProptestConfig::default();
-    ProptestConfig { cases: count.saturating_mul(config.cases) / 256, ..config }
-}
-
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn never_more_than_the_budget_and_everybody_is_served(

@@ -18,11 +18,10 @@ impl Engine {
     pub(super) fn showed_life(&mut self, worker_id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&worker_id) else { return };
         worker.silent_for = None;
-        if worker.phase == Phase::Starting && !worker.is_killed() {
-            let has_come_far = worker.index.is_none() && worker.standby_for.is_none();
-            if has_come_far && self.has_indices() {
-                self.replace_one();
-            }
+        let Some(worker) = self.workers.get(&worker_id) else { return };
+        let is_starting = worker.phase == Phase::Starting;
+        if is_starting && worker.standby_for.is_none() && self.is_up_to_index(worker) {
+            self.replace_one();
         }
     }
 

@@ -61,7 +61,7 @@ impl Engine {
                 return;
             }
         }
-        let is_standby = worker.is_standby();
+        let (is_standby, is_killed) = (worker.is_standby(), worker.is_killed());
         match &mut worker.phase {
             Phase::Stopping { waited } => {
                 *waited += step;
@@ -82,7 +82,7 @@ impl Engine {
                 worker.quiet_for = Some(worker.quiet_for.map_or(Duration::ZERO, |quiet| quiet + step));
                 self.tick_calls(worker_id, step);
             }
-            Phase::Starting if worker.killed_for.is_some() => {}
+            Phase::Starting if is_killed => {}
             Phase::Starting => {
                 if let (Some(silent), Some(limit)) = (&mut worker.silent_for, self.config.boot_limit) {
                     *silent += step;

@@ -55,9 +55,11 @@ impl Engine {
         for worker_id in self.workers_that(waits) {
             // One that stands by takes over from another, which still has its index. One that was killed has no use for
             // it.
-            let needs_none = |worker: &Worker| worker.standby_for.is_some() || worker.is_killed();
-            let needs_none = self.workers.get(&worker_id).is_some_and(needs_none);
-            let index = if needs_none { None } else { self.take_index() };
+            let needs_one = |worker: &Worker| worker.standby_for.is_none() && !worker.is_killed();
+            let index = match self.workers.get(&worker_id).is_some_and(needs_one) {
+                true => self.take_index(),
+                false => None,
+            };
             self.lacks_index |= index.is_none();
             if let (Some(index), Some(worker)) = (index, self.workers.get_mut(&worker_id)) {
                 worker.index = Some(index);

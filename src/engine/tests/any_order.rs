@@ -112,16 +112,8 @@ pub(super) fn check_run(config: Config, scene: Scene, events: Vec<Event>, end: E
     }
 }
 
-/// This many cases, unless `PROPTEST_CASES` says how many.
-pub(super) fn cases(cases: u32) -> ProptestConfig {
-    let config = ProptestConfig::default();
-    // A history in which work is left forever takes long to show it, and would be made shorter for hours.
-    let max_shrink_time = if config.max_shrink_time == 0 { 60_000 } else { config.max_shrink_time };
-    ProptestConfig { cases, max_shrink_time, ..config }
-}
-
 proptest! {
-    #![proptest_config(cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
     fn every_call_settles_exactly_once(

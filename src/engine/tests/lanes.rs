@@ -241,7 +241,7 @@ fn lane_events() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(super::any_order::cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
     fn every_call_settles_exactly_once_whatever_becomes_of_lanes(

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::any_order::{self, cases, check_run};
+use super::any_order::{self, check_run};
 use super::events::{self, configs, events, events_with_recalls};
 use super::*;
 
@@ -338,7 +338,7 @@ fn lease_events() -> impl Strategy<Value = events::Event> {
 }
 
 proptest! {
-    #![proptest_config(cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn every_call_settles_exactly_once_while_workers_change_hands(

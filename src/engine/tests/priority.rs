@@ -3,7 +3,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::any_order::cases;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -116,7 +115,7 @@ fn steps() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Whatever was sent ahead: the call that begins is the first by priority and waiting time.
     #[test]
