@@ -84,6 +84,23 @@ forEachMode((mode) => {
 
 forEachMode(
   (mode) => {
+    test('not in what mainLogger prints after its call: that is not taken for the call that runs then', async (t) => {
+      const { messages } = await run(
+        t,
+        asynchronous(`
+          const storage = new (require('node:async_hooks').AsyncLocalStorage)();
+          const seen = [];
+          console.log = (text) => seen.push([storage.getStore() ?? null, JSON.parse(text).message]);
+          const parallelizer = make({ parallelization: 1 });
+          await storage.run('first', () => parallelizer.run([{ do: 'keepsLogger' }]));
+          await storage.run('second', () => parallelizer.run([{ do: 'logsWithKept', message: 'of the first' }]));
+          await parallelizer.close();
+          process.stdout.write(JSON.stringify(seen) + '\\n');`),
+        { mode },
+      );
+      assert.deepEqual(messages[0], [[null, 'of the first']]);
+    });
+
     test("in forwarded logs: the context of the call that was running", async (t) => {
       const { messages } = await run(
         t,
