@@ -7,7 +7,8 @@
  * Events are often parsed before the handler, by a middleware or a parser. Such an event is refused here, with what to
  * do about it: decoded again it would give rubbish, and it would lose what the library is for, decoding in the workers.
  *
- * Must not depend on how a record is decoded. Payloads that are getters are not read.
+ * Must not depend on how a record is decoded. Payloads that are getters, as that of the first record in a list tells,
+ * are not read.
  */
 
 const { isObject } = require('../options/option-checks');
