@@ -7,6 +7,7 @@
  */
 
 const { isProxy } = require('node:util').types;
+const { keep } = require('../intrinsics/keep');
 const { isBare, isFirst } = require('./json-safe');
 const {
   CONSTANTS, MAX_SHAPES, TAG_ARRAY, TAG_BITS, TAG_CONSTANT, TAG_NUMBER, TAG_OBJECT, TAG_OCTETS, TAG_STRING,
@@ -200,6 +201,8 @@ class CellWriter {
     ]);
   }
 }
+
+keep(new CellWriter());
 
 /**
  * A copy with room for at least this many more.

@@ -10,6 +10,7 @@
  */
 
 const { isProxy } = require('node:util').types;
+const { keep } = require('../intrinsics/keep');
 
 /**
  * Whether JSON gives back the very same value: there is nothing that it would drop, change or duplicate.
@@ -123,6 +124,8 @@ class FewObjects {
     this.size = 0;
   }
 }
+
+keep(new FewObjects());
 
 /** @typedef {Set<object> | FewObjects} Seen */
 

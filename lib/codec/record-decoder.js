@@ -12,7 +12,8 @@ const {
   TAG_CONSTANT, TAG_NUMBER, TAG_OCTETS, TAG_STRING,
 } = require('./record-layout');
 const { define } = require('../intrinsics/define');
-const { parse } = require('../intrinsics/json');
+const { parse, toJson } = require('../intrinsics/json');
+const { keep, keepOnce } = require('../intrinsics/keep');
 
 /** @typedef {import('./record-layout').Table} Table */
 
@@ -146,7 +147,8 @@ class Shape {
   /** @param {readonly string[]} keys @param {readonly import('./record-layout').Kind[]} kinds */
   constructor(keys, kinds) {
     this.#keys = keys;
-    this.#template = objectWith(keys);
+    this.#template = templateOf(keys);
+    keepOnce(`records with ${keys}`, () => [templateOf(keys), this.#copy()]);
     kinds.forEach((kind) => {
       const isNested = typeof kind === 'object';
       this.#kinds.push(isNested ? NESTED : kind);
@@ -154,12 +156,16 @@ class Shape {
     });
   }
 
+  /** @returns {Record<string, unknown>} */
+  #copy() {
+    return { ...this.#template };
+  }
+
   /** @param {CellReader} cells */
   next(cells) {
     const keys = this.#keys;
     const kinds = this.#kinds;
-    /** @type {Record<string, unknown>} */
-    const object = { ...this.#template };
+    const object = this.#copy();
     for (let column = 0; column < keys.length; column++) {
       switch (kinds[column]) {
         case STRING:
@@ -189,10 +195,30 @@ class Shape {
   }
 }
 
+/** Objects are copied from those of earlier lists. Shapes are few; whoever makes them up must not fill the memory. */
+const MAX_EMPTY = 256;
+/** @type {Map<string, Record<string, unknown>>} */
+const empty = new Map();
+
 /**
- * An object with these keys, each of which is `null`.
+ * An object with these keys, each of which is `null`; to be copied.
  * @param {readonly string[]} keys
  */
+function emptyWith(keys) {
+  const name = toJson(keys);
+  const known = empty.get(name);
+  if (known !== undefined) return known;
+  const object = objectWith(keys);
+  if (empty.size < MAX_EMPTY) empty.set(name, object);
+  return object;
+}
+
+/** @param {readonly string[]} keys */
+function templateOf(keys) {
+  return { ...emptyWith(keys) };
+}
+
+/** @param {readonly string[]} keys */
 function objectWith(keys) {
   /** @type {Record<string, unknown>} */
   const object = {};
@@ -244,7 +270,7 @@ class CellReader {
     // Allocated memory is usually aligned; where it is not, a copy is.
     const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
     const { buffer, byteOffset } = aligned;
-    this.#shapes = shapes.map(objectWith);
+    this.#shapes = shapes.map(emptyWith);
     this.#keys = shapes;
     this.#numbers = new Float64Array(buffer, byteOffset, numbers);
     this.#words = new Uint32Array(buffer, byteOffset + numbers * 8, words);
@@ -355,5 +381,8 @@ class CellReader {
     return list;
   }
 }
+
+const NOTHING = { at: null, records: 0, keys: [], kinds: [], shapes: [], numbers: 0, words: 0, octets: 0, segments: 0 };
+keep(readerOf(NOTHING, Buffer.alloc(0), []));
 
 module.exports = { decodeRecords };

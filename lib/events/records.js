@@ -8,6 +8,7 @@
  * record is made, since a worker sees one source only.
  */
 
+const { blankOf, keepOnce } = require('../intrinsics/keep');
 const { LambdaRecord, asInner, nameOf } = require('./record');
 const { traceparentOf } = require('./trace-context');
 
@@ -60,6 +61,10 @@ function classOf(source) {
  */
 function wrapRecords(format, raws) {
   const Class = classOf(format.source);
+  const first = raws[0];
+  if (typeof first === 'object' && first !== null) {
+    keepOnce(`${format.source} with ${Object.keys(first)}`, () => new Class(blankOf(first), format));
+  }
   return raws.map((raw) => new Class(raw, format));
 }
 

@@ -11,9 +11,10 @@
  */
 
 const { define } = require('../intrinsics/define');
+const { blankOf, keep, keepOnce } = require('../intrinsics/keep');
 const { classOf } = require('../events/records');
 const { InvocationContext, fieldsOf, invokeForEvent, setTrace } = require('./invocation');
-const { withSignal } = require('./running-call');
+const { RunningCall, withSignal } = require('./running-call');
 
 /** @typedef {import('./invocation').Invocation} Invocation */
 /** @typedef {import('./invocation').EventKind} EventKind */
@@ -47,6 +48,8 @@ class RecordList {
   #fields;
   /** @type {(() => void) | null} */
   #restoreTrace = null;
+  /** Whether there is something like what its functions are given that is kept. */
+  #isKept = false;
 
   /**
    * @param {Function} fn
@@ -90,18 +93,28 @@ class RecordList {
       const args = /** @type {Parameters<typeof invokeForEvent>[1]} */ ([[raw], own, index, { ...invocation }, kind]);
       return invokeForEvent(this.#fn, args, call, logger, this.#modules);
     }
-    const given = {
-      record: new this.#Record(raw, kind),
-      params: own,
-      mainLogger: logger,
-      batchIndex: index,
-      workerIndex: call.workerIndex,
-      context: new InvocationContext(invocation, this.#fields),
-    };
-    call.given = given;
+    if (!this.#isKept) this.#keepAlike(raw);
+    const context = new InvocationContext(invocation, this.#fields);
     const fn = this.#fn;
-    return fn(withSignal(given, call));
+    return fn(givenFor(new this.#Record(raw, kind), own, logger, index, call.workerIndex, context, call));
   };
+
+  /**
+   * Keeps an object of each hidden class that the function sees, see keep.js.
+   * @param {unknown} raw a record of the list
+   */
+  #keepAlike(raw) {
+    this.#isKept = true;
+    if (isPrimitive(raw)) return;
+    const { 3: invocation, 4: kind } = this.#shared;
+    const fields = Object.keys(/** @type {object} */ (raw));
+    keepOnce(`${kind.source} ${fields} ${Object.keys(invocation)}`, () => {
+      const record = new this.#Record(blankOf(raw), kind);
+      const context = new InvocationContext(blankOf(invocation), this.#fields);
+      const call = new RunningCall(0, /** @type {any} */ (null), false);
+      return givenFor(record, null, () => {}, 0, 0, context, call);
+    });
+  }
 
   /** What the key of a call is known by; `null` where an error stops nothing. @param {number} place */
   keyAt(place) {
@@ -112,6 +125,17 @@ class RecordList {
     while (key + 1 < starts.length && starts[key + 1] <= place) key++;
     return `${job}:${first + key}`;
   }
+}
+
+/**
+ * What the function is given, of which its call knows.
+ * @param {object} record @param {unknown} params @param {(entry: any) => void} mainLogger @param {number} batchIndex
+ * @param {number} workerIndex @param {object} context @param {InstanceType<typeof RunningCall>} call
+ */
+function givenFor(record, params, mainLogger, batchIndex, workerIndex, context, call) {
+  const given = { record, params, mainLogger, batchIndex, workerIndex, context };
+  call.given = given;
+  return withSignal(given, call);
 }
 
 /** @param {unknown} value */
@@ -136,5 +160,9 @@ function copyOf(value) {
   }
   return copy;
 }
+
+/** @type {any} */
+const NO_RECORDS = [[], null, 0, {}, {}, null];
+keep(new RecordList(() => {}, NO_RECORDS, () => () => {}, /** @type {any} */ (null)));
 
 module.exports = { RecordList };

@@ -33,6 +33,7 @@ const {
 } = require('../transport/constants');
 const { Answers } = require('./answers');
 const { runTracked } = require('./current-call');
+const { Part } = require('./part');
 const { isRecalled } = require('./recall');
 const { RunningCall, isThenable } = require('./running-call');
 
@@ -44,6 +45,7 @@ const { Promise } = globalThis;
 /** @typedef {{ id: number, seq: number, parts: import('../codec/parts').Parts }} CallsFrame */
 
 /** @typedef {InstanceType<typeof RunningCall>} Call */
+/** @typedef {InstanceType<typeof Part>} Unfinished */
 
 /** @typedef {(value: any, call: Call, place?: number) => unknown} Callee the function that a call runs */
 /** @typedef {InstanceType<typeof import('./record-list').RecordList>} List calls that came as one list */
@@ -54,12 +56,6 @@ const { Promise } = globalThis;
  * @property {(tag: number) => Callee | Promise<Callee>} of may throw or reject
  * @property {(shared: any) => List} [list] makes a list of what it came as; where there are lists
  * @property {(definition: string) => void} define
- */
-
-/**
- * A part whose calls have not all run yet; `next` is the place of the one to run next, `first` the number of the first.
- * @typedef {{ id: number, offset: number, first: number, values: unknown[], watched: boolean, isHeard: boolean,
- *   list: List | null, next: number }} Part
  */
 
 class Runner {
@@ -257,8 +253,7 @@ class Runner {
       this.#failAll(id, offset, next, calls, error);
       return null;
     }
-    /** @type {Part} */
-    const part = { id, offset, first, values, watched, isHeard: (tag & HEARD) !== 0, list, next };
+    const part = new Part(id, offset, first, values, watched, (tag & HEARD) !== 0, list, next);
     if (isPromise(callee)) {
       this.#answers.flushSoon();
       return callee.then(
@@ -272,7 +267,7 @@ class Runner {
     return null;
   }
 
-  /** @param {Promise<void> | null} waiting @param {Callee} callee @param {Part} part */
+  /** @param {Promise<void> | null} waiting @param {Callee} callee @param {Unfinished} part */
   async #runOn(waiting, callee, part) {
     for (let waitedFor = waiting; waitedFor !== null; waitedFor = this.#runSome(callee, part)) await waitedFor;
     part.list?.end();
@@ -285,7 +280,7 @@ class Runner {
 
   /**
    * Runs calls until one of them has to be waited for.
-   * @param {Callee} callee @param {Part} part
+   * @param {Callee} callee @param {Unfinished} part
    * @returns {Promise<void> | null} `null` when nothing is left to run
    */
   #runSome(callee, part) {
@@ -352,7 +347,7 @@ class Runner {
 
   /**
    * Waits for a call and answers it.
-   * @param {PromiseLike<unknown>} result @param {Call} call @param {Part} part @param {number} place
+   * @param {PromiseLike<unknown>} result @param {Call} call @param {Unfinished} part @param {number} place
    * @param {number} started
    */
   async #await(result, call, part, place, started) {
@@ -415,7 +410,7 @@ class Runner {
 
   /**
    * A call has returned, with what a promise may have held.
-   * @param {Part} part @param {number} place the call's @param {number} started @param {unknown} result
+   * @param {Unfinished} part @param {number} place the call's @param {number} started @param {unknown} result
    */
   #succeed({ id, offset, values, watched, list }, place, started, result) {
     const outcome = list?.isVoid ? undefined : result;
@@ -425,7 +420,7 @@ class Runner {
     else this.#answers.finish(id, offset + place, started, outcome);
   }
 
-  /** @param {Part} part @param {number} place @param {number} started @param {unknown} error */
+  /** @param {Unfinished} part @param {number} place @param {number} started @param {unknown} error */
   #fail({ id, offset, list }, place, started, error) {
     this.#stoppedKey = list?.keyAt(place) ?? this.#stoppedKey;
     this.#current = null;

@@ -7,6 +7,7 @@
  */
 
 const { define } = require('../intrinsics/define');
+const { keep } = require('../intrinsics/keep');
 
 // The user's code may replace the global ones.
 const { AbortController, AbortSignal } = globalThis;
@@ -115,6 +116,8 @@ class RunningCall {
     this.#extras?.onAbort?.();
   }
 }
+
+keep(new RunningCall(0, /** @type {any} */ (null), false));
 
 /**
  * What a function is given, with what it may ask its call for: properties of its own, so that the object can be taken

@@ -1,0 +1,34 @@
+'use strict';
+
+/**
+ * A part of a frame whose calls have not all run yet.
+ *
+ * Must not depend on how they run.
+ */
+
+const { keep } = require('../intrinsics/keep');
+
+/** @typedef {import('./runner').List} List */
+
+class Part {
+  /**
+   * @param {number} id @param {number} offset
+   * @param {number} first the number of the first call @param {unknown[]} values
+   * @param {boolean} watched @param {boolean} isHeard @param {List | null} list
+   * @param {number} next the place of the call to run next
+   */
+  constructor(id, offset, first, values, watched, isHeard, list, next) {
+    this.id = id;
+    this.offset = offset;
+    this.first = first;
+    this.values = values;
+    this.watched = watched;
+    this.isHeard = isHeard;
+    this.list = list;
+    this.next = next;
+  }
+}
+
+keep(new Part(0, 0, 0, [], false, false, null, 0));
+
+module.exports = { Part };
