@@ -4,20 +4,21 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { FIRST } = require('../scripts/bundle-package');
+const { FIRST, NEXT } = require('../scripts/bundle-package');
 const { root } = require('./support/helpers');
 const { asynchronous, run } = require('./support/scripts');
 
-/** Names the modules of this package that are loaded until the native pool is made, which starts the workers. */
-const LOADED_UNTIL_START = `
+/** Names the modules of this package that are loaded until the native pool is made, which starts the workers, and after. */
+const LOADED = `
   const path = require('node:path');
   const Module = require('node:module');
   const loaded = [];
+  const loadedNext = [];
   let isStarted = false;
   const load = Module._extensions['.js'];
   Module._extensions['.js'] = (module, file) => {
     const name = path.relative(${JSON.stringify(root)}, file);
-    if (!isStarted && (name === 'index.js' || name.startsWith('lib/'))) loaded.push(name);
+    if (name === 'index.js' || name.startsWith('lib/')) (isStarted ? loadedNext : loaded).push(name);
     return load(module, file);
   };
   const loadAddon = Module._extensions['.node'];
@@ -38,7 +39,7 @@ const LOADED_UNTIL_START = `
 
 test('what the published index.js has is what is loaded before a worker starts, and no more', async (t) => {
   const before = async (make) => {
-    const { messages } = await run(t, asynchronous(`${LOADED_UNTIL_START}
+    const { messages } = await run(t, asynchronous(`${LOADED}
       const instance = ${make};
       await instance.terminate();
       console.log(JSON.stringify(loaded));
@@ -49,6 +50,29 @@ test('what the published index.js has is what is loaded before a worker starts, 
   const options = "{ filePath: fixture('act.js'), processBatchFunctionName: 'act', parallelization: 1 }";
   const byParallelizer = await before(`new library.Parallelizer(${options})`);
   assert.deepEqual([...new Set([...byPool, ...byParallelizer])].sort(), [...FIRST].sort());
+});
+
+test('what the published package has in its next file is loaded before the first result', async (t) => {
+  const next = async (make, call) => {
+    const { messages } = await run(t, asynchronous(`${LOADED}
+      const instance = ${make};
+      const submitted = ${call};
+      const names = [...loadedNext];
+      await submitted;
+      await instance.terminate();
+      console.log(JSON.stringify(names));
+    `));
+    return messages[0];
+  };
+  const echo = "{ filePath: fixture('security.js'), name: 'echo' }";
+  const options = "{ filePath: fixture('act.js'), processBatchFunctionName: 'act', parallelization: 1 }";
+  const loaded = new Set([
+    ...(await next('new library.Pool(1)', `instance.apply(${echo}, [1])`)),
+    ...(await next('new library.Pool(1)', `instance.map(${echo}, [1])`)),
+    ...(await next(`new library.Parallelizer(${options})`, "instance.run([{ do: 'pid' }])")),
+  ]);
+  const chunks = ['lib/carriers/process-carrier.js'];
+  assert.deepEqual([...loaded].filter((name) => !chunks.includes(name)).sort(), [...NEXT].sort());
 });
 
 test('neither the caller nor a worker loads the performance hooks of Node', async (t) => {

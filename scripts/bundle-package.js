@@ -43,6 +43,19 @@ const FIRST = [
   'lib/transport/constants.js', 'lib/transport/registers.js', 'lib/worker/boot-script.js',
 ];
 
+/**
+ * What is loaded before the first result of a pool or a parallelizer on child processes, while its worker starts. To
+ * compile more would take time from that, where two CPUs are two halves of a core. (Modules that are missing here cost
+ * time as well, and nothing else.)
+ */
+const NEXT = [
+  'lib/codec/codec.js', 'lib/codec/is-error.js', 'lib/codec/json-safe.js', 'lib/codec/parts.js',
+  'lib/codec/record-lists.js', 'lib/codec/transfer.js', 'lib/intrinsics/keep.js', 'lib/jobs/abort.js',
+  'lib/jobs/call-encoder.js', 'lib/jobs/job-table.js', 'lib/jobs/report.js', 'lib/jobs/task-registry.js',
+  'lib/parallelizer/plan.js', 'lib/parallelizer/run.js', 'lib/parallelizer/split.js', 'lib/pool/call-queue.js',
+  'lib/pool/item-error.js', 'lib/pool/map-job.js',
+];
+
 /** Never runs. Node finds an ES module's named imports by reading the text of what is imported. */
 const NAMED_EXPORTS = `0 && (module.exports = { ${Object.keys(require('..')).join(', ')} });\n`;
 
@@ -81,6 +94,7 @@ async function bundlePackage(output) {
       'platform-error': 'lib/native/platform-error.js',
     },
     first: FIRST,
+    next: NEXT,
     requireOf: (chunk, from) => relative(fileOf(chunk), from),
     modules: '[Symbol.for("@parallelizer/node")]',
     // An addon that lies beside the package, and the package's own description.
@@ -99,4 +113,4 @@ if (require.main === module) {
   bundlePackage(output);
 }
 
-module.exports = { FIRST, bundlePackage };
+module.exports = { FIRST, NEXT, bundlePackage };

@@ -6,8 +6,9 @@
  *
  * 1. Each root becomes a chunk with everything that only it requires.
  * 2. What several roots require goes into the first one, the core.
- * 3. Where the modules are named that a program begins with, the core has these only. What else the core or several
- *    roots require is in a chunk of its own, `later`, which exports its modules by their names.
+ * 3. Where the modules are named that a program begins with, the core has these only. Those that it needs next may be
+ *    named too, and are in a chunk `next`. What else the core or several roots require is in a chunk `later`. Both export
+ *    their modules by their names.
  * 4. Where the text of a chunk requires the root of another one, `requireOf` says what it requires instead; where it
  *    requires a module of the core, the property `modules` of the core's exports has it. A module is evaluated when it
  *    is first required, as ever.
@@ -21,13 +22,15 @@ const esbuild = require('esbuild');
 
 const directory = path.join(__dirname, '..');
 
-/** The chunk with what the core needs later. */
+/** The chunk with what the core needs next, and that with what it needs later. */
+const NEXT = 'next';
 const LATER = 'later';
 
 /**
  * @typedef {object} Cut
  * @property {Record<string, string>} roots the file that each chunk begins with, by the chunk's name; the core first
  * @property {readonly string[]} [first] the modules that the program begins with, the root of the core among them
+ * @property {readonly string[]} [next] the modules that it needs next
  * @property {(chunk: string, from: string) => string} requireOf what another chunk requires instead of a chunk's root
  * @property {string} modules an expression for the property of the core's exports that has its modules
  * @property {(file: string, from: string) => string | null} [external] what is required instead of a file that stays
@@ -66,7 +69,8 @@ function otherChunks({ roots, requireOf, modules, external = () => null }, chunk
       });
       onLoad({ filter: /.*/, namespace: 'shared' }, ({ path: file }) => {
         const home = /** @type {string} */ (shared.get(file));
-        const required = `require(${JSON.stringify(requireOf(home, chunk))})${home === LATER ? '' : modules}`;
+        const property = [NEXT, LATER].includes(home) ? '' : modules;
+        const required = `require(${JSON.stringify(requireOf(home, chunk))})${property}`;
         const contents = `module.exports = ${required}[${JSON.stringify(nameOf(file))}];`;
         return { contents, resolveDir: directory };
       });
@@ -107,7 +111,9 @@ async function bundle(cut, chunk, shared, entry) {
  */
 async function findShared(cut) {
   const [core] = Object.keys(cut.roots);
-  const first = new Set(cut.first?.map((file) => path.join(directory, file)));
+  const named = (/** @type {readonly string[]} */ files = []) => new Set(files.map((file) => path.join(directory, file)));
+  const first = named(cut.first);
+  const next = named(cut.next);
   const users = new Map();
   for (const [chunk, root] of Object.entries(cut.roots)) {
     const { metafile } = await bundle(cut, chunk, new Map(), { entryPoints: [root] });
@@ -118,7 +124,9 @@ async function findShared(cut) {
     }
   }
   const shared = [...users].filter(([, count]) => count > 1);
-  return new Map(shared.map(([file]) => [file, cut.first && !first.has(file) ? LATER : core]));
+  const homeOf = (/** @type {string} */ file) =>
+    (!cut.first || first.has(file) ? core : next.has(file) ? NEXT : LATER);
+  return new Map(shared.map(([file]) => [file, homeOf(file)]));
 }
 
 /** Modules by their names, each evaluated when it is first asked for. @param {readonly string[]} files */
@@ -149,7 +157,9 @@ async function cutIntoChunks(cut) {
   /** @type {[chunk: string, entry: import('esbuild').BuildOptions][]} */
   const entries = Object.entries(cut.roots).map(([chunk, root]) =>
     [chunk, chunk === core ? made(coreEntry(root, cut, filesOf(core))) : { entryPoints: [root] }]);
-  if (cut.first) entries.push([LATER, made(`module.exports = ${gettersOf(filesOf(LATER))};`)]);
+  for (const chunk of cut.first ? [...(cut.next ? [NEXT] : []), LATER] : []) {
+    entries.push([chunk, made(`module.exports = ${gettersOf(filesOf(chunk))};`)]);
+  }
   const texts = new Map();
   for (const [chunk, entry] of entries) {
     const { outputFiles } = await bundle(cut, chunk, shared, entry);
