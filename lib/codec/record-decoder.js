@@ -12,7 +12,7 @@ const {
   TAG_CONSTANT, TAG_NUMBER, TAG_OCTETS, TAG_STRING,
 } = require('./record-layout');
 const { define } = require('../intrinsics/define');
-const { parse, toJson } = require('../intrinsics/json');
+const { parse } = require('../intrinsics/json');
 const { keep, keepOnce } = require('../intrinsics/keep');
 
 /** @typedef {import('./record-layout').Table} Table */
@@ -147,8 +147,8 @@ class Shape {
   /** @param {readonly string[]} keys @param {readonly import('./record-layout').Kind[]} kinds */
   constructor(keys, kinds) {
     this.#keys = keys;
-    this.#template = templateOf(keys);
-    keepOnce(`records with ${keys}`, () => [templateOf(keys), this.#copy()]);
+    this.#template = objectWith(keys);
+    keepOnce(`records with ${keys}`, () => [objectWith(keys), this.#copy()]);
     kinds.forEach((kind) => {
       const isNested = typeof kind === 'object';
       this.#kinds.push(isNested ? NESTED : kind);
@@ -195,30 +195,10 @@ class Shape {
   }
 }
 
-/** Objects are copied from those of earlier lists. Shapes are few; whoever makes them up must not fill the memory. */
-const MAX_EMPTY = 256;
-/** @type {Map<string, Record<string, unknown>>} */
-const empty = new Map();
-
 /**
- * An object with these keys, each of which is `null`; to be copied.
+ * An object with these keys, each of which is `null`. V8 copies it faster than it would a copy of one.
  * @param {readonly string[]} keys
  */
-function emptyWith(keys) {
-  const name = toJson(keys);
-  const known = empty.get(name);
-  if (known !== undefined) return known;
-  const object = objectWith(keys);
-  if (empty.size < MAX_EMPTY) empty.set(name, object);
-  return object;
-}
-
-/** @param {readonly string[]} keys */
-function templateOf(keys) {
-  return { ...emptyWith(keys) };
-}
-
-/** @param {readonly string[]} keys */
 function objectWith(keys) {
   /** @type {Record<string, unknown>} */
   const object = {};
@@ -270,7 +250,7 @@ class CellReader {
     // Allocated memory is usually aligned; where it is not, a copy is.
     const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
     const { buffer, byteOffset } = aligned;
-    this.#shapes = shapes.map(emptyWith);
+    this.#shapes = shapes.map(objectWith);
     this.#keys = shapes;
     this.#numbers = new Float64Array(buffer, byteOffset, numbers);
     this.#words = new Uint32Array(buffer, byteOffset + numbers * 8, words);
