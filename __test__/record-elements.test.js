@@ -22,6 +22,29 @@ function travel(list, { isInline = false, common = [] } = {}) {
   return decodeList(parts[1], parts[5], valuesOf(parts.slice(PART_FIELDS)), clones);
 }
 
+// The look at one list serves the next ones too, as long as they fit.
+for (const seed of [1, 20, 300]) {
+  test(`lists that are more or less alike arrive as they are, one after another (seed ${seed})`, () => {
+    let state = seed;
+    const below = (n) => (state = (state * 48_271) % 2_147_483_647) % n;
+    const odd = [
+      (each) => ({ ...each, more: 1 }), ({ id, body }) => ({ id, body }), (each) => ({ ...each, body: null }),
+      (each) => ({ ...each, body: 7 }), (each) => ({ ...each, attributes: null }),
+      (each) => ({ ...each, attributes: { sent: '1', more: '2' } }), (each) => ({ ...each, attributes: { sent: 5 } }),
+      (each) => ({ ...each, id: [1, { deep: true }] }), (each) => ({ ...each, source: `other-${each.id}` }),
+    ];
+    for (let round = 0; round < 200; round++) {
+      const list = records(20 + below(40));
+      for (let times = below(4); times > 0; times--) {
+        const at = below(3) === 0 ? 0 : below(list.length);
+        list[at] = odd[below(odd.length)](record(at));
+      }
+      const [elements] = travel(list);
+      list.forEach((each, id) => assert.deepStrictEqual(elements.take(id), each, `round ${round}, record ${id}`));
+    }
+  });
+}
+
 for (const isInline of [false, true]) {
   const where = isInline ? 'within one process' : 'between two';
 

@@ -12,7 +12,7 @@ const { CellWriter, NONE } = require('./cell-writer');
 const { FewObjects, isBare, isFirst, isJsonSafeWithin } = require('./json-safe');
 const { NULL_STRING, NUMBER, REPEATED, SAME_STRING, STRING, TAG_COLUMNS } = require('./record-layout');
 const { MAX_ARGUMENTS, isRecordList } = require('./record-lists');
-const { describedKinds, hasShape, shapeOf } = require('./record-shape');
+const { describedKinds, hasShape, resetShape, shapeOf } = require('./record-shape');
 const { toJson } = require('../intrinsics/json');
 
 /** Records that are encoded without a pause: about a millisecond's worth. */
@@ -71,11 +71,34 @@ function* encodeRecords(value, areSeparate = false) {
  */
 function* encodeTable(at, records, seen) {
   if (Object.getPrototypeOf(records) !== Array.prototype || isProxy(records)) return null;
+  if (!(seen instanceof FewObjects)) return yield* encodeAs(shapeOf(records), at, records, seen);
+  // Where a list is sent in parts, the next one looks like the last: to judge each would cost as much as 50 records.
+  const known = lastShape;
+  lastShape = null;
+  const shape = known !== null && hasShape(records[0], known) ? known : shapeOf(records);
+  let encoded = yield* encodeAs(shape, at, records, seen);
+  resetShape(shape);
+  lastShape = shape;
+  if (encoded === null && shape === known) {
+    lastShape = null;
+    encoded = yield* encodeAs(shapeOf(records), at, records, seen);
+  }
+  return encoded;
+}
+
+/** @type {Shape | null} */
+let lastShape = null;
+
+/**
+ * @param {Shape} shape @param {string | null} at @param {Record<string, unknown>[]} records
+ * @param {Seen} seen objects met so far
+ * @returns {Generator<void, Encoded | null>}
+ */
+function* encodeAs(shape, at, records, seen) {
   // One writer serves all lists. (A list that is encoded between two steps of another finds none and makes one.)
   const cells = scratch ?? new CellWriter();
   scratch = null;
   cells.begin(seen);
-  const shape = shapeOf(records);
   const { keys } = shape;
   const kinds = describedKinds(shape);
   const { length } = records;
@@ -145,44 +168,54 @@ function addRecords(cells, records, from, to, shape, seen) {
  * @param {Cells} cells @param {Record<string, unknown>} object @param {Shape} shape @param {Seen} seen
  * @returns {boolean}
  */
-function addObject(cells, object, { keys, kinds, nested, last }, seen) {
+function addObject(cells, object, shape, seen) {
+  const { keys } = shape;
   if (keys === null || !isFirst(object, seen)) return false;
   let column = 0;
   // It has no keys but its own, or they are not the shape's. Twice as fast as a list of them.
   for (const key in object) {
-    if (key !== keys[column]) return false;
-    const cell = object[key];
-    const kind = kinds[column];
-    if (kind === STRING || kind === REPEATED) {
-      if (typeof cell === 'string') {
-        if (kind === STRING) {
-          cells.addString(cell, cell.length);
-        } else if (cell === last[column]) {
-          cells.addWord(SAME_STRING);
-        } else {
-          last[column] = cell;
-          cells.addString(cell, cell.length);
-        }
-      } else if (cell === null) {
-        cells.addWord(NULL_STRING);
-      } else {
-        return false;
-      }
-    } else if (kind === NUMBER) {
-      if (typeof cell !== 'number') return false;
-      cells.addNumber(cell);
-    } else {
-      const inner = nested[column];
-      if (inner === null || !hasShape(cell, inner)) {
-        if (!cells.addOther(cell, 0)) return false;
-      } else {
-        cells.addWord(TAG_COLUMNS);
-        if (!addObject(cells, cell, inner, seen)) return false;
-      }
-    }
+    if (key !== keys[column] || !addCell(cells, object[key], shape, column, seen)) return false;
     column++;
   }
   return column === keys.length;
+}
+
+/**
+ * @param {Cells} cells @param {unknown} cell @param {Shape} shape @param {number} column @param {Seen} seen
+ * @returns {boolean}
+ */
+function addCell(cells, cell, { kinds, nested, last }, column, seen) {
+  const kind = kinds[column];
+  if (kind === STRING || kind === REPEATED) {
+    if (typeof cell === 'string') {
+      if (kind === STRING) {
+        cells.addString(cell, cell.length);
+      } else if (cell === last[column]) {
+        cells.addWord(SAME_STRING);
+      } else {
+        last[column] = cell;
+        cells.addString(cell, cell.length);
+      }
+      return true;
+    }
+    if (cell !== null) return false;
+    cells.addWord(NULL_STRING);
+    return true;
+  }
+  if (kind === NUMBER) {
+    if (typeof cell !== 'number') return false;
+    cells.addNumber(cell);
+    return true;
+  }
+  const inner = nested[column];
+  if (inner === null || !hasShape(cell, inner)) return cells.addOther(cell, 0);
+  if (!isFirst(cell, seen)) return false;
+  cells.addWord(TAG_COLUMNS);
+  const own = inner.cells;
+  for (let i = 0; i < own.length; i++) {
+    if (!addCell(cells, own[i], inner, i, seen)) return false;
+  }
+  return true;
 }
 
 module.exports = { encodeRecords };

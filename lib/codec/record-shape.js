@@ -24,10 +24,11 @@ const MAX_NESTING = 3;
  * @property {number[]} kinds of the columns; without keys, of the elements
  * @property {(Shape | null)[]} nested the shapes of the objects in columns of such
  * @property {(string | null)[]} last the last string of each column in which strings repeat
+ * @property {unknown[]} cells those of the object that was found to have this shape last, by column
  */
 
 /** @type {Shape} */
-const MIXED = { keys: null, kinds: [OTHER], nested: [null], last: [null] };
+const MIXED = { keys: null, kinds: [OTHER], nested: [null], last: [null], cells: [] };
 
 /**
  * What a list seems to consist of.
@@ -60,7 +61,7 @@ function shapeOfObjects(sample, depth) {
     if (!isPlainObject(other) || !isSame(Object.keys(other), keys)) return null;
   }
   /** @type {Shape} */
-  const shape = { keys, kinds: [], nested: [], last: keys.map(() => null) };
+  const shape = { keys, kinds: [], nested: [], last: keys.map(() => null), cells: keys.map(() => null) };
   keys.forEach((key) => {
     const cells = sample.map((record) => Reflect.get(/** @type {object} */ (record), key));
     const nested = depth < MAX_NESTING && cells[0] !== null && typeof cells[0] === 'object'
@@ -89,11 +90,11 @@ function kindOf(cell) {
 }
 
 /**
- * Whether the value of a column of objects has the shape of that column.
+ * Whether a value has a shape. Its cells are read once, into those of the shape.
  * @param {unknown} value @param {Shape} shape
  * @returns {value is Record<string, unknown>}
  */
-function hasShape(value, { keys, kinds }) {
+function hasShape(value, { keys, kinds, cells }) {
   if (!isPlainObject(value) || keys === null) return false;
   let column = 0;
   for (const key in value) {
@@ -102,9 +103,20 @@ function hasShape(value, { keys, kinds }) {
     const kind = kinds[column];
     if (kind === NUMBER ? typeof cell !== 'number'
       : (kind === STRING || kind === REPEATED) && typeof cell !== 'string' && cell !== null) return false;
+    cells[column] = cell;
     column++;
   }
   return column === keys.length;
+}
+
+/**
+ * Makes a shape ready for another list, with nothing of the last one.
+ * @param {Shape} shape
+ */
+function resetShape({ nested, last, cells }) {
+  last.fill(null);
+  cells.fill(null);
+  nested.forEach((inner) => inner !== null && resetShape(inner));
 }
 
 /**
@@ -119,4 +131,4 @@ function describedKinds({ kinds, nested }) {
   });
 }
 
-module.exports = { describedKinds, hasShape, shapeOf };
+module.exports = { describedKinds, hasShape, resetShape, shapeOf };
