@@ -132,6 +132,7 @@ async function main() {
     try {
       // Lambda makes each event of text as well.
       let event = {};
+      const warmups = microseconds > 10 ? FEW_WARMUPS : WARMUPS;
       const samples = await alternate(contenders.map(({ handler }, index) => ({
         name: String(index),
         run: () => handler(event, context),
@@ -140,7 +141,7 @@ async function main() {
           event = JSON.parse(text);
         },
         sample: (milliseconds) => (milliseconds * 1000) / records,
-      })), { rounds, warmups: microseconds > 10 ? FEW_WARMUPS : WARMUPS, beforeRound: () => (event = JSON.parse(text)) });
+      })), { rounds, warmups, beforeRound: () => (event = JSON.parse(text)) });
       suite.section({
         id,
         title: `${records.toLocaleString('en')} ${title}: µs per record`,
