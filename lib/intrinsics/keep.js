@@ -11,8 +11,9 @@
  * Must not depend on anything else here.
  */
 
-/** Shapes of records are few; whoever makes them up must not fill the memory. */
+/** Kinds of records are few, and have few fields; whoever makes them up must not fill the memory. */
 const MAX_NAMED = 256;
+const MAX_NAME = 1000;
 
 /** @type {object[]} */
 const kept = [];
@@ -29,17 +30,15 @@ function keep(object) {
  * @param {string} name what the kind is known by @param {() => object} make
  */
 function keepOnce(name, make) {
-  if (!named.has(name) && named.size < MAX_NAMED) named.set(name, make());
+  if (named.size < MAX_NAMED && name.length <= MAX_NAME && !named.has(name)) named.set(name, make());
 }
 
 /**
- * An object with the same fields and nothing in them.
- * @param {any} object
+ * An object with the same fields and nothing in them, of which none is read: it may be a getter.
+ * @param {object} object
  */
 function blankOf(object) {
-  const blank = { ...object };
-  for (const key of Object.keys(blank)) blank[key] = null;
-  return blank;
+  return Object.fromEntries(Object.keys(object).map((key) => [key, null]));
 }
 
 module.exports = { blankOf, keep, keepOnce };
