@@ -14,6 +14,7 @@ const { wallTime } = require('../intrinsics/clock');
 const { traceparentOf, wrapRecords } = require('../events/records');
 const { assertNoneFailed, withIdentifiers } = require('./reported-failures');
 const { withCall } = require('./running-call');
+const { callUser } = require('./user-function');
 
 /**
  * What the records are, and what is done with them.
@@ -130,7 +131,7 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, 
   let result;
   try {
     if (steps === undefined) {
-      result = fn(argumentOf(single ? { record: batch[0] } : { batch }));
+      result = callUser(fn, undefined, argumentOf(single ? { record: batch[0] } : { batch }));
     } else {
       const work = { fn, argumentOf, single, ordered, results };
       result = require('./run-steps').runSteps(steps, batch, work, modules);

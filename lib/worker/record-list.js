@@ -15,6 +15,7 @@ const { blankOf, keep, keepOnce } = require('../intrinsics/keep');
 const { classOf } = require('../events/records');
 const { InvocationContext, fieldsOf, invokeForEvent, setTrace } = require('./invocation');
 const { RunningCall, withSignal } = require('./running-call');
+const { callUser } = require('./user-function');
 
 /** @typedef {import('./invocation').Invocation} Invocation */
 /** @typedef {import('./invocation').EventKind} EventKind */
@@ -95,8 +96,8 @@ class RecordList {
     }
     if (!this.#isKept) this.#keepAlike(raw);
     const context = new InvocationContext(invocation, this.#fields);
-    const fn = this.#fn;
-    return fn(givenFor(new this.#Record(raw, kind), own, logger, index, call.workerIndex, context, call));
+    const record = new this.#Record(raw, kind);
+    return callUser(this.#fn, undefined, givenFor(record, own, logger, index, call.workerIndex, context, call));
   };
 
   /**
@@ -107,9 +108,9 @@ class RecordList {
     this.#isKept = true;
     if (isPrimitive(raw)) return;
     const { 3: invocation, 4: kind } = this.#shared;
-    const fields = Object.keys(/** @type {object} */ (raw));
-    keepOnce(`${kind.source} ${fields} ${Object.keys(invocation)}`, () => {
-      const record = new this.#Record(blankOf(raw), kind);
+    const alike = blankOf(/** @type {object} */ (raw));
+    keepOnce(`${kind.source} ${Object.keys(alike)} ${Object.keys(invocation)}`, () => {
+      const record = new this.#Record(alike, kind);
       const context = new InvocationContext(blankOf(invocation), this.#fields);
       const call = new RunningCall(0, /** @type {any} */ (null), false);
       return givenFor(record, null, () => {}, 0, 0, context, call);

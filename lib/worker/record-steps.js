@@ -13,6 +13,7 @@ const { define } = require('../intrinsics/define');
 const { fromJson } = require('../intrinsics/json');
 const { findExport, loadModule } = require('./module-loader');
 const { unsettledModule } = require('./settling');
+const { callUser } = require('./user-function');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('../events/decoders/decoder').DecodeConfig} DecodeConfig */
@@ -148,7 +149,7 @@ class RecordSteps {
 
   /** @param {object} work what that function is given */
   discard(work) {
-    return this.#discard?.(work);
+    return this.#discard === null ? undefined : callUser(this.#discard, undefined, work);
   }
 
   /**
@@ -158,7 +159,7 @@ class RecordSteps {
    */
   read(record) {
     if (this.#decodeKey === null) return this.#readValue(record);
-    return after(this.#decodeKey(record), (keyData) => {
+    return after(callUser(this.#decodeKey, undefined, record), (keyData) => {
       define(record, 'keyData', { value: keyData, writable: true, configurable: true });
       return this.#readValue(record);
     });
@@ -167,7 +168,7 @@ class RecordSteps {
   /** @param {any} record @returns {void | Promise<void>} */
   #readValue(record) {
     if (this.#decode === null && this.#validate === null) return;
-    const decoded = this.#decode === null ? undecoded(record) : this.#decode(record);
+    const decoded = this.#decode === null ? undecoded(record) : callUser(this.#decode, undefined, record);
     return after(decoded, (value) => {
       const validate = this.#validate;
       const data = validate === null

@@ -19,6 +19,7 @@ const { nameOf } = require('../events/records');
 const { define } = require('../intrinsics/define');
 const { after, stepsFor } = require('./record-steps');
 const { assertNoneFailed, withFailed, withIdentifiers } = require('./reported-failures');
+const { callUser } = require('./user-function');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./record-steps').Modules} Modules */
@@ -71,7 +72,7 @@ function runInner(steps, outer, records, { fn, argumentOf, results }) {
   let postponed = null;
   /** @param {LambdaRecord} record */
   const run = (record) => caught(
-    () => after(steps.read(record), () => fn(argumentOf({ record }))),
+    () => after(steps.read(record), () => callUser(fn, undefined, argumentOf({ record }))),
     (error) => {
       if (steps.discards(error)) return after(steps.discard(argumentOf({ record, error })), () => DISCARDED);
       // The handler discards the record of the event as a whole: the others in it have to be done first.
@@ -199,7 +200,7 @@ async function readSome(steps, outers, ordered) {
  * @returns {Promise<[name: string, result: unknown][]>}
  */
 async function callWith(batch, outers, { fn, argumentOf, results }) {
-  const returned = batch.length === 0 ? undefined : await fn(argumentOf({ batch }));
+  const returned = batch.length === 0 ? undefined : await callUser(fn, undefined, argumentOf({ batch }));
   assertNoneFailed(batch, returned);
   if (results === undefined) return [];
   const { valuesOf } = require('../events/results');

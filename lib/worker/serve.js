@@ -21,6 +21,7 @@ const {
 } = require('../transport/constants');
 const { findFunction, loadModule } = require('./module-loader');
 const { Settling, unsettledInitializer, unsettledModule } = require('./settling');
+const { callUser } = require('./user-function');
 
 /** The variable of a worker's environment that has its index. */
 const INDEX_VARIABLE = 'PARALLELIZER_WORKER_INDEX';
@@ -243,7 +244,8 @@ function invoke(fn, args, call, makeLogger, modules) {
   }
   const { workerIndex } = call;
   const mainLogger = makeLogger(batchIndex, call);
-  return fn(withCall({ batch, params, mainLogger, batchIndex, workerIndex, context }, call));
+  const given = withCall({ batch, params, mainLogger, batchIndex, workerIndex, context }, call);
+  return callUser(fn, undefined, given);
 }
 
 /** Waits for output that is still queued because a pipe is full: `process.exit` would drop it. */

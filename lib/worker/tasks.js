@@ -14,6 +14,7 @@ const { SPREAD, TASK_SHIFT } = require('../codec/parts');
 const { fromJson } = require('../intrinsics/json');
 const { trackCalls } = require('./current-call');
 const { unsettledModule } = require('./settling');
+const { callUser } = require('./user-function');
 const { findFunction, loadModule } = require('./module-loader');
 
 // Not needed for exports of modules.
@@ -132,9 +133,11 @@ function keyOf({ source, filePath, name }) {
 
 /** @param {Function} fn @returns {Task} */
 function byReference(fn) {
+  // A variable that never changes is as good as a constant to V8, see user-function.js.
+  const held = [fn];
   return {
-    spread: (args, call) => Reflect.apply(fn, call, args),
-    single: (item, call) => fn.call(call, item),
+    spread: (args, call) => Reflect.apply(held[0], call, args),
+    single: (item, call) => callUser(held[0], call, item),
   };
 }
 
