@@ -4,9 +4,10 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { lines, temporary, waitFor, within } = require('./support/helpers');
+const { lines, root, temporary, waitFor, within } = require('./support/helpers');
 const { forEachMode, withAddon } = require('./support/modes');
 const { list, makePool, range } = require('./support/pool');
+const { run } = require('./support/scripts');
 
 /** Takes a millisecond, whatever the machine. */
 const spin = (x) => {
@@ -52,6 +53,33 @@ forEachMode(
       assert.deepEqual(value, range(400));
       t.diagnostic(`${count} times 50 ms for 2 workers with 200 items of 1 ms each`);
       // With two items each time it would be 100 times; on a machine with nothing else to do it is 6 times.
+      assert.ok(count <= 40, `blocked ${count} times`);
+    });
+
+    test('the same where the loop has never slept', measured, async (t) => {
+      const { messages } = await run(t, `
+        const { Pool } = require(${JSON.stringify(root)});
+        const pool = new Pool(2, { type: process.env.TEST_MODE_TYPE });
+        const never = new Int32Array(new SharedArrayBuffer(4));
+        let count = 0;
+        let isOver = false;
+        const again = () => {
+          if (isOver) return;
+          Atomics.wait(never, 0, 0, 50);
+          count++;
+          setImmediate(again);
+        };
+        setImmediate(again);
+        const spin = ${spin};
+        const items = Array.from({ length: 400 }, (_, i) => i);
+        pool.map(spin, items.slice(0, 20)).then(() => (count = 0)).then(() => pool.map(spin, items)).then(() => {
+          isOver = true;
+          console.log(JSON.stringify([count]));
+          return pool.terminate();
+        });
+      `, { mode, deadline: 60_000 });
+      const [[count]] = messages;
+      t.diagnostic(`${count} times 50 ms`);
       assert.ok(count <= 40, `blocked ${count} times`);
     });
 

@@ -24,16 +24,18 @@ struct Begin {
     at: Instant,
     /// For how long the loop has slept so far.
     idle: Duration,
+    /// Whether it may sleep in this turn.
+    may_sleep: bool,
 }
 
 impl Turns {
     /// `on_end` is told how long a turn was busy, at its end, from [`Turns::start`] on.
     pub fn new(event_loop: &EventLoop, on_end: impl Fn(Duration) + 'static) -> Result<Turns, OpenError> {
-        let begun = Rc::new(Cell::new(Begin::now(event_loop)));
+        let begun = Rc::new(Cell::new(Begin::now(event_loop, true)));
         let prepare = {
             let (event_loop, begun) = (event_loop.clone(), begun.clone());
-            Prepare::new(&event_loop.clone(), move |_| {
-                let end = Begin::now(&event_loop);
+            Prepare::new(&event_loop.clone(), move |sleep| {
+                let end = Begin::now(&event_loop, sleep.is_some());
                 // What is done about it counts for the next one.
                 let begin = begun.replace(end);
                 on_end(end.busy_since(begin));
@@ -45,7 +47,7 @@ impl Turns {
 
     /// What is left of this turn is the first.
     pub fn start(&self) {
-        self.begun.set(Begin::now(&self.event_loop));
+        self.begun.set(Begin::now(&self.event_loop, true));
         self.prepare.start();
     }
 
@@ -55,13 +57,13 @@ impl Turns {
 }
 
 impl Begin {
-    fn now(event_loop: &EventLoop) -> Begin {
-        Begin { at: Instant::now(), idle: event_loop.idle_time() }
+    fn now(event_loop: &EventLoop, may_sleep: bool) -> Begin {
+        Begin { at: Instant::now(), idle: event_loop.idle_time(), may_sleep }
     }
 
     fn busy_since(self, begin: Begin) -> Duration {
-        // A loop that has never slept is one of which libuv does not know it: some embedders run their own.
-        if self.idle.is_zero() {
+        // A loop that has never slept may be one of which libuv does not know it: some embedders run their own.
+        if self.idle.is_zero() && begin.may_sleep {
             return Duration::ZERO;
         }
         (self.at - begin.at).saturating_sub(self.idle.saturating_sub(begin.idle))
