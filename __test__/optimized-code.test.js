@@ -43,7 +43,7 @@ forEachMode((mode) => {
         stdout += printed.stdout;
       }
       assert.ok(/Inlining .*#runSome/.test(stdout), 'the runner was optimized');
-      const inlined = stdout.split('\n').filter((line) => /Inlining .*\bspun\b/.test(line));
+      const inlined = stdout.split('\n').filter((line) => /\bspun>\} into /.test(line));
       assert.deepEqual(inlined.slice(0, 3), []);
     });
   }
