@@ -11,11 +11,19 @@ const { keep } = require('../intrinsics/keep');
 /** @typedef {import('./runner').List} List */
 
 class Part {
+  // Declared, so that no assignment below reaches a setter that somebody has put on `Object.prototype`.
+  /** @type {number} */ id;
+  /** @type {number} */ offset;
+  /** The number of the first call. @type {number} */ first;
+  /** @type {unknown[]} */ values;
+  /** @type {boolean} */ watched;
+  /** @type {boolean} */ isHeard;
+  /** @type {List | null} */ list;
+  /** The place of the call to run next. @type {number} */ next;
+
   /**
-   * @param {number} id @param {number} offset
-   * @param {number} first the number of the first call @param {unknown[]} values
-   * @param {boolean} watched @param {boolean} isHeard @param {List | null} list
-   * @param {number} next the place of the call to run next
+   * @param {number} id @param {number} offset @param {number} first @param {unknown[]} values
+   * @param {boolean} watched @param {boolean} isHeard @param {List | null} list @param {number} next
    */
   constructor(id, offset, first, values, watched, isHeard, list, next) {
     this.id = id;
