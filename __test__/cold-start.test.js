@@ -8,7 +8,7 @@ const { FIRST, NEXT } = require('../scripts/bundle-package');
 const { root } = require('./support/helpers');
 const { asynchronous, run } = require('./support/scripts');
 
-/** Names the modules of this package that are loaded until the native pool is made, which starts the workers, and after. */
+/** The modules that are loaded before the native pool is made, which starts the workers, and after. */
 const LOADED = `
   const path = require('node:path');
   const Module = require('node:module');
