@@ -5,8 +5,8 @@
  *
  * V8 inlines what a place calls again and again. In the middle of a runner it compiles a user's loop to code that takes
  * 2.5 times as long as the function by itself, some thousand calls after everything has been fast. What is called
- * through `Reflect.apply` is not known to it beforehand, as long as whoever calls has the function in a list or a field:
- * a variable that never changes is a constant to V8. That takes a few nanoseconds.
+ * through `Reflect.apply` is not known to it beforehand, as long as the caller has the function in a list or a field: a
+ * variable that never changes is a constant to V8. That takes a few nanoseconds.
  *
  * Must not depend on what the functions are for.
  */
