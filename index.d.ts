@@ -699,7 +699,10 @@ export interface ApplyAsyncOptions<TValue = any, TMessage = any> extends ApplyOp
 
 /** What `onProgress` of `imap` and `imapUnordered` is given, in items. */
 export interface StreamProgress extends Omit<Progress, 'total'> {
-  /** `undefined` until the source has ended. */
+  /**
+   * `undefined` until the source has ended. Where that is found out when all its items are done, they are reported once
+   * more, with the total.
+   */
   total: number | undefined;
 }
 

@@ -23,8 +23,8 @@ const { AsyncResource } = require('node:async_hooks');
 const { now, setImmediate } = require('../intrinsics/clock');
 const { onAbort } = require('../jobs/abort');
 const { abortError } = require('../errors');
-const { report } = require('../jobs/report');
 const { nameRun } = require('../jobs/run-id');
+const { StreamProgress } = require('./stream-progress');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 /** @typedef {InstanceType<typeof import('../jobs/run-id').RunId>} RunId */
@@ -57,7 +57,7 @@ class ItemStream {
   #source;
   #isOrdered;
   #collect;
-  #onProgress;
+  #progress;
   #onReleased;
   #onEnded;
   /** How many items can run at the same time. */
@@ -83,7 +83,6 @@ class ItemStream {
   #read = 0;
   #finished = 0;
   #taken = 0;
-  #failures = 0;
   /** Items that were read and have not been submitted. */
   #gathered = 0;
   #submittedAt = 0;
@@ -129,7 +128,7 @@ class ItemStream {
     this.#isAsync = isAsync;
     this.#isOrdered = isOrdered;
     this.#collect = collect;
-    this.#onProgress = onProgress;
+    this.#progress = onProgress === null ? null : new StreamProgress(onProgress);
     this.#workers = settings.workers;
     this.#concurrency = settings.concurrency;
     this.#slots = settings.workers * settings.concurrency;
@@ -186,21 +185,20 @@ class ItemStream {
     if (this.isOver) return;
     const place = this.#isOrdered ? index : this.#finished;
     this.#finished++;
-    if (hasFailed(outcome)) this.#failures++;
     this.#results.set(place, outcome);
     if (hasFailed(outcome) && !this.#collect && !this.#hasEnded) {
       // The iteration will end with this item, so what comes after it is of no use.
       this.#hasEnded = true;
       this.#closeSource().catch(() => {});
     }
-    if (this.#onProgress !== null) {
-      const total = this.#hasEnded ? this.#read : undefined;
-      report(this.#onProgress, { done: this.#finished, total, failed: this.#failures });
-    }
     // Answers come in between turns of the consumer's.
     this.#turnBegan = 0;
     this.#hand();
     this.#readOn();
+    if (this.#progress !== null) {
+      const mayBeLast = this.#finished === this.#read && !this.#isReading;
+      this.#progress.settled(hasFailed(outcome), this.#hasEnded ? this.#read : undefined, mayBeLast);
+    }
     this.#releaseWhenRead();
   }
 
@@ -347,6 +345,7 @@ class ItemStream {
     }
     if (result.done) {
       this.#hasEnded = true;
+      this.#progress?.ended(this.#read);
       this.#hand();
       this.#releaseWhenRead();
       return;
@@ -368,6 +367,7 @@ class ItemStream {
     this.#hasEnded = true;
     this.#iterator = null;
     this.#sourceError = { error };
+    this.#progress?.ended(this.#read);
     this.#hand();
     this.#releaseWhenRead();
   }
@@ -377,6 +377,7 @@ class ItemStream {
   /** Drops what is left. Resolves, or rejects, when the source is closed. */
   async #end() {
     this.isOver = true;
+    this.#progress?.flush();
     if (this.#onEnded !== null) this.#onEnded(this.#failure ?? this.#sourceError);
     this.#stopListening();
     this.#results.clear();
