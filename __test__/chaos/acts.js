@@ -20,9 +20,9 @@ function note(file, id) {
   fs.writeSync(descriptor, `${id}\n`);
 }
 
-/** Whether this item does its harm now: with retries only the first time. */
-function isFirst({ file, id, once }) {
-  if (!once) return true;
+/** Whether this item acts now: with retries it does its harm only the first time, and talks each time. */
+function isToAct({ file, id, act, once }) {
+  if (!once || act === 'talk') return true;
   try {
     fs.closeSync(fs.openSync(`${file}.${id}`, 'wx'));
     return true;
@@ -93,7 +93,7 @@ function perform(item) {
     if (item.act === 'large') return { id: item.id, text: 'y'.repeat(LARGE) };
     return item.act === 'huge' ? { id: item.id, bytes: Buffer.alloc(HUGE, 7) } : { id: item.id };
   };
-  if (!isFirst(item)) return answer();
+  if (!isToAct(item)) return answer();
   const done = acts[item.act](item, this);
   return done instanceof Promise ? done.then(answer) : answer();
 }
