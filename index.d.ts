@@ -408,7 +408,7 @@ export interface WorkerOptions {
   stdio?: 'inherit' | 'forward' | 'ignore' | undefined;
   /**
    * Whether to poll for a short time before sleeping, which lowers latency: `'auto'` (the default) does where cores are
-   * free, `false` never does.
+   * free, and on a single one gives way to the workers instead; `false` does neither.
    */
   spin?: 'auto' | false | undefined;
   /**

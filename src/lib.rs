@@ -30,7 +30,7 @@ mod channel;
 mod engine;
 #[cfg(not(target_family = "wasm"))]
 mod joined_answers;
-#[cfg(not(target_family = "wasm"))]
+#[cfg_attr(target_family = "wasm", expect(dead_code, reason = "JavaScript does the polling there"))]
 mod pace;
 #[cfg(not(target_family = "wasm"))]
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
@@ -48,6 +48,8 @@ mod protocol;
 #[cfg(not(target_family = "wasm"))]
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
 mod registry;
+#[cfg(not(target_family = "wasm"))]
+mod stay_awake;
 #[cfg(all(target_family = "wasm", not(test)))]
 mod wasm;
 #[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]

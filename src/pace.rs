@@ -1,4 +1,4 @@
-//! When it pays to poll for a moment before going to sleep, learned from how long sleeps last.
+//! When it pays to stay awake for a moment before going to sleep, learned from how long sleeps last.
 //!
 //! 1. A sleep that ends soon, but not at once, is one that a poll would have avoided: a core had to be woken. After
 //!    such a sleep, polling begins.
@@ -9,6 +9,8 @@
 //!    Once a poll has hit, what is waited for arrives sooner.
 //! 5. If the sleep after a miss ends soon, the poll was what it had to wait for: the core was needed, and polling
 //!    pauses at once. It does the same if the core was taken away in the middle of a poll.
+//! 6. Without a core to spare the one there is can be given to whoever is waited for ([`Waiting::GivingWay`]), which
+//!    costs less than to sleep and be woken. Then every short sleep is one that could have been avoided.
 //!
 //! `lib/transport/pace.js` does the same where JavaScript polls.
 //!
@@ -34,6 +36,18 @@ pub const FREE_MISSES: u32 = 4;
 /// The longest pause, in turns.
 pub const MAX_PAUSE: u32 = 256;
 
+/// How to wait for what is expected. The numbers are those of the word by which workers are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Waiting {
+    /// Go to sleep at once.
+    #[default]
+    Asleep = 0,
+    /// Poll, on a core that nobody else needs.
+    Polling = 1,
+    /// Have others run first, on a core that they need as well.
+    GivingWay = 2,
+}
+
 /// When to poll, and when not. All times are measured from the same arbitrary moment.
 #[derive(Debug, Default)]
 pub struct Pace {
@@ -47,6 +61,8 @@ pub struct Pace {
     pause: u32,
     /// `None` while awake.
     sleep: Option<Sleep>,
+    /// How it waited last.
+    waiting: Waiting,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +73,12 @@ struct Sleep {
 }
 
 impl Pace {
-    /// Whether to poll in this turn; otherwise the loop goes to sleep now.
-    pub fn allows(&mut self, now: Duration) -> bool {
+    /// Whether to wait like this in this turn; otherwise the loop goes to sleep now.
+    pub fn allows(&mut self, waiting: Waiting, now: Duration) -> bool {
+        self.waiting = waiting;
+        if waiting == Waiting::Asleep {
+            return false;
+        }
         if self.is_promising && self.pause == 0 {
             return true;
         }
@@ -98,7 +118,8 @@ impl Pace {
         if is_held_up {
             self.count_misses(FREE_MISSES);
         }
-        self.is_promising = !is_held_up && (MIN_SLEEP..=MAX_SLEEP).contains(&slept);
+        let min_sleep = if self.waiting == Waiting::GivingWay { Duration::ZERO } else { MIN_SLEEP };
+        self.is_promising = !is_held_up && (min_sleep..=MAX_SLEEP).contains(&slept);
     }
 
     fn count_misses(&mut self, misses: u32) {
@@ -121,11 +142,15 @@ mod tests {
     /// In how many turns there is a poll, if what is waited for arrives this long after the beginning of the turn or,
     /// if it needs this core, of the sleep.
     fn polls(pace: &mut Pace, turns: u32, comes_after: Duration, needs_core: bool) -> u32 {
+        waits(pace, Waiting::Polling, turns, comes_after, needs_core)
+    }
+
+    fn waits(pace: &mut Pace, waiting: Waiting, turns: u32, comes_after: Duration, needs_core: bool) -> u32 {
         let mut now = Duration::ZERO;
         let mut polls = 0;
         for _ in 0..turns {
             let mut sleep = comes_after;
-            if pace.allows(now) {
+            if pace.allows(waiting, now) {
                 polls += 1;
                 let budget = pace.budget();
                 if comes_after < budget && !needs_core {
@@ -154,6 +179,13 @@ mod tests {
     }
 
     #[test]
+    fn it_gives_way_also_if_a_sleep_costs_nothing() {
+        assert_eq!(waits(&mut Pace::default(), Waiting::GivingWay, 1000, AT_ONCE, false), 999);
+        assert_eq!(waits(&mut Pace::default(), Waiting::GivingWay, 1000, LATE, false), 0);
+        assert_eq!(waits(&mut Pace::default(), Waiting::Asleep, 1000, AT_ONCE, false), 0);
+    }
+
+    #[test]
     fn it_does_not_poll_if_sleeps_are_long() {
         assert_eq!(polls(&mut Pace::default(), 1000, LATE, false), 0);
     }
@@ -178,10 +210,10 @@ mod tests {
     fn a_core_that_was_taken_away_leads_to_a_pause() {
         let mut pace = Pace::default();
         polls(&mut pace, 10, SOON, false);
-        assert!(pace.allows(LATE));
+        assert!(pace.allows(Waiting::Polling, LATE));
         pace.preempted();
-        assert!(pace.allows(LATE), "once may be chance");
+        assert!(pace.allows(Waiting::Polling, LATE), "once may be chance");
         pace.preempted();
-        assert!(!pace.allows(LATE));
+        assert!(!pace.allows(Waiting::Polling, LATE));
     }
 }

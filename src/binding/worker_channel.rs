@@ -25,6 +25,7 @@ use super::spin::{Spin, Watch};
 use super::watchdog::{Farewell, exit_now, start_watchdog};
 use crate::channel::page::{ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, MAY_SPIN, SHARED_LEN, TAIL, TO_WORKER};
 use crate::channel::{Arrived, Attached, Channel, ChannelError, FillResult, Filled, Flushed, OutgoingFrame};
+use crate::pace::Waiting;
 use crate::platform::SharedPage;
 use crate::process::{CHANNEL_FD, GROUP_SIGNALS, PAGE_FD};
 use crate::wire::{Frame, FrameHeader, Kind};
@@ -325,10 +326,14 @@ struct WorkerWatch {
 }
 
 impl Watch for WorkerWatch {
-    fn is_wanted(&self) -> bool {
+    fn waiting(&self) -> Waiting {
         // Once per burst: a worker that stays idle sleeps.
         let had_calls = self.state.upgrade().is_some_and(|state| state.had_calls.take());
-        had_calls && self.page.load(MAY_SPIN) != 0
+        let told = self.page.load(MAY_SPIN);
+        [Waiting::Polling, Waiting::GivingWay]
+            .into_iter()
+            .find(|&waiting| had_calls && waiting as u32 == told)
+            .unwrap_or_default()
     }
 
     fn set_awake(&self, awake: bool) {

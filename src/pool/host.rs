@@ -18,6 +18,7 @@ use serde_json::Value as Json;
 
 use super::state::Pool;
 use crate::engine::{ChunkId, JobId, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
+use crate::pace::Waiting;
 
 /// What is around a pool. Calls are resolved when the pool is compiled for its host: none of them costs anything.
 pub trait Host: Sized {
@@ -154,8 +155,8 @@ pub trait Reports {
 
     // ---- Sending: during `Carrier::send` ----------------------------------------------------------------
 
-    /// Whether a worker may stay awake for the next call after this one.
-    fn worker_may_spin(&self) -> bool;
+    /// How a worker is to wait for the next call after this one.
+    fn worker_waiting(&self) -> Waiting;
     /// Of a run, so many calls went into the frame.
     fn filled(&self, run: &Run, calls: u32);
     /// The frame of a chunk has so many bytes.

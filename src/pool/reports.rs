@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::host::{Host, Reports};
 use super::state::Pool;
 use crate::engine::{ChunkId, JobId, ProtocolViolation, Reply, Run, SettledRun, WorkerId};
+use crate::pace::Waiting;
 
 impl<H: Host> Reports for Pool<H> {
     fn worker_alive(&self, worker: WorkerId) {
@@ -44,8 +45,8 @@ impl<H: Host> Reports for Pool<H> {
         self.tell_event(worker, name, detail);
     }
 
-    fn worker_may_spin(&self) -> bool {
-        self.may_worker_spin()
+    fn worker_waiting(&self) -> Waiting {
+        self.waiting_of_worker()
     }
 
     fn filled(&self, run: &Run, calls: u32) {

@@ -12,13 +12,15 @@ use super::config::PoolConfig;
 use super::host::{Carrier, Host};
 use super::workers::Ends;
 use crate::engine::{Action, Engine, QueueLoad};
+use crate::pace::Waiting;
 
 pub struct Pool<H: Host> {
     pub host: H,
     pub engine: RefCell<Engine>,
     pub(super) ends: Ends,
     /// CPUs that may be kept awake; 0 until somebody has counted them.
-    spin_cpus: Cell<usize>,
+    /// How many CPUs there are to keep awake; `None`: it is not to be tried.
+    spin_cpus: Cell<Option<usize>>,
     /// Invariant: the interval that the timer runs with; `None` while it does not.
     armed: Cell<Option<Duration>>,
     /// Invariant: set exactly while `pump` is on the stack.
@@ -216,20 +218,29 @@ impl<H: Host> Pool<H> {
 
     /// So many CPUs may be kept awake.
     pub fn set_spin_cpus(&self, cpus: usize) {
-        self.spin_cpus.set(cpus);
+        self.spin_cpus.set(Some(cpus));
     }
 
-    /// Whether an answer is expected, and there is a CPU for whoever waits for it beside those who work on it.
-    pub fn may_spin(&self) -> bool {
-        let busy = self.engine.borrow().busy_workers();
-        busy > 0 && busy < self.spin_cpus.get()
+    /// How to wait for the answers that are expected. To poll needs a CPU beside those who work on them.
+    pub fn waiting(&self) -> Waiting {
+        match self.engine.borrow().busy_workers() {
+            0 => Waiting::Asleep,
+            busy => self.waiting_beside(busy),
+        }
     }
 
-    /// Whether a worker may stay awake for the next call after this one: it and those that work need a CPU each,
-    /// and so does this thread.
-    pub(super) fn may_worker_spin(&self) -> bool {
-        let spin_cpus = self.spin_cpus.get();
-        spin_cpus > 0 && self.engine.borrow().busy_workers() < spin_cpus
+    /// How a worker is to wait for the next call after this one: it and those that work need a CPU each, and so does
+    /// this thread.
+    pub(super) fn waiting_of_worker(&self) -> Waiting {
+        self.waiting_beside(self.engine.borrow().busy_workers())
+    }
+
+    fn waiting_beside(&self, busy: usize) -> Waiting {
+        match self.spin_cpus.get() {
+            Some(0) => Waiting::GivingWay,
+            Some(cpus) if busy < cpus => Waiting::Polling,
+            _ => Waiting::Asleep,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::channel::page::{
 };
 use crate::channel::{Channel, ChannelError, FillResult, FinishError, Finished, Flushed, OutgoingFrame};
 use crate::engine::{ProtocolViolation, WorkerId};
+use crate::pace::Waiting;
 use crate::platform::SharedPage;
 use crate::process::{Route, Supervisor, Ticket};
 use crate::registry::PlaceId;
@@ -167,10 +168,10 @@ impl Link {
         self.page.as_ref().map_or(self.last_begun, |page| page.load(LAST_BEGUN))
     }
 
-    /// Says whether the worker may stay awake for a moment after its work.
-    pub fn set_may_spin(&self, may_spin: bool) {
+    /// Says how the worker is to wait after its work.
+    pub fn set_waiting(&self, waiting: Waiting) {
         if let Some(page) = &self.page {
-            page.store(MAY_SPIN, may_spin.into());
+            page.store(MAY_SPIN, waiting as u32);
         }
     }
 

@@ -184,8 +184,8 @@ impl Carrier for ProcessCarrier {
 
     fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
         let Some(upcalls) = self.upcalls.upgrade() else { return };
-        let may_spin = upcalls.worker_may_spin();
-        self.links.with(worker, |link| link.set_may_spin(may_spin));
+        let waiting = upcalls.worker_waiting();
+        self.links.with(worker, |link| link.set_waiting(waiting));
         let header = FrameHeader { chunk_id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
         let room = self.links.with(worker, |link| link.channel.room()).unwrap_or(Room::NONE);
         let mut writer = OutgoingFrame::new(header, room);

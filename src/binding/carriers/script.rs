@@ -21,6 +21,7 @@ use crate::binding::js::{
     Callback, PassedParts, Registers, Value, as_number, halves, number, number_list, read_numbers,
 };
 use crate::engine::{ChunkId, Run, WorkerId};
+use crate::pace::Waiting;
 use crate::pool::{Carrier, Sent, report_sent};
 use crate::protocol::RUN_FIELDS;
 use crate::registry::Place;
@@ -119,7 +120,7 @@ impl ScriptCarrier {
         let list = (runs.len() > 1).then(|| number_list(self.env, bounds)).transpose().ok()?;
         let first = runs.first()?;
         let [low, high] = halves(first.job.0);
-        let may_spin = upcalls.worker_may_spin().into();
+        let may_spin = (upcalls.worker_waiting() == Waiting::Polling).into();
         self.registers.set([worker.0, frame.0, seq, may_spin, low, high, first.calls.start, first.calls.end]);
         let sent = self.hooks.send.call(list.as_slice())?;
         match self.registers.passed(sent) {

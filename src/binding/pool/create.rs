@@ -18,6 +18,7 @@ use crate::binding::event_loop::Timer;
 use crate::binding::js::{Registers, Value};
 use crate::binding::spin::{Spin, Watch};
 use crate::channel::Room;
+use crate::pace::Waiting;
 use crate::pool::{Host, Pool, PoolConfig};
 
 /// Makes a pool, and starts its workers.
@@ -109,8 +110,8 @@ fn on_turn_over(state: &NativeState) {
 struct PoolWatch(Weak<NativeState>);
 
 impl Watch for PoolWatch {
-    fn is_wanted(&self) -> bool {
-        self.0.upgrade().is_some_and(|state| state.may_spin())
+    fn waiting(&self) -> Waiting {
+        self.0.upgrade().map_or(Waiting::Asleep, |state| state.waiting())
     }
 
     fn set_awake(&self, awake: bool) {
