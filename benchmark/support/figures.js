@@ -33,7 +33,11 @@ const { FIGURES, RESULTS } = require('./results.js');
 function publishFigures(names, since, command) {
   fs.mkdirSync(FIGURES, { recursive: true });
   const made = fs.readdirSync(RESULTS).filter((file) => fs.statSync(path.join(RESULTS, file)).mtimeMs >= since);
-  const records = names.flatMap((name) => (made.includes(`${name}.json`) ? [recordOf(name)] : []));
+  const saved = made.filter((file) => file.endsWith('.json')).map((file) => path.basename(file, '.json'));
+  // A suite may save a part of it by itself.
+  const isOf = (/** @type {string} */ suite, /** @type {string} */ name) =>
+    name === suite || (name.startsWith(`${suite}-`) && !names.includes(name));
+  const records = names.flatMap((suite) => saved.filter((name) => isOf(suite, name)).toSorted().map(recordOf));
   if (records.length === 0) return;
   const { machine, date } = records[0];
   const page = [
@@ -48,7 +52,7 @@ function publishFigures(names, since, command) {
     'round. [benchmark/README.md](../../benchmark/README.md) says what each suite measures and how to read it.',
   ];
   for (const record of records) {
-    const charts = made.filter((file) => file === `${record.name}.svg` || isChartOf(record.name, file, names));
+    const charts = made.filter((file) => file === `${record.name}.svg` || isChartOf(record.name, file, saved));
     for (const chart of charts) fs.copyFileSync(path.join(RESULTS, chart), path.join(FIGURES, chart));
     page.push('', `## ${record.name}`, ...linesOf(record));
     for (const chart of charts) page.push('', `![${record.name}](${chart})`);
