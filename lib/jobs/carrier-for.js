@@ -6,6 +6,7 @@
  * Must not depend on jobs.
  */
 
+const { spareableCpus } = require('../host/cpus');
 const { PARALLELIZER_INLINE, PARALLELIZER_REMOTE } = require('../options/options');
 const { heapLimits, initOf, initParts, initializerOf, processConfig, schedulerOf } = require('./worker-config');
 
@@ -36,4 +37,16 @@ function carrierFor(options, clones, side, native) {
   return new ThreadCarrier(side(), options, initOf(options), parts, heapLimits(options), native);
 }
 
-module.exports = { carrierFor };
+/**
+ * How many CPUs a pool and its workers may keep awake. With none, those that the addon connects give way to each other;
+ * whoever is woken through a port or a pipe gains nothing by that.
+ * @param {{ spin: 'auto' | false, type: string }} options @param {ReturnType<typeof carrierFor>} carrier
+ * @returns {number | null} `null`: they sleep at once
+ */
+function spinCpus({ spin, type }, carrier) {
+  if (spin !== 'auto' || type === PARALLELIZER_INLINE) return null;
+  const cpus = spareableCpus();
+  return cpus === 0 && carrier !== null ? null : cpus;
+}
+
+module.exports = { carrierFor, spinCpus };

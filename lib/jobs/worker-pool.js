@@ -12,7 +12,6 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, queueFullError, tooLargeError } = require('../errors');
-const { spareableCpus } = require('../host/cpus');
 const { nextTick } = require('../intrinsics/clock');
 const { fromJson, parse } = require('../intrinsics/json');
 const { withResolvers } = require('../intrinsics/list');
@@ -20,7 +19,7 @@ const { once } = require('../intrinsics/once');
 const { PARALLELIZER_CHILD, PARALLELIZER_INLINE } = require('../options/options');
 const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../transport/constants');
 const { createRegisters, longAt, passParts } = require('../transport/registers');
-const { carrierFor } = require('./carrier-for');
+const { carrierFor, spinCpus } = require('./carrier-for');
 const { CostMeter } = require('./cost-meter');
 const { LaterLoads } = require('./later-loads');
 const { PoolObserver, openChannels, watchedCalls } = require('./observers');
@@ -127,7 +126,8 @@ class WorkerPool {
       },
     }, parts, this.#registers);
     // Only now: it reads several files.
-    if (options.spin === 'auto' && options.type !== PARALLELIZER_INLINE) this.#native.setSpinCpus(spareableCpus());
+    const cpus = spinCpus(options, this.#carrier);
+    if (cpus !== null) this.#native.setSpinCpus(cpus);
     this.#jobs = new (jobTable().JobTable)(this.#clones, this.#moved, this.#debugLog, this.timeline, this.#meter);
     this.#passJob = jobTable().passJob;
     this.#submit = this.#native.submitter();

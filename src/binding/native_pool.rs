@@ -73,8 +73,8 @@ impl NativePool {
         })
     }
 
-    /// So many CPUs may be kept awake by polling, none until then. (To count them takes long enough for the first
-    /// worker to be started before.)
+    /// So many CPUs may be kept awake by polling; with 0, who waits gives way. Neither until then. (To count them takes
+    /// long enough for the first worker to be started before.)
     #[napi(catch_unwind)]
     pub fn set_spin_cpus(&self, cpus: u32) {
         self.state.set_spin_cpus(cpus as usize);
