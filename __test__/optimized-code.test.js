@@ -33,7 +33,7 @@ forEachMode((mode) => {
     });
   }
 
-  for (const how of ['map', 'starmap', 'records']) {
+  for (const how of ['map', 'starmap', 'batches', 'records', 'decode', 'schema']) {
     test(`a function is called as it is, and not inlined: ${how}`, async () => {
       let stdout = '';
       // V8 optimizes the runner in a thread of its own, which may be late.

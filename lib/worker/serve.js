@@ -188,8 +188,10 @@ function prepare(init, initParts, clones, nodeRequire, load, makeLogger, settlin
   /** @param {unknown} loaded */
   const found = (loaded) => {
     const fn = findFunction(filePath, /** @type {string} */ (functionName), loaded);
+    // A variable that never changes is as good as a constant to V8, see user-function.js.
+    const held = [fn];
     /** @type {import('./runner').Callee} */
-    const callee = (args, call) => invoke(fn, args, call, makeLogger, modules);
+    const callee = (args, call) => invoke(held[0], args, call, makeLogger, modules);
     return {
       of: () => callee,
       list: (/** @type {any} */ shared) => new (require('./record-list').RecordList)(fn, shared, makeLogger, modules),
