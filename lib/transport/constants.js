@@ -213,7 +213,10 @@ const LAST_BEGUN_WORD = 0;
 /** Written by the parent: counts the cancellations sent, so that a busy worker looks for them. */
 const CANCEL_COUNT_WORD = 1;
 
-/** Written by the parent: whether the worker may stay awake for a moment after its work. */
+/**
+ * Written by the parent: how the worker is to wait after its work, as `src/pace.rs` numbers it. A thread, or a process
+ * without the addon, either polls or sleeps: 1 or 0.
+ */
 const MAY_SPIN_WORD = 2;
 
 /**

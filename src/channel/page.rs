@@ -36,8 +36,8 @@ pub const SHARED_LEN: usize = (SHARED_WORDS + MESSAGE_WORDS) * size_of::<u32>();
 pub const LAST_BEGUN: usize = 0;
 /// Written by the parent: counts the cancellations sent, so that a busy worker looks for them.
 pub const CANCEL_COUNT: usize = 1;
-/// Written by the parent: how the worker is to wait after its work, by the numbers of
-/// [`Waiting`](crate::pace::Waiting). A thread, or a process without the addon, either polls or sleeps: 1 or 0.
+/// Written by the parent: how the worker is to wait after its work, as `src/pace.rs` numbers it. A thread, or a process
+/// without the addon, either polls or sleeps: 1 or 0.
 pub const MAY_SPIN: usize = 2;
 /// Written by the parent, the end of a range: calls with `from <= seq < until`, in a count that wraps, are not to be
 /// begun. How both sides agree on them is told in `src/engine/mod.rs`.
