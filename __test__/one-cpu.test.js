@@ -7,12 +7,13 @@ const { test } = require('node:test');
 
 const { root } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
-const { run } = require('./support/scripts');
+const { range } = require('./support/pool');
+const { asynchronous, run } = require('./support/scripts');
 
 const cpus = spawnSync('taskset', ['-cp', String(process.pid)], { encoding: 'utf8' });
 /** The first of the CPUs that this process may use. */
-const [cpu = null] = /\d+(?=[^:]*$)/.exec(/:\s*(\S+)\s*$/.exec(cpus.stdout ?? '')?.[1] ?? '') ?? [];
-const pinned = cpu === null ? { skip: 'taskset is needed to have one CPU only' } : {};
+const [, cpu] = /: (\d+)/.exec(cpus.stdout ?? '') ?? [];
+const pinned = cpu === undefined ? { skip: 'taskset is needed to have one CPU only' } : {};
 const by = ['taskset', '-c', cpu];
 
 const prelude = `
@@ -26,24 +27,21 @@ const prelude = `
 forEachMode(
   (mode) => {
     test('whatever calls do, timers of caller and workers go on, and every call is answered', pinned, async (t) => {
-      const { messages } = await run(t, `${prelude}
-        (async () => {
-          let ticks = 0;
-          const timer = setInterval(() => ticks++, 1);
-          const results = [];
-          for (let i = 0; i < 500; i++) results.push(await pool.apply(echo, [i]));
-          for (let i = 0; i < 20; i++) results.push(await pool.apply(spin, [3]), await pool.apply(rest, [3]));
-          const before = ticks;
-          await pool.map(spin, Array(100).fill(3));
-          results.push(...await Promise.all(Array.from({ length: 2000 }, (_, i) => pool.apply(echo, [i]))));
-          clearInterval(timer);
-          await pool.close();
-          await pool.join();
-          console.log(JSON.stringify({ results, ticks: ticks - before }));
-        })();
-      `, { mode, by });
+      const { messages } = await run(t, prelude + asynchronous(`
+        let ticks = 0;
+        const timer = setInterval(() => ticks++, 1);
+        const results = [];
+        for (let i = 0; i < 500; i++) results.push(await pool.apply(echo, [i]));
+        for (let i = 0; i < 20; i++) results.push(await pool.apply(spin, [3]), await pool.apply(rest, [3]));
+        const before = ticks;
+        await pool.map(spin, Array(100).fill(3));
+        results.push(...await Promise.all(Array.from({ length: 2000 }, (_, i) => pool.apply(echo, [i]))));
+        clearInterval(timer);
+        await pool.close();
+        await pool.join();
+        console.log(JSON.stringify({ results, ticks: ticks - before }));
+      `), { mode, by });
       const [{ results, ticks }] = messages;
-      const range = (count) => Array.from({ length: count }, (_, i) => i);
       assert.deepEqual(results, [...range(500), ...Array(40).fill(3), ...range(2000)]);
       // 300 ms of work by workers who share the CPU with it.
       assert.ok(ticks > 5, `${ticks} ticks while the workers worked`);

@@ -14,7 +14,7 @@ const LOOKS: u32 = 16;
 
 /// A core that is back sooner was given to nobody.
 const UNUSED: Duration = Duration::from_micros(2);
-/// After so many of these in a row nobody else needs the core. Both ends may give way to each other once in between.
+/// After more of these in a row nobody else needs the core. Both ends may give way to each other once in between.
 const MAX_UNUSED: u32 = 3;
 
 /// Has others run until something has come, or nobody else has anything to do on this core.

@@ -5,7 +5,8 @@
  *
  * 1. Each item is reported as it settles, with the total once the source has ended.
  * 2. Whether an item was the last one may not be known when it settles, since its consumer is a moment behind and the
- *    source is read no further than he needs. So its report waits for what the rest of the turn brings.
+ *    source is read no further than he needs. So its report waits for what the rest of this turn and the next bring: a
+ *    consumer who has had his turn for long goes on in the next one.
  * 3. Where the end comes later than that, all items are reported once more, with the total.
  *
  * Must not depend on how far the source is read, nor on what the items are.
@@ -41,7 +42,7 @@ class StreamProgress {
     if (hasFailed) this.#failed++;
     if (total !== undefined || !mayBeLast) return this.#report(total);
     this.#isDue = true;
-    setImmediate(() => this.flush());
+    setImmediate(() => setImmediate(() => this.flush()));
   }
 
   /** The source has ended after so many items. @param {number} total */

@@ -56,8 +56,8 @@ impl Spin {
                 watch.receive_pending();
                 return Turn::Again;
             }
-            let waiting = sleep.map_or(Waiting::Asleep, |_| watch.waiting());
-            if let Some(sleep) = sleep.filter(|_| waiting != Waiting::Asleep) {
+            if let Some(sleep) = sleep {
+                let waiting = watch.waiting();
                 let mut pace = learning.borrow_mut();
                 let begin = epoch.elapsed();
                 if pace.allows(waiting, begin) {

@@ -18,8 +18,8 @@ pub struct Pool<H: Host> {
     pub host: H,
     pub engine: RefCell<Engine>,
     pub(super) ends: Ends,
-    /// CPUs that may be kept awake; 0 until somebody has counted them.
-    /// How many CPUs there are to keep awake; `None`: it is not to be tried.
+    /// How many CPUs may be kept awake; with 0, who waits gives way. `None` until somebody has counted them, and where
+    /// nobody is to stay awake.
     spin_cpus: Cell<Option<usize>>,
     /// Invariant: the interval that the timer runs with; `None` while it does not.
     armed: Cell<Option<Duration>>,
@@ -216,7 +216,7 @@ impl<H: Host> Pool<H> {
         self.host.woken(self.held.get());
     }
 
-    /// So many CPUs may be kept awake.
+    /// So many CPUs may be kept awake; with 0, who waits gives way.
     pub fn set_spin_cpus(&self, cpus: usize) {
         self.spin_cpus.set(Some(cpus));
     }
