@@ -213,6 +213,7 @@ mod tests {
                 page::RECALL_FROM,
                 page::SENT_COUNT,
                 page::MESSAGES_TAKEN,
+                page::THREAD_ID,
             ),
             section!(
                 "The rings in the shared memory",

@@ -236,6 +236,9 @@ const SENT_COUNT_WORD = 5;
  */
 const MESSAGES_TAKEN_WORD = 7;
 
+/** Written by a thread: the system's number of it; 0 where that is not known. */
+const THREAD_ID_WORD = 8;
+
 // ---- The rings in the shared memory (src/channel/page.rs) ----
 
 /** Where the words of the ring to the worker begin. */
@@ -396,6 +399,7 @@ module.exports = {
   RECALL_FROM_WORD,
   SENT_COUNT_WORD,
   MESSAGES_TAKEN_WORD,
+  THREAD_ID_WORD,
   RING_TO_WORKER,
   RING_TO_PARENT,
   RING_MESSAGES,

@@ -6,7 +6,7 @@
  * The addon is not loaded here: Node has bugs in the teardown of addons in threads, and a port moves values as well.
  */
 
-const { CALLS, INIT, MAY_SPIN_WORD, STOP } = require('../transport/constants');
+const { CALLS, INIT, MAY_SPIN_WORD, STOP, THREAD_ID_WORD } = require('../transport/constants');
 const { clones } = require('../transport/ports');
 const { ThreadChannel } = require('../transport/thread-channel');
 const { TimeSlice } = require('../transport/time-slice');
@@ -25,6 +25,21 @@ const { announceIndex, serve, markAsWorker, removeScriptGlobals } = require('./s
  */
 
 /**
+ * The number by which the system knows this thread; 0 where that is not to be had.
+ * @param {NodeRequire} nodeRequire
+ */
+function systemId(nodeRequire) {
+  if (process.platform !== 'linux') return 0;
+  try {
+    const { 0: pid, 2: id } = nodeRequire('node:fs').readlinkSync('/proc/thread-self').split('/');
+    // Processes may be numbered otherwise where /proc comes from.
+    return Number(pid) === process.pid ? Number(id) : 0;
+  } catch {
+    return 0;
+  }
+}
+
+/**
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
  */
@@ -32,6 +47,7 @@ function bootThread(nodeRequire, load) {
   const threads = nodeRequire('node:worker_threads');
   /** @type {ThreadData} */
   const { init, initParts, port, page, index } = threads.workerData;
+  page[THREAD_ID_WORD] = systemId(nodeRequire);
   // The user's module must not find data that is not its own.
   Reflect.set(threads, 'workerData', null);
   removeScriptGlobals(nodeRequire);

@@ -11,6 +11,7 @@
 //! | [`MAY_SPIN`] | parent | a hint, in any order |
 //! | [`RECALL_UNTIL`], [`RECALL_FROM`] | parent | sequentially consistent |
 //! | [`SENT_COUNT`] | parent of a thread | stored after the message is posted |
+//! | [`THREAD_ID`] | thread | a hint, in any order |
 //! | [`FAREWELL`] | parent of a process | stored before its end closes the channel |
 //! | [`MESSAGES_TAKEN`] | parent | stored after the message is handled |
 //! | [`TO_WORKER`] and [`TO_PARENT`] on | both | see [`ring`](super::ring) |
@@ -52,6 +53,9 @@ pub const FAREWELL: usize = 6;
 
 /// Written by the parent: how much of the messages was taken so far, as their sender counts it, in a count that wraps.
 pub const MESSAGES_TAKEN: usize = 7;
+
+/// Written by a thread: the system's number of it; 0 where that is not known.
+pub const THREAD_ID: usize = 8;
 
 /// Where the words of the ring to the worker begin.
 pub const TO_WORKER: usize = 64;
@@ -104,7 +108,7 @@ pub const MAX_RECORD: usize = 16 * 1024;
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 
 const _: () = assert!(
-    SENT_COUNT < FAREWELL && FAREWELL < MESSAGES_TAKEN && MESSAGES_TAKEN < TO_WORKER,
+    SENT_COUNT < FAREWELL && FAREWELL < MESSAGES_TAKEN && MESSAGES_TAKEN < THREAD_ID && THREAD_ID < TO_WORKER,
     "words overlap"
 );
 const _: () = assert!(

@@ -6,14 +6,17 @@ use std::env;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::sync::LazyLock;
+use std::{str, thread};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::MapFlags;
-use nix::unistd::{getpid, gettid};
+use nix::unistd::{Pid, getpid, gettid};
 use rustix::net::RecvFlags;
 
 use super::shared_page::fill;
@@ -47,6 +50,52 @@ impl Waker {
 /// Whether this is the thread that the process began with.
 pub fn is_main_thread() -> bool {
     gettid() == getpid()
+}
+
+/// Does what wakes a thread, and has the kernel put it on another CPU than this one, if one is idle on which it may
+/// run.
+///
+/// Left to itself, Linux puts it beside its waker on a virtual machine: a halted virtual CPU does not count as idle
+/// there, since it looks like one that the host has taken away. The two then take turns on one CPU, for thousands of
+/// round trips.
+///
+/// The thread's affinity is as before afterwards; one that it sets for itself at this very moment is lost.
+pub fn wake_elsewhere<R>(thread: Option<i32>, wake: impl FnOnce() -> R) -> R {
+    let thread = thread.filter(|_| has_idle_cpu()).map(Pid::from_raw);
+    let Some(thread) = thread else { return wake() };
+    // Where that is not allowed, or there is no other CPU, it is woken as ever.
+    let before = keep_away(thread);
+    let woken = wake();
+    if let Ok(before) = before {
+        // Fails only if the thread is gone.
+        let _ = sched_setaffinity(thread, &before);
+    }
+    woken
+}
+
+/// Whether so few threads run now that a CPU must be idle. Where others share the machine it counts theirs, too: then
+/// the kernel does what it does.
+fn has_idle_cpu() -> bool {
+    static LOAD: LazyLock<Option<File>> = LazyLock::new(|| File::open("/proc/loadavg").ok());
+    static CPUS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+    let mut text = [0; 64];
+    let len = LOAD.as_ref().map_or(0, |file| file.read_at(&mut text, 0).unwrap_or(0));
+    running_threads(&text[..len]).is_some_and(|running| running < *CPUS)
+}
+
+/// How many threads run or could run, in the text of `/proc/loadavg`: `0.20 0.18 0.12 1/80 11206`.
+pub fn running_threads(load: &[u8]) -> Option<usize> {
+    let threads = str::from_utf8(load).ok()?.split(' ').nth(3)?;
+    threads.split('/').next()?.parse().ok()
+}
+
+/// Keeps a thread from running on this CPU, and returns where it may run otherwise.
+fn keep_away(thread: Pid) -> nix::Result<CpuSet> {
+    let before = sched_getaffinity(thread)?;
+    let mut others = before;
+    others.unset(sched_getcpu()?)?;
+    sched_setaffinity(thread, &others)?;
+    Ok(before)
 }
 
 /// A descriptor that is readable once the process has ended. Fails with ENOSYS before Linux 5.3, and with EPERM in some

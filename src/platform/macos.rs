@@ -46,6 +46,11 @@ impl Waker {
     }
 }
 
+/// Does what wakes a thread. Where that runs is up to the system.
+pub fn wake_elsewhere<R>(_thread: Option<i32>, wake: impl FnOnce() -> R) -> R {
+    wake()
+}
+
 /// Whether this is the thread that the process began with.
 pub fn is_main_thread() -> bool {
     // SAFETY: only asks.

@@ -156,3 +156,45 @@ fn own_path_names_the_running_image() {
     let own = fs::canonicalize(own_path().unwrap()).unwrap();
     assert_eq!(own, fs::canonicalize(std::env::current_exe().unwrap()).unwrap());
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_thread_is_woken_elsewhere_and_may_run_where_it_did_before() {
+    use nix::sched::{sched_getaffinity, sched_getcpu, sched_setaffinity};
+    use nix::unistd::gettid;
+
+    use super::wake_elsewhere;
+
+    // This thread stays where it is; the other one may run anywhere.
+    let all = sched_getaffinity(gettid()).unwrap();
+    let here = sched_getcpu().unwrap();
+    let mut only_here = nix::sched::CpuSet::new();
+    only_here.set(here).unwrap();
+    let (tell_id, id) = std::sync::mpsc::channel();
+    let (wake, woken) = std::sync::mpsc::channel::<()>();
+    let sleeper = std::thread::spawn(move || {
+        tell_id.send(gettid()).unwrap();
+        woken.recv().unwrap_err();
+    });
+    let id = id.recv().unwrap();
+    sched_setaffinity(gettid(), &only_here).unwrap();
+    let during = wake_elsewhere(Some(id.as_raw()), || sched_getaffinity(id)).unwrap();
+    assert_eq!(sched_getaffinity(id), Ok(all));
+    let mut others = all;
+    others.unset(here).unwrap();
+    // Nothing changes while all CPUs are busy, or where there is only one.
+    assert!(during == all || during == others, "{during:?}");
+    drop(wake);
+    sleeper.join().unwrap();
+    assert_eq!(wake_elsewhere(Some(id.as_raw()), || 7), 7, "also where the thread is gone");
+    assert_eq!(wake_elsewhere(None, || 8), 8);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_system_tells_how_many_threads_run() {
+    assert_eq!(os::running_threads(b"0.20 0.18 0.12 3/80 11206\n"), Some(3));
+    assert_eq!(os::running_threads(b"0.20 0.18"), None);
+    let own = os::running_threads(&std::fs::read("/proc/loadavg").unwrap());
+    assert!(own.is_some_and(|running| running > 0), "{own:?}");
+}

@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Carrier, Host, Pool, PoolConfig, Reports, Sent, report_sent};
 use crate::engine::{ChunkId, JobId, Run, WorkerId};
+use crate::pace::Waiting;
 
 /// What happened, as texts, in order.
 #[derive(Default)]
@@ -237,4 +238,28 @@ fn a_closed_pool_says_so_once_its_last_worker_is_gone_and_forgets_it() {
     assert!(pool.host.taken().contains(&"closed []".into()));
     assert!(pool.host.carrier.said.take().contains(&format!("forget {}", worker.0)));
     assert_eq!(pool.stats()["bytesReceived"], 4);
+}
+
+#[test]
+fn who_waits_polls_on_a_cpu_to_spare_and_gives_way_on_the_only_one() {
+    // A pool of two, one of which works: what was told of the CPUs, how it waits, and how the worker is to.
+    let ways = [
+        (None, Waiting::Asleep),
+        (Some(0), Waiting::GivingWay),
+        (Some(1), Waiting::Asleep),
+        (Some(2), Waiting::Polling),
+    ];
+    for (cpus, way) in ways {
+        let pool = pool(&json!({ "workers": 2 }));
+        if let Some(cpus) = cpus {
+            pool.set_spin_cpus(cpus);
+        }
+        pool.start(None);
+        let worker = first_worker(&pool);
+        pool.script_worker_ready(worker);
+        assert_eq!(pool.waiting(), Waiting::Asleep, "nothing is expected");
+        pool.submit([1, 0, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
+        pool.pump();
+        assert_eq!((pool.waiting(), pool.worker_waiting()), (way, way), "{cpus:?} CPUs");
+    }
 }

@@ -14,7 +14,8 @@ use serde_json::{Value as Json, json};
 use crate::binding::carrier::Upcalls;
 use crate::binding::event_loop::Poll;
 use crate::channel::page::{
-    CANCEL_COUNT, FAREWELL, LAST_BEGUN, MAY_SPIN, MESSAGES_TAKEN, RECALL_FROM, RECALL_UNTIL,
+    ASLEEP, AWAKENESS, CANCEL_COUNT, FAREWELL, LAST_BEGUN, MAY_SPIN, MESSAGES_TAKEN, RECALL_FROM,
+    RECALL_UNTIL, TO_WORKER,
 };
 use crate::channel::{Channel, ChannelError, FillResult, FinishError, Finished, Flushed, OutgoingFrame};
 use crate::engine::{ProtocolViolation, WorkerId};
@@ -173,6 +174,12 @@ impl Link {
         if let Some(page) = &self.page {
             page.store(MAY_SPIN, waiting as u32);
         }
+    }
+
+    /// The thread to be woken, where it is known to sleep.
+    pub fn sleeper(&self) -> Option<i32> {
+        let page = self.page.as_ref()?;
+        self.pid.filter(|_| page.load(TO_WORKER + AWAKENESS) == ASLEEP)
     }
 
     /// Says that a cancellation was sent. To be called after that: whoever sees the count finds the frame.

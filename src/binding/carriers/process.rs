@@ -22,6 +22,7 @@ use crate::binding::js::{PassedParts, Value, WrittenParts, write_parts};
 use crate::channel::page::SHARED_LEN;
 use crate::channel::{Channel, ChannelError, End, Finished, MAX_DESCRIPTORS, OutgoingFrame, Ring, Room};
 use crate::engine::{ChunkId, History, Run, WorkerId};
+use crate::pace::Waiting;
 use crate::platform::{self, SharedPage};
 use crate::pool::Carrier;
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
@@ -225,7 +226,9 @@ impl Carrier for ProcessCarrier {
             offset = end;
         }
         upcalls.encoded(worker, frame, writer.len());
-        self.links.send(worker, writer);
+        // This thread polls for the answer, and keeps its CPU.
+        let sleeper = self.links.with(worker, |link| link.sleeper().filter(|_| waiting == Waiting::Polling));
+        platform::wake_elsewhere(sleeper.flatten(), || self.links.send(worker, writer));
     }
 
     fn cancel(&self, worker: WorkerId, seqs: &[u32]) {

@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::rc::{Rc, Weak};
 
 use napi::{Result, sys};
@@ -22,6 +23,7 @@ use crate::binding::js::{
 };
 use crate::engine::{ChunkId, Run, WorkerId};
 use crate::pace::Waiting;
+use crate::platform;
 use crate::pool::{Carrier, Sent, report_sent};
 use crate::protocol::RUN_FIELDS;
 use crate::registry::Place;
@@ -120,9 +122,13 @@ impl ScriptCarrier {
         let list = (runs.len() > 1).then(|| number_list(self.env, bounds)).transpose().ok()?;
         let first = runs.first()?;
         let [low, high] = halves(first.job.0);
-        let may_spin = (upcalls.worker_waiting() == Waiting::Polling).into();
-        self.registers.set([worker.0, frame.0, seq, may_spin, low, high, first.calls.start, first.calls.end]);
-        let sent = self.hooks.send.call(list.as_slice())?;
+        let may_spin = upcalls.worker_waiting() == Waiting::Polling;
+        let sleeper = self.pages.borrow().get(&worker).and_then(ScriptPage::sleeper);
+        let Range { start, end } = first.calls;
+        self.registers.set([worker.0, frame.0, seq, may_spin.into(), low, high, start, end]);
+        // If this thread polls for the answer, it keeps its CPU.
+        let send = || self.hooks.send.call(list.as_slice());
+        let sent = platform::wake_elsewhere(sleeper.filter(|_| may_spin), send)?;
         match self.registers.passed(sent) {
             PassedParts::Nothing => Some(Vec::new()),
             PassedParts::Single(..) => Some([[1], self.registers.arguments::<1>()].concat()),

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use napi::{Result, sys};
 
 use crate::binding::js::{KeptWords, Value};
-use crate::channel::page::{ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, SHARED_WORDS, TAIL, TO_PARENT};
+use crate::channel::page::{
+    ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, SHARED_WORDS, TAIL, THREAD_ID, TO_PARENT, TO_WORKER,
+};
 
 /// The parent's end of it.
 pub struct ScriptPage(KeptWords<AtomicU32, SHARED_WORDS>);
@@ -29,6 +31,13 @@ impl ScriptPage {
         if word.load(Ordering::SeqCst) != state {
             word.store(state, Ordering::SeqCst);
         }
+    }
+
+    /// The thread to be woken, where it is known to sleep.
+    pub fn sleeper(&self) -> Option<i32> {
+        let word = |index: usize| self.0.words()[index].load(Ordering::SeqCst);
+        let id = i32::try_from(word(THREAD_ID)).ok().filter(|&id| id > 0);
+        id.filter(|_| word(TO_WORKER + AWAKENESS) == ASLEEP)
     }
 
     /// Whether the thread has put a frame there that could be taken.
