@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::str;
 use std::sync::LazyLock;
-use std::{str, thread};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -61,41 +61,41 @@ pub fn is_main_thread() -> bool {
 ///
 /// The thread's affinity is as before afterwards; one that it sets for itself at this very moment is lost.
 pub fn wake_elsewhere<R>(thread: Option<i32>, wake: impl FnOnce() -> R) -> R {
-    let thread = thread.filter(|_| has_idle_cpu()).map(Pid::from_raw);
-    let Some(thread) = thread else { return wake() };
-    // Where that is not allowed, or there is no other CPU, it is woken as ever.
-    let before = keep_away(thread);
-    let woken = wake();
-    if let Ok(before) = before {
-        // Fails only if the thread is gone.
-        let _ = sched_setaffinity(thread, &before);
+    let Some(thread) = thread.map(Pid::from_raw) else { return wake() };
+    match sched_getaffinity(thread) {
+        Ok(allowed) if has_idle(&allowed) => keep_away(thread, &allowed, wake),
+        _ => wake(),
     }
-    woken
 }
 
-/// Whether so few threads run now that a CPU must be idle. Where others share the machine it counts theirs, too: then
-/// the kernel does what it does.
-fn has_idle_cpu() -> bool {
+/// Keeps a thread that may run on these CPUs from running on this one, in the meantime.
+pub fn keep_away<R>(thread: Pid, allowed: &CpuSet, meantime: impl FnOnce() -> R) -> R {
+    let mut others = *allowed;
+    let is_kept = sched_getcpu().and_then(|here| others.unset(here)).is_ok()
+        // Where that is not permitted, or there is no other CPU, it may run here after all.
+        && sched_setaffinity(thread, &others).is_ok();
+    let result = meantime();
+    if is_kept {
+        // Fails only if the thread is gone.
+        let _ = sched_setaffinity(thread, allowed);
+    }
+    result
+}
+
+/// Whether so few threads run now that one of these CPUs must be idle. Those of others are counted, too: where they
+/// leave it open, the kernel does what it does.
+fn has_idle(cpus: &CpuSet) -> bool {
     static LOAD: LazyLock<Option<File>> = LazyLock::new(|| File::open("/proc/loadavg").ok());
-    static CPUS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
     let mut text = [0; 64];
     let len = LOAD.as_ref().map_or(0, |file| file.read_at(&mut text, 0).unwrap_or(0));
-    running_threads(&text[..len]).is_some_and(|running| running < *CPUS)
+    let count = (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu) == Ok(true)).count();
+    running_threads(&text[..len]).is_some_and(|running| running < count)
 }
 
 /// How many threads run or could run, in the text of `/proc/loadavg`: `0.20 0.18 0.12 1/80 11206`.
 pub fn running_threads(load: &[u8]) -> Option<usize> {
     let threads = str::from_utf8(load).ok()?.split(' ').nth(3)?;
     threads.split('/').next()?.parse().ok()
-}
-
-/// Keeps a thread from running on this CPU, and returns where it may run otherwise.
-fn keep_away(thread: Pid) -> nix::Result<CpuSet> {
-    let before = sched_getaffinity(thread)?;
-    let mut others = before;
-    others.unset(sched_getcpu()?)?;
-    sched_setaffinity(thread, &others)?;
-    Ok(before)
 }
 
 /// A descriptor that is readable once the process has ended. Fails with ENOSYS before Linux 5.3, and with EPERM in some

@@ -227,8 +227,9 @@ impl Carrier for ProcessCarrier {
         }
         upcalls.encoded(worker, frame, writer.len());
         // This thread polls for the answer, and keeps its CPU.
-        let sleeper = self.links.with(worker, |link| link.sleeper().filter(|_| waiting == Waiting::Polling));
-        platform::wake_elsewhere(sleeper.flatten(), || self.links.send(worker, writer));
+        let sleeper = || self.links.with(worker, |link| link.sleeper()).flatten();
+        let sleeper = (waiting == Waiting::Polling).then(sleeper).flatten();
+        platform::wake_elsewhere(sleeper, || self.links.send(worker, writer));
     }
 
     fn cancel(&self, worker: WorkerId, seqs: &[u32]) {

@@ -123,12 +123,13 @@ impl ScriptCarrier {
         let first = runs.first()?;
         let [low, high] = halves(first.job.0);
         let may_spin = upcalls.worker_waiting() == Waiting::Polling;
-        let sleeper = self.pages.borrow().get(&worker).and_then(ScriptPage::sleeper);
         let Range { start, end } = first.calls;
         self.registers.set([worker.0, frame.0, seq, may_spin.into(), low, high, start, end]);
         // If this thread polls for the answer, it keeps its CPU.
+        let sleeper = || self.pages.borrow().get(&worker).and_then(ScriptPage::sleeper);
+        let sleeper = may_spin.then(sleeper).flatten();
         let send = || self.hooks.send.call(list.as_slice());
-        let sent = platform::wake_elsewhere(sleeper.filter(|_| may_spin), send)?;
+        let sent = platform::wake_elsewhere(sleeper, send)?;
         match self.registers.passed(sent) {
             PassedParts::Nothing => Some(Vec::new()),
             PassedParts::Single(..) => Some([[1], self.registers.arguments::<1>()].concat()),
