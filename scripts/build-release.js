@@ -14,6 +14,7 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { node } = require('../__test__/support/nodes');
 const { rustFor, zig } = require('./toolchains');
 
 const root = path.join(__dirname, '..');
@@ -22,6 +23,8 @@ const napi = path.join(root, 'node_modules', '.bin', 'napi');
 const { napi: config } = require('../package.json');
 
 const OLDEST_GLIBC = '2.17';
+/** The Nodes for which the addon has what V8 compiles of the workers' JavaScript, as `build.rs` says: Lambda's. */
+const COMPILED_FOR = [22, 24];
 
 /**
  * How a target is built here. Throws, with the reason, if it is not.
@@ -39,6 +42,13 @@ function plan(target, isNamed) {
   return { env: { ...env, PATH }, flags: ['--cross-compile', '--target', oldest], args, from };
 }
 
+/** The programs of those Nodes; one that cannot be had is left out, and its workers start later. */
+function nodesToCompileFor() {
+  const found = COMPILED_FOR.map(node);
+  for (const { reason } of found) if (reason !== null) console.error(`nothing is compiled in advance: ${reason}`);
+  return found.flatMap(({ binary }) => binary ?? []).join(path.delimiter);
+}
+
 /** @param {string} target @param {boolean} isNamed @returns {string | null} why it was left out */
 function build(target, isNamed) {
   let how;
@@ -52,7 +62,7 @@ function build(target, isNamed) {
   const extra = how.args.length > 0 ? ['--', ...how.args] : [];
   const { status } = spawnSync(napi, [...common, ...how.flags, ...extra], {
     cwd: root,
-    env: { ...process.env, ...how.env },
+    env: { ...process.env, PARALLELIZER_CODE_CACHE_NODES: nodesToCompileFor(), ...how.env },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   return status === 0 ? null : `the build failed with status ${status}`;

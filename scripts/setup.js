@@ -71,7 +71,8 @@ if (!isInstalled()) {
 const addons = fs.readdirSync(root).filter((name) => name.endsWith('.node'));
 const built = Math.min(changed('native.d.ts'), ...addons.map(changed));
 const sources = Math.max(
-  ...['Cargo.toml', 'Cargo.lock', 'build.rs', 'scripts/bundle-worker.js', 'scripts/chunks.js'].map(changed),
+  ...['Cargo.toml', 'Cargo.lock', 'build.rs'].map(changed),
+  ...['bundle-worker', 'chunks', 'code-cache'].map((name) => changed(`scripts/${name}.js`)),
   newestIn('src'),
   // What workers run is compiled in.
   newestIn('lib'),

@@ -51,6 +51,8 @@ class ThreadCarrier extends ScriptCarrier {
   #initParts;
   /** @type {Record<string, string>} By name. */
   #chunks = Object.create(null);
+  /** @type {Record<string, Uint8Array | null>} By the name of the chunk. */
+  #codeCaches = Object.create(null);
   /** @type {InstanceType<typeof TimeSlice<Posted>>} One for all threads, which share this one's time. */
   #slice = new TimeSlice(({ channel, frame }) => channel.receiveMessage(frame));
 
@@ -60,14 +62,17 @@ class ThreadCarrier extends ScriptCarrier {
    * @param {import('../worker/serve').Init} init
    * @param {() => Parts} initParts
    * @param {import('node:worker_threads').ResourceLimits} resourceLimits
-   * @param {{ workerChunkNames(): string[], workerChunk(name: string): string }} native
+   * @param {Pick<typeof import('../../native'), 'workerChunkNames' | 'workerChunk' | 'workerCodeCache'>} native
    */
   constructor(pool, options, init, initParts, resourceLimits, native) {
     super(pool);
     this.#options = { ...options, resourceLimits };
     this.#init = init;
     this.#initParts = initParts;
-    native.workerChunkNames().forEach((name) => (this.#chunks[name] = native.workerChunk(name)));
+    native.workerChunkNames().forEach((name) => {
+      this.#chunks[name] = native.workerChunk(name);
+      this.#codeCaches[name] = native.workerCodeCache(name, process.versions.v8);
+    });
   }
 
   /** @override @param {number} id @param {number} index */
@@ -83,7 +88,10 @@ class ThreadCarrier extends ScriptCarrier {
     try {
       thread = new Worker(THREAD_SCRIPT, {
         eval: true,
-        workerData: { chunks: this.#chunks, imports, init: this.#init, initParts, port: port2, page, index },
+        workerData: {
+          chunks: this.#chunks, codeCaches: this.#codeCaches, imports,
+          init: this.#init, initParts, port: port2, page, index,
+        },
         transferList: portsAmong(initParts).concat(port2),
         resourceLimits,
         ...(env === null ? {} : { env }),

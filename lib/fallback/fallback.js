@@ -27,6 +27,7 @@ function fallback(reason) {
     NativePool: createWasmPool(module),
     workerChunkNames: () => Object.keys(chunks),
     workerChunk: (/** @type {string} */ name) => chunks[name],
+    workerCodeCache: () => null,
     runId,
     laterRunId,
   };

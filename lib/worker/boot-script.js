@@ -13,16 +13,21 @@
  */
 const WORKER_VARIABLE = 'PARALLELIZER_WORKER';
 
-/** Evaluates to a `require` that knows chunks (`parallelizer:NAME`): `(textOf, nodeRequire) => require`. */
-const REQUIRE = `(textOf, nodeRequire) => {
+/**
+ * Evaluates to a `require` that knows chunks (`parallelizer:NAME`): `(textOf, codeCacheOf, nodeRequire) => require`.
+ * With a chunk's code cache V8 need not compile it, and a worker starts sooner.
+ */
+const REQUIRE = `(textOf, codeCacheOf, nodeRequire) => {
   const { runInThisContext } = nodeRequire('node:vm');
   const chunks = new Map();
   return function require(id) {
     if (!id.startsWith('parallelizer:')) return nodeRequire(id);
     let chunk = chunks.get(id);
     if (chunk === undefined) {
+      const name = id.slice(13);
+      const options = { __proto__: null, filename: id, cachedData: codeCacheOf(name) ?? undefined };
       chunks.set(id, (chunk = { exports: {} }));
-      runInThisContext(textOf(id.slice(13)), { __proto__: null, filename: id })(require, chunk);
+      runInThisContext(textOf(name), options)(require, chunk);
     }
     return chunk.exports;
   };
@@ -33,18 +38,19 @@ const PROCESS_SCRIPT = `{
 delete process.env.${WORKER_VARIABLE};
 process.dlopen(module, process.argv[1]);
 const native = module.exports;
-const load = (${REQUIRE})(native.workerChunk, require);
+const codeCacheOf = (name) => native.workerCodeCache(name, process.versions.v8);
+const load = (${REQUIRE})(native.workerChunk, codeCacheOf, require);
 load('parallelizer:core').boot(native, require, (url) => import(url));
 }`;
 
 /**
- * For threads; the texts of all chunks are in `workerData`, and what `--import` names: Node does not import it in a
- * thread whose script is a text.
+ * For threads; the texts of all chunks and their code caches are in `workerData`, and what `--import` names: Node does
+ * not import it in a thread whose script is a text.
  */
 const THREAD_SCRIPT = `{
-const { chunks, imports } = require('node:worker_threads').workerData;
+const { chunks, codeCaches, imports } = require('node:worker_threads').workerData;
 const boot = () => {
-  const load = (${REQUIRE})((name) => chunks[name], require);
+  const load = (${REQUIRE})((name) => chunks[name], (name) => codeCaches[name], require);
   load('parallelizer:thread').bootThread(require, (url) => import(url));
 };
 if (imports.length === 0) boot();

@@ -29,7 +29,7 @@ const read = (bytes) => {
   return bytes;
 };
 const chunks = JSON.parse(String(read(Buffer.alloc(read(Buffer.alloc(4)).readUInt32LE(0)))));
-const load = (${REQUIRE})((name) => chunks[name], require);
+const load = (${REQUIRE})((name) => chunks[name], () => null, require);
 load('parallelizer:pipes').bootPipes(require, (url) => import(url));
 }`;
 
