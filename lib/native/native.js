@@ -1,46 +1,72 @@
 'use strict';
 
 /**
- * Loads the addon: the one built in this directory, else the one from the package for this platform. Where there is
- * none for a platform, or PARALLELIZER_FALLBACK=1 says so, `lib/fallback/` takes its place.
+ * Loads the addon: the one built in this directory, or the one from the package for this platform. Where there is none
+ * for a platform, or PARALLELIZER_FALLBACK=1 says so, `lib/fallback/` takes its place.
  *
  * Each `require` names a file or a package in full, in a `try` of its own. So a bundler sees which files belong to the
  * program, and that those which are not installed are optional. Must not depend on what the addon does.
  */
 
-const { version } = require('../../package.json');
+const { napi, version } = require('../../package.json');
+
+/** Whether this is a clone, whose package.json says how to build the addon. */
+const isClone = napi !== undefined;
 
 /** @typedef {typeof import('../../native')} Native */
 
-/** @returns {{ addon: Native | null, failures: unknown[] }} `failures`: what each attempt threw */
+// Linux has two C libraries. The addon for the other one fails to load: no need to find out which one is here.
+
+/** The addon in this directory. @param {unknown[]} failures what each attempt threw @returns {Native | null} */
+function addonHere(failures) {
+  switch (`${process.platform}-${process.arch}`) {
+    case 'linux-x64':
+      try { return require('../../parallelizer.linux-x64-gnu.node'); } catch (error) { failures.push(error); }
+      try { return require('../../parallelizer.linux-x64-musl.node'); } catch (error) { failures.push(error); }
+      break;
+    case 'linux-arm64':
+      try { return require('../../parallelizer.linux-arm64-gnu.node'); } catch (error) { failures.push(error); }
+      try { return require('../../parallelizer.linux-arm64-musl.node'); } catch (error) { failures.push(error); }
+      break;
+    case 'darwin-x64':
+      try { return require('../../parallelizer.darwin-x64.node'); } catch (error) { failures.push(error); }
+      break;
+    case 'darwin-arm64':
+      try { return require('../../parallelizer.darwin-arm64.node'); } catch (error) { failures.push(error); }
+      break;
+  }
+  return null;
+}
+
+/** That of the platform's package. @param {unknown[]} failures what each attempt threw @returns {Native | null} */
+function addonOfPackage(failures) {
+  switch (`${process.platform}-${process.arch}`) {
+    case 'linux-x64':
+      try { return require('@parallelizer/node-linux-x64-gnu'); } catch (error) { failures.push(error); }
+      try { return require('@parallelizer/node-linux-x64-musl'); } catch (error) { failures.push(error); }
+      break;
+    case 'linux-arm64':
+      try { return require('@parallelizer/node-linux-arm64-gnu'); } catch (error) { failures.push(error); }
+      try { return require('@parallelizer/node-linux-arm64-musl'); } catch (error) { failures.push(error); }
+      break;
+    case 'darwin-x64':
+      try { return require('@parallelizer/node-darwin-x64'); } catch (error) { failures.push(error); }
+      break;
+    case 'darwin-arm64':
+      try { return require('@parallelizer/node-darwin-arm64'); } catch (error) { failures.push(error); }
+      break;
+  }
+  return null;
+}
+
+/** @returns {{ addon: Native | null, failures: unknown[] }} */
 function attempt() {
   /** @type {unknown[]} */
   const failures = [];
-  const found = (/** @type {Native} */ addon) => ({ addon, failures });
-  // Linux has two C libraries. The addon for the other one fails to load: no need to find out which one is here.
-  switch (`${process.platform}-${process.arch}`) {
-    case 'linux-x64':
-      try { return found(require('../../parallelizer.linux-x64-gnu.node')); } catch (error) { failures.push(error); }
-      try { return found(require('../../parallelizer.linux-x64-musl.node')); } catch (error) { failures.push(error); }
-      try { return found(require('@parallelizer/node-linux-x64-gnu')); } catch (error) { failures.push(error); }
-      try { return found(require('@parallelizer/node-linux-x64-musl')); } catch (error) { failures.push(error); }
-      break;
-    case 'linux-arm64':
-      try { return found(require('../../parallelizer.linux-arm64-gnu.node')); } catch (error) { failures.push(error); }
-      try { return found(require('../../parallelizer.linux-arm64-musl.node')); } catch (error) { failures.push(error); }
-      try { return found(require('@parallelizer/node-linux-arm64-gnu')); } catch (error) { failures.push(error); }
-      try { return found(require('@parallelizer/node-linux-arm64-musl')); } catch (error) { failures.push(error); }
-      break;
-    case 'darwin-x64':
-      try { return found(require('../../parallelizer.darwin-x64.node')); } catch (error) { failures.push(error); }
-      try { return found(require('@parallelizer/node-darwin-x64')); } catch (error) { failures.push(error); }
-      break;
-    case 'darwin-arm64':
-      try { return found(require('../../parallelizer.darwin-arm64.node')); } catch (error) { failures.push(error); }
-      try { return found(require('@parallelizer/node-darwin-arm64')); } catch (error) { failures.push(error); }
-      break;
-  }
-  return { addon: null, failures };
+  // To look for what is not there takes time, on Lambda most of all: what is published has no addon of its own.
+  const addon = isClone ? addonHere(failures) ?? addonOfPackage(failures)
+    : addonOfPackage(failures) ?? addonHere(failures);
+  return { addon, failures };
 }
 
 /**
