@@ -1,5 +1,5 @@
 'use strict';
-// What V8 has compiled of the workers' JavaScript when the addon was built: taken where it fits, and else left alone.
+// What V8 has compiled of the workers' JavaScript when the addon was built: a worker takes it where it fits.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -8,9 +8,11 @@ const { Script } = require('node:vm');
 
 const { CHUNKS } = require('../scripts/code-cache');
 const { addonPath } = require('../lib/native/native');
-const { temporary, within } = require('./support/helpers');
+const { FLAGS_AT } = require('../lib/worker/boot-script');
+const { root, temporary, within } = require('./support/helpers');
 const { forEachMode, isFallback } = require('./support/modes');
 const { makePool } = require('./support/pool');
+const { asynchronous, run } = require('./support/scripts');
 
 const native = isFallback ? null : require(addonPath());
 const versions = native === null ? [] : native.workerCodeCacheVersions();
@@ -33,9 +35,18 @@ const NOTES = `
   };
 `;
 
+/** The file of a module to be preloaded that does so. */
+function notes(t) {
+  const file = `${temporary(t)}/notes.cjs`;
+  fs.writeFileSync(file, NOTES);
+  return file;
+}
+
 test('V8 takes what it has compiled of each chunk, and its text is the same', compiled(), () => {
+  const flags = new Script('').createCachedData().subarray(FLAGS_AT, FLAGS_AT + 4);
   for (const name of CHUNKS) {
     const cachedData = native.workerCodeCache(name, process.versions.v8);
+    cachedData.set(flags, FLAGS_AT);
     const script = new Script(native.workerChunk(name), { filename: name, cachedData });
     assert.equal(script.cachedDataRejected, false, name);
   }
@@ -46,11 +57,22 @@ test('other versions of V8, and chunks that are not there, have nothing', compil
   assert.equal(native.workerCodeCache('no-such-chunk', process.versions.v8), null);
 });
 
+test('threads of a process with flags start with it, too', compiled(), async (t) => {
+  const { messages } = await run(t, asynchronous(`
+    const { Pool } = require(${JSON.stringify(root)});
+    const execArgv = ['--require', process.env.TEST_NOTES];
+    for (const resourceLimits of [{}, { maxOldGenerationSizeMb: 200 }]) {
+      const pool = new Pool({ processes: 1, type: 'worker-threads', execArgv, resourceLimits });
+      console.log(JSON.stringify(await pool.apply(() => globalThis.noted)));
+      await pool.terminate();
+    }
+  `), { env: { TEST_NOTES: notes(t) }, execArgv: ['--expose-gc', '--max-old-space-size=300'] });
+  assert.deepEqual(messages.map((seen) => seen['parallelizer:core']), ['taken', 'taken']);
+});
+
 forEachMode((mode) => {
-  const noted = async (t, execArgv) => {
-    const notes = `${temporary(t)}/notes.cjs`;
-    fs.writeFileSync(notes, NOTES);
-    const pool = makePool(t, mode, { processes: 1, execArgv: ['--require', notes, ...execArgv] });
+  const noted = async (t, execArgv, resourceLimits = {}) => {
+    const pool = makePool(t, mode, { processes: 1, resourceLimits, execArgv: ['--require', notes(t), ...execArgv] });
     return within(pool.apply(() => globalThis.noted), 'the first call');
   };
 
@@ -60,11 +82,12 @@ forEachMode((mode) => {
     assert.deepEqual([...new Set(Object.values(seen))].filter((what) => what !== 'none'), ['taken']);
   });
 
-  test('with flags for which it does not fit, V8 refuses it, and all works', {
+  test('also with flags of V8, like those that Lambda starts Node with, and a limit of its heap', {
     ...compiled(),
     ...(mode.hasProcess ? {} : { skip: 'a thread has the flags of its process' }),
   }, async (t) => {
-    const seen = await noted(t, ['--stack-size=900']);
-    assert.equal(seen['parallelizer:core'], 'refused');
+    const flags = ['--expose-gc', '--max-semi-space-size=8', '--stack-trace-limit=20', '--no-opt'];
+    const seen = await noted(t, flags, { maxOldGenerationSizeMb: 200 });
+    assert.equal(seen['parallelizer:core'], 'taken');
   });
 }, { needs: 'hasWorkers' });

@@ -4,7 +4,7 @@
  * How long a caller waits for a pool that did not exist, and what an idle worker costs.
  *
  * First in a process that has been running for a while: from the constructor to the first result of one record. Then in
- * a fresh process, including loading the package. The yardstick is what no pool can undercut by much: `node -e 0`,
+ * a fresh process, including loading the package, in the form in which it is published. The yardstick is what no pool can undercut by much: `node -e 0`,
  * spawned and awaited in the same round. Then the private memory of an idle worker.
  *
  *   node benchmark/cold.js [--rounds 20] [--quick]
@@ -13,14 +13,16 @@
 const assert = require('node:assert/strict');
 const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
-const { existsSync } = require('node:fs');
+const { existsSync, mkdtempSync, rmSync } = require('node:fs');
 const os = require('node:os');
+const path = require('node:path');
 const { promisify } = require('node:util');
 const { Parallelizer, PARALLELIZER_CHILD, PARALLELIZER_THREADS } = require('@parallelizer/node');
 const { runSuite } = require('./support/contest.js');
 const { figure, spread } = require('./support/format.js');
 const { optionsFromArgv } = require('./support/options.js');
 const { contenders } = require('./support/peers/index.js');
+const { publish } = require('./support/published.js');
 const { alternate, summarize } = require('./support/rounds.js');
 const { rowWhere, Suite } = require('./support/suite.js');
 
@@ -116,8 +118,8 @@ async function inThisProcess(suite, rounds) {
  * @returns {Promise<number>}
  */
 async function inFreshProcess({ name, mode }, what, workers) {
-  const script = require.resolve('./support/fresh.js');
-  const { stdout } = await promisify(execFile)(process.execPath, [script, name, mode, what, String(workers)]);
+  const args = [require.resolve('./support/fresh.js'), name, mode, what, String(workers)];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
   const value = Number(stdout);
   assert.ok(value > 0, `${name}, ${mode}: ${stdout}`);
   return value;
@@ -127,7 +129,18 @@ async function main() {
   const { rounds, quick } = optionsFromArgv({ rounds: 20 });
   const suite = new Suite('cold', {});
   await inThisProcess(suite, rounds);
+  const published = mkdtempSync(path.join(os.tmpdir(), 'parallelizer-published-'));
+  try {
+    process.env.BENCHMARK_PACKAGE = await publish(published);
+    await inFreshProcesses(suite, rounds, quick);
+  } finally {
+    rmSync(published, { recursive: true });
+  }
+  suite.save();
+}
 
+/** @param {InstanceType<typeof Suite>} suite @param {number} rounds @param {boolean} quick */
+async function inFreshProcesses(suite, rounds, quick) {
   const pools = contenders().filter(({ kind }) => kind !== 'base');
   const sample = (/** @type {number} */ _milliseconds, /** @type {number} */ value) => value;
   const fresh = await take([
@@ -155,7 +168,6 @@ async function main() {
   } else {
     console.log('\nMemory is not measured: it needs /proc/…/smaps_rollup.');
   }
-  suite.save();
 }
 
 runSuite(main);

@@ -2,15 +2,16 @@
 
 /**
  * Has V8 compile the chunks that a worker needs for its first call: `node scripts/code-cache.js CHUNKS DIRECTORY` reads
- * what `bundle-worker.js` wrote and writes `NAME.cache` for each of them, and `v8-version`, which says for whom they
- * are. `build.rs` embeds both in the addon.
+ * what `bundle-worker.js` wrote and writes `NAME.cache` for each of them. `build.rs` embeds them in the addon.
  *
- * A code cache is of use to a Node with the very same version of V8 and the same flags. V8 refuses any other, which
- * costs nothing, and compiles the text.
+ * A code cache is of use to a Node with the very same version of V8, whose flags have the same hash. Any other is
+ * refused, which costs nothing.
  *
- * 1. All functions are compiled, as if all were needed at once: it is the first calls that a code cache is for, and what
- *    they do not need costs some bytes in the addon.
- * 2. The flag that says so is set back before the cache is made, since a cache is only good where the flags are the same.
+ * 1. All functions are compiled, as if all were needed at once: it is the first calls that a code cache is for, and
+ *    what they do not need costs some bytes in the addon.
+ * 2. Other flags must change the hash and nothing else, where a worker expects it: it puts that of its own flags there.
+ *    A V8 that does otherwise gets no code caches.
+ * 3. `v8-version` says for whom they are.
  */
 
 const fs = require('node:fs');
@@ -18,22 +19,34 @@ const path = require('node:path');
 const v8 = require('node:v8');
 const { Script } = require('node:vm');
 
+const { FLAGS_AT } = require('../lib/worker/boot-script');
+
 /** What first calls load, to processes and threads, with and without lists of records. */
 const CHUNKS = [
   'core', 'thread', 'tasks', 'invocation', 'run-steps', 'record-list', 'records', 'results', 'record-encoder',
   'record-decoder',
 ];
 
+/** @template T @param {string} flag @param {string} restoring @param {() => T} act @returns {T} */
+function withFlag(flag, restoring, act) {
+  v8.setFlagsFromString(flag);
+  try {
+    return act();
+  } finally {
+    v8.setFlagsFromString(restoring);
+  }
+}
+
 /** @param {string} text @param {string} name @returns {Buffer} */
 function codeCacheOf(text, name) {
-  v8.setFlagsFromString('--no-lazy');
-  try {
-    const script = new Script(text, { filename: `parallelizer:${name}` });
-    v8.setFlagsFromString('--lazy');
-    return script.createCachedData();
-  } finally {
-    v8.setFlagsFromString('--lazy');
-  }
+  const compiled = withFlag('--no-lazy', '--lazy', () => new Script(text, { filename: `parallelizer:${name}` }));
+  const bytes = compiled.createCachedData();
+  const other = withFlag('--expose-gc', '--no-expose-gc', () => compiled.createCachedData());
+  const end = FLAGS_AT + 4;
+  const isSame = bytes.equals(other);
+  other.set(bytes.subarray(FLAGS_AT, end), FLAGS_AT);
+  if (isSame || !bytes.equals(other)) throw new Error(`flags change other bytes than those from ${FLAGS_AT} to ${end}`);
+  return bytes;
 }
 
 /** @param {string} chunks the directory that they are in @param {string} output where the caches go */

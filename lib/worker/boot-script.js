@@ -13,19 +13,34 @@
  */
 const WORKER_VARIABLE = 'PARALLELIZER_WORKER';
 
+/** Where a code cache of V8's has the hash of its flags, in bytes; `scripts/code-cache.js` makes sure of it. */
+const FLAGS_AT = 12;
+
 /**
  * Evaluates to a `require` that knows chunks (`parallelizer:NAME`): `(textOf, codeCacheOf, nodeRequire) => require`.
- * With a chunk's code cache V8 need not compile it, and a worker starts sooner.
+ *
+ * With a chunk's code cache V8 need not compile it, and a worker starts sooner. V8 refuses a cache that was made by
+ * another version, of another text, or with other flags. The last of these is taken from it, by giving the cache the
+ * hash of this process: a heap's limit is a flag as well, and no flag changes what the bytecode of these chunks means,
+ * since they use no feature that depends on one.
  */
 const REQUIRE = `(textOf, codeCacheOf, nodeRequire) => {
-  const { runInThisContext } = nodeRequire('node:vm');
+  const { runInThisContext, Script } = nodeRequire('node:vm');
   const chunks = new Map();
+  let flags = null;
+  function cachedDataOf(name) {
+    const bytes = codeCacheOf(name);
+    if (bytes === null) return undefined;
+    flags ??= new Script('').createCachedData().subarray(${FLAGS_AT}, ${FLAGS_AT + 4});
+    bytes.set(flags, ${FLAGS_AT});
+    return bytes;
+  }
   return function require(id) {
     if (!id.startsWith('parallelizer:')) return nodeRequire(id);
     let chunk = chunks.get(id);
     if (chunk === undefined) {
       const name = id.slice(13);
-      const options = { __proto__: null, filename: id, cachedData: codeCacheOf(name) ?? undefined };
+      const options = { __proto__: null, filename: id, cachedData: cachedDataOf(name) };
       chunks.set(id, (chunk = { exports: {} }));
       runInThisContext(textOf(name), options)(require, chunk);
     }
@@ -57,4 +72,4 @@ if (imports.length === 0) boot();
 else imports.reduce((before, each) => before.then(() => import(each)), Promise.resolve()).then(boot);
 }`;
 
-module.exports = { PROCESS_SCRIPT, REQUIRE, THREAD_SCRIPT, WORKER_VARIABLE };
+module.exports = { FLAGS_AT, PROCESS_SCRIPT, REQUIRE, THREAD_SCRIPT, WORKER_VARIABLE };

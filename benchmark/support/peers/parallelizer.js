@@ -2,6 +2,9 @@
 
 /** This package: a `Pool`, and a `Parallelizer` whose sub-batches are the workers' parts of a list. */
 
+/** What is required: the package in this repository, or a path. */
+const PACKAGE = process.env.BENCHMARK_PACKAGE ?? '@parallelizer/node';
+
 /** @typedef {import('./index.js').Task} Task */
 /** @typedef {'child-process' | 'worker-threads'} Type */
 
@@ -22,7 +25,7 @@ class OwnPool {
 
   /** @param {number} workers */
   async start(workers) {
-    const { Pool } = require('@parallelizer/node');
+    const { Pool } = require(PACKAGE);
     this.workers = workers;
     this.pool = new Pool({ processes: workers, ...this.options });
     await this.pool.ready();
@@ -59,7 +62,7 @@ class OwnParallelizer {
 
   /** @param {number} workers */
   async start(workers) {
-    const { Parallelizer } = require('@parallelizer/node');
+    const { Parallelizer } = require(PACKAGE);
     const { filePath, name } = this.task;
     this.parallelizer = new Parallelizer({
       ...this.options, filePath, processBatchFunctionName: name, parallelization: workers,
