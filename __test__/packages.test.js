@@ -15,8 +15,11 @@ const { DRIVER, assertHandled, errorIn, handlerFiles, install, node, packHere, w
 /** The scheduler of the fallback: there where it was built before (`npm run build:wasm`). */
 const MODULE = 'parallelizer.wasm';
 
-/** Lenient: one and a half times the size when this was written. */
-const MAX_PACKED = { root: 305, module: 240, addon: 1000 }; // KiB
+/**
+ * Lenient: up to one and a half times the size when this was written. Of the addon some 200 KiB are what one version of
+ * V8 has compiled of the workers' JavaScript; releases have two of these.
+ */
+const MAX_PACKED = { root: 305, module: 240, addon: 1300 }; // KiB
 
 describe('packed and installed', { timeout: 300_000 }, () => {
   /** @type {string} */
