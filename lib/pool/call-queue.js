@@ -47,7 +47,7 @@ const { RunId } = require('../jobs/run-id');
  * @property {number} first the index, in its source, of the item that the first call is for
  * @property {unknown[]} args
  * @property {(Settle | undefined)[]} resolves
- * @property {(Settle | null | undefined)[]} rejects
+ * @property {(Settle | undefined)[] | null} rejects `null`: what resolves a call takes a rejected promise as well
  */
 
 class CallQueue {
@@ -77,8 +77,8 @@ class CallQueue {
    * Adds a call. Throws if it is not accepted.
    * @param {CallKind} kind @param {unknown} argument
    * @param {Settle} resolve
-   * @param {Settle | null} reject `null` if `resolve` is a promise's, and so takes a rejected promise as well: the
-   *   promise's other function can then be garbage-collected
+   * @param {Settle | null} reject `null` for a kind without owner, whose `resolve` is a promise's, and so takes a
+   *   rejected promise as well: the promise's other function can then be garbage-collected
    * @param {number} [index] the item of its source that it is for; those of one owner come in order
    */
   add(kind, argument, resolve, reject, index = 0) {
@@ -88,14 +88,15 @@ class CallQueue {
       this.flush();
       const resource = new AsyncResource('ParallelizerCalls');
       const run = kind.run ?? new RunId();
-      gathered = this.#open = { kind, run, resource, context, first: index, args: [], resolves: [], rejects: [] };
+      const rejects = reject === null ? null : [];
+      gathered = this.#open = { kind, run, resource, context, first: index, args: [], resolves: [], rejects };
       this.#lastRun = run;
       this.#pool.scheduleFlush();
     }
     this.#lastIndex = gathered.args.length;
     gathered.args.push(argument);
     gathered.resolves.push(resolve);
-    gathered.rejects.push(reject);
+    if (reject !== null) gathered.rejects?.push(reject);
     // An owner limits its calls itself, so they are never refused.
     if (this.#isLimited && kind.owner === null) this.flush();
   }
@@ -144,13 +145,13 @@ function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects 
   /** A slow call must not keep in memory what belongs to the others. @param {number} call */
   const forget = (call) => {
     resolves[call] = undefined;
-    rejects[call] = undefined;
+    if (rejects !== null) rejects[call] = undefined;
     args[call] = undefined;
   };
   /** @param {number} call @param {unknown} error */
   const fail = (call, error) => {
     const resolve = /** @type {Settle} */ (resolves[call]);
-    const reject = rejects[call];
+    const reject = rejects?.[call];
     forget(call);
     if (reject) reject(error);
     else resolve(Promise.reject(error));
