@@ -4,8 +4,8 @@
  * How long a caller waits for a pool that did not exist, and what an idle worker costs.
  *
  * First in a process that has been running for a while: from the constructor to the first result of one record. Then in
- * a fresh process, including loading the package, in the form in which it is published. The yardstick is what no pool can undercut by much: `node -e 0`,
- * spawned and awaited in the same round. Then the private memory of an idle worker.
+ * a fresh process, including loading the package, in the form in which it is published. The yardstick is what no pool
+ * can undercut by much: `node -e 0`, spawned and awaited in the same round. Then the private memory of an idle worker.
  *
  *   node benchmark/cold.js [--rounds 20] [--quick]
  */

@@ -12,6 +12,15 @@ const { PARALLELIZER_CHILD } = require('../options/options');
 
 /** @typedef {import('./job-table').Job} Job */
 
+/** @param {() => void} load */
+function tryToLoad(load) {
+  try {
+    load();
+  } catch {
+    // It is loaded when it is needed, and says then why it cannot be. Here the error would end the process.
+  }
+}
+
 class LaterLoads {
   #type;
   /** @type {(() => void)[]} */
@@ -29,7 +38,7 @@ class LaterLoads {
    */
   add(load) {
     if (this.#type === PARALLELIZER_CHILD) this.#rest.push(load);
-    else setImmediate(load);
+    else setImmediate(tryToLoad, load);
   }
 
   /**
@@ -40,7 +49,7 @@ class LaterLoads {
   loadAfter(job) {
     if (this.#rest.length === 0) return;
     const after = (/** @type {(...args: any[]) => void} */ settle) => (/** @type {any[]} */ ...args) => {
-      this.#rest.splice(0).forEach((load) => void setImmediate(load));
+      this.#rest.splice(0).forEach((load) => void setImmediate(tryToLoad, load));
       Reflect.apply(settle, job, args);
     };
     job.succeeded = after(job.succeeded);
