@@ -30,6 +30,15 @@ forEachMode(
         await sleep(1);
       }
       assert.deepEqual(await pool.map((x) => x, range(1000)), range(1000));
+      // Lists of several chunks per worker, for which all workers are woken at once.
+      const slow = (x) => {
+        for (const end = performance.now() + 0.1; performance.now() < end;);
+        return x;
+      };
+      for (let round = 0; round < 20; round++) {
+        assert.deepEqual(await pool.map(slow, range(100)), range(100));
+        await sleep(1);
+      }
       const pids = new Set(pool.stats().workers.map(({ pid }) => pid));
       assert.ok(pids.size > 0);
       for (const pid of pids) assert.deepEqual([...new Set(affinities(pid))], [own]);

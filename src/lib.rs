@@ -9,6 +9,7 @@
 //! | [`process`] | spawning, reaping, output | V8 |
 //! | [`registry`] | who may have a worker, if environments share them | what a worker is |
 //! | [`pace`] | when a poll before sleep pays | what is polled |
+//! | [`woken`] | workers that were woken and wait for a CPU | how they were woken |
 //! | [`pool`] | engine, carrier and hooks, translated into each other | Node, descriptors, clocks |
 //! | [`platform`] | what differs between operating systems | all other modules |
 //! | [`protocol`] | numbers that JavaScript has too | all other modules |
@@ -58,3 +59,6 @@ mod wasm;
     expect(dead_code, unused_imports, reason = "JavaScript has a frame codec of its own there")
 )]
 mod wire;
+#[cfg(not(target_family = "wasm"))]
+#[cfg_attr(test, expect(dead_code, reason = "its callers are in the binding"))]
+mod woken;

@@ -12,7 +12,8 @@
 //! 3. Before the loop sleeps, with or without a poll, the owner tells those whom it waits for that they have to wake it
 //!    from now on, and shared memory is looked at once more. What has come that way is handled here, and the loop turns
 //!    once before it looks again.
-//! 4. [`Pace`] learns whether it is of use.
+//! 4. The owner is told that the loop leaves its CPU now.
+//! 5. [`Pace`] learns whether it is of use.
 //!
 //! Called by pools and by the worker's channel. Must not depend on what is expected, nor from whom.
 
@@ -36,6 +37,8 @@ pub trait Watch {
     fn has_pending(&self) -> bool;
     /// Handles it.
     fn receive_pending(&self);
+    /// The loop is about to sleep.
+    fn before_sleep(&self) {}
 }
 
 /// Polls before the loop sleeps, while its owner wants it.
@@ -74,6 +77,9 @@ impl Spin {
             // Also if the loop seems not to sleep: what keeps it from that may end before it gets so far.
             watch.set_awake(false);
             if !watch.has_pending() {
+                if sleep.is_some() {
+                    watch.before_sleep();
+                }
                 return Turn::MaySleep;
             }
             // What follows need not wake anybody.

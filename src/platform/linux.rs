@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::str;
@@ -82,14 +82,62 @@ pub fn keep_away<R>(thread: Pid, allowed: &CpuSet, meantime: impl FnOnce() -> R)
     result
 }
 
+/// Moves a thread that waits for a CPU to the one that this thread is about to leave, if it may run there.
+///
+/// Its affinity is as before afterwards; one that it sets for itself at this very moment is lost.
+pub fn fetch_thread(thread: i32) {
+    let thread = Pid::from_raw(thread);
+    let Ok(allowed) = sched_getaffinity(thread) else { return };
+    let mut here = CpuSet::new();
+    let is_here = sched_getcpu().is_ok_and(|cpu| allowed.is_set(cpu) == Ok(true) && here.set(cpu).is_ok());
+    if is_here && sched_setaffinity(thread, &here).is_ok() {
+        // Fails only if the thread is gone.
+        let _ = sched_setaffinity(thread, &allowed);
+    }
+}
+
+/// Where a thread runs, or waits for its turn; `None` if it sleeps, or is gone.
+pub fn runs_on(thread: i32) -> Option<usize> {
+    let mut text = [0; 512];
+    let len = File::open(format!("/proc/{thread}/stat")).and_then(|mut file| file.read(&mut text)).ok()?;
+    parse_runs_on(&text[..len])
+}
+
+/// The same of the text of `/proc/ID/stat`, whose second field is a name in brackets that may contain anything.
+pub fn parse_runs_on(stat: &[u8]) -> Option<usize> {
+    let mut fields = str::from_utf8(stat).ok()?.rsplit_once(") ")?.1.split(' ');
+    let is_running = fields.next() == Some("R");
+    // The 39th field, after the third.
+    is_running.then(|| fields.nth(35)?.parse().ok()).flatten()
+}
+
+/// On which CPU this thread runs.
+pub fn current_cpu() -> Option<usize> {
+    sched_getcpu().ok()
+}
+
+/// Whether more threads run, or could run, than there are CPUs for this one, so that some must wait.
+pub fn is_crowded() -> bool {
+    let cpus = sched_getaffinity(Pid::from_raw(0));
+    cpus.is_ok_and(|cpus| load().is_some_and(|running| running > count(&cpus)))
+}
+
 /// Whether so few threads run now that one of these CPUs must be idle. Those of others are counted, too: where they
 /// leave it open, the kernel does what it does.
 fn has_idle(cpus: &CpuSet) -> bool {
+    load().is_some_and(|running| running < count(cpus))
+}
+
+fn count(cpus: &CpuSet) -> usize {
+    (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu) == Ok(true)).count()
+}
+
+/// How many threads run now, or could run.
+fn load() -> Option<usize> {
     static LOAD: LazyLock<Option<File>> = LazyLock::new(|| File::open("/proc/loadavg").ok());
     let mut text = [0; 64];
     let len = LOAD.as_ref().map_or(0, |file| file.read_at(&mut text, 0).unwrap_or(0));
-    let count = (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu) == Ok(true)).count();
-    running_threads(&text[..len]).is_some_and(|running| running < count)
+    running_threads(&text[..len])
 }
 
 /// How many threads run or could run, in the text of `/proc/loadavg`: `0.20 0.18 0.12 1/80 11206`.

@@ -51,6 +51,24 @@ pub fn wake_elsewhere<R>(_thread: Option<i32>, wake: impl FnOnce() -> R) -> R {
     wake()
 }
 
+/// Where threads run is up to the system.
+pub fn fetch_thread(_thread: i32) {}
+
+/// Not asked: [`fetch_thread`] would do nothing about it.
+pub fn runs_on(_thread: i32) -> Option<usize> {
+    None
+}
+
+/// Not asked either.
+pub fn current_cpu() -> Option<usize> {
+    None
+}
+
+/// Not asked: [`fetch_thread`] would do nothing about it.
+pub fn is_crowded() -> bool {
+    false
+}
+
 /// Whether this is the thread that the process began with.
 pub fn is_main_thread() -> bool {
     // SAFETY: only asks.

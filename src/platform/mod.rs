@@ -35,7 +35,10 @@ use macos_launch as os_launch;
 
 pub use descriptors::{duplicate_above, output_pipe, socketpair};
 pub use launch::{Launch, LaunchError, LaunchStep};
-pub use os::{RECEIVE_FLAGS, Waker, is_main_thread, pidfd_open, sealed_copy, wake_elsewhere};
+pub use os::{
+    RECEIVE_FLAGS, Waker, current_cpu, fetch_thread, is_crowded, is_main_thread, pidfd_open, runs_on,
+    sealed_copy, wake_elsewhere,
+};
 pub use os_launch::{launch, outlive_parent};
 pub use own_path::own_path;
 pub use sealed_bytes::{MappedBytes, SealedView, SealedWriter};

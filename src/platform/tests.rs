@@ -196,9 +196,68 @@ fn a_thread_is_woken_elsewhere_and_may_run_where_it_did_before() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn a_thread_is_fetched_to_this_cpu_and_may_run_where_it_did_before() {
+    use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+    use std::time::Duration;
+
+    use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+    use nix::unistd::{Pid, gettid};
+
+    use super::fetch_thread;
+
+    let cpus =
+        |all: &CpuSet| (0..CpuSet::count()).filter(|&cpu| all.is_set(cpu).unwrap()).collect::<Vec<_>>();
+    let only = |cpu: usize| {
+        let mut set = CpuSet::new();
+        set.set(cpu).unwrap();
+        set
+    };
+    let all = sched_getaffinity(gettid()).unwrap();
+    let here = cpus(&all)[0];
+    sched_setaffinity(gettid(), &only(here)).unwrap();
+    let (id, is_over, was_here) = (AtomicI32::new(0), AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            sched_setaffinity(gettid(), &all).unwrap();
+            id.store(gettid().as_raw(), Ordering::SeqCst);
+            while !is_over.load(Ordering::SeqCst) {
+                was_here.fetch_or(sched_getcpu() == Ok(here), Ordering::SeqCst);
+            }
+        });
+        while id.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        let thread = id.load(Ordering::SeqCst);
+        was_here.store(false, Ordering::SeqCst);
+        while !was_here.load(Ordering::SeqCst) {
+            fetch_thread(thread);
+            // It has this CPU now, while this thread sleeps.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let pid = Pid::from_raw(thread);
+        assert_eq!(sched_getaffinity(pid), Ok(all));
+        if let Some(&other) = cpus(&all).get(1) {
+            // One that may not run here stays where it is.
+            sched_setaffinity(pid, &only(other)).unwrap();
+            fetch_thread(thread);
+            assert_eq!(sched_getaffinity(pid), Ok(only(other)));
+        }
+        is_over.store(true, Ordering::SeqCst);
+    });
+    // Nothing happens where the thread is gone.
+    fetch_thread(id.load(Ordering::SeqCst));
+    sched_setaffinity(gettid(), &all).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn the_system_tells_how_many_threads_run() {
     assert_eq!(os::running_threads(b"0.20 0.18 0.12 3/80 11206\n"), Some(3));
     assert_eq!(os::running_threads(b"0.20 0.18"), None);
+    assert!(super::runs_on(nix::unistd::gettid().as_raw()).is_some(), "this one runs");
+    assert_eq!(os::parse_runs_on(b"7 (a) b) S 1 7"), None, "it sleeps");
+    let fields: Vec<_> = (4..=52).map(|field| field.to_string()).collect();
+    assert_eq!(os::parse_runs_on(format!("7 (a) R b) R {}", fields.join(" ")).as_bytes()), Some(39));
     let own = os::running_threads(&std::fs::read("/proc/loadavg").unwrap());
     assert!(own.is_some_and(|running| running > 0), "{own:?}");
 }

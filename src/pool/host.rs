@@ -130,6 +130,8 @@ pub trait Carrier {
     }
     /// Hands it in.
     fn receive_pending(&self) {}
+    /// Moves one of the workers that were woken, and wait for a CPU, to that of this thread, which is about to sleep.
+    fn fetch_woken(&self) {}
 }
 
 /// What a carrier reports.
@@ -157,6 +159,8 @@ pub trait Reports {
 
     /// How a worker is to wait for the next call after this one.
     fn worker_waiting(&self) -> Waiting;
+    /// Whether it matters on which CPU the worker of a chunk wakes: it has nothing to do, and there are several.
+    fn cares_where_it_wakes(&self, worker: WorkerId, frame: ChunkId) -> bool;
     /// Of a run, so many calls went into the frame.
     fn filled(&self, run: &Run, calls: u32);
     /// The frame of a chunk has so many bytes.

@@ -49,6 +49,10 @@ impl<H: Host> Reports for Pool<H> {
         self.waiting_of_worker()
     }
 
+    fn cares_where_it_wakes(&self, worker: WorkerId, frame: ChunkId) -> bool {
+        self.looks_after_cpus() && self.engine.borrow().is_first_chunk(worker, frame)
+    }
+
     fn filled(&self, run: &Run, calls: u32) {
         self.engine.borrow_mut().filled(run.job, calls, (calls as usize) < run.calls.len());
     }

@@ -216,6 +216,19 @@ impl<H: Host> Pool<H> {
         self.host.woken(self.held.get());
     }
 
+    /// This thread is about to sleep, and leaves its CPU. That is no use to others where every worker has one chunk:
+    /// whoever waits behind another one has its CPU soon, and this thread is needed for the answers.
+    pub fn before_sleep(&self) {
+        if self.looks_after_cpus() && self.engine.borrow().is_any_ahead() {
+            self.host.carrier().fetch_woken();
+        }
+    }
+
+    /// Whether this pool does anything about where its workers run: not with one CPU, nor where it may not stay awake.
+    pub(super) fn looks_after_cpus(&self) -> bool {
+        self.spin_cpus.get().is_some_and(|cpus| cpus > 0)
+    }
+
     /// So many CPUs may be kept awake; with 0, who waits gives way.
     pub fn set_spin_cpus(&self, cpus: usize) {
         self.spin_cpus.set(Some(cpus));

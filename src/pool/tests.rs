@@ -156,6 +156,11 @@ fn pool(more: &Json) -> Pool<Fake> {
     Pool::new(Fake::default(), &config)
 }
 
+/// The number of the chunk that was sent first.
+fn first_chunk(pool: &Pool<Fake>) -> u32 {
+    pool.host.carrier.sent.borrow()[0].0.0
+}
+
 /// The first worker that was started.
 fn first_worker(pool: &Pool<Fake>) -> WorkerId {
     pool.engine.borrow().workers().first().copied().unwrap_or(FIRST)
@@ -261,5 +266,9 @@ fn who_waits_polls_on_a_cpu_to_spare_and_gives_way_on_the_only_one() {
         pool.submit([1, 0, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
         pool.pump();
         assert_eq!((pool.waiting(), pool.worker_waiting()), (way, way), "{cpus:?} CPUs");
+        // One that sleeps was woken by its first chunk only.
+        let cares = |chunk| pool.cares_where_it_wakes(worker, ChunkId(chunk));
+        let is_looked_after = cpus.is_some_and(|cpus| cpus > 0);
+        assert_eq!((cares(first_chunk(&pool)), cares(99)), (is_looked_after, false), "{cpus:?} CPUs");
     }
 }

@@ -24,6 +24,7 @@ use crate::platform::SharedPage;
 use crate::process::{Route, Supervisor, Ticket};
 use crate::registry::PlaceId;
 use crate::wire::WireError;
+use crate::woken::Woken;
 
 /// What belongs to one worker process.
 ///
@@ -46,6 +47,8 @@ pub struct Link {
     /// Cancellations that it was told of.
     pub cancel_count: u32,
     pub pid: Option<i32>,
+    /// It was woken, and is not known to have run since.
+    pub woken: Option<Woken>,
     /// Whether the parent has said farewell to it.
     pub is_dismissed: bool,
     pub report: ExitReport,
@@ -176,10 +179,14 @@ impl Link {
         }
     }
 
-    /// The thread to be woken, where it is known to sleep.
-    pub fn sleeper(&self) -> Option<i32> {
+    /// The thread that a chunk wakes which begins with this call, where it is known to sleep. It is kept in mind.
+    pub fn wakes(&mut self, seq: u32) -> Option<i32> {
         let page = self.page.as_ref()?;
-        self.pid.filter(|_| page.load(TO_WORKER + AWAKENESS) == ASLEEP)
+        let sleeper = self.pid.filter(|_| page.load(TO_WORKER + AWAKENESS) == ASLEEP);
+        if let Some(thread) = sleeper {
+            self.woken = Some(Woken::new(thread, seq));
+        }
+        sleeper
     }
 
     /// Says that a cancellation was sent. To be called after that: whoever sees the count finds the frame.
@@ -357,6 +364,20 @@ impl Links {
 
     pub fn has_pending(&self) -> bool {
         self.links.borrow().values().any(Link::has_pending)
+    }
+
+    /// Fetches one of the workers that were woken.
+    pub fn fetch_woken(&self) {
+        let mut links = self.links.borrow_mut();
+        for link in links.values_mut() {
+            link.woken = link.woken.filter(|woken| woken.waits(link.last_begun()));
+        }
+        let threads = || links.values().filter_map(|link| link.pid);
+        let fetched = links.iter().find(|(_, link)| link.woken.is_some_and(|woken| woken.fetch(threads())));
+        let fetched = fetched.map(|(&worker, _)| worker);
+        if let Some(link) = fetched.and_then(|worker| links.get_mut(&worker)) {
+            link.woken = None;
+        }
     }
 
     /// The workers of which a frame waits in shared memory.

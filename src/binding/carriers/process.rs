@@ -22,7 +22,6 @@ use crate::binding::js::{PassedParts, Value, WrittenParts, write_parts};
 use crate::channel::page::SHARED_LEN;
 use crate::channel::{Channel, ChannelError, End, Finished, MAX_DESCRIPTORS, OutgoingFrame, Ring, Room};
 use crate::engine::{ChunkId, History, Run, WorkerId};
-use crate::pace::Waiting;
 use crate::platform::{self, SharedPage};
 use crate::pool::Carrier;
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
@@ -226,9 +225,9 @@ impl Carrier for ProcessCarrier {
             offset = end;
         }
         upcalls.encoded(worker, frame, writer.len());
-        // This thread polls for the answer, and keeps its CPU.
-        let sleeper = || self.links.with(worker, |link| link.sleeper()).flatten();
-        let sleeper = (waiting == Waiting::Polling).then(sleeper).flatten();
+        // This thread has others to wake, or polls for the answer, and keeps its CPU.
+        let sleeper = || self.links.with(worker, |link| link.wakes(seq)).flatten();
+        let sleeper = upcalls.cares_where_it_wakes(worker, frame).then(sleeper).flatten();
         platform::wake_elsewhere(sleeper, || self.links.send(worker, writer));
     }
 
@@ -284,6 +283,10 @@ impl Carrier for ProcessCarrier {
         self.links.has_pending()
     }
 
+    fn fetch_woken(&self) {
+        self.links.fetch_woken();
+    }
+
     fn receive_pending(&self) {
         self.receiver.receive_pending();
     }
@@ -310,6 +313,7 @@ impl NativeCarrier for ProcessCarrier {
             last_begun: 0,
             cancel_count: 0,
             pid: None,
+            woken: None,
             is_dismissed: false,
             report: ExitReport::default(),
         };
@@ -419,6 +423,7 @@ impl NativeCarrier for ProcessCarrier {
             past_traffic: channel.traffic(),
             poll: Some(poll),
             wants_writable: false,
+            woken: None,
             is_dismissed: false,
             report: ExitReport::default(),
             route: route.clone(),

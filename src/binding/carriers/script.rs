@@ -125,9 +125,9 @@ impl ScriptCarrier {
         let may_spin = upcalls.worker_waiting() == Waiting::Polling;
         let Range { start, end } = first.calls;
         self.registers.set([worker.0, frame.0, seq, may_spin.into(), low, high, start, end]);
-        // If this thread polls for the answer, it keeps its CPU.
-        let sleeper = || self.pages.borrow().get(&worker).and_then(ScriptPage::sleeper);
-        let sleeper = may_spin.then(sleeper).flatten();
+        // This thread has others to wake, or polls for the answer, and keeps its CPU.
+        let sleeper = || self.pages.borrow().get(&worker).and_then(|page| page.wakes(seq));
+        let sleeper = upcalls.cares_where_it_wakes(worker, frame).then(sleeper).flatten();
         let send = || self.hooks.send.call(list.as_slice());
         let sent = platform::wake_elsewhere(sleeper, send)?;
         match self.registers.passed(sent) {
@@ -217,6 +217,12 @@ impl Carrier for ScriptCarrier {
 
     fn has_pending(&self) -> bool {
         self.pages.borrow().values().any(ScriptPage::has_pending)
+    }
+
+    fn fetch_woken(&self) {
+        let pages = self.pages.borrow();
+        let threads = || pages.values().filter_map(ScriptPage::thread);
+        pages.values().any(|page| page.fetch_woken(threads()));
     }
 
     fn receive_pending(&self) {

@@ -5,27 +5,33 @@
 //!
 //! Called by the carrier to threads. Must not depend on what the frames are.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use napi::{Result, sys};
 
 use crate::binding::js::{KeptWords, Value};
 use crate::channel::page::{
-    ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, SHARED_WORDS, TAIL, THREAD_ID, TO_PARENT, TO_WORKER,
+    ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, LAST_BEGUN, SHARED_WORDS, TAIL, THREAD_ID, TO_PARENT, TO_WORKER,
 };
+use crate::woken::Woken;
 
 /// The parent's end of it.
-pub struct ScriptPage(KeptWords<AtomicU32, SHARED_WORDS>);
+pub struct ScriptPage {
+    words: KeptWords<AtomicU32, SHARED_WORDS>,
+    /// The thread was woken, and is not known to have run since.
+    woken: Cell<Option<Woken>>,
+}
 
 impl ScriptPage {
     /// Takes a `Uint32Array` of shared memory.
     pub fn new(env: sys::napi_env, array: Value) -> Result<ScriptPage> {
-        Ok(ScriptPage(KeptWords::new(env, array)?))
+        Ok(ScriptPage { words: KeptWords::new(env, array)?, woken: Cell::default() })
     }
 
     /// Tells the thread whether [`ScriptPage::has_pending`] is looked at before this thread sleeps.
     pub fn set_awake(&self, awake: bool) {
-        let word = &self.0.words()[TO_PARENT + AWAKENESS];
+        let word = &self.words.words()[TO_PARENT + AWAKENESS];
         let state = if awake { AWAKE } else { ASLEEP };
         // What is so already need not cost the thread its cached copy.
         if word.load(Ordering::SeqCst) != state {
@@ -33,16 +39,34 @@ impl ScriptPage {
         }
     }
 
-    /// The thread to be woken, where it is known to sleep.
-    pub fn sleeper(&self) -> Option<i32> {
-        let word = |index: usize| self.0.words()[index].load(Ordering::SeqCst);
-        let id = i32::try_from(word(THREAD_ID)).ok().filter(|&id| id > 0);
-        id.filter(|_| word(TO_WORKER + AWAKENESS) == ASLEEP)
+    /// The thread that a chunk wakes which begins with this call, where it is known to sleep. It is kept in mind.
+    pub fn wakes(&self, seq: u32) -> Option<i32> {
+        let word = |index: usize| self.words.words()[index].load(Ordering::SeqCst);
+        let sleeper = self.thread().filter(|_| word(TO_WORKER + AWAKENESS) == ASLEEP);
+        if let Some(thread) = sleeper {
+            self.woken.set(Some(Woken::new(thread, seq)));
+        }
+        sleeper
+    }
+
+    /// Fetches the thread, if it was woken and waits behind another of these. Returns whether it did.
+    pub fn fetch_woken(&self, threads: impl Iterator<Item = i32>) -> bool {
+        let last_begun = self.words.words()[LAST_BEGUN].load(Ordering::SeqCst);
+        let woken = self.woken.take().filter(|woken| woken.waits(last_begun));
+        let is_fetched = woken.is_some_and(|woken| woken.fetch(threads));
+        self.woken.set(woken.filter(|_| !is_fetched));
+        is_fetched
+    }
+
+    /// The thread, where the system's number for it is known.
+    pub fn thread(&self) -> Option<i32> {
+        let id = self.words.words()[THREAD_ID].load(Ordering::SeqCst);
+        i32::try_from(id).ok().filter(|&id| id > 0)
     }
 
     /// Whether the thread has put a frame there that could be taken.
     pub fn has_pending(&self) -> bool {
-        let word = |index: usize| self.0.words()[TO_PARENT + index].load(Ordering::SeqCst);
+        let word = |index: usize| self.words.words()[TO_PARENT + index].load(Ordering::SeqCst);
         word(TAIL) != word(HEAD) && word(EARLY) == 0
     }
 }

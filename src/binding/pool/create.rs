@@ -124,6 +124,12 @@ impl Watch for PoolWatch {
         self.0.upgrade().is_some_and(|state| state.host.carrier().has_pending())
     }
 
+    fn before_sleep(&self) {
+        if let Some(state) = self.0.upgrade() {
+            state.before_sleep();
+        }
+    }
+
     fn receive_pending(&self) {
         if let Some(state) = self.0.upgrade() {
             state.host.environment.context.enter(|| {

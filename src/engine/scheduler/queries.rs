@@ -33,6 +33,17 @@ impl Engine {
         self.workers.count(Group::Busy)
     }
 
+    /// Whether this is the first of the chunks that a worker has, and so finds it with nothing to do.
+    pub fn is_first_chunk(&self, worker_id: WorkerId, chunk_id: ChunkId) -> bool {
+        let first = self.workers.get(&worker_id).and_then(|worker| worker.chunks.front());
+        first.is_some_and(|chunk| chunk.chunk_id == chunk_id)
+    }
+
+    /// Whether a worker has more than one chunk, and so keeps its CPU for a while.
+    pub fn is_any_ahead(&self) -> bool {
+        self.workers.members(Group::Busy).any(|(_, worker)| worker.chunks.len() > 1)
+    }
+
     /// How many calls wait, and whether that is as many as may.
     pub fn queue_load(&self) -> QueueLoad {
         let waiting = self.counters.waiting();
