@@ -408,7 +408,8 @@ export interface WorkerOptions {
   stdio?: 'inherit' | 'forward' | 'ignore' | undefined;
   /**
    * Whether to poll for a short time before sleeping, which lowers latency: `'auto'` (the default) does where cores are
-   * free, and on a single one gives way to the workers instead; `false` does neither.
+   * free, and on a single one gives way to the workers instead. With several it also sees to it that a worker which is
+   * woken has a CPU to run on. `false` does none of this.
    */
   spin?: 'auto' | false | undefined;
   /**
