@@ -13,7 +13,7 @@
 //! Must not depend on anything of the crate but the scheduler, and the scheduler must not know of this.
 
 mod broker;
-#[expect(dead_code, reason = "what only the binding uses")]
+#[expect(dead_code, unused_imports, reason = "what only the binding uses")]
 #[path = "../src/engine/mod.rs"]
 mod engine;
 mod hosts;

@@ -6,6 +6,7 @@
 //!
 //! Used by carriers to workers that are threads of this system. Must not depend on how they were woken.
 
+use crate::engine::is_reached;
 use crate::platform;
 
 /// One of them, kept from the moment at which it was woken.
@@ -23,7 +24,7 @@ impl Woken {
 
     /// Whether it has not begun that call, given the number of the call that it has begun last.
     pub fn waits(&self, last_begun: u32) -> bool {
-        last_begun.wrapping_sub(self.seq) > u32::MAX / 2
+        !is_reached(last_begun, self.seq)
     }
 
     /// Moves it to the CPU of this thread, which is about to sleep, if it waits behind one of these and none of them is

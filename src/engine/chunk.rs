@@ -134,6 +134,6 @@ impl Chunk {
 }
 
 /// Whether `seq` is `last_begun` or was numbered before it; the count may wrap.
-pub(super) fn is_reached(last_begun: u32, seq: u32) -> bool {
+pub fn is_reached(last_begun: u32, seq: u32) -> bool {
     last_begun.wrapping_sub(seq) as i32 >= 0
 }

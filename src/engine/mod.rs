@@ -124,6 +124,7 @@ mod worker;
 use std::ops::Range;
 use std::time::Duration;
 
+pub use chunk::is_reached;
 pub use error::{ProtocolViolation, SubmitError};
 pub use scheduler::Engine;
 

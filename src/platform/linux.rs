@@ -71,11 +71,16 @@ pub fn wake_elsewhere<R>(thread: Option<i32>, wake: impl FnOnce() -> R) -> R {
 /// Keeps a thread that may run on these CPUs from running on this one, in the meantime.
 pub fn keep_away<R>(thread: Pid, allowed: &CpuSet, meantime: impl FnOnce() -> R) -> R {
     let mut others = *allowed;
-    let is_kept = sched_getcpu().and_then(|here| others.unset(here)).is_ok()
-        // Where that is not permitted, or there is no other CPU, it may run here after all.
-        && sched_setaffinity(thread, &others).is_ok();
+    let is_known = sched_getcpu().and_then(|here| others.unset(here)).is_ok();
+    narrowed(thread, allowed, is_known.then_some(others), meantime)
+}
+
+/// Has a thread run on these CPUs only, in the meantime. Where that is not permitted, or it would have none, it may run
+/// where it is allowed to.
+fn narrowed<R>(thread: Pid, allowed: &CpuSet, cpus: Option<CpuSet>, meantime: impl FnOnce() -> R) -> R {
+    let is_narrowed = cpus.is_some_and(|cpus| sched_setaffinity(thread, &cpus).is_ok());
     let result = meantime();
-    if is_kept {
+    if is_narrowed {
         // Fails only if the thread is gone.
         let _ = sched_setaffinity(thread, allowed);
     }
@@ -89,11 +94,8 @@ pub fn fetch_thread(thread: i32) {
     let thread = Pid::from_raw(thread);
     let Ok(allowed) = sched_getaffinity(thread) else { return };
     let mut here = CpuSet::new();
-    let is_here = sched_getcpu().is_ok_and(|cpu| allowed.is_set(cpu) == Ok(true) && here.set(cpu).is_ok());
-    if is_here && sched_setaffinity(thread, &here).is_ok() {
-        // Fails only if the thread is gone.
-        let _ = sched_setaffinity(thread, &allowed);
-    }
+    let is_allowed = sched_getcpu().is_ok_and(|cpu| allowed.is_set(cpu) == Ok(true) && here.set(cpu).is_ok());
+    narrowed(thread, &allowed, is_allowed.then_some(here), || {});
 }
 
 /// Where a thread runs, or waits for its turn; `None` if it sleeps, or is gone.

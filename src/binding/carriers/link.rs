@@ -47,7 +47,7 @@ pub struct Link {
     /// Cancellations that it was told of.
     pub cancel_count: u32,
     pub pid: Option<i32>,
-    /// It was woken, and is not known to have run since.
+    /// What it was last woken for.
     pub woken: Option<Woken>,
     /// Whether the parent has said farewell to it.
     pub is_dismissed: bool,
@@ -187,6 +187,11 @@ impl Link {
             self.woken = Some(Woken::new(thread, seq));
         }
         sleeper
+    }
+
+    /// The worker, if it was woken and has not begun what it was woken for.
+    fn waits(&self) -> Option<Woken> {
+        self.woken.filter(|woken| woken.waits(self.last_begun()))
     }
 
     /// Says that a cancellation was sent. To be called after that: whoever sees the count finds the frame.
@@ -368,16 +373,9 @@ impl Links {
 
     /// Fetches one of the workers that were woken.
     pub fn fetch_woken(&self) {
-        let mut links = self.links.borrow_mut();
-        for link in links.values_mut() {
-            link.woken = link.woken.filter(|woken| woken.waits(link.last_begun()));
-        }
+        let links = self.links.borrow();
         let threads = || links.values().filter_map(|link| link.pid);
-        let fetched = links.iter().find(|(_, link)| link.woken.is_some_and(|woken| woken.fetch(threads())));
-        let fetched = fetched.map(|(&worker, _)| worker);
-        if let Some(link) = fetched.and_then(|worker| links.get_mut(&worker)) {
-            link.woken = None;
-        }
+        links.values().filter_map(Link::waits).any(|woken| woken.fetch(threads()));
     }
 
     /// The workers of which a frame waits in shared memory.

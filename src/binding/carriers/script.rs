@@ -222,7 +222,7 @@ impl Carrier for ScriptCarrier {
     fn fetch_woken(&self) {
         let pages = self.pages.borrow();
         let threads = || pages.values().filter_map(ScriptPage::thread);
-        pages.values().any(|page| page.fetch_woken(threads()));
+        pages.values().filter_map(ScriptPage::waits).any(|woken| woken.fetch(threads()));
     }
 
     fn receive_pending(&self) {

@@ -19,7 +19,7 @@ use crate::woken::Woken;
 /// The parent's end of it.
 pub struct ScriptPage {
     words: KeptWords<AtomicU32, SHARED_WORDS>,
-    /// The thread was woken, and is not known to have run since.
+    /// What the thread was last woken for.
     woken: Cell<Option<Woken>>,
 }
 
@@ -49,13 +49,10 @@ impl ScriptPage {
         sleeper
     }
 
-    /// Fetches the thread, if it was woken and waits behind another of these. Returns whether it did.
-    pub fn fetch_woken(&self, threads: impl Iterator<Item = i32>) -> bool {
+    /// The thread, if it was woken and has not begun what it was woken for.
+    pub fn waits(&self) -> Option<Woken> {
         let last_begun = self.words.words()[LAST_BEGUN].load(Ordering::SeqCst);
-        let woken = self.woken.take().filter(|woken| woken.waits(last_begun));
-        let is_fetched = woken.is_some_and(|woken| woken.fetch(threads));
-        self.woken.set(woken.filter(|_| !is_fetched));
-        is_fetched
+        self.woken.get().filter(|woken| woken.waits(last_begun))
     }
 
     /// The thread, where the system's number for it is known.
