@@ -3,8 +3,10 @@
 
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
+const diagnostics = require('node:diagnostics_channel');
 const { EventEmitter, once } = require('node:events');
 const { test } = require('node:test');
+const { setImmediate } = require('node:timers/promises');
 
 const { Parallelizer, Pool } = require('@parallelizer/node');
 const { echo, fixture, make, root, temporary, waitFor, within } = require('./support/helpers');
@@ -19,6 +21,9 @@ function record(instance) {
   for (const name of EVENTS) instance.on(name, (...args) => seen.push([name, ...args]));
   return seen;
 }
+
+/** Keeps this thread from doing anything. */
+const blockFor = (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 const named = (seen, wanted) => seen.filter(([name]) => name === wanted).map(([, payload]) => payload);
 
@@ -71,6 +76,26 @@ forEachMode((mode) => {
       const own = seen.filter(([, worker]) => worker[key] === start[key]).map(([name]) => name);
       assert.deepEqual(own, ['workerStart', 'workerReady', 'workerExit']);
     }
+  });
+
+  test('workers have their names from the first, also where the caller hears of them after their answers', async (t) => {
+    const pool = makePool(t, mode, { processes: 2 });
+    const seen = record(pool);
+    const calls = [];
+    const subscriber = ({ worker }) => calls.push(worker);
+    diagnostics.subscribe('tracing:parallelizer:call:start', subscriber);
+    t.after(() => diagnostics.unsubscribe('tracing:parallelizer:call:start', subscriber));
+    const values = pool.map((x) => x, [1, 2, 3, 4], { chunkSize: 1 });
+    // Longer than it takes a worker to start, and several times: what comes first is up to the system.
+    for (let turn = 0; turn < 4; turn++) {
+      blockFor(80);
+      await setImmediate();
+    }
+    assert.deepEqual(await values, [1, 2, 3, 4]);
+    await waitFor(() => named(seen, 'workerReady').length === 2, 'both workers to be ready');
+    const workers = [...named(seen, 'workerStart'), ...named(seen, 'workerReady'), ...calls];
+    assert.ok(calls.length >= 4, String(calls.length));
+    assert.deepEqual(workers.filter((worker) => typeof worker[key] !== 'number'), []);
   });
 
   test('a listener that is added in the turn of the constructor misses nothing', async (t) => {

@@ -71,7 +71,7 @@ class InlineCarrier extends ScriptCarrier {
   /** @param {number} id @param {InlineWorker} worker */
   async #load(id, worker) {
     const { filePath, serialization, concurrency } = this.#init;
-    this.pool.started(id, null);
+    this.pool.tell({ event: 'started', worker: id });
     let callees;
     try {
       const nodeRequire = createRequire(filePath ?? path.resolve('task.js'));

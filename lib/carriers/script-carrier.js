@@ -37,6 +37,12 @@ const { longAt } = require('../transport/registers');
 /** @typedef {import('../jobs/task-registry').Task} Task */
 
 /**
+ * What a carrier tells of a worker: how it is called, as soon as it has a name, and that it runs. Its first answers may
+ * come before that.
+ * @typedef {{ event: 'named', worker: number, threadId: number } | { event: 'started', worker: number }} WorkerEvent
+ */
+
+/**
  * What a carrier needs of its pool.
  * @typedef {object} PoolSide
  * @property {any} native the native pool; there once something has been submitted
@@ -52,7 +58,7 @@ const { longAt } = require('../transport/registers');
  *   of a value that a call has emitted or yielded
  * @property {(jobId: number, parts: Parts, worker?: number) => void} message prints what a worker sent to be printed
  * @property {(worker: number, stream: 'stdout' | 'stderr', bytes: Buffer) => void} written prints what one has written
- * @property {(id: number, threadId: number | null) => void} started is told of a worker that runs
+ * @property {(event: WorkerEvent) => void} tell is told what happens to a worker
  */
 
 /**

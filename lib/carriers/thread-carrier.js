@@ -112,13 +112,14 @@ class ThreadCarrier extends ScriptCarrier {
     });
     const worker = { thread, port, page, channel, stderr: '', onlineAt: 0 };
     this.workers.set(id, worker);
+    this.pool.tell({ event: 'named', worker: id, threadId: thread.threadId });
     port.on('message', (frame) => this.#slice.add({ channel, frame }, mayTakeLong(frame)));
     thread.on('error', (error) => this.#failed(id, worker, error));
     thread.on('online', () => {
       restoreHeapFlags();
       worker.onlineAt = now();
       if (this.workers.get(id) === worker) this.pool.native.workerAlive(id);
-      this.pool.started(id, thread.threadId);
+      this.pool.tell({ event: 'started', worker: id });
     });
     thread.on('exit', (code) => {
       restoreHeapFlags();

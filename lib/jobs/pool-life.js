@@ -86,9 +86,11 @@ class PoolLife {
     }
     const worker = this.#workerOf(event, at);
     switch (event.event) {
+      case 'named':
+        worker.threadId = event.threadId;
+        break;
       case 'spawned':
       case 'started':
-        worker.threadId = event.threadId ?? null;
         worker.isStarted = true;
         if (worker.workerIndex !== null) this.#started(worker);
         break;

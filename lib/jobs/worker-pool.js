@@ -368,7 +368,7 @@ class WorkerPool {
       emitted: (...message) => this.#jobs.emitted(...message),
       message: this.#print.bind(this),
       written: this.#printWritten.bind(this),
-      started: (worker, threadId) => this.observer.tell({ event: 'started', worker, threadId }),
+      tell: (event) => this.observer.tell(event),
       flush: () => this.#flush(),
       reply: () => this.#reply(),
       registers: this.#registers,

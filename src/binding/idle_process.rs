@@ -26,7 +26,6 @@ pub struct Parts {
     pub last_begun: u32,
     /// How many cancellations it was told of: the count in the page goes on.
     pub cancel_count: u32,
-    pub pid: Option<i32>,
     pub history: History,
 }
 

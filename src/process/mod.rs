@@ -138,8 +138,8 @@ pub enum Stream {
 /// What the supervisor tells the loop that asked for a worker.
 #[derive(Debug)]
 pub enum ProcessEvent {
-    /// The process runs.
-    Spawned { ticket: Ticket, pid: i32 },
+    /// The process runs; [`Route::pid`] is its id.
+    Spawned { ticket: Ticket },
     /// There is no process.
     SpawnFailed { ticket: Ticket, error: SpawnError },
     /// The process was not killed for its silence: a debugger can be attached to it, and it may wait for one.
@@ -156,7 +156,7 @@ impl ProcessEvent {
     /// The process that it is about.
     pub fn ticket(&self) -> Ticket {
         match self {
-            ProcessEvent::Spawned { ticket, .. }
+            ProcessEvent::Spawned { ticket }
             | ProcessEvent::SpawnFailed { ticket, .. }
             | ProcessEvent::Debugged { ticket }
             | ProcessEvent::KillFailed { ticket, .. }

@@ -1,4 +1,5 @@
-//! Where the events of one worker process go. Its owner may change without the supervisor being told.
+//! Where the events of one worker process go, and what it is called. Its owner may change without the supervisor being
+//! told.
 //!
 //! 1. While the process has an owner, its events go to the owner's mailbox.
 //! 2. [`Route::detach`] removes those that the owner has not taken from the mailbox and keeps them, and all later ones,
@@ -6,9 +7,11 @@
 //!    memory.
 //! 3. [`Route::attach`] hands all of them to the next owner's mailbox.
 //!
+//! The id of the process is here, and in no event: what the process itself sends may come before any event is taken.
+//!
 //! Must not depend on what the events mean, or on who owns a process.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::mailbox::Posted;
 use super::output::Receipt;
@@ -18,6 +21,7 @@ use super::{Mailbox, ProcessEvent, Ticket};
 #[derive(Debug)]
 pub struct Route {
     ticket: Ticket,
+    pid: OnceLock<i32>,
     target: Mutex<Target>,
 }
 
@@ -31,12 +35,24 @@ enum Target {
 impl Route {
     /// The route of a process that has an owner.
     pub fn new(ticket: Ticket, mailbox: Arc<Mailbox>) -> Arc<Route> {
-        Arc::new(Route { ticket, target: Mutex::new(Target::Owner(mailbox)) })
+        Arc::new(Route { ticket, pid: OnceLock::new(), target: Mutex::new(Target::Owner(mailbox)) })
     }
 
     /// The process whose events they are.
     pub fn ticket(&self) -> Ticket {
         self.ticket
+    }
+
+    /// The id of the process, once it was spawned. It stays, also after the process has ended.
+    pub fn pid(&self) -> Option<i32> {
+        self.pid.get().copied()
+    }
+
+    /// The process runs.
+    pub(super) fn spawned(&self, pid: i32) {
+        let is_first = self.pid.set(pid).is_ok();
+        debug_assert!(is_first, "a route is that of one process");
+        self.post(ProcessEvent::Spawned { ticket: self.ticket });
     }
 
     /// The owner gives up the process.

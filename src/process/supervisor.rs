@@ -207,7 +207,7 @@ impl Children {
                 let ticket = route.ticket();
                 match self.launch(&spec, descriptors, &route) {
                     Ok((child, outputs)) => {
-                        route.post(ProcessEvent::Spawned { ticket, pid: child.pid() });
+                        route.spawned(child.pid());
                         let running = Running {
                             child: Rc::clone(&child),
                             route: Arc::clone(&route),

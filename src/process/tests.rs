@@ -40,6 +40,7 @@ fn spec(script: &str, stdout: Stdout, stderr: Stderr) -> SpawnSpec {
 struct Worker<'a> {
     supervisor: &'a Supervisor,
     ticket: Ticket,
+    route: Arc<Route>,
     mailbox: Arc<Mailbox>,
     /// Blocking, unlike a real one, because shells expect that.
     channel: UnixStream,
@@ -66,8 +67,9 @@ impl Worker<'_> {
         descriptors: Descriptors,
     ) -> Worker<'_> {
         let (ticket, mailbox) = (Ticket::next(), Mailbox::new().unwrap());
-        supervisor.spawn(Route::new(ticket, Arc::clone(&mailbox)), Arc::new(spec), descriptors, None);
-        Worker { supervisor, ticket, mailbox, channel, is_told: false, events: Vec::new() }
+        let route = Route::new(ticket, Arc::clone(&mailbox));
+        supervisor.spawn(Arc::clone(&route), Arc::new(spec), descriptors, None);
+        Worker { supervisor, ticket, route, mailbox, channel, is_told: false, events: Vec::new() }
     }
 
     /// Waits for events and takes them. Meanwhile it watches for the end of the channel.
@@ -118,10 +120,8 @@ impl Worker<'_> {
         while self.events.is_empty() {
             self.turn();
         }
-        match self.events[0] {
-            ProcessEvent::Spawned { pid, .. } => Pid::from_raw(pid),
-            ref other => panic!("{other:?}"),
-        }
+        assert!(matches!(self.events[0], ProcessEvent::Spawned { .. }), "{:?}", self.events);
+        Pid::from_raw(self.route.pid().unwrap())
     }
 
     fn output(&self, of: Stream) -> Vec<u8> {
@@ -135,7 +135,7 @@ impl Worker<'_> {
     /// Waits until the supervisor holds nothing more for this worker.
     fn forgotten(self) {
         let deadline = Instant::now() + FOREVER;
-        while Arc::strong_count(&self.mailbox) > 1 {
+        while Arc::strong_count(&self.route) > 1 {
             assert!(Instant::now() < deadline);
             thread::yield_now();
         }
@@ -687,12 +687,12 @@ fn a_process_may_change_hands_and_no_event_is_lost() {
     let mut worker = Worker {
         supervisor: &supervisor,
         ticket,
+        route,
         mailbox: second,
         channel,
         is_told: false,
         events: Vec::new(),
     };
-    drop(route);
     assert_eq!(worker.code(), Some(4));
     assert!(matches!(worker.events[0], ProcessEvent::Spawned { .. }), "{:?}", worker.events);
     assert_eq!(worker.output(Stream::Stdout), b"one\ntwo\n");

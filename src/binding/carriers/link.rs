@@ -46,7 +46,6 @@ pub struct Link {
     pub last_begun: u32,
     /// Cancellations that it was told of.
     pub cancel_count: u32,
-    pub pid: Option<i32>,
     /// What it was last woken for.
     pub woken: Option<Woken>,
     /// Whether the parent has said farewell to it.
@@ -182,7 +181,7 @@ impl Link {
     /// The thread that a chunk wakes which begins with this call, where it is known to sleep. It is kept in mind.
     pub fn wakes(&mut self, seq: u32) -> Option<i32> {
         let page = self.page.as_ref()?;
-        let sleeper = self.pid.filter(|_| page.load(TO_WORKER + AWAKENESS) == ASLEEP);
+        let sleeper = self.route.pid().filter(|_| page.load(TO_WORKER + AWAKENESS) == ASLEEP);
         if let Some(thread) = sleeper {
             self.woken = Some(Woken::new(thread, seq));
         }
@@ -374,7 +373,7 @@ impl Links {
     /// Fetches one of the workers that were woken.
     pub fn fetch_woken(&self) {
         let links = self.links.borrow();
-        let threads = || links.values().filter_map(|link| link.pid);
+        let threads = || links.values().filter_map(|link| link.route.pid());
         links.values().filter_map(Link::waits).any(|woken| woken.fetch(threads()));
     }
 

@@ -256,7 +256,7 @@ impl Carrier for ProcessCarrier {
     }
 
     fn pid(&self, worker: WorkerId) -> Option<i32> {
-        self.links.with(worker, |link| link.pid).flatten()
+        self.links.with(worker, |link| link.route.pid()).flatten()
     }
 
     fn exit_report(&self, worker: WorkerId) -> Option<Json> {
@@ -312,7 +312,6 @@ impl NativeCarrier for ProcessCarrier {
             wants_writable: false,
             last_begun: 0,
             cancel_count: 0,
-            pid: None,
             woken: None,
             is_dismissed: false,
             report: ExitReport::default(),
@@ -343,10 +342,7 @@ impl NativeCarrier for ProcessCarrier {
 
     fn on_process_event(&self, worker: WorkerId, event: ProcessEvent) {
         match event {
-            ProcessEvent::Spawned { pid, .. } => {
-                self.links.with(worker, |link| link.pid = Some(pid));
-                self.event(worker, "spawned", &Json::Null);
-            }
+            ProcessEvent::Spawned { .. } => self.event(worker, "spawned", &Json::Null),
             ProcessEvent::SpawnFailed { error, .. } => {
                 let exit = json!({ "errno": error.errno as i32, "message": error.to_string() });
                 self.event(worker, "spawnFailed", &exit);
@@ -401,10 +397,10 @@ impl NativeCarrier for ProcessCarrier {
         let link = self.links.remove(worker)?;
         self.environment.disown(link.ticket());
         link.route.detach();
-        let Link { route, channel, poll, page, last_begun, cancel_count, pid, .. } = link;
+        let Link { route, channel, poll, page, last_begun, cancel_count, .. } = link;
         // Its new owner polls it from now on.
         drop(poll);
-        Some(IdleProcess::new(Parts { route, channel, page, last_begun, cancel_count, pid, history }))
+        Some(IdleProcess::new(Parts { route, channel, page, last_begun, cancel_count, history }))
     }
 
     fn adopt(&self, worker: WorkerId, place: PlaceId, idle: IdleProcess) -> io::Result<()> {
@@ -416,7 +412,7 @@ impl NativeCarrier for ProcessCarrier {
                 return Err(error);
             }
         };
-        let Parts { route, channel, page, last_begun, cancel_count, pid, .. } = parts;
+        let Parts { route, channel, page, last_begun, cancel_count, .. } = parts;
         self.environment.own(route.ticket(), self.upcalls.clone(), worker);
         let link = Link {
             place: Some(place),
@@ -431,7 +427,6 @@ impl NativeCarrier for ProcessCarrier {
             page,
             last_begun,
             cancel_count,
-            pid,
         };
         // Writes out what the last owner could not.
         self.links.insert(worker, link);
