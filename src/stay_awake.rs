@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::pace::{BUDGET, PREEMPTED, Pace};
+use crate::pace::{BUDGET, MAX_SLEEP, PREEMPTED, Pace};
 
 /// How often shared memory is looked at between two looks at the descriptor and the clock, which cost some 20 times as
 /// much.
@@ -35,6 +35,10 @@ pub fn give_way(
         }
         std::thread::yield_now();
         let now = clock();
+        // Whoever is woken runs sooner than who has given way: others have kept the core for as long as they could.
+        if now - before > MAX_SLEEP {
+            return pace.preempted();
+        }
         unused = if now - before < UNUSED { unused + 1 } else { 0 };
         before = now;
     }
@@ -78,6 +82,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::pace::Waiting;
 
     /// How often it looks, if each time that others run takes this long and something is there at the look `found_at`;
     /// and whether that is what has ended it.
@@ -125,7 +130,27 @@ mod tests {
     fn others_run_until_something_has_come() {
         assert_eq!(looks(Duration::from_micros(5), Some(1)), (1, true));
         assert_eq!(looks(Duration::from_micros(5), Some(8)), (8, true));
-        assert_eq!(looks(BUDGET * 50, Some(2)), (2, true), "also if they took their time");
+        assert_eq!(looks(MAX_SLEEP, Some(2)), (2, true), "also if they took their time");
+    }
+
+    #[test]
+    fn a_core_that_others_keep_is_soon_slept_for() {
+        let (mut pace, time) = (Pace::default(), Cell::new(Duration::ZERO));
+        let clock = || {
+            time.set(time.get() + MAX_SLEEP * 10);
+            time.get()
+        };
+        let mut times = 0;
+        for _ in 0..1000 {
+            let begin = time.get();
+            if pace.allows(Waiting::GivingWay, begin) {
+                times += 1;
+                give_way(&mut pace, begin, clock, || time.get() > begin);
+            } else {
+                pace.woken(|| begin + BUDGET);
+            }
+        }
+        assert!((2..20).contains(&times), "{times} times of 1000");
     }
 
     #[test]
