@@ -4,8 +4,9 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { echo, fixture, make, within } = require('./support/helpers');
+const { echo, fixture, make, root, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
+const { asynchronous, run } = require('./support/scripts');
 
 forEachMode((mode) => {
   const on = (t, options) => make(t, { type: mode.type, ...options });
@@ -17,6 +18,26 @@ forEachMode((mode) => {
     await within(parallelizer.ready(), 'ready again');
     await parallelizer.run([echo(1)]);
     await within(parallelizer.ready(), 'ready after a run');
+  });
+
+  test('leaves nothing to load for the first calls', async (t) => {
+    const { messages } = await run(t, asynchronous(`
+      const { Parallelizer, Pool } = require(${JSON.stringify(root)});
+      const options = { type: process.env.TEST_MODE_TYPE, parallelization: 2 };
+      const parallelizer = new Parallelizer({
+        ...options, filePath: ${JSON.stringify(fixture('act.js'))}, processBatchFunctionName: 'act',
+      });
+      const pool = new Pool(2, { type: options.type });
+      await Promise.all([parallelizer.ready(), pool.ready()]);
+      const before = Object.keys(require.cache).length;
+      const { responses } = await parallelizer.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }]);
+      const values = [await pool.apply((x) => -x, [1]), ...await pool.map((x) => -x, [2, 3])];
+      // Without what a worker loads when it is sent a function, which inline workers do here.
+      const loaded = Object.keys(require.cache).slice(before).filter((file) => !/lib.worker/.test(file));
+      await Promise.all([parallelizer.terminate(), pool.terminate()]);
+      console.log(JSON.stringify({ responses, values, loaded }));
+    `), { mode });
+    assert.deepEqual(messages, [{ responses: [1, 2], values: [-1, -2, -3], loaded: [] }]);
   });
 
   test('the list form is ready when all are', async (t) => {

@@ -276,25 +276,27 @@ forEachMode(
   { needs: 'hasProcess' },
 );
 
-test('a caller who takes all descriptors with the first result in hand is not ended by what is loaded after it', {
-  skip: lacksPrlimit,
-}, async (t) => {
-  const program = start(t, asynchronous(`
-    const fs = require('node:fs');
-    const parallelizer = make({ parallelization: 1 });
-    const first = await parallelizer.run([{ do: 'echo', value: 1 }]);
-    const held = [];
-    let code = null;
-    while (code === null) {
-      try { held.push(fs.openSync('/dev/null')); } catch (error) { code = error.code; }
-    }
-    await new Promise((resolve) => setImmediate(resolve));
-    const second = await parallelizer.run([{ do: 'echo', value: 2 }]);
-    held.forEach((fd) => fs.closeSync(fd));
-    const third = await parallelizer.run([{ do: 'echo', value: new Map([[3, 3]]) }]);
-    await parallelizer.terminate();
-    console.log(JSON.stringify([code, first.responses, second.responses, third.responses[0].get(3)]));
-  `), { by: ['prlimit', '--nofile=256'] });
-  await program.exited;
-  assert.deepEqual(program.messages(), [['EMFILE', [1], [2], 3]], program.stderr);
-});
+for (const [hand, first] of [['the first result', "run([{ do: 'echo', value: 1 }])"], ['ready()', 'ready()']]) {
+  test(`a caller who takes all descriptors with ${hand} in hand is not ended by what is loaded later`, {
+    skip: lacksPrlimit,
+  }, async (t) => {
+    const program = start(t, asynchronous(`
+      const fs = require('node:fs');
+      const parallelizer = make({ parallelization: 1 });
+      await parallelizer.${first};
+      const held = [];
+      let code = null;
+      while (code === null) {
+        try { held.push(fs.openSync('/dev/null')); } catch (error) { code = error.code; }
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+      const second = await parallelizer.run([{ do: 'echo', value: 2 }]);
+      held.forEach((fd) => fs.closeSync(fd));
+      const third = await parallelizer.run([{ do: 'echo', value: new Map([[3, 3]]) }]);
+      await parallelizer.terminate();
+      console.log(JSON.stringify([code, second.responses, third.responses[0].get(3)]));
+    `), { by: ['prlimit', '--nofile=256'] });
+    await program.exited;
+    assert.deepEqual(program.messages(), [['EMFILE', [2], 3]], program.stderr);
+  });
+}

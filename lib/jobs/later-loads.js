@@ -2,7 +2,7 @@
 
 /**
  * Loads what is not needed for the first result: right after that, because loading takes as long as a good part of a
- * worker's start.
+ * worker's start. Or while workers start, where somebody waits for nothing else: then no call has to wait for it.
  *
  * Must not depend on what it loads.
  */
@@ -37,8 +37,13 @@ class LaterLoads {
    * @param {() => void} load
    */
   add(load) {
-    if (this.#type === PARALLELIZER_CHILD) this.#rest.push(load);
-    else setImmediate(tryToLoad, load);
+    this.#rest.push(load);
+    if (this.#type !== PARALLELIZER_CHILD) setImmediate(() => this.load());
+  }
+
+  /** Loads the rest now. */
+  load() {
+    this.#rest.splice(0).forEach(tryToLoad);
   }
 
   /**
@@ -49,7 +54,8 @@ class LaterLoads {
   loadAfter(job) {
     if (this.#rest.length === 0) return;
     const after = (/** @type {(...args: any[]) => void} */ settle) => (/** @type {any[]} */ ...args) => {
-      this.#rest.splice(0).forEach((load) => void setImmediate(tryToLoad, load));
+      const rest = this.#rest.splice(0);
+      if (rest.length > 0) setImmediate(() => rest.forEach(tryToLoad));
       Reflect.apply(settle, job, args);
     };
     job.succeeded = after(job.succeeded);

@@ -36,6 +36,8 @@ const workerOutput = once(() => require('./worker-output'));
 const exitErrors = once(() => require('./exit-error'));
 const tasks = once(() => require('./task-registry'));
 const closedNative = once(() => require('../native/closed-native'));
+/** A thread that only asks where it runs must not load the addon. @returns {any} */
+const native = () => require('../native/native');
 
 /** Events that are for whoever watches, and not for the option `debug`. */
 const OBSERVED_ONLY = ['gone', 'queue', 'recall'];
@@ -284,6 +286,7 @@ class WorkerPool {
     if (this.#ready !== null) return this.#ready.promise;
     const waiting = (this.#ready = withResolvers());
     this.#native.awaitReady();
+    this.later.load();
     return waiting.promise;
   }
 
@@ -490,11 +493,6 @@ function loadRest() {
   codec().loadAll();
   [workerOutput, exitErrors, tasks, closedNative].forEach((load) => load());
   openChannels();
-}
-
-/** The addon; a thread that only asks where it runs must not load it. @returns {any} */
-function native() {
-  return require('../native/native');
 }
 
 module.exports = { WorkerPool };
