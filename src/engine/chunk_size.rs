@@ -16,8 +16,9 @@ const MAX_GROWTH: u32 = 8;
 /// Most calls in the first chunks of a job whose task has a known cost. With fewer, workers of cheap calls are left
 /// waiting (15 % fewer calls per second).
 const MAX_FIRST_CHUNK: u32 = 1024;
-/// Less work than this is not worth splitting: a message costs its worker and its sender some 10 microseconds each.
-const MIN_WORK: Duration = Duration::from_micros(150);
+/// Less work than this is not worth splitting: a message costs its worker and its sender some 10 microseconds each, and
+/// on a virtual machine it takes 50 until a second worker is awake.
+pub(super) const MIN_WORK: Duration = Duration::from_micros(150);
 /// A list whose part for each worker takes no longer than this is handed out in one chunk per worker: more chunks would
 /// cost as much as they even out.
 const SMALL_PART: Duration = Duration::from_micros(500);

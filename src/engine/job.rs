@@ -131,6 +131,11 @@ impl Job {
         }
     }
 
+    /// Whether it does not matter to its calls where the others are.
+    pub(super) fn may_go_together(&self) -> bool {
+        self.spread.is_none() && !self.is_pinned && self.chunk_size.is_none() && self.timeout.is_none()
+    }
+
     /// Says which workers existed, or were on their way, at the submission: those below this number.
     pub(super) fn spread_over(&mut self, next_worker: WorkerId) {
         if let Some(spread) = &mut self.spread {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::super::chunk::{CallState, Chunk, ChunkCall};
-use super::super::chunk_size::{Cost, Sharers, fair_share};
+use super::super::chunk_size::{Cost, MIN_WORK, Sharers, fair_share};
 use super::super::job::{FreeWorker, Job};
 use super::super::prefetch::{MAX_BYTES, MAX_CALLS, MAX_CHUNKS, MIN_CHUNKS};
 use super::super::roster::{Group, Roster};
@@ -202,7 +202,10 @@ impl Engine {
             true => (self.config.target / 8).max(self.paced(sharers.workers) / 2),
             false => self.lag.min_chunk(),
         };
-        let mut fair = fair_share(self.counters.waiting(), sharers, cost, min_work);
+        let mut fair = match !self.config.lanes && self.is_scanty() {
+            true => u32::try_from(self.counters.waiting()).unwrap_or(u32::MAX),
+            false => fair_share(self.counters.waiting(), sharers, cost, min_work),
+        };
         if self.config.lanes {
             // It gets no second chunk beside its first: what could begin at once is to be in that one.
             let for_each = self.counters.waiting().div_ceil(sharers.idle.max(1) as u64);
@@ -270,6 +273,18 @@ impl Engine {
             }
         }
         (!draft.runs.is_empty()).then_some(draft)
+    }
+
+    /// Whether all calls that wait should take so little that they are not worth a second worker.
+    fn is_scanty(&self) -> bool {
+        let mut left = MIN_WORK;
+        self.queue.iter().filter_map(|(_, job_id)| self.jobs.get(job_id)).all(|job| {
+            let calls = u32::try_from(job.waiting()).unwrap_or(u32::MAX);
+            let expected = self.costs.cost_of(job.task, &job.sizer).expected(calls);
+            let rest = expected.and_then(|expected| left.checked_sub(expected));
+            left = rest.unwrap_or_default();
+            rest.is_some() && job.may_go_together()
+        })
     }
 
     /// The cost of the call that waits at the head of the queue.

@@ -102,7 +102,7 @@ fn chunk_sizes(world: &World) -> Vec<Vec<usize>> {
 fn a_small_list_is_one_chunk_per_worker() {
     let mut world = World::new(config(2));
     world.boot_all();
-    for (cost, calls) in [(MS / 1000, 500), (MS / 1000, 3), (MS / 10, 8)] {
+    for (cost, calls) in [(MS / 1000, 500), (MS / 50, 9), (MS / 10, 8)] {
         world.cost = cost;
         let spec = |calls| JobSpec { calls, task: Some(cost.as_micros() as u32), ..JobSpec::default() };
         world.submit(spec(2)).unwrap();
@@ -116,6 +116,40 @@ fn a_small_list_is_one_chunk_per_worker() {
         assert_eq!(sizes, expected, "{calls} calls of {cost:?}");
         world.run_to_end();
     }
+}
+
+/// A world of two workers who have nothing to do, where calls of this task take a microsecond.
+fn world_of_cheap_task(task: u32) -> World {
+    let mut world = World::new(config(2));
+    world.cost = MS / 1000;
+    world.boot_all();
+    world.submit(JobSpec { calls: 2, task: Some(task), ..JobSpec::default() }).unwrap();
+    world.run_to_end();
+    world
+}
+
+#[test]
+fn what_is_not_worth_a_second_worker_is_one_chunk() {
+    let calls_of = |specs: &[JobSpec]| {
+        let mut world = world_of_cheap_task(7);
+        world.submit_all(specs);
+        let mut calls: Vec<usize> =
+            chunk_sizes(&world).into_iter().map(|chunks| chunks.iter().sum()).collect();
+        calls.sort_unstable();
+        world.run_to_end();
+        calls
+    };
+    let cheap = JobSpec { calls: 1, task: Some(7), ..JobSpec::default() };
+    let all = |spec: &JobSpec| [spec.clone(), spec.clone(), spec.clone(), spec.clone()];
+    assert_eq!(calls_of(&all(&cheap)), [0, 4], "calls of several jobs");
+    assert_eq!(calls_of(&[JobSpec { calls: 90, ..cheap.clone() }]), [0, 90], "a list");
+    assert_eq!(calls_of(&[JobSpec { calls: 120, ..cheap.clone() }]), [60, 60], "too much for one");
+    let unknown = JobSpec { task: Some(8), ..cheap.clone() };
+    assert_eq!(calls_of(&[cheap.clone(), unknown]), [1, 1], "it may take long");
+    let timed = JobSpec { timeout: Some(MS), ..cheap.clone() };
+    assert_eq!(calls_of(&[timed.clone(), timed]), [1, 1], "its time is its own");
+    let sized = JobSpec { calls: 2, chunk_size: Some(1), ..cheap };
+    assert_eq!(calls_of(&[sized]), [1, 1], "so it was wanted");
 }
 
 #[test]

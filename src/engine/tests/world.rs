@@ -154,9 +154,22 @@ impl World {
     }
 
     pub(super) fn submit(&mut self, spec: JobSpec) -> Result<JobId, SubmitError> {
-        let job_id = self.engine.submit(spec.clone(), self.now)?;
-        self.specs.insert(job_id, spec.clone());
+        let job_id = self.accept(spec)?;
         self.pump();
+        Ok(job_id)
+    }
+
+    /// Submits several jobs in one turn.
+    pub(super) fn submit_all(&mut self, specs: &[JobSpec]) {
+        for spec in specs {
+            self.accept(spec.clone()).unwrap();
+        }
+        self.pump();
+    }
+
+    fn accept(&mut self, spec: JobSpec) -> Result<JobId, SubmitError> {
+        let job_id = self.engine.submit(spec.clone(), self.now)?;
+        self.specs.insert(job_id, spec);
         Ok(job_id)
     }
 
