@@ -161,6 +161,8 @@ pub trait Reports {
     fn worker_waiting(&self) -> Waiting;
     /// Whether it matters on which CPU the worker of a chunk wakes: it has nothing to do, and there are several.
     fn cares_where_it_wakes(&self, worker: WorkerId, frame: ChunkId) -> bool;
+    /// Whether this thread goes on using its CPU: it polls for the answer, or has more to send.
+    fn keeps_cpu(&self) -> bool;
     /// Of a run, so many calls went into the frame.
     fn filled(&self, run: &Run, calls: u32);
     /// The frame of a chunk has so many bytes.

@@ -53,6 +53,10 @@ impl<H: Host> Reports for Pool<H> {
         self.looks_after_cpus() && self.engine.borrow().is_first_chunk(worker, frame)
     }
 
+    fn keeps_cpu(&self) -> bool {
+        self.waiting_of_worker() == Waiting::Polling || self.engine.borrow().has_more_to_send()
+    }
+
     fn filled(&self, run: &Run, calls: u32) {
         self.engine.borrow_mut().filled(run.job, calls, (calls as usize) < run.calls.len());
     }

@@ -216,10 +216,9 @@ impl<H: Host> Pool<H> {
         self.host.woken(self.held.get());
     }
 
-    /// This thread is about to sleep, and leaves its CPU. That is no use to others where every worker has one chunk:
-    /// whoever waits behind another one has its CPU soon, and this thread is needed for the answers.
+    /// This thread is about to sleep, and leaves its CPU.
     pub fn before_sleep(&self) {
-        if self.looks_after_cpus() && self.engine.borrow().is_any_ahead() {
+        if self.looks_after_cpus() {
             self.host.carrier().fetch_woken();
         }
     }

@@ -270,5 +270,6 @@ fn who_waits_polls_on_a_cpu_to_spare_and_gives_way_on_the_only_one() {
         let cares = |chunk| pool.cares_where_it_wakes(worker, ChunkId(chunk));
         let is_looked_after = cpus.is_some_and(|cpus| cpus > 0);
         assert_eq!((cares(first_chunk(&pool)), cares(99)), (is_looked_after, false), "{cpus:?} CPUs");
+        assert_eq!(pool.keeps_cpu(), way == Waiting::Polling, "{cpus:?} CPUs, and nothing else to send");
     }
 }

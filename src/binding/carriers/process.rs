@@ -225,9 +225,9 @@ impl Carrier for ProcessCarrier {
             offset = end;
         }
         upcalls.encoded(worker, frame, writer.len());
-        // This thread has others to wake, or polls for the answer, and keeps its CPU.
         let sleeper = || self.links.with(worker, |link| link.wakes(seq)).flatten();
         let sleeper = upcalls.cares_where_it_wakes(worker, frame).then(sleeper).flatten();
+        let sleeper = sleeper.filter(|_| upcalls.keeps_cpu());
         platform::wake_elsewhere(sleeper, || self.links.send(worker, writer));
     }
 

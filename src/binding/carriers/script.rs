@@ -125,9 +125,9 @@ impl ScriptCarrier {
         let may_spin = upcalls.worker_waiting() == Waiting::Polling;
         let Range { start, end } = first.calls;
         self.registers.set([worker.0, frame.0, seq, may_spin.into(), low, high, start, end]);
-        // This thread has others to wake, or polls for the answer, and keeps its CPU.
         let sleeper = || self.pages.borrow().get(&worker).and_then(|page| page.wakes(seq));
         let sleeper = upcalls.cares_where_it_wakes(worker, frame).then(sleeper).flatten();
+        let sleeper = sleeper.filter(|_| upcalls.keeps_cpu());
         let send = || self.hooks.send.call(list.as_slice());
         let sent = platform::wake_elsewhere(sleeper, send)?;
         match self.registers.passed(sent) {

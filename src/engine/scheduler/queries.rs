@@ -39,9 +39,10 @@ impl Engine {
         first.is_some_and(|chunk| chunk.chunk_id == chunk_id)
     }
 
-    /// Whether a worker has more than one chunk, and so keeps its CPU for a while.
-    pub fn is_any_ahead(&self) -> bool {
-        self.workers.members(Group::Busy).any(|(_, worker)| worker.chunks.len() > 1)
+    /// Whether it is not over with what was sent: calls wait, or workers have more than one chunk.
+    pub fn has_more_to_send(&self) -> bool {
+        self.counters.waiting() > 0
+            || self.workers.members(Group::Busy).any(|(_, worker)| worker.chunks.len() > 1)
     }
 
     /// How many calls wait, and whether that is as many as may.

@@ -51,19 +51,6 @@ fn workers_of_a_late_caller_have_work_for_longer_than_its_turns() {
 }
 
 #[test]
-fn a_worker_is_ahead_while_any_has_a_second_chunk() {
-    let mut world = world();
-    assert!(!world.engine.is_any_ahead(), "nobody has anything");
-    task(&mut world, 2);
-    assert!(!world.engine.is_any_ahead(), "each has its only chunk");
-    world.run_to_end();
-    task(&mut world, 10);
-    assert!(world.engine.is_any_ahead());
-    world.run_to_end();
-    assert!(!world.engine.is_any_ahead());
-}
-
-#[test]
 fn however_late_the_caller_a_worker_has_a_quarter_of_a_second_ahead_at_most() {
     let mut world = world();
     task(&mut world, 2000);
