@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * Loads what is not needed for the first result: right after that, because loading takes as long as a good part of a
+ * Loads what is not needed for the first results: right after these, because loading takes as long as a good part of a
  * worker's start. Or while workers start, where somebody waits for nothing else: then no call has to wait for it.
  *
  * Must not depend on what it loads.
@@ -47,20 +47,25 @@ class LaterLoads {
   }
 
   /**
-   * Has the rest loaded once a call of this job is settled. No timer does it: that may find that a test runner has
+   * Has the rest loaded once all calls of this job are settled. No timer does it: that may find that a test runner has
    * taken the modules away.
    * @param {Job} job
    */
   loadAfter(job) {
     if (this.#rest.length === 0) return;
-    const after = (/** @type {(...args: any[]) => void} */ settle) => (/** @type {any[]} */ ...args) => {
-      const rest = this.#rest.splice(0);
+    let left = job.calls;
+    const after = (
+      /** @type {(...args: any[]) => void} */ settle,
+      /** @type {(args: any[]) => number} */ callsIn,
+    ) => (/** @type {any[]} */ ...args) => {
+      left -= callsIn(args);
+      const rest = left > 0 ? [] : this.#rest.splice(0);
       if (rest.length > 0) setImmediate(() => rest.forEach(tryToLoad));
       Reflect.apply(settle, job, args);
     };
-    job.succeeded = after(job.succeeded);
-    job.failed = after(job.failed);
-    job.ended = after(job.ended);
+    job.succeeded = after(job.succeeded, ({ 1: count }) => count);
+    job.failed = after(job.failed, () => 1);
+    job.ended = after(job.ended, ({ 0: first, 1: end }) => end - first);
   }
 }
 
