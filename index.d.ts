@@ -1149,9 +1149,10 @@ interface Pools extends Emitter {
    */
   trace(): Trace;
   /**
-   * Resolves when the workers are up and have loaded the module, and this library what a first run needs; calling it is
-   * never necessary. Rejects with `ERR_PARALLELIZER_MODULE` if the module does not load, with
-   * `ERR_PARALLELIZER_WORKER_EXITED` if the workers die while loading it.
+   * Resolves when the workers are up and have loaded the module; calling it is never necessary. In the next turn, if
+   * nothing is submitted before, the library loads what it otherwise loads after the first run. Rejects with
+   * `ERR_PARALLELIZER_MODULE` if the module does not load, with `ERR_PARALLELIZER_WORKER_EXITED` if the workers die
+   * while loading it.
    */
   ready(): Promise<void>;
   /**
@@ -1569,9 +1570,9 @@ export declare class Pool {
   ): Promise<PromiseSettledResult<Awaited<TResult>>[]>;
 
   /**
-   * Resolves when the workers are up and the initializer has run, and this library has loaded what first calls need;
-   * calling it is never necessary. Rejects with what the initializer threw, or with `ERR_PARALLELIZER_WORKER_EXITED` if
-   * the workers die while running it.
+   * Resolves when the workers are up and the initializer has run; calling it is never necessary. In the next turn, if
+   * nothing is submitted before, the library loads what it otherwise loads after the first calls. Rejects with what the
+   * initializer threw, or with `ERR_PARALLELIZER_WORKER_EXITED` if the workers die while running it.
    */
   ready(): Promise<void>;
   /** Accepts nothing more; what was accepted is finished, including streams. */

@@ -2,7 +2,8 @@
 
 /**
  * Loads what is not needed for the first results: right after these, because loading takes as long as a good part of a
- * worker's start. Or while workers start, where somebody waits for nothing else: then no call has to wait for it.
+ * worker's start. Or in the turn after the workers have started, where somebody has waited for that and submits nothing
+ * at once: then no call has to wait for it.
  *
  * Must not depend on what it loads.
  */
@@ -25,6 +26,10 @@ class LaterLoads {
   #type;
   /** @type {(() => void)[]} */
   #rest = [];
+  /** @type {(() => void)[]} What a first call needs. */
+  #next = [];
+  /** Whether a job is under way after which it is loaded. */
+  #isAwaited = false;
 
   /** @param {string} type that of the pool */
   constructor(type) {
@@ -38,12 +43,29 @@ class LaterLoads {
    */
   add(load) {
     this.#rest.push(load);
-    if (this.#type !== PARALLELIZER_CHILD) setImmediate(() => this.load());
+    if (this.#type !== PARALLELIZER_CHILD) setImmediate(() => this.#load());
   }
 
-  /** Loads the rest now. */
-  load() {
+  /** Adds what a first call needs, and loads by itself if it comes before. @param {() => void} load */
+  addNext(load) {
+    this.#next.push(load);
+    this.add(() => this.loadNext());
+  }
+
+  /** Loads that now: workers start meanwhile, and this thread waits for them. */
+  loadNext() {
+    this.#next.splice(0).forEach(tryToLoad);
+  }
+
+  #load() {
     this.#rest.splice(0).forEach(tryToLoad);
+  }
+
+  /** Has the rest loaded in the next turn, unless a job has been submitted by then. */
+  loadWhenIdle() {
+    setImmediate(() => {
+      if (!this.#isAwaited) this.#load();
+    });
   }
 
   /**
@@ -53,6 +75,7 @@ class LaterLoads {
    */
   loadAfter(job) {
     if (this.#rest.length === 0) return;
+    this.#isAwaited = true;
     let left = job.calls;
     const after = (
       /** @type {(...args: any[]) => void} */ settle,

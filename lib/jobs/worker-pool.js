@@ -150,6 +150,7 @@ class WorkerPool {
       timeline: this.timeline,
       meter: this.#meter,
     });
+    this.later.addNext(tasks);
     this.later.add(loadRest);
     // It measures from then on.
     if (this.#options.type === PARALLELIZER_INLINE) this.later.add(() => void this.#openAdvisor());
@@ -286,7 +287,7 @@ class WorkerPool {
     if (this.#ready !== null) return this.#ready.promise;
     const waiting = (this.#ready = withResolvers());
     this.#native.awaitReady();
-    this.later.load();
+    this.later.loadNext();
     return waiting.promise;
   }
 
@@ -428,6 +429,7 @@ class WorkerPool {
   #becameReady(ending, detail) {
     const waiting = this.#ready;
     this.#ready = null;
+    if (ending === null) this.later.loadWhenIdle();
     if (ending === null) waiting?.resolve();
     else waiting?.reject(detail === null ? closedError('ready()') : this.#exitError(detail, ending));
   }
@@ -491,7 +493,7 @@ class WorkerPool {
 /** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */
 function loadRest() {
   codec().loadAll();
-  [workerOutput, exitErrors, tasks, closedNative].forEach((load) => load());
+  [workerOutput, exitErrors, closedNative].forEach((load) => load());
   openChannels();
 }
 

@@ -72,7 +72,7 @@ class Parallelizer extends Instance {
       this.#pools.set(String(entry.id), { options: entry, pool: new WorkerPool(entry) });
     });
     this.#opened = addInstance(this, [...this.#pools.values()], new.target);
-    this.#pools.forEach(({ pool }) => pool.later.add(loadRest));
+    this.#pools.forEach(({ pool }) => pool.later.addNext(loadNext));
   }
 
   /**
@@ -323,10 +323,8 @@ function recordsOf(batch, name) {
   throw optionError(name, batch, 'an array, or a typed array, of records');
 }
 
-/**
- * Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later.
- */
-function loadRest() {
+/** Loads what a run needs. */
+function loadNext() {
   [planner, runner].forEach((load) => load());
 }
 

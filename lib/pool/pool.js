@@ -63,6 +63,7 @@ class Pool extends Instance {
     this.#pool = new WorkerPool(this.#settings);
     this.#calls = new (callQueue().CallQueue)(this.#pool, this.#settings);
     this.#opened = addInstance(this, [{ pool: this.#pool, options: this.#settings }], new.target);
+    this.#pool.later.addNext(mapJob);
     this.#pool.later.add(loadRest);
   }
 
@@ -463,7 +464,7 @@ const NO_MAP_CALLBACKS = mapAsyncOptions(undefined);
 
 /** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */
 function loadRest() {
-  [asyncResult, blockedStreams, itemStream, mapJob, yieldStream].forEach((load) => load());
+  [asyncResult, blockedStreams, itemStream, yieldStream].forEach((load) => load());
 }
 
 /** @type {(value: any) => void} Resolves the promise that was made last. */
