@@ -44,16 +44,18 @@ const FIRST = [
 ];
 
 /**
- * What is loaded before the first result of a pool or a parallelizer on child processes, while its worker starts. To
- * compile more would take time from that, where two CPUs are two halves of a core. (Modules that are missing here cost
- * time as well, and nothing else.)
+ * What is loaded before the first result of a pool or a parallelizer on child processes, while its worker starts, and
+ * on threads before one is started. To compile more would take time from that, where two CPUs are two halves of a core.
+ * (Modules that are missing here cost time as well, and nothing else.)
  */
 const NEXT = [
-  'lib/codec/codec.js', 'lib/codec/is-error.js', 'lib/codec/json-safe.js', 'lib/codec/parts.js',
-  'lib/codec/record-lists.js', 'lib/codec/transfer.js', 'lib/intrinsics/keep.js', 'lib/jobs/abort.js',
-  'lib/jobs/call-encoder.js', 'lib/jobs/job-table.js', 'lib/jobs/report.js', 'lib/jobs/task-registry.js',
-  'lib/parallelizer/plan.js', 'lib/parallelizer/run.js', 'lib/parallelizer/split.js', 'lib/pool/call-queue.js',
-  'lib/pool/item-error.js', 'lib/pool/map-job.js',
+  'lib/carriers/script-carrier.js', 'lib/codec/codec.js', 'lib/codec/is-error.js', 'lib/codec/json-safe.js',
+  'lib/codec/parts.js', 'lib/codec/record-lists.js', 'lib/codec/transfer.js', 'lib/intrinsics/keep.js',
+  'lib/jobs/abort.js', 'lib/jobs/call-encoder.js', 'lib/jobs/job-table.js', 'lib/jobs/moved-calls.js',
+  'lib/jobs/report.js', 'lib/jobs/task-registry.js', 'lib/parallelizer/plan.js', 'lib/parallelizer/run.js',
+  'lib/parallelizer/split.js', 'lib/pool/call-queue.js', 'lib/pool/item-error.js', 'lib/pool/map-job.js',
+  'lib/transport/frame-channel.js', 'lib/transport/ports.js', 'lib/transport/ring.js',
+  'lib/transport/time-slice.js',
 ];
 
 /** Never runs. Node finds an ES module's named imports by reading the text of what is imported. */
