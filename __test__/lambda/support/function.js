@@ -53,6 +53,8 @@ class LambdaFunction {
   async #start() {
     const environment = await startEnvironment(this.#t, this.#options);
     this.environments.push(environment);
+    // One that was killed as it answered is idle for a moment.
+    void environment.exited.then(() => (this.#idle = this.#idle.filter((other) => other !== environment)));
     await environment.initialised();
     return environment;
   }

@@ -72,6 +72,10 @@ class RuntimeApi {
     for (const request of this.#waiting) request.destroy();
     this.#waiting.clear();
     for (const requestId of [...this.#running.keys()]) this.#settle(requestId, 'gone', null);
+    // Its runtime may have answered one and not asked for the next one yet.
+    for (const { requestId, settle } of this.#queue.splice(0)) {
+      settle({ status: 'gone', body: null, requestId, milliseconds: 0 });
+    }
   }
 
   close() {
