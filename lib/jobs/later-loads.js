@@ -13,6 +13,12 @@ const { PARALLELIZER_CHILD } = require('../options/options');
 
 /** @typedef {import('./job-table').Job} Job */
 
+// How many calls each of a job's callbacks settles, by its arguments. Not made anew for every job: first calls may be
+// many.
+const SUCCEEDED = (/** @type {any[]} */ { 1: count }) => count;
+const FAILED = () => 1;
+const ENDED = (/** @type {any[]} */ { 0: first, 1: end }) => end - first;
+
 /** @param {() => void} load */
 function tryToLoad(load) {
   try {
@@ -86,9 +92,9 @@ class LaterLoads {
       if (rest.length > 0) setImmediate(() => rest.forEach(tryToLoad));
       Reflect.apply(settle, job, args);
     };
-    job.succeeded = after(job.succeeded, ({ 1: count }) => count);
-    job.failed = after(job.failed, () => 1);
-    job.ended = after(job.ended, ({ 0: first, 1: end }) => end - first);
+    job.succeeded = after(job.succeeded, SUCCEEDED);
+    job.failed = after(job.failed, FAILED);
+    job.ended = after(job.ended, ENDED);
   }
 }
 

@@ -28,6 +28,8 @@ const SMOOTHING: u32 = 4;
 const OVERHEAD: Duration = Duration::from_nanos(500);
 /// What a byte of a result costs: it is written, carried and read.
 const PER_BYTE: Duration = Duration::from_nanos(1);
+/// More calls than this take longer than [`MIN_WORK`], whatever they do.
+pub(super) const MAX_SCANTY: u64 = (MIN_WORK.as_nanos() / OVERHEAD.as_nanos()) as u64;
 /// How many tasks are remembered; there are seldom more than a few.
 const MAX_TASKS: usize = 1024;
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::super::chunk::{CallState, Chunk, ChunkCall};
-use super::super::chunk_size::{Cost, MIN_WORK, Sharers, fair_share};
+use super::super::chunk_size::{Cost, MAX_SCANTY, MIN_WORK, Sharers, fair_share};
 use super::super::job::{FreeWorker, Job};
 use super::super::prefetch::{MAX_BYTES, MAX_CALLS, MAX_CHUNKS, MIN_CHUNKS};
 use super::super::roster::{Group, Roster};
@@ -277,6 +277,9 @@ impl Engine {
 
     /// Whether all calls that wait should take so little that they are not worth a second worker.
     fn is_scanty(&self) -> bool {
+        if self.counters.waiting() > MAX_SCANTY {
+            return false;
+        }
         let mut left = MIN_WORK;
         self.queue.iter().filter_map(|(_, job_id)| self.jobs.get(job_id)).all(|job| {
             let calls = u32::try_from(job.waiting()).unwrap_or(u32::MAX);
