@@ -46,6 +46,26 @@ forEachMode(
       // 300 ms of work by workers who share the CPU with it.
       assert.ok(ticks > 5, `${ticks} ticks while the workers worked`);
     });
+
+    test('a caller whose loop never sleeps is answered soon', pinned, async (t) => {
+      const { messages } = await run(t, prelude + asynchronous(`
+        let turns = 0;
+        let isOver = false;
+        const turn = () => {
+          turns++;
+          if (!isOver) setImmediate(turn);
+        };
+        for (let i = 0; i < 500; i++) await pool.apply(echo, [i]);
+        turn();
+        for (let i = 0; i < 2000; i++) await pool.apply(echo, [i]);
+        isOver = true;
+        console.log(JSON.stringify({ turns }));
+        await pool.terminate();
+      `), { mode, by });
+      const [{ turns }] = messages;
+      // A time slice has room for a thousand, and a worker is owed no more than some of these.
+      assert.ok(turns < 2000 * 300, `${turns} turns for 2,000 calls`);
+    });
   },
   { needs: 'hasWorkers' },
 );

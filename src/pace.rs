@@ -10,7 +10,8 @@
 //! 5. If the sleep after a miss ends soon, the poll was what it had to wait for: the core was needed, and polling
 //!    pauses at once. It does the same if the core was taken away in the middle of a poll.
 //! 6. Without a core to spare the one there is can be given to whoever is waited for ([`Waiting::GivingWay`]), which
-//!    costs less than to sleep and be woken. Then every short sleep is one that could have been avoided.
+//!    costs less than to sleep and be woken. Then every short sleep is one that could have been avoided. Where others
+//!    keep the core again and again, more than that makes up for, there are long pauses.
 //!
 //! `lib/transport/pace.js` does the same where JavaScript polls.
 //!
@@ -35,8 +36,14 @@ pub const PREEMPTED: Duration = Duration::from_micros(40);
 pub const FREE_MISSES: u32 = 4;
 /// The longest pause, in turns.
 pub const MAX_PAUSE: u32 = 256;
+/// How many turns of giving way make up for one in which others have kept the core: that may be a time slice of three
+/// milliseconds, and a turn saves some ten microseconds.
+pub const MAKE_UP: u32 = 256;
+/// How many such losses are borne before they are made up for. While a pool is young, it is V8 that compiles in between,
+/// and the sooner that is done the better.
+pub const FREE_LOSSES: u32 = 64;
 
-/// How to wait for what is expected. The numbers are those of the word by which workers are told.
+/// How to wait for what is expected. Workers are told by these numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Waiting {
     /// Go to sleep at once.
@@ -46,6 +53,17 @@ pub enum Waiting {
     Polling = 1,
     /// Have others run first, on a core that they need as well.
     GivingWay = 2,
+}
+
+/// What became of a wait that was no sleep. JavaScript is told by these numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// Something has come.
+    Hit = 0,
+    /// Nothing has, and it is time to sleep.
+    Missed = 1,
+    /// Another thread had the core for long.
+    Preempted = 2,
 }
 
 /// When to poll, and when not. All times are measured from the same arbitrary moment.
@@ -59,6 +77,8 @@ pub struct Pace {
     misses: u32,
     /// How many turns are still to pass without a poll. Invariant: at most [`MAX_PAUSE`].
     pause: u32,
+    /// How many turns of giving way are to make up for what was lost by it.
+    debt: u32,
     /// `None` while awake.
     sleep: Option<Sleep>,
     /// How it waited last.
@@ -92,22 +112,36 @@ impl Pace {
         if self.is_in_step { BUDGET } else { FIRST_BUDGET }
     }
 
-    /// The poll found something.
-    pub fn hit(&mut self) {
+    /// A wait that was no sleep is over. `clock` is only read if the loop goes to sleep after it.
+    pub fn waited(&mut self, waited: Waited, clock: impl FnOnce() -> Duration) {
+        match waited {
+            Waited::Hit => self.hit(),
+            Waited::Missed => self.missed(clock()),
+            Waited::Preempted => self.preempted(),
+        }
+    }
+
+    fn hit(&mut self) {
         self.misses = 0;
+        self.debt = self.debt.saturating_sub(1);
         self.is_in_step = true;
     }
 
-    /// The poll found nothing, and the loop goes to sleep.
-    pub fn missed(&mut self, now: Duration) {
+    fn preempted(&mut self) {
+        self.count_misses(FREE_MISSES);
+        if self.waiting == Waiting::GivingWay {
+            self.debt += MAKE_UP;
+            if self.debt > FREE_LOSSES * MAKE_UP {
+                self.debt = FREE_LOSSES * MAKE_UP;
+                self.pause = MAX_PAUSE;
+            }
+        }
+    }
+
+    fn missed(&mut self, now: Duration) {
         self.is_in_step = false;
         self.sleep = Some(Sleep { since: now, is_after_miss: true });
         self.count_misses(1);
-    }
-
-    /// Another thread had the core during the poll.
-    pub fn preempted(&mut self) {
-        self.count_misses(FREE_MISSES);
     }
 
     /// What was waited for has arrived. `clock` is only read if that ends a sleep.
@@ -206,14 +240,46 @@ mod tests {
         assert!(apart > 700, "{apart} polls of 1000");
     }
 
+    /// How often others have kept the core in so many turns, if they keep it every `every`th time.
+    fn losses(pace: &mut Pace, turns: u32, every: u32) -> u32 {
+        waits(pace, Waiting::GivingWay, 10, AT_ONCE, false);
+        let (mut given, mut lost) = (0, 0);
+        for _ in 0..turns {
+            if !pace.allows(Waiting::GivingWay, LATE) {
+                pace.woken(|| LATE + AT_ONCE);
+                continue;
+            }
+            given += 1;
+            let is_lost = given % every == 0;
+            lost += u32::from(is_lost);
+            pace.waited(if is_lost { Waited::Preempted } else { Waited::Hit }, || LATE);
+        }
+        lost
+    }
+
+    #[test]
+    fn a_core_that_others_keep_is_not_given_to_them_for_ever() {
+        let lost = losses(&mut Pace::default(), 10_000, 5);
+        let borne = FREE_LOSSES + 10_000 / MAX_PAUSE;
+        assert!((FREE_LOSSES..=borne).contains(&lost), "{lost} of 10,000 turns");
+    }
+
+    #[test]
+    fn what_is_made_up_for_keeps_nobody_from_giving_way() {
+        let lost = losses(&mut Pace::default(), 100_000, MAKE_UP + 10);
+        assert_eq!(lost, 100_000 / (MAKE_UP + 10));
+        let mut young = Pace::default();
+        assert_eq!(losses(&mut young, 5 * FREE_LOSSES, 5), FREE_LOSSES, "and a few losses in a row neither");
+    }
+
     #[test]
     fn a_core_that_was_taken_away_leads_to_a_pause() {
         let mut pace = Pace::default();
         polls(&mut pace, 10, SOON, false);
         assert!(pace.allows(Waiting::Polling, LATE));
-        pace.preempted();
+        pace.waited(Waited::Preempted, || LATE);
         assert!(pace.allows(Waiting::Polling, LATE), "once may be chance");
-        pace.preempted();
+        pace.waited(Waited::Preempted, || LATE);
         assert!(!pace.allows(Waiting::Polling, LATE));
     }
 }

@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
     use crate::channel::page;
-    use crate::pace;
+    use crate::pace::{self, Waited, Waiting};
     use crate::wire::{Encoding, Kind, PART_DIED, PART_FAILED, PART_REFUSED, PART_SKIPPED};
 
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lib/transport/constants.js");
@@ -208,7 +208,7 @@ mod tests {
                 ("", "_WORD"),
                 page::LAST_BEGUN,
                 page::CANCEL_COUNT,
-                page::MAY_SPIN,
+                page::WAITING,
                 page::RECALL_UNTIL,
                 page::RECALL_FROM,
                 page::SENT_COUNT,
@@ -241,6 +241,22 @@ mod tests {
                 page::MAX_MESSAGE,
             ),
             section!(
+                "How to wait for what is expected",
+                "pace.rs",
+                ("WAITING_", ""),
+                Waiting::Asleep,
+                Waiting::Polling,
+                Waiting::GivingWay,
+            ),
+            section!(
+                "What became of a wait that was no sleep",
+                "pace.rs",
+                ("WAITED_", ""),
+                Waited::Hit,
+                Waited::Missed,
+                Waited::Preempted,
+            ),
+            section!(
                 "When to poll before going to sleep; times are in milliseconds",
                 "pace.rs",
                 ("PACE_", ""),
@@ -252,6 +268,8 @@ mod tests {
                 pace::PREEMPTED,
                 pace::FREE_MISSES,
                 pace::MAX_PAUSE,
+                pace::MAKE_UP,
+                pace::FREE_LOSSES,
             ),
         ]
     }
@@ -279,6 +297,8 @@ mod tests {
         usize => |number| *number,
         Kind => |kind| *kind as u8,
         Encoding => |encoding| *encoding as u8,
+        Waiting => |waiting| *waiting as u8,
+        Waited => |waited| *waited as u8,
         Duration => |time| time.as_micros() as f64 / 1000.0,
     }
 

@@ -21,8 +21,9 @@ const { Socket } = require('node:net');
 const { clearTimeout, nextTick, setImmediate, setTimeout } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const {
-  BEGUN, BYTES, CALLS, CANCEL, DEMAND, INIT, LAST_BEGUN_WORD, LOAD_FAILED, MAY_SPIN_WORD, MEMORY, MESSAGE,
-  MESSAGES_TAKEN_WORD, NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, STDERR_TAIL, STOP, UTF8, VALUE_FIELD, WAKE,
+  BEGUN, BYTES, CALLS, CANCEL, DEMAND, INIT, LAST_BEGUN_WORD, LOAD_FAILED, MEMORY, MESSAGE,
+  MESSAGES_TAKEN_WORD, NO_CODEC, OUTPUT, PAGE_WORDS, READY, REPLY, STDERR_TAIL, STOP, UTF8, VALUE_FIELD,
+  WAITING_POLLING, WAITING_WORD, WAKE,
 } = require('../transport/constants');
 const { BEGUN_FD, closeBegunFile, createBegunFile, readBegun } = require('../transport/begun-file');
 const { FrameDecoder } = require('../transport/frame-codec');
@@ -193,9 +194,9 @@ class ProcessCarrier extends ScriptCarrier {
    */
   deliver(id, worker, frame, seq, parts) {
     try {
-      const maySpin = worker.page[MAY_SPIN_WORD];
-      sendFrame(worker.calls, CALLS, frame, seq, maySpin, parts);
-      if (maySpin !== 0) this.#spin.expect();
+      const waiting = worker.page[WAITING_WORD];
+      sendFrame(worker.calls, CALLS, frame, seq, waiting, parts);
+      if (waiting === WAITING_POLLING) this.#spin.expect();
     } catch (error) {
       this.giveUp(id, `it would have to be sent what there is no memory for: ${String(error)}`);
     }

@@ -12,8 +12,8 @@ const { sizeOf } = require('../codec/parts');
 const { toJson } = require('../intrinsics/json');
 const {
   ANSWERED_FIELDS, ARGUMENT_WORD, CALLS_FIELD, CANCEL_COUNT_WORD, FLAGS_FIELD, FORM_LIST, FORM_NOTHING,
-  FORM_SINGLE, FORM_WORD, FULL_FRAME, LAST_BEGUN_WORD, MAX_COUNT, MAY_SPIN_WORD, MESSAGES_TAKEN_WORD, PART_FIELDS,
-  PART_SKIPPED, RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS,
+  FORM_SINGLE, FORM_WORD, FULL_FRAME, LAST_BEGUN_WORD, MAX_COUNT, MESSAGES_TAKEN_WORD, PART_FIELDS,
+  PART_SKIPPED, RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS, WAITING_WORD,
 } = require('../transport/constants');
 const { longAt } = require('../transport/registers');
 
@@ -74,6 +74,11 @@ class ScriptCarrier {
     this.lastErrors = new Map();
     this.bytesSent = 0;
     this.bytesReceived = 0;
+  }
+
+  /** Whether its workers can have others run instead of sleeping. */
+  get mayGiveWay() {
+    return false;
   }
 
   /** The functions that the native side calls. */
@@ -190,7 +195,7 @@ class ScriptCarrier {
     const id = registers[at];
     const frame = registers[at + 1];
     const seq = registers[at + 2];
-    const maySpin = registers[at + 3];
+    const waiting = registers[at + 3];
     const runs = list ?? [longAt(registers, at + 4), registers[at + 6], registers[at + 7]];
     /** @type {Parts | null} */
     let parts = null;
@@ -228,7 +233,7 @@ class ScriptCarrier {
     this.bytesSent += bytes;
     const worker = this.workers.get(id);
     if (worker !== undefined) {
-      Atomics.store(worker.page, MAY_SPIN_WORD, maySpin);
+      Atomics.store(worker.page, WAITING_WORD, waiting);
       this.deliver(id, worker, frame, seq, parts ?? [], sent);
     }
     registers[at + 1] = Math.min(bytes, MAX_COUNT);

@@ -49,6 +49,8 @@ class ThreadCarrier extends ScriptCarrier {
   #options;
   #init;
   #initParts;
+  /** @type {string | null} `null` where there is no addon. */
+  #addonPath;
   /** @type {Record<string, string>} By name. */
   #chunks = Object.create(null);
   /** @type {Record<string, Uint8Array | null>} By the name of the chunk. */
@@ -62,17 +64,24 @@ class ThreadCarrier extends ScriptCarrier {
    * @param {import('../worker/serve').Init} init
    * @param {() => Parts} initParts
    * @param {import('node:worker_threads').ResourceLimits} resourceLimits
-   * @param {Pick<typeof import('../../native'), 'workerChunkNames' | 'workerChunk' | 'workerCodeCache'>} native
+   * @param {Pick<typeof import('../../native'), 'workerChunkNames' | 'workerChunk' | 'workerCodeCache'> &
+   *   Partial<Pick<typeof import('../../native'), 'addonPath'>>} native
    */
   constructor(pool, options, init, initParts, resourceLimits, native) {
     super(pool);
     this.#options = { ...options, resourceLimits };
     this.#init = init;
     this.#initParts = initParts;
+    this.#addonPath = native.addonPath?.() ?? null;
     native.workerChunkNames().forEach((name) => {
       this.#chunks[name] = native.workerChunk(name);
       this.#codeCaches[name] = native.workerCodeCache(name, process.versions.v8);
     });
+  }
+
+  /** @override */
+  get mayGiveWay() {
+    return this.#addonPath !== null;
   }
 
   /** @override @param {number} id @param {number} index */
@@ -90,7 +99,7 @@ class ThreadCarrier extends ScriptCarrier {
         eval: true,
         workerData: {
           chunks: this.#chunks, codeCaches: this.#codeCaches, imports,
-          init: this.#init, initParts, port: port2, page, index,
+          init: this.#init, initParts, port: port2, page, addonPath: this.#addonPath, index,
         },
         transferList: portsAmong(initParts).concat(port2),
         resourceLimits,

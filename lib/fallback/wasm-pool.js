@@ -126,13 +126,13 @@ function carrierFunctions(hooks, registers, memory) {
   const told = (/** @type {string} */ name) => guarded((/** @type {number} */ id) => void hooks[name]?.(id), undefined);
   return {
     /** @type {(...numbers: number[]) => number} */
-    send_calls: guarded((worker, frame, seq, maySpin, at, length) => {
+    send_calls: guarded((worker, frame, seq, waiting, at, length) => {
       const shared = memory();
       const job = shared.double(at, 0);
       registers[ARGUMENT_WORD] = worker;
       registers[ARGUMENT_WORD + 1] = frame;
       registers[ARGUMENT_WORD + 2] = seq;
-      registers[ARGUMENT_WORD + 3] = maySpin;
+      registers[ARGUMENT_WORD + 3] = waiting;
       registers[ARGUMENT_WORD + 4] = job >>> 0;
       registers[ARGUMENT_WORD + 5] = Math.floor(job / 2 ** 32);
       registers[ARGUMENT_WORD + 6] = shared.double(at, 1);

@@ -38,15 +38,14 @@ function carrierFor(options, clones, side, native) {
 }
 
 /**
- * How many CPUs a pool and its workers may keep awake. With none, those that the addon connects give way to each other;
- * whoever is woken through a port or a pipe gains nothing by that.
+ * How many CPUs a pool and its workers may keep awake. With none, those that have the addon give way to each other.
  * @param {{ spin: 'auto' | false, type: string }} options @param {ReturnType<typeof carrierFor>} carrier
  * @returns {number | null} `null`: they sleep at once
  */
 function spinCpus({ spin, type }, carrier) {
   if (spin !== 'auto' || type === PARALLELIZER_INLINE) return null;
   const cpus = spareableCpus();
-  return cpus === 0 && carrier !== null ? null : cpus;
+  return cpus > 0 || (carrier?.mayGiveWay ?? true) ? cpus : null;
 }
 
 module.exports = { carrierFor, spinCpus };

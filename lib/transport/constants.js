@@ -213,11 +213,8 @@ const LAST_BEGUN_WORD = 0;
 /** Written by the parent: counts the cancellations sent, so that a busy worker looks for them. */
 const CANCEL_COUNT_WORD = 1;
 
-/**
- * Written by the parent: how the worker is to wait after its work, as `src/pace.rs` numbers it. A thread, or a process
- * without the addon, either polls or sleeps: 1 or 0.
- */
-const MAY_SPIN_WORD = 2;
+/** Written by the parent: how the worker is to wait after its work, as `src/pace.rs` numbers it. */
+const WAITING_WORD = 2;
 
 /**
  * Written by the parent, the end of a range: calls with `from <= seq < until`, in a count that wraps, are not to be
@@ -310,6 +307,28 @@ const RING_MAX_RECORD = 16384;
 /** A longer frame with a message, in bytes, goes another way. */
 const RING_MAX_MESSAGE = 1048576;
 
+// ---- How to wait for what is expected (src/pace.rs) ----
+
+/** Go to sleep at once. */
+const WAITING_ASLEEP = 0;
+
+/** Poll, on a core that nobody else needs. */
+const WAITING_POLLING = 1;
+
+/** Have others run first, on a core that they need as well. */
+const WAITING_GIVING_WAY = 2;
+
+// ---- What became of a wait that was no sleep (src/pace.rs) ----
+
+/** Something has come. */
+const WAITED_HIT = 0;
+
+/** Nothing has, and it is time to sleep. */
+const WAITED_MISSED = 1;
+
+/** Another thread had the core for long. */
+const WAITED_PREEMPTED = 2;
+
 // ---- When to poll before going to sleep; times are in milliseconds (src/pace.rs) ----
 
 /** A shorter sleep ended at once. */
@@ -338,6 +357,18 @@ const PACE_FREE_MISSES = 4;
 
 /** The longest pause, in turns. */
 const PACE_MAX_PAUSE = 256;
+
+/**
+ * How many turns of giving way make up for one in which others have kept the core: that may be a time slice of three
+ * milliseconds, and a turn saves some ten microseconds.
+ */
+const PACE_MAKE_UP = 256;
+
+/**
+ * How many such losses are borne before they are made up for. While a pool is young, it is V8 that compiles in between,
+ * and the sooner that is done the better.
+ */
+const PACE_FREE_LOSSES = 64;
 
 module.exports = {
   INIT,
@@ -394,7 +425,7 @@ module.exports = {
   MESSAGE_WORDS,
   LAST_BEGUN_WORD,
   CANCEL_COUNT_WORD,
-  MAY_SPIN_WORD,
+  WAITING_WORD,
   RECALL_UNTIL_WORD,
   RECALL_FROM_WORD,
   SENT_COUNT_WORD,
@@ -420,6 +451,12 @@ module.exports = {
   RING_WRAP,
   RING_MAX_RECORD,
   RING_MAX_MESSAGE,
+  WAITING_ASLEEP,
+  WAITING_POLLING,
+  WAITING_GIVING_WAY,
+  WAITED_HIT,
+  WAITED_MISSED,
+  WAITED_PREEMPTED,
   PACE_MIN_SLEEP,
   PACE_MAX_HELD_UP,
   PACE_MAX_SLEEP,
@@ -428,4 +465,6 @@ module.exports = {
   PACE_PREEMPTED,
   PACE_FREE_MISSES,
   PACE_MAX_PAUSE,
+  PACE_MAKE_UP,
+  PACE_FREE_LOSSES,
 };

@@ -12,6 +12,7 @@
  */
 
 const { now, setImmediate } = require('../intrinsics/clock');
+const { WAITING_POLLING } = require('./constants');
 const { Pace } = require('./pace');
 
 class LoopSpin {
@@ -33,7 +34,7 @@ class LoopSpin {
     if (this.#isExpecting) return;
     this.#isExpecting = true;
     this.#begin = 0;
-    if (!this.#isTurning && this.#pace.allows(now)) this.#turnAgain();
+    if (!this.#isTurning && this.#pace.allows(WAITING_POLLING, now)) this.#turnAgain();
   }
 
   /** It has arrived. */

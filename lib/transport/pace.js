@@ -8,8 +8,8 @@
  */
 
 const {
-  PACE_BUDGET, PACE_FIRST_BUDGET, PACE_FREE_MISSES, PACE_MAX_HELD_UP, PACE_MAX_PAUSE, PACE_MAX_SLEEP, PACE_MIN_SLEEP,
-  PACE_PREEMPTED,
+  PACE_BUDGET, PACE_FIRST_BUDGET, PACE_FREE_LOSSES, PACE_FREE_MISSES, PACE_MAKE_UP, PACE_MAX_HELD_UP, PACE_MAX_PAUSE, PACE_MAX_SLEEP, PACE_MIN_SLEEP,
+  PACE_PREEMPTED, WAITED_HIT, WAITED_MISSED, WAITING_ASLEEP, WAITING_GIVING_WAY,
 } = require('./constants');
 
 /** Times are in milliseconds. */
@@ -22,15 +22,21 @@ class Pace {
   #misses = 0;
   /** How many turns are to pass without a poll. */
   #pause = 0;
+  /** How many turns of giving way are to make up for what was lost by it. */
+  #debt = 0;
   /** When the sleep began; 0: awake. */
   #asleep = 0;
   #isAfterMiss = false;
+  /** How it waited last. */
+  #waiting = WAITING_ASLEEP;
 
   /**
-   * Whether to poll in this turn; otherwise the sleep begins now.
-   * @param {() => number} clock
+   * Whether to wait like this in this turn; otherwise the sleep begins now.
+   * @param {number} waiting @param {() => number} clock
    */
-  allows(clock) {
+  allows(waiting, clock) {
+    this.#waiting = waiting;
+    if (waiting === WAITING_ASLEEP) return false;
     if (this.#isPromising && this.#pause === 0) return true;
     if (this.#pause > 0) this.#pause--;
     this.#sleep(clock(), false);
@@ -42,9 +48,29 @@ class Pace {
     return this.#inStep ? PACE_BUDGET : PACE_FIRST_BUDGET;
   }
 
+  /**
+   * A wait that was no sleep is over.
+   * @param {number} waited @param {() => number} clock is only read if this end goes to sleep after it
+   */
+  waited(waited, clock) {
+    if (waited === WAITED_HIT) this.hit();
+    else if (waited === WAITED_MISSED) this.missed(clock());
+    else this.#keptAway();
+  }
+
+  /** Others have kept the core that this end had given them. */
+  #keptAway() {
+    this.#count(PACE_FREE_MISSES);
+    this.#debt += PACE_MAKE_UP;
+    if (this.#debt <= PACE_FREE_LOSSES * PACE_MAKE_UP) return;
+    this.#debt = PACE_FREE_LOSSES * PACE_MAKE_UP;
+    this.#pause = PACE_MAX_PAUSE;
+  }
+
   /** The poll found something. */
   hit() {
     this.#misses = 0;
+    if (this.#debt > 0) this.#debt--;
     this.#inStep = true;
   }
 
@@ -72,7 +98,8 @@ class Pace {
     this.#asleep = 0;
     const isHeldUp = this.#isAfterMiss && slept < PACE_MAX_HELD_UP;
     if (isHeldUp) this.#count(PACE_FREE_MISSES);
-    this.#isPromising = !isHeldUp && slept >= PACE_MIN_SLEEP && slept <= PACE_MAX_SLEEP;
+    const minSleep = this.#waiting === WAITING_GIVING_WAY ? 0 : PACE_MIN_SLEEP;
+    this.#isPromising = !isHeldUp && slept >= minSleep && slept <= PACE_MAX_SLEEP;
   }
 
   /** @param {number} time @param {boolean} isAfterMiss */

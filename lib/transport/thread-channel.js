@@ -50,6 +50,11 @@ class ThreadChannel extends FrameChannel {
     return this.hasShared || ((Atomics.load(this.#words, SENT_COUNT_WORD) - this.#receivedCalls) | 0) > 0;
   }
 
+  /** How many frames with calls came through the port, in a count that wraps. */
+  get receivedCalls() {
+    return this.#receivedCalls;
+  }
+
   /** Receives the frames in the ring, or everything, where calls came another way. */
   receivePending() {
     if (this.hasShared) this.receiveShared();

@@ -17,7 +17,7 @@
 const { fromJson } = require('../intrinsics/json');
 const { nextTick } = require('../intrinsics/clock');
 const {
-  BEGUN, CALLS, CANCEL, INIT, MAY_SPIN_WORD, MESSAGE, PAGE_WORDS, PART_FIELDS, STOP,
+  BEGUN, CALLS, CANCEL, INIT, MESSAGE, PAGE_WORDS, PART_FIELDS, STOP, WAITING_POLLING, WAITING_WORD,
 } = require('../transport/constants');
 const { BEGUN_FD } = require('../transport/begun-file');
 const { FrameDecoder, frameLength, writeFrame } = require('../transport/frame-codec');
@@ -89,7 +89,7 @@ function bootPipes(nodeRequire, load) {
       if (kind === STOP) isToldToStop = true;
       if (kind === CALLS) {
         spin.arrived();
-        words[MAY_SPIN_WORD] = aux;
+        words[WAITING_WORD] = aux;
       }
       if (kind === INIT) {
         start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === BEGUN_FD, aux);
@@ -141,7 +141,7 @@ function bootPipes(nodeRequire, load) {
         messageRoom: PIPE_ROOM,
         wake: () => {},
         poll: takeCancelled,
-        served: () => words[MAY_SPIN_WORD] !== 0 && spin.expect(),
+        served: () => words[WAITING_WORD] === WAITING_POLLING && spin.expect(),
         hold(held) {
           isHeld = held;
           if (held) calls?.ref();

@@ -6,13 +6,15 @@
  *
  * 1. When a frame has been served and the parent says that a CPU may be kept awake, the thread polls in a turn of the
  *    event loop of its own: the user's timers and promises had their turn before, and have it again after each frame.
- * 2. It does not poll while a call waits for something, since that is what the thread has to do then.
- * 3. When it pays is learned by `Pace`.
+ * 2. Where there is no such CPU, the thread has others run in that turn, the parent among them.
+ * 3. It does neither while a call waits for something, since that is what the thread has to do then.
+ * 4. When it pays is learned by `Pace`.
  *
  * Must not depend on what is polled for.
  */
 
 const { now, setImmediate } = require('../intrinsics/clock');
+const { WAITING_GIVING_WAY } = require('../transport/constants');
 const { Pace } = require('../transport/pace');
 
 class Spin {
@@ -22,11 +24,12 @@ class Spin {
 
   /**
    * @param {object} watch
-   * @param {() => boolean} watch.isAllowed whether a CPU may be kept awake
+   * @param {() => number} watch.waiting how to wait for the next frame
    * @param {() => boolean} watch.isIdle whether there is nothing else to do
    * @param {(awake: boolean) => void} watch.setAwake told whether `hasPending` is called before the thread sleeps
    * @param {() => boolean} watch.hasPending whether something has arrived
    * @param {() => void} watch.receivePending handles it
+   * @param {() => number} watch.giveWay has others run until something has arrived, and says what became of that
    */
   constructor(watch) {
     this.#watch = watch;
@@ -39,8 +42,7 @@ class Spin {
 
   /** A frame has been served. */
   served() {
-    if (this.#isScheduled || !this.#watch.isAllowed()) return;
-    if (!this.#pace.allows(now)) return;
+    if (this.#isScheduled || !this.#pace.allows(this.#watch.waiting(), now)) return;
     this.#isScheduled = true;
     this.#watch.setAwake(true);
     setImmediate(() => {
@@ -77,14 +79,15 @@ class Spin {
   }
 
   #spin() {
-    const { setAwake, hasPending } = this.#watch;
+    const { setAwake, hasPending, waiting, giveWay } = this.#watch;
     setAwake(true);
-    this.#wait(hasPending);
+    if (waiting() === WAITING_GIVING_WAY) this.#pace.waited(giveWay(), now);
+    else this.#poll(hasPending);
     this.rest();
   }
 
   /** @param {() => boolean} hasPending */
-  #wait(hasPending) {
+  #poll(hasPending) {
     const pace = this.#pace;
     const begin = now();
     for (let before = begin; !hasPending(); ) {

@@ -3,10 +3,12 @@
 /**
  * The first thing that runs in a worker thread: takes the port to the parent out of `workerData`, then serves calls.
  *
- * The addon is not loaded here: Node has bugs in the teardown of addons in threads, and a port moves values as well.
+ * Frames come without the addon: Node has had bugs in the teardown of what addons keep in threads, and a port moves
+ * values as well. The addon is loaded where one CPU is all there is, for a function that keeps nothing: JavaScript has
+ * no way to have other threads run.
  */
 
-const { CALLS, INIT, MAY_SPIN_WORD, STOP, THREAD_ID_WORD } = require('../transport/constants');
+const { CALLS, INIT, STOP, THREAD_ID_WORD, WAITED_MISSED, WAITING_WORD } = require('../transport/constants');
 const { clones } = require('../transport/ports');
 const { ThreadChannel } = require('../transport/thread-channel');
 const { TimeSlice } = require('../transport/time-slice');
@@ -21,6 +23,7 @@ const { announceIndex, serve, markAsWorker, removeScriptGlobals } = require('./s
  * @property {any[]} initParts
  * @property {import('node:worker_threads').MessagePort} port
  * @property {Uint32Array} page
+ * @property {string | null} addonPath `null`: there is none
  * @property {number} index the worker's; -1: nothing is to be loaded before a frame that says which
  */
 
@@ -40,13 +43,35 @@ function systemId(nodeRequire) {
 }
 
 /**
+ * The function of the addon that has others run. The addon is loaded when it is called first.
+ * @param {string | null} addonPath
+ * @returns {typeof import('../../native').giveWay}
+ */
+function giveWayOf(addonPath) {
+  // The user's module may replace it.
+  const { dlopen } = process;
+  const load = () => {
+    const addon = { exports: /** @type {any} */ ({}) };
+    try {
+      if (addonPath !== null) dlopen(addon, addonPath);
+    } catch {
+      // Threads may not be allowed what the parent is. Then they sleep.
+    }
+    return addon.exports.giveWay ?? (() => WAITED_MISSED);
+  };
+  /** @type {typeof import('../../native').giveWay | null} */
+  let giveWay = null;
+  return (page, received) => (giveWay ??= load())(page, received);
+}
+
+/**
  * @param {NodeRequire} nodeRequire
  * @param {(url: string) => Promise<Record<string, unknown>>} load
  */
 function bootThread(nodeRequire, load) {
   const threads = nodeRequire('node:worker_threads');
   /** @type {ThreadData} */
-  const { init, initParts, port, page, index } = threads.workerData;
+  const { init, initParts, port, page, addonPath, index } = threads.workerData;
   page[THREAD_ID_WORD] = systemId(nodeRequire);
   // The user's module must not find data that is not its own.
   Reflect.set(threads, 'workerData', null);
@@ -54,6 +79,7 @@ function bootThread(nodeRequire, load) {
   markAsWorker(init);
   process.argv.splice(1, Infinity);
   if (init.filePath !== null) process.argv.push(init.filePath);
+  const giveWay = giveWayOf(addonPath);
   const v8 = () => nodeRequire('node:v8');
   let isHeld = true;
   const hold = (/** @type {boolean} */ held) => {
@@ -76,11 +102,12 @@ function bootThread(nodeRequire, load) {
   /** @type {import('./serve').Server | null} `null` before it has an index. */
   let server = null;
   const spin = new Spin({
-    isAllowed: () => page[MAY_SPIN_WORD] !== 0,
+    waiting: () => page[WAITING_WORD],
     isIdle: () => server !== null && server.isIdle() && !slice.isBehind,
     setAwake: (awake) => channel.setAwake(awake),
     hasPending: () => channel.hasPending,
     receivePending: () => channel.receivePending(),
+    giveWay: () => giveWay(page, channel.receivedCalls),
   });
   /** @param {number} workerIndex */
   const start = (workerIndex) => {

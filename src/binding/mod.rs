@@ -13,6 +13,7 @@
 //! | `native_pool` | the napi class of a pool | `pool` |
 //! | `frame_bytes` | frames as bytes by themselves, for other machines | `js` |
 //! | `run_id` | the names of runs | – |
+//! | `thread_wait` | how a worker thread waits on the only CPU | `js` |
 //! | `watchdog` | how a worker ends with its parent | – |
 //! | `worker_channel` | the napi class of a worker's end of the channel | `js`, `event_loop`, `spin`, `watchdog` |
 //! | `worker_modules` | the JavaScript that workers run | – |
@@ -30,6 +31,7 @@ mod native_pool;
 mod pool;
 mod run_id;
 mod spin;
+mod thread_wait;
 mod watchdog;
 mod worker_channel;
 mod worker_script;

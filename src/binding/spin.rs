@@ -62,16 +62,16 @@ impl Spin {
             if let Some(sleep) = sleep {
                 let waiting = watch.waiting();
                 let mut pace = learning.borrow_mut();
-                let begin = epoch.elapsed();
-                if pace.allows(waiting, begin) {
+                if pace.allows(waiting, epoch.elapsed()) {
                     watch.set_awake(true);
                     let clock = || epoch.elapsed();
-                    if waiting == Waiting::GivingWay {
-                        give_way(&mut pace, begin, clock, || watch.has_pending());
+                    let waited = if waiting == Waiting::GivingWay {
+                        give_way(clock, || watch.has_pending())
                     } else {
                         let budget = pace.budget().min(sleep.for_at_most);
-                        poll(&mut pace, begin, budget, clock, || watch.has_pending(), || sleep.is_over());
-                    }
+                        poll(budget, clock, || watch.has_pending(), || sleep.is_over())
+                    };
+                    pace.waited(waited, clock);
                 }
             }
             // Also if the loop seems not to sleep: what keeps it from that may end before it gets so far.

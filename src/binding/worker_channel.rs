@@ -23,7 +23,7 @@ use super::event_loop::{EventLoop, Poll};
 use super::js::{Callback, Context, PartError, Registers, Value, io_error, write_parts};
 use super::spin::{Spin, Watch};
 use super::watchdog::{Farewell, exit_now, start_watchdog};
-use crate::channel::page::{ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, MAY_SPIN, SHARED_LEN, TAIL, TO_WORKER};
+use crate::channel::page::{ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, SHARED_LEN, TAIL, TO_WORKER, WAITING};
 use crate::channel::{Arrived, Attached, Channel, ChannelError, FillResult, Filled, Flushed, OutgoingFrame};
 use crate::pace::Waiting;
 use crate::platform::SharedPage;
@@ -329,7 +329,7 @@ impl Watch for WorkerWatch {
     fn waiting(&self) -> Waiting {
         // Once per burst: a worker that stays idle sleeps.
         let had_calls = self.state.upgrade().is_some_and(|state| state.had_calls.take());
-        let told = self.page.load(MAY_SPIN);
+        let told = self.page.load(WAITING);
         [Waiting::Polling, Waiting::GivingWay]
             .into_iter()
             .find(|&waiting| had_calls && waiting as u32 == told)

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`LAST_BEGUN`] | worker | sequentially consistent |
 //! | [`CANCEL_COUNT`] | parent | stored after the frame is sent |
-//! | [`MAY_SPIN`] | parent | a hint, in any order |
+//! | [`WAITING`] | parent | a hint, in any order |
 //! | [`RECALL_UNTIL`], [`RECALL_FROM`] | parent | sequentially consistent |
 //! | [`SENT_COUNT`] | parent of a thread | stored after the message is posted |
 //! | [`THREAD_ID`] | thread | a hint, in any order |
@@ -37,9 +37,8 @@ pub const SHARED_LEN: usize = (SHARED_WORDS + MESSAGE_WORDS) * size_of::<u32>();
 pub const LAST_BEGUN: usize = 0;
 /// Written by the parent: counts the cancellations sent, so that a busy worker looks for them.
 pub const CANCEL_COUNT: usize = 1;
-/// Written by the parent: how the worker is to wait after its work, as `src/pace.rs` numbers it. A thread, or a process
-/// without the addon, either polls or sleeps: 1 or 0.
-pub const MAY_SPIN: usize = 2;
+/// Written by the parent: how the worker is to wait after its work, as `src/pace.rs` numbers it.
+pub const WAITING: usize = 2;
 /// Written by the parent, the end of a range: calls with `from <= seq < until`, in a count that wraps, are not to be
 /// begun. How both sides agree on them is told in `src/engine/mod.rs`.
 pub const RECALL_UNTIL: usize = 3;

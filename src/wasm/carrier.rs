@@ -12,7 +12,6 @@ use serde_json::Value as Json;
 use super::exports::pool;
 use super::memory::passed_numbers;
 use crate::engine::{ChunkId, Run, WorkerId};
-use crate::pace::Waiting;
 use crate::pool::{Carrier, Reports, Sent, report_sent};
 
 #[derive(Default)]
@@ -30,7 +29,7 @@ mod raw {
             worker: u32,
             frame: u32,
             seq: u32,
-            may_spin: bool,
+            waiting: u32,
             runs: *const f64,
             runs_len: usize,
         ) -> i32;
@@ -91,9 +90,9 @@ impl Carrier for WasmCarrier {
         let pool = pool();
         let fields = |run: &Run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()];
         let list: Vec<f64> = runs.iter().flat_map(fields).collect();
-        let may_spin = pool.worker_waiting() == Waiting::Polling;
+        let waiting = pool.worker_waiting() as u32;
         // SAFETY: pointer and length are of one list, which is only read during the call.
-        let count = unsafe { raw::send_calls(worker.0, frame.0, seq, may_spin, list.as_ptr(), list.len()) };
+        let count = unsafe { raw::send_calls(worker.0, frame.0, seq, waiting, list.as_ptr(), list.len()) };
         let numbers = passed_numbers(usize::try_from(count).unwrap_or(0));
         let sent = match (count, &numbers[..]) {
             (0, _) => Sent::Deferred,

@@ -14,8 +14,8 @@ use serde_json::{Value as Json, json};
 use crate::binding::carrier::Upcalls;
 use crate::binding::event_loop::Poll;
 use crate::channel::page::{
-    ASLEEP, AWAKENESS, CANCEL_COUNT, FAREWELL, LAST_BEGUN, MAY_SPIN, MESSAGES_TAKEN, RECALL_FROM,
-    RECALL_UNTIL, TO_WORKER,
+    ASLEEP, AWAKENESS, CANCEL_COUNT, FAREWELL, LAST_BEGUN, MESSAGES_TAKEN, RECALL_FROM, RECALL_UNTIL,
+    TO_WORKER, WAITING,
 };
 use crate::channel::{Channel, ChannelError, FillResult, FinishError, Finished, Flushed, OutgoingFrame};
 use crate::engine::{ProtocolViolation, WorkerId};
@@ -174,7 +174,7 @@ impl Link {
     /// Says how the worker is to wait after its work.
     pub fn set_waiting(&self, waiting: Waiting) {
         if let Some(page) = &self.page {
-            page.store(MAY_SPIN, waiting as u32);
+            page.store(WAITING, waiting as u32);
         }
     }
 

@@ -22,7 +22,6 @@ use crate::binding::js::{
     Callback, PassedParts, Registers, Value, as_number, halves, number, number_list, read_numbers,
 };
 use crate::engine::{ChunkId, Run, WorkerId};
-use crate::pace::Waiting;
 use crate::platform;
 use crate::pool::{Carrier, Sent, report_sent};
 use crate::protocol::RUN_FIELDS;
@@ -122,9 +121,9 @@ impl ScriptCarrier {
         let list = (runs.len() > 1).then(|| number_list(self.env, bounds)).transpose().ok()?;
         let first = runs.first()?;
         let [low, high] = halves(first.job.0);
-        let may_spin = upcalls.worker_waiting() == Waiting::Polling;
+        let waiting = upcalls.worker_waiting() as u32;
         let Range { start, end } = first.calls;
-        self.registers.set([worker.0, frame.0, seq, may_spin.into(), low, high, start, end]);
+        self.registers.set([worker.0, frame.0, seq, waiting, low, high, start, end]);
         let sleeper = || self.pages.borrow().get(&worker).and_then(|page| page.wakes(seq));
         let sleeper = upcalls.cares_where_it_wakes(worker, frame).then(sleeper).flatten();
         let sleeper = sleeper.filter(|_| upcalls.keeps_cpu());

@@ -27,4 +27,4 @@ pub use parts::{PartError, PassedParts, WrittenParts, list_of, part_list, part_v
 pub use registers::{Registers, halves};
 pub use status::{check, io_error};
 pub use values::{Value, as_number, buffer, null, number, number_list, optional_text, read_numbers, text};
-pub use words::KeptWords;
+pub use words::{KeptWords, with_words};

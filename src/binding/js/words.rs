@@ -1,6 +1,6 @@
-//! Memory of a `Uint32Array` that both sides see, kept for as long as it is used.
+//! Memory of a `Uint32Array` that both sides see, for one call or for as long as it is kept.
 //!
-//! Called by the registers and by the pages of threads. Must not depend on what the words mean.
+//! Called by the registers and by both ends of the pages of threads. Must not depend on what the words mean.
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
@@ -30,6 +30,27 @@ unsafe impl Word for AtomicU32 {
     const MAY_BE_SHARED: bool = true;
 }
 
+/// Calls `act` with the `N` words of a `Uint32Array`. `act` must not call JavaScript.
+pub fn with_words<W: Word, const N: usize, R>(
+    env: sys::napi_env,
+    array: Value,
+    act: impl FnOnce(&[W; N]) -> R,
+) -> Result<R> {
+    let words = words_of(env, array)?;
+    // SAFETY: so many words, aligned as V8 aligns every `Uint32Array`, and `W` allows for whoever else writes to them.
+    // The caller's array keeps them until `act` is done, since no JavaScript of this thread runs before.
+    Ok(act(unsafe { words.as_ref() }))
+}
+
+fn words_of<W: Word, const N: usize>(env: sys::napi_env, array: Value) -> Result<NonNull<[W; N]>> {
+    let found = TypedArray::of(env, array)?;
+    let is_right = found.kind == sys::TypedarrayType::uint32_array
+        && found.length == N
+        && (W::MAY_BE_SHARED || !found.is_shared);
+    let words = NonNull::new(found.data.cast()).filter(|_| is_right);
+    words.ok_or_else(|| Error::from_reason(format!("not {N} words of 32 bits")))
+}
+
 /// The words of an array, and a reference that keeps them.
 pub struct KeptWords<W, const N: usize> {
     env: sys::napi_env,
@@ -40,12 +61,7 @@ pub struct KeptWords<W, const N: usize> {
 impl<W: Word, const N: usize> KeptWords<W, N> {
     /// Takes a `Uint32Array` of `N` words. Nobody may detach or resize its memory.
     pub fn new(env: sys::napi_env, array: Value) -> Result<KeptWords<W, N>> {
-        let found = TypedArray::of(env, array)?;
-        let is_right = found.kind == sys::TypedarrayType::uint32_array
-            && found.length == N
-            && (W::MAY_BE_SHARED || !found.is_shared);
-        let words = NonNull::new(found.data.cast()).filter(|_| is_right);
-        let words = words.ok_or_else(|| Error::from_reason(format!("not {N} words of 32 bits")))?;
+        let words = words_of(env, array)?;
         let mut reference = ptr::null_mut();
         // SAFETY: a live value. The reference keeps the array, and so its memory.
         check(unsafe { sys::napi_create_reference(env, array, 1, &mut reference) }, "no reference")?;
