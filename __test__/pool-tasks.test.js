@@ -91,6 +91,17 @@ forEachMode((mode) => {
       assert.deepEqual(await Promise.all(values), [1, 2, 1]);
     });
 
+    test('a reference is read anew by each call', async (t) => {
+      const pool = on(t);
+      const reference = task('double');
+      assert.equal(await pool.apply(reference, [3]), 6);
+      reference.name = 'dieIf';
+      assert.equal(await pool.apply(reference, [3]), 3);
+      await assert.rejects(pool.apply({ ...reference, args: [] }, [3]), refusal(/is not known/, 'task.args'));
+      assert.equal(await pool.apply({ name: 'dieIf', filePath: reference.filePath }, [4]), 4);
+      assert.equal(await pool.apply(Object.assign(Object.create(null), reference), [5]), 5);
+    });
+
     test('CommonJS and ES modules, named and default exports', async (t) => {
       const pool = on(t);
       const call = (file, name) => pool.apply({ filePath: inModules(file), name }, [{ batch: 7 }]);
@@ -476,6 +487,36 @@ forEachMode((mode) => {
       await assert.rejects(pool.apply(`${file}#act`), unusable(/not yet/));
       fs.writeFileSync(flag, '');
       assert.equal(await pool.apply(`${file}#act`), 'now');
+    });
+  });
+
+  test('calls that are answered together each get a value of their own', async (t) => {
+    const pool = on(t);
+    const tasks = [(x) => ({ value: x }), (x) => ({ value: -x }), () => ({ value: 'same' })];
+    const calls = range(600).map((i) => pool.apply(tasks[i % 3], [i]));
+    const results = await within(Promise.all(calls), 'calls of three tasks in turn');
+    assert.deepEqual(results.map(({ value }) => value), range(600).map((i) => [i, -i, 'same'][i % 3]));
+    assert.equal(new Set(results).size, 600);
+  });
+
+  test('and so do those beside calls that were aborted, or have failed', async (t) => {
+    const pool = on(t);
+    const controller = new AbortController();
+    const fail = (x) => {
+      throw new RangeError(`bad ${x}`);
+    };
+    const same = () => [{}];
+    const calls = range(600).map((i) => pool.apply(i % 5 === 4 ? fail : same, [i], i % 3 ? {} : { signal: controller.signal }));
+    const settled = Promise.allSettled(calls);
+    await calls[1];
+    controller.abort();
+    const outcomes = await within(settled, 'all calls');
+    const lists = outcomes.flatMap(({ value }) => value ?? []);
+    assert.equal(new Set(lists).size, lists.length, 'no value is handed out twice');
+    outcomes.forEach(({ status, value, reason }, i) => {
+      if (i % 3 === 0 && reason?.name === 'AbortError') return;
+      if (i % 5 === 4) assert.equal(reason?.message, `bad ${i}`);
+      else assert.deepEqual([status, value], ['fulfilled', [{}]]);
     });
   });
 

@@ -51,8 +51,8 @@ const FIRST = [
 const NEXT = [
   'lib/carriers/script-carrier.js', 'lib/codec/codec.js', 'lib/codec/is-error.js', 'lib/codec/json-safe.js',
   'lib/codec/parts.js', 'lib/codec/record-lists.js', 'lib/codec/transfer.js', 'lib/intrinsics/keep.js',
-  'lib/jobs/abort.js', 'lib/jobs/call-encoder.js', 'lib/jobs/job-table.js', 'lib/jobs/moved-calls.js',
-  'lib/jobs/report.js', 'lib/jobs/task-registry.js', 'lib/parallelizer/plan.js', 'lib/parallelizer/run.js',
+  'lib/jobs/abort.js', 'lib/jobs/answer-lists.js', 'lib/jobs/call-encoder.js', 'lib/jobs/job-table.js',
+  'lib/jobs/moved-calls.js', 'lib/jobs/report.js', 'lib/jobs/task-registry.js', 'lib/parallelizer/plan.js', 'lib/parallelizer/run.js',
   'lib/parallelizer/split.js', 'lib/pool/call-queue.js', 'lib/pool/item-error.js', 'lib/pool/map-job.js',
   'lib/transport/frame-channel.js', 'lib/transport/ports.js', 'lib/transport/ring.js',
   'lib/transport/time-slice.js',

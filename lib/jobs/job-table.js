@@ -7,6 +7,7 @@
  * table with its last call. Must not depend on workers, nor on when calls are sent.
  */
 
+const { AnswerLists } = require('./answer-lists');
 const { decodeValues } = require('../codec/codec');
 const { ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
@@ -14,7 +15,7 @@ const { now } = require('../intrinsics/clock');
 const { nameRun, runIdOf } = require('./run-id');
 const {
   ARGUMENT_WORD, CODEC_FIELD, JOB_KEY_RUNS, JOB_PINNED, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED,
-  MAX_COUNT, PART_FAILED, PART_FIELDS, PART_REFUSED, TAG_FIELD, VALUE_FIELD,
+  JSON_LIST, MAX_COUNT, PART_FAILED, PART_FIELDS, PART_REFUSED, TAG_FIELD, VALUE_FIELD,
 } = require('../transport/constants');
 
 /** Of calls that have not failed. */
@@ -112,6 +113,7 @@ class JobTable {
   #inProgress = 0;
   /** Whether the calls of any job have been watched. */
   #hasTraced = false;
+  #lists = new AnswerLists();
 
   /**
    * @param {import('../codec/codec').Clones | null} clones
@@ -205,6 +207,7 @@ class JobTable {
       return null;
     }
     try {
+      if (codec === JSON_LIST) return this.#lists.valuesOf(/** @type {string} */ (value), offset, offset + count);
       return decodeValues(codec, value, offset + count, extras === null ? [] : valuesOf(extras), this.#clones);
     } catch (cause) {
       for (let i = 0; i < count; i++) {

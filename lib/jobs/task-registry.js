@@ -43,8 +43,6 @@ class ReadTask {
   }
 }
 
-/** A reference as it was when it was read. @typedef {{ filePath: string, name: string, task: Task }} Reference */
-
 class TaskRegistry {
   /** @type {Map<string, Task>} By source, or by path and name, in the order of their last use. */
   #tasks = new Map();
@@ -52,10 +50,12 @@ class TaskRegistry {
   #byFunction = new WeakMap();
   /** @type {WeakMap<Function, Task>} The same for generator functions. */
   #byGenerator = new WeakMap();
-  /** @type {WeakMap<object, Reference>} References that do not depend on the current directory. */
-  #byReference = new WeakMap();
-  /** @type {{ text: string, task: Task } | null} The same for the latest string. */
-  #lastText = null;
+  /** @type {Map<string, Map<string, Task>>} By path and name, where these do not depend on the current directory. */
+  #byPath = new Map();
+  /** @type {Map<string, Task>} The same for texts 'path#name'. */
+  #byText = new Map();
+  /** How many are in these two. */
+  #known = 0;
   #count = 0;
   /** @type {Map<number, { last: number, ids: Map<number, true> }>} The tasks that workers keep, in order of use. */
   #kept = new Map();
@@ -86,23 +86,42 @@ class TaskRegistry {
       const key = 'source' in definition ? definition.source : `${definition.filePath}#${definition.name}`;
       return this.#find(key, definition);
     }
-    if (typeof task === 'string') {
-      if (task === this.#lastText?.text) return this.#lastText.task;
-    } else if (typeof task === 'object' && task !== null) {
-      const known = this.#byReference.get(task);
-      if (known !== undefined && isUnchanged(task, known)) return known.task;
-    }
+    const known = this.#knownBy(task);
+    if (known !== undefined) return known;
     const { filePath, exportName } = referenceOf(task, name);
     const found = this.#find(`${filePath}#${exportName}`, { filePath, name: exportName });
-    if (typeof task === 'string') {
-      if (path.isAbsolute(task)) this.#lastText = { text: task, task: found };
-    } else {
-      const reference = /** @type {Reference} */ ({ .../** @type {object} */ (task), task: found });
-      if (typeof reference.filePath === 'string' && path.isAbsolute(reference.filePath)) {
-        this.#byReference.set(/** @type {object} */ (task), reference);
-      }
-    }
+    this.#know(task, found);
     return found;
+  }
+
+  /**
+   * The task that was named just like this before: to check a reference takes longer than to submit a call, and many
+   * programs write one anew for each.
+   * @param {unknown} task
+   */
+  #knownBy(task) {
+    if (typeof task === 'string') return this.#byText.get(task);
+    if (typeof task !== 'object' || task === null) return undefined;
+    const { filePath, name } = /** @type {{ filePath?: any, name?: any }} */ (task);
+    const known = this.#byPath.get(filePath)?.get(name);
+    return known !== undefined && hasOnly(task, 'filePath', 'name') ? known : undefined;
+  }
+
+  /** @param {any} task a reference that was found to be one @param {Task} found what it means */
+  #know(task, found) {
+    const filePath = typeof task === 'string' ? task : task.filePath;
+    if (typeof filePath !== 'string' || !(path.isAbsolute(filePath) || filePath.startsWith('file:'))) return;
+    if (++this.#known > MAX_REMEMBERED) {
+      this.#byPath.clear();
+      this.#byText.clear();
+      this.#known = 1;
+    }
+    if (typeof task === 'string') {
+      this.#byText.set(task, found);
+    } else {
+      const names = this.#byPath.get(filePath) ?? new Map();
+      this.#byPath.set(filePath, names.set(task.name, found));
+    }
   }
 
   /** @param {string} key @param {Task['definition']} definition */
@@ -150,10 +169,11 @@ class TaskRegistry {
   }
 }
 
-/** @param {object} task @param {Reference} known */
-function isUnchanged(task, known) {
-  const { filePath, name } = /** @type {{ filePath?: unknown, name?: unknown }} */ (task);
-  return filePath === known.filePath && name === known.name;
+/** @param {object} object @param {string} one @param {string} two */
+function hasOnly(object, one, two) {
+  const keys = Object.keys(object);
+  for (let i = 0; i < keys.length; i++) if (keys[i] !== one && keys[i] !== two) return false;
+  return true;
 }
 
 /** @param {Task} task @param {number} [forget] @param {boolean} [isFirst] */
