@@ -28,10 +28,12 @@ const { report } = require('../jobs/report');
  * @property {readonly import('../jobs/job-table').Place[] | null} [places] where these are, if on other machines
  */
 
+/** @typedef {import('../options/pool-options').MapOptions} MapOptions */
+
 /**
  * @param {WorkerPool} pool
  * @param {MapRequest} request
- * @param {Readonly<import('../options/pool-options').MapOptions>} options
+ * @param {Readonly<Omit<MapOptions, 'timeout' | 'retries' | 'priority'>>} options
  * @returns {Promise<any[]>} throws if it is not accepted
  */
 function startMap(pool, request, { chunkSize, signal, transferList, onProgress, onMessage, collect }) {

@@ -9,6 +9,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { closedError, optionError } = require('../errors');
+const { once } = require('../intrinsics/once');
 const { PARALLELIZER_INLINE } = require('../options/options');
 const {
   applyAsyncOptions, applyOptions, assertCarried, broadcastOptions, mapAsyncOptions, mapOptions, poolSettings,
@@ -22,12 +23,12 @@ const { nameRun, newRun } = require('../jobs/run-id');
 const { WorkerPool } = require('../jobs/worker-pool');
 
 // Not needed to start workers, so loaded while they start.
-const asyncResult = () => require('./async-result');
+const asyncResult = once(() => require('./async-result'));
 const callQueue = () => require('./call-queue');
 const blockedStreams = () => require('./blocked-streams');
 const farBroadcast = () => require('./far-broadcast');
 const itemStream = () => require('./item-stream');
-const mapJob = () => require('./map-job');
+const mapJob = once(() => require('./map-job'));
 const runTracing = () => require('../jobs/run-tracing');
 const yieldStream = () => require('./yield-stream');
 
@@ -349,8 +350,12 @@ class Pool extends Instance {
     if (signal !== null || transferList !== null || onMessage !== null || isWatched) {
       // A job of its own, so that it can be cancelled or watched without affecting others.
       const run = (this.#ownRun = newRun());
-      const request = { ...this.#request(what, found, true, options), isList: false, items: [list], run };
-      const settings = { ...options, chunkSize: 0, onProgress: null, collect: false };
+      const { timeout, retries, priority } = this.#request(what, found, true, options);
+      // (To spread others into these would take six times as long.)
+      const request = {
+        what, task: found, spreadArguments: true, timeout, retries, priority, isList: false, items: [list], run,
+      };
+      const settings = { signal, transferList, onMessage, chunkSize: 0, onProgress: null, collect: false };
       return mapJob().startMap(this.#pool, request, settings).then(({ 0: value }) => value);
     }
     // A single argument, which most calls have, is not wrapped in a list: that costs less to encode.
@@ -376,9 +381,11 @@ class Pool extends Instance {
     const hasDefaults = options.timeout === null && options.retries === null && options.priority === 0;
     let kind = hasDefaults ? kinds.get(task) : undefined;
     if (kind === undefined) {
-      const request = this.#request(what, task, isSpread, options);
-      const none = { run: null, signal: null, onMessage: null, owner: null, submitted: null };
-      kind = { ...request, ...none, isList: false, chunkSize: 0 };
+      const { timeout, retries, priority } = this.#request(what, task, isSpread, options);
+      kind = {
+        what, task, spreadArguments: isSpread, timeout, retries, priority, run: null, signal: null, onMessage: null,
+        owner: null, submitted: null, isList: false, chunkSize: 0,
+      };
       if (hasDefaults) kinds.set(task, kind);
     }
     return kind;
