@@ -39,8 +39,8 @@ pub const MAX_PAUSE: u32 = 256;
 /// How many turns of giving way make up for one in which others have kept the core: that may be a time slice of three
 /// milliseconds, and a turn saves some ten microseconds.
 pub const MAKE_UP: u32 = 256;
-/// How many such losses are borne before they are made up for. While a pool is young, it is V8 that compiles in between,
-/// and the sooner that is done the better.
+/// How many such losses are borne before they are made up for. While a pool is young, it is V8 that compiles in
+/// between, and the sooner that is done the better.
 pub const FREE_LOSSES: u32 = 64;
 
 /// How to wait for what is expected. Workers are told by these numbers.

@@ -365,8 +365,8 @@ const PACE_MAX_PAUSE = 256;
 const PACE_MAKE_UP = 256;
 
 /**
- * How many such losses are borne before they are made up for. While a pool is young, it is V8 that compiles in between,
- * and the sooner that is done the better.
+ * How many such losses are borne before they are made up for. While a pool is young, it is V8 that compiles in
+ * between, and the sooner that is done the better.
  */
 const PACE_FREE_LOSSES = 64;
 
