@@ -4,9 +4,22 @@
 require('./lib/intrinsics/json');
 require('./lib/intrinsics/clock');
 require('./lib/host/start-directory');
+const { once } = require('./lib/intrinsics/once');
 const { createHandler, processPartialResponse } = require('./lib/lambda/handler');
-const { records, unmarshall } = require('./lib/lambda/events');
-const { NonRetryableError } = require('./lib/events/record-errors');
+const { NonRetryableError } = require('./lib/events/non-retryable');
+
+// Not needed to start workers.
+const events = once(() => require('./lib/lambda/events'));
+
+/** @param {Parameters<ReturnType<typeof events>['records']>} args */
+function records(...args) {
+  return events().records(...args);
+}
+
+/** @param {Parameters<ReturnType<typeof events>['unmarshall']>} args */
+function unmarshall(...args) {
+  return events().unmarshall(...args);
+}
 
 // One name per line: Node finds an ES module's named imports by reading this.
 module.exports = {

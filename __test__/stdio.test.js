@@ -2,8 +2,11 @@
 // Where the workers' output goes: 'inherit', 'forward', 'ignore'.
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 
+const { root, temporary } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
 
@@ -51,6 +54,33 @@ forEachMode(
       assert.deepEqual(seen.find(([, text]) => text === 'to warn')[0], 'warn');
       assert.deepEqual(seen.find(([, text]) => text === 'to info')[0], 'info');
       assert.equal(stderr, '');
+    });
+
+    test('forward: through streams that somebody had before, and through those that nobody had', async (t) => {
+      const preload = path.join(temporary(t), 'preload.js');
+      fs.writeFileSync(preload, 'globalThis.early = [process.stdout, process.stderr];');
+      for (const execArgv of [[], ['--require', preload]]) {
+        const { messages, stdout, stderr } = await run(t, asynchronous(`${spy}
+          const { Pool } = require(${JSON.stringify(root)});
+          const execArgv = ${JSON.stringify(execArgv)};
+          const pool = new Pool(1, { type: process.env.TEST_MODE_TYPE, stdio: 'forward', execArgv });
+          const outcome = await pool.apply(() => {
+            const [stdout, stderr] = globalThis.early ?? [process.stdout, process.stderr];
+            stdout.write('to stdout\\n');
+            stderr.write('to stderr\\n');
+            console.warn('to warn');
+            return [stdout === process.stdout, stderr === process.stderr, Object.keys(process).includes('stdout')];
+          });
+          await pool.close();
+          await pool.join();
+          console.debug(...outcome);
+          globalThis.after();
+        `), { mode });
+        const seen = messages[0].map(([level, ...args]) => [level, args.join(' ').trimEnd()]);
+        assert.deepEqual(seen, [['error', 'to stderr'], ['warn', 'to warn'], ['debug', 'true true true']]);
+        assert.match(stdout, /^to stdout\n/);
+        assert.equal(stderr, '');
+      }
     });
 
     test('forward: a message of several lines stays one message', async (t) => {

@@ -33,14 +33,15 @@ function relative(file, chunk) {
  * character that is compiled before. (A module that is missing here costs time, and nothing else.)
  */
 const FIRST = [
-  'index.js', 'lib/errors.js', 'lib/host/busy-time.js', 'lib/host/cpus.js', 'lib/host/exec-argv.js',
-  'lib/host/nesting.js', 'lib/host/program.js', 'lib/host/start-directory.js', 'lib/host/variables.js',
-  'lib/intrinsics/clock.js', 'lib/intrinsics/define.js', 'lib/intrinsics/json.js', 'lib/intrinsics/list.js',
-  'lib/intrinsics/once.js', 'lib/jobs/carrier-for.js', 'lib/jobs/cost-meter.js', 'lib/jobs/later-loads.js',
-  'lib/jobs/observers.js', 'lib/jobs/open-instances.js', 'lib/jobs/run-id.js', 'lib/jobs/worker-config.js',
-  'lib/jobs/worker-pool.js', 'lib/native/native.js', 'lib/options/option-checks.js', 'lib/options/options.js',
-  'lib/options/pool-options.js', 'lib/parallelizer/parallelizer.js', 'lib/pool/arguments.js', 'lib/pool/pool.js',
-  'lib/transport/constants.js', 'lib/transport/registers.js', 'lib/worker/boot-script.js',
+  'index.js', 'lib/errors.js', 'lib/events/non-retryable.js', 'lib/host/busy-time.js', 'lib/host/cpus.js',
+  'lib/host/exec-argv.js', 'lib/host/nesting.js', 'lib/host/program.js', 'lib/host/relative-flags.js',
+  'lib/host/start-directory.js', 'lib/host/variables.js', 'lib/intrinsics/clock.js', 'lib/intrinsics/define.js',
+  'lib/intrinsics/json.js', 'lib/intrinsics/list.js', 'lib/intrinsics/once.js', 'lib/jobs/carrier-for.js',
+  'lib/jobs/cost-meter.js', 'lib/jobs/later-loads.js', 'lib/jobs/observers.js', 'lib/jobs/open-instances.js',
+  'lib/jobs/run-id.js', 'lib/jobs/worker-config.js', 'lib/jobs/worker-pool.js', 'lib/native/native.js',
+  'lib/options/option-checks.js', 'lib/options/options.js', 'lib/options/pool-options.js',
+  'lib/parallelizer/parallelizer.js', 'lib/pool/arguments.js', 'lib/pool/pool.js', 'lib/transport/constants.js',
+  'lib/transport/registers.js', 'lib/worker/boot-script.js',
 ];
 
 /**
@@ -49,13 +50,14 @@ const FIRST = [
  * (Modules that are missing here cost time as well, and nothing else.)
  */
 const NEXT = [
-  'lib/carriers/script-carrier.js', 'lib/codec/codec.js', 'lib/codec/is-error.js', 'lib/codec/json-safe.js',
-  'lib/codec/parts.js', 'lib/codec/record-lists.js', 'lib/codec/transfer.js', 'lib/intrinsics/keep.js',
+  'lib/carriers/script-carrier.js', 'lib/codec/cell-writer.js', 'lib/codec/codec.js', 'lib/codec/is-error.js',
+  'lib/codec/json-safe.js', 'lib/codec/parts.js', 'lib/codec/record-encoder.js', 'lib/codec/record-layout.js',
+  'lib/codec/record-lists.js', 'lib/codec/record-shape.js', 'lib/codec/transfer.js', 'lib/intrinsics/keep.js',
   'lib/jobs/abort.js', 'lib/jobs/answer-lists.js', 'lib/jobs/call-encoder.js', 'lib/jobs/job-table.js',
-  'lib/jobs/moved-calls.js', 'lib/jobs/report.js', 'lib/jobs/task-registry.js', 'lib/parallelizer/plan.js', 'lib/parallelizer/run.js',
-  'lib/parallelizer/split.js', 'lib/pool/call-queue.js', 'lib/pool/item-error.js', 'lib/pool/map-job.js',
-  'lib/transport/frame-channel.js', 'lib/transport/ports.js', 'lib/transport/ring.js',
-  'lib/transport/time-slice.js',
+  'lib/jobs/moved-calls.js', 'lib/jobs/report.js', 'lib/jobs/task-registry.js', 'lib/parallelizer/plan.js',
+  'lib/parallelizer/record-run.js', 'lib/parallelizer/run.js', 'lib/parallelizer/split.js', 'lib/pool/call-queue.js',
+  'lib/pool/item-error.js', 'lib/pool/map-job.js', 'lib/transport/frame-channel.js', 'lib/transport/ports.js',
+  'lib/transport/ring.js', 'lib/transport/time-slice.js',
 ];
 
 /** Never runs. Node finds an ES module's named imports by reading the text of what is imported. */

@@ -6,21 +6,12 @@
  * Must not depend on how records are decoded. Runs in workers too: lib/errors.js is loaded when there is an error.
  */
 
-const { define } = require('../intrinsics/define');
 const { nameOf } = require('./records');
 
 /** @typedef {InstanceType<typeof import('./record').LambdaRecord>} LambdaRecord */
 
 /** How many issues a message has. */
 const MAX_ISSUES = 3;
-
-/** Errors by which users say that trying again is of no use are known by this name, whichever class they are of. */
-const NON_RETRYABLE = 'NonRetryableError';
-
-/** What a function throws for a record that will never succeed. */
-class NonRetryableError extends Error {}
-
-define(NonRetryableError.prototype, 'name', { value: NON_RETRYABLE, writable: true, configurable: true });
 
 /** @param {LambdaRecord} record */
 function recordName(record) {
@@ -72,14 +63,4 @@ function missingPeerError(name, need, cause) {
   );
 }
 
-/**
- * Whether trying again is of no use.
- * @param {any} error @param {boolean} discardsInvalid whether that goes for what cannot be read as well
- */
-function isNonRetryable(error, discardsInvalid) {
-  if (typeof error !== 'object' || error === null) return false;
-  if (error.name === NON_RETRYABLE || error.constructor?.name === NON_RETRYABLE) return true;
-  return discardsInvalid && (error.code === 'ERR_PARALLELIZER_DECODE' || error.code === 'ERR_PARALLELIZER_SCHEMA');
-}
-
-module.exports = { NonRetryableError, decodeError, isNonRetryable, missingPeerError, schemaError };
+module.exports = { decodeError, missingPeerError, schemaError };

@@ -11,11 +11,11 @@
  */
 
 const { skippedError } = require('../errors');
-const { isNonRetryable } = require('../events/record-errors');
+const { isNonRetryable } = require('../events/non-retryable');
 const { report } = require('../jobs/report');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
-/** @typedef {import('./handler').Failure} Failure */
+/** @typedef {import('./respond').Failure} Failure */
 
 /**
  * @param {Failure[]} failures @param {readonly LambdaRecord[]} records

@@ -90,8 +90,34 @@ function forwardOutput(print, structured) {
     };
     Reflect.set(console, name, define(forward, 'name', { value: name, configurable: true }));
   });
-  redirect(process.stdout, 'log');
-  redirect(process.stderr, 'error');
+  redirectWhenMade('stdout', 'log');
+  redirectWhenMade('stderr', 'error');
+
+  /**
+   * Node makes a stream when it is asked for first, out of two dozen modules, which may take longer to load than all
+   * else that a worker needs: it compiles them anew in a process with another limit of its heap, as on AWS Lambda.
+   * @param {'stdout' | 'stderr'} name @param {string} fallback
+   */
+  function redirectWhenMade(name, fallback) {
+    const found = Object.getOwnPropertyDescriptor(process, name);
+    const make = found?.get;
+    if (make === undefined || mayBeMade()) {
+      redirect(process[name], fallback);
+      return;
+    }
+    /** @type {NodeJS.WriteStream | null} */
+    let stream = null;
+    define(process, name, {
+      ...found,
+      get() {
+        if (stream === null) {
+          stream = /** @type {NodeJS.WriteStream} */ (Reflect.apply(make, process, []));
+          redirect(stream, fallback);
+        }
+        return stream;
+      },
+    });
+  }
 
   /** @param {NodeJS.WriteStream} stream @param {string} fallback */
   function redirect(stream, fallback) {
@@ -122,6 +148,12 @@ function forwardOutput(print, structured) {
     });
     process.on('exit', flush);
   }
+}
+
+/** Whether what streams are made of is loaded: somebody may have one, and to make one costs little. */
+function mayBeMade() {
+  const { moduleLoadList: loaded } = /** @type {{ moduleLoadList?: unknown }} */ (/** @type {unknown} */ (process));
+  return !Array.isArray(loaded) || loaded.includes('NativeModule stream');
 }
 
 /** @param {unknown} chunk @param {BufferEncoding} encoding */

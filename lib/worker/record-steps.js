@@ -8,7 +8,7 @@
  */
 
 const { formatDecoder, isThenable } = require('../events/decoders/decoder');
-const { isNonRetryable } = require('../events/record-errors');
+const { isNonRetryable } = require('../events/non-retryable');
 const { define } = require('../intrinsics/define');
 const { fromJson } = require('../intrinsics/json');
 const { findExport, loadModule } = require('./module-loader');

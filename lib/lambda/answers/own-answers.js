@@ -12,7 +12,7 @@
 
 const { ParallelizerError } = require('../../errors');
 const { nameOf } = require('../../events/records');
-const { isNonRetryable } = require('../../events/record-errors');
+const { isNonRetryable } = require('../../events/non-retryable');
 
 /** @typedef {InstanceType<typeof import('../../events/records').LambdaRecord>} LambdaRecord */
 
