@@ -4,8 +4,9 @@
  * How long a caller waits for a pool that did not exist, and what an idle worker costs.
  *
  * First in a process that has been running for a while: from the constructor to the first result of one record. Then in
- * a fresh process, including loading the package, in the form in which it is published. The yardstick is what no pool
- * can undercut by much: `node -e 0`, spawned and awaited in the same round. Then the private memory of an idle worker.
+ * a fresh process, including loading the package, in the form in which it is published, and in one that is started as
+ * AWS Lambda starts a function. The yardstick is what no pool can undercut by much: `node -e 0`, spawned and awaited in
+ * the same round. Then the private memory of an idle worker.
  *
  *   node benchmark/cold.js [--rounds 20] [--quick]
  */
@@ -30,6 +31,11 @@ const { rowWhere, Suite } = require('./support/suite.js');
 /** @typedef {import('./support/rounds.js').Competitor} Competitor */
 
 const NODE = 'node -e 0';
+/** How AWS Lambda starts a function with 3,538 MB, as far as it matters to how long that takes. */
+const ON_LAMBDA = {
+  flags: ['--expose-gc', '--max-old-space-size=3000', '--max-semi-space-size=150'],
+  env: { AWS_LAMBDA_FUNCTION_NAME: 'orders', AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '3538' },
+};
 /** Idle workers, from whose memory that of a pool with one worker is subtracted. */
 const MORE_WORKERS = 4;
 
@@ -113,13 +119,14 @@ async function inThisProcess(suite, rounds) {
 
 /**
  * @param {{ name: string, mode: string }} contender
- * @param {'first-result' | 'memory'} what
+ * @param {'first-result' | 'first-answer' | 'memory'} what
  * @param {number} workers
+ * @param {{ flags: string[], env: Record<string, string> }} [started]
  * @returns {Promise<number>}
  */
-async function inFreshProcess({ name, mode }, what, workers) {
-  const args = [require.resolve('./support/fresh.js'), name, mode, what, String(workers)];
-  const { stdout } = await promisify(execFile)(process.execPath, args);
+async function inFreshProcess({ name, mode }, what, workers, { flags, env } = { flags: [], env: {} }) {
+  const args = [...flags, require.resolve('./support/fresh.js'), name, mode, what, String(workers)];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: { ...process.env, ...env } });
   const value = Number(stdout);
   assert.ok(value > 0, `${name}, ${mode}: ${stdout}`);
   return value;
@@ -152,6 +159,26 @@ async function inFreshProcesses(suite, rounds, quick) {
     title: 'In a fresh process: from loading the package to the first result of one worker',
     unit: 'ms',
     rows: fresh,
+    against: againstNode,
+  });
+
+  const handlers = /** @type {const} */ (['child', 'threads']).map((mode) => ({
+    name: '@parallelizer/node, a handler',
+    mode,
+    kind: /** @type {const} */ ('own'),
+    run: () => inFreshProcess({ name: '', mode }, 'first-answer', 2, ON_LAMBDA),
+    sample,
+  }));
+  const onLambda = await take([
+    REFERENCE,
+    ...pools.map((pool) => ({ ...pool, run: () => inFreshProcess(pool, 'first-result', 2, ON_LAMBDA), sample })),
+    ...handlers,
+  ], { rounds, warmups: 1 });
+  suite.section({
+    id: 'on-lambda',
+    title: 'Started as AWS Lambda does: from loading the package to the first result of two workers',
+    unit: 'ms',
+    rows: onLambda,
     against: againstNode,
   });
 

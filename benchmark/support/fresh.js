@@ -2,9 +2,11 @@
 
 /**
  * A process that makes one pool, prints one number and exits: the milliseconds from loading the pool's package to the
- * first result, or the private bytes of this process and its descendants once the workers are idle.
+ * first result, or the private bytes of this process and its descendants once the workers are idle. Or one that makes a
+ * handler for Lambda, and prints the milliseconds from loading the package to its first answer.
  *
  *   node benchmark/support/fresh.js <name> <mode> first-result|memory <workers>
+ *   node benchmark/support/fresh.js <name> <mode> first-answer <workers>
  */
 
 const { readdirSync, readFileSync } = require('node:fs');
@@ -13,6 +15,9 @@ const { contenders } = require('./peers/index.js');
 
 /** By then a worker has finished what it does after its first call. */
 const SETTLE = 500;
+
+/** How many messages the first event of a handler has. */
+const MESSAGES = 100;
 
 /** @returns {Map<number, number[]>} */
 function childrenByParent() {
@@ -48,8 +53,36 @@ function privateBytesOfTree(root) {
   return sum;
 }
 
+/** @param {string} mode @param {number} workers */
+async function firstAnswer(mode, workers) {
+  const event = {
+    Records: Array.from({ length: MESSAGES }, (_, i) => ({
+      messageId: String(i),
+      receiptHandle: 'receipt',
+      body: '{}',
+      attributes: {},
+      messageAttributes: {},
+      eventSource: 'aws:sqs',
+      eventSourceARN: 'arn:aws:sqs:eu-central-1:123456789012:orders',
+    })),
+  };
+  const begin = performance.now();
+  const { createHandler } = require(`${process.env.BENCHMARK_PACKAGE ?? '@parallelizer/node'}/lambda`);
+  const handler = createHandler({
+    type: mode === 'child' ? 'child-process' : 'worker-threads',
+    filePath: require.resolve('./echo-record.js'),
+    recordFunctionName: 'echo',
+    parallelization: workers,
+  });
+  const answer = await handler(event, { getRemainingTimeInMillis: () => 60_000 });
+  console.log(performance.now() - begin);
+  if (answer.batchItemFailures.length > 0) throw new Error('not done');
+  process.exit();
+}
+
 async function main() {
   const [name, mode, what, workers] = process.argv.slice(2);
+  if (what === 'first-answer') return firstAnswer(mode, Number(workers));
   const contender = contenders().find((one) => one.name === name && one.mode === mode);
   if (!contender) throw new Error(`no such contender: ${name}, ${mode}`);
   const peer = contender.make({ filePath: require.resolve('./work.js'), name: 'echo' });
