@@ -156,6 +156,11 @@ class InlineCarrier extends ScriptCarrier {
     else act(worker.runner);
   }
 
+  /** @override @param {number} _id @param {InlineWorker} worker */
+  catchUp(_id, worker) {
+    worker.runner?.flush();
+  }
+
   /** @override @param {number} id */
   stop(id) {
     this.kill(id);

@@ -8,8 +8,8 @@
  *    begun before its arguments are decoded, because decoding may be what kills this process.
  * 2. `answers.js` says when the parent is told of results. The result of a watched call (one that must not be lost with
  *    this process, that may be cancelled, or that has a timeout) is published in shared memory before the next call
- *    begins; where there is none, the parent is told at once. Within one process there is nothing to be lost, and the
- *    results of a list, which are waited for together, are told of like those of calls that are not watched.
+ *    begins; where there is none, the parent is told at once. Within one process there is nothing to be lost: there
+ *    they are told of like those of calls that are not watched.
  * 3. A call that was cancelled before it began is not run. It is answered as skipped before the next call begins.
  * 4. The same goes for a call that the parent has recalled. `src/engine/mod.rs` describes the protocol; the worker's
  *    half of it is:
@@ -218,7 +218,7 @@ class Runner {
     const calls = /** @type {number} */ (parts[from + CALLS_FIELD]);
     const tag = /** @type {number} */ (parts[from + TAG_FIELD]);
     const listed = (tag & LISTED) !== 0;
-    const watched = (tag & WATCHED) !== 0 && !(listed && this.#port.isLocal);
+    const watched = (tag & WATCHED) !== 0 && !this.#port.isLocal;
     if (watched) this.#answers.secure();
     const first = (seq + offset) >>> 0;
     this.#begin(first);

@@ -144,7 +144,8 @@ impl Engine {
         let also_free = also_free.into_iter().flatten().filter(|(_, worker)| !worker.is_busy());
         let is_ready = |(_, worker): &(WorkerId, &Worker)| worker.phase == Phase::Ready && worker.can_serve();
         let is_spread = |(_, job_id): &(i64, JobId)| self.jobs.get(job_id).is_some_and(Job::is_spread);
-        let starting = self.queue.iter().any(is_spread).then(|| self.workers.members(Group::Starting));
+        let may_go_ahead = self.workers.count(Group::Starting) > 0 && self.queue.iter().any(is_spread);
+        let starting = may_go_ahead.then(|| self.workers.members(Group::Starting));
         let starting = starting.into_iter().flatten().filter(|(_, worker)| !self.waits_for_index(worker));
         self.workers.members(ready).filter(is_ready).chain(also_free).chain(starting)
     }
