@@ -3,8 +3,10 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 
+const { Pool } = require('@parallelizer/node');
 const {
   appeared,
   childrenOf,
@@ -19,6 +21,7 @@ const {
   within,
 } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
+const { brief, makePool, task } = require('./support/pool');
 const { asynchronous, run, start } = require('./support/scripts');
 
 const closed = { code: 'ERR_PARALLELIZER_CLOSED' };
@@ -281,3 +284,39 @@ forEachMode(
   },
   { needs: ['hasProcess'] },
 );
+
+forEachMode(
+  (mode) => {
+    test('what has been answered is done, although terminate comes before anybody has looked', async (t) => {
+      const pool = makePool(t, mode, { processes: 1 });
+      await pool.apply(task('double'), [1]);
+      const file = path.join(temporary(t), 'second');
+      // A call with a limit is answered before the next one begins.
+      const first = pool.apply(task('double'), [2], { timeout: 60_000 });
+      const second = Promise.allSettled([pool.apply(task('note'), [file, 'begun'], { timeout: 60_000 })]);
+      await new Promise((resolve) => process.nextTick(resolve));
+      for (const end = performance.now() + 30_000; !fs.existsSync(file) && performance.now() < end; );
+      await pool.terminate();
+      assert.equal(await within(first, 'the first call'), 4);
+      await within(second, 'the second call');
+    });
+  },
+  { needs: 'hasWorkers' },
+);
+
+test('and so it is in the calling process, where a call terminates its own pool', async (t) => {
+  const pool = new Pool(0);
+  t.after(() => {
+    delete globalThis.poolOfTheCall;
+    return pool.terminate();
+  });
+  globalThis.poolOfTheCall = pool;
+  await pool.apply(() => 1);
+  const limit = { timeout: 60_000 };
+  const outcomes = await within(Promise.allSettled([
+    pool.apply(() => 1, [], limit),
+    pool.apply(() => void globalThis.poolOfTheCall.terminate(), [], limit),
+    pool.apply(() => 3, [], limit),
+  ]), 'all calls');
+  assert.deepEqual(brief(outcomes), [1, [closed.code], [closed.code]]);
+});

@@ -74,12 +74,12 @@ test('what the published index.js has is what is loaded before a worker starts, 
 });
 
 test('what the published package has in its next file is loaded before the first result', async (t) => {
-  // The rest follows in a turn of its own: once there is a result, or at once where calls run in this process.
-  const next = async (make, call, { isInProcess = false, ...options } = {}) => {
+  // The rest follows in a turn of its own: once there is a result, or at once where there is no child process.
+  const next = async (make, call, { isAtOnce = false, ...options } = {}) => {
     const { messages } = await run(t, asynchronous(`${LOADED}
       const instance = ${make};
       const submitted = ${call};
-      if (!${isInProcess}) await submitted;
+      if (!${isAtOnce}) await submitted;
       const names = [...loaded, ...loadedNext];
       await submitted;
       await (instance.parallelizer ?? instance).terminate();
@@ -97,7 +97,7 @@ test('what the published package has in its next file is loaded before the first
   const loaded = new Set([
     ...(await next('new library.Pool(1)', `instance.apply(${echo}, [1])`)),
     ...(await next('new library.Pool(1)', `instance.map(${echo}, [1])`)),
-    ...(await next(threads, `instance.apply(${echo}, [1])`, { isInProcess: true })),
+    ...(await next(threads, `instance.apply(${echo}, [1])`, { isAtOnce: true })),
     ...(await next(`new library.Parallelizer(${OPTIONS})`, `instance.run(${records})`)),
     ...(await next(`lambda().createHandler(${HANDLER})`, `instance({ Records: ${messages} }, {})`, ON_LAMBDA)),
   ]);

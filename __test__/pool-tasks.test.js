@@ -100,6 +100,16 @@ forEachMode((mode) => {
       await assert.rejects(pool.apply({ ...reference, args: [] }, [3]), refusal(/is not known/, 'task.args'));
       assert.equal(await pool.apply({ name: 'dieIf', filePath: reference.filePath }, [4]), 4);
       assert.equal(await pool.apply(Object.assign(Object.create(null), reference), [5]), 5);
+      await assert.rejects(pool.apply(Object.assign([], reference), [5]), refusal(/./));
+    });
+
+    test('a reference that changes while it is read leads nobody else to another function', async (t) => {
+      const pool = on(t);
+      const { filePath } = task('double');
+      let reads = 0;
+      const unstable = { filePath, get name() { return reads++ % 2 === 0 ? 'double' : 'dieIf'; } };
+      for (let i = 0; i < 6; i++) await pool.apply(unstable, [1]);
+      assert.deepEqual([await pool.apply(task('double'), [3]), await pool.apply(task('dieIf'), [3])], [6, 3]);
     });
 
     test('CommonJS and ES modules, named and default exports', async (t) => {

@@ -10,8 +10,8 @@
 //! 5. If the sleep after a miss ends soon, the poll was what it had to wait for: the core was needed, and polling
 //!    pauses at once. It does the same if the core was taken away in the middle of a poll.
 //! 6. Without a core to spare the one there is can be given to whoever is waited for ([`Waiting::GivingWay`]), which
-//!    costs less than to sleep and be woken. Then every short sleep is one that could have been avoided. Where others
-//!    keep the core again and again, more than that makes up for, there are long pauses.
+//!    costs less than to sleep and be woken. Then every short sleep is one that could have been avoided. If others
+//!    keep the core so often that giving way costs more than it saves, it pauses for long.
 //!
 //! `lib/transport/pace.js` does the same where JavaScript polls.
 //!

@@ -4,8 +4,8 @@
  * Lists of answers as they come from workers: JSON, with a value for each call. One list may answer the calls of many
  * jobs, one after another; to read it for each of them would take the square of its length.
  *
- * No value is handed out twice, for a caller may change what it is given: where calls in between were not waited for, a
- * list that follows may have the very same text.
+ * No value is handed out twice, for a caller may change what it is given. Where nobody waits for the last calls of a
+ * list, its rest is still kept when another list with the very same text arrives: hence `from`.
  *
  * Must not depend on jobs.
  */
@@ -18,7 +18,7 @@ class AnswerLists {
   #rest = null;
 
   /**
-   * The values of a list, of which only those from `start` to `end` are handed out. Throws where there are none.
+   * The values of a list, of which the caller may take those from `start` to `end`. Throws where there are none.
    * @param {string} text @param {number} start @param {number} end
    * @returns {readonly unknown[]}
    */

@@ -55,7 +55,7 @@ class TaskRegistry {
   /** @type {Map<string, Task>} The same for texts 'path#name'. */
   #byText = new Map();
   /** How many are in these two. */
-  #known = 0;
+  #rememberedCount = 0;
   #count = 0;
   /** @type {Map<number, { last: number, ids: Map<number, true> }>} The tasks that workers keep, in order of use. */
   #kept = new Map();
@@ -86,11 +86,11 @@ class TaskRegistry {
       const key = 'source' in definition ? definition.source : `${definition.filePath}#${definition.name}`;
       return this.#find(key, definition);
     }
-    const known = this.#knownBy(task);
-    if (known !== undefined) return known;
-    const { filePath, exportName } = referenceOf(task, name);
+    const remembered = this.#remembered(task);
+    if (remembered !== undefined) return remembered;
+    const { filePath, exportName, given } = referenceOf(task, name);
     const found = this.#find(`${filePath}#${exportName}`, { filePath, name: exportName });
-    this.#know(task, found);
+    this.#remember(given, typeof task === 'string' ? null : exportName, found);
     return found;
   }
 
@@ -99,29 +99,28 @@ class TaskRegistry {
    * programs write one anew for each.
    * @param {unknown} task
    */
-  #knownBy(task) {
+  #remembered(task) {
     if (typeof task === 'string') return this.#byText.get(task);
-    if (typeof task !== 'object' || task === null) return undefined;
+    if (typeof task !== 'object' || task === null || Array.isArray(task)) return undefined;
     const { filePath, name } = /** @type {{ filePath?: any, name?: any }} */ (task);
-    const known = this.#byPath.get(filePath)?.get(name);
-    return known !== undefined && hasOnly(task, 'filePath', 'name') ? known : undefined;
+    const found = this.#byPath.get(filePath)?.get(name);
+    return found !== undefined && hasOnly(task, 'filePath', 'name') ? found : undefined;
   }
 
-  /** @param {any} task a reference that was found to be one @param {Task} found what it means */
-  #know(task, found) {
-    const filePath = typeof task === 'string' ? task : task.filePath;
-    if (typeof filePath !== 'string' || !(path.isAbsolute(filePath) || filePath.startsWith('file:'))) return;
-    if (++this.#known > MAX_REMEMBERED) {
+  /**
+   * @param {unknown} given the path or the text that was read: a getter may say something else the next time
+   * @param {string | null} name `null`: it is a text that has the name as well
+   * @param {Task} task
+   */
+  #remember(given, name, task) {
+    if (typeof given !== 'string' || !(path.isAbsolute(given) || given.startsWith('file:'))) return;
+    if (++this.#rememberedCount > MAX_REMEMBERED) {
       this.#byPath.clear();
       this.#byText.clear();
-      this.#known = 1;
+      this.#rememberedCount = 1;
     }
-    if (typeof task === 'string') {
-      this.#byText.set(task, found);
-    } else {
-      const names = this.#byPath.get(filePath) ?? new Map();
-      this.#byPath.set(filePath, names.set(task.name, found));
-    }
+    if (name === null) this.#byText.set(given, task);
+    else this.#byPath.set(given, (this.#byPath.get(given) ?? new Map()).set(name, task));
   }
 
   /** @param {string} key @param {Task['definition']} definition */
@@ -229,13 +228,13 @@ function judgeSource(source, name) {
 
 /**
  * @param {unknown} task @param {string} name
- * @returns {{ filePath: string, exportName: string }}
+ * @returns {{ filePath: string, exportName: string, given: unknown }} `given`: what was read, as it was
  */
 function referenceOf(task, name) {
   if (typeof task === 'string') {
     const at = task.lastIndexOf('#');
     if (at <= 0 || at === task.length - 1) throw optionError(name, task, EXPECTED);
-    return { filePath: modulePath({ name, value: task.slice(0, at) }), exportName: task.slice(at + 1) };
+    return { filePath: modulePath({ name, value: task.slice(0, at) }), exportName: task.slice(at + 1), given: task };
   }
   if (typeof task !== 'object' || task === null || Array.isArray(task)) throw optionError(name, task, EXPECTED);
   const unknown = Object.keys(task).find((key) => key !== 'filePath' && key !== 'name');
@@ -246,7 +245,7 @@ function referenceOf(task, name) {
   if (typeof exportName !== 'string' || exportName === '') {
     throw optionError(`${name}.name`, exportName, 'the name of an exported function');
   }
-  return { filePath: modulePath({ name: `${name}.filePath`, value: filePath }), exportName };
+  return { filePath: modulePath({ name: `${name}.filePath`, value: filePath }), exportName, given: filePath };
 }
 
 /**

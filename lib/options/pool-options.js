@@ -193,7 +193,7 @@ function transferringListOptions(option) {
  * @param {(key: string) => Option} option
  * @returns {T & Callbacks}
  */
-function withCallbacks(given, option) {
+function addCallbacks(given, option) {
   const options = /** @type {T & Callbacks} */ (given);
   options.callback = callback(option('callback'));
   options.errorCallback = callback(option('errorCallback'));
@@ -216,7 +216,7 @@ function applyOptions(input) {
 function applyAsyncOptions(input) {
   if (input === undefined) return NO_APPLY_ASYNC_OPTIONS;
   const option = reader(input, 'options', APPLY_ASYNC_OPTIONS);
-  return withCallbacks(transferringOptions(option), option);
+  return addCallbacks(transferringOptions(option), option);
 }
 
 /**
@@ -235,7 +235,7 @@ function mapOptions(input) {
 function mapAsyncOptions(input) {
   if (input === undefined) return NO_MAP_ASYNC_OPTIONS;
   const option = reader(input, 'options', MAP_ASYNC_OPTIONS);
-  return withCallbacks(transferringListOptions(option), option);
+  return addCallbacks(transferringListOptions(option), option);
 }
 
 /**

@@ -55,11 +55,11 @@ class Pace {
   waited(waited, clock) {
     if (waited === WAITED_HIT) this.hit();
     else if (waited === WAITED_MISSED) this.missed(clock());
-    else this.#keptAway();
+    else this.#preempted();
   }
 
   /** Others have kept the core that this end had given them. */
-  #keptAway() {
+  #preempted() {
     this.#count(PACE_FREE_MISSES);
     this.#debt += PACE_MAKE_UP;
     if (this.#debt <= PACE_FREE_LOSSES * PACE_MAKE_UP) return;

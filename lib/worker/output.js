@@ -101,7 +101,7 @@ function forwardOutput(print, structured) {
   function redirectWhenMade(name, fallback) {
     const found = Object.getOwnPropertyDescriptor(process, name);
     const make = found?.get;
-    if (make === undefined || mayBeMade()) {
+    if (make === undefined || mayExist()) {
       redirect(process[name], fallback);
       return;
     }
@@ -151,7 +151,7 @@ function forwardOutput(print, structured) {
 }
 
 /** Whether what streams are made of is loaded: somebody may have one, and to make one costs little. */
-function mayBeMade() {
+function mayExist() {
   const { moduleLoadList: loaded } = /** @type {{ moduleLoadList?: unknown }} */ (/** @type {unknown} */ (process));
   return !Array.isArray(loaded) || loaded.includes('NativeModule stream');
 }

@@ -5,7 +5,7 @@
  *
  * Frames come without the addon: Node has had bugs in the teardown of what addons keep in threads, and a port moves
  * values as well. The addon is loaded where one CPU is all there is, for a function that keeps nothing: JavaScript has
- * no way to have other threads run.
+ * no way to yield the CPU to other threads.
  */
 
 const { CALLS, INIT, STOP, THREAD_ID_WORD, WAITED_MISSED, WAITING_WORD } = require('../transport/constants');

@@ -70,13 +70,17 @@ impl<H: Host> Pool<H> {
 
     /// Settles what is left of a job as aborted.
     pub fn cancel(&self, job: JobId) {
-        // What has been answered is done, though nobody has looked yet.
+        self.read_answers();
+        self.engine.borrow_mut().cancel(job);
+        self.pump();
+    }
+
+    /// What has been answered is done, though nobody has looked yet.
+    fn read_answers(&self) {
         let workers = self.engine.borrow().workers();
         for worker in workers {
             self.host.carrier().catch_up(worker);
         }
-        self.engine.borrow_mut().cancel(job);
-        self.pump();
     }
 
     /// Settles the calls of a job from this one on as aborted, and lets those that run run.
@@ -177,6 +181,7 @@ impl<H: Host> Pool<H> {
     /// Settles everything as closed and kills the workers.
     pub fn terminate(&self) {
         H::take_idle_workers(self, true);
+        self.read_answers();
         self.engine.borrow_mut().terminate();
         self.pump();
     }
@@ -184,6 +189,7 @@ impl<H: Host> Pool<H> {
     /// Settles everything as closed and lets the workers go; the next job starts new ones.
     pub fn remove_workers(&self) {
         H::take_idle_workers(self, false);
+        self.read_answers();
         self.engine.borrow_mut().remove_workers();
         self.pump();
     }
