@@ -210,7 +210,7 @@ test("a worker that is killed costs its own environment's call only", async (t) 
   ), `${dir}/${name}`);
   const [first, second] = [gate(one, 'one'), gate(other, 'other')];
   await Promise.all([appeared(`${dir}/one.started`), appeared(`${dir}/other.started`)]);
-  process.kill(Number(read(`${dir}/one.started`)), 'SIGKILL');
+  await helpers.killWriter(`${dir}/one.started`);
   assert.deepEqual(await first, { responses: [], codes: [['ERR_PARALLELIZER_WORKER_EXITED', 'SIGKILL']] });
   assert.deepEqual((await one.do((p) => p.run([{ do: 'echo', value: 'again' }]))).responses, ['again']);
   fs.writeFileSync(`${dir}/other.go`, '');

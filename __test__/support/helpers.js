@@ -121,6 +121,12 @@ function read(file) {
 }
 
 const appeared = (file, deadline) => waitFor(() => fs.existsSync(file), `${file} did not appear`, deadline);
+/** Kills the process that has written its pid there. The file may be there before its text: 0 would be this group. */
+async function killWriter(file) {
+  await waitFor(() => Number(read(file)) > 0, `a pid in ${file}`);
+  process.kill(Number(read(file)), 'SIGKILL');
+}
+
 const lines = (file) => read(file).split('\n').filter(Boolean);
 
 /** The pids of an instance's workers, of which there must be `count`: each takes a sub-batch at the same time. */
@@ -147,6 +153,7 @@ module.exports = {
   isKnown,
   isRunning,
   isWindows,
+  killWriter,
   lines,
   make,
   notOnWindows,
