@@ -63,7 +63,7 @@ forEachMode(
         await pool.terminate();
       `), { mode, by });
       const [{ turns }] = messages;
-      // A time slice has room for a thousand, and a worker is owed no more than some of these.
+      // Where a worker gets the CPU at the end of a time slice only, there are a thousand or more for each call.
       assert.ok(turns < 2000 * 300, `${turns} turns for 2,000 calls`);
     });
   },

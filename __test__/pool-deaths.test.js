@@ -316,7 +316,7 @@ forEachMode(
       const items = range(10).map((i) => [i === 4 ? file : null, i]);
       const mapping = pool.map(task('gateAsItem'), items, { onError: 'collect' });
       await started();
-      process.kill(pid(), 'SIGKILL');
+      process.kill(await pid(), 'SIGKILL');
       const outcomes = await within(mapping, 'map');
       assert.deepEqual(brief(outcomes), range(10).map((i) => (i === 4 ? [EXITED, 4] : i)));
       assert.equal(outcomes[4].reason.signal, KILLED.signal);
@@ -328,7 +328,7 @@ forEachMode(
       const pool = on(t, { retries: 1 });
       const mapping = pool.map(task('gateAsItem'), range(10).map((i) => [i === 4 ? file : null, i]));
       await started();
-      process.kill(pid(), 'SIGKILL');
+      process.kill(await pid(), 'SIGKILL');
       open();
       assert.deepEqual(await within(mapping, 'map'), range(10));
     });

@@ -9,7 +9,7 @@ const { describe, test } = require('node:test');
 
 const { Pool } = require('@parallelizer/node');
 const { store } = require('./fixtures/pool-tasks');
-const { appeared, fixture, lines, killWriter, root, sleep, temporary, waitFor, within } = require('./support/helpers');
+const { appeared, fixture, lines, pidIn, root, sleep, temporary, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { asynchronous, run } = require('./support/scripts');
 
@@ -903,7 +903,7 @@ forEachMode(
       const { file, started } = gateIn(t);
       const held = pool.applyAsync(task('gate'), [file]);
       await started();
-      await killWriter(`${file}.started`);
+      process.kill(await pidIn(`${file}.started`), 'SIGKILL');
       await assert.rejects(within(held.get(), 'get'), { ...exited, signal: 'SIGKILL' });
       assert.deepEqual(await within(pool.map(square, range(10)), 'map'), range(10).map(square));
     });
@@ -914,7 +914,7 @@ forEachMode(
       const held = range(2).map((i) => pool.applyAsync(task('gate'), [`${dir}/${i}`]));
       for (const i of range(2)) await appeared(`${dir}/${i}.started`);
       const next = pool.map(square, range(10));
-      await Promise.all(range(2).map((i) => killWriter(`${dir}/${i}.started`)));
+      for (const i of range(2)) process.kill(await pidIn(`${dir}/${i}.started`), 'SIGKILL');
       for (const one of held) await assert.rejects(within(one.get(), 'get'), { ...exited, signal: 'SIGKILL' });
       assert.deepEqual(await within(next, 'map'), range(10).map(square));
     });

@@ -9,7 +9,7 @@ const { Pool } = require('@parallelizer/node');
 const { environments } = require('./support/environments');
 const helpers = require('./support/helpers');
 
-const { childrenOf, fixture, gone, isRunning, lines, read, temporary, within } = helpers;
+const { childrenOf, fixture, gone, isRunning, lines, temporary, within } = helpers;
 // Many threads and processes at once, which take a busy machine some time.
 const PATIENCE = 60_000;
 const waitFor = (condition, what) => helpers.waitFor(condition, what, PATIENCE);
@@ -210,7 +210,7 @@ test("a worker that is killed costs its own environment's call only", async (t) 
   ), `${dir}/${name}`);
   const [first, second] = [gate(one, 'one'), gate(other, 'other')];
   await Promise.all([appeared(`${dir}/one.started`), appeared(`${dir}/other.started`)]);
-  await helpers.killWriter(`${dir}/one.started`);
+  process.kill(await helpers.pidIn(`${dir}/one.started`), 'SIGKILL');
   assert.deepEqual(await first, { responses: [], codes: [['ERR_PARALLELIZER_WORKER_EXITED', 'SIGKILL']] });
   assert.deepEqual((await one.do((p) => p.run([{ do: 'echo', value: 'again' }]))).responses, ['again']);
   fs.writeFileSync(`${dir}/other.go`, '');
@@ -249,9 +249,9 @@ test('terminate of one with work under way kills only its own workers', async (t
   const held = other.do((p, file) => p.run([{ do: 'gate', file, value: 'kept' }]), `${dir}/kept`);
   await appeared(`${dir}/kept.started`);
   one.tell((p, file) => p.run([{ do: 'loop', file }]), `${dir}/looping`);
-  await appeared(`${dir}/looping`);
+  const looping = await helpers.pidIn(`${dir}/looping`, PATIENCE);
   await one.do((p) => p.terminate());
-  await gone(Number(read(`${dir}/looping`)));
+  await gone(looping);
   fs.writeFileSync(`${dir}/kept.go`, '');
   assert.deepEqual((await held).responses, ['kept']);
   await other.close();

@@ -6,13 +6,13 @@ const { describe, test } = require('node:test');
 
 const {
   KILLED,
-  appeared,
   echo,
   gone,
   isRunning,
   isWindows,
   lines,
   make,
+  pidIn,
   pidsOf,
   read,
   sleep,
@@ -291,8 +291,7 @@ forEachMode(
       const file = `${temporary(t)}/held`;
       const first = parallelizer.run([{ do: 'gate', file }]);
       const rest = Array.from({ length: 10 }, (_, i) => parallelizer.run([echo(i)]));
-      await appeared(`${file}.started`);
-      process.kill(Number(lines(`${file}.started`)[0]), 'SIGKILL');
+      process.kill(await pidIn(`${file}.started`), 'SIGKILL');
       assert.equal((await within(first, 'the first')).errors[0].signal, KILLED.signal);
       const answers = await within(Promise.all(rest), 'the rest');
       assert.deepEqual(answers.map(({ responses }) => responses[0]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);

@@ -121,10 +121,10 @@ function read(file) {
 }
 
 const appeared = (file, deadline) => waitFor(() => fs.existsSync(file), `${file} did not appear`, deadline);
-/** Kills the process that has written its pid there. The file may be there before its text: 0 would be this group. */
-async function killWriter(file) {
-  await waitFor(() => Number(read(file)) > 0, `a pid in ${file}`);
-  process.kill(Number(read(file)), 'SIGKILL');
+
+/** The pid that a file begins with. It may be there before its text, and 0 would be this process's own group. */
+async function pidIn(file, deadline) {
+  return waitFor(() => Number.parseInt(read(file), 10) || false, `a pid in ${file}`, deadline);
 }
 
 const lines = (file) => read(file).split('\n').filter(Boolean);
@@ -153,10 +153,10 @@ module.exports = {
   isKnown,
   isRunning,
   isWindows,
-  killWriter,
   lines,
   make,
   notOnWindows,
+  pidIn,
   pidsOf,
   read,
   root,

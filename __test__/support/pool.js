@@ -4,7 +4,7 @@
 const fs = require('node:fs');
 
 const { Pool } = require('@parallelizer/node');
-const { appeared, fixture, read, temporary } = require('./helpers');
+const { appeared, fixture, pidIn, temporary } = require('./helpers');
 
 /** A pool that ends with the test, by default with 2 workers. */
 function makePool(t, mode, options) {
@@ -36,7 +36,7 @@ function gateIn(t, dir = temporary(t), name = 'gate') {
     dir,
     file,
     started: () => appeared(`${file}.started`),
-    pid: () => Number(read(`${file}.started`).split('\n')[0]),
+    pid: () => pidIn(`${file}.started`),
     open: () => fs.writeFileSync(`${file}.go`, ''),
   };
 }

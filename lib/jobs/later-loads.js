@@ -19,7 +19,7 @@ const SUCCEEDED = (/** @type {any[]} */ { 1: count }) => count;
 const FAILED = () => 1;
 const ENDED = (/** @type {any[]} */ { 0: first, 1: end }) => end - first;
 
-/** @param {() => void} load */
+/** @param {() => unknown} load */
 function tryToLoad(load) {
   try {
     load();
@@ -98,4 +98,4 @@ class LaterLoads {
   }
 }
 
-module.exports = { LaterLoads };
+module.exports = { LaterLoads, tryToLoad };

@@ -9,6 +9,7 @@
 const { setImmediate } = require('../intrinsics/clock');
 const { define } = require('../intrinsics/define');
 const { once } = require('../intrinsics/once');
+const { tryToLoad } = require('../jobs/later-loads');
 const { Parallelizer } = require('../parallelizer/parallelizer');
 const { handlerOptions, responseOptions } = require('./options');
 
@@ -22,7 +23,7 @@ function createHandler(options) {
   const { single, event: settings, metrics, pool } = handlerOptions(options);
   const parallelizer = new Parallelizer(pool);
   // While the workers start.
-  setImmediate(load);
+  setImmediate(() => tryToLoad(answering));
   const complete = { ...settings, id: undefined, signal: null, timeout: undefined };
   /** @param {unknown} event @param {unknown} [context] */
   const handler = async (event, context) => {
@@ -51,15 +52,6 @@ function createHandler(options) {
  */
 async function processPartialResponse(event, context, parallelizer, options) {
   return answering().respond(event, context, parallelizer, responseOptions(options), false, null);
-}
-
-/** Loads what the first event needs. */
-function load() {
-  try {
-    answering();
-  } catch {
-    // The first event says why that cannot be loaded. Here the error would end the process.
-  }
 }
 
 module.exports = { createHandler, processPartialResponse };

@@ -146,13 +146,13 @@ impl NativePool {
         self.state.close();
     }
 
-    /// Settles everything as closed and kills the workers.
+    /// Settles as closed what has not been answered, and kills the workers.
     #[napi(catch_unwind)]
     pub fn terminate(&self) {
         self.state.terminate();
     }
 
-    /// Settles everything as closed and lets the workers go; the next job starts new ones.
+    /// Settles as closed what has not been answered, and lets the workers go; the next job starts new ones.
     #[napi(catch_unwind)]
     pub fn remove_workers(&self) {
         self.state.remove_workers();

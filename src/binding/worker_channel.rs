@@ -23,7 +23,7 @@ use super::event_loop::{EventLoop, Poll};
 use super::js::{Callback, Context, PartError, Registers, Value, io_error, write_parts};
 use super::spin::{Spin, Watch};
 use super::watchdog::{Farewell, exit_now, start_watchdog};
-use crate::channel::page::{ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, SHARED_LEN, TAIL, TO_WORKER, WAITING};
+use crate::channel::page::{ASLEEP, AWAKE, AWAKENESS, SHARED_LEN, TO_WORKER, WAITING, has_frame};
 use crate::channel::{Arrived, Attached, Channel, ChannelError, FillResult, Filled, Flushed, OutgoingFrame};
 use crate::pace::Waiting;
 use crate::platform::SharedPage;
@@ -341,8 +341,7 @@ impl Watch for WorkerWatch {
     }
 
     fn has_pending(&self) -> bool {
-        let word = |index: usize| self.page.load(TO_WORKER + index);
-        word(TAIL) != word(HEAD) && word(EARLY) == 0
+        has_frame(TO_WORKER, |index| self.page.load(index))
     }
 
     fn receive_pending(&self) {

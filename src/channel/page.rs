@@ -106,6 +106,11 @@ pub const MAX_RECORD: usize = 16 * 1024;
 /// A longer frame with a message, in bytes, goes another way.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 
+/// Whether a frame is in the ring with these control words that its receiver could take. `word` loads one of the page.
+pub fn has_frame(ring: usize, word: impl Fn(usize) -> u32) -> bool {
+    word(ring + TAIL) != word(ring + HEAD) && word(ring + EARLY) == 0
+}
+
 const _: () = assert!(
     SENT_COUNT < FAREWELL && FAREWELL < MESSAGES_TAKEN && MESSAGES_TAKEN < THREAD_ID && THREAD_ID < TO_WORKER,
     "words overlap"

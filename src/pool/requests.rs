@@ -178,7 +178,7 @@ impl<H: Host> Pool<H> {
         self.pump();
     }
 
-    /// Settles everything as closed and kills the workers.
+    /// Settles as closed what has not been answered, and kills the workers.
     pub fn terminate(&self) {
         H::take_idle_workers(self, true);
         self.read_answers();
@@ -186,7 +186,7 @@ impl<H: Host> Pool<H> {
         self.pump();
     }
 
-    /// Settles everything as closed and lets the workers go; the next job starts new ones.
+    /// Settles as closed what has not been answered, and lets the workers go; the next job starts new ones.
     pub fn remove_workers(&self) {
         H::take_idle_workers(self, false);
         self.read_answers();

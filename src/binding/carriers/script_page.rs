@@ -12,7 +12,7 @@ use napi::{Result, sys};
 
 use crate::binding::js::{KeptWords, Value};
 use crate::channel::page::{
-    ASLEEP, AWAKE, AWAKENESS, EARLY, HEAD, LAST_BEGUN, SHARED_WORDS, TAIL, THREAD_ID, TO_PARENT, TO_WORKER,
+    ASLEEP, AWAKE, AWAKENESS, LAST_BEGUN, SHARED_WORDS, THREAD_ID, TO_PARENT, TO_WORKER, has_frame,
 };
 use crate::woken::Woken;
 
@@ -63,7 +63,6 @@ impl ScriptPage {
 
     /// Whether the thread has put a frame there that could be taken.
     pub fn has_pending(&self) -> bool {
-        let word = |index: usize| self.words.words()[TO_PARENT + index].load(Ordering::SeqCst);
-        word(TAIL) != word(HEAD) && word(EARLY) == 0
+        has_frame(TO_PARENT, |index| self.words.words()[index].load(Ordering::SeqCst))
     }
 }
