@@ -12,6 +12,7 @@ const HANDLERS = 'handlers of events make an instance of their own, which has no
 const NESTED = 'an instance inside of a worker has no engine here';
 const SAME_PROCESS = 'the host of these cases is in the same process, where its own calls are published as well';
 const SAME_THREAD = 'the host of these cases is on the same thread, and blocked with it';
+const BLOCKED = 'answers of other machines are read by the event loop, which this case blocks';
 const CONTEXT = "what workers print is printed by their host, which has nothing of the caller's AsyncLocalStorage";
 const SIDE_BY_SIDE = 'a host has two chunks for each process, and runs some calls of one, then some of the other';
 const AHEAD = 'how far calls are sent ahead of what runs is up to the chunks in flight, two for each process';
@@ -33,6 +34,7 @@ const EXCEPTIONS = {
   binary: { 'remote, ': SHARED_MEMORY },
   broadcast: { 'workers that were stopped for being idle are started': HOSTS },
   'busy-caller': { 'workers have work for as long as': SAME_THREAD },
+  close: { 'what has been answered is done, although terminate': BLOCKED },
   compatibility: {
     'parallelizationPerCPU may be': HOSTS,
     'removeChildThreads': LANES,
