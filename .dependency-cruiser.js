@@ -12,6 +12,7 @@
  * line does not know each other.
  */
 const FLOORS = [
+  ['lib/package'], // how the published package loads its files
   ['lib/intrinsics'], // what is taken from Node before anybody can replace it
   // What parents and workers have in common, down to the last byte.
   ['lib/errors.js'], // every error, with its remedy

@@ -8,7 +8,7 @@ const { Script } = require('node:vm');
 
 const { CHUNKS } = require('../scripts/code-cache');
 const { addonPath } = require('../lib/native/native');
-const { FLAGS_AT } = require('../lib/worker/boot-script');
+const { FLAGS_AT } = require('../lib/package/code-cache');
 const { root, temporary, within } = require('./support/helpers');
 const { forEachMode, isFallback } = require('./support/modes');
 const { makePool } = require('./support/pool');

@@ -12,9 +12,12 @@
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 
 const { node } = require('../__test__/support/nodes');
+const { bundlePackage } = require('./bundle-package');
+const { canLoad, compilePackage, compiledBeside } = require('./compile-package');
 const { rustFor, zig } = require('./toolchains');
 
 const root = path.join(__dirname, '..');
@@ -68,7 +71,19 @@ function build(target, isNamed) {
   return status === 0 ? null : `the build failed with status ${status}`;
 }
 
-function main() {
+/** Has V8 compile the package, for those addons that are for this processor, with one that this machine can load. */
+async function compile() {
+  const addons = fs.readdirSync(out).filter((name) => name.endsWith('.node')).map((name) => path.join(out, name));
+  const addon = addons.find(canLoad);
+  if (addon === undefined) return;
+  const stage = fs.mkdtempSync(path.join(os.tmpdir(), 'parallelizer-release-'));
+  process.env.PARALLELIZER_CODE_CACHE_NODES = nodesToCompileFor();
+  await bundlePackage(stage);
+  for (const failure of compilePackage(compiledBeside(addon), { root: stage, addon })) console.error(failure);
+  fs.rmSync(stage, { recursive: true });
+}
+
+async function main() {
   const named = process.argv.slice(2);
   for (const target of named) {
     if (!config.targets.includes(target)) throw new Error(`"${target}" is no target: take one of ${config.targets.join(', ')}`);
@@ -78,6 +93,7 @@ function main() {
     target,
     why: build(target, named.length > 0),
   }));
+  await compile();
   console.log('');
   for (const name of fs.readdirSync(out).filter((name) => name.endsWith('.node')).sort()) {
     console.log(`${name}: ${Math.ceil(fs.statSync(path.join(out, name)).size / 1024)} KiB`);

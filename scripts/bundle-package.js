@@ -9,24 +9,22 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const esbuild = require('esbuild');
+
 const { cutIntoChunks } = require('./chunks');
+
+const { version } = require('../package.json');
 
 const root = path.join(__dirname, '..');
 
-/** What users require. */
+/** What users require: a few lines each, which load a file of the same name in `lib`. */
 const ENTRIES = ['index', 'lambda', 'lambda-invoke', 'bullmq', 'opentelemetry'];
 
-/** Where each chunk goes. @param {string} chunk */
-const fileOf = (chunk) => (ENTRIES.includes(chunk) ? `${chunk}.js` : `lib/${chunk}.js`);
+/** By which the files find each other's modules, and `load`, among what `index.js` exports. */
+const INTERNALS = '[Symbol.for("@parallelizer/node")]';
 
-/**
- * What a file of one chunk requires to get at another file of the package.
- * @param {string} file @param {string} chunk
- */
-function relative(file, chunk) {
-  const found = path.posix.relative(path.posix.dirname(fileOf(chunk)), file);
-  return found.startsWith('.') ? found : `./${found}`;
-}
+/** What a file in `lib` requires to get at another file of the package. @param {string} file */
+const fromLib = (file) => `../${path.relative(root, file).replaceAll(path.sep, '/')}`;
 
 /**
  * What is loaded before the first worker is started. The rest is loaded while that starts: a caller waits for every
@@ -40,6 +38,7 @@ const FIRST = [
   'lib/jobs/cost-meter.js', 'lib/jobs/later-loads.js', 'lib/jobs/observers.js', 'lib/jobs/open-instances.js',
   'lib/jobs/run-id.js', 'lib/jobs/worker-config.js', 'lib/jobs/worker-pool.js', 'lib/native/native.js',
   'lib/options/option-checks.js', 'lib/options/options.js', 'lib/options/pool-options.js',
+  'lib/package/code-cache.js',
   'lib/parallelizer/parallelizer.js', 'lib/pool/arguments.js', 'lib/pool/pool.js', 'lib/transport/constants.js',
   'lib/transport/registers.js', 'lib/worker/boot-script.js',
 ];
@@ -60,8 +59,40 @@ const NEXT = [
   'lib/transport/ring.js', 'lib/transport/time-slice.js',
 ];
 
-/** Never runs. Node finds an ES module's named imports by reading the text of what is imported. */
-const NAMED_EXPORTS = `0 && (module.exports = { ${Object.keys(require('..')).join(', ')} });\n`;
+/**
+ * What users require, by its name. A bundler sees what belongs to it by the plain `require`.
+ * @param {string} name
+ */
+function entry(name) {
+  const load = name === 'index'
+    // There is no such variable in an ES module that somebody bundles it into.
+    ? `const load = require('./lib/package/compiled-files').compiledFiles(typeof __dirname === 'undefined' ? null : __dirname, module);`
+    : `const { load } = require('./index.js')${INTERNALS};`;
+  const exported = `const exported = load('${name}.js') ?? require('./lib/${name}.js');`;
+  const shown = name === 'index' ? `exported${INTERNALS}.load = load;` : '';
+  // Never runs. Node finds an ES module's named imports by reading the text of what is imported.
+  const names = `0 && (module.exports = { ${Object.keys(require(`../${name}`)).join(', ')} });`;
+  return { contents: [load, exported, shown, 'module.exports = exported;'].join('\n'), names };
+}
+
+/** @param {string} name @returns {Promise<string>} */
+async function textOf(name) {
+  const { contents, names } = entry(name);
+  const { outputFiles: [file] } = await esbuild.build({
+    stdin: { contents, resolveDir: root, sourcefile: `${name}.js` },
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    write: false,
+    minifyWhitespace: true,
+    minifySyntax: true,
+    charset: 'ascii',
+    external: ['./index.js', `./lib/${name}.js`],
+    logLevel: 'warning',
+  });
+  return file.text + names;
+}
 
 /** @param {string} output where the files go */
 async function bundlePackage(output) {
@@ -90,18 +121,18 @@ async function bundlePackage(output) {
       metrics: 'lib/lambda/metrics.js',
       'platform-error': 'lib/native/platform-error.js',
     },
-    first: FIRST,
+    first: [...FIRST, 'package.json'],
     next: NEXT,
-    requireOf: (chunk, from) => relative(fileOf(chunk), from),
-    modules: '[Symbol.for("@parallelizer/node")]',
-    // An addon that lies beside the package, and the package's own description.
-    external: (file, from) => (/\.(?:node|json)$/.test(file) ? relative(path.relative(root, file), from) : null),
+    requireOf: (chunk) => (chunk === 'index' ? '../index.js' : `./${chunk}.js`),
+    modules: INTERNALS,
+    // An addon that lies beside the package.
+    external: (file) => (file.endsWith('.node') ? fromLib(file) : null),
+    contentsOf: (file) => (file === path.join(root, 'package.json') ? `module.exports = { version: '${version}' };` : null),
   });
-  for (const [chunk, text] of chunks) {
-    const file = path.join(output, fileOf(chunk));
-    fs.mkdirSync(path.dirname(file), { recursive: true });
-    fs.writeFileSync(file, chunk === 'index' ? text + NAMED_EXPORTS : text);
-  }
+  const lib = path.join(output, 'lib');
+  fs.mkdirSync(lib, { recursive: true });
+  for (const [chunk, text] of chunks) fs.writeFileSync(path.join(lib, `${chunk}.js`), text);
+  for (const name of ENTRIES) fs.writeFileSync(path.join(output, `${name}.js`), await textOf(name));
 }
 
 if (require.main === module) {

@@ -35,6 +35,7 @@ const LATER = 'later';
  * @property {string} modules an expression for the property of the core's exports that has its modules
  * @property {(file: string, from: string) => string | null} [external] what is required instead of a file that stays
  *   outside
+ * @property {(file: string) => string | null} [contentsOf] what a file has instead of what it has
  * @property {import('esbuild').BuildOptions} [options]
  */
 
@@ -49,7 +50,8 @@ function nameOf(file) {
  * @param {ReadonlyMap<string, string>} shared the only chunk that has each of these modules
  * @returns {import('esbuild').Plugin}
  */
-function otherChunks({ roots, requireOf, modules, external = () => null }, chunk, shared) {
+function otherChunks(cut, chunk, shared) {
+  const { roots, requireOf, modules, external = () => null, contentsOf = () => null } = cut;
   const chunkOf = new Map(Object.entries(roots).map(([name, file]) => [path.join(directory, file), name]));
   return {
     name: 'other-chunks',
@@ -64,15 +66,18 @@ function otherChunks({ roots, requireOf, modules, external = () => null }, chunk
         const other = chunkOf.get(file);
         if (other === chunk) return null;
         if (other !== undefined) return { path: requireOf(other, chunk), external: true };
-        if ((shared.get(file) ?? chunk) !== chunk) return { path: file, namespace: 'shared' };
+        if ((shared.get(file) ?? chunk) !== chunk) return { path: nameOf(file), namespace: 'shared', pluginData: shared.get(file) };
         return null;
       });
-      onLoad({ filter: /.*/, namespace: 'shared' }, ({ path: file }) => {
-        const home = /** @type {string} */ (shared.get(file));
+      onLoad({ filter: /.*/, namespace: 'shared' }, ({ path: name, pluginData: home }) => {
         const property = [NEXT, LATER].includes(home) ? '' : modules;
         const required = `require(${JSON.stringify(requireOf(home, chunk))})${property}`;
-        const contents = `module.exports = ${required}[${JSON.stringify(nameOf(file))}];`;
+        const contents = `module.exports = ${required}[${JSON.stringify(name)}];`;
         return { contents, resolveDir: directory };
+      });
+      onLoad({ filter: /.*/, namespace: 'file' }, ({ path: file }) => {
+        const contents = contentsOf(file);
+        return contents === null ? null : { contents, loader: 'js' };
       });
     },
   };

@@ -19,7 +19,7 @@ const path = require('node:path');
 const v8 = require('node:v8');
 const { Script } = require('node:vm');
 
-const { FLAGS_AT } = require('../lib/worker/boot-script');
+const { FLAGS_AT, FLAGS_END } = require('../lib/package/code-cache');
 
 /** What first calls load, to processes and threads, with and without lists of records. */
 const CHUNKS = [
@@ -42,10 +42,9 @@ function codeCacheOf(text, name) {
   const compiled = withFlag('--no-lazy', '--lazy', () => new Script(text, { filename: `parallelizer:${name}` }));
   const bytes = compiled.createCachedData();
   const other = withFlag('--expose-gc', '--no-expose-gc', () => compiled.createCachedData());
-  const end = FLAGS_AT + 4;
   const isSame = bytes.equals(other);
-  other.set(bytes.subarray(FLAGS_AT, end), FLAGS_AT);
-  if (isSame || !bytes.equals(other)) throw new Error(`flags change other bytes than those from ${FLAGS_AT} to ${end}`);
+  other.set(bytes.subarray(FLAGS_AT, FLAGS_END), FLAGS_AT);
+  if (isSame || !bytes.equals(other)) throw new Error(`flags change other bytes than those from ${FLAGS_AT} to ${FLAGS_END}`);
   return bytes;
 }
 

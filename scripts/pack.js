@@ -20,6 +20,7 @@ const { parseArgs } = require('node:util');
 const { NapiCli } = require('@napi-rs/cli');
 
 const { bundlePackage } = require('./bundle-package');
+const { canLoad, compiledBeside, compilePackage } = require('./compile-package');
 const { npm, only, packFolder } = require('./npm-pack');
 const { packCli } = require('./pack-cli');
 
@@ -30,6 +31,22 @@ const MODULE = 'parallelizer.wasm';
 
 /** Fields of package.json that only a clone has use for. */
 const OF_A_CLONE = ['napi', 'scripts', 'devDependencies'];
+
+/**
+ * Adds what V8 compiles in advance to a package of a platform: what came with the addons, or else what this machine can
+ * make of them. Without it a program starts later, and that is all.
+ * @param {string} folder @param {{ root: string, addon: string }} from
+ */
+function addCompiled(folder, { root: rootFolder, addon }) {
+  const compiled = path.join(folder, 'compiled');
+  const found = compiledBeside(addon);
+  if (fs.existsSync(found)) fs.cpSync(found, compiled, { recursive: true });
+  else if (canLoad(addon)) compilePackage(compiled, { root: rootFolder, addon }).forEach((why) => console.error(why));
+  if (!fs.existsSync(compiled)) return;
+  const file = path.join(folder, 'package.json');
+  const manifest = JSON.parse(fs.readFileSync(file, 'utf8'));
+  fs.writeFileSync(file, `${JSON.stringify({ ...manifest, files: [...manifest.files, 'compiled'] }, null, 2)}\n`);
+}
 
 /**
  * @param {{ addons: string, out: string }} where
@@ -66,6 +83,7 @@ async function pack({ addons, out }) {
       }
       fs.copyFileSync(path.join(addons, main), path.join(folder, main));
       fs.copyFileSync(path.join(root, 'LICENSE'), path.join(folder, 'LICENSE'));
+      addCompiled(folder, { root: rootFolder, addon: path.join(addons, main) });
       folders.push(folder);
     }
     for (const field of OF_A_CLONE) delete manifest[field];

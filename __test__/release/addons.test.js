@@ -20,7 +20,7 @@ const addons = fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => n
 /** What Amazon Linux 2023 has, and what releases are built against. */
 const NEWEST_GLIBC = '2.34';
 const BUILT_AGAINST = '2.17';
-const MAX_PACKED = 2 ** 20;
+const MAX_PACKED = 2.5 * 2 ** 20;
 
 const hasReadelf = spawnSync('readelf', ['--version']).status === 0;
 const older = (/** @type {string} */ a, /** @type {string} */ b) => a.localeCompare(b, 'en', { numeric: true }) <= 0;

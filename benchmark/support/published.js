@@ -5,6 +5,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { bundlePackage } = require('../../scripts/bundle-package');
+const { compilePackage } = require('../../scripts/compile-package');
 const { addonPath } = require('../../lib/native/native');
 const manifest = require('../../package.json');
 
@@ -27,6 +28,9 @@ async function publish(into) {
   await bundlePackage(path.join(scope, 'node'));
   describe(path.join(scope, `node-${platform}`), { name: `@parallelizer/node-${platform}`, version, main: addon });
   fs.copyFileSync(addonPath(), path.join(scope, `node-${platform}`, addon));
+  const compiled = path.join(scope, `node-${platform}`, 'compiled');
+  const failures = compilePackage(compiled, { root: path.join(scope, 'node'), addon: addonPath() });
+  if (failures.length > 0) throw new Error(failures.join('\n'));
   return path.join(scope, 'node');
 }
 

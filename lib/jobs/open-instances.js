@@ -13,6 +13,7 @@
 
 const path = require('node:path');
 const { PARALLELIZER_INLINE } = require('../options/options');
+const { NAMES } = require('../package/code-cache');
 const { emitFrom } = require('./observers');
 
 /** As many as Node allows listeners before it warns. */
@@ -135,7 +136,8 @@ function placeOf(constructor) {
   }
   Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
   const frames = stack.split('\n').slice(1).map((line) => line.trim().replace(/^at /, ''));
-  const isOutside = (/** @type {string} */ line) => !line.includes('node:') && !line.includes(OWN_FOLDER ?? 'node:');
+  const own = ['node:', NAMES, ...(OWN_FOLDER === null ? [] : [OWN_FOLDER])];
+  const isOutside = (/** @type {string} */ line) => !own.some((part) => line.includes(part));
   // In the user's bundle this package has no folder of its own.
   const frame = frames.find(isOutside) ?? frames[0];
   return frame?.replace(/^.*? \((.*)\)$/, '$1') ?? 'an unknown place';

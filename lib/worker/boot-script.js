@@ -7,14 +7,13 @@
  * Runs in the parent. Texts, not functions: a user's bundler or coverage tool would rewrite those.
  */
 
+const { FLAGS_AT, FLAGS_END } = require('../package/code-cache');
+
 /**
  * The environment variable that marks a process as started by this library until the first line of the script below: a
  * program that is no Node, and runs something else, knows itself by it.
  */
 const WORKER_VARIABLE = 'PARALLELIZER_WORKER';
-
-/** Where a code cache of V8's has the hash of its flags, in bytes; `scripts/code-cache.js` makes sure of it. */
-const FLAGS_AT = 12;
 
 /**
  * Evaluates to a `require` that knows chunks (`parallelizer:NAME`): `(textOf, codeCacheOf, nodeRequire) => require`.
@@ -31,7 +30,7 @@ const REQUIRE = `(textOf, codeCacheOf, nodeRequire) => {
   function cachedDataOf(name) {
     const bytes = codeCacheOf(name);
     if (bytes === null) return undefined;
-    flags ??= new Script('').createCachedData().subarray(${FLAGS_AT}, ${FLAGS_AT + 4});
+    flags ??= new Script('').createCachedData().subarray(${FLAGS_AT}, ${FLAGS_END});
     bytes.set(flags, ${FLAGS_AT});
     return bytes;
   }
@@ -72,4 +71,4 @@ if (imports.length === 0) boot();
 else imports.reduce((before, each) => before.then(() => import(each)), Promise.resolve()).then(boot);
 }`;
 
-module.exports = { FLAGS_AT, PROCESS_SCRIPT, REQUIRE, THREAD_SCRIPT, WORKER_VARIABLE };
+module.exports = { PROCESS_SCRIPT, REQUIRE, THREAD_SCRIPT, WORKER_VARIABLE };

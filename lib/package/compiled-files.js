@@ -1,0 +1,152 @@
+'use strict';
+
+/**
+ * How the published package loads its files: as V8 compiled them when the package was made. A cold start is shorter for
+ * it by what V8 would need to compile them once more.
+ *
+ * 1. What users require (`index.js`, `lambda.js`…) is a few lines that ask for their own file in `lib/` here, and
+ *    require it where they are given nothing.
+ * 2. The package of this platform, which lies beside this one, has a file for each version of V8 and file of `lib/`:
+ *    the length of the code cache, in a word of four bytes; four bytes of nothing; the code cache; the text of which it
+ *    was made.
+ * 3. If that text is no longer the one of `lib/`, because somebody has mended it there, it does not count: V8 itself
+ *    would only compare the lengths.
+ * 4. All files of `lib/` are loaded here, or none: each module has to be there once.
+ *
+ * Nothing is given where there is nothing for this version of V8; in a bundle, since nothing lies beside it; and in a
+ * context of its own, such as that of Jest, whose objects are of other classes than those of the main context.
+ *
+ * Must not depend on anything but Node: it is loaded before everything else.
+ */
+
+const fs = require('node:fs');
+const path = require('node:path');
+const vm = require('node:vm');
+
+const { FLAGS_AT, FLAGS_END, NAMES } = require('./code-cache');
+
+/** What surrounds the text of a file, as Node has it. */
+const HEAD = '(function (exports, require, module, __filename, __dirname) {';
+const TAIL = '\n})';
+/** Where the code cache begins in a compiled file: V8 copies what is not aligned. */
+const START = 8;
+/** Added to a file's name. */
+const EXTENSION = 'c';
+
+/**
+ * How Node calls a file.
+ * @typedef {(exports: any, require: any, module: any, file: string, folder: string) => void} Body
+ */
+
+/** @param {Buffer} text of a file, all of it ASCII */
+function wrap(text) {
+  return HEAD + text.toString('latin1') + TAIL;
+}
+
+/** An empty code cache, for V8 to fill. @param {string} name @param {Buffer} text @returns {Buffer} */
+function begin(name, text) {
+  return encode(new vm.Script(wrap(text), { filename: NAMES + name }).createCachedData(), text);
+}
+
+/** @param {Uint8Array} codeCache @param {Buffer} text @returns {Buffer} what a compiled file has */
+function encode(codeCache, text) {
+  const start = Buffer.alloc(START);
+  start.writeUInt32LE(codeCache.length);
+  return Buffer.concat([start, codeCache, text]);
+}
+
+/** Where the package of this platform has its compiled files. @param {string} root @returns {string[]} */
+function placesBeside(root) {
+  const { platform, arch, versions } = process;
+  // Linux has two C libraries, and to find out which one is here takes longer than to look.
+  const libraries = platform === 'linux' ? ['-gnu', '-musl'] : [''];
+  return libraries.map((library) =>
+    path.join(root, '..', `node-${platform}-${arch}${library}`, 'compiled', versions.v8));
+}
+
+/**
+ * Where the compiled files are, and the hash of V8's flags here; `null` if files are to be loaded as ever.
+ * @param {string | null} root
+ */
+function find(root) {
+  if (root === null) return null;
+  // Node before 20.10 has nothing that would let such a file import another one.
+  const importing = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
+  const place = placesBeside(root).find((each) => fs.existsSync(each));
+  if (importing === undefined || place === undefined || !(vm.Script instanceof Function)) return null;
+  return { place, importing, flags: flagsHere() };
+}
+
+/** The hash of V8's flags; `null` if they are those that Node starts with. */
+function flagsHere() {
+  if (process.execArgv.length === 0 && process.env.NODE_OPTIONS === undefined) return null;
+  return new vm.Script('').createCachedData().subarray(FLAGS_AT, FLAGS_END);
+}
+
+/**
+ * @param {string | null} root the directory of the package, if that is known
+ * @param {any} owner the `module` of `index.js`
+ * @returns {(name: string) => any} what the file of that name in `lib/` exports; `undefined` if it is to be required
+ */
+function compiledFiles(root, owner) {
+  const found = find(root);
+  if (root === null || found === null) return () => undefined;
+  const { place, importing, flags } = found;
+  const lib = path.join(root, 'lib');
+  // Node's class, without loading `node:module`.
+  const nodeRequire = owner.constructor.createRequire(path.join(lib, 'index.js'));
+  /** @type {Map<string, { exports: any }>} */
+  const modules = new Map();
+
+  /** @param {string} name @param {Buffer} text @returns {Buffer | undefined} */
+  function codeCacheOf(name, text) {
+    try {
+      const bytes = fs.readFileSync(path.join(place, name + EXTENSION));
+      const end = START + bytes.readUInt32LE();
+      if (!bytes.subarray(end).equals(text)) return undefined;
+      const codeCache = bytes.subarray(START, end);
+      if (flags !== null) codeCache.set(flags, FLAGS_AT);
+      return codeCache;
+    } catch {
+      return undefined; // Not there, or damaged.
+    }
+  }
+
+  /** @param {string} name */
+  function compile(name) {
+    const filename = path.join(lib, name);
+    const text = fs.readFileSync(filename);
+    const script = new vm.Script(wrap(text), /** @type {any} */ ({
+      __proto__: null,
+      filename,
+      columnOffset: -HEAD.length,
+      cachedData: codeCacheOf(name, text),
+      importModuleDynamically: importing,
+    }));
+    return { filename, body: /** @type {Body} */ (script.runInThisContext()) };
+  }
+
+  /** @param {string} id */
+  function requireHere(id) {
+    return id.startsWith('./') ? load(id.slice(2)) : nodeRequire(id);
+  }
+
+  /** @param {string} name */
+  function load(name) {
+    const known = modules.get(name);
+    if (known !== undefined) return known.exports;
+    const { filename, body } = compile(name);
+    const module = { exports: {} };
+    modules.set(name, module);
+    try {
+      body.call(module.exports, module.exports, requireHere, module, filename, lib);
+    } catch (error) {
+      modules.delete(name);
+      throw error;
+    }
+    return module.exports;
+  }
+  return load;
+}
+
+module.exports = { EXTENSION, begin, compiledFiles, encode };
