@@ -99,12 +99,17 @@ impl Pace {
         if waiting == Waiting::Asleep {
             return false;
         }
-        if self.is_promising && self.pause == 0 {
+        if self.is_ready() {
             return true;
         }
         self.pause = self.pause.saturating_sub(1);
         self.sleep = Some(Sleep { since: now, is_after_miss: false });
         false
+    }
+
+    /// Whether it will say so, as far as is known.
+    pub fn is_ready(&self) -> bool {
+        self.is_promising && self.pause == 0
     }
 
     /// How long to poll at most. A core that has to be woken is awake by then.

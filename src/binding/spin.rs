@@ -98,6 +98,11 @@ impl Spin {
         self.prepare.stop();
     }
 
+    /// Whether the loop would be kept awake now, if its owner wanted that.
+    pub fn is_ready(&self) -> bool {
+        self.pace.borrow().is_ready()
+    }
+
     /// What was waited for has come.
     pub fn woken(&self) {
         self.pace.borrow_mut().woken(|| self.epoch.elapsed());

@@ -42,6 +42,10 @@ pub trait Host: Sized {
     fn set_held(&self, held: bool);
     /// Something has come from a worker; `held`: and something is under way.
     fn woken(&self, _held: bool) {}
+    /// Whether this thread stays awake for what is expected, instead of sleeping at once.
+    fn stays_awake(&self) -> bool {
+        false
+    }
 
     // ---- Workers ----------------------------------------------------------------------------------------
 
@@ -161,7 +165,7 @@ pub trait Reports {
     fn worker_waiting(&self) -> Waiting;
     /// Whether it matters on which CPU the worker of a chunk wakes: it has nothing to do, and there are several.
     fn cares_where_it_wakes(&self, worker: WorkerId, frame: ChunkId) -> bool;
-    /// Whether this thread goes on using its CPU: it polls for the answer, or has more to send.
+    /// Whether this thread goes on using its CPU: it will poll for the answer, or has more to send.
     fn keeps_cpu(&self) -> bool;
     /// Of a run, so many calls went into the frame.
     fn filled(&self, run: &Run, calls: u32);

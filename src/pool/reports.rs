@@ -54,7 +54,8 @@ impl<H: Host> Reports for Pool<H> {
     }
 
     fn keeps_cpu(&self) -> bool {
-        self.waiting_of_worker() == Waiting::Polling || self.engine.borrow().has_more_to_send()
+        let polls = self.waiting_of_worker() == Waiting::Polling && self.host.stays_awake();
+        polls || self.engine.borrow().has_more_to_send()
     }
 
     fn filled(&self, run: &Run, calls: u32) {

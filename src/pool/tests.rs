@@ -19,6 +19,7 @@ struct Fake {
     carrier: FakeCarrier,
     /// Whether workers cannot be started.
     refuses: Cell<bool>,
+    stays_awake: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -59,6 +60,10 @@ impl Host for Fake {
 
     fn set_held(&self, held: bool) {
         self.say(format!("held {held}"));
+    }
+
+    fn stays_awake(&self) -> bool {
+        self.stays_awake.get()
     }
 
     fn start_worker(pool: &Pool<Fake>, worker: WorkerId, _index: Option<u32>) {
@@ -270,6 +275,8 @@ fn who_waits_polls_on_a_cpu_to_spare_and_gives_way_on_the_only_one() {
         let cares = |chunk| pool.cares_where_it_wakes(worker, ChunkId(chunk));
         let is_looked_after = cpus.is_some_and(|cpus| cpus > 0);
         assert_eq!((cares(first_chunk(&pool)), cares(99)), (is_looked_after, false), "{cpus:?} CPUs");
+        assert!(!pool.keeps_cpu(), "{cpus:?} CPUs, and it sleeps at once");
+        pool.host.stays_awake.set(true);
         assert_eq!(pool.keeps_cpu(), way == Waiting::Polling, "{cpus:?} CPUs, and nothing else to send");
     }
 }

@@ -111,6 +111,10 @@ impl Host for NativeHost {
         }
     }
 
+    fn stays_awake(&self) -> bool {
+        self.spin.borrow().as_ref().is_some_and(Spin::is_ready)
+    }
+
     fn woken(&self, held: bool) {
         if let Some(spin) = &*self.spin.borrow() {
             spin.woken();
