@@ -5,7 +5,8 @@
  *
  * Every call is encoded by itself, so identity and cycles are kept within a call and never between two. Lists of
  * records have a codec of their own (record-encoder.js); other data goes as JSON if that loses nothing, many calls to
- * one text; everything else goes in V8's own format. A value that cannot travel fails its own call only.
+ * one text; everything else goes in V8's own format, plain values one after another. A value that cannot travel fails
+ * its own call only.
  *
  * Must not depend on jobs, workers, or what the values are for.
  */
@@ -13,9 +14,9 @@
 const { listToJson, parse, toJson } = require('../intrinsics/json');
 const { isProxy } = require('node:util').types;
 const { isError } = require('./is-error');
-const { isJsonSafe } = require('./json-safe');
+const { FewObjects, isJsonSafe } = require('./json-safe');
 const {
-  BYTES, CALLS_FIELD, CARRYING, JSON_LIST, LATIN1, LENT, RECORDS, TEXT, UNDEFINED, V8_VALUE, pushExtraBytes, pushText,
+  BYTES, CALLS_FIELD, CARRYING, JSON_LIST, LATIN1, LENT, RECORDS, TEXT, UNDEFINED, V8_VALUES, pushExtraBytes, pushText,
   sizeOf,
 } = require('./parts');
 const { MAX_ARGUMENTS, mayHoldRecords } = require('./record-lists');
@@ -24,13 +25,14 @@ const { isTransfer } = require('./transfer');
 // Loaded when first needed: this file is part of what every worker loads at start.
 const recordEncoder = () => require('./record-encoder');
 const recordDecoder = () => require('./record-decoder');
+const plainValues = () => require('./plain-values');
 const v8Codec = () => require('./v8-codec');
 const culprit = () => require('./culprit');
 const platformObjects = () => require('./platform-objects');
 
 /** Loads what is otherwise loaded when first needed. */
 function loadAll() {
-  [recordEncoder, recordDecoder, v8Codec, culprit, platformObjects].forEach((load) => load());
+  [recordEncoder, recordDecoder, plainValues, v8Codec, culprit, platformObjects].forEach((load) => load());
 }
 
 /** A string of this many characters goes by itself, without quotes and escapes. */
@@ -105,6 +107,11 @@ function encodeValues(values, serialization, clones, parts, tag, failed, limit =
       parts.push(LATIN1, UNDEFINED, 0, count, tag, '');
       start += count;
     } else {
+      const plainEnd = serialization === 'json' ? start : endOfPlainRun(values, start, serialization);
+      if (plainEnd > start && pushPlain(values.slice(start, plainEnd), parts, tag)) {
+        start = plainEnd;
+        continue;
+      }
       pushSingle(values[start], serialization, clones, parts, tag, (error) => failed(start, error));
       start++;
     }
@@ -212,14 +219,35 @@ function endOfJsonRun(values, start, serialization) {
   return end;
 }
 
+/**
+ * The end of the run of values that can share one text of V8's format. Among them are those that JSON would do for: to
+ * change over would make more parts.
+ * @param {readonly unknown[]} values @param {number} start @param {Serialization} serialization
+ */
+function endOfPlainRun(values, start, serialization) {
+  const { isPlain } = plainValues();
+  const seen = new FewObjects();
+  let end = start;
+  try {
+    while (end < values.length && !isTransfer(values[end]) && isPlain(values[end], seen)) {
+      if (end > start && serialization === 'auto' && hasBetterCodec(values[end])) break;
+      end++;
+    }
+  } catch {
+    // Deeper than the stack, or a getter that throws: this value goes by itself.
+  }
+  return end;
+}
+
 /** Whether JSON means something by a value: not by an object of the platform. @param {unknown} value */
 function hasJson(value) {
   return typeof value !== 'object' || value === null || platformObjects().mayBeJson(value);
 }
 
-/** @param {unknown} value a JSON-safe one */
+/** @param {unknown} value */
 function hasBetterCodec(value) {
-  return typeof value === 'string' ? value.length >= MIN_TEXT : mayHoldRecords(value);
+  if (typeof value === 'string') return value.length >= MIN_TEXT;
+  return typeof value === 'object' && value !== null && mayHoldRecords(value);
 }
 
 /**
@@ -233,6 +261,19 @@ function pushJson(values, parts, tag) {
     return null;
   } catch (cause) {
     return cause ?? new Error('a toJSON that threw');
+  }
+}
+
+/**
+ * @param {readonly unknown[]} values plain together @param {Parts} parts @param {number} tag
+ * @returns {boolean} false, with nothing appended, if V8 refuses one of them after all
+ */
+function pushPlain(values, parts, tag) {
+  try {
+    parts.push(BYTES, V8_VALUES, 0, values.length, tag, v8Codec().encodePlain(values));
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -258,7 +299,7 @@ function pushSingle(value, serialization, clones, parts, tag, failed) {
     else failed(culprit().unserializable(value, serialization, cause));
     return;
   }
-  parts.push(BYTES, V8_VALUE, 0, 1, tag, encoded.bytes);
+  parts.push(BYTES, V8_VALUES, 0, 1, tag, encoded.bytes);
   // What goes to another process is copied at once; within this process it would remain the caller's own memory.
   encoded.apart.forEach((bytes) => pushExtraBytes(parts, clones === null ? bytes : bytes.slice()));
 }
@@ -310,8 +351,8 @@ function decode(codec, value, calls, extras, clones) {
   switch (codec) {
     case JSON_LIST:
       return parse(/** @type {string} */ (value));
-    case V8_VALUE:
-      return [v8Codec().decodeV8(/** @type {Uint8Array} */ (value), /** @type {Uint8Array[]} */ (extras))];
+    case V8_VALUES:
+      return v8Codec().decodeV8(/** @type {Uint8Array} */ (value), /** @type {Uint8Array[]} */ (extras));
     case RECORDS:
       return [recordDecoder().decodeRecords(/** @type {string} */ (value), extras)];
     case CARRYING:

@@ -17,7 +17,7 @@ const {
 } = require('../transport/constants');
 
 /** Codecs. (1 is `JSON_LIST` and 3 is `UNDEFINED`, of which the native side joins several to one.) */
-const V8_VALUE = 2; // one value in V8's format, see v8-codec.js
+const V8_VALUES = 2; // values in V8's format, see v8-codec.js
 const ERROR_TREE = 4; // a thrown value, see error-tree.js
 const RECORDS = 5; // one value with record lists, see record-layout.js
 const CARRYING = 6; // one value in V8's format, with what only structured clone can carry
@@ -126,7 +126,7 @@ module.exports = {
   UTF8,
   BYTES,
   JSON_LIST,
-  V8_VALUE,
+  V8_VALUES,
   UNDEFINED,
   ERROR_TREE,
   RECORDS,

@@ -2,13 +2,15 @@
 
 /**
  * Values in V8's own format, with their large byte arrays next to it instead of in it, so that these are copied neither
- * into the serialized value nor out of it again.
+ * into the serialized value nor out of it again. Plain values, which have none, follow one another in one text.
+ *
+ * First come two numbers: how many large `ArrayBuffer`s there are, to which the format refers by their place (they come
+ * first among the byte arrays), and how many values.
  *
  * A view (`Buffer`, typed array, `DataView`) is written as a mark, or as a mark and its place among the byte arrays.
- * The format refers to a large `ArrayBuffer` by a number; how many there are is written first, and they come first
- * among the byte arrays. Between threads, buffers that are shared or moved get the numbers after these; views of them
- * are written as a mark, the buffer's place, and the range within it. Objects that only structured clone can carry are
- * written as a mark and their place among these.
+ * Between threads, buffers that are shared or moved get the numbers after the large ones; views of them are written as a
+ * mark, the buffer's place, and the range within it. Objects that only structured clone can carry are written as a mark
+ * and their place among these.
  *
  * # How a large byte array gets to another process and back into an array
  *
@@ -23,10 +25,9 @@ const { types } = require('node:util');
 const { DefaultDeserializer, DefaultSerializer, Deserializer } = require('node:v8');
 const { define } = require('../intrinsics/define');
 const { EXCEPTION, LOST, PLAIN, kindOf, worstIn, worstInWritten } = require('./platform-objects');
+const { MIN_APART } = require('./plain-values');
 const { isForeign, rehome } = require('./realm');
 
-/** Byte arrays of fewer bytes are cheaper within the serialized value. */
-const MIN_APART = 8192;
 /** How many objects are searched for `ArrayBuffer`s, and how deep; one that is not found is copied. */
 const MAX_SEARCHED = 64;
 const MAX_DEPTH = 4;
@@ -137,13 +138,15 @@ class Encoder extends DefaultSerializer {
 
 class Decoder extends Deserializer {
   /** @type {readonly Uint8Array[]} */
-  apart = [];
+  apart;
   /** @type {Carried} */
-  carried = { buffers: [], objects: [] };
+  carried;
 
-  /** @param {Uint8Array} bytes */
-  constructor(bytes) {
+  /** @param {Uint8Array} bytes @param {readonly Uint8Array[]} apart @param {Carried} carried */
+  constructor(bytes, apart, carried) {
     super(bytes);
+    this.apart = apart;
+    this.carried = carried;
   }
 
   _readHostObject() {
@@ -167,6 +170,9 @@ class Decoder extends Deserializer {
  * @typedef {{ buffers: (ArrayBuffer | SharedArrayBuffer)[], objects: object[] }} Carried
  */
 
+/** @type {Carried} */
+const NOTHING = { buffers: [], objects: [] };
+
 /**
  * Throws what V8 throws if the value cannot travel.
  * @param {unknown} value
@@ -178,6 +184,19 @@ function encodeV8(value) {
   if (worst === PLAIN) return encoded;
   if (worst === EXCEPTION) return encodeCopy(value, null, new Set());
   throw new TypeError(PLATFORM_IS_REFUSED);
+}
+
+/**
+ * Writes values one after another that are plain together, see plain-values.js. Throws if one of them cannot travel.
+ * @param {readonly unknown[]} values @returns {Buffer}
+ */
+function encodePlain(values) {
+  const encoder = new Encoder();
+  encoder.writeHeader();
+  encoder.writeUint32(0);
+  encoder.writeUint32(values.length);
+  for (let i = 0; i < values.length; i++) encoder.writeValue(values[i]);
+  return encoder.releaseBuffer();
 }
 
 /** @param {unknown} value @param {Carried | null} carried @param {ReadonlySet<unknown>} moved */
@@ -198,6 +217,7 @@ function encodeWith(value, carried, originals) {
   encoder.carried = carried;
   encoder.writeHeader();
   encoder.writeUint32(buffers.length);
+  encoder.writeUint32(1);
   moved.forEach((buffer, i) => encoder.transferArrayBuffer(buffers.length + i, /** @type {ArrayBuffer} */ (buffer)));
   buffers.forEach((buffer, i) => {
     encoder.transferArrayBuffer(i, buffer);
@@ -208,22 +228,26 @@ function encodeWith(value, carried, originals) {
 }
 
 /**
- * @param {Uint8Array} bytes @param {readonly Uint8Array[]} apart becomes part of the value
+ * @param {Uint8Array} bytes @param {readonly Uint8Array[]} apart becomes part of the values
  * @param {Carried} [carried]
- * @returns {unknown}
+ * @returns {unknown[]}
  */
-function decodeV8(bytes, apart, carried = { buffers: [], objects: [] }) {
-  const decoder = new Decoder(bytes);
-  decoder.apart = apart;
-  decoder.carried = carried;
+function decodeV8(bytes, apart, carried = NOTHING) {
+  const decoder = new Decoder(bytes, apart, carried);
   decoder.readHeader();
   const buffers = decoder.readUint32();
+  const count = decoder.readUint32();
   carried.buffers.forEach((buffer, i) =>
     decoder.transferArrayBuffer(buffers + i, /** @type {ArrayBuffer} */ (buffer)),
   );
   for (let i = 0; i < buffers; i++) decoder.transferArrayBuffer(i, wholeBuffer(apart[i]));
-  const value = decoder.readValue();
-  return isForeign ? rehome(value) : value;
+  /** @type {unknown[]} */
+  const values = [];
+  for (let i = 0; i < count; i++) {
+    const value = decoder.readValue();
+    values.push(isForeign ? rehome(value) : value);
+  }
+  return values;
 }
 
 /**
@@ -255,7 +279,7 @@ function encodeCarrying(value, list) {
 /** @param {unknown} message @returns {unknown} */
 function decodeCarrying(message) {
   const { bytes, apart, carried } = /** @type {Carrying} */ (message);
-  return decodeV8(bytes, apart, carried);
+  return decodeV8(bytes, apart, carried)[0];
 }
 
 /** @param {any} buffer */
@@ -349,4 +373,4 @@ function domException(written) {
   return error;
 }
 
-module.exports = { encodeV8, decodeV8, encodeCarrying, decodeCarrying };
+module.exports = { encodePlain, encodeV8, decodeV8, encodeCarrying, decodeCarrying };

@@ -9,7 +9,7 @@
 
 const { AnswerLists } = require('./answer-lists');
 const { decodeValues } = require('../codec/codec');
-const { ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
+const { ENDING, ERROR_TREE, HEARD, V8_VALUES, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
 const { now } = require('../intrinsics/clock');
 const { nameRun, runIdOf } = require('./run-id');
@@ -207,7 +207,9 @@ class JobTable {
       return null;
     }
     try {
-      if (codec === JSON_LIST) return this.#lists.valuesOf(/** @type {string} */ (value), offset, offset + count);
+      // Without extras these have a value for each call; all others have one.
+      const isList = codec === JSON_LIST || (codec === V8_VALUES && extras === null);
+      if (isList) return this.#lists.valuesOf(codec, value, offset, offset + count);
       return decodeValues(codec, value, offset + count, extras === null ? [] : valuesOf(extras), this.#clones);
     } catch (cause) {
       for (let i = 0; i < count; i++) {
