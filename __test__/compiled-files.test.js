@@ -7,6 +7,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 
 const { publish } = require('../benchmark/support/published');
+const { begin } = require('../lib/package/compiled-files');
 const { temporary } = require('./support/helpers');
 const { withAddon } = require('./support/modes');
 const { node } = require('./support/packages');
@@ -25,7 +26,8 @@ const NOTES = `
       if (options?.filename?.endsWith('.js')) seen[options.filename.split(/[\\\\/]/).pop()] = show(this);
     }
   };
-  process.on('exit', () => console.log(JSON.stringify(seen)));
+  // A worker has it as well.
+  if (!process.execArgv.includes('--input-type=commonjs')) process.on('exit', () => console.log(JSON.stringify(seen)));
 `;
 
 const FIRST_RESULT = `
@@ -66,8 +68,13 @@ async function project(t) {
   return { lib: path.join(scope, 'node', 'lib'), compiled, run };
 }
 
-test('V8 takes it, up to the first result', options, async (t) => {
-  const { run } = await project(t);
+test('V8 takes it, up to the first result, and it is more than an empty one', options, async (t) => {
+  const { compiled, lib, run } = await project(t);
+  for (const file of ['index.js', 'next.js', 'lambda.js']) {
+    const text = fs.readFileSync(path.join(lib, file));
+    const size = fs.statSync(path.join(compiled, `${file}c`)).size - text.length;
+    assert.ok(size > 5 * (begin(file, text).length - text.length), `${file}: ${size} bytes`);
+  }
   const { seen } = await run(FIRST_RESULT);
   assert.equal(seen['index.js'], 'taken');
   assert.equal(seen['next.js'], 'taken');
@@ -102,34 +109,38 @@ test('what somebody has mended in a file runs, even if the file is as long as be
   const { lib, run } = await project(t);
   const file = path.join(lib, 'index.js');
   const text = fs.readFileSync(file, 'utf8');
-  const changed = text.replaceAll('a number of workers', 'A NUMBER OF WORKERS');
+  const changed = text.replaceAll('a number of workers', 'A NUMBER ÖF WORKERS');
   assert.ok(changed !== text && changed.length === text.length, 'the file has such a text');
   fs.writeFileSync(file, changed);
   const { seen, lines } = await run(`
     const { Pool } = require('@parallelizer/node');
     try { new Pool(-1); } catch ({ message }) { console.log(message); }
   `);
-  assert.match(lines[0], /A NUMBER OF WORKERS/);
+  assert.match(lines[0], /A NUMBER ÖF WORKERS/);
   assert.equal(seen['index.js'], 'nothing');
 });
 
 test('each module is there once, whatever was compiled', options, async (t) => {
   const { compiled, run } = await project(t);
+  // Each of these errors is made in another file, of the class that is in the first one.
   const script = `
-    const { Pool, ParallelizerError, task } = require('@parallelizer/node');
-    const { NonRetryableError } = require('@parallelizer/node/lambda');
-    const pool = new Pool(0);
+    const { Pool, ParallelizerError } = require('@parallelizer/node');
+    const { createHandler } = require('@parallelizer/node/lambda');
     (async () => {
-      const error = await pool.apply(() => pool.nothing()).catch((thrown) => thrown);
-      if (error instanceof ParallelizerError) throw error;
-      const late = await pool.map((x) => x, [1], { timeout: -1 }).catch((thrown) => thrown);
-      console.log(late instanceof ParallelizerError, new NonRetryableError('x') instanceof Error);
+      const pool = new Pool(1);
+      const errors = [
+        await pool.apply(() => process.exit(3), []).catch((error) => error),
+        await pool.map((x) => x, [1], { timeout: -1 }).catch((error) => error),
+        await pool.map((x) => x, [() => 1]).catch((error) => error),
+      ];
       await pool.close();
-      const after = await pool.apply((x) => x, [1]).catch((thrown) => thrown);
-      console.log(after instanceof ParallelizerError, after.code);
+      errors.push(await pool.apply((x) => x, [1]).catch((error) => error));
+      try { createHandler({}); } catch (error) { errors.push(error); }
+      for (const error of errors) console.log(error instanceof ParallelizerError, error.code);
     })();
   `;
-  const expected = ['true true', 'true ERR_PARALLELIZER_CLOSED'];
+  const expected = ['WORKER_EXITED', 'OPTION', 'SERIALIZATION', 'CLOSED', 'OPTION']
+    .map((code) => `true ERR_PARALLELIZER_${code}`);
   assert.deepEqual((await run(script)).lines, expected);
   // Some of the files only.
   for (const name of fs.readdirSync(compiled)) if (!name.startsWith('index')) fs.rmSync(path.join(compiled, name));
@@ -139,7 +150,33 @@ test('each module is there once, whatever was compiled', options, async (t) => {
   assert.ok(Object.values(seen).includes('nothing'), JSON.stringify(seen));
 });
 
-test('a damaged file, another version of V8, or none at all: the package works as ever', options, async (t) => {
+test('a file has all of `require`, and can import, without a warning', options, async (t) => {
+  const { lib, run } = await project(t);
+  fs.writeFileSync(path.join(lib, 'extra.js'), `
+    module.exports = [require.resolve('node:fs'), typeof require.cache, typeof require('./import-module.js').importModule];
+  `);
+  const { lines } = await run(`
+    const { writeFileSync } = require('node:fs');
+    const { Pool } = require('@parallelizer/node');
+    console.log(...require('@parallelizer/node')[Symbol.for('@parallelizer/node')].load('extra.js'));
+    writeFileSync('task.mjs', 'export const double = (x) => x * 2;');
+    const pool = new Pool({ type: 'inline' });
+    pool.apply({ filePath: require('node:path').resolve('task.mjs'), name: 'double' }, [21]).then(console.log);
+  `);
+  assert.deepEqual(lines, ['node:fs object function', '42']);
+});
+
+test('where what lies beside the package may not be looked at, it is loaded as ever', options, async (t) => {
+  const { lib } = await project(t);
+  const isStable = process.allowedNodeEnvironmentFlags.has('--permission');
+  const own = path.dirname(fs.realpathSync(lib));
+  const flags = [isStable ? '--permission' : '--experimental-permission', '--no-warnings', `--allow-fs-read=${own}/*`];
+  const script = `console.log(typeof require(${JSON.stringify(path.join(own, 'index.js'))}).Pool)`;
+  const { stdout, stderr } = await node(own, [...flags, '-e', script], { env: process.env });
+  assert.equal(stdout, 'function\n', stderr);
+});
+
+test('a file that was cut off, another version of V8, or none at all: the package works as ever', options, async (t) => {
   const { compiled, run } = await project(t);
   const file = path.join(compiled, 'index.jsc');
   const whole = fs.readFileSync(file);

@@ -23,6 +23,9 @@ const ENTRIES = ['index', 'lambda', 'lambda-invoke', 'bullmq', 'opentelemetry'];
 /** By which the files find each other's modules, and `load`, among what `index.js` exports. */
 const INTERNALS = '[Symbol.for("@parallelizer/node")]';
 
+/** Stays a file of its own, as it is. */
+const IMPORTER = path.join(root, 'lib', 'package', 'import-module');
+
 /** What a file in `lib` requires to get at another file of the package. @param {string} file */
 const fromLib = (file) => `../${path.relative(root, file).replaceAll(path.sep, '/')}`;
 
@@ -125,13 +128,14 @@ async function bundlePackage(output) {
     next: NEXT,
     requireOf: (chunk) => (chunk === 'index' ? '../index.js' : `./${chunk}.js`),
     modules: INTERNALS,
-    // An addon that lies beside the package.
-    external: (file) => (file.endsWith('.node') ? fromLib(file) : null),
+    // An addon that lies beside the package, and what Node has to load itself.
+    external: (file) => (file.endsWith('.node') ? fromLib(file) : file === IMPORTER ? `../lib/${path.basename(file)}.js` : null),
     contentsOf: (file) => (file === path.join(root, 'package.json') ? `module.exports = { version: '${version}' };` : null),
   });
   const lib = path.join(output, 'lib');
   fs.mkdirSync(lib, { recursive: true });
   for (const [chunk, text] of chunks) fs.writeFileSync(path.join(lib, `${chunk}.js`), text);
+  fs.copyFileSync(`${IMPORTER}.js`, path.join(lib, path.basename(`${IMPORTER}.js`)));
   for (const name of ENTRIES) fs.writeFileSync(path.join(output, `${name}.js`), await textOf(name));
 }
 

@@ -19,7 +19,7 @@ const os = require('node:os');
 const path = require('node:path');
 const vm = require('node:vm');
 
-const { EXTENSION, begin, encode } = require('../lib/package/compiled-files');
+const { EXTENSION, START, begin, encode } = require('../lib/package/compiled-files');
 
 /** Does what users begin with, in a process whose `vm.Script` was replaced. */
 const BEGINNINGS = path.join(__dirname, 'beginnings.js');
@@ -76,13 +76,15 @@ function compilePackage(output, { root, addon }) {
     describe(path.join(scope, 'node'), 'node', 'index.js');
     fs.cpSync(root, path.join(scope, 'node'), { recursive: true });
     const compiled = path.join(scope, platform, 'compiled');
-    const failures = nodes.split(path.delimiter).flatMap((node) => {
+    fs.rmSync(output, { recursive: true, force: true });
+    return nodes.split(path.delimiter).filter((node) => node !== '').flatMap((node) => {
       const args = [__filename, path.join(scope, 'node'), compiled];
       const { status, stderr } = spawnSync(node, args, { env, encoding: 'utf8' });
+      // What one that has failed leaves behind are empty ones.
+      if (status === 0) fs.cpSync(compiled, output, { recursive: true });
+      fs.rmSync(compiled, { recursive: true, force: true });
       return status === 0 ? [] : [`${node} has compiled nothing in advance: ${stderr}`];
     });
-    if (fs.existsSync(compiled)) fs.cpSync(compiled, output, { recursive: true });
-    return failures;
   } finally {
     fs.rmSync(stage, { recursive: true, force: true });
   }
@@ -96,6 +98,19 @@ function compiledBeside(addon) {
   return addon.replace(/(?:-gnu|-musl)?\.node$/, '.compiled');
 }
 
+/**
+ * Whether code caches are of the files that a package has. Others would never be taken, and nobody would notice.
+ * @param {string} compiled @param {string} root the folder of the package
+ */
+function isOf(compiled, root) {
+  const files = fs.readdirSync(compiled, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.jsc'));
+  return files.length > 0 && files.every((file) => {
+    const text = path.join(root, 'lib', path.basename(file).slice(0, -EXTENSION.length));
+    const bytes = fs.readFileSync(path.join(compiled, file));
+    return fs.existsSync(text) && bytes.subarray(START + bytes.readUInt32LE()).equals(fs.readFileSync(text));
+  });
+}
+
 /** @param {string} addon */
 function canLoad(addon) {
   return spawnSync(process.execPath, ['-e', 'require(process.argv[1])', path.resolve(addon)]).status === 0;
@@ -107,4 +122,4 @@ if (require.main === module) {
   compileHere(root, path.join(compiled, process.versions.v8)).then(() => process.exit());
 }
 
-module.exports = { canLoad, compilePackage, compiledBeside };
+module.exports = { canLoad, compilePackage, compiledBeside, isOf };

@@ -20,7 +20,7 @@ const { parseArgs } = require('node:util');
 const { NapiCli } = require('@napi-rs/cli');
 
 const { bundlePackage } = require('./bundle-package');
-const { canLoad, compiledBeside, compilePackage } = require('./compile-package');
+const { canLoad, compiledBeside, compilePackage, isOf } = require('./compile-package');
 const { npm, only, packFolder } = require('./npm-pack');
 const { packCli } = require('./pack-cli');
 
@@ -40,9 +40,12 @@ const OF_A_CLONE = ['napi', 'scripts', 'devDependencies'];
 function addCompiled(folder, { root: rootFolder, addon }) {
   const compiled = path.join(folder, 'compiled');
   const found = compiledBeside(addon);
-  if (fs.existsSync(found)) fs.cpSync(found, compiled, { recursive: true });
+  if (fs.existsSync(found) && isOf(found, rootFolder)) fs.cpSync(found, compiled, { recursive: true });
   else if (canLoad(addon)) compilePackage(compiled, { root: rootFolder, addon }).forEach((why) => console.error(why));
-  if (!fs.existsSync(compiled)) return;
+  if (!fs.existsSync(compiled)) {
+    console.error(`${path.basename(addon)}: nothing is compiled in advance for it, which only its own processor can do`);
+    return;
+  }
   const file = path.join(folder, 'package.json');
   const manifest = JSON.parse(fs.readFileSync(file, 'utf8'));
   fs.writeFileSync(file, `${JSON.stringify({ ...manifest, files: [...manifest.files, 'compiled'] }, null, 2)}\n`);

@@ -81,7 +81,7 @@ class InlineCarrier extends ScriptCarrier {
         this.pool.message(this.pool.native.jobOf(id, call?.seq ?? 0), [toJson([level, text, form])]);
       /** @type {import('../worker/serve').MakeLogger} */
       const logger = (index, call) => createMainLogger(index, print, call);
-      const load = (/** @type {string} */ url) => import(url);
+      const { importModule: load } = require('../package/import-module');
       callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger, this.#settling, 0);
     } catch (error) {
       if (this.workers.has(id)) this.loadFailed(id, toJson(flattenError(error)));
@@ -104,7 +104,7 @@ class InlineCarrier extends ScriptCarrier {
         },
         messageRoom: MESSAGE_ROOM,
         publish: null,
-        publishPlain: null,
+        publishShort: null,
         told: () => {},
         isLocal: true,
         begun: null,

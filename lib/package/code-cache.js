@@ -12,8 +12,8 @@ const FLAGS_AT = 12;
 const FLAGS_END = FLAGS_AT + 4;
 
 /**
- * How files of the published package are called that were compiled in advance, in stack traces of Node 20: the name is
- * part of the code cache there. Others know the path.
+ * How files of the published package are called that were compiled in advance, in stack traces of Node 20, where the
+ * name is part of the code cache. Since Node 22 it is the path.
  */
 const NAMES = '@parallelizer/node/lib/';
 

@@ -10,7 +10,7 @@
  *    the length of the code cache, in a word of four bytes; four bytes of nothing; the code cache; the text of which it
  *    was made.
  * 3. If that text is no longer the one of `lib/`, because somebody has mended it there, it does not count: V8 itself
- *    would only compare the lengths.
+ *    would only compare the lengths. The code cache is trusted as the addon is, which lies beside it.
  * 4. All files of `lib/` are loaded here, or none: each module has to be there once.
  *
  * Nothing is given where there is nothing for this version of V8; in a bundle, since nothing lies beside it; and in a
@@ -38,7 +38,7 @@ const EXTENSION = 'c';
  * @typedef {(exports: any, require: any, module: any, file: string, folder: string) => void} Body
  */
 
-/** @param {Buffer} text of a file, all of it ASCII */
+/** @param {Buffer} text of a file as it is published: all of it ASCII */
 function wrap(text) {
   return HEAD + text.toString('latin1') + TAIL;
 }
@@ -69,12 +69,18 @@ function placesBeside(root) {
  * @param {string | null} root
  */
 function find(root) {
-  if (root === null) return null;
-  // Node before 20.10 has nothing that would let such a file import another one.
-  const importing = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
-  const place = placesBeside(root).find((each) => fs.existsSync(each));
-  if (importing === undefined || place === undefined || !(vm.Script instanceof Function)) return null;
-  return { place, importing, flags: flagsHere() };
+  if (root === null || !(vm.Script instanceof Function)) return null;
+  const place = placesBeside(root).find(isThere);
+  return place === undefined ? null : { place, flags: flagsHere() };
+}
+
+/** @param {string} place */
+function isThere(place) {
+  try {
+    return fs.existsSync(place);
+  } catch {
+    return false; // Nor may it be looked at: Node's permissions.
+  }
 }
 
 /** The hash of V8's flags; `null` if they are those that Node starts with. */
@@ -91,7 +97,7 @@ function flagsHere() {
 function compiledFiles(root, owner) {
   const found = find(root);
   if (root === null || found === null) return () => undefined;
-  const { place, importing, flags } = found;
+  const { place, flags } = found;
   const lib = path.join(root, 'lib');
   // Node's class, without loading `node:module`.
   const nodeRequire = owner.constructor.createRequire(path.join(lib, 'index.js'));
@@ -108,7 +114,7 @@ function compiledFiles(root, owner) {
       if (flags !== null) codeCache.set(flags, FLAGS_AT);
       return codeCache;
     } catch {
-      return undefined; // Not there, or damaged.
+      return undefined; // Not there, or cut off.
     }
   }
 
@@ -116,13 +122,11 @@ function compiledFiles(root, owner) {
   function compile(name) {
     const filename = path.join(lib, name);
     const text = fs.readFileSync(filename);
-    const script = new vm.Script(wrap(text), /** @type {any} */ ({
-      __proto__: null,
-      filename,
-      columnOffset: -HEAD.length,
-      cachedData: codeCacheOf(name, text),
-      importModuleDynamically: importing,
-    }));
+    const cachedData = codeCacheOf(name, text);
+    // Somebody may have mended it in a language of theirs.
+    const wrapped = cachedData === undefined ? HEAD + text.toString() + TAIL : wrap(text);
+    const options = { __proto__: null, filename, columnOffset: -HEAD.length, cachedData };
+    const script = new vm.Script(wrapped, /** @type {any} */ (options));
     return { filename, body: /** @type {Body} */ (script.runInThisContext()) };
   }
 
@@ -130,6 +134,7 @@ function compiledFiles(root, owner) {
   function requireHere(id) {
     return id.startsWith('./') ? load(id.slice(2)) : nodeRequire(id);
   }
+  Object.assign(requireHere, nodeRequire);
 
   /** @param {string} name */
   function load(name) {
@@ -149,4 +154,4 @@ function compiledFiles(root, owner) {
   return load;
 }
 
-module.exports = { EXTENSION, begin, compiledFiles, encode };
+module.exports = { EXTENSION, START, begin, compiledFiles, encode };
