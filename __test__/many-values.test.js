@@ -6,8 +6,9 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { decodeValues, encodeValues } = require('../lib/codec/codec');
-const { V8_VALUES, valuesOf } = require('../lib/codec/parts');
-const { CALLS_FIELD, CODEC_FIELD, PART_FIELDS, VALUE_FIELD } = require('../lib/transport/constants');
+const { valuesOf } = require('../lib/codec/parts');
+const { isPlain } = require('../lib/codec/plain-values');
+const { CALLS_FIELD, CODEC_FIELD, PART_FIELDS, PLAIN_VALUES, VALUE_FIELD } = require('../lib/transport/constants');
 const { within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { makePool, range } = require('./support/pool');
@@ -33,7 +34,6 @@ const KINDS = {
   'numbers beyond JSON': (i) => [i, NaN, -0, Infinity],
   'a Map': (i) => new Map([[{ key: i }, ['value']], ['two', i]]),
   'a Set': (i) => new Set([i, { i }]),
-  'an expression': (i) => new RegExp(`a${i}`, 'gi'),
   'a Buffer': (i) => Buffer.from(`text ${i}`),
   'typed arrays': (i) => ({ floats: new Float64Array([i, 0.5]), words: new Uint16Array([i, 2]) }),
   'text beyond Latin-1, at odd places': (i) => ({ text: `${'x'.repeat(i % 7)}ж€`, u: undefined }),
@@ -65,7 +65,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     test(`${kind}, ${serialization}: one text for all, and each value as it was`, () => {
       const values = range(300).map(make);
       const { parts, decoded } = throughCodec(values, serialization);
-      assert.deepEqual([parts.length, parts[CODEC_FIELD], parts[CALLS_FIELD]], [PART_FIELDS, V8_VALUES, 300]);
+      assert.deepEqual([parts.length, parts[CODEC_FIELD], parts[CALLS_FIELD]], [PART_FIELDS, PLAIN_VALUES, 300]);
       decoded.forEach((value, i) => assertSame(value, values[i]));
     });
   }
@@ -95,6 +95,50 @@ test('what several values refer to becomes one for each of them', () => {
   assert.notEqual(first, second);
   // Within a value it is one, as ever.
   assert.equal(twice[0], twice[1]);
+});
+
+test('what others have made of a Map or an error hides nothing from it', () => {
+  const shared = { at: new Date(1) };
+  const maps = [1, 2].map(() => Object.setPrototypeOf(new Map([['key', shared]]), null));
+  const causes = [1, 2].map((i) => Object.setPrototypeOf(new Error(String(i), { cause: shared }), null));
+  for (const pair of [maps, causes]) {
+    const { parts } = throughCodec([{ at: new Date(0), value: pair[0] }, { at: new Date(0), value: pair[1] }]);
+    assert.equal(parts.length, 2 * PART_FIELDS);
+  }
+});
+
+test('an expression goes by itself: another V8 may not know it, and fails what it reads with it', () => {
+  const { parts, decoded } = throughCodec([new Date(1), /a/g, new Date(2)]);
+  assert.equal(parts.length, 3 * PART_FIELDS);
+  assert.deepEqual(decoded, [new Date(1), /a/g, new Date(2)]);
+});
+
+test('a large value goes by itself, and is not looked through for long', () => {
+  const large = [
+    { at: new Date(1), list: range(2000).map((i) => ({ i })) }, { u: undefined, list: Array(20_000).fill(1) },
+    new Map(range(20_000).map((i) => [i, i])), new Set(range(20_000)),
+  ];
+  for (const value of large) {
+    const { parts, decoded } = throughCodec([new Date(1), value, new Date(2)]);
+    assert.equal(parts.length, 3 * PART_FIELDS);
+    assertSame(decoded[1], value);
+  }
+  let looked = 0;
+  const counting = Object.defineProperty({ u: undefined }, 'list', {
+    enumerable: true,
+    get: () => Array.from({ length: 100_000 }, () => ({ get u() { looked++; return undefined; } })),
+  });
+  assert.equal(isPlain(counting, new Set()), false);
+  assert.equal(looked, 0);
+});
+
+test('one that V8 refuses costs the others no time', () => {
+  const promise = Object.assign(Promise.resolve(), { at: 1 });
+  let written = 0;
+  const values = range(500).map((i) => ({ at: new Date(i), get seen() { return ++written; } }));
+  const { failed } = throughCodec([...values, { at: new Date(0), promise }, ...values]);
+  assert.deepEqual(failed, [500]);
+  assert.ok(written <= 1000 * 6, `each was read a few times: ${written} in all`);
 });
 
 test('cycles, large arrays, shared memory and what cannot travel go by themselves; the others are none the worse', () => {

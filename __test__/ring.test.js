@@ -9,7 +9,7 @@ const { MessageChannel, receiveMessageOnPort, Worker } = require('node:worker_th
 
 const { Pool } = require('@parallelizer/node');
 const {
-  BYTES, CALLS, JSON_LIST, LATIN1, REPLY, RING_MAX_RECORD, RING_WORDS, SHARED_WORDS, UNDEFINED, UTF16, UTF8,
+  BYTES, CALLS, JSON_LIST, LATIN1, PLAIN_VALUES, REPLY, RING_MAX_RECORD, RING_WORDS, SHARED_WORDS, UNDEFINED, UTF16, UTF8,
 } = require('../lib/transport/constants');
 const { Ring } = require('../lib/transport/ring');
 const { ThreadChannel } = require('../lib/transport/thread-channel');
@@ -46,6 +46,21 @@ test('the answer to one call has a form of its own', () => {
   assert.equal(worker.sendAnswer(7, 9, 1, null, 0), true);
   assert.deepEqual(parent.take(0), [REPLY, 7, 8, 9, [LATIN1, JSON_LIST, 0, 1, 0, '["a"]']]);
   assert.deepEqual(parent.take(0), [REPLY, 7, 9, 1, [LATIN1, UNDEFINED, 0, 1, 0, '']]);
+  assert.equal(parent.take(0), null);
+  assert.equal(worker.sendAnswer(7, 10, 1, 'x'.repeat(RING_MAX_RECORD + 1), 0), false);
+  assert.equal(worker.sendAnswer(7, 10, 1, Buffer.alloc(RING_MAX_RECORD + 1), 0), false);
+});
+
+test('answers in V8’s format are joined behind one header', () => {
+  const [parent, worker] = newEnds();
+  const plain = (text) => Buffer.from(`\xff\x0f${text}`, 'latin1');
+  for (const [seq, answer] of [[1, plain('a')], [2, plain('bcd')], [3, plain('ef')], [4, '5'], [5, plain('g')], [7, plain('h')]]) {
+    assert.equal(worker.sendAnswer(7, seq, 10, answer, 0), true);
+  }
+  assert.deepEqual(parent.take(0), [REPLY, 7, 1, 30, [BYTES, PLAIN_VALUES, 0, 3, 0, plain('abcdef')]]);
+  assert.deepEqual(parent.take(0), [REPLY, 7, 4, 10, [LATIN1, JSON_LIST, 0, 1, 0, '[5]']]);
+  assert.deepEqual(parent.take(0), [REPLY, 7, 5, 10, [BYTES, PLAIN_VALUES, 0, 1, 0, plain('g')]]);
+  assert.deepEqual(parent.take(0), [REPLY, 7, 7, 10, [BYTES, PLAIN_VALUES, 0, 1, 0, plain('h')]]);
   assert.equal(parent.take(0), null);
 });
 

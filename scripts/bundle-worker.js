@@ -29,6 +29,7 @@ async function bundleWorker(output) {
       'reported-failures': 'lib/worker/reported-failures.js',
       'record-encoder': 'lib/codec/record-encoder.js',
       'record-decoder': 'lib/codec/record-decoder.js',
+      'plain-values': 'lib/codec/plain-values.js',
       'v8-codec': 'lib/codec/v8-codec.js',
       copy: 'lib/codec/copy.js',
       'error-flattener': 'lib/codec/error-flattener.js',

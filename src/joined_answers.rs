@@ -5,8 +5,8 @@
 
 use std::mem;
 
-use crate::channel::{Shared, ShortAnswer};
-use crate::protocol::{JSON_LIST, UNDEFINED};
+use crate::channel::{AnswerForm, Shared, ShortAnswer};
+use crate::protocol::{JSON_LIST, PLAIN_HEADER, PLAIN_VALUES, UNDEFINED};
 use crate::wire::{Encoding, FrameHeader, FrameWriter, Kind, PartHeader};
 
 /// More text is not joined: whoever waits for the first answers has waited long enough.
@@ -46,17 +46,19 @@ impl JoinedAnswers {
         first: ShortAnswer,
         mut take: impl FnMut(&mut Vec<u8>) -> Result<Option<Shared>, E>,
     ) -> Result<(), E> {
-        let ShortAnswer { chunk_id, seq, micros, has_value } = first;
+        let ShortAnswer { chunk_id, seq, micros, form } = first;
         // Its numbers are not known yet: they are written over it.
         let mut list = mem::take(&mut self.frame);
         list.clear();
-        list.push(b'[');
+        if form == AnswerForm::Json {
+            list.push(b'[');
+        }
         list.extend_from_slice(&self.taken);
         let (mut calls, mut micros) = (1u32, micros);
         while list.len() < MAX_JOINED {
             let Some(next) = take(&mut self.taken)? else { break };
             let joins = matches!(next, Shared::Answer(next)
-                if next.chunk_id == chunk_id && next.seq == seq.wrapping_add(calls) && next.has_value == has_value);
+                if next.chunk_id == chunk_id && next.seq == seq.wrapping_add(calls) && next.form == form);
             let Shared::Answer(ShortAnswer { micros: more, .. }) = next else {
                 self.following = Some(next);
                 break;
@@ -67,17 +69,29 @@ impl JoinedAnswers {
             }
             micros = micros.saturating_add(more);
             calls = calls.saturating_add(1);
-            if has_value {
-                list.push(b',');
-                list.extend_from_slice(&self.taken);
+            match form {
+                AnswerForm::Undefined => {}
+                AnswerForm::Json => {
+                    list.push(b',');
+                    list.extend_from_slice(&self.taken);
+                }
+                AnswerForm::Plain => {
+                    list.extend_from_slice(self.taken.get(PLAIN_HEADER..).unwrap_or_default())
+                }
             }
         }
-        list.push(b']');
-        let codec = if has_value { JSON_LIST } else { UNDEFINED };
-        let part = PartHeader { encoding: Encoding::Latin1, codec, flags: 0, calls, tag: 0 };
+        let (encoding, codec) = match form {
+            AnswerForm::Undefined => (Encoding::Latin1, UNDEFINED),
+            AnswerForm::Json => (Encoding::Latin1, JSON_LIST),
+            AnswerForm::Plain => (Encoding::Bytes, PLAIN_VALUES),
+        };
+        if form == AnswerForm::Json {
+            list.push(b']');
+        }
+        let part = PartHeader { encoding, codec, flags: 0, calls, tag: 0 };
         let header = FrameHeader { chunk_id, seq, aux: micros, ..FrameHeader::of(Kind::Reply) };
         let mut writer = FrameWriter::new(header);
-        writer.part(part, if has_value { &list } else { &[] });
+        writer.part(part, &list);
         // It is far from being too long.
         self.frame = writer.finish().unwrap_or_default();
         Ok(())
@@ -90,8 +104,16 @@ mod tests {
     use crate::wire::Frame;
 
     fn answer(seq: u32, text: Option<&str>) -> (Shared, Vec<u8>) {
-        let answer = ShortAnswer { chunk_id: 7, seq, micros: 10, has_value: text.is_some() };
-        (Shared::Answer(answer), text.unwrap_or_default().as_bytes().to_vec())
+        let form = if text.is_some() { AnswerForm::Json } else { AnswerForm::Undefined };
+        (
+            Shared::Answer(ShortAnswer { chunk_id: 7, seq, micros: 10, form }),
+            text.unwrap_or_default().as_bytes().to_vec(),
+        )
+    }
+
+    fn plain(seq: u32, bytes: &[u8]) -> (Shared, Vec<u8>) {
+        let answer = ShortAnswer { chunk_id: 7, seq, micros: 10, form: AnswerForm::Plain };
+        (Shared::Answer(answer), bytes.to_vec())
     }
 
     fn frame(seq: u32) -> (Shared, Vec<u8>) {
@@ -137,6 +159,31 @@ mod tests {
             (Kind::Reply, 9, UNDEFINED, 1, String::new(), 10),
         ];
         assert_eq!(joined(&taken), expected);
+    }
+
+    #[test]
+    fn plain_values_follow_one_another_behind_one_header() {
+        let taken = [
+            answer(0, Some("1")),
+            plain(1, b"\xff\x0fT"),
+            plain(2, b"\xff\x0f_"),
+            plain(3, b"x"),
+            answer(4, Some("2")),
+        ];
+        let found: Vec<_> = joined(&taken).into_iter().map(|frame| (frame.1, frame.2, frame.3)).collect();
+        assert_eq!(found, [(0, JSON_LIST, 1), (1, PLAIN_VALUES, 3), (4, JSON_LIST, 1)]);
+        let mut answers = JoinedAnswers::default();
+        let mut rest = taken[1..4].iter();
+        let take = |into: &mut Vec<u8>| {
+            let next = rest.next();
+            if let Some((_, bytes)) = next {
+                into.clone_from(bytes);
+            }
+            Ok::<_, ()>(next.map(|(shared, _)| *shared))
+        };
+        let frame = answers.next(take).unwrap().unwrap();
+        let part = Frame::of(frame).unwrap().parts().next().unwrap();
+        assert_eq!((part.header.encoding, part.bytes), (Encoding::Bytes, b"\xff\x0fT_".as_slice()));
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub const NO_CODEC: u8 = 0;
 pub const JSON_LIST: u8 = 1;
 /// The codec of `undefined`, once per call.
 pub const UNDEFINED: u8 = 3;
+/// The codec of values in V8's format, one after another behind one header, with an element per call.
+pub const PLAIN_VALUES: u8 = 12;
+/// The bytes of that header.
+pub const PLAIN_HEADER: usize = 2;
 
 /// Words of the registers.
 pub const REGISTER_WORDS: usize = 16;
@@ -168,6 +172,8 @@ mod tests {
                 NO_CODEC,
                 JSON_LIST,
                 UNDEFINED,
+                PLAIN_VALUES,
+                PLAIN_HEADER,
             ),
             section!(
                 "The registers",
@@ -235,6 +241,7 @@ mod tests {
                 page::RECORD_HEADER,
                 page::ANSWER,
                 page::NO_VALUE,
+                page::PLAIN,
                 page::ANSWER_HEADER,
                 page::WRAP,
                 page::MAX_RECORD,

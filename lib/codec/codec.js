@@ -16,8 +16,8 @@ const { isProxy } = require('node:util').types;
 const { isError } = require('./is-error');
 const { FewObjects, isJsonSafe } = require('./json-safe');
 const {
-  BYTES, CALLS_FIELD, CARRYING, JSON_LIST, LATIN1, LENT, RECORDS, TEXT, UNDEFINED, V8_VALUES, pushExtraBytes, pushText,
-  sizeOf,
+  BYTES, CALLS_FIELD, CARRYING, JSON_LIST, LATIN1, LENT, PLAIN_VALUES, RECORDS, TEXT, UNDEFINED, V8_VALUE,
+  pushExtraBytes, pushText, sizeOf,
 } = require('./parts');
 const { MAX_ARGUMENTS, mayHoldRecords } = require('./record-lists');
 const { isTransfer } = require('./transfer');
@@ -112,11 +112,32 @@ function encodeValues(values, serialization, clones, parts, tag, failed, limit =
         start = plainEnd;
         continue;
       }
-      pushSingle(values[start], serialization, clones, parts, tag, (error) => failed(start, error));
-      start++;
+      // One by one: V8 refuses one of them after all, or it is none of them.
+      do {
+        const at = start++;
+        if (at < plainEnd && plainEnd > at + 1 && pushPlain([values[at]], parts, tag)) continue;
+        pushSingle(values[at], serialization, clones, parts, tag, (error) => failed(at, error));
+      } while (start < plainEnd && !isFull());
     }
   }
   return start;
+}
+
+/**
+ * A single value as JSON, without a list around it, or as a plain one in V8's format.
+ * @param {unknown} value @param {Serialization} serialization
+ * @returns {string | Buffer | undefined} `undefined`: it is neither, or another codec is better
+ */
+function encodeOne(value, serialization) {
+  try {
+    if (isJsonSafe(value)) {
+      return serialization === 'auto' && hasBetterCodec(value) ? undefined : listToJson([value]).slice(1, -1);
+    }
+    const mayBePlain = serialization !== 'json' && !isTransfer(value);
+    return mayBePlain && plainValues().isPlain(value, new FewObjects()) ? v8Codec().encodePlain([value]) : undefined;
+  } catch {
+    return undefined; // What is wrong is found out again where it is reported.
+  }
 }
 
 /**
@@ -270,7 +291,7 @@ function pushJson(values, parts, tag) {
  */
 function pushPlain(values, parts, tag) {
   try {
-    parts.push(BYTES, V8_VALUES, 0, values.length, tag, v8Codec().encodePlain(values));
+    parts.push(BYTES, PLAIN_VALUES, 0, values.length, tag, v8Codec().encodePlain(values));
     return true;
   } catch {
     return false;
@@ -299,7 +320,7 @@ function pushSingle(value, serialization, clones, parts, tag, failed) {
     else failed(culprit().unserializable(value, serialization, cause));
     return;
   }
-  parts.push(BYTES, V8_VALUES, 0, 1, tag, encoded.bytes);
+  parts.push(BYTES, V8_VALUE, 0, 1, tag, encoded.bytes);
   // What goes to another process is copied at once; within this process it would remain the caller's own memory.
   encoded.apart.forEach((bytes) => pushExtraBytes(parts, clones === null ? bytes : bytes.slice()));
 }
@@ -351,8 +372,10 @@ function decode(codec, value, calls, extras, clones) {
   switch (codec) {
     case JSON_LIST:
       return parse(/** @type {string} */ (value));
-    case V8_VALUES:
-      return v8Codec().decodeV8(/** @type {Uint8Array} */ (value), /** @type {Uint8Array[]} */ (extras));
+    case V8_VALUE:
+      return [v8Codec().decodeV8(/** @type {Uint8Array} */ (value), /** @type {Uint8Array[]} */ (extras))];
+    case PLAIN_VALUES:
+      return readPlain(/** @type {Buffer} */ (value)).upTo(calls);
     case RECORDS:
       return [recordDecoder().decodeRecords(/** @type {string} */ (value), extras)];
     case CARRYING:
@@ -367,6 +390,11 @@ function decode(codec, value, calls, extras, clones) {
   }
 }
 
+/** @param {Buffer} bytes a list of plain values */
+function readPlain(bytes) {
+  return new (v8Codec().PlainReader)(bytes);
+}
+
 /** @param {Clones | null} clones */
 function clonesOf(clones) {
   if (clones === null) throw new TypeError('a clone, which no process can send');
@@ -374,10 +402,12 @@ function clonesOf(clones) {
 }
 
 module.exports = {
+  encodeOne,
   encodeValues,
   pushClone,
   pushList,
   decodeValues,
+  readPlain,
   needsSteps,
   pushRecordsInSteps,
   loadAll,

@@ -13,11 +13,11 @@
 
 const {
   BYTES, CALLS_FIELD, CODEC_FIELD, FLAGS_FIELD, JSON_LIST, LATIN1, NO_CODEC, PART_FAILED, PART_FIELDS, PART_REFUSED,
-  PART_SKIPPED, UNDEFINED, UTF16, UTF8, VALUE_FIELD,
+  PART_SKIPPED, PLAIN_VALUES, UNDEFINED, UTF16, UTF8, VALUE_FIELD,
 } = require('../transport/constants');
 
-/** Codecs. (1 is `JSON_LIST` and 3 is `UNDEFINED`, of which the native side joins several to one.) */
-const V8_VALUES = 2; // values in V8's format, see v8-codec.js
+/** Codecs. (1 is `JSON_LIST`, 3 `UNDEFINED` and 12 `PLAIN_VALUES`, of which the native side joins several to one.) */
+const V8_VALUE = 2; // one value in V8's format, see v8-codec.js
 const ERROR_TREE = 4; // a thrown value, see error-tree.js
 const RECORDS = 5; // one value with record lists, see record-layout.js
 const CARRYING = 6; // one value in V8's format, with what only structured clone can carry
@@ -122,11 +122,13 @@ function sizeOf(parts, from = 0) {
 }
 
 module.exports = {
+  BEYOND_LATIN1,
   LATIN1,
   UTF8,
   BYTES,
   JSON_LIST,
-  V8_VALUES,
+  PLAIN_VALUES,
+  V8_VALUE,
   UNDEFINED,
   ERROR_TREE,
   RECORDS,

@@ -11,18 +11,21 @@
  * Must not depend on what becomes of other values.
  */
 
-const { isDate, isMap, isProxy, isRegExp, isSet, isSharedArrayBuffer } = require('node:util').types;
+const { isDate, isMap, isProxy, isSet, isSharedArrayBuffer } = require('node:util').types;
 const { isBare, isFirst } = require('./json-safe');
 const { PLAIN, isBuiltIn, kindOf } = require('./platform-objects');
 
 /** Deeper values go by themselves: the reader may have a smaller stack, and must not fail the calls beside them. */
 const MAX_DEPTH = 64;
-/** Of byte arrays, those that the encoder writes among the rest, in bytes. */
+/** A value with more objects, or a longer list, goes by itself: there it need not be looked through for this. */
+const MAX_OBJECTS = 1000;
+const MAX_LENGTH = 10_000;
+/** Byte arrays of fewer bytes are cheaper within the serialized value. */
 const MIN_APART = 8192;
 
 const { isArray } = Array;
 const { isView } = ArrayBuffer;
-const { getPrototypeOf, keys, prototype: objectPrototype } = Object;
+const { getPrototypeOf, prototype: objectPrototype, values } = Object;
 const { apply } = Reflect;
 const forEachOfMap = Map.prototype.forEach;
 const forEachOfSet = Set.prototype.forEach;
@@ -31,48 +34,53 @@ const forEachOfSet = Set.prototype.forEach;
 
 /**
  * Whether a value is plain, and none of its objects has been met.
- * @param {unknown} value @param {Seen} seen the objects met so far @param {number} [levels] that it may have
- * @returns {boolean}
+ * @param {unknown} value @param {Seen} seen the objects met so far
  */
-function isPlain(value, seen, levels = MAX_DEPTH) {
-  if (typeof value !== 'object' || value === null) return typeof value !== 'function' && typeof value !== 'symbol';
-  if (levels === 0 || isProxy(value) || !isFirst(value, seen)) return false;
-  const prototype = getPrototypeOf(value);
-  if (prototype === objectPrototype || prototype === null) return arePropertiesPlain(value, seen, levels);
-  if (isArray(value)) {
-    for (let i = 0; i < value.length; i++) {
-      if (!isPlain(value[i], seen, levels - 1)) return false;
-    }
-    return isBare(value);
-  }
-  if (isDate(value) || isRegExp(value)) return true;
-  if (isView(value)) return value.byteLength < MIN_APART && !isSharedArrayBuffer(value.buffer);
-  const isInside = (/** @type {unknown} */ item) => isPlain(item, seen, levels - 1);
-  if (isMap(value)) return areEntriesPlain(value, forEachOfMap, (item, key) => isInside(key) && isInside(item));
-  if (isSet(value)) return areEntriesPlain(value, forEachOfSet, isInside);
-  // Of a class of the user's.
-  return !isBuiltIn(value) && kindOf(value) === PLAIN && arePropertiesPlain(value, seen, levels);
+function isPlain(value, seen) {
+  return isPlainWithin(value, seen, seen.size + MAX_OBJECTS, MAX_DEPTH);
 }
 
-/** @param {object} value @param {Seen} seen @param {number} levels */
-function arePropertiesPlain(value, seen, levels) {
-  const names = keys(value);
-  for (let i = 0; i < names.length; i++) {
-    if (!isPlain(/** @type {Record<string, unknown>} */ (value)[names[i]], seen, levels - 1)) return false;
+/**
+ * @param {unknown} value @param {Seen} seen
+ * @param {number} most how many objects may have been met @param {number} levels that the value may have
+ * @returns {boolean}
+ */
+function isPlainWithin(value, seen, most, levels) {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'function' && typeof value !== 'symbol';
+  if (levels === 0 || seen.size >= most || isProxy(value) || !isFirst(value, seen)) return false;
+  if (getPrototypeOf(value) === objectPrototype) return areAllPlain(values(value), seen, most, levels);
+  if (isArray(value)) return areAllPlain(value, seen, most, levels) && isBare(value);
+  if (isDate(value)) return true;
+  if (isView(value)) return value.byteLength < MIN_APART && !isSharedArrayBuffer(value.buffer);
+  if (isMap(value)) return areAllPlain(entriesOf(value, forEachOfMap), seen, most, levels);
+  if (isSet(value)) return areAllPlain(entriesOf(value, forEachOfSet), seen, most, levels);
+  // Of a class of the user's, or of none. (An expression is compiled where it is read, and that V8 may not know it.)
+  return !isBuiltIn(value) && kindOf(value) === PLAIN && areAllPlain(values(value), seen, most, levels);
+}
+
+/** @param {readonly unknown[]} list @param {Seen} seen @param {number} most @param {number} levels */
+function areAllPlain(list, seen, most, levels) {
+  if (list.length > MAX_LENGTH) return false;
+  for (let i = 0; i < list.length; i++) {
+    if (!isPlainWithin(list[i], seen, most, levels - 1)) return false;
   }
   return true;
 }
 
 /**
- * @param {object} value a Map or a Set @param {Function} forEach its own, whatever others have made of it
- * @param {(item: unknown, key: unknown) => boolean} isEntryPlain
+ * What a Map or a Set has; of a large one, more than may be.
+ * @param {object} value @param {Function} forEach its own, whatever others have made of it
  */
-function areEntriesPlain(value, forEach, isEntryPlain) {
-  let areAll = true;
+function entriesOf(value, forEach) {
+  /** @type {unknown[]} */
+  const entries = [];
   apply(forEach, value, [(/** @type {unknown} */ item, /** @type {unknown} */ key) => {
-    areAll &&= isEntryPlain(item, key);
+    if (entries.length > MAX_LENGTH) return;
+    entries.push(item);
+    // Of a Set it is the item once more.
+    if (forEach === forEachOfMap) entries.push(key);
   }]);
-  return areAll;
+  return entries;
 }
 
 module.exports = { MIN_APART, isPlain };

@@ -2,15 +2,16 @@
 
 /**
  * Values in V8's own format, with their large byte arrays next to it instead of in it, so that these are copied neither
- * into the serialized value nor out of it again. Plain values, which have none, follow one another in one text.
+ * into the serialized value nor out of it again. Plain values, which have none, follow one another in one text, without
+ * anything else but V8's header: more can be added to it (`src/joined_answers.rs`).
  *
- * First come two numbers: how many large `ArrayBuffer`s there are, to which the format refers by their place (they come
- * first among the byte arrays), and how many values.
+ * Otherwise it begins with the number of large `ArrayBuffer`s, to which the format refers by their place; they come
+ * first among the byte arrays.
  *
  * A view (`Buffer`, typed array, `DataView`) is written as a mark, or as a mark and its place among the byte arrays.
- * Between threads, buffers that are shared or moved get the numbers after the large ones; views of them are written as a
- * mark, the buffer's place, and the range within it. Objects that only structured clone can carry are written as a mark
- * and their place among these.
+ * Between threads, buffers that are shared or moved get the numbers after the large ones; views of them are written as
+ * a mark, the buffer's place, and the range within it. Objects that only structured clone can carry are written as a
+ * mark and their place among these.
  *
  * # How a large byte array gets to another process and back into an array
  *
@@ -186,19 +187,6 @@ function encodeV8(value) {
   throw new TypeError(PLATFORM_IS_REFUSED);
 }
 
-/**
- * Writes values one after another that are plain together, see plain-values.js. Throws if one of them cannot travel.
- * @param {readonly unknown[]} values @returns {Buffer}
- */
-function encodePlain(values) {
-  const encoder = new Encoder();
-  encoder.writeHeader();
-  encoder.writeUint32(0);
-  encoder.writeUint32(values.length);
-  for (let i = 0; i < values.length; i++) encoder.writeValue(values[i]);
-  return encoder.releaseBuffer();
-}
-
 /** @param {unknown} value @param {Carried | null} carried @param {ReadonlySet<unknown>} moved */
 function encodeCopy(value, carried, moved) {
   const { copy, originals } = require('./stand-ins').withStandIns(value, moved);
@@ -217,7 +205,6 @@ function encodeWith(value, carried, originals) {
   encoder.carried = carried;
   encoder.writeHeader();
   encoder.writeUint32(buffers.length);
-  encoder.writeUint32(1);
   moved.forEach((buffer, i) => encoder.transferArrayBuffer(buffers.length + i, /** @type {ArrayBuffer} */ (buffer)));
   buffers.forEach((buffer, i) => {
     encoder.transferArrayBuffer(i, buffer);
@@ -228,26 +215,57 @@ function encodeWith(value, carried, originals) {
 }
 
 /**
- * @param {Uint8Array} bytes @param {readonly Uint8Array[]} apart becomes part of the values
+ * @param {Uint8Array} bytes @param {readonly Uint8Array[]} apart becomes part of the value
  * @param {Carried} [carried]
- * @returns {unknown[]}
+ * @returns {unknown}
  */
 function decodeV8(bytes, apart, carried = NOTHING) {
   const decoder = new Decoder(bytes, apart, carried);
   decoder.readHeader();
   const buffers = decoder.readUint32();
-  const count = decoder.readUint32();
   carried.buffers.forEach((buffer, i) =>
     decoder.transferArrayBuffer(buffers + i, /** @type {ArrayBuffer} */ (buffer)),
   );
   for (let i = 0; i < buffers; i++) decoder.transferArrayBuffer(i, wholeBuffer(apart[i]));
+  const value = decoder.readValue();
+  return isForeign ? rehome(value) : value;
+}
+
+/**
+ * Writes values one after another that are plain together, see plain-values.js. Throws if V8 refuses one of them.
+ * @param {readonly unknown[]} values @returns {Buffer}
+ */
+function encodePlain(values) {
+  const encoder = new Encoder();
+  encoder.writeHeader();
+  for (let i = 0; i < values.length; i++) encoder.writeValue(values[i]);
+  return encoder.releaseBuffer();
+}
+
+/** Reads such values, as far as somebody asks for. */
+class PlainReader {
+  #decoder;
   /** @type {unknown[]} */
-  const values = [];
-  for (let i = 0; i < count; i++) {
-    const value = decoder.readValue();
-    values.push(isForeign ? rehome(value) : value);
+  #values = [];
+
+  /** @param {Uint8Array} bytes */
+  constructor(bytes) {
+    this.#decoder = new Decoder(bytes, [], NOTHING);
+    this.#decoder.readHeader();
   }
-  return values;
+
+  /**
+   * The values that were read, so many at least. Throws where there are fewer.
+   * @param {number} count @returns {unknown[]}
+   */
+  upTo(count) {
+    const values = this.#values;
+    while (values.length < count) {
+      const value = this.#decoder.readValue();
+      values.push(isForeign ? rehome(value) : value);
+    }
+    return values;
+  }
 }
 
 /**
@@ -279,7 +297,7 @@ function encodeCarrying(value, list) {
 /** @param {unknown} message @returns {unknown} */
 function decodeCarrying(message) {
   const { bytes, apart, carried } = /** @type {Carrying} */ (message);
-  return decodeV8(bytes, apart, carried)[0];
+  return decodeV8(bytes, apart, carried);
 }
 
 /** @param {any} buffer */
@@ -373,4 +391,4 @@ function domException(written) {
   return error;
 }
 
-module.exports = { encodePlain, encodeV8, decodeV8, encodeCarrying, decodeCarrying };
+module.exports = { PlainReader, encodePlain, encodeV8, decodeV8, encodeCarrying, decodeCarrying };

@@ -9,13 +9,13 @@
 
 const { AnswerLists } = require('./answer-lists');
 const { decodeValues } = require('../codec/codec');
-const { ENDING, ERROR_TREE, HEARD, V8_VALUES, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
+const { ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
 const { now } = require('../intrinsics/clock');
 const { nameRun, runIdOf } = require('./run-id');
 const {
   ARGUMENT_WORD, CODEC_FIELD, JOB_KEY_RUNS, JOB_PINNED, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED,
-  JSON_LIST, MAX_COUNT, PART_FAILED, PART_FIELDS, PART_REFUSED, TAG_FIELD, VALUE_FIELD,
+  MAX_COUNT, PART_FAILED, PART_FIELDS, PART_REFUSED, TAG_FIELD, VALUE_FIELD,
 } = require('../transport/constants');
 
 /** Of calls that have not failed. */
@@ -207,10 +207,9 @@ class JobTable {
       return null;
     }
     try {
-      // Without extras these have a value for each call; all others have one.
-      const isList = codec === JSON_LIST || (codec === V8_VALUES && extras === null);
-      if (isList) return this.#lists.valuesOf(codec, value, offset, offset + count);
-      return decodeValues(codec, value, offset + count, extras === null ? [] : valuesOf(extras), this.#clones);
+      const end = offset + count;
+      return this.#lists.valuesOf(codec, value, offset, end)
+        ?? decodeValues(codec, value, end, extras === null ? [] : valuesOf(extras), this.#clones);
     } catch (cause) {
       for (let i = 0; i < count; i++) {
         const { error, text } = answerErrors().unreadableError(cause);

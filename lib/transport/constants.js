@@ -121,6 +121,12 @@ const JSON_LIST = 1;
 /** The codec of `undefined`, once per call. */
 const UNDEFINED = 3;
 
+/** The codec of values in V8's format, one after another behind one header, with an element per call. */
+const PLAIN_VALUES = 12;
+
+/** The bytes of that header. */
+const PLAIN_HEADER = 2;
+
 // ---- The registers (src/protocol.rs) ----
 
 /** Words of the registers. */
@@ -295,6 +301,9 @@ const RING_ANSWER = 2147483648;
 /** The flag of such a length: the answer is `undefined`. */
 const RING_NO_VALUE = 1073741824;
 
+/** The flag of such a length: the answer is a plain value in V8's format. */
+const RING_PLAIN = 536870912;
+
 /** Words before the text in such a record: length, place, chunk, number of the call, microseconds. */
 const RING_ANSWER_HEADER = 5;
 
@@ -402,6 +411,8 @@ module.exports = {
   NO_CODEC,
   JSON_LIST,
   UNDEFINED,
+  PLAIN_VALUES,
+  PLAIN_HEADER,
   REGISTER_WORDS,
   FORM_WORD,
   ARGUMENT_WORD,
@@ -447,6 +458,7 @@ module.exports = {
   RING_RECORD_HEADER,
   RING_ANSWER,
   RING_NO_VALUE,
+  RING_PLAIN,
   RING_ANSWER_HEADER,
   RING_WRAP,
   RING_MAX_RECORD,

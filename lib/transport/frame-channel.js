@@ -16,8 +16,8 @@
  * Must not depend on what a frame is for, nor on what the other way is.
  */
 
-const { JSON_LIST, LATIN1, MESSAGE, REPLY, UNDEFINED, WAKE } = require('./constants');
-const { Ring } = require('./ring');
+const { MESSAGE, REPLY, WAKE } = require('./constants');
+const { Ring, partOf } = require('./ring');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 
@@ -96,16 +96,14 @@ class FrameChannel {
   /**
    * The same for the answer to one call, which has a short form in the ring.
    * @param {number} id @param {number} seq @param {number} micros
-   * @param {string | null} json in one byte per character; `null`: the answer is `undefined`
+   * @param {import('./ring').ShortAnswer} answer
    */
-  publishAnswer(id, seq, micros, json) {
-    if (this.#ring?.sendAnswer(id, seq, micros, json, this.#posted)) {
+  publishAnswer(id, seq, micros, answer) {
+    if (this.#ring?.sendAnswer(id, seq, micros, answer, this.#posted)) {
       this.#isUntold = true;
       return;
     }
-    const codec = json === null ? UNDEFINED : JSON_LIST;
-    const text = json === null ? '' : `[${json}]`;
-    this.post(REPLY, id, seq, micros, [LATIN1, codec, 0, 1, 0, text]);
+    this.post(REPLY, id, seq, micros, partOf(1, answer));
   }
 
   /**

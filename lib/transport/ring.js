@@ -11,10 +11,11 @@
  */
 
 const {
-  BYTES, JSON_LIST, LATIN1, MAX_COUNT, MESSAGE_WORDS, PART_FIELDS, REPLY, RING_ANSWER, RING_ANSWER_HEADER, RING_ASLEEP,
-  RING_AWAKE, RING_AWAKENESS, RING_EARLY, RING_HEAD, RING_MAX_MESSAGE, RING_MAX_RECORD, RING_MESSAGES,
-  RING_MESSAGE_RECORDS, RING_NO_VALUE, RING_RECORD_HEADER, RING_TAIL, RING_TO_PARENT, RING_TO_PARENT_RECORDS,
-  RING_TO_WORKER, RING_TO_WORKER_RECORDS, RING_WOKEN, RING_WORDS, RING_WRAP, UNDEFINED, UTF16, UTF8, VALUE_FIELD,
+  BYTES, JSON_LIST, LATIN1, MAX_COUNT, MESSAGE_WORDS, PART_FIELDS, PLAIN_HEADER, PLAIN_VALUES, REPLY, RING_ANSWER,
+  RING_ANSWER_HEADER, RING_ASLEEP, RING_AWAKE, RING_AWAKENESS, RING_EARLY, RING_HEAD, RING_MAX_MESSAGE, RING_MAX_RECORD,
+  RING_MESSAGES, RING_MESSAGE_RECORDS, RING_NO_VALUE, RING_PLAIN, RING_RECORD_HEADER, RING_TAIL, RING_TO_PARENT,
+  RING_TO_PARENT_RECORDS, RING_TO_WORKER, RING_TO_WORKER_RECORDS, RING_WOKEN, RING_WORDS, RING_WRAP, UNDEFINED, UTF16,
+  UTF8, VALUE_FIELD,
 } = require('./constants');
 
 const WORD = Uint32Array.BYTES_PER_ELEMENT;
@@ -29,6 +30,11 @@ const SHORT = 24;
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {[kind: number, id: number, seq: number, aux: number, parts: Parts]} Frame */
+
+/**
+ * The answer to one call: JSON in one byte per character, a plain value in V8's format, or `null` for `undefined`.
+ * @typedef {string | Uint8Array | null} ShortAnswer
+ */
 
 class Ring {
   #words;
@@ -150,30 +156,30 @@ class Ring {
    */
   #takeAnswers(first, received) {
     const words = this.#words;
-    const form = words[first] & RING_NO_VALUE;
+    const form = words[first] & (RING_NO_VALUE | RING_PLAIN);
     const id = words[first + 2];
     const seq = words[first + 3];
     let calls = 0;
     let micros = 0;
     let list = '';
+    /** @type {Uint8Array[]} */
+    const bytes = [];
     for (let at = first; at >= 0; at = this.#next()) {
       if (calls > 0) {
-        const isNext = (words[at] & RING_ANSWER) !== 0 && (words[at] & RING_NO_VALUE) === form
+        const isNext = (words[at] & RING_ANSWER) !== 0 && (words[at] & (RING_NO_VALUE | RING_PLAIN)) === form
           && words[at + 2] === id && words[at + 3] === (seq + calls) >>> 0;
         if (!isNext || isEarly(words, at, received)) break;
       }
-      const length = words[at] & ~(RING_ANSWER | RING_NO_VALUE);
-      if (form === 0) {
-        const from = (at + RING_ANSWER_HEADER) * WORD;
-        list += (calls > 0 ? ',' : '') + this.#text.latin1Slice(from, from + length);
-      }
+      const length = words[at] & ~(RING_ANSWER | RING_NO_VALUE | RING_PLAIN);
+      const from = (at + RING_ANSWER_HEADER) * WORD;
+      if (form === 0) list += (calls > 0 ? ',' : '') + this.#text.latin1Slice(from, from + length);
+      else if (form === RING_PLAIN) bytes.push(this.#bytes.slice(from + (calls > 0 ? PLAIN_HEADER : 0), from + length));
       calls++;
       micros += words[at + 4];
       this.#head = (this.#head + recordWords(RING_ANSWER_HEADER, length)) >>> 0;
     }
-    /** @type {Parts} */
-    const parts = form === 0 ? [LATIN1, JSON_LIST, 0, calls, 0, `[${list}]`] : [LATIN1, UNDEFINED, 0, calls, 0, ''];
-    return [REPLY, id, seq, Math.min(micros, MAX_COUNT), parts];
+    const answers = form === 0 ? list : form === RING_PLAIN ? Buffer.concat(bytes) : null;
+    return [REPLY, id, seq, Math.min(micros, MAX_COUNT), partOf(calls, answers)];
   }
 
   /** @param {number} start in bytes @param {number} count */
@@ -241,21 +247,22 @@ class Ring {
   /**
    * Publishes the answer to one call.
    * @param {number} id @param {number} seq @param {number} micros
-   * @param {string | null} json in one byte per character; `null`: the answer is `undefined`
+   * @param {ShortAnswer} answer
    * @param {number} place as for `send`
    * @returns {boolean} whether it fits
    */
-  sendAnswer(id, seq, micros, json, place) {
+  sendAnswer(id, seq, micros, answer, place) {
     const words = this.#words;
-    const length = json === null ? 0 : json.length;
+    const length = answer === null ? 0 : answer.length;
+    if (length > this.#maxRecord) return false;
     const at = this.#reserve(recordWords(RING_ANSWER_HEADER, length));
     if (at < 0) return false;
-    words[at] = json === null ? RING_ANSWER | RING_NO_VALUE : RING_ANSWER | length;
+    words[at] = RING_ANSWER | length | (answer === null ? RING_NO_VALUE : typeof answer === 'string' ? 0 : RING_PLAIN);
     words[at + 1] = place;
     words[at + 2] = id;
     words[at + 3] = seq;
     words[at + 4] = micros;
-    if (json !== null) this.#writeValue(LATIN1, json, (at + RING_ANSWER_HEADER) * WORD);
+    if (answer !== null) this.#writeValue(LATIN1, answer, (at + RING_ANSWER_HEADER) * WORD);
     Atomics.store(words, this.#outgoing + RING_TAIL, this.#tail);
     return true;
   }
@@ -315,6 +322,16 @@ class Ring {
 }
 
 /**
+ * The part with the answers to so many calls: one, or several that were joined.
+ * @param {number} calls @param {ShortAnswer} answers @returns {Parts}
+ */
+function partOf(calls, answers) {
+  if (answers === null) return [LATIN1, UNDEFINED, 0, calls, 0, ''];
+  if (typeof answers === 'string') return [LATIN1, JSON_LIST, 0, calls, 0, `[${answers}]`];
+  return [BYTES, PLAIN_VALUES, 0, calls, 0, /** @type {Buffer} */ (answers)];
+}
+
+/**
  * How many bytes the parts of a frame have; `Infinity` where one of them has no bytes.
  * @param {Parts} parts
  */
@@ -345,4 +362,4 @@ function recordWords(header, length) {
   return header + Math.ceil(length / WORD);
 }
 
-module.exports = { Ring };
+module.exports = { Ring, partOf };

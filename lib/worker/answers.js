@@ -10,7 +10,7 @@
  */
 
 const { now, setImmediate } = require('../intrinsics/clock');
-const { groupOf, plainJson, writeReplies } = require('./replies');
+const { encodeResult, groupOf, isShort, writeReplies } = require('./replies');
 
 /** How long results are held back so that they can be sent together, in milliseconds. */
 const FLUSH_AFTER = 1;
@@ -21,7 +21,7 @@ const FLUSH_AFTER = 1;
 class Answers {
   #port;
   /** @type {Reply | null} */ #publish;
-  /** @type {Port['publishPlain']} */ #publishPlain;
+  /** @type {Port['publishShort']} */ #publishShort;
   #serialization;
   #clones;
   /** @type {import('./replies').Group[]} Those that have not been written out. */ #groups = [];
@@ -40,7 +40,7 @@ class Answers {
   constructor(port, serialization, clones) {
     this.#port = port;
     this.#publish = port.publish;
-    this.#publishPlain = port.publishPlain;
+    this.#publishShort = port.publishShort;
     this.#serialization = serialization;
     this.#clones = clones;
   }
@@ -110,16 +110,25 @@ class Answers {
    * @param {number} frame @param {number} offset @param {number} started @param {unknown} result
    */
   publish(frame, offset, started, result) {
-    const json = this.#publishPlain === null || this.#groups.length > 0 ? undefined : plainJson(result);
-    if (json === undefined) {
+    if (this.#publishShort === null || this.#groups.length > 0) {
       this.finish(frame, offset, started, result);
       return;
     }
-    this.now = now();
-    const exact = (this.now - started) * 1000 + this.#unreported;
-    const micros = Math.round(exact);
-    this.#unreported = exact - micros;
-    /** @type {NonNullable<Port['publishPlain']>} */ (this.#publishPlain)(frame, offset, micros, json);
+    const ended = now();
+    const answer = encodeResult(result, this.#serialization);
+    if (answer === undefined) {
+      this.finish(frame, offset, started, result);
+    } else if (isShort(answer)) {
+      const exact = (ended - started) * 1000 + this.#unreported;
+      const micros = Math.round(exact);
+      this.#unreported = exact - micros;
+      this.#publishShort(frame, offset, micros, answer);
+      // To encode an object takes time that is not the next call's.
+      this.now = typeof result === 'object' ? 0 : ended;
+    } else {
+      groupOf(this.#groups, frame, offset, ended - started).answers.push({ kind: 'encoded', answer });
+      this.now = 0;
+    }
   }
 
   /** Writes them out on the next turn of the event loop, even if calls are still running by then. */

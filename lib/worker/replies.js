@@ -8,10 +8,11 @@
  * Must not depend on how a reply reaches the parent, nor on when it is written.
  */
 
-const { encodeValues } = require('../codec/codec');
+const { encodeOne, encodeValues } = require('../codec/codec');
 const { isError } = require('../codec/is-error');
 const {
-  CALLS_FIELD, ERROR_TREE, FAILED, LATIN1, PART_FIELDS, SKIPPED, pushText, sizeOf,
+  BEYOND_LATIN1, BYTES, CALLS_FIELD, ERROR_TREE, FAILED, JSON_LIST, LATIN1, PART_FIELDS, PLAIN_VALUES, SKIPPED,
+  pushText, sizeOf,
 } = require('../codec/parts');
 const { toJson } = require('../intrinsics/json');
 const { MAX_COUNT } = require('../transport/constants');
@@ -22,6 +23,8 @@ const FULL_REPLY = 4 * 1024 * 1024;
 const SLICE = 1024;
 /** So many characters are shown of what cannot be sent. */
 const MAX_SHOWN = 1000;
+
+/** @typedef {import('../transport/ring').ShortAnswer} ShortAnswer */
 
 /**
  * @callback Reply
@@ -34,8 +37,8 @@ const MAX_SHOWN = 1000;
  * @property {Reply} reply sends an answer of which the parent is to know now
  * @property {Reply | null} publish sends one that arrives whatever becomes of this worker, and of which the parent need
  *   not know before `told`; `null` where that costs as much as a reply
- * @property {((frame: number, offset: number, micros: number, json: string | null) => void) | null} publishPlain the
- *   same for one call, see `plainJson`
+ * @property {((frame: number, offset: number, micros: number, answer: ShortAnswer) => void) | null} publishShort the
+ *   same for one call whose answer is short, see `isShort`
  * @property {() => void} told has the parent know of what was published
  * @property {((seq: number) => void) | null} begun publishes the number of a call that begins, where no page does
  * @property {() => void} poll reads pending cancellations now
@@ -47,8 +50,8 @@ const MAX_SHOWN = 1000;
 
 /**
  * The kind is told by a property that each has: whether there is another would be asked of `Object.prototype` as well.
- * @typedef {{ kind: 'values', values: unknown[] } | { kind: 'thrown', thrown: unknown }
- *   | { kind: 'skipped', skipped: number }} Answer
+ * @typedef {{ kind: 'values', values: unknown[] } | { kind: 'encoded', answer: ShortAnswer }
+ *   | { kind: 'thrown', thrown: unknown } | { kind: 'skipped', skipped: number }} Answer
  */
 
 /**
@@ -116,9 +119,10 @@ function writeReplies({ frame, offset, count, ranFor, answers }, reply, serializ
     }
     const start = parts.length;
     if (answer.kind === 'thrown') pushThrown(parts, answer.thrown);
+    else if (answer.kind === 'encoded') pushEncoded(parts, answer.answer);
     else parts.push(LATIN1, 0, SKIPPED, answer.skipped, 0, '');
     bytes += sizeOf(parts, start);
-    to += answer.kind === 'thrown' ? 1 : answer.skipped;
+    to += answer.kind === 'skipped' ? answer.skipped : 1;
     if (bytes >= FULL_REPLY) send();
   }
   if (to > from) send();
@@ -131,26 +135,42 @@ function asItIs(error) {
 
 /** A short text that JSON writes as it is. */
 const PLAIN = /^[ !#-[\]-~]{0,64}$/;
-
 /**
- * The JSON of a result of which nothing has to be found out to send it, `null` for `undefined`, and `undefined` for any
- * other.
- * @param {unknown} result
- * @returns {string | null | undefined}
+ * A result by itself, in the form that a short answer has; `undefined`: it has none such.
+ * @param {unknown} result @param {import('../codec/codec').Serialization} serialization
+ * @returns {ShortAnswer | undefined}
  */
-function plainJson(result) {
+function encodeResult(result, serialization) {
   switch (typeof result) {
     case 'undefined':
       return null;
     case 'number':
-      return Number.isFinite(result) && !Object.is(result, -0) ? String(result) : undefined;
+      if (Number.isFinite(result) && !Object.is(result, -0)) return String(result);
+      break;
     case 'boolean':
       return result ? 'true' : 'false';
     case 'string':
-      return PLAIN.test(result) ? `"${result}"` : undefined;
-    default:
-      return result === null ? 'null' : undefined;
+      if (PLAIN.test(result)) return `"${result}"`;
+      break;
+    case 'object':
+      if (result === null) return 'null';
   }
+  return encodeOne(result, serialization);
+}
+
+/** A longer answer, in bytes, is a frame of its own: to join it to others would only be a copy more. */
+const MAX_SHORT = 4096;
+
+/** @param {ShortAnswer} answer */
+function isShort(answer) {
+  if (answer === null) return true;
+  return answer.length <= MAX_SHORT && !(typeof answer === 'string' && BEYOND_LATIN1.test(answer));
+}
+
+/** @param {import('../codec/parts').Parts} parts @param {ShortAnswer} answer one that is not short */
+function pushEncoded(parts, answer) {
+  if (typeof answer === 'string') pushText(parts, JSON_LIST, 0, 1, 0, `[${answer}]`);
+  else parts.push(BYTES, PLAIN_VALUES, 0, 1, 0, /** @type {Buffer} */ (answer));
 }
 
 /**
@@ -219,4 +239,4 @@ function shortened([level, text]) {
   return [level, `${text.slice(0, MAX_SHOWN)}… (${text.length} characters, which are too many to be printed)`];
 }
 
-module.exports = { groupOf, plainJson, writeReplies, thrownText, messageText, shortened };
+module.exports = { encodeResult, groupOf, isShort, writeReplies, thrownText, messageText, shortened };

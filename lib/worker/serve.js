@@ -43,13 +43,15 @@ const INDEX_VARIABLE = 'PARALLELIZER_WORKER_INDEX';
  * @property {boolean} sharesEnv whether `process.env` is the parent's own
  */
 
+/** @typedef {import('../transport/ring').ShortAnswer} ShortAnswer */
+
 /**
  * @typedef {object} Connection
  * @property {(kind: number, id: number, seq: number, aux: number, parts: import('../codec/parts').Parts) => void} send
  * @property {Connection['send'] | null} publish sends what arrives whatever becomes of this end; the parent need not
  *   look for it before `wake`. `null` where that costs as much as to send
- * @property {((id: number, seq: number, micros: number, json: string | null) => void) | null} publishAnswer the same
- *   for the answer to one call: its JSON, in one byte per character, or `null` for `undefined`
+ * @property {((id: number, seq: number, micros: number, answer: ShortAnswer) => void) | null} publishAnswer the same
+ *   for the answer to one call
  * @property {((seq: number) => void) | null} begun tells the parent which call begins; `null` where it sees the page
  * @property {import('./messages').SendMessage} sendMessage sends a message, which arrives whatever becomes of this end
  * @property {number} messageRoom how much of the messages may be under way, in bytes
@@ -107,7 +109,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
       port: {
         reply: (frame, offset, micros, parts) => send(REPLY, frame, offset, micros, parts),
         publish: publish && ((frame, offset, micros, parts) => publish(REPLY, frame, offset, micros, parts)),
-        publishPlain: connection.publishAnswer,
+        publishShort: connection.publishAnswer,
         told: connection.wake,
         isLocal: false,
         begun: connection.begun,

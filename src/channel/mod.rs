@@ -47,7 +47,7 @@ use descriptors::{ReceiveError, receive, send};
 pub use outgoing::{FinishError, Mark};
 pub use outgoing::{Finished, OutgoingFrame, Room};
 use ring::Taken;
-pub use ring::{End, Ring, ShortAnswer};
+pub use ring::{AnswerForm, End, Ring, ShortAnswer};
 
 /// Frames gathered into one system call at most.
 const GATHER: usize = 16;

@@ -97,6 +97,8 @@ pub const RECORD_HEADER: usize = 2;
 pub const ANSWER: u32 = 1 << 31;
 /// The flag of such a length: the answer is `undefined`.
 pub const NO_VALUE: u32 = 1 << 30;
+/// The flag of such a length: the answer is a plain value in V8's format.
+pub const PLAIN: u32 = 1 << 29;
 /// Words before the text in such a record: length, place, chunk, number of the call, microseconds.
 pub const ANSWER_HEADER: usize = 5;
 /// In place of a length: the next record is at the start of the ring.

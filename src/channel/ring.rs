@@ -11,8 +11,8 @@
 //!    What does not fit goes the other way. No sender waits.
 //! 3. The place of a frame is how many frames its sender had sent the other way before, without those that only wake.
 //!    The receiver takes it when it has received just as many that way, so that the order of all frames is kept.
-//! 4. The answer to a single call, of which there are many, has a record with fewer words: the text of its JSON, or
-//!    nothing for `undefined`, behind the numbers of a reply.
+//! 4. The answer to a single call, of which there are many, has a record with fewer words: the text of its JSON, a
+//!    plain value in V8's format, or nothing for `undefined`, behind the numbers of a reply.
 //! 5. A receiver that looks at the ring before it sleeps says that it is awake. Before it sleeps it takes that back,
 //!    and looks once more.
 //! 6. A sender that has published a frame, and finds the receiver asleep, wakes it by a frame that goes the other way.
@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use super::page::{
     ANSWER, ANSWER_HEADER, ASLEEP, AWAKE, AWAKENESS, HEAD, MAX_MESSAGE, MAX_RECORD, MESSAGE_RECORDS,
-    MESSAGE_WORDS, MESSAGES, NO_VALUE, RECORD_HEADER, RING_WORDS, TAIL, TO_PARENT, TO_PARENT_RECORDS,
+    MESSAGE_WORDS, MESSAGES, NO_VALUE, PLAIN, RECORD_HEADER, RING_WORDS, TAIL, TO_PARENT, TO_PARENT_RECORDS,
     TO_WORKER, TO_WORKER_RECORDS, WOKEN, WRAP,
 };
 use crate::platform::SharedPage;
@@ -89,8 +89,17 @@ pub struct ShortAnswer {
     /// The place of the call in its chunk.
     pub seq: u32,
     pub micros: u32,
-    /// Whether the text is JSON; otherwise there is none, and the answer is `undefined`.
-    pub has_value: bool,
+    pub form: AnswerForm,
+}
+
+/// What the answer to one call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerForm {
+    /// There are no bytes.
+    Undefined,
+    Json,
+    /// A value in V8's format that may follow others, see `lib/codec/plain-values.js`.
+    Plain,
 }
 
 /// The other end has written what no honest one does.
@@ -190,12 +199,17 @@ impl Ring {
             length = self.page.load_relaxed(records);
         }
         let is_answer = length & ANSWER != 0;
-        let has_value = length & NO_VALUE == 0;
+        let form = match (length & NO_VALUE != 0, length & PLAIN != 0) {
+            (false, false) => AnswerForm::Json,
+            (false, true) => AnswerForm::Plain,
+            (true, false) => AnswerForm::Undefined,
+            (true, true) => return Err(Corrupt),
+        };
         let header = if is_answer { ANSWER_HEADER } else { RECORD_HEADER };
-        let length = (length & !(ANSWER | NO_VALUE)) as usize;
+        let length = (length & !(ANSWER | NO_VALUE | PLAIN)) as usize;
         let size = header + length.div_ceil(WORD);
         // Only an answer without a value has no bytes.
-        let lacks_bytes = length == 0 && (has_value || !is_answer);
+        let lacks_bytes = length == 0 && (form != AnswerForm::Undefined || !is_answer);
         if lacks_bytes || length > MAX_RECORD || size > published || at + size > RING_WORDS {
             return Err(Corrupt);
         }
@@ -211,9 +225,7 @@ impl Ring {
         }
         frame.truncate(length);
         let taken = match is_answer {
-            true => {
-                Taken::Answer(ShortAnswer { chunk_id: word(2), seq: word(3), micros: word(4), has_value })
-            }
+            true => Taken::Answer(ShortAnswer { chunk_id: word(2), seq: word(3), micros: word(4), form }),
             false => Taken::Frame,
         };
         self.head = self.head.wrapping_add(size as u32);

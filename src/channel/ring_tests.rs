@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::page::{
     ANSWER, ANSWER_HEADER, HEAD, MAX_MESSAGE, MAX_RECORD, MESSAGE_RECORDS, MESSAGE_WORDS, MESSAGES, NO_VALUE,
-    RING_WORDS, SHARED_LEN, TAIL, TO_PARENT, TO_WORKER, TO_WORKER_RECORDS, WRAP,
+    PLAIN, RING_WORDS, SHARED_LEN, TAIL, TO_PARENT, TO_WORKER, TO_WORKER_RECORDS, WRAP,
 };
 use super::ring::{Corrupt, Taken};
 use super::tests::{frame, pair};
@@ -103,6 +103,9 @@ fn nothing_that_the_other_end_writes_is_believed() {
         (5, ANSWER),
         (4, ANSWER | NO_VALUE),
         (6, ANSWER | 5),
+        (5, ANSWER | PLAIN),
+        (6, ANSWER | NO_VALUE | PLAIN | 4),
+        (3, PLAIN),
     ];
     for (tail, length) in cases {
         let (page, _, mut worker) = ends();
@@ -118,8 +121,11 @@ fn nothing_that_the_other_end_writes_is_believed() {
 #[test]
 fn the_answer_to_one_call_has_a_record_of_its_own() {
     let (page, _, mut worker) = ends();
-    let answers =
-        [(ANSWER | 3, [0, 7, 8, 9], u32::from_le_bytes(*b"123x")), (ANSWER | NO_VALUE, [0, 1, 2, 3], 0)];
+    let answers = [
+        (ANSWER | 3, [0, 7, 8, 9], u32::from_le_bytes(*b"123x")),
+        (ANSWER | NO_VALUE, [0, 1, 2, 3], 0),
+        (ANSWER | PLAIN | 4, [0, 4, 5, 6], u32::from_le_bytes(*b"\xff\x0fT0")),
+    ];
     let mut at = TO_WORKER_RECORDS;
     for (length, numbers, text) in answers {
         page.store(at, length);
@@ -132,10 +138,12 @@ fn the_answer_to_one_call_has_a_record_of_its_own() {
     }
     page.store(TO_WORKER + TAIL, (at - TO_WORKER_RECORDS) as u32);
     let mut text = Vec::new();
-    let one = Taken::Answer(ShortAnswer { chunk_id: 7, seq: 8, micros: 9, has_value: true });
+    let one = Taken::Answer(ShortAnswer { chunk_id: 7, seq: 8, micros: 9, form: AnswerForm::Json });
     assert_eq!((worker.take(0, true, &mut text), text.as_slice()), (Ok(one), b"123".as_slice()));
-    let two = Taken::Answer(ShortAnswer { chunk_id: 1, seq: 2, micros: 3, has_value: false });
+    let two = Taken::Answer(ShortAnswer { chunk_id: 1, seq: 2, micros: 3, form: AnswerForm::Undefined });
     assert_eq!((worker.take(0, true, &mut text), text.as_slice()), (Ok(two), b"".as_slice()));
+    let three = Taken::Answer(ShortAnswer { chunk_id: 4, seq: 5, micros: 6, form: AnswerForm::Plain });
+    assert_eq!((worker.take(0, true, &mut text), text.as_slice()), (Ok(three), b"\xff\x0fT0".as_slice()));
     assert_eq!(worker.take(0, true, &mut text), Ok(Taken::Nothing));
 }
 
