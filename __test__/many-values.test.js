@@ -99,12 +99,21 @@ test('what several values refer to becomes one for each of them', () => {
 
 test('what others have made of a Map or an error hides nothing from it', () => {
   const shared = { at: new Date(1) };
-  const maps = [1, 2].map(() => Object.setPrototypeOf(new Map([['key', shared]]), null));
-  const causes = [1, 2].map((i) => Object.setPrototypeOf(new Error(String(i), { cause: shared }), null));
-  for (const pair of [maps, causes]) {
-    const { parts } = throughCodec([{ at: new Date(0), value: pair[0] }, { at: new Date(0), value: pair[1] }]);
-    assert.equal(parts.length, 2 * PART_FIELDS);
+  for (const prototype of [null, Object.prototype]) {
+    const maps = [1, 2].map(() => Object.setPrototypeOf(new Map([['key', shared]]), prototype));
+    const sets = [1, 2].map(() => Object.setPrototypeOf(new Set([shared]), prototype));
+    const causes = [1, 2].map((i) => Object.setPrototypeOf(new Error(String(i), { cause: shared }), prototype));
+    for (const pair of [maps, sets, causes]) {
+      const { parts } = throughCodec([{ at: new Date(0), value: pair[0] }, { at: new Date(0), value: pair[1] }]);
+      assert.equal(parts.length, 2 * PART_FIELDS);
+    }
   }
+  // By itself it is no plain object either, of which JSON would make `{}`.
+  const bare = () => Object.setPrototypeOf(new Map([[1, 2]]), null);
+  const many = range(2000).map((i) => ({ i, map: i === 5 ? bare() : null }));
+  const { decoded } = throughCodec([bare(), [bare()], { map: bare() }, many]);
+  const maps = [decoded[0], decoded[1][0], decoded[2].map, decoded[3][5].map];
+  assert.deepEqual(maps, Array(4).fill(new Map([[1, 2]])));
 });
 
 test('an expression goes by itself: another V8 may not know it, and fails what it reads with it', () => {

@@ -9,7 +9,9 @@
  * Must not depend on what becomes of a value that is not JSON-safe.
  */
 
-const { isProxy } = require('node:util').types;
+const {
+  isAnyArrayBuffer, isArrayBufferView, isBoxedPrimitive, isDate, isMap, isNativeError, isProxy, isRegExp, isSet,
+} = require('node:util').types;
 const { keep } = require('../intrinsics/keep');
 
 /**
@@ -68,7 +70,7 @@ function isJsonSafeWithin(value, seen, alone = false) {
     }
     return isBare(value);
   }
-  if (prototype !== Object.prototype && prototype !== null) return false;
+  if (prototype !== Object.prototype && (prototype !== null || hasContent(value))) return false;
   const keys = Object.keys(value);
   for (let i = 0; i < keys.length; i++) {
     const item = /** @type {Record<string, unknown>} */ (value)[keys[i]];
@@ -77,6 +79,17 @@ function isJsonSafeWithin(value, seen, alone = false) {
     if (!isJsonSafeWithin(item, seen)) return false;
   }
   return true;
+}
+
+/**
+ * Whether an object has more than its properties, though its prototype was taken from it.
+ * @param {object} value
+ */
+function hasContent(value) {
+  return (
+    isMap(value) || isSet(value) || isDate(value) || isNativeError(value) || isRegExp(value) ||
+    isArrayBufferView(value) || isAnyArrayBuffer(value) || isBoxedPrimitive(value)
+  );
 }
 
 /**

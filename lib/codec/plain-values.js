@@ -11,7 +11,7 @@
  * Must not depend on what becomes of other values.
  */
 
-const { isDate, isMap, isProxy, isSet, isSharedArrayBuffer } = require('node:util').types;
+const { isDate, isMap, isNativeError, isProxy, isSet, isSharedArrayBuffer } = require('node:util').types;
 const { isBare, isFirst } = require('./json-safe');
 const { PLAIN, isBuiltIn, kindOf } = require('./platform-objects');
 
@@ -48,12 +48,14 @@ function isPlain(value, seen) {
 function isPlainWithin(value, seen, most, levels) {
   if (typeof value !== 'object' || value === null) return typeof value !== 'function' && typeof value !== 'symbol';
   if (levels === 0 || seen.size >= most || isProxy(value) || !isFirst(value, seen)) return false;
+  // By what they are: others may have changed the prototype.
+  if (isMap(value)) return areAllPlain(entriesOf(value, forEachOfMap), seen, most, levels);
+  if (isSet(value)) return areAllPlain(entriesOf(value, forEachOfSet), seen, most, levels);
+  if (isNativeError(value)) return false;
   if (getPrototypeOf(value) === objectPrototype) return areAllPlain(values(value), seen, most, levels);
   if (isArray(value)) return areAllPlain(value, seen, most, levels) && isBare(value);
   if (isDate(value)) return true;
   if (isView(value)) return value.byteLength < MIN_APART && !isSharedArrayBuffer(value.buffer);
-  if (isMap(value)) return areAllPlain(entriesOf(value, forEachOfMap), seen, most, levels);
-  if (isSet(value)) return areAllPlain(entriesOf(value, forEachOfSet), seen, most, levels);
   // Of a class of the user's, or of none. (An expression is compiled where it is read, and that V8 may not know it.)
   return !isBuiltIn(value) && kindOf(value) === PLAIN && areAllPlain(values(value), seen, most, levels);
 }

@@ -329,7 +329,9 @@ function largeBuffersIn(value) {
       return;
     }
     if (types.isMap(part) || types.isSet(part)) {
-      for (const item of part.values()) {
+      // Its own, whatever others have made of it.
+      const values = types.isMap(part) ? Map.prototype.values : Set.prototype.values;
+      for (const item of Reflect.apply(/** @type {() => Iterable<unknown>} */ (values), part, [])) {
         if (--left < 0) return;
         search(item, depth + 1);
       }
