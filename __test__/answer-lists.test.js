@@ -68,6 +68,13 @@ test('nobody is given less than was asked for', () => {
   assert.throws(() => decodeValues(PLAIN_VALUES, bytes, 3, [], null));
 });
 
+test('behind a value that cannot be read nothing is', () => {
+  const lists = new AnswerLists();
+  const bytes = Buffer.concat([plain([1n]), Buffer.from('?'), plain([3n]).subarray(2)]);
+  assert.deepEqual(lists.valuesOf(PLAIN_VALUES, bytes, 0, 1), [1n]);
+  for (const start of [1, 2]) assert.throws(() => lists.valuesOf(PLAIN_VALUES, bytes, start, start + 1), String(start));
+});
+
 test('what is no list is not read here', () => {
   assert.equal(new AnswerLists().valuesOf(UNDEFINED, '', 0, 1), null);
 });

@@ -141,6 +141,13 @@ test('a large value goes by itself, and is not looked through for long', () => {
   assert.equal(looked, 0);
 });
 
+test('a getter that gives large memory when it is asked again has it arrive', () => {
+  let asked = 0;
+  const value = { u: undefined, get bytes() { return Buffer.alloc(++asked > 2 ? 100_000 : 10, 7); } };
+  const [{ bytes }] = throughCodec([value, { u: undefined }]).decoded;
+  assert.deepEqual(bytes, Buffer.alloc(100_000, 7));
+});
+
 test('one that V8 refuses costs the others no time', () => {
   const promise = Object.assign(Promise.resolve(), { at: 1 });
   let written = 0;
@@ -223,6 +230,36 @@ forEachMode((mode) => {
     const two = (x) => [new Map([[x, 2n]])];
     const results = await Promise.all(range(400).map((i) => pool.apply(i % 2 === 0 ? one : two, [i])));
     results.forEach((result, i) => assertSame(result, i % 2 === 0 ? one(i) : two(i)));
+  });
+
+  test('what a getter remembers is of its own call', async (t) => {
+    const pool = makePool(t, mode, { processes: 1 });
+    const lazy = (n) => ({ cache: undefined, get parts() { return (this.cache ??= { n, u: undefined }); } });
+    const read = ({ cache, parts }) => [cache.n, parts.n];
+    const expected = range(20).map((n) => [n, n]);
+    for (const options of [{}, { timeout: 60_000 }]) {
+      assert.deepEqual((await Promise.all(range(20).map((n) => pool.apply(lazy, [n], options)))).map(read), expected);
+      assert.deepEqual((await pool.map(lazy, range(20), options)).map(read), expected);
+      assert.deepEqual(await pool.map(({ cache, parts }) => [cache.n, parts.n], range(20).map(lazy), options), expected);
+    }
+  });
+
+  test('how long a call ran does not include what its result takes to be encoded', async (t) => {
+    const pool = makePool(t, mode, { processes: 1 });
+    const results = {
+      records: () => (globalThis.records ??= Array.from({ length: 50_000 }, (_, id) => ({ id, name: `name ${id}` }))),
+      map: () => (globalThis.map ??= new Map(Array.from({ length: 100_000 }, (_, i) => [i, { i }]))),
+      json: () => (globalThis.json ??= [Array.from({ length: 50_000 }, (_, i) => [i, [`text ${i}`]])]),
+      last: () => (globalThis.last ??= { rows: Array.from({ length: 50_000 }, (_, i) => [i, { i }]), u: undefined }),
+    };
+    for (const make of Object.values(results)) await pool.apply(make, []);
+    const before = pool.stats().runTime;
+    const begin = performance.now();
+    for (const make of Object.values(results)) await pool.apply(make, []);
+    const took = performance.now() - begin;
+    const { count, mean } = pool.stats().runTime;
+    const ran = count * mean - before.count * before.mean;
+    assert.ok(ran < took / 5, `${ran} of ${took} ms`);
   });
 
   test('one that cannot travel fails alone', async (t) => {

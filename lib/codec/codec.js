@@ -130,9 +130,8 @@ function encodeValues(values, serialization, clones, parts, tag, failed, limit =
  */
 function encodeOne(value, serialization) {
   try {
-    if (isJsonSafe(value)) {
-      return serialization === 'auto' && hasBetterCodec(value) ? undefined : listToJson([value]).slice(1, -1);
-    }
+    if (serialization === 'auto' && hasBetterCodec(value)) return undefined;
+    if (isJsonSafe(value)) return listToJson([value]).slice(1, -1);
     const mayBePlain = serialization !== 'json' && !isTransfer(value);
     return mayBePlain && plainValues().isPlain(value, new FewObjects()) ? v8Codec().encodePlain([value]) : undefined;
   } catch {

@@ -239,6 +239,8 @@ function encodePlain(values) {
   const encoder = new Encoder();
   encoder.writeHeader();
   for (let i = 0; i < values.length; i++) encoder.writeValue(values[i]);
+  // A getter may give something else than before.
+  if (encoder.apart.length > 0) throw new TypeError('large memory, which is no part of a plain value');
   return encoder.releaseBuffer();
 }
 

@@ -50,7 +50,13 @@ class AnswerLists {
       plain = this.#plain = { bytes, reader: readPlain(bytes), until: 0 };
     }
     plain.until = end;
-    return plain.reader.upTo(end);
+    try {
+      return plain.reader.upTo(end);
+    } catch (error) {
+      // Where the next value begins is not known: those behind this one are lost as well.
+      this.#plain = null;
+      throw error;
+    }
   }
 }
 

@@ -98,7 +98,15 @@ class Answers {
    */
   finish(frame, offset, started, outcome, failed = false) {
     this.now = now();
-    const { answers } = groupOf(this.#groups, frame, offset, this.now - started);
+    this.#add(frame, offset, this.now - started, outcome, failed);
+  }
+
+  /**
+   * @param {number} frame @param {number} offset @param {number} ranFor @param {unknown} outcome
+   * @param {boolean} failed
+   */
+  #add(frame, offset, ranFor, outcome, failed) {
+    const { answers } = groupOf(this.#groups, frame, offset, ranFor);
     const last = answers[answers.length - 1];
     if (failed) answers.push({ kind: 'thrown', thrown: outcome });
     else if (last?.kind === 'values') last.values.push(outcome);
@@ -116,18 +124,17 @@ class Answers {
     }
     const ended = now();
     const answer = encodeResult(result, this.#serialization);
+    // To encode a result takes time that is neither this call's nor the next one's.
+    this.now = typeof result === 'number' || result === undefined ? ended : 0;
     if (answer === undefined) {
-      this.finish(frame, offset, started, result);
+      this.#add(frame, offset, ended - started, result, false);
     } else if (isShort(answer)) {
       const exact = (ended - started) * 1000 + this.#unreported;
       const micros = Math.round(exact);
       this.#unreported = exact - micros;
       this.#publishShort(frame, offset, micros, answer);
-      // To encode an object takes time that is not the next call's.
-      this.now = typeof result === 'object' ? 0 : ended;
     } else {
       groupOf(this.#groups, frame, offset, ended - started).answers.push({ kind: 'encoded', answer });
-      this.now = 0;
     }
   }
 

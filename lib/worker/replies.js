@@ -160,11 +160,18 @@ function encodeResult(result, serialization) {
 
 /** A longer answer, in bytes, is a frame of its own: to join it to others would only be a copy more. */
 const MAX_SHORT = 4096;
+/** The tag with which V8's format refers to an object that it has had before. */
+const REFERENCE = 0x5e;
 
-/** @param {ShortAnswer} answer */
+/**
+ * Whether an answer may be joined to others. A value that refers to an object of its own would then refer to one of
+ * theirs: a getter may give the same object twice, though each time that it was looked at that was another one.
+ * @param {ShortAnswer} answer
+ */
 function isShort(answer) {
   if (answer === null) return true;
-  return answer.length <= MAX_SHORT && !(typeof answer === 'string' && BEYOND_LATIN1.test(answer));
+  if (answer.length > MAX_SHORT) return false;
+  return typeof answer === 'string' ? !BEYOND_LATIN1.test(answer) : !answer.includes(REFERENCE);
 }
 
 /** @param {import('../codec/parts').Parts} parts @param {ShortAnswer} answer one that is not short */
