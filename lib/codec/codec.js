@@ -11,7 +11,7 @@
  * Must not depend on jobs, workers, or what the values are for.
  */
 
-const { listToJson, parse, toJson } = require('../intrinsics/json');
+const { listToJson, parse, stringify, toJson } = require('../intrinsics/json');
 const { isProxy } = require('node:util').types;
 const { isError } = require('./is-error');
 const { FewObjects, isJsonSafe } = require('./json-safe');
@@ -131,7 +131,7 @@ function encodeValues(values, serialization, clones, parts, tag, failed, limit =
 function encodeOne(value, serialization) {
   try {
     if (serialization === 'auto' && hasBetterCodec(value)) return undefined;
-    if (isJsonSafe(value)) return listToJson([value]).slice(1, -1);
+    if (isJsonSafe(value)) return stringify(value);
     const mayBePlain = serialization !== 'json' && !isTransfer(value);
     return mayBePlain && plainValues().isPlain(value, new FewObjects()) ? v8Codec().encodePlain([value]) : undefined;
   } catch {

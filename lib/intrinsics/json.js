@@ -59,4 +59,4 @@ function fromJson(text) {
   return typeof value === 'object' && value !== null && !isArray(value) ? setPrototypeOf(value, null) : value;
 }
 
-module.exports = { toJson, listToJson, fromJson, parse };
+module.exports = { toJson, listToJson, fromJson, parse, stringify };

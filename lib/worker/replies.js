@@ -135,6 +135,7 @@ function asItIs(error) {
 
 /** A short text that JSON writes as it is. */
 const PLAIN = /^[ !#-[\]-~]{0,64}$/;
+
 /**
  * A result by itself, in the form that a short answer has; `undefined`: it has none such.
  * @param {unknown} result @param {import('../codec/codec').Serialization} serialization
@@ -162,6 +163,7 @@ function encodeResult(result, serialization) {
 const MAX_SHORT = 4096;
 /** The tag with which V8's format refers to an object that it has had before. */
 const REFERENCE = 0x5e;
+const { includes } = Uint8Array.prototype;
 
 /**
  * Whether an answer may be joined to others. A value that refers to an object of its own would then refer to one of
@@ -171,7 +173,7 @@ const REFERENCE = 0x5e;
 function isShort(answer) {
   if (answer === null) return true;
   if (answer.length > MAX_SHORT) return false;
-  return typeof answer === 'string' ? !BEYOND_LATIN1.test(answer) : !answer.includes(REFERENCE);
+  return typeof answer === 'string' ? !BEYOND_LATIN1.test(answer) : !Reflect.apply(includes, answer, [REFERENCE]);
 }
 
 /** @param {import('../codec/parts').Parts} parts @param {ShortAnswer} answer one that is not short */
