@@ -11,7 +11,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const esbuild = require('esbuild');
 
-const { cutIntoChunks } = require('./chunks');
+const { OUTPUT, cutIntoChunks } = require('./chunks');
 
 const { version } = require('../package.json');
 
@@ -82,17 +82,9 @@ function entry(name) {
 async function textOf(name) {
   const { contents, names } = entry(name);
   const { outputFiles: [file] } = await esbuild.build({
+    ...OUTPUT,
     stdin: { contents, resolveDir: root, sourcefile: `${name}.js` },
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'cjs',
-    write: false,
-    minifyWhitespace: true,
-    minifySyntax: true,
-    charset: 'ascii',
     external: ['./index.js', `./lib/${name}.js`],
-    logLevel: 'warning',
   });
   return file.text + names;
 }

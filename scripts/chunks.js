@@ -22,6 +22,24 @@ const esbuild = require('esbuild');
 
 const directory = path.join(__dirname, '..');
 
+/** How a file is written that is no chunk of a cut, too. @satisfies {import('esbuild').BuildOptions} */
+const OUTPUT = {
+  absWorkingDir: directory,
+  bundle: true,
+  platform: /** @type {const} */ ('node'),
+  // Optional ones, which users install; and there is one of each in a process.
+  packages: /** @type {const} */ ('external'),
+  target: 'node20',
+  format: /** @type {const} */ ('cjs'),
+  write: /** @type {const} */ (false),
+  minifyWhitespace: true,
+  minifySyntax: true,
+  // V8 keeps text that is all ASCII in one byte a character.
+  charset: /** @type {const} */ ('ascii'),
+  legalComments: /** @type {const} */ ('none'),
+  logLevel: /** @type {const} */ ('warning'),
+};
+
 /** The chunk with what the core needs next, and that with what it needs later. */
 const NEXT = 'next';
 const LATER = 'later';
@@ -66,8 +84,8 @@ function otherChunks(cut, chunk, shared) {
         const other = chunkOf.get(file);
         if (other === chunk) return null;
         if (other !== undefined) return { path: requireOf(other, chunk), external: true };
-        if ((shared.get(file) ?? chunk) !== chunk) return { path: nameOf(file), namespace: 'shared', pluginData: shared.get(file) };
-        return null;
+        const home = shared.get(file) ?? chunk;
+        return home === chunk ? null : { path: nameOf(file), namespace: 'shared', pluginData: home };
       });
       onLoad({ filter: /.*/, namespace: 'shared' }, ({ path: name, pluginData: home }) => {
         const property = [NEXT, LATER].includes(home) ? '' : modules;
@@ -89,21 +107,8 @@ function otherChunks(cut, chunk, shared) {
  */
 async function bundle(cut, chunk, shared, entry) {
   return esbuild.build({
-    absWorkingDir: directory,
-    bundle: true,
-    platform: 'node',
-    // Optional ones, which users install; and there is one of each in a process.
-    packages: 'external',
-    target: 'node20',
-    format: 'cjs',
-    write: false,
+    ...OUTPUT,
     metafile: true,
-    minifyWhitespace: true,
-    minifySyntax: true,
-    // V8 keeps text that is all ASCII in one byte a character.
-    charset: 'ascii',
-    legalComments: 'none',
-    logLevel: 'warning',
     plugins: [otherChunks(cut, chunk, shared)],
     ...cut.options,
     ...entry,
@@ -173,4 +178,4 @@ async function cutIntoChunks(cut) {
   return texts;
 }
 
-module.exports = { cutIntoChunks };
+module.exports = { OUTPUT, cutIntoChunks };

@@ -82,7 +82,7 @@ function isJsonSafeWithin(value, seen, alone = false) {
 }
 
 /**
- * Whether an object has more than its properties, though its prototype was taken from it.
+ * Whether an object of the language has a content of its own besides its properties, whatever its prototype.
  * @param {object} value
  */
 function hasContent(value) {
@@ -160,4 +160,4 @@ function isBare(list) {
   return (list.length === 0 ? Object.keys(list) : Object.values(list)).length === list.length;
 }
 
-module.exports = { FewObjects, isJsonSafe, isJsonSafeWithin, isFirst, isBare };
+module.exports = { FewObjects, hasContent, isJsonSafe, isJsonSafeWithin, isFirst, isBare };

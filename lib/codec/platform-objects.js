@@ -16,6 +16,7 @@
 
 const { types } = require('node:util');
 const { setOf } = require('../intrinsics/list');
+const { hasContent } = require('./json-safe');
 
 /** What may be found in a value, from harmless to hopeless. */
 const PLAIN = 0; // data, which V8's format carries
@@ -136,11 +137,7 @@ function isDomException(value) {
  * @param {object} value
  */
 function isBuiltIn(value) {
-  return (
-    Array.isArray(value) || ArrayBuffer.isView(value) || types.isDate(value) || types.isMap(value) ||
-    types.isSet(value) || types.isNativeError(value) || types.isRegExp(value) || types.isAnyArrayBuffer(value) ||
-    types.isBoxedPrimitive(value)
-  );
+  return Array.isArray(value) || hasContent(value);
 }
 
 /**

@@ -29,6 +29,10 @@ const { EXCEPTION, LOST, PLAIN, kindOf, worstIn, worstInWritten } = require('./p
 const { MIN_APART } = require('./plain-values');
 const { isForeign, rehome } = require('./realm');
 
+// As they are in Node, whatever others make of the prototypes, or of that of one Map.
+const valuesOfMap = Map.prototype.values;
+const valuesOfSet = Set.prototype.values;
+
 /** How many objects are searched for `ArrayBuffer`s, and how deep; one that is not found is copied. */
 const MAX_SEARCHED = 64;
 const MAX_DEPTH = 4;
@@ -331,9 +335,7 @@ function largeBuffersIn(value) {
       return;
     }
     if (types.isMap(part) || types.isSet(part)) {
-      // Its own, whatever others have made of it.
-      const values = types.isMap(part) ? Map.prototype.values : Set.prototype.values;
-      for (const item of Reflect.apply(/** @type {() => Iterable<unknown>} */ (values), part, [])) {
+      for (const item of Reflect.apply(types.isMap(part) ? valuesOfMap : valuesOfSet, part, [])) {
         if (--left < 0) return;
         search(item, depth + 1);
       }

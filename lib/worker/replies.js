@@ -134,7 +134,7 @@ function asItIs(error) {
 }
 
 /** A short text that JSON writes as it is. */
-const PLAIN = /^[ !#-[\]-~]{0,64}$/;
+const SIMPLE_TEXT = /^[ !#-[\]-~]{0,64}$/;
 
 /**
  * A result by itself, in the form that a short answer has; `undefined`: it has none such.
@@ -151,7 +151,7 @@ function encodeResult(result, serialization) {
     case 'boolean':
       return result ? 'true' : 'false';
     case 'string':
-      if (PLAIN.test(result)) return `"${result}"`;
+      if (SIMPLE_TEXT.test(result)) return `"${result}"`;
       break;
     case 'object':
       if (result === null) return 'null';
