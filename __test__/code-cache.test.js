@@ -28,10 +28,13 @@ function compiled() {
 const NOTES = `
   const vm = require('node:vm');
   const noted = (globalThis.noted = {});
-  vm.runInThisContext = (text, options) => {
-    const script = new vm.Script(text, options);
-    noted[options.filename] = script.cachedDataRejected === undefined ? 'none' : script.cachedDataRejected ? 'refused' : 'taken';
-    return script.runInThisContext();
+  vm.Script = class extends vm.Script {
+    constructor(text, options) {
+      super(text, options);
+      if (options?.filename === undefined) return;
+      const { cachedDataRejected: isRefused } = this;
+      noted[options.filename] = isRefused === undefined ? 'none' : isRefused ? 'refused' : 'taken';
+    }
   };
 `;
 

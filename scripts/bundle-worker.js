@@ -11,6 +11,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { cutIntoChunks } = require('./chunks');
+const { MAIN_SCRIPT } = require('../lib/worker/main-script');
 
 /** @param {string} output where the files go, `NAME.js` for each chunk */
 async function bundleWorker(output) {
@@ -44,6 +45,8 @@ async function bundleWorker(output) {
     options: { banner: { js: '(function (require, module) {' }, footer: { js: '})' } },
   });
   fs.mkdirSync(output, { recursive: true });
+  // No chunk: what loads the first one.
+  chunks.set('main', MAIN_SCRIPT);
   for (const [name, text] of chunks) fs.writeFileSync(path.join(output, `${name}.js`), text);
 }
 

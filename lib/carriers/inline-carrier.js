@@ -10,7 +10,7 @@
  * Must not depend on what a call is for.
  */
 
-const { createRequire } = require('node:module');
+const Module = require('node:module');
 const path = require('node:path');
 const { flattenError } = require('../codec/error-flattener');
 const { queueMicrotask, setImmediate } = require('../intrinsics/clock');
@@ -74,15 +74,18 @@ class InlineCarrier extends ScriptCarrier {
     this.pool.tell({ event: 'started', worker: id });
     let callees;
     try {
-      const nodeRequire = createRequire(filePath ?? path.resolve('task.js'));
       // Printed in the async context of the caller, as the output of workers is.
       /** @type {import('../worker/output').Print} */
       const print = (level, text, form, call) =>
         this.pool.message(this.pool.native.jobOf(id, call?.seq ?? 0), [toJson([level, text, form])]);
       /** @type {import('../worker/serve').MakeLogger} */
       const logger = (index, call) => createMainLogger(index, print, call);
-      const { importModule: load } = require('../package/import-module');
-      callees = await prepare(this.#init, this.#initParts(), clones, nodeRequire, load, logger, this.#settling, 0);
+      const loaders = {
+        require: Module.createRequire(filePath ?? path.resolve('task.js')),
+        Module,
+        import: require('../package/import-module').importModule,
+      };
+      callees = await prepare(this.#init, this.#initParts(), clones, loaders, logger, this.#settling, 0);
     } catch (error) {
       if (this.workers.has(id)) this.loadFailed(id, toJson(flattenError(error)));
       return;

@@ -260,5 +260,6 @@ function waitsForDebugger(execArgv, nodeOptions = '') {
 }
 
 module.exports = {
-  importedModules, threadFlags, inheritedExecArgv, inheritedEnv, ownExecArgv, resourceLimitFlags, waitsForDebugger,
+  importedModules, threadFlags, inheritedExecArgv, inheritedEnv, ownExecArgv, resourceLimitFlags, splitNodeOptions,
+  waitsForDebugger,
 };

@@ -9,13 +9,14 @@
 const { logsJson, workerHeapMegabytes } = require('../host/cpus');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags, waitsForDebugger } = require('../host/exec-argv');
 const { tooLargeError } = require('../errors');
+const { canBeMainModule } = require('../host/main-module');
 const { nesting } = require('../host/nesting');
 const { findProgram, startObstacle } = require('../host/program');
 const { variable } = require('../host/variables');
 const { isSharedEnv } = require('../options/option-checks');
 const { PARALLELIZER_INLINE, PARALLELIZER_REMOTE, PARALLELIZER_THREADS } = require('../options/options');
 const { MAX_COUNT } = require('../transport/constants');
-const { PROCESS_SCRIPT, WORKER_VARIABLE } = require('../worker/boot-script');
+const { MAIN, PROCESS_SCRIPT, SCRIPT, WORKER_VARIABLE } = require('../worker/boot-script');
 const { toJson } = require('../intrinsics/json');
 
 /** More than a week, in milliseconds. */
@@ -206,15 +207,18 @@ function schedulerOf({ scheduler = 'native' }) {
 /** @param {PoolOptions} options */
 function processConfig(options) {
   const { addonPath } = /** @type {Partial<typeof import('../../native')>} */ (require('../native/native'));
-  const script = addonPath === undefined ? [require('../worker/pipe-script').PIPE_SCRIPT]
-    : [PROCESS_SCRIPT, addonPath()];
-  const flags = resourceLimitFlags(heapLimits(options));
   const env = ownEnv(options.env) ?? inheritedEnv();
   const execArgv = options.execArgv ?? inheritedExecArgv();
+  const flags = execArgv.concat(resourceLimitFlags(heapLimits(options)));
+  const program = programOf(options);
+  const path = addonPath?.() ?? null;
+  const isMain = path !== null && canBeMainModule(path, program, flags, env);
+  const script = () => (path === null ? [require('../worker/pipe-script').PIPE_SCRIPT] : [PROCESS_SCRIPT, path]);
+  const args = isMain ? [path] : ['--input-type=commonjs', '-e'].concat(script());
   return {
-    program: programOf(options),
-    args: execArgv.concat(flags, ['--input-type=commonjs', '-e'].concat(script)),
-    env: Object.keys(env).map((name) => `${name}=${env[name]}`).concat(`${WORKER_VARIABLE}=1`),
+    program,
+    args: flags.concat(args),
+    env: Object.keys(env).map((name) => `${name}=${env[name]}`).concat(`${WORKER_VARIABLE}=${isMain ? MAIN : SCRIPT}`),
     stdio: options.stdio,
     waitsForDebugger: waitsForDebugger(execArgv, variable(env, 'NODE_OPTIONS')),
     init: toJson(initOf(options)),

@@ -3,11 +3,13 @@
 /**
  * The entry point of a worker process: connects to the parent, then serves.
  *
- * 1. The parent starts `node -e` with a constant script, which loads the addon and compiles this source out of it.
+ * 1. The parent starts Node with the addon, which then has it evaluate a constant script (`boot-script.js`), or with
+ *    that script itself (`node -e`). It compiles this source out of the addon.
  * 2. The channel is taken over. From then on this process ends when its parent does. A first frame tells the parent
  *    that it runs. The parent's `Init` frame is in the socket by then, and is read without a turn of the event loop.
  *    Only where another worker still has the index that this one is to get does that frame come later.
- * 3. The globals that `-e` leaves behind are removed, so that the user's module finds what any module finds.
+ * 3. The globals that `-e` leaves behind are removed, so that the user's module finds what any module finds. There is
+ *    no main module.
  * 4. The module is loaded, and `Ready` or `LoadFailed` is sent.
  * 5. `Stop` ends the process; its `exit` handlers run. However it ends, finished results are written out first.
  *
@@ -31,10 +33,10 @@ const DRAIN = 2000;
 
 /**
  * @param {any} native the addon
- * @param {NodeRequire} nodeRequire
- * @param {(url: string) => Promise<Record<string, unknown>>} load
+ * @param {import('./module-loader').Loaders} loaders
+ * @param {boolean} isScript whether it was started with `-e`
  */
-function boot(native, nodeRequire, load) {
+function boot(native, loaders, isScript) {
   /** @type {ReturnType<typeof serve> | null} */
   let served = null;
   const registers = createRegisters();
@@ -90,9 +92,12 @@ function boot(native, nodeRequire, load) {
   function start(init, initParts, seq) {
     const workerIndex = seq >>> 1;
     announceIndex(workerIndex);
-    removeScriptGlobals(nodeRequire);
-    // Node sets one of them again after the script has ended.
-    nextTick(removeScriptGlobals, nodeRequire);
+    if (isScript) {
+      const { builtinModules } = loaders.Module;
+      removeScriptGlobals(builtinModules);
+      // Node sets one of them again after the script has ended.
+      nextTick(removeScriptGlobals, builtinModules);
+    }
     markAsWorker(init);
     imitateFork(init.filePath);
     // Without a page, another file may have the number of its descriptor.
@@ -117,7 +122,7 @@ function boot(native, nodeRequire, load) {
       clones: null,
       workerIndex,
     };
-    served = serve(connection, init, initParts, nodeRequire, load);
+    served = serve(connection, init, initParts, loaders);
   }
 }
 

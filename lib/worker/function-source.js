@@ -55,31 +55,32 @@ const TOOLS = /** @type {const} */ ([
 ]);
 
 /** @typedef {(code: string) => any} Evaluate */
+/** @typedef {import('./module-loader').Loaders} Loaders */
 
 /** @type {Map<string, Evaluate | null>} The one of the working directory; a worker may change that. */
 const evaluators = new Map();
 
 /**
  * @param {string} source
- * @param {NodeRequire} nodeRequire
+ * @param {Loaders} loaders
  * @returns {Function}
  */
-function functionOf(source, nodeRequire) {
+function functionOf(source, loaders) {
   const standIns = standInsFor(source);
   const names = ['require', '__name', ...standIns.keys()].join(', ');
   const code = `(function (${names}) { 'use strict'; return (${source}\n); })`;
   // There is no such file; what is resolved from it is resolved from its folder.
-  const file = nodeRequire('node:path').join(process.cwd(), 'parallelizer-task');
-  const ownRequire = nodeRequire('node:module').createRequire(file);
-  return Reflect.apply(evaluated(code, file, nodeRequire), undefined, [ownRequire, named, ...standIns.values()]);
+  const file = loaders.require('node:path').join(process.cwd(), 'parallelizer-task');
+  const ownRequire = loaders.Module.createRequire(file);
+  return Reflect.apply(evaluated(code, file, loaders), undefined, [ownRequire, named, ...standIns.values()]);
 }
 
-/** @param {string} code @param {string} file @param {NodeRequire} nodeRequire */
-function evaluated(code, file, nodeRequire) {
+/** @param {string} code @param {string} file @param {Loaders} loaders */
+function evaluated(code, file, loaders) {
   let evaluate = evaluators.get(file);
   if (evaluate === undefined) {
     evaluators.clear();
-    evaluators.set(file, (evaluate = makeEvaluator(file, nodeRequire('node:module'))));
+    evaluators.set(file, (evaluate = makeEvaluator(file, loaders.Module)));
   }
   try {
     if (evaluate !== null) return evaluate(`${code}\n//# sourceURL=${SCRIPT}`);
@@ -87,7 +88,7 @@ function evaluated(code, file, nodeRequire) {
     // With --disallow-code-generation-from-strings.
     if (/** @type {any} */ (error)?.name !== 'EvalError') throw error;
   }
-  const vm = nodeRequire('node:vm');
+  const vm = loaders.require('node:vm');
   const importModuleDynamically = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
   return vm.runInThisContext(code, Object.assign(Object.create(null), { filename: file, importModuleDynamically }));
 }

@@ -6,24 +6,31 @@
  * Must not depend on what the function is for.
  */
 
-const { parse } = JSON;
+const { isInEsPackage } = require('../package/package-type');
+
+/**
+ * What loads modules that are no chunks of this library's.
+ * @typedef {object} Loaders
+ * @property {NodeRequire} require
+ * @property {any} Module the class that `node:module` exports, which takes a millisecond to load
+ * @property {(url: string) => Promise<Record<string, unknown>>} import
+ */
 
 /** The codes of errors by which `require` says that a file can only be imported. */
 const IMPORT_ONLY = ['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE', 'ERR_REQUIRE_CYCLE_MODULE'];
 
 /**
  * @param {string} filePath absolute
- * @param {NodeRequire} nodeRequire
- * @param {(url: string) => Promise<Record<string, unknown>>} load the dynamic `import`
+ * @param {Loaders} loaders
  * @returns {Record<string, unknown> | Promise<Record<string, unknown>>} the module's exports; a promise for an ES
  *   module. Throws, or rejects with, what loading threw
  */
-function loadModule(filePath, nodeRequire, load) {
-  const viaImport = () => load(nodeRequire('node:url').pathToFileURL(filePath).href);
-  if (isEsModule(filePath, nodeRequire)) return viaImport();
+function loadModule(filePath, loaders) {
+  const viaImport = () => loaders.import(loaders.require('node:url').pathToFileURL(filePath).href);
+  if (isEsModule(filePath)) return viaImport();
   try {
     // As if the module required itself: resolving for a script without a file would search other folders first.
-    return nodeRequire('node:module').createRequire(filePath)(filePath);
+    return loaders.Module.createRequire(filePath)(filePath);
   } catch (error) {
     if (IMPORT_ONLY.includes(/** @type {NodeJS.ErrnoException} */ (error)?.code ?? '')) return viaImport();
     throw error;
@@ -33,39 +40,10 @@ function loadModule(filePath, nodeRequire, load) {
 /**
  * Whether the file is an ES module by its name or by its package. `require` could load most of those as well, but some
  * versions of Node print a warning then.
- * @param {string} filePath @param {NodeRequire} nodeRequire
+ * @param {string} filePath
  */
-function isEsModule(filePath, nodeRequire) {
-  if (/\.m[jt]s$/.test(filePath)) return true;
-  if (!/\.[jt]s$/.test(filePath)) return false;
-  const path = nodeRequire('node:path');
-  const fs = nodeRequire('node:fs');
-  for (let folder = path.dirname(filePath); ; folder = path.dirname(folder)) {
-    if (path.basename(folder) === 'node_modules') return false;
-    const file = path.join(folder, 'package.json');
-    const text = readIfThere(file, fs);
-    if (text !== null) {
-      try {
-        return parse(text).type === 'module';
-      } catch {
-        return false; // Node will report it.
-      }
-    }
-    if (folder === path.dirname(folder)) return false;
-  }
-}
-
-/**
- * A file's text; `null` where there is no such file, or none that this process may read.
- * @param {string} file @param {typeof import('node:fs')} fs
- */
-function readIfThere(file, fs) {
-  try {
-    // Asked first: an exception for each folder without one would cost more than all the rest.
-    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : null;
-  } catch {
-    return null; // Under Node's permission model, even the question may be refused.
-  }
+function isEsModule(filePath) {
+  return /\.m[jt]s$/.test(filePath) || (/\.[jt]s$/.test(filePath) && isInEsPackage(filePath));
 }
 
 /**

@@ -38,10 +38,10 @@ const MAX_WRITE = 2 ** 30;
 const FIRST_READ = 64 * 1024;
 
 /**
- * @param {NodeRequire} nodeRequire
- * @param {(url: string) => Promise<Record<string, unknown>>} load
+ * @param {import('./module-loader').Loaders} loaders
  */
-function bootPipes(nodeRequire, load) {
+function bootPipes(loaders) {
+  const { require: nodeRequire } = loaders;
   // The user's code may replace them.
   const { readSync, writeSync } = nodeRequire('node:fs');
   const decoder = new FrameDecoder();
@@ -115,9 +115,10 @@ function bootPipes(nodeRequire, load) {
    */
   function start(init, initParts, hasFile, workerIndex) {
     announceIndex(workerIndex);
-    removeScriptGlobals(nodeRequire);
+    const { builtinModules } = nodeRequire('node:module');
+    removeScriptGlobals(builtinModules);
     // Node sets one of them again after the script has ended.
-    nextTick(removeScriptGlobals, nodeRequire);
+    nextTick(removeScriptGlobals, builtinModules);
     markAsWorker(init);
     imitateFork(init.filePath);
     startWatchdog(nodeRequire, words, takeCancelled);
@@ -154,8 +155,7 @@ function bootPipes(nodeRequire, load) {
       },
       init,
       initParts,
-      nodeRequire,
-      load,
+      loaders,
     );
   }
 }

@@ -7,7 +7,7 @@
  */
 
 const { CALLS_FD } = require('../transport/pipes');
-const { REQUIRE, WORKER_VARIABLE } = require('./boot-script');
+const { LOADERS, REQUIRE, WORKER_VARIABLE } = require('./boot-script');
 
 /**
  * After `node -e`. The texts of all chunks come first through the pipe that calls come through, behind their length.
@@ -30,7 +30,7 @@ const read = (bytes) => {
 };
 const chunks = JSON.parse(String(read(Buffer.alloc(read(Buffer.alloc(4)).readUInt32LE(0)))));
 const load = (${REQUIRE})((name) => chunks[name], () => null, require);
-load('parallelizer:pipes').bootPipes(require, (url) => import(url));
+load('parallelizer:pipes').bootPipes(${LOADERS});
 }`;
 
 module.exports = { PIPE_SCRIPT };

@@ -38,8 +38,7 @@ const { callUser } = require('./user-function');
  * How a worker finds modules.
  * @typedef {object} Modules
  * @property {string} filePath of the module whose functions it runs
- * @property {NodeRequire} nodeRequire
- * @property {(url: string) => Promise<Record<string, unknown>>} load the dynamic `import`
+ * @property {import('./module-loader').Loaders} loaders
  * @property {import('./settling').Watcher} settling
  */
 
@@ -105,20 +104,20 @@ class RecordSteps {
 
   /** @type {Tools} */
   get #tools() {
-    const { filePath, nodeRequire } = this.#modules;
+    const { filePath, loaders } = this.#modules;
     return {
       find: async (reference) => functionNamed(await this.#find(reference), reference),
-      loadPackage: (name) => nodeRequire('node:module').createRequire(filePath)(name),
+      loadPackage: (name) => loaders.Module.createRequire(filePath)(name),
     };
   }
 
   /** @param {Reference} reference @returns {Promise<unknown>} */
   async #find({ filePath, name }) {
-    const { nodeRequire, load, settling, filePath: own } = this.#modules;
+    const { loaders, settling, filePath: own } = this.#modules;
     const file = filePath ?? own;
     let loaded;
     try {
-      loaded = loadModule(file, nodeRequire, load);
+      loaded = loadModule(file, loaders);
       if (isThenable(loaded)) loaded = await settling.watch(loaded, unsettledModule);
     } catch (cause) {
       throw require('../errors').moduleError(file, { cause });

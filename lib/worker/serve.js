@@ -73,16 +73,16 @@ const INDEX_VARIABLE = 'PARALLELIZER_WORKER_INDEX';
  */
 
 /** @typedef {[kind: number, id: number, seq: number, parts: import('../codec/parts').Parts]} Frame */
+/** @typedef {import('./module-loader').Loaders} Loaders */
 
 /**
  * @param {Connection} connection
  * @param {Init} init
  * @param {import('../codec/parts').Parts} initParts
- * @param {NodeRequire} nodeRequire
- * @param {(url: string) => Promise<Record<string, unknown>>} load
+ * @param {Loaders} loaders
  * @returns {Server}
  */
-function serve(connection, init, initParts, nodeRequire, load) {
+function serve(connection, init, initParts, loaders) {
   const { send, publish } = connection;
   /** @type {InstanceType<typeof Runner> | null} */
   let runner = null;
@@ -146,7 +146,7 @@ function serve(connection, init, initParts, nodeRequire, load) {
     // The output of calls that run at the same time has to be told apart.
     if (init.forward && init.concurrency > 1) trackCalls();
     const { clones, workerIndex } = connection;
-    const prepared = prepare(init, initParts, clones, nodeRequire, load, makeLogger, settling, workerIndex);
+    const prepared = prepare(init, initParts, clones, loaders, makeLogger, settling, workerIndex);
     if (isPromise(prepared)) prepared.then(begin).catch(fail);
     else begin(prepared);
   } catch (error) {
@@ -171,22 +171,21 @@ function serve(connection, init, initParts, nodeRequire, load) {
  * @param {Init} init
  * @param {import('../codec/parts').Parts} initParts
  * @param {import('../codec/codec').Clones | null} clones
- * @param {NodeRequire} nodeRequire
- * @param {(url: string) => Promise<Record<string, unknown>>} load
+ * @param {Loaders} loaders
  * @param {MakeLogger} makeLogger
  * @param {import('./settling').Watcher} settling
  * @param {number} workerIndex
  * @returns {import('./runner').Callees | Promise<import('./runner').Callees>} throws, or rejects, with what the user's
  *   code threw
  */
-function prepare(init, initParts, clones, nodeRequire, load, makeLogger, settling, workerIndex) {
+function prepare(init, initParts, clones, loaders, makeLogger, settling, workerIndex) {
   const { filePath, functionName, initializer } = init;
   if (filePath === null) {
-    const tasks = new (require('./tasks').Tasks)(nodeRequire, load, settling);
+    const tasks = new (require('./tasks').Tasks)(loaders, settling);
     if (initializer === null) return tasks;
     return settling.watch(initialize(tasks, initializer, initParts, clones, workerIndex), unsettledInitializer);
   }
-  const modules = { filePath, nodeRequire, load, settling };
+  const modules = { filePath, loaders, settling };
   /** @param {unknown} loaded */
   const found = (loaded) => {
     const fn = findFunction(filePath, /** @type {string} */ (functionName), loaded);
@@ -200,7 +199,7 @@ function prepare(init, initParts, clones, nodeRequire, load, makeLogger, settlin
       define() {},
     };
   };
-  const loaded = loadModule(filePath, nodeRequire, load);
+  const loaded = loadModule(filePath, loaders);
   // Not just any thenable: a module may export a function called `then`.
   return isPromise(loaded) ? settling.watch(loaded, unsettledModule).then(found) : found(loaded);
 }
@@ -314,12 +313,12 @@ function announceIndex(workerIndex) {
 
 /**
  * Removes the globals that a script given as text has and a module does not.
- * @param {NodeRequire} nodeRequire
+ * @param {readonly string[]} builtinModules those that it can use without requiring them
  */
-function removeScriptGlobals(nodeRequire) {
+function removeScriptGlobals(builtinModules) {
   const globals = /** @type {Record<string, unknown>} */ (globalThis);
   const real = ['console', 'process', 'crypto'];
-  nodeRequire('node:module').builtinModules.forEach((/** @type {string} */ name) => {
+  builtinModules.forEach((name) => {
     if (!real.includes(name)) delete globals[name];
   });
   ['require', 'module', 'exports', '__filename', '__dirname'].forEach((name) => delete globals[name]);

@@ -46,18 +46,15 @@ class Tasks {
   #tasks = new Map();
   /** @type {Map<string, Task>} By source, or by path and name, the oldest first. */
   #made = new Map();
-  #require;
-  #load;
+  #loaders;
   #settling;
 
   /**
-   * @param {NodeRequire} nodeRequire
-   * @param {(url: string) => Promise<Record<string, unknown>>} load the dynamic `import`
+   * @param {import('./module-loader').Loaders} loaders
    * @param {import('./settling').Watcher} settling
    */
-  constructor(nodeRequire, load, settling) {
-    this.#require = nodeRequire;
-    this.#load = load;
+  constructor(loaders, settling) {
+    this.#loaders = loaders;
     this.#settling = settling;
   }
 
@@ -109,7 +106,7 @@ class Tasks {
     if (source !== undefined) {
       // It may ask for the call that runs long after that has begun.
       if (MAY_LOAD.test(source)) trackCalls();
-      return bySource(functionSource().functionOf(source, this.#require), source);
+      return bySource(functionSource().functionOf(source, this.#loaders), source);
     }
     const failed = (/** @type {unknown} */ cause) => {
       throw require('../errors').moduleError(filePath, { cause });
@@ -117,7 +114,7 @@ class Tasks {
     const found = (/** @type {unknown} */ loaded) => byReference(findFunction(filePath, name, loaded));
     let loaded;
     try {
-      loaded = loadModule(filePath, this.#require, this.#load);
+      loaded = loadModule(filePath, this.#loaders);
     } catch (error) {
       return failed(error);
     }

@@ -65,17 +65,17 @@ function giveWayOf(addonPath) {
 }
 
 /**
- * @param {NodeRequire} nodeRequire
- * @param {(url: string) => Promise<Record<string, unknown>>} load
+ * @param {import('./module-loader').Loaders} loaders
  */
-function bootThread(nodeRequire, load) {
+function bootThread(loaders) {
+  const { require: nodeRequire } = loaders;
   const threads = nodeRequire('node:worker_threads');
   /** @type {ThreadData} */
   const { init, initParts, port, page, addonPath, index } = threads.workerData;
   page[THREAD_ID_WORD] = systemId(nodeRequire);
   // The user's module must not find data that is not its own.
   Reflect.set(threads, 'workerData', null);
-  removeScriptGlobals(nodeRequire);
+  removeScriptGlobals([]);
   markAsWorker(init);
   process.argv.splice(1, Infinity);
   if (init.filePath !== null) process.argv.push(init.filePath);
@@ -134,8 +134,7 @@ function bootThread(nodeRequire, load) {
       },
       init,
       initParts,
-      nodeRequire,
-      load,
+      loaders,
     );
   };
   if (index >= 0) start(index);

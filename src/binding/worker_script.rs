@@ -3,14 +3,35 @@
 //! `build.rs` has them made of `lib/worker` and what that requires, and compiled by V8 where it can. Must not depend on
 //! what they contain.
 
-use napi::bindgen_prelude::Uint8Array;
-use napi::{Error, Result};
+use std::env;
+use std::sync::LazyLock;
+
+use napi::bindgen_prelude::{Function, Object, Uint8Array};
+use napi::{Env, Error, Result};
 use napi_derive::napi;
 
 // `CHUNKS`: names and texts.
 include!(concat!(env!("OUT_DIR"), "/worker_chunks.rs"));
 // `CODE_CACHES`: names of chunks, versions of V8, and what that made of the text.
 include!(concat!(env!("OUT_DIR"), "/code_caches.rs"));
+
+/// What marks a process that was started with the addon as its main module; `lib/worker/boot-script.js` has it too.
+const MARK: (&str, &str) = ("PARALLELIZER_WORKER", "main");
+/// What such a process evaluates, see `lib/worker/main-script.js`.
+const MAIN: &str = "main";
+
+/// Whether this process was marked when it loaded the addon first. Later other threads may be changing the environment.
+static IS_MARKED: LazyLock<bool> = LazyLock::new(|| env::var_os(MARK.0).is_some_and(|value| value == MARK.1));
+
+/// Begins a worker, where Node was started with the addon as its main module.
+#[napi(module_exports)]
+pub fn begin(exports: Object, env: Env) -> Result<()> {
+    if !*IS_MARKED {
+        return Ok(());
+    }
+    let main: Function<Object, ()> = env.run_script(worker_chunk(MAIN.to_owned())?)?;
+    main.call(exports)
+}
 
 /// The names of all chunks.
 #[napi(catch_unwind)]

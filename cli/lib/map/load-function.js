@@ -5,6 +5,8 @@
  * in when this package is packed, as the library does not export it.
  */
 
+const Module = require('node:module');
+
 const { moduleError } = require('../../../lib/errors');
 const { findFunction, loadModule } = require('../../../lib/worker/module-loader');
 
@@ -15,7 +17,7 @@ const { findFunction, loadModule } = require('../../../lib/worker/module-loader'
 async function loadFunction(filePath, name) {
   let loaded;
   try {
-    loaded = await loadModule(filePath, require, (url) => import(url));
+    loaded = await loadModule(filePath, { require, Module, import: (url) => import(url) });
   } catch (cause) {
     throw moduleError(filePath, { cause });
   }

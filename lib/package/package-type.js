@@ -1,0 +1,46 @@
+'use strict';
+
+/**
+ * Whether a file belongs to a package of ES modules, as Node finds it out.
+ *
+ * Must not depend on what the file is.
+ */
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { parse } = JSON;
+
+/**
+ * @param {string} filePath absolute
+ * @returns {boolean}
+ */
+function isInEsPackage(filePath) {
+  for (let folder = path.dirname(filePath); ; folder = path.dirname(folder)) {
+    if (path.basename(folder) === 'node_modules') return false;
+    const text = readIfThere(path.join(folder, 'package.json'));
+    if (text !== null) {
+      try {
+        return parse(text).type === 'module';
+      } catch {
+        return false; // Node will report it.
+      }
+    }
+    if (folder === path.dirname(folder)) return false;
+  }
+}
+
+/**
+ * A file's text; `null` where there is no such file, or none that this process may read.
+ * @param {string} file
+ */
+function readIfThere(file) {
+  try {
+    // Asked first: an exception for each folder without one would cost more than all the rest.
+    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : null;
+  } catch {
+    return null; // Under Node's permission model, even the question may be refused.
+  }
+}
+
+module.exports = { isInEsPackage };
