@@ -1,6 +1,6 @@
 'use strict';
-// A worker process has the addon as its main module, where nothing speaks against it, and a script of its own elsewhere.
-// The user's module finds the same either way.
+// A worker process has the addon as its main module, where nothing speaks against it, and a script of its own
+// elsewhere. The user's module finds the same either way.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');

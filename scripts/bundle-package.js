@@ -37,12 +37,12 @@ const FIRST = [
   'index.js', 'lib/errors.js', 'lib/events/non-retryable.js', 'lib/host/busy-time.js', 'lib/host/cpus.js',
   'lib/host/exec-argv.js', 'lib/host/main-module.js', 'lib/host/nesting.js', 'lib/host/program.js',
   'lib/host/relative-flags.js', 'lib/host/start-directory.js', 'lib/host/variables.js', 'lib/intrinsics/clock.js',
-  'lib/intrinsics/define.js', 'lib/intrinsics/json.js', 'lib/intrinsics/list.js', 'lib/intrinsics/once.js', 'lib/jobs/carrier-for.js',
-  'lib/jobs/cost-meter.js', 'lib/jobs/later-loads.js', 'lib/jobs/observers.js', 'lib/jobs/open-instances.js',
-  'lib/jobs/run-id.js', 'lib/jobs/worker-config.js', 'lib/jobs/worker-pool.js', 'lib/native/native.js',
-  'lib/options/option-checks.js', 'lib/options/options.js', 'lib/options/pool-options.js',
-  'lib/package/code-cache.js', 'lib/package/package-type.js',
-  'lib/parallelizer/parallelizer.js', 'lib/pool/arguments.js', 'lib/pool/pool.js', 'lib/transport/constants.js',
+  'lib/intrinsics/define.js', 'lib/intrinsics/json.js', 'lib/intrinsics/list.js', 'lib/intrinsics/once.js',
+  'lib/jobs/carrier-for.js', 'lib/jobs/cost-meter.js', 'lib/jobs/later-loads.js', 'lib/jobs/observers.js',
+  'lib/jobs/open-instances.js', 'lib/jobs/run-id.js', 'lib/jobs/worker-config.js', 'lib/jobs/worker-pool.js',
+  'lib/native/native.js', 'lib/options/option-checks.js', 'lib/options/options.js', 'lib/options/pool-options.js',
+  'lib/package/code-cache.js', 'lib/package/package-type.js', 'lib/parallelizer/parallelizer.js',
+  'lib/pool/arguments.js', 'lib/pool/pool.js', 'lib/transport/constants.js',
   'lib/transport/registers.js', 'lib/worker/boot-script.js',
 ];
 

@@ -213,11 +213,10 @@ function processConfig(options) {
   const program = programOf(options);
   const path = addonPath?.() ?? null;
   const isMain = path !== null && canBeMainModule(path, program, flags, env);
-  const script = () => (path === null ? [require('../worker/pipe-script').PIPE_SCRIPT] : [PROCESS_SCRIPT, path]);
-  const args = isMain ? [path] : ['--input-type=commonjs', '-e'].concat(script());
+  const script = path === null ? [require('../worker/pipe-script').PIPE_SCRIPT] : [PROCESS_SCRIPT, path];
   return {
     program,
-    args: flags.concat(args),
+    args: flags.concat(isMain ? [path] : ['--input-type=commonjs', '-e'].concat(script)),
     env: Object.keys(env).map((name) => `${name}=${env[name]}`).concat(`${WORKER_VARIABLE}=${isMain ? MAIN : SCRIPT}`),
     stdio: options.stdio,
     waitsForDebugger: waitsForDebugger(execArgv, variable(env, 'NODE_OPTIONS')),

@@ -75,6 +75,7 @@ function bootThread(loaders) {
   page[THREAD_ID_WORD] = systemId(nodeRequire);
   // The user's module must not find data that is not its own.
   Reflect.set(threads, 'workerData', null);
+  // A thread's script has to require what Node has, as a module does.
   removeScriptGlobals([]);
   markAsWorker(init);
   process.argv.splice(1, Infinity);

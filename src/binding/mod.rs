@@ -16,7 +16,7 @@
 //! | `thread_wait` | how a worker thread waits on the only CPU | `js` |
 //! | `watchdog` | how a worker ends with its parent | – |
 //! | `worker_channel` | the napi class of a worker's end of the channel | `js`, `event_loop`, `spin`, `watchdog` |
-//! | `worker_modules` | the JavaScript that workers run | – |
+//! | `worker_script` | the JavaScript that workers run, and how one begins with it | – |
 //!
 //! Called by `lib/`. Must not decide anything: policy is the engine's, values are `lib/`'s.
 

@@ -1,7 +1,7 @@
 //! The JavaScript that workers run, embedded in chunks: a user's bundler would drop files that are found by their path.
 //!
-//! `build.rs` has them made of `lib/worker` and what that requires, and compiled by V8 where it can. Must not depend on
-//! what they contain.
+//! `build.rs` has them made of `lib/worker` and what that requires, and compiled by V8 where it can. Where the addon is
+//! the main module of a worker process, it has the first of them begin. Must not depend on what they contain.
 
 use std::env;
 use std::sync::LazyLock;
