@@ -11,6 +11,8 @@ const BUNDLER: &str = "scripts/bundle-worker.js";
 const CHUNKER: &str = "scripts/chunks.js";
 /// Has V8 compile the chunks that a worker needs first.
 const COMPILER: &str = "scripts/code-cache.js";
+/// What that has them do.
+const FIRST_CALLS: &str = "scripts/first-calls.js";
 /// Names the programs for whose V8 that is done, separated as in `PATH`: Nodes of several versions, where an addon is
 /// built to be published. By default it is done for the Node at hand.
 const NODES_VARIABLE: &str = "PARALLELIZER_CODE_CACHE_NODES";
@@ -41,7 +43,7 @@ fn main() {
 /// Runs the bundler. Where its packages are not installed (`npm ci` does that), everything compiles and all Rust tests
 /// run, but the addon has no code for workers and says so.
 fn bundle(chunks: &Path) {
-    for input in [BUNDLER, CHUNKER, COMPILER, "lib", "node_modules/esbuild/package.json"] {
+    for input in [BUNDLER, CHUNKER, COMPILER, FIRST_CALLS, "lib", "node_modules/esbuild/package.json"] {
         println!("cargo:rerun-if-changed={input}");
     }
     fs::create_dir_all(chunks).expect("OUT_DIR is writable");

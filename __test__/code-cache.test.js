@@ -2,6 +2,7 @@
 // What V8 has compiled of the workers' JavaScript when the addon was built: a worker takes it where it fits.
 
 const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const { test } = require('node:test');
 const { Script } = require('node:vm');
@@ -53,6 +54,20 @@ test('V8 takes what it has compiled of each chunk, and its text is the same', co
     const script = new Script(native.workerChunk(name), { filename: name, cachedData });
     assert.equal(script.cachedDataRejected, false, name);
   }
+});
+
+test('of the core it has what first calls run, and not all of it', compiled(), () => {
+  const text = native.workerChunk('core');
+  const { length } = native.workerCodeCache('core', process.versions.v8);
+  const compileAll = `
+    const { Script } = require('node:vm');
+    const text = require('node:fs').readFileSync(0, 'utf8');
+    console.log(new Script(text, { filename: 'all' }).createCachedData().length);
+  `;
+  const sizeWith = (...flags) =>
+    Number(execFileSync(process.execPath, [...flags, '-e', compileAll], { input: text, encoding: 'utf8' }));
+  assert.ok(length > 3 * sizeWith(), 'more than what V8 compiles at once');
+  assert.ok(length < 0.75 * sizeWith('--no-lazy'));
 });
 
 test('other versions of V8, and chunks that are not there, have nothing', compiled(), () => {

@@ -105,6 +105,20 @@ test('handlers and threads have theirs', options, async (t) => {
   for (const file of ['index.js', 'lambda.js', 'threads.js']) assert.equal(seen[file], 'taken', file);
 });
 
+test('the addon beside it is not looked for once more; `require` finds it where it has another name', options, async (t) => {
+  const { compiled, run } = await project(t);
+  const script = `${FIRST_RESULT}
+    console.log('found:', ...Object.keys(require.cache).map((file) => path.basename(file)).filter((name) => /node$/.test(name)));
+  `;
+  assert.deepEqual((await run(script)).lines, ['found:']);
+  const folder = path.join(compiled, '..', '..');
+  const file = path.join(folder, 'package.json');
+  const manifest = JSON.parse(fs.readFileSync(file, 'utf8'));
+  fs.renameSync(path.join(folder, manifest.main), path.join(folder, 'other.node'));
+  fs.writeFileSync(file, JSON.stringify({ ...manifest, main: 'other.node' }));
+  assert.deepEqual((await run(script)).lines, ['found: other.node']);
+});
+
 test('what somebody has mended in a file runs, even if the file is as long as before', options, async (t) => {
   const { lib, run } = await project(t);
   const file = path.join(lib, 'index.js');

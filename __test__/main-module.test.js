@@ -111,6 +111,9 @@ describe('what speaks against it', () => {
     assert.equal(can(t), true);
     assert.equal(can(t, { type: 'module' }), false);
     assert.equal(can(t, { name: 'parallelizer.bin' }), false);
+    const besideNonsense = inPackage(t, null);
+    fs.writeFileSync(path.join(path.dirname(besideNonsense), 'package.json'), '{ "type": ');
+    assert.equal(canBeMainModule(besideNonsense, execPath, [], {}), false, 'Node reads it, and would not start');
   });
 
   test('another program', (t) => {

@@ -7,8 +7,9 @@
  * A code cache is of use to a Node with the very same version of V8, whose flags have the same hash. Any other is
  * refused, which costs nothing.
  *
- * 1. All functions are compiled, as if all were needed at once: it is the first calls that a code cache is for, and
- *    what they do not need costs some bytes in the addon.
+ * 1. All functions are compiled, as if all were needed at once: it is the first calls that a code cache is for. The
+ *    core is the exception, since a worker reads all of its code cache before its first line: it has those that have
+ *    run once the first calls were answered (`first-calls.js`), which is half of them.
  * 2. Other flags must change the hash and nothing else, where a worker expects it: it puts that of its own flags there.
  *    A V8 that does otherwise gets no code caches.
  * 3. `v8-version` says for whom they are.
@@ -19,11 +20,14 @@ const path = require('node:path');
 const v8 = require('node:v8');
 const { Script } = require('node:vm');
 
+const { answerFirstCalls } = require('./first-calls');
 const { FLAGS_AT, FLAGS_END } = require('../lib/package/code-cache');
 
+/** The chunk that each worker loads first. */
+const CORE = 'core';
 /** What first calls load, to processes and threads, with and without lists of records. */
 const CHUNKS = [
-  'core', 'thread', 'tasks', 'invocation', 'run-steps', 'record-list', 'records', 'results', 'record-encoder',
+  CORE, 'thread', 'tasks', 'invocation', 'run-steps', 'record-list', 'records', 'results', 'record-encoder',
   'record-decoder',
 ];
 
@@ -37,9 +41,8 @@ function withFlag(flag, restoring, act) {
   }
 }
 
-/** @param {string} text @param {string} name @returns {Buffer} */
-function codeCacheOf(text, name) {
-  const compiled = withFlag('--no-lazy', '--lazy', () => new Script(text, { filename: `parallelizer:${name}` }));
+/** @param {Script} compiled @returns {Buffer} */
+function codeCacheOf(compiled) {
   const bytes = compiled.createCachedData();
   const other = withFlag('--expose-gc', '--no-expose-gc', () => compiled.createCachedData());
   const isSame = bytes.equals(other);
@@ -49,11 +52,16 @@ function codeCacheOf(text, name) {
 }
 
 /** @param {string} chunks the directory that they are in @param {string} output where the caches go */
-function writeCodeCaches(chunks, output) {
+async function writeCodeCaches(chunks, output) {
   fs.mkdirSync(output, { recursive: true });
-  for (const name of CHUNKS) {
-    const text = fs.readFileSync(path.join(chunks, `${name}.js`), 'utf8');
-    fs.writeFileSync(path.join(output, `${name}.cache`), codeCacheOf(text, name));
+  const scriptOf = (/** @type {string} */ name) =>
+    new Script(fs.readFileSync(path.join(chunks, `${name}.js`), 'utf8'), { filename: `parallelizer:${name}` });
+  const core = scriptOf(CORE);
+  const others = CHUNKS.filter((name) => name !== CORE);
+  const eager = withFlag('--no-lazy', '--lazy', () => new Map(others.map((name) => [name, scriptOf(name)])));
+  await answerFirstCalls(core, (name) => eager.get(name) ?? scriptOf(name));
+  for (const [name, compiled] of eager.set(CORE, core)) {
+    fs.writeFileSync(path.join(output, `${name}.cache`), codeCacheOf(compiled));
   }
   fs.writeFileSync(path.join(output, 'v8-version'), process.versions.v8);
 }

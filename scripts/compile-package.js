@@ -19,7 +19,7 @@ const os = require('node:os');
 const path = require('node:path');
 const vm = require('node:vm');
 
-const { EXTENSION, START, begin, encode } = require('../lib/package/compiled-files');
+const { EXTENSION, begin, encode, textIn } = require('../lib/package/compiled-files');
 
 /** Does what users begin with, in a process whose `vm.Script` was replaced. */
 const BEGINNINGS = path.join(__dirname, 'beginnings.js');
@@ -106,8 +106,7 @@ function isOf(compiled, root) {
   const files = fs.readdirSync(compiled, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.jsc'));
   return files.length > 0 && files.every((file) => {
     const text = path.join(root, 'lib', path.basename(file).slice(0, -EXTENSION.length));
-    const bytes = fs.readFileSync(path.join(compiled, file));
-    return fs.existsSync(text) && bytes.subarray(START + bytes.readUInt32LE()).equals(fs.readFileSync(text));
+    return fs.existsSync(text) && textIn(fs.readFileSync(path.join(compiled, file))).equals(fs.readFileSync(text));
   });
 }
 

@@ -55,6 +55,8 @@ function cgroupMounts(mountinfo) {
 
 /** mountinfo writes blanks and backslashes as `\040`. @param {string} field */
 function unescapeOctal(field) {
+  // Most have none, and this runs while a first result is waited for.
+  if (!field.includes('\\')) return field;
   return field.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
@@ -65,12 +67,11 @@ function unescapeOctal(field) {
  * @returns {string | undefined}
  */
 function ownGroup(cgroup, version) {
-  const fields = cgroup.split('\n').map((line) => /^\d+:([^:]*):(.*)$/.exec(line));
-  const own = fields.find((match) => {
-    if (match === null) return false;
-    return version === 2 ? match[1] === '' : match[1].split(',').includes('cpu');
-  });
-  return own?.[2];
+  // "number:controllers:group", and a group may have colons.
+  const fields = cgroup.split('\n').map((line) => line.split(':')).filter(({ length }) => length > 2);
+  const own = fields.find(({ 1: controllers }) =>
+    (version === 2 ? controllers === '' : controllers.split(',').includes('cpu')));
+  return own?.slice(2).join(':');
 }
 
 /**

@@ -8,10 +8,12 @@
  *    require it where they are given nothing.
  * 2. The package of this platform, which lies beside this one, has a file for each version of V8 and file of `lib/`:
  *    the length of the code cache, in a word of four bytes; four bytes of nothing; the code cache; the text of which it
- *    was made.
+ *    was made, with what surrounds it as Node has it: a string of all that is made at once, and copied no more.
  * 3. If that text is no longer the one of `lib/`, because somebody has mended it there, it does not count: V8 itself
  *    would only compare the lengths. The code cache is trusted as the addon is, which lies beside it.
  * 4. All files of `lib/` are loaded here, or none: each module has to be there once.
+ * 5. The addon is in that package too, and is loaded from there, without `require` looking for it once more. If that
+ *    fails, `require` says why.
  *
  * Nothing is given where there is nothing for this version of V8; in a bundle, since nothing lies beside it; and in a
  * context of its own, such as that of Jest, whose objects are of other classes than those of the main context.
@@ -34,44 +36,63 @@ const START = 8;
 const EXTENSION = 'c';
 
 /**
+ * @typedef {object} Beside
+ * @property {string} name
+ * @property {string} addon its file
+ * @property {string} compiled where its compiled files are
+ */
+
+/**
  * How Node calls a file.
  * @typedef {(exports: any, require: any, module: any, file: string, folder: string) => void} Body
  */
 
-/** @param {Buffer} text of a file as it is published: all of it ASCII */
-function wrap(text) {
-  return HEAD + text.toString('latin1') + TAIL;
-}
-
 /** An empty code cache, for V8 to fill. @param {string} name @param {Buffer} text @returns {Buffer} */
 function begin(name, text) {
-  return encode(new vm.Script(wrap(text), { filename: NAMES + name }).createCachedData(), text);
-}
-
-/** @param {Uint8Array} codeCache @param {Buffer} text @returns {Buffer} what a compiled file has */
-function encode(codeCache, text) {
-  const start = Buffer.alloc(START);
-  start.writeUInt32LE(codeCache.length);
-  return Buffer.concat([start, codeCache, text]);
-}
-
-/** Where the package of this platform has its compiled files. @param {string} root @returns {string[]} */
-function placesBeside(root) {
-  const { platform, arch, versions } = process;
-  // Linux has two C libraries, and to find out which one is here takes longer than to look.
-  const libraries = platform === 'linux' ? ['-gnu', '-musl'] : [''];
-  return libraries.map((library) =>
-    path.join(root, '..', `node-${platform}-${arch}${library}`, 'compiled', versions.v8));
+  return encode(new vm.Script(HEAD + text + TAIL, { filename: NAMES + name }).createCachedData(), text);
 }
 
 /**
- * Where the compiled files are, and the hash of V8's flags here; `null` if files are to be loaded as ever.
+ * @param {Uint8Array} codeCache
+ * @param {Buffer} text of a file as it is published: all of it ASCII
+ * @returns {Buffer} what a compiled file has
+ */
+function encode(codeCache, text) {
+  const start = Buffer.alloc(START);
+  start.writeUInt32LE(codeCache.length);
+  return Buffer.concat([start, codeCache, Buffer.from(HEAD), text, Buffer.from(TAIL)]);
+}
+
+/** The text in a compiled file. @param {Buffer} bytes @returns {Buffer} */
+function textIn(bytes) {
+  return bytes.subarray(START + bytes.readUInt32LE() + HEAD.length, -TAIL.length);
+}
+
+/** The packages of this platform that may lie beside this one. @param {string} root @returns {Beside[]} */
+function packagesBeside(root) {
+  const { platform, arch, versions } = process;
+  // Linux has two C libraries, and to find out which one is here takes longer than to look.
+  const libraries = platform === 'linux' ? ['-gnu', '-musl'] : [''];
+  return libraries.map((library) => {
+    const target = `${platform}-${arch}${library}`;
+    const folder = path.join(root, '..', `node-${target}`);
+    return {
+      name: `@parallelizer/node-${target}`,
+      addon: path.join(folder, `parallelizer.${target}.node`),
+      compiled: path.join(folder, 'compiled', versions.v8),
+    };
+  });
+}
+
+/**
+ * That of them with compiled files for this V8, and the hash of V8's flags here; `null` if files are to be loaded as
+ * ever.
  * @param {string | null} root
  */
 function find(root) {
   if (root === null || !(vm.Script instanceof Function)) return null;
-  const place = placesBeside(root).find(isThere);
-  return place === undefined ? null : { place, flags: flagsHere() };
+  const beside = packagesBeside(root).find(({ compiled }) => isThere(compiled));
+  return beside === undefined ? null : { ...beside, flags: flagsHere() };
 }
 
 /** @param {string} place */
@@ -97,42 +118,57 @@ function flagsHere() {
 function compiledFiles(root, owner) {
   const found = find(root);
   if (root === null || found === null) return () => undefined;
-  const { place, flags } = found;
+  const { name: packageName, addon, compiled, flags } = found;
   const lib = path.join(root, 'lib');
   // Node's class, without loading `node:module`.
   const nodeRequire = owner.constructor.createRequire(path.join(lib, 'index.js'));
   /** @type {Map<string, { exports: any }>} */
   const modules = new Map();
 
-  /** @param {string} name @param {Buffer} text @returns {Buffer | undefined} */
-  function codeCacheOf(name, text) {
+  /**
+   * @param {string} name @param {Buffer} text
+   * @returns {{ cachedData?: Buffer, wrapped: string }}
+   */
+  function compiledOf(name, text) {
     try {
-      const bytes = fs.readFileSync(path.join(place, name + EXTENSION));
-      const end = START + bytes.readUInt32LE();
-      if (!bytes.subarray(end).equals(text)) return undefined;
-      const codeCache = bytes.subarray(START, end);
-      if (flags !== null) codeCache.set(flags, FLAGS_AT);
-      return codeCache;
+      const bytes = fs.readFileSync(path.join(compiled, name + EXTENSION));
+      if (textIn(bytes).equals(text)) {
+        const end = START + bytes.readUInt32LE();
+        const cachedData = bytes.subarray(START, end);
+        if (flags !== null) cachedData.set(flags, FLAGS_AT);
+        return { cachedData, wrapped: bytes.toString('latin1', end) };
+      }
     } catch {
-      return undefined; // Not there, or cut off.
+      // Not there, or cut off.
     }
+    // Somebody may have mended it in a language of theirs.
+    return { wrapped: HEAD + text.toString() + TAIL };
   }
 
   /** @param {string} name */
   function compile(name) {
     const filename = path.join(lib, name);
-    const text = fs.readFileSync(filename);
-    const cachedData = codeCacheOf(name, text);
-    // Somebody may have mended it in a language of theirs.
-    const wrapped = cachedData === undefined ? HEAD + text.toString() + TAIL : wrap(text);
+    const { cachedData, wrapped } = compiledOf(name, fs.readFileSync(filename));
     const options = { __proto__: null, filename, columnOffset: -HEAD.length, cachedData };
     const script = new vm.Script(wrapped, /** @type {any} */ (options));
     return { filename, body: /** @type {Body} */ (script.runInThisContext()) };
   }
 
+  /** `null` if it cannot be loaded. @returns {any} */
+  function loadAddon() {
+    try {
+      const module = { exports: {} };
+      process.dlopen(module, addon);
+      return module.exports;
+    } catch {
+      return null;
+    }
+  }
+
   /** @param {string} id */
   function requireHere(id) {
-    return id.startsWith('./') ? load(id.slice(2)) : nodeRequire(id);
+    if (id.startsWith('./')) return load(id.slice(2));
+    return (id === packageName ? loadAddon() : null) ?? nodeRequire(id);
   }
   Object.assign(requireHere, nodeRequire);
 
@@ -154,4 +190,4 @@ function compiledFiles(root, owner) {
   return load;
 }
 
-module.exports = { EXTENSION, START, begin, compiledFiles, encode };
+module.exports = { EXTENSION, begin, compiledFiles, encode, textIn };

@@ -13,20 +13,20 @@ const { parse } = JSON;
 
 /**
  * @param {string} filePath absolute
- * @returns {boolean}
+ * @returns {'module' | 'commonjs' | null} `null` if its package.json cannot be parsed, which Node will report
  */
-function isInEsPackage(filePath) {
+function packageType(filePath) {
   for (let folder = path.dirname(filePath); ; folder = path.dirname(folder)) {
-    if (path.basename(folder) === 'node_modules') return false;
+    if (path.basename(folder) === 'node_modules') return 'commonjs';
     const text = readIfThere(path.join(folder, 'package.json'));
     if (text !== null) {
       try {
-        return parse(text).type === 'module';
+        return parse(text).type === 'module' ? 'module' : 'commonjs';
       } catch {
-        return false; // Node will report it.
+        return null;
       }
     }
-    if (folder === path.dirname(folder)) return false;
+    if (folder === path.dirname(folder)) return 'commonjs';
   }
 }
 
@@ -43,4 +43,4 @@ function readIfThere(file) {
   }
 }
 
-module.exports = { isInEsPackage };
+module.exports = { packageType };

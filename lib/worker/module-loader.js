@@ -6,7 +6,7 @@
  * Must not depend on what the function is for.
  */
 
-const { isInEsPackage } = require('../package/package-type');
+const { packageType } = require('../package/package-type');
 
 /**
  * What loads modules that are no chunks of this library's.
@@ -43,7 +43,7 @@ function loadModule(filePath, loaders) {
  * @param {string} filePath
  */
 function isEsModule(filePath) {
-  return /\.m[jt]s$/.test(filePath) || (/\.[jt]s$/.test(filePath) && isInEsPackage(filePath));
+  return /\.m[jt]s$/.test(filePath) || (/\.[jt]s$/.test(filePath) && packageType(filePath) === 'module');
 }
 
 /**
