@@ -7,8 +7,9 @@
  * 1. What users require (`index.js`, `lambda.js`…) is a few lines that ask for their own file in `lib/` here, and
  *    require it where they are given nothing.
  * 2. The package of this platform, which lies beside this one, has a file for each version of V8 and file of `lib/`:
- *    the length of the code cache, in a word of four bytes; four bytes of nothing; the code cache; the text of which it
- *    was made, with what surrounds it as Node has it: a string of all that is made at once, and copied no more.
+ *    the length of the code cache and that of the file's text, in words of four bytes; the code cache; the text of which
+ *    it was made. That is the file's with what surrounds it as Node has it, and blanks, if need be, up to a size of which
+ *    V8 does not copy strings when it collects garbage: otherwise these few would have it collect some at each start.
  * 3. If that text is no longer the one of `lib/`, because somebody has mended it there, it does not count: V8 itself
  *    would only compare the lengths. The code cache is trusted as the addon is, which lies beside it.
  * 4. All files of `lib/` are loaded here, or none: each module has to be there once.
@@ -32,6 +33,10 @@ const HEAD = '(function (exports, require, module, __filename, __dirname) {';
 const TAIL = '\n})';
 /** Where the code cache begins in a compiled file: V8 copies what is not aligned. */
 const START = 8;
+/** What V8 keeps among its large objects (`kMaxRegularHeapObjectSize`). */
+const UNCOPIED = 2 ** 17;
+/** The file that is loaded before all others, whatever was required. */
+const FIRST = 'index.js';
 /** Added to a file's name. */
 const EXTENSION = 'c';
 
@@ -39,7 +44,7 @@ const EXTENSION = 'c';
  * @typedef {object} Beside
  * @property {string} name
  * @property {string} addon its file
- * @property {string} compiled where its compiled files are
+ * @property {string} compiled how the names of its compiled files begin
  */
 
 /**
@@ -49,23 +54,28 @@ const EXTENSION = 'c';
 
 /** An empty code cache, for V8 to fill. @param {string} name @param {Buffer} text @returns {Buffer} */
 function begin(name, text) {
-  return encode(new vm.Script(HEAD + text + TAIL, { filename: NAMES + name }).createCachedData(), text);
+  const script = new vm.Script(wrap(text).toString('latin1'), { filename: NAMES + name });
+  return encode(script.createCachedData(), text);
 }
 
-/**
- * @param {Uint8Array} codeCache
- * @param {Buffer} text of a file as it is published: all of it ASCII
- * @returns {Buffer} what a compiled file has
- */
+/** @param {Buffer} text of a file as it is published: all of it ASCII @returns {Buffer} */
+function wrap(text) {
+  const wrapped = Buffer.concat([Buffer.from(HEAD), text, Buffer.from(TAIL)]);
+  return Buffer.concat([wrapped, Buffer.alloc(Math.max(0, UNCOPIED - wrapped.length), ' ')]);
+}
+
+/** @param {Uint8Array} codeCache @param {Buffer} text @returns {Buffer} what a compiled file has */
 function encode(codeCache, text) {
   const start = Buffer.alloc(START);
   start.writeUInt32LE(codeCache.length);
-  return Buffer.concat([start, codeCache, Buffer.from(HEAD), text, Buffer.from(TAIL)]);
+  start.writeUInt32LE(text.length, 4);
+  return Buffer.concat([start, codeCache, wrap(text)]);
 }
 
 /** The text in a compiled file. @param {Buffer} bytes @returns {Buffer} */
 function textIn(bytes) {
-  return bytes.subarray(START + bytes.readUInt32LE() + HEAD.length, -TAIL.length);
+  const from = START + bytes.readUInt32LE() + HEAD.length;
+  return bytes.subarray(from, from + bytes.readUInt32LE(4));
 }
 
 /** The packages of this platform that may lie beside this one. @param {string} root @returns {Beside[]} */
@@ -78,29 +88,33 @@ function packagesBeside(root) {
     const folder = path.join(root, '..', `node-${target}`);
     return {
       name: `@parallelizer/node-${target}`,
-      addon: path.join(folder, `parallelizer.${target}.node`),
-      compiled: path.join(folder, 'compiled', versions.v8),
+      addon: `${folder}/parallelizer.${target}.node`,
+      compiled: `${folder}/compiled/${versions.v8}/`,
     };
   });
 }
 
 /**
- * That of them with compiled files for this V8, and the hash of V8's flags here; `null` if files are to be loaded as
- * ever.
+ * That of them with compiled files for this V8, of which the first one is read at once; `null` if files are to be loaded
+ * as ever.
  * @param {string | null} root
  */
 function find(root) {
   if (root === null || !(vm.Script instanceof Function)) return null;
-  const beside = packagesBeside(root).find(({ compiled }) => isThere(compiled));
-  return beside === undefined ? null : { ...beside, flags: flagsHere() };
+  const packages = packagesBeside(root);
+  for (let i = 0; i < packages.length; i++) {
+    const first = readIfThere(packages[i].compiled + FIRST + EXTENSION);
+    if (first !== null) return { ...packages[i], first, flags: flagsHere() };
+  }
+  return null;
 }
 
-/** @param {string} place */
-function isThere(place) {
+/** @param {string} file */
+function readIfThere(file) {
   try {
-    return fs.existsSync(place);
+    return fs.readFileSync(file);
   } catch {
-    return false; // Nor may it be looked at: Node's permissions.
+    return null; // Or it may not be looked at: Node's permissions.
   }
 }
 
@@ -119,6 +133,8 @@ function compiledFiles(root, owner) {
   const found = find(root);
   if (root === null || found === null) return () => undefined;
   const { name: packageName, addon, compiled, flags } = found;
+  /** What was read of the first file, until that is loaded. @type {Buffer | null} */
+  let first = found.first;
   const lib = path.join(root, 'lib');
   // Node's class, without loading `node:module`.
   const nodeRequire = owner.constructor.createRequire(path.join(lib, 'index.js'));
@@ -131,7 +147,8 @@ function compiledFiles(root, owner) {
    */
   function compiledOf(name, text) {
     try {
-      const bytes = fs.readFileSync(path.join(compiled, name + EXTENSION));
+      const bytes = first ?? fs.readFileSync(compiled + name + EXTENSION);
+      first = null;
       if (textIn(bytes).equals(text)) {
         const end = START + bytes.readUInt32LE();
         const cachedData = bytes.subarray(START, end);
