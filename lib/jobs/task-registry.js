@@ -170,8 +170,8 @@ class TaskRegistry {
 
 /** @param {object} object @param {string} one @param {string} two */
 function hasOnly(object, one, two) {
-  const keys = Object.keys(object);
-  for (let i = 0; i < keys.length; i++) if (keys[i] !== one && keys[i] !== two) return false;
+  // No list of them is made, as of a million calls a second.
+  for (const key in object) if (key !== one && key !== two) return false;
   return true;
 }
 
