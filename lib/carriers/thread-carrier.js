@@ -3,8 +3,8 @@
 /**
  * Workers that are `worker_threads`, each with a `MessagePort` of its own: `parentPort` is left to the user's code.
  *
- * 1. A thread is started with a constant script. The modules that it runs, its port and the shared page are its
- *    `workerData`.
+ * 1. A thread is started with a constant script. The memory that has the modules which it runs (`shared-chunks.js`),
+ *    its port and the shared page are its `workerData`.
  * 2. `Stop` has it exit by itself, `kill` terminates it, also out of an endless loop.
  * 3. When it is gone, its port is read to the end before its end is reported.
  *
@@ -25,6 +25,7 @@ const { mayTakeLong } = require('../transport/ports');
 const { ThreadChannel } = require('../transport/thread-channel');
 const { TimeSlice } = require('../transport/time-slice');
 const { ScriptCarrier } = require('./script-carrier');
+const { sharedChunks } = require('./shared-chunks');
 const { THREAD_SCRIPT } = require('../worker/boot-script');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
@@ -51,10 +52,7 @@ class ThreadCarrier extends ScriptCarrier {
   #initParts;
   /** @type {string | null} `null` where there is no addon. */
   #addonPath;
-  /** @type {Record<string, string>} By name. */
-  #chunks = Object.create(null);
-  /** @type {Record<string, Uint8Array | null>} By the name of the chunk. */
-  #codeCaches = Object.create(null);
+  #chunks;
   /** @type {InstanceType<typeof TimeSlice<Posted>>} One for all threads, which share this one's time. */
   #slice = new TimeSlice(({ channel, frame }) => channel.receiveMessage(frame));
 
@@ -64,8 +62,7 @@ class ThreadCarrier extends ScriptCarrier {
    * @param {import('../worker/serve').Init} init
    * @param {() => Parts} initParts
    * @param {import('node:worker_threads').ResourceLimits} resourceLimits
-   * @param {Pick<typeof import('../../native'), 'workerChunkNames' | 'workerChunk' | 'workerCodeCache'> &
-   *   Partial<Pick<typeof import('../../native'), 'addonPath'>>} native
+   * @param {import('./shared-chunks').Source & Partial<Pick<typeof import('../../native'), 'addonPath'>>} native
    */
   constructor(pool, options, init, initParts, resourceLimits, native) {
     super(pool);
@@ -73,10 +70,7 @@ class ThreadCarrier extends ScriptCarrier {
     this.#init = init;
     this.#initParts = initParts;
     this.#addonPath = native.addonPath?.() ?? null;
-    native.workerChunkNames().forEach((name) => {
-      this.#chunks[name] = native.workerChunk(name);
-      this.#codeCaches[name] = native.workerCodeCache(name, process.versions.v8);
-    });
+    this.#chunks = sharedChunks(native);
   }
 
   /** @override */
@@ -98,8 +92,8 @@ class ThreadCarrier extends ScriptCarrier {
       thread = new Worker(THREAD_SCRIPT, {
         eval: true,
         workerData: {
-          chunks: this.#chunks, codeCaches: this.#codeCaches, imports,
-          init: this.#init, initParts, port: port2, page, addonPath: this.#addonPath, index,
+          chunks: this.#chunks, imports, init: this.#init, initParts, port: port2, page,
+          addonPath: this.#addonPath, index,
         },
         transferList: portsAmong(initParts).concat(port2),
         resourceLimits,

@@ -27,10 +27,20 @@ function fallback(reason) {
     NativePool: createWasmPool(module),
     workerChunkNames: () => Object.keys(chunks),
     workerChunk: (/** @type {string} */ name) => chunks[name],
-    workerCodeCache: () => null,
+    allWorkerChunks: () => allOf(chunks),
     runId,
     laterRunId,
   };
+}
+
+/**
+ * @param {Record<string, string>} chunks
+ * @returns {import('../../native').AllWorkerChunks} without code caches
+ */
+function allOf(chunks) {
+  const names = Object.keys(chunks);
+  const texts = names.map((name) => Buffer.from(chunks[name], 'latin1'));
+  return { names, sizes: texts.flatMap(({ length }) => [length, 0]), bytes: Buffer.concat(texts) };
 }
 
 module.exports = { fallback };

@@ -7,9 +7,10 @@
  * 1. What users require (`index.js`, `lambda.js`…) is a few lines that ask for their own file in `lib/` here, and
  *    require it where they are given nothing.
  * 2. The package of this platform, which lies beside this one, has a file for each version of V8 and file of `lib/`:
- *    the length of the code cache and that of the file's text, in words of four bytes; the code cache; the text of which
- *    it was made. That is the file's with what surrounds it as Node has it, and blanks, if need be, up to a size of which
- *    V8 does not copy strings when it collects garbage: otherwise these few would have it collect some at each start.
+ *    the length of the code cache and that of the file's text, in words of four bytes; the code cache; the text of
+ *    which it was made. That is the file's with what surrounds it as Node has it, and blanks, if need be, up to a size
+ *    of which V8 does not copy strings when it collects garbage: otherwise these few would have it collect some at
+ *    each start.
  * 3. If that text is no longer the one of `lib/`, because somebody has mended it there, it does not count: V8 itself
  *    would only compare the lengths. The code cache is trusted as the addon is, which lies beside it.
  * 4. All files of `lib/` are loaded here, or none: each module has to be there once.
@@ -95,8 +96,8 @@ function packagesBeside(root) {
 }
 
 /**
- * That of them with compiled files for this V8, of which the first one is read at once; `null` if files are to be loaded
- * as ever.
+ * That of them with compiled files for this V8, of which the first one is read at once; `null` if files are to be
+ * loaded as ever.
  * @param {string | null} root
  */
 function find(root) {

@@ -75,13 +75,24 @@ load('parallelizer:core').boot(native, ${LOADERS}, true);
 }`;
 
 /**
- * For threads; the texts of all chunks and their code caches are in `workerData`, and what `--import` names: Node does
- * not import it in a thread whose script is a text.
+ * For threads; `workerData` has the memory with the texts of all chunks and their code caches, which are copied out of
+ * it (`lib/carriers/shared-chunks.js`), and what `--import` names: Node does not import it in a thread whose script is
+ * a text.
  */
 const THREAD_SCRIPT = `{
-const { chunks, codeCaches, imports } = require('node:worker_threads').workerData;
+const { chunks: { memory, places }, imports } = require('node:worker_threads').workerData;
+const { from, prototype: { latin1Slice } } = Buffer;
+const { Uint8Array } = globalThis;
+const textOf = (name) => {
+  const { 0: start, 1: end } = places[name];
+  return Reflect.apply(latin1Slice, from(memory, start, end - start), []);
+};
+const codeCacheOf = (name) => {
+  const { 1: start, 2: end } = places[name];
+  return start === end ? null : new Uint8Array(from(memory, start, end - start));
+};
 const boot = () => {
-  const load = (${REQUIRE})((name) => chunks[name], (name) => codeCaches[name], require);
+  const load = (${REQUIRE})(textOf, codeCacheOf, require);
   load('parallelizer:thread').bootThread(${LOADERS});
 };
 if (imports.length === 0) boot();

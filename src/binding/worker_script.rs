@@ -53,11 +53,38 @@ pub fn worker_chunk(name: String) -> Result<&'static str> {
     })
 }
 
+fn code_cache_of(name: &str, v8_version: &str) -> Option<&'static [u8]> {
+    let found = CODE_CACHES.iter().find(|(known, version, _)| *known == name && *version == v8_version);
+    found.map(|(_, _, bytes)| *bytes)
+}
+
 /// What V8 of this version (`process.versions.v8`) has compiled of a chunk; `null` if that was not done.
 #[napi(catch_unwind)]
 pub fn worker_code_cache(name: String, v8_version: String) -> Option<Uint8Array> {
-    let found = CODE_CACHES.iter().find(|(known, version, _)| *known == name && *version == v8_version);
-    found.map(|(_, _, bytes)| Uint8Array::with_data_copied(bytes))
+    code_cache_of(&name, &v8_version).map(Uint8Array::with_data_copied)
+}
+
+/// All chunks with their code caches.
+#[napi(object, object_from_js = false)]
+pub struct AllWorkerChunks {
+    pub names: Vec<&'static str>,
+    /// The bytes of each chunk's text, and those of its code cache; 0 where there is none.
+    pub sizes: Vec<u32>,
+    /// Each text, in ASCII, and the code cache behind it.
+    pub bytes: Uint8Array,
+}
+
+/// All chunks, with what V8 of this version has compiled of them.
+#[napi(catch_unwind)]
+pub fn all_worker_chunks(v8_version: String) -> AllWorkerChunks {
+    let (mut sizes, mut bytes) = (Vec::new(), Vec::new());
+    for (name, text) in CHUNKS {
+        for part in [text.as_bytes(), code_cache_of(name, &v8_version).unwrap_or_default()] {
+            sizes.push(u32::try_from(part.len()).expect("some hundred kilobytes"));
+            bytes.extend_from_slice(part);
+        }
+    }
+    AllWorkerChunks { names: worker_chunk_names(), sizes, bytes: bytes.into() }
 }
 
 /// The versions of V8 that have compiled chunks.
