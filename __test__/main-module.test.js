@@ -129,6 +129,7 @@ describe('what speaks against it', () => {
       ['--import=./a.mjs'], ['--loader', './a.mjs'], ['-r', './a.js'], ['--require=./a.js'], ['--input-type=module'],
       ['--experimental-default-type=module'], ['--permission'], ['--inspect-brk'], ['--snapshot-blob=a'], ['--check'],
       ['--experimental-policy=a'], ['--a-flag-of-tomorrow'], ['--conditions', 'custom'], ['--stack-size-of-nothing'],
+      ['--cpu-profile-of-tomorrow'], ['--network-family-autoselections'],
     ]) {
       assert.equal(can(t, { flags }), false, flags.join(' '));
       assert.equal(can(t, { env: { NODE_OPTIONS: flags.join(' ') } }), false, `NODE_OPTIONS=${flags.join(' ')}`);

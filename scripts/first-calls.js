@@ -23,9 +23,8 @@ const {
 } = require('../lib/transport/constants');
 const { passParts, receiveParts } = require('../lib/transport/registers');
 const { Ring } = require('../lib/transport/ring');
+const { WITH_PAGE } = require('../lib/worker/bootstrap');
 
-/** In the `seq` of an `Init` frame: there is a shared page. */
-const WITH_PAGE = 1;
 /** How many turns of the event loop an answer may take. */
 const MAX_TURNS = 1000;
 
@@ -40,7 +39,7 @@ const negate = (/** @type {number} */ value) => -value;
  * @typedef {object} Beginning
  * @property {object} init what is special about it
  * @property {() => Parts} call the parts of a frame with a call
- * @property {unknown} answer what the worker answers
+ * @property {string} answer what the worker answers, as it travels
  */
 
 /** @returns {Beginning[]} */
@@ -93,6 +92,9 @@ class Parent {
   #page;
   /** @type {{ onFrame: (passed: any) => void, onShared: () => void, registers: Uint32Array } | null} */
   #worker = null;
+  /** How many frames were posted to the worker, and by it. */
+  #sent = 0;
+  #received = 0;
   /** @type {Parts[]} */
   answers = [];
 
@@ -105,21 +107,39 @@ class Parent {
 
   /** What the worker finds of the addon. */
   get addon() {
-    const connect = (/** @type {any} */ ...args) => this.#connect(args[0], args[1], args[2]);
-    return { WorkerChannel: function WorkerChannel(/** @type {any} */ ...args) { return connect(...args); } };
+    const parent = this;
+    const WorkerChannel = class {
+      /** @param {(passed: any) => void} onFrame @param {() => void} onShared @param {Uint32Array} registers */
+      constructor(onFrame, onShared, registers) {
+        parent.#worker = { onFrame, onShared, registers };
+      }
+
+      sender() {
+        const { registers } = parent.#connected;
+        return (/** @type {any} */ passed) => {
+          parent.#received++;
+          parent.#receive(registers[ARGUMENT_WORD], receiveParts(registers, passed));
+        };
+      }
+
+      receiveAll() {
+        parent.#deliver();
+      }
+
+      sharedPage() {
+        return parent.#page;
+      }
+
+      hold() {}
+      drain() {}
+      ignoreSignal() {}
+    };
+    return { WorkerChannel };
   }
 
-  /** @param {(passed: any) => void} onFrame @param {() => void} onShared @param {Uint32Array} registers */
-  #connect(onFrame, onShared, registers) {
-    this.#worker = { onFrame, onShared, registers };
-    return {
-      sender: () => (/** @type {any} */ passed) => this.#receive(registers[ARGUMENT_WORD], receiveParts(registers, passed)),
-      receiveAll: () => this.receiveAll(),
-      sharedPage: () => this.#page,
-      hold() {},
-      drain() {},
-      ignoreSignal() {},
-    };
+  get #connected() {
+    if (this.#worker === null) throw new Error('the worker has not connected');
+    return this.#worker;
   }
 
   /** @param {number} kind @param {Parts} parts */
@@ -127,13 +147,18 @@ class Parent {
     if (kind === REPLY) this.answers.push(parts);
   }
 
-  /** @param {number} kind @param {number} id @param {number} seq @param {Parts} parts */
+  /**
+   * Sends a frame through the socket, in which the worker looks for it.
+   * @param {number} kind @param {number} id @param {number} seq @param {Parts} parts
+   */
   post(kind, id, seq, parts) {
+    this.#sent++;
     this.#posted.push([kind, id, seq, parts]);
   }
 
-  receiveAll() {
-    const { onFrame, registers } = /** @type {NonNullable<typeof this.#worker>} */ (this.#worker);
+  /** The worker receives what is in the socket. */
+  #deliver() {
+    const { onFrame, registers } = this.#connected;
     for (let frame = this.#posted.shift(); frame !== undefined; frame = this.#posted.shift()) {
       const [kind, id, seq, parts] = frame;
       const passed = passParts(registers, parts);
@@ -144,15 +169,17 @@ class Parent {
 
   /** Sends a frame through the ring. @param {number} kind @param {number} id @param {number} seq @param {Parts} parts */
   send(kind, id, seq, parts) {
-    assert.ok(this.#ring.send(kind, id, seq, 0, parts, 2));
-    this.#worker?.onShared();
+    assert.ok(this.#ring.send(kind, id, seq, 0, parts, this.#sent));
+    this.#connected.onShared();
   }
 
   /** @param {number} count of answers */
   async answered(count) {
     for (let turn = 0; turn < MAX_TURNS && this.answers.length < count; turn++) {
       await new Promise(setImmediate);
-      for (let frame = this.#ring.take(2 ** 20); frame !== null; frame = this.#ring.take(2 ** 20)) {
+      for (;;) {
+        const frame = this.#ring.take(this.#received);
+        if (frame === null) break;
         this.#receive(frame[0], frame[4]);
       }
     }

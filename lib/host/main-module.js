@@ -26,11 +26,11 @@ const HARMLESS = new Set([
   'strip-types', 'experimental-require-module', 'experimental-detect-module', 'experimental-strip-types',
   'experimental-transform-types', 'experimental-fetch', 'experimental-websocket', 'experimental-eventsource',
   'experimental-webstorage', 'experimental-sqlite', 'experimental-worker', 'experimental-repl-await',
-  'experimental-print-required-tla',
+  'experimental-print-required-tla', 'cpu-prof', 'heap-prof', 'network-family-autoselection',
 ]);
 /** How the names of others of them begin. */
 const FAMILIES = [
-  'trace-', 'report-', 'heapsnapshot-', 'cpu-prof', 'heap-prof', 'tls-', 'network-family-autoselection',
+  'trace-', 'report-', 'heapsnapshot-', 'cpu-prof-', 'heap-prof-', 'tls-', 'network-family-autoselection-',
   'experimental-global-',
 ];
 

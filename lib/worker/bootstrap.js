@@ -126,4 +126,4 @@ function boot(native, loaders, isScript) {
   }
 }
 
-module.exports = { boot };
+module.exports = { WITH_PAGE, boot };

@@ -33,12 +33,6 @@ pub fn begin(exports: Object, env: Env) -> Result<()> {
     main.call(exports)
 }
 
-/// The names of all chunks.
-#[napi(catch_unwind)]
-pub fn worker_chunk_names() -> Vec<&'static str> {
-    CHUNKS.iter().map(|(name, _)| *name).collect()
-}
-
 /// The text of a chunk.
 #[napi(catch_unwind)]
 pub fn worker_chunk(name: String) -> Result<&'static str> {
@@ -77,14 +71,14 @@ pub struct AllWorkerChunks {
 /// All chunks, with what V8 of this version has compiled of them.
 #[napi(catch_unwind)]
 pub fn all_worker_chunks(v8_version: String) -> AllWorkerChunks {
-    let (mut sizes, mut bytes) = (Vec::new(), Vec::new());
-    for (name, text) in CHUNKS {
-        for part in [text.as_bytes(), code_cache_of(name, &v8_version).unwrap_or_default()] {
-            sizes.push(u32::try_from(part.len()).expect("some hundred kilobytes"));
-            bytes.extend_from_slice(part);
-        }
+    let parts_of =
+        |name, text: &'static str| [text.as_bytes(), code_cache_of(name, &v8_version).unwrap_or_default()];
+    let parts: Vec<&[u8]> = CHUNKS.iter().flat_map(|(name, text)| parts_of(name, text)).collect();
+    AllWorkerChunks {
+        names: CHUNKS.iter().map(|(name, _)| *name).collect(),
+        sizes: parts.iter().map(|part| u32::try_from(part.len()).expect("some hundred kilobytes")).collect(),
+        bytes: parts.concat().into(),
     }
-    AllWorkerChunks { names: worker_chunk_names(), sizes, bytes: bytes.into() }
 }
 
 /// The versions of V8 that have compiled chunks.
