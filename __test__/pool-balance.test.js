@@ -5,12 +5,15 @@ const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 
 const { lines, sleep, temporary, waitFor, within } = require('./support/helpers');
-const { forEachMode } = require('./support/modes');
+const { forEachMode, isFallback } = require('./support/modes');
 const { brief, gateIn, list, makePool, range, task } = require('./support/pool');
 
 const PATIENCE = 6_000; // A limit for what takes milliseconds once the workers are up.
 
 const square = (x) => x * x;
+const busyFor = (ms) => {
+  for (const end = performance.now() + ms; performance.now() < end; );
+};
 const picky = (x) => {
   if (x < 0) throw new RangeError(`bad ${x}`);
   return x;
@@ -153,6 +156,25 @@ forEachMode((mode) => {
       assert.deepEqual(await within(mapping, 'map'), [0, 1, 2]);
       assert.equal(done, 3);
     });
+  });
+
+  test('who sees the end of a map only is woken less often than who sees each item', async (t) => {
+    if (!mode.measuresLag) return t.skip('a worker that is not told of by memory');
+    if (isFallback) return t.skip('without the addon each answer is sent');
+    if (performance.nodeTiming.uvMetricsInfo === undefined) return t.skip('this Node does not count its turns');
+    const pool = on(t, { processes: 1 });
+    const items = range(300).map(() => 0.5);
+    const turns = async (options) => {
+      const before = performance.nodeTiming.uvMetricsInfo.loopCount;
+      await within(pool.map(busyFor, items, { chunkSize: 300, ...options }), 'map');
+      return performance.nodeTiming.uvMetricsInfo.loopCount - before;
+    };
+    await turns();
+    let done = 0;
+    const watched = await turns({ onProgress: () => done++ });
+    const unseen = await turns();
+    assert.equal(done, 300);
+    assert.ok(unseen * 2 < watched, `${unseen} turns, ${watched} with onProgress`);
   });
 });
 

@@ -130,6 +130,7 @@ impl World {
             idle_timeout: None,
             grace_period: Duration::from_millis(500),
             target: scenario.chunk,
+            bulk_target: scenario.chunk,
             lanes: true,
             concurrency: 1,
             lazy: false,

@@ -64,6 +64,9 @@ pub const JOB_KEY_RUNS: u32 = 16;
 /// Each of its calls is for the worker with its number as index.
 pub const JOB_PINNED: u32 = 32;
 
+/// Nobody waits for any of its calls alone, or sees that it is done.
+pub const JOB_BULK: u32 = 64;
+
 /// Entries of a list of runs per run: job, first call and end.
 pub const RUN_FIELDS: usize = 3;
 /// Entries of a list of answered runs per run: index of the part, job, first call, number of calls, offset in the part.
@@ -196,6 +199,7 @@ mod tests {
                 JOB_SENT_ONCE,
                 JOB_KEY_RUNS,
                 JOB_PINNED,
+                JOB_BULK,
             ),
             section!("Lists of numbers", "protocol.rs", ("", ""), RUN_FIELDS, ANSWERED_FIELDS),
             section!("Limits", "protocol.rs", ("", ""), MAX_COUNT, FULL_FRAME, STDERR_TAIL),

@@ -9,13 +9,13 @@
 
 const { AnswerLists } = require('./answer-lists');
 const { decodeValues } = require('../codec/codec');
-const { ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
+const { BULK, ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
 const { now } = require('../intrinsics/clock');
 const { nameRun, runIdOf } = require('./run-id');
 const {
-  ARGUMENT_WORD, CODEC_FIELD, JOB_KEY_RUNS, JOB_PINNED, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED,
-  MAX_COUNT, PART_FAILED, PART_FIELDS, PART_REFUSED, TAG_FIELD, VALUE_FIELD,
+  ARGUMENT_WORD, CODEC_FIELD, JOB_BULK, JOB_KEY_RUNS, JOB_PINNED, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY,
+  JOB_UNBOUNDED, MAX_COUNT, PART_FAILED, PART_FIELDS, PART_REFUSED, TAG_FIELD, VALUE_FIELD,
 } = require('../transport/constants');
 
 /** Of calls that have not failed. */
@@ -72,7 +72,8 @@ const MAX_PRIORITY = 2 ** 31 - 1;
  * @property {readonly Place[] | null} places where each call is to run, if that is on other machines; null: anywhere
  * @property {AsyncResource | null} resource the async context of whoever submits; null: that in which it is submitted
  * @property {ListArgument | null} list what the worker is given for consecutive calls in one, in place of an argument
- *   each. Whoever submits such a job waits for all of its calls, and for none alone
+ *   each
+ * @property {boolean} bulk whether nobody waits for any of its calls alone, or sees that it is done
  * @property {Uint32Array | null} keys the key of each call, numbered in the order of their first call
  * @property {boolean} stopKeyOnError
  * @property {boolean} keyRuns whether a worker may be given several calls of a key at once. With `stopKeyOnError` the
@@ -322,14 +323,15 @@ function passJob(registers, job, isSentOnce) {
   registers[ARGUMENT_WORD + 3] = Math.min(job.chunkSize, MAX_COUNT);
   registers[ARGUMENT_WORD + 4] =
     (job.stopKeyOnError ? JOB_STOPS_KEY : 0) | (job.spread ? JOB_SPREAD : 0) | (job.unbounded ? JOB_UNBOUNDED : 0)
-    | (isSentOnce ? JOB_SENT_ONCE : 0) | (job.keyRuns ? JOB_KEY_RUNS : 0) | (job.pinned ? JOB_PINNED : 0);
+    | (isSentOnce ? JOB_SENT_ONCE : 0) | (job.keyRuns ? JOB_KEY_RUNS : 0) | (job.pinned ? JOB_PINNED : 0)
+    | (job.bulk ? JOB_BULK : 0);
   registers[ARGUMENT_WORD + 5] = Math.max(MIN_PRIORITY, Math.min(job.priority, MAX_PRIORITY));
   registers[ARGUMENT_WORD + 6] = job.firstWorker;
 }
 
-/** The bits of a job's tag that say whether its calls talk. @param {Job} job */
-function talkOf({ emitted, yields }) {
-  return emitted === null ? 0 : yields ? HEARD | YIELDING : HEARD;
+/** The bits of a job's tag that say what its worker is to tell of its calls, and when. @param {Job} job */
+function talkOf({ emitted, yields, bulk }) {
+  return (emitted === null ? 0 : yields ? HEARD | YIELDING : HEARD) | (bulk ? BULK : 0);
 }
 
 module.exports = { JobTable, passJob, talkOf };

@@ -82,6 +82,7 @@ function startRecordRun(pool, options, { records, places, keys, keyNames }, para
     timeout,
     retries: options.retries,
     watched: true,
+    bulk: true,
     transferList: null,
     costId: COST_ID,
     argument: (call) => list(call, call + 1),

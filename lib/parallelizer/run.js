@@ -99,6 +99,7 @@ function startRun(pool, options, plan, params, settings, kind) {
     emitted: onMessage === null ? null : (batchIndex, value, workerIndex, attempt) =>
       report(onMessage, value, { batchIndex, workerIndex, attempt }),
     watched: signal !== null || timeout > 0,
+    bulk: onProgress === null,
     transferList: settings.transferList,
     argument: (index) => {
       /** @type {unknown[]} */

@@ -173,6 +173,7 @@ function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects 
     timeout: kind.timeout,
     retries: kind.retries,
     watched: kind.timeout > 0 || kind.signal !== null,
+    bulk: false,
     transferList: null,
     chunkSize: kind.chunkSize,
     unbounded: kind.owner !== null,

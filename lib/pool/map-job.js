@@ -102,6 +102,7 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
     // A second worker could not be given what was moved to the first.
     retries: transferList === null ? request.retries : 0,
     watched: signal !== null || request.timeout > 0,
+    bulk: onProgress === null,
     transferList,
     chunkSize,
     resource: null,

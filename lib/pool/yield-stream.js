@@ -201,6 +201,7 @@ class YieldStream {
         retries,
         priority,
         watched: signal !== null || timeout > 0,
+        bulk: false,
         transferList: null,
         // A size of its own: nothing goes along with it, since it may take any time.
         chunkSize: 1,

@@ -167,6 +167,9 @@ const JOB_KEY_RUNS = 16;
 /** Each of its calls is for the worker with its number as index. */
 const JOB_PINNED = 32;
 
+/** Nobody waits for any of its calls alone, or sees that it is done. */
+const JOB_BULK = 64;
+
 // ---- Lists of numbers (src/protocol.rs) ----
 
 /** Entries of a list of runs per run: job, first call and end. */
@@ -425,6 +428,7 @@ module.exports = {
   JOB_SENT_ONCE,
   JOB_KEY_RUNS,
   JOB_PINNED,
+  JOB_BULK,
   RUN_FIELDS,
   ANSWERED_FIELDS,
   MAX_COUNT,

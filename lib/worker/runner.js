@@ -26,7 +26,8 @@ const { isPromise } = require('node:util').types;
 const { decodeValues } = require('../codec/codec');
 const { decodeList } = require('../codec/elements');
 const {
-  CALLS_FIELD, CARRIER, HEARD, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, YIELDING, isExtra, refusalIn, valuesOf,
+  BULK, CALLS_FIELD, CARRIER, HEARD, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, YIELDING, isExtra, refusalIn,
+  valuesOf,
 } = require('../codec/parts');
 const {
   CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, TAG_FIELD, VALUE_FIELD,
@@ -219,6 +220,7 @@ class Runner {
     const tag = /** @type {number} */ (parts[from + TAG_FIELD]);
     const listed = (tag & LISTED) !== 0;
     const watched = (tag & WATCHED) !== 0 && !this.#port.isLocal;
+    this.#answers.isBulk = (tag & BULK) !== 0;
     if (watched) this.#answers.secure();
     const first = (seq + offset) >>> 0;
     this.#begin(first);

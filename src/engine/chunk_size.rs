@@ -6,6 +6,9 @@
 //! [`MAX_FIRST_CHUNK`] calls, because the next values may cost more than what is known of their task. (Calls behind one
 //! that turns out to be long are recalled.) Nor does it grow beyond what fitted into a frame.
 //!
+//! Where nobody waits for any of the calls alone, a chunk of a few dear ones may take longer. That saves messages, but
+//! for cheap calls these cost next to nothing, and longer chunks of them would fill more memory.
+//!
 //! Must not depend on workers, or on which calls there are.
 
 use std::collections::BTreeMap;
@@ -22,21 +25,27 @@ pub(super) const MIN_WORK: Duration = Duration::from_micros(150);
 /// A list whose part for each worker takes no longer than this is handed out in one chunk per worker: more chunks would
 /// cost as much as they even out.
 const SMALL_PART: Duration = Duration::from_micros(500);
-/// The weight of the newest observation, as a divisor.
+/// The weight of the newest observation, as a divisor: of one that is less than what is known, and in the mean.
 const SMOOTHING: u32 = 4;
+const SMOOTHING_OF_MEAN: u32 = 8;
 /// What a call costs a worker besides its function, which is all that is measured.
 const OVERHEAD: Duration = Duration::from_nanos(500);
 /// What a byte of a result costs: it is written, carried and read.
 const PER_BYTE: Duration = Duration::from_nanos(1);
 /// More calls than this take longer than [`MIN_WORK`], whatever they do.
 pub(super) const MAX_SCANTY: u64 = (MIN_WORK.as_nanos() / OVERHEAD.as_nanos()) as u64;
+/// With more calls than this a chunk takes no longer than the target, even if nobody waits for any of them alone.
+const MAX_BULK: u32 = 64;
 /// How many tasks are remembered; there are seldom more than a few.
 const MAX_TASKS: usize = 1024;
 
 /// What is known about the cost of a call; no time while nothing is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cost {
+    /// With caution: a rise is believed at once.
     time: Option<Duration>,
+    /// On average, where calls differ. No more than `time`.
+    mean: Duration,
     /// Bytes of a result.
     bytes: u64,
 }
@@ -45,11 +54,18 @@ impl Cost {
     /// A call took this long, and had a result of this many bytes.
     fn observe(&mut self, took: Duration, bytes: u64) {
         let took = took + PER_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
-        self.time = Some(match self.time {
-            // A rise is believed at once: a chunk that is too long hurts, one that is too short hardly does.
-            Some(known) if took < known => known - (known - took) / SMOOTHING,
-            _ => took,
-        });
+        let Some(known) = self.time else {
+            (self.time, self.mean, self.bytes) = (Some(took), took, bytes);
+            return;
+        };
+        // A chunk that is too long hurts, one that is too short hardly does.
+        let time = if took < known { known - (known - took) / SMOOTHING } else { took };
+        let mean = match took.checked_sub(self.mean) {
+            Some(above) => self.mean + above / SMOOTHING_OF_MEAN,
+            None => self.mean - (self.mean - took) / SMOOTHING_OF_MEAN,
+        };
+        self.time = Some(time);
+        self.mean = mean.min(time);
         self.bytes = bytes.max(self.bytes - self.bytes / u64::from(SMOOTHING));
     }
 
@@ -61,6 +77,18 @@ impl Cost {
     /// How many bytes the result of a call may be expected to have.
     pub(super) fn result_bytes(self) -> u64 {
         self.bytes
+    }
+
+    /// The same, without caution: what calls take on average. Where nobody waits for one alone, it does little harm if
+    /// one of several takes long, since those behind it are recalled.
+    pub(super) fn on_average(self) -> Cost {
+        Cost { time: self.time.map(|_| self.mean), ..self }
+    }
+
+    /// How long a chunk may take if nobody waits for any of its calls alone: more than `target` if it has few of them
+    /// all the same, but no more than `most`.
+    pub(super) fn bulk_target(self, target: Duration, most: Duration) -> Duration {
+        self.expected(MAX_BULK).unwrap_or_default().min(most).max(target)
     }
 
     /// How many calls fit into `budget`; 1 while nothing is known.

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::chunk_size::ChunkSizer;
+use super::chunk_size::{ChunkSizer, Cost, TaskCosts};
 use super::keyed::KeyedQueue;
 use super::{JobSpec, WorkerId};
 
@@ -27,6 +27,8 @@ pub(super) struct Job {
     pub(super) chunk_size: Option<u32>,
     /// Whether its calls may be recalled from a worker that has not begun them.
     pub(super) is_movable: bool,
+    /// Whether nobody waits for any of its calls alone.
+    pub(super) is_bulk: bool,
     pub(super) sizer: ChunkSizer,
     /// When it was submitted, for the statistics.
     pub(super) submitted: Duration,
@@ -108,6 +110,7 @@ impl Job {
             task: spec.task,
             chunk_size: spec.chunk_size,
             is_movable,
+            is_bulk: spec.bulk,
             sizer: ChunkSizer::new(),
             submitted: now,
             order: 0,
@@ -120,6 +123,12 @@ impl Job {
             retried: HashMap::new(),
             strikes: HashMap::new(),
         }
+    }
+
+    /// What is known about the cost of its calls.
+    pub(super) fn cost(&self, costs: &TaskCosts) -> Cost {
+        let cost = costs.cost_of(self.task, &self.sizer);
+        if self.is_bulk { cost.on_average() } else { cost }
     }
 
     /// How many calls wait.

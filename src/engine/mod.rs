@@ -157,6 +157,8 @@ pub struct Config {
     pub grace_period: Duration,
     /// How long the calls of one chunk should take together.
     pub target: Duration,
+    /// The same, if that is more, for calls that nobody waits for alone ([`JobSpec::bulk`]). Lanes do without.
+    pub bulk_target: Duration,
     /// Whether the workers are lanes to other machines. A lane is sent nothing ahead of the chunk that it has, gets a
     /// chunk of its own for a good part of `target` only, and has no index. Only the number of lanes can change.
     pub lanes: bool,
@@ -217,6 +219,8 @@ pub struct JobSpec {
     pub unbounded: bool,
     /// The values of its calls are gone once they were sent, so these calls are never recalled.
     pub sent_once: bool,
+    /// Nobody waits for any of its calls alone, so that chunks of them may take up to [`Config::bulk_target`].
+    pub bulk: bool,
     /// Jobs with a higher one go first.
     pub priority: i32,
     /// Each call is for one worker: call `i` runs on the worker with the index `first_worker + i`, and does not count

@@ -12,7 +12,8 @@ use super::reply::Apportioned;
 use super::state::Pool;
 use crate::engine::{ChunkId, JobId, JobSpec, ProtocolViolation, SettledRun, SubmitError, WorkerId};
 use crate::protocol::{
-    ANSWERED_FIELDS, JOB_KEY_RUNS, JOB_PINNED, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY, JOB_UNBOUNDED,
+    ANSWERED_FIELDS, JOB_BULK, JOB_KEY_RUNS, JOB_PINNED, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY,
+    JOB_UNBOUNDED,
 };
 
 /// The number of calls of a part, and its flags.
@@ -63,6 +64,7 @@ impl<H: Host> Pool<H> {
             sent_once: flags & JOB_SENT_ONCE != 0,
             priority: priority.cast_signed(),
             pinned: flags & JOB_PINNED != 0,
+            bulk: flags & JOB_BULK != 0,
             first_worker,
         };
         self.engine.borrow_mut().submit(spec, self.host.now())

@@ -12,7 +12,7 @@ use super::super::job::{FreeWorker, Job};
 use super::super::prefetch::{MAX_BYTES, MAX_CALLS, MAX_CHUNKS, MIN_CHUNKS};
 use super::super::roster::{Group, Roster};
 use super::super::worker::{Phase, Worker};
-use super::super::{Action, ChunkId, ExitReason, JobId, Run, WorkerId};
+use super::super::{Action, ChunkId, Config, ExitReason, JobId, Run, WorkerId};
 use super::{Engine, Mode};
 
 /// How long the calls of one key in a chunk may take. The rest of the key waits for them, and then for a round trip.
@@ -121,7 +121,7 @@ impl Engine {
         // Who was idle has the least ahead, and is next.
         let least = soon.first().filter(|_| !is_idle_served).map_or(Duration::ZERO, |&(ahead, _)| ahead);
         for (ahead, worker_id) in soon {
-            if !self.lag.is_excess(ahead) || ahead <= least + self.lag.chunk() {
+            if !self.is_enough(ahead) || ahead <= least + self.next_target(sharers.workers) {
                 self.send_chunk(worker_id, 0, sharers, now);
             }
         }
@@ -152,7 +152,7 @@ impl Engine {
 
     /// Whether a worker that could not begin a call at once may be sent some all the same, with so much ahead.
     fn may_have_more(&self, worker: &Worker, ahead: Duration) -> bool {
-        if worker.chunks.len() < MIN_CHUNKS && !self.lag.is_excess(ahead) {
+        if worker.chunks.len() < MIN_CHUNKS && !self.is_enough(ahead) {
             return true;
         }
         // Others that wait for a worker would wait for all of it.
@@ -162,6 +162,11 @@ impl Engine {
             && worker.chunks.len() < MAX_CHUNKS
             && worker.load() < MAX_CALLS
             && worker.bytes() < MAX_BYTES
+    }
+
+    /// Whether a worker with so much ahead has two chunks' worth of what is next, so that it need not wait for a third.
+    fn is_enough(&self, ahead: Duration) -> bool {
+        ahead > self.bulk_target_of_next().max(self.config.target) * MIN_CHUNKS as u32
     }
 
     /// Sends one chunk to a worker that could begin `lacking` calls at once, if there is one for it. If that is none,
@@ -180,6 +185,17 @@ impl Engine {
     /// other machines.
     pub(super) fn chunk_target(&self, workers: usize) -> Duration {
         self.lag.chunk().max(self.paced(workers))
+    }
+
+    /// The same for a chunk that begins with the call at the head of the queue.
+    fn next_target(&self, workers: usize) -> Duration {
+        self.chunk_target(workers).max(self.bulk_target_of_next())
+    }
+
+    /// How long a chunk of what is next may take because nobody waits for its calls alone; zero: somebody does.
+    fn bulk_target_of_next(&self) -> Duration {
+        let first = self.queue.first().and_then(|(_, job_id)| self.jobs.get(job_id));
+        first.map_or(Duration::ZERO, |job| bulk_target(&self.config, self.demand, job, job.cost(&self.costs)))
     }
 
     /// How much work a chunk needs if so many lanes are to have no more chunks per second than they may; zero for
@@ -220,7 +236,7 @@ impl Engine {
         let is_ahead = worker.phase == Phase::Starting;
         let index = worker.index;
         let mut room = fair.min(allowed).min(MAX_CALLS).min(if is_ahead { 1 } else { u32::MAX });
-        let mut budget = target;
+        let mut spent = Duration::ZERO;
         let mut draft = Draft::default();
         let mut free = None;
         let have_indices = self.has_indices();
@@ -229,8 +245,10 @@ impl Engine {
             if job.is_spread() && free.is_none() {
                 free = Some(free_workers(&mut self.workers, worker_id, have_indices));
             }
-            let cost = self.costs.cost_of(job.task, &job.sizer);
+            let cost = job.cost(&self.costs);
             let is_unknown = cost.expected(1).is_none();
+            let limit = target.max(bulk_target(&self.config, self.demand, job, cost));
+            let budget = limit.saturating_sub(spent);
             if (lacking == 0 && is_unknown) || (is_ahead && !job.goes_ahead_to(worker_id)) {
                 continue;
             }
@@ -261,14 +279,14 @@ impl Engine {
                 room = room.saturating_sub(taken);
                 self.wait_time.record(now.saturating_sub(job.submitted), taken.into());
                 let expected = cost.expected(taken);
-                budget = budget.saturating_sub(expected.unwrap_or(budget));
+                spent = spent.saturating_add(expected.unwrap_or(Duration::MAX));
                 draft.expected = draft.expected.zip(expected).map(|(sum, expected)| sum + expected);
                 draft.result_bytes =
                     draft.result_bytes.saturating_add(cost.result_bytes() * u64::from(taken));
                 draft.is_timed |= job.timeout.is_some();
                 draft.push(job_id, calls);
             }
-            let is_full = budget.is_zero() && draft.calls >= lacking;
+            let is_full = spent >= limit && draft.calls >= lacking;
             if is_full || room == 0 || job.chunk_size.is_some() {
                 break;
             }
@@ -284,7 +302,7 @@ impl Engine {
         let mut left = MIN_WORK;
         self.queue.iter().filter_map(|(_, job_id)| self.jobs.get(job_id)).all(|job| {
             let calls = u32::try_from(job.waiting()).unwrap_or(u32::MAX);
-            let expected = self.costs.cost_of(job.task, &job.sizer).expected(calls);
+            let expected = job.cost(&self.costs).expected(calls);
             let rest = expected.and_then(|expected| left.checked_sub(expected));
             left = rest.unwrap_or_default();
             rest.is_some() && job.may_go_together()
@@ -294,7 +312,7 @@ impl Engine {
     /// The cost of the call that waits at the head of the queue.
     fn cost_of_next(&self) -> Cost {
         let first = self.queue.first().and_then(|(_, job_id)| self.jobs.get(job_id));
-        first.map(|job| self.costs.cost_of(job.task, &job.sizer)).unwrap_or_default()
+        first.map(|job| job.cost(&self.costs)).unwrap_or_default()
     }
 
     /// Books a chunk as in flight and has it sent.
@@ -338,6 +356,15 @@ impl Engine {
         });
         self.counters.started(draft.calls.into());
         self.actions.push_back(Action::Send { worker: worker_id, chunk: chunk_id, seq, runs: draft.runs });
+    }
+}
+
+/// How long a chunk of these calls may take because nobody waits for any of them alone; zero: somebody does, or others
+/// wait for the worker, which would wait for all of it.
+fn bulk_target(config: &Config, demand: usize, job: &Job, cost: Cost) -> Duration {
+    match job.is_bulk && demand == 0 {
+        true => cost.bulk_target(config.target, config.bulk_target),
+        false => Duration::ZERO,
     }
 }
 

@@ -43,6 +43,8 @@ impl Engine {
             self.has_pinned |= spec.pinned;
             self.is_overtaking_due |= self.has_priorities;
             let in_order = self.config.concurrency == 1 && !self.config.lanes;
+            // A lane's calls cannot be recalled from behind one that takes long.
+            let spec = JobSpec { bulk: spec.bulk && !self.config.lanes, ..spec };
             let mut job = Job::new(spec, in_order, self.has_indices(), now);
             job.order = order;
             self.jobs.insert(job_id, job);

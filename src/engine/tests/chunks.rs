@@ -167,6 +167,43 @@ fn a_list_that_takes_longer_is_cut_so_that_workers_end_together() {
 }
 
 #[test]
+fn few_dear_calls_that_nobody_waits_for_alone_go_together() {
+    let largest = |cost: Duration, bulk: bool, target: Duration| {
+        let mut world = World::new(Config { bulk_target: target, ..config(2) });
+        world.cost = cost;
+        world.boot_all();
+        let spec = |calls| JobSpec { calls, bulk, task: Some(7), ..JobSpec::default() };
+        world.submit(spec(2)).unwrap();
+        world.run_to_end();
+        world.submit(spec(2000)).unwrap();
+        let sizes = chunk_sizes(&world);
+        assert!(sizes.iter().all(|sizes| sizes.len() == 2), "one to run, and one that waits: {sizes:?}");
+        world.run_to_end();
+        sizes.into_iter().flatten().max().unwrap()
+    };
+    assert_eq!(largest(MS / 4, true, 5 * MS), 19, "five milliseconds");
+    assert_eq!(largest(MS / 4, false, 5 * MS), 3, "somebody waits");
+    assert_eq!(largest(MS / 4, true, MS), 3, "where nothing else happens meanwhile");
+    assert_eq!(largest(7 * MS, true, 5 * MS), 1);
+    assert_eq!(largest(MS / 32, true, 5 * MS), 64, "no more calls");
+    assert_eq!(largest(MS / 100, true, 5 * MS), largest(MS / 100, false, 5 * MS), "cheap ones");
+}
+
+#[test]
+fn a_call_that_somebody_waits_for_does_not_go_behind_many_dear_ones() {
+    let mut world = World::new(config(1));
+    world.cost = MS / 4;
+    world.boot_all();
+    let spec = |calls, bulk| JobSpec { calls, bulk, task: Some(7), ..JobSpec::default() };
+    world.submit(spec(2, true)).unwrap();
+    world.run_to_end();
+    world.submit_all(&[spec(8, true), spec(4, false)]);
+    let sizes = chunk_sizes(&world);
+    assert_eq!(sizes, [[6, 3]], "half of all, then the rest and what still fits into a millisecond");
+    world.run_to_end();
+}
+
+#[test]
 fn nothing_is_left_that_is_not_worth_a_message() {
     let mut world = World::new(config(1));
     world.cost = MS / 1000;

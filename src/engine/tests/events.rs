@@ -223,6 +223,7 @@ pub(super) fn apply(world: &mut World, event: Event) {
                 unbounded,
                 sent_once,
                 priority: calls as i32 % 4 - 1,
+                bulk: calls % 2 == 0,
                 pinned: false,
                 first_worker: 0,
             });

@@ -18,6 +18,7 @@ pub(super) fn config(workers: usize) -> Config {
         idle_timeout: None,
         grace_period: 500 * MS,
         target: MS,
+        bulk_target: 5 * MS,
         lanes: false,
         concurrency: 1,
         lazy: false,
