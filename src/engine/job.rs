@@ -27,7 +27,7 @@ pub(super) struct Job {
     pub(super) chunk_size: Option<u32>,
     /// Whether its calls may be recalled from a worker that has not begun them.
     pub(super) is_movable: bool,
-    /// Whether nobody waits for any of its calls alone.
+    /// Whether nobody waits for any of its calls alone, and they may be recalled.
     pub(super) is_bulk: bool,
     pub(super) sizer: ChunkSizer,
     /// When it was submitted, for the statistics.
@@ -110,7 +110,8 @@ impl Job {
             task: spec.task,
             chunk_size: spec.chunk_size,
             is_movable,
-            is_bulk: spec.bulk,
+            // What waits behind a call that takes long has to be recalled.
+            is_bulk: spec.bulk && is_movable,
             sizer: ChunkSizer::new(),
             submitted: now,
             order: 0,
