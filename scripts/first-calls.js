@@ -162,7 +162,7 @@ class Parent {
     for (let frame = this.#posted.shift(); frame !== undefined; frame = this.#posted.shift()) {
       const [kind, id, seq, parts] = frame;
       const passed = passParts(registers, parts);
-      registers.set([kind, id, seq], ARGUMENT_WORD);
+      registers.set([kind, id, seq, 0], ARGUMENT_WORD);
       onFrame(passed);
     }
   }

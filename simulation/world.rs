@@ -130,7 +130,7 @@ impl World {
             idle_timeout: None,
             grace_period: Duration::from_millis(500),
             target: scenario.chunk,
-            bulk_target: scenario.chunk,
+            patient_target: scenario.chunk,
             lanes: true,
             concurrency: 1,
             lazy: false,
@@ -315,7 +315,7 @@ impl World {
     fn perform(&mut self, action: Action, clock: Duration) -> Duration {
         match action {
             Action::Spawn { worker, .. } => self.producer.run(|engine| engine.ready(worker)).1,
-            Action::Send { worker, chunk, seq, runs } => {
+            Action::Send { worker, chunk, seq, runs, .. } => {
                 let calls = runs.iter().map(|run| run.calls.len() as u32).sum::<u32>();
                 let cost = self.scenario.producer_per_job / 2 + self.scenario.producer_per_call / 2 * calls;
                 let shard = self.brokers.shard_of(worker.0);

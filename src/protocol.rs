@@ -67,6 +67,9 @@ pub const JOB_PINNED: u32 = 32;
 /// Nobody waits for any of its calls alone, or sees that it is done.
 pub const JOB_BULK: u32 = 64;
 
+/// In the register that says how a worker is to wait after a frame: nobody is in a hurry for single answers to it.
+pub const SEND_PATIENT: u32 = 256;
+
 /// Entries of a list of runs per run: job, first call and end.
 pub const RUN_FIELDS: usize = 3;
 /// Entries of a list of answered runs per run: index of the part, job, first call, number of calls, offset in the part.
@@ -200,6 +203,7 @@ mod tests {
                 JOB_KEY_RUNS,
                 JOB_PINNED,
                 JOB_BULK,
+                SEND_PATIENT,
             ),
             section!("Lists of numbers", "protocol.rs", ("", ""), RUN_FIELDS, ANSWERED_FIELDS),
             section!("Limits", "protocol.rs", ("", ""), MAX_COUNT, FULL_FRAME, STDERR_TAIL),

@@ -145,7 +145,8 @@ class InlineCarrier extends ScriptCarrier {
   deliver(_id, worker, frame, seq, parts) {
     // Not now: user code is not entered from within the scheduler.
     setImmediate(() => {
-      const act = (/** @type {InstanceType<typeof Runner>} */ runner) => runner.enqueue({ id: frame, seq, parts });
+      const calls = { id: frame, seq, parts, isPatient: false };
+      const act = (/** @type {InstanceType<typeof Runner>} */ runner) => runner.enqueue(calls);
       if (worker.runner === null) worker.early.push(act);
       else act(worker.runner);
     });

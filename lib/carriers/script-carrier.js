@@ -13,7 +13,7 @@ const { toJson } = require('../intrinsics/json');
 const {
   ANSWERED_FIELDS, ARGUMENT_WORD, CALLS_FIELD, CANCEL_COUNT_WORD, FLAGS_FIELD, FORM_LIST, FORM_NOTHING,
   FORM_SINGLE, FORM_WORD, FULL_FRAME, LAST_BEGUN_WORD, MAX_COUNT, MESSAGES_TAKEN_WORD, PART_FIELDS,
-  PART_SKIPPED, RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS, WAITING_WORD,
+  PART_SKIPPED, RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS, SEND_PATIENT, WAITING_WORD,
 } = require('../transport/constants');
 const { longAt } = require('../transport/registers');
 
@@ -127,9 +127,10 @@ class ScriptCarrier {
    * Sends a frame of calls.
    * @param {number} id @param {W} worker @param {number} frame @param {number} seq @param {Parts} parts
    * @param {number[]} runs job, first call and end of each run of calls in it
+   * @param {boolean} isPatient whether nobody is in a hurry for single answers
    * @returns {void}
    */
-  deliver(id, worker, frame, seq, parts, runs) {}
+  deliver(id, worker, frame, seq, parts, runs, isPatient) {}
   /** Says which calls are not wanted. @param {number} id @param {W} worker @param {number[]} seqs @returns {void} */
   revoke(id, worker, seqs) {}
   /**
@@ -195,7 +196,8 @@ class ScriptCarrier {
     const id = registers[at];
     const frame = registers[at + 1];
     const seq = registers[at + 2];
-    const waiting = registers[at + 3];
+    const waiting = registers[at + 3] & ~SEND_PATIENT;
+    const isPatient = (registers[at + 3] & SEND_PATIENT) !== 0;
     const runs = list ?? [longAt(registers, at + 4), registers[at + 6], registers[at + 7]];
     /** @type {Parts | null} */
     let parts = null;
@@ -234,7 +236,7 @@ class ScriptCarrier {
     const worker = this.workers.get(id);
     if (worker !== undefined) {
       Atomics.store(worker.page, WAITING_WORD, waiting);
-      this.deliver(id, worker, frame, seq, parts ?? [], sent);
+      this.deliver(id, worker, frame, seq, parts ?? [], sent, isPatient);
     }
     registers[at + 1] = Math.min(bytes, MAX_COUNT);
     if (filled.length > 1 || skipped.length > 0) {

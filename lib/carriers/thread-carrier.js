@@ -156,9 +156,10 @@ class ThreadCarrier extends ScriptCarrier {
   /**
    * @override
    * @param {number} _id @param {ThreadWorker} worker @param {number} frame @param {number} seq @param {Parts} parts
+   * @param {number[]} _runs @param {boolean} isPatient
    */
-  deliver(_id, { channel }, frame, seq, parts) {
-    channel.send(CALLS, frame, seq, 0, parts);
+  deliver(_id, { channel }, frame, seq, parts, _runs, isPatient) {
+    channel.send(CALLS, frame, seq, isPatient ? 1 : 0, parts);
   }
 
   /** @override @param {number} _id @param {ThreadWorker} worker @param {number[]} seqs */

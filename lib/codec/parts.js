@@ -33,15 +33,13 @@ const ENDING = 11; // no value: how calls ended without one, on another machine,
  * WATCHED: the answer is on its way before the next call begins. SPREAD: the value is the list of arguments. LISTED:
  * there is one value for all calls of the part, `[list, ...common]`, and each call has its element of the list. HEARD:
  * somebody listens to what the calls emit. YIELDING: what the calls return is iterated over, and each value is sent.
- * BULK: nobody waits for any of the calls alone.
  */
 const WATCHED = 1;
 const SPREAD = 2;
 const LISTED = 4;
 const HEARD = 8;
 const YIELDING = 16;
-const BULK = 32;
-const TASK_SHIFT = 6;
+const TASK_SHIFT = 5;
 
 /** Shorter text goes as UTF-8, which is smaller; longer text as V8 holds it, which saves two conversions. */
 const MIN_UTF16 = 4096;
@@ -147,7 +145,6 @@ module.exports = {
   LISTED,
   HEARD,
   YIELDING,
-  BULK,
   TASK_SHIFT,
   PART_FIELDS,
   CALLS_FIELD,

@@ -9,7 +9,7 @@
 
 const { AnswerLists } = require('./answer-lists');
 const { decodeValues } = require('../codec/codec');
-const { BULK, ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
+const { ENDING, ERROR_TREE, HEARD, YIELDING, refusalIn, sizeOf, valuesOf } = require('../codec/parts');
 const { tooLargeError } = require('../errors');
 const { now } = require('../intrinsics/clock');
 const { nameRun, runIdOf } = require('./run-id');
@@ -329,9 +329,9 @@ function passJob(registers, job, isSentOnce) {
   registers[ARGUMENT_WORD + 6] = job.firstWorker;
 }
 
-/** The bits of a job's tag that say what its worker is to tell of its calls, and when. @param {Job} job */
-function talkOf({ emitted, yields, bulk }) {
-  return (emitted === null ? 0 : yields ? HEARD | YIELDING : HEARD) | (bulk ? BULK : 0);
+/** The bits of a job's tag that say whether its calls talk. @param {Job} job */
+function talkOf({ emitted, yields }) {
+  return emitted === null ? 0 : yields ? HEARD | YIELDING : HEARD;
 }
 
 module.exports = { JobTable, passJob, talkOf };

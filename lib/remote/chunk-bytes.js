@@ -23,7 +23,7 @@ const { CALLS, INIT } = require('../transport/constants');
 const { remoteProtocolError, versionError } = require('./remote-errors');
 
 /** The version of these bytes. Another major one cannot be read; a minor one adds what may be left out. */
-const FORMAT = Object.freeze({ major: 3, minor: 0 });
+const FORMAT = Object.freeze({ major: 2, minor: 0 });
 
 const MAGIC = 0x524c5a50; // 'PLZR', little-endian
 const ENVELOPE = 8;

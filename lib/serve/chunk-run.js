@@ -18,7 +18,7 @@
  */
 
 const { encodeValues } = require('../codec/codec');
-const { BULK, HEARD, LISTED, SPREAD, TASK_SHIFT, WATCHED, YIELDING } = require('../codec/parts');
+const { HEARD, LISTED, SPREAD, TASK_SHIFT, WATCHED, YIELDING } = require('../codec/parts');
 const { RunId } = require('../jobs/run-id');
 const { BEGUN, LATIN1, MESSAGE, NO_CODEC, REPLY } = require('../transport/constants');
 const { Answers } = require('./answers');
@@ -294,7 +294,7 @@ class ChunkRun {
       timeout,
       retries: 0,
       watched: (tag & WATCHED) !== 0,
-      bulk: (tag & BULK) !== 0,
+      bulk: !yields,
       transferList: null,
       argument: isListed ? (/** @type {number} */ call) => listOf(call, call + 1) : item,
       list: isListed ? /** @type {any} */ (listOf) : null,

@@ -170,6 +170,9 @@ const JOB_PINNED = 32;
 /** Nobody waits for any of its calls alone, or sees that it is done. */
 const JOB_BULK = 64;
 
+/** In the register that says how a worker is to wait after a frame: nobody is in a hurry for single answers to it. */
+const SEND_PATIENT = 256;
+
 // ---- Lists of numbers (src/protocol.rs) ----
 
 /** Entries of a list of runs per run: job, first call and end. */
@@ -429,6 +432,7 @@ module.exports = {
   JOB_KEY_RUNS,
   JOB_PINNED,
   JOB_BULK,
+  SEND_PATIENT,
   RUN_FIELDS,
   ANSWERED_FIELDS,
   MAX_COUNT,

@@ -4,7 +4,7 @@
  * The answers to calls until they are written out: gathered, so that many go out together.
  *
  * The parent is told of them at the end of a frame, on the next turn of the event loop while a call is pending, and at
- * the first call boundary after a millisecond; after five, where nobody waits for one of the calls alone. (It has sent
+ * the first call boundary after a millisecond; after five, where nobody is in a hurry for single answers. (It has sent
  * what comes next, and where it shares the CPU it takes some 70 microseconds of it when it is woken.) The answer to a
  * call that must not be lost is published before.
  *
@@ -16,10 +16,10 @@ const { encodeResult, groupOf, isShort, writeReplies } = require('./replies');
 
 /** How long results are held back so that they can be sent together, in milliseconds. */
 const FLUSH_AFTER = 1;
-/** The same where nobody waits for any of them alone. */
-const FLUSH_BULK_AFTER = 5;
+/** The same where nobody is in a hurry. */
+const FLUSH_PATIENT_AFTER = 5;
 /** But no more than so many: they have to fit into the ring. */
-const MAX_BULK = 64;
+const MAX_HELD_BACK = 64;
 
 /** @typedef {import('./replies').Port} Port */
 /** @typedef {import('./replies').Reply} Reply */
@@ -39,8 +39,8 @@ class Answers {
   #flushDue = false;
   /** How many calls have begun since the parent was told. */
   #begun = 0;
-  /** Whether nobody waits for any of the calls alone that run now. */
-  isBulk = false;
+  /** Whether nobody is in a hurry for the answers to the calls that run now. */
+  isPatient = false;
 
   /**
    * @param {Port} port
@@ -63,7 +63,7 @@ class Answers {
     const started = this.now === 0 ? now() : this.now;
     const waited = started - this.#lastFlush;
     this.#begun++;
-    if (waited >= FLUSH_AFTER && !(this.isBulk && waited < FLUSH_BULK_AFTER && this.#begun <= MAX_BULK)) {
+    if (waited >= FLUSH_AFTER && !(this.isPatient && waited < FLUSH_PATIENT_AFTER && this.#begun <= MAX_HELD_BACK)) {
       this.flush();
       return now();
     }

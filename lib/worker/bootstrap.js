@@ -45,7 +45,8 @@ function boot(native, loaders, isScript) {
     const kind = registers[ARGUMENT_WORD];
     const id = registers[ARGUMENT_WORD + 1];
     const seq = registers[ARGUMENT_WORD + 2];
-    frames.receivePosted(kind, id, seq, 0, receiveParts(registers, passed));
+    const aux = registers[ARGUMENT_WORD + 3];
+    frames.receivePosted(kind, id, seq, aux, receiveParts(registers, passed));
   };
   const channel = new native.WorkerChannel(onFrame, () => frames.receiveShared(), registers);
   const sendParts = channel.sender();
@@ -69,9 +70,9 @@ function boot(native, loaders, isScript) {
     receiveAllPosted() {
       channel.receiveAll();
     }
-  })((kind, id, seq, _aux, parts) => {
+  })((kind, id, seq, aux, parts) => {
     if (kind === INIT) start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq);
-    else if (served !== null) served.onFrame(kind, id, seq, parts);
+    else if (served !== null) served.onFrame(kind, id, seq, aux, parts);
     else if (kind === STOP) process.exit();
   });
   process.on('exit', () => {

@@ -77,7 +77,7 @@ function bootPipes(loaders) {
       seqs.writeUInt32LE(Atomics.load(words, CANCELLED + (at % MAX_CANCELLED)), i * 4);
     }
     seen = written;
-    served?.onFrame(CANCEL, 0, 0, [0, 0, 0, 0, 0, seqs]);
+    served?.onFrame(CANCEL, 0, 0, 0, [0, 0, 0, 0, 0, seqs]);
   };
 
   /** @param {Buffer} bytes */
@@ -95,7 +95,8 @@ function bootPipes(loaders) {
         start(fromJson(String(parts[PART_FIELDS - 1])), parts.slice(PART_FIELDS), seq === BEGUN_FD, aux);
         continue;
       }
-      if (served !== null) served.onFrame(kind, id, seq, parts);
+      // Each answer is sent at once, so that it does not matter whether anybody is in a hurry.
+      if (served !== null) served.onFrame(kind, id, seq, 0, parts);
       else if (kind === STOP) process.exit();
     }
     decoder.keep();

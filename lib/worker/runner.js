@@ -26,8 +26,7 @@ const { isPromise } = require('node:util').types;
 const { decodeValues } = require('../codec/codec');
 const { decodeList } = require('../codec/elements');
 const {
-  BULK, CALLS_FIELD, CARRIER, HEARD, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, YIELDING, isExtra, refusalIn,
-  valuesOf,
+  CALLS_FIELD, CARRIER, HEARD, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, YIELDING, isExtra, refusalIn, valuesOf,
 } = require('../codec/parts');
 const {
   CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, TAG_FIELD, VALUE_FIELD,
@@ -43,7 +42,10 @@ const { Promise } = globalThis;
 
 /** @typedef {import('./replies').Port} Port */
 
-/** @typedef {{ id: number, seq: number, parts: import('../codec/parts').Parts }} CallsFrame */
+/**
+ * `isPatient`: nobody is in a hurry for single answers.
+ * @typedef {{ id: number, seq: number, parts: import('../codec/parts').Parts, isPatient: boolean }} CallsFrame
+ */
 
 /** @typedef {InstanceType<typeof RunningCall>} Call */
 /** @typedef {InstanceType<typeof Part>} Unfinished */
@@ -158,6 +160,7 @@ class Runner {
     for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
       this.#stoppedKey = null;
       this.#within = null;
+      this.#answers.isPatient = frame.isPatient;
       const waiting = this.#runFrame(frame, 0, 0);
       // Synchronous functions must not pay for a promise.
       if (waiting !== null) {
@@ -220,7 +223,6 @@ class Runner {
     const tag = /** @type {number} */ (parts[from + TAG_FIELD]);
     const listed = (tag & LISTED) !== 0;
     const watched = (tag & WATCHED) !== 0 && !this.#port.isLocal;
-    this.#answers.isBulk = (tag & BULK) !== 0;
     if (watched) this.#answers.secure();
     const first = (seq + offset) >>> 0;
     this.#begin(first);

@@ -67,12 +67,12 @@ const INDEX_VARIABLE = 'PARALLELIZER_WORKER_INDEX';
 
 /**
  * @typedef {object} Server
- * @property {(kind: number, id: number, seq: number, parts: import('../codec/parts').Parts) => void} onFrame
+ * @property {import('../transport/frame-channel').Receive} onFrame
  * @property {() => void} flush
  * @property {() => boolean} isIdle
  */
 
-/** @typedef {[kind: number, id: number, seq: number, parts: import('../codec/parts').Parts]} Frame */
+/** @typedef {Parameters<Server['onFrame']>} Frame */
 /** @typedef {import('./module-loader').Loaders} Loaders */
 
 /**
@@ -155,12 +155,12 @@ function serve(connection, init, initParts, loaders) {
 
   return { onFrame, flush: () => runner?.flush(), isIdle: () => runner?.isIdle ?? false };
 
-  /** @param {number} kind @param {number} id @param {number} seq @param {import('../codec/parts').Parts} parts */
-  function onFrame(kind, id, seq, parts) {
+  /** @type {Server['onFrame']} */
+  function onFrame(kind, id, seq, aux, parts) {
     if (kind === STOP && runner?.hasTraced) require('./trace-context').flush(exitWhenPrinted);
     else if (kind === STOP) exitWhenPrinted();
-    else if (runner === null) early.push([kind, id, seq, parts]);
-    else if (kind === CALLS) runner.enqueue({ id, seq, parts });
+    else if (runner === null) early.push([kind, id, seq, aux, parts]);
+    else if (kind === CALLS) runner.enqueue({ id, seq, parts, isPatient: aux !== 0 });
     else if (kind === DEMAND) runner.demand(seq, id);
     else if (kind === CANCEL) runner.cancel(numbersOf(/** @type {Uint8Array} */ (parts[PART_FIELDS - 1])));
   }

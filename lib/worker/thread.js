@@ -94,9 +94,9 @@ function bootThread(loaders) {
     words: page,
     isParent: false,
     slice,
-    receive: (kind, id, seq, _aux, parts) => {
+    receive: (kind, id, seq, aux, parts) => {
       if (kind === INIT) start(seq);
-      else if (server !== null) server.onFrame(kind, id, seq, parts);
+      else if (server !== null) server.onFrame(kind, id, seq, aux, parts);
       else if (kind === STOP) process.exit();
     },
   });

@@ -43,7 +43,7 @@ struct WorkerState {
     channel: RefCell<Channel>,
     poll: RefCell<Option<Poll>>,
     wants_writable: Cell<bool>,
-    /// `(parts)`, and in the registers: the frame's kind, id and seq.
+    /// `(parts)`, and in the registers: the frame's kind, id, seq and aux.
     on_frame: Callback,
     /// Told that a frame is in shared memory, which JavaScript reads.
     on_shared: Callback,
@@ -301,7 +301,7 @@ impl WorkerState {
             self.farewell.told_to_stop();
         }
         let parts = self.registers.pass(frame.parts(), &Attached::new(self.arrived.clone()))?;
-        self.registers.set([header.kind as u32, header.chunk_id, header.seq]);
+        self.registers.set([header.kind as u32, header.chunk_id, header.seq, header.aux]);
         Ok(parts)
     }
 

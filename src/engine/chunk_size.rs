@@ -6,7 +6,7 @@
 //! [`MAX_FIRST_CHUNK`] calls, because the next values may cost more than what is known of their task. (Calls behind one
 //! that turns out to be long are recalled.) Nor does it grow beyond what fitted into a frame.
 //!
-//! Where nobody waits for any of the calls alone, a chunk of a few dear ones may take longer. That saves messages, but
+//! Where nobody is in a hurry for single answers, a chunk of a few dear calls may take longer. That saves messages, but
 //! for cheap calls these cost next to nothing, and longer chunks of them would fill more memory.
 //!
 //! Must not depend on workers, or on which calls there are.
@@ -34,8 +34,10 @@ const OVERHEAD: Duration = Duration::from_nanos(500);
 const PER_BYTE: Duration = Duration::from_nanos(1);
 /// More calls than this take longer than [`MIN_WORK`], whatever they do.
 pub(super) const MAX_SCANTY: u64 = (MIN_WORK.as_nanos() / OVERHEAD.as_nanos()) as u64;
-/// With more calls than this a chunk takes no longer than the target, even if nobody waits for any of them alone.
-const MAX_BULK: u32 = 64;
+/// With more calls than this a chunk takes no longer than the target, even if nobody is in a hurry.
+const MAX_DEAR: u32 = 64;
+/// Whoever has so many times as much waiting for each worker is in no hurry.
+const BACKLOG: u32 = 20;
 /// How many tasks are remembered; there are seldom more than a few.
 const MAX_TASKS: usize = 1024;
 
@@ -85,10 +87,17 @@ impl Cost {
         Cost { time: self.time.map(|_| self.mean), ..self }
     }
 
-    /// How long a chunk may take if nobody waits for any of its calls alone: more than `target` if it has few of them
-    /// all the same, but no more than `most`.
-    pub(super) fn bulk_target(self, target: Duration, most: Duration) -> Duration {
-        self.expected(MAX_BULK).unwrap_or_default().min(most).max(target)
+    /// How long a chunk may take if nobody is in a hurry for single answers: more than `target` if it has few calls all
+    /// the same, but no more than `most`.
+    pub(super) fn patient_target(self, target: Duration, most: Duration) -> Duration {
+        self.expected(MAX_DEAR).unwrap_or_default().min(most).max(target)
+    }
+
+    /// Whether so many calls, shared among so many workers, take so long that to wait for a single one of them for so
+    /// much longer makes no difference.
+    pub(super) fn is_backlog(self, waiting: u64, workers: usize, longer: Duration) -> bool {
+        let for_each = u32::try_from(waiting / workers.max(1) as u64).unwrap_or(u32::MAX);
+        self.expected(for_each).is_some_and(|expected| expected >= longer * BACKLOG)
     }
 
     /// How many calls fit into `budget`; 1 while nothing is known.

@@ -157,8 +157,9 @@ pub struct Config {
     pub grace_period: Duration,
     /// How long the calls of one chunk should take together.
     pub target: Duration,
-    /// The same, if that is more, for calls that nobody waits for alone ([`JobSpec::bulk`]). Lanes do without.
-    pub bulk_target: Duration,
+    /// The most that they should take where nobody is in a hurry for single answers: in bulk jobs ([`JobSpec::bulk`]),
+    /// and while so much of a job waits that they come late in any case. Lanes do without.
+    pub patient_target: Duration,
     /// Whether the workers are lanes to other machines. A lane is sent nothing ahead of the chunk that it has, gets a
     /// chunk of its own for a good part of `target` only, and has no index. Only the number of lanes can change.
     pub lanes: bool,
@@ -219,7 +220,7 @@ pub struct JobSpec {
     pub unbounded: bool,
     /// The values of its calls are gone once they were sent, so these calls are never recalled.
     pub sent_once: bool,
-    /// Nobody waits for any of its calls alone, so that chunks of them may take up to [`Config::bulk_target`].
+    /// Nobody waits for any of its calls alone, so that chunks of them may take up to [`Config::patient_target`].
     pub bulk: bool,
     /// Jobs with a higher one go first.
     pub priority: i32,
@@ -328,8 +329,9 @@ pub enum Action {
     Spawn { worker: WorkerId, index: Option<u32> },
     /// Have a worker that was started without an index load what it is to run.
     Assign { worker: WorkerId, index: u32 },
-    /// Encode these calls and send them. The first one gets the number `seq` in the worker's own count.
-    Send { worker: WorkerId, chunk: ChunkId, seq: u32, runs: Vec<Run> },
+    /// Encode these calls and send them. The first one gets the number `seq` in the worker's own count. `patient`:
+    /// nobody is in a hurry for single answers, so that the worker may hold them back for some milliseconds.
+    Send { worker: WorkerId, chunk: ChunkId, seq: u32, runs: Vec<Run>, patient: bool },
     /// Tell the worker that these calls are no longer wanted: it skips them, or fires their abort signal.
     Cancel { worker: WorkerId, seqs: Vec<u32> },
     /// Tell the worker not to begin the calls `from <= seq < until`, then report to [`Engine::recalled`] which of them

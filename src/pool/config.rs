@@ -10,9 +10,9 @@ use crate::engine::Config;
 
 /// How long the work of one frame should take, where its cost is known.
 const TARGET: Duration = Duration::from_millis(1);
-/// The same where nobody waits for any of its calls alone. A worker that shares its CPU with the caller loses some 70
+/// The same where nobody is in a hurry for single answers. A worker that shares its CPU with the caller loses some 70
 /// microseconds whenever that is woken.
-const BULK_TARGET: Duration = Duration::from_millis(5);
+const PATIENT_TARGET: Duration = Duration::from_millis(5);
 /// The same where it travels to another machine, which takes a message of its engine, a millisecond's worth of CPU.
 const REMOTE_TARGET: Duration = Duration::from_millis(60);
 /// How long a process may take to end once it was killed: the system may have a lot of memory to free.
@@ -88,7 +88,7 @@ impl PoolConfig {
             grace_period: Duration::from_secs_f64(self.grace_period / 1000.0),
             target: if self.remote { REMOTE_TARGET } else { TARGET },
             // On the caller's own thread nothing else happens during a chunk.
-            bulk_target: if self.inline { TARGET } else { BULK_TARGET },
+            patient_target: if self.inline { TARGET } else { PATIENT_TARGET },
             lanes: self.remote,
             concurrency: self.concurrency,
             lazy: self.lazy,

@@ -99,8 +99,9 @@ pub trait Carrier {
 
     // ---- Calls: when the engine says so -----------------------------------------------------------------
 
-    /// Has these calls encoded, numbered on from `seq`, and sends them as one chunk.
-    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]);
+    /// Has these calls encoded, numbered on from `seq`, and sends them as one chunk. With `patient` nobody is in a
+    /// hurry for single answers.
+    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run], patient: bool);
     /// Tells a worker that these calls are no longer wanted.
     fn cancel(&self, worker: WorkerId, seqs: &[u32]);
     /// Tells a worker not to begin the calls `from <= seq < until`, and returns the number of the call that it had

@@ -124,7 +124,7 @@ impl<H: Host> Pool<H> {
     pub fn send_deferred(&self, worker: WorkerId, frame: ChunkId) {
         let sent = self.engine.borrow_mut().undefer(worker, frame);
         if let Some((seq, run)) = sent {
-            self.host.carrier().send(worker, frame, seq, &[run]);
+            self.host.carrier().send(worker, frame, seq, &[run], false);
         }
         self.pump();
     }

@@ -98,7 +98,9 @@ impl<H: Host> Pool<H> {
         match action {
             Action::Spawn { worker, index } => H::start_worker(self, worker, index),
             Action::Assign { worker, index } => carrier.assign(worker, index),
-            Action::Send { worker, chunk: frame, seq, runs } => carrier.send(worker, frame, seq, &runs),
+            Action::Send { worker, chunk: frame, seq, runs, patient } => {
+                carrier.send(worker, frame, seq, &runs, patient);
+            }
             Action::Cancel { worker, seqs } => carrier.cancel(worker, &seqs),
             Action::Recall { worker, from, until } => {
                 let last_begun = carrier.recall(worker, from, until);

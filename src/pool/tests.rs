@@ -112,7 +112,7 @@ impl Carrier for FakeCarrier {
         self.said.borrow_mut().push(format!("forget {}", worker.0));
     }
 
-    fn send(&self, _worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
+    fn send(&self, _worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run], _patient: bool) {
         self.sent.borrow_mut().push((frame, seq, runs.to_vec()));
     }
 

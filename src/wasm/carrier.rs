@@ -13,6 +13,7 @@ use super::exports::pool;
 use super::memory::passed_numbers;
 use crate::engine::{ChunkId, Run, WorkerId};
 use crate::pool::{Carrier, Reports, Sent, report_sent};
+use crate::protocol::SEND_PATIENT;
 
 #[derive(Default)]
 pub struct WasmCarrier {
@@ -86,11 +87,11 @@ impl Carrier for WasmCarrier {
         self.exit_reports.borrow_mut().remove(&worker);
     }
 
-    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
+    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run], patient: bool) {
         let pool = pool();
         let fields = |run: &Run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()];
         let list: Vec<f64> = runs.iter().flat_map(fields).collect();
-        let waiting = pool.worker_waiting() as u32;
+        let waiting = pool.worker_waiting() as u32 | if patient { SEND_PATIENT } else { 0 };
         // SAFETY: pointer and length are of one list, which is only read during the call.
         let count = unsafe { raw::send_calls(worker.0, frame.0, seq, waiting, list.as_ptr(), list.len()) };
         let numbers = passed_numbers(usize::try_from(count).unwrap_or(0));

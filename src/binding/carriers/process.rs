@@ -182,11 +182,12 @@ impl Carrier for ProcessCarrier {
         self.links.forget(worker);
     }
 
-    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
+    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run], patient: bool) {
         let Some(upcalls) = self.upcalls.upgrade() else { return };
         let waiting = upcalls.worker_waiting();
         self.links.with(worker, |link| link.set_waiting(waiting));
-        let header = FrameHeader { chunk_id: frame.0, seq, ..FrameHeader::of(Kind::Calls) };
+        let header =
+            FrameHeader { chunk_id: frame.0, seq, aux: patient.into(), ..FrameHeader::of(Kind::Calls) };
         let room = self.links.with(worker, |link| link.channel.room()).unwrap_or(Room::NONE);
         let mut writer = OutgoingFrame::new(header, room);
         let mut offset = 0;

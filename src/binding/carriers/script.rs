@@ -24,7 +24,7 @@ use crate::binding::js::{
 use crate::engine::{ChunkId, Run, WorkerId};
 use crate::platform;
 use crate::pool::{Carrier, Sent, report_sent};
-use crate::protocol::RUN_FIELDS;
+use crate::protocol::{RUN_FIELDS, SEND_PATIENT};
 use crate::registry::Place;
 
 pub struct ScriptCarrier {
@@ -49,11 +49,11 @@ struct Hooks {
     /// `(worker, index)`: from now on it may.
     assign: Callback,
     /// `([job, first call, end, …])`, or nothing where there is one run only, and in the registers: worker, frame,
-    /// first call's number, whether it may stay awake, and the first run, as job (two words), first call and end. → How
-    /// many runs, how many calls of each of these went into the frame, and offsets of those that could not be encoded
-    /// and are not sent; where that is one run and no offset, so many calls in the registers, as if it were a single
-    /// part; the size of the frame follows in the registers. Runs that are not among them, and calls at the end of the
-    /// last, did not fit. Nothing: the frame is put off.
+    /// first call's number, how it is to wait after that (with `SEND_PATIENT` if nobody is in a hurry), and the first
+    /// run, as job (two words), first call and end. → How many runs, how many calls of each of these went into the
+    /// frame, and offsets of those that could not be encoded and are not sent; where that is one run and no offset, so
+    /// many calls in the registers, as if it were a single part; the size of the frame follows in the registers. Runs
+    /// that are not among them, and calls at the end of the last, did not fit. Nothing: the frame is put off.
     send: Callback,
     /// `(worker, [call's number, …])`.
     cancel: Callback,
@@ -113,6 +113,7 @@ impl ScriptCarrier {
         frame: ChunkId,
         seq: u32,
         runs: &[Run],
+        patient: bool,
     ) -> Option<Vec<u32>> {
         let fields = |run: &Run| -> [f64; RUN_FIELDS] {
             [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()]
@@ -121,7 +122,7 @@ impl ScriptCarrier {
         let list = (runs.len() > 1).then(|| number_list(self.env, bounds)).transpose().ok()?;
         let first = runs.first()?;
         let [low, high] = halves(first.job.0);
-        let waiting = upcalls.worker_waiting() as u32;
+        let waiting = upcalls.worker_waiting() as u32 | if patient { SEND_PATIENT } else { 0 };
         let Range { start, end } = first.calls;
         self.registers.set([worker.0, frame.0, seq, waiting, low, high, start, end]);
         let sleeper = || self.pages.borrow().get(&worker).and_then(|page| page.wakes(seq));
@@ -154,9 +155,9 @@ impl Carrier for ScriptCarrier {
         self.exit_reports.borrow_mut().insert(worker, report);
     }
 
-    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run]) {
+    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run], patient: bool) {
         let Some(upcalls) = self.upcalls.upgrade() else { return };
-        let numbers = self.call_send(&*upcalls, worker, frame, seq, runs);
+        let numbers = self.call_send(&*upcalls, worker, frame, seq, runs, patient);
         let [_, bytes] = self.registers.arguments();
         let sent = match numbers.as_deref() {
             None => Sent::Failed,

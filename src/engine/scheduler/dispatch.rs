@@ -12,7 +12,7 @@ use super::super::job::{FreeWorker, Job};
 use super::super::prefetch::{MAX_BYTES, MAX_CALLS, MAX_CHUNKS, MIN_CHUNKS};
 use super::super::roster::{Group, Roster};
 use super::super::worker::{Phase, Worker};
-use super::super::{Action, ChunkId, Config, ExitReason, JobId, Run, WorkerId};
+use super::super::{Action, ChunkId, ExitReason, JobId, Run, WorkerId};
 use super::{Engine, Mode};
 
 /// How long the calls of one key in a chunk may take. The rest of the key waits for them, and then for a round trip.
@@ -32,6 +32,8 @@ struct Draft {
     /// How many bytes their results should have.
     result_bytes: u64,
     is_timed: bool,
+    /// Whether nobody is in a hurry for any of them.
+    is_patient: bool,
 }
 
 impl Engine {
@@ -80,6 +82,9 @@ impl Engine {
         }
         self.pick_preempted(now);
         self.workers.refresh();
+        let workers = self.workers.count(Group::Serving);
+        let patient = self.patient_target_of_next(workers);
+        let enough = patient.max(self.config.target) * MIN_CHUNKS as u32;
         let mut idle: Vec<(bool, Reverse<u32>, u64, Reverse<WorkerId>)> = Vec::new();
         let mut soon: Vec<(Duration, WorkerId)> = Vec::new();
         for (worker_id, worker) in self.candidates() {
@@ -97,7 +102,7 @@ impl Engine {
                 ));
             } else if !self.config.lanes
                 && let Some(ahead) = worker.ahead()
-                && self.may_have_more(worker, ahead)
+                && self.may_have_more(worker, ahead, enough)
             {
                 soon.push((ahead, worker_id));
             }
@@ -105,7 +110,7 @@ impl Engine {
         idle.sort_unstable_by(|one, two| two.cmp(one));
         soon.sort_unstable();
         let mut sharers = Sharers {
-            workers: self.workers.count(Group::Serving),
+            workers,
             idle: idle.iter().filter(|(is_ready, Reverse(load), ..)| *is_ready && *load == 0).count(),
             are_fresh: false,
         };
@@ -121,7 +126,7 @@ impl Engine {
         // Who was idle has the least ahead, and is next.
         let least = soon.first().filter(|_| !is_idle_served).map_or(Duration::ZERO, |&(ahead, _)| ahead);
         for (ahead, worker_id) in soon {
-            if !self.is_enough(ahead) || ahead <= least + self.next_target(sharers.workers) {
+            if ahead <= enough || ahead <= least + self.lag.chunk().max(patient) {
                 self.send_chunk(worker_id, 0, sharers, now);
             }
         }
@@ -150,9 +155,10 @@ impl Engine {
         self.workers.members(ready).filter(is_ready).chain(also_free).chain(starting)
     }
 
-    /// Whether a worker that could not begin a call at once may be sent some all the same, with so much ahead.
-    fn may_have_more(&self, worker: &Worker, ahead: Duration) -> bool {
-        if worker.chunks.len() < MIN_CHUNKS && !self.is_enough(ahead) {
+    /// Whether a worker that could not begin a call at once may be sent some all the same, with so much ahead, where so
+    /// much is enough for a quick caller.
+    fn may_have_more(&self, worker: &Worker, ahead: Duration, enough: Duration) -> bool {
+        if worker.chunks.len() < MIN_CHUNKS && ahead <= enough {
             return true;
         }
         // Others that wait for a worker would wait for all of it.
@@ -162,11 +168,6 @@ impl Engine {
             && worker.chunks.len() < MAX_CHUNKS
             && worker.load() < MAX_CALLS
             && worker.bytes() < MAX_BYTES
-    }
-
-    /// Whether a worker with so much ahead has two chunks' worth of what is next, so that it need not wait for a third.
-    fn is_enough(&self, ahead: Duration) -> bool {
-        ahead > self.bulk_target_of_next().max(self.config.target) * MIN_CHUNKS as u32
     }
 
     /// Sends one chunk to a worker that could begin `lacking` calls at once, if there is one for it. If that is none,
@@ -187,15 +188,11 @@ impl Engine {
         self.lag.chunk().max(self.paced(workers))
     }
 
-    /// The same for a chunk that begins with the call at the head of the queue.
-    fn next_target(&self, workers: usize) -> Duration {
-        self.chunk_target(workers).max(self.bulk_target_of_next())
-    }
-
-    /// How long a chunk of what is next may take because nobody waits for its calls alone; zero: somebody does.
-    fn bulk_target_of_next(&self) -> Duration {
+    /// How long a chunk of what is next may take because nobody is in a hurry; zero: somebody is.
+    fn patient_target_of_next(&self, workers: usize) -> Duration {
         let first = self.queue.first().and_then(|(_, job_id)| self.jobs.get(job_id));
-        first.map_or(Duration::ZERO, |job| bulk_target(&self.config, self.demand, job, job.cost(&self.costs)))
+        let first = first.filter(|_| self.demand == 0);
+        first.map_or(Duration::ZERO, |job| job.patient_target(&self.config, &self.costs, workers))
     }
 
     /// How much work a chunk needs if so many lanes are to have no more chunks per second than they may; zero for
@@ -247,7 +244,12 @@ impl Engine {
             }
             let cost = job.cost(&self.costs);
             let is_unknown = cost.expected(1).is_none();
-            let limit = target.max(bulk_target(&self.config, self.demand, job, cost));
+            let patient = match self.demand {
+                0 => job.patient_target(&self.config, &self.costs, sharers.workers),
+                // Others that wait for the worker would wait for all of it.
+                _ => Duration::ZERO,
+            };
+            let limit = target.max(patient);
             let budget = limit.saturating_sub(spent);
             if (lacking == 0 && is_unknown) || (is_ahead && !job.goes_ahead_to(worker_id)) {
                 continue;
@@ -284,6 +286,7 @@ impl Engine {
                 draft.result_bytes =
                     draft.result_bytes.saturating_add(cost.result_bytes() * u64::from(taken));
                 draft.is_timed |= job.timeout.is_some();
+                draft.is_patient &= patient > self.config.target;
                 draft.push(job_id, calls);
             }
             let is_full = spent >= limit && draft.calls >= lacking;
@@ -355,16 +358,8 @@ impl Engine {
             is_sized,
         });
         self.counters.started(draft.calls.into());
-        self.actions.push_back(Action::Send { worker: worker_id, chunk: chunk_id, seq, runs: draft.runs });
-    }
-}
-
-/// How long a chunk of these calls may take because nobody waits for any of them alone; zero: somebody does, or others
-/// wait for the worker, which would wait for all of it.
-fn bulk_target(config: &Config, demand: usize, job: &Job, cost: Cost) -> Duration {
-    match job.is_bulk && demand == 0 {
-        true => cost.bulk_target(config.target, config.bulk_target),
-        false => Duration::ZERO,
+        let Draft { runs, is_patient: patient, .. } = draft;
+        self.actions.push_back(Action::Send { worker: worker_id, chunk: chunk_id, seq, runs, patient });
     }
 }
 
@@ -382,7 +377,14 @@ fn free_workers(workers: &mut Roster, worker_id: WorkerId, have_indices: bool) -
 impl Default for Draft {
     /// Without calls.
     fn default() -> Draft {
-        Draft { runs: Vec::new(), calls: 0, expected: Some(Duration::ZERO), result_bytes: 0, is_timed: false }
+        Draft {
+            runs: Vec::new(),
+            calls: 0,
+            expected: Some(Duration::ZERO),
+            result_bytes: 0,
+            is_timed: false,
+            is_patient: true,
+        }
     }
 }
 

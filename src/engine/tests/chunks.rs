@@ -167,29 +167,31 @@ fn a_list_that_takes_longer_is_cut_so_that_workers_end_together() {
 }
 
 #[test]
-fn few_dear_calls_that_nobody_waits_for_alone_go_together() {
-    let largest_of = |cost: Duration, target: Duration, job: JobSpec| {
-        let mut world = World::new(Config { bulk_target: target, ..config(2) });
+fn few_dear_calls_go_together_where_nobody_is_in_a_hurry_for_single_answers() {
+    let largest = |cost: Duration, target: Duration, job: JobSpec| {
+        let mut world = World::new(Config { patient_target: target, ..config(2) });
         world.cost = cost;
         world.boot_all();
-        let known = JobSpec { calls: 2, task: Some(7), ..JobSpec::default() };
-        world.submit(known).unwrap();
+        world.submit(JobSpec { calls: 2, task: Some(7), ..JobSpec::default() }).unwrap();
         world.run_to_end();
-        world.submit(JobSpec { calls: 2000, task: Some(7), ..job }).unwrap();
+        world.submit(JobSpec { task: Some(7), ..job }).unwrap();
         let sizes = chunk_sizes(&world);
         assert!(sizes.iter().all(|sizes| sizes.len() == 2), "one to run, and one that waits: {sizes:?}");
         world.run_to_end();
         sizes.into_iter().flatten().max().unwrap()
     };
-    let largest = |cost, bulk, target| largest_of(cost, target, JobSpec { bulk, ..JobSpec::default() });
-    assert_eq!(largest(MS / 4, true, 5 * MS), 19, "five milliseconds");
-    assert_eq!(largest(MS / 4, false, 5 * MS), 3, "somebody waits");
-    assert_eq!(largest(MS / 4, true, MS), 3, "where nothing else happens meanwhile");
-    assert_eq!(largest(7 * MS, true, 5 * MS), 1);
-    let keyed = JobSpec { bulk: true, keys: Some((0..2000).collect()), ..JobSpec::default() };
-    assert_eq!(largest_of(MS / 4, 5 * MS, keyed), 3, "what is behind a long one could not be recalled");
-    assert_eq!(largest(MS / 32, true, 5 * MS), 64, "no more calls");
-    assert_eq!(largest(MS / 100, true, 5 * MS), largest(MS / 100, false, 5 * MS), "cheap ones");
+    let single = |calls| JobSpec { calls, ..JobSpec::default() };
+    let bulk = |calls| JobSpec { bulk: true, ..single(calls) };
+    assert_eq!(largest(MS / 4, 5 * MS, bulk(100)), 19, "five milliseconds");
+    assert_eq!(largest(MS / 4, 5 * MS, single(100)), 3, "somebody waits");
+    assert_eq!(largest(MS / 4, 5 * MS, single(700)), 3, "87 milliseconds for each worker");
+    assert_eq!(largest(MS / 4, 5 * MS, single(900)), 19, "112 milliseconds");
+    assert_eq!(largest(MS / 4, MS, bulk(100)), 3, "where nothing else happens meanwhile");
+    assert_eq!(largest(7 * MS, 5 * MS, bulk(100)), 1);
+    assert_eq!(largest(MS / 32, 5 * MS, bulk(2000)), 64, "no more calls");
+    assert_eq!(largest(MS / 100, 5 * MS, bulk(2000)), 95, "cheap ones: a millisecond");
+    let keyed = JobSpec { keys: Some((0..100).collect()), ..bulk(100) };
+    assert_eq!(largest(MS / 4, 5 * MS, keyed), 3, "what is behind a long one could not be recalled");
 }
 
 #[test]

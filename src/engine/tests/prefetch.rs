@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Two workers, and a task whose calls are known to take 1 ms.
+/// Two workers, and a task whose calls are known to take 1 ms, of which a chunk has one while the caller is quick.
 fn world() -> World {
-    let mut world = World::new(config(2));
+    let mut world = World::new(Config { patient_target: MS, ..config(2) });
     world.cost = MS;
     world.boot_all();
     task(&mut world, 2);

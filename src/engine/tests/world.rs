@@ -18,7 +18,7 @@ pub(super) fn config(workers: usize) -> Config {
         idle_timeout: None,
         grace_period: 500 * MS,
         target: MS,
-        bulk_target: 5 * MS,
+        patient_target: 5 * MS,
         lanes: false,
         concurrency: 1,
         lazy: false,
@@ -217,7 +217,7 @@ impl World {
                 assert_eq!(before, None, "assigned twice");
                 self.check_indices();
             }
-            Action::Send { worker, chunk, seq, runs } => self.send(worker, chunk, seq, runs),
+            Action::Send { worker, chunk, seq, runs, .. } => self.send(worker, chunk, seq, runs),
             Action::Cancel { worker, seqs } => {
                 if let Some(fake) = self.unless_gone(worker) {
                     fake.revoked.extend(seqs);
