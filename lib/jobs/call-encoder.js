@@ -153,8 +153,8 @@ class CallEncoder {
     const clones = this.#clones;
     // What is done must not be lost with a process that is killed in the next call. Whatever ends a thread but a full
     // heap lets it write out what it has, so that answers of unwatched calls may wait a millisecond for company.
-    const isPatient = !job.watched && clones !== null;
-    const flags = isPatient ? tag : tag | WATCHED;
+    const isUnwatched = !job.watched && clones !== null;
+    const flags = isUnwatched ? tag : tag | WATCHED;
     let bytes = 0;
     for (let at = start; at < end && bytes < FULL_FRAME; ) {
       const fitting = sized.bytes === 0 ? MAX_SLICE : Math.floor((FULL_FRAME - bytes) / sized.bytes);

@@ -12,7 +12,7 @@
 /** Parent to worker, once, before all others: what to load. */
 const INIT = 1;
 
-/** Parent to worker: calls to run, one after another. */
+/** Parent to worker: calls to run, one after another. `aux`: 1 if nobody is in a hurry for single answers. */
 const CALLS = 2;
 
 /** Parent to worker: the numbers of calls that are no longer wanted. */

@@ -63,11 +63,14 @@ class Answers {
     const started = this.now === 0 ? now() : this.now;
     const waited = started - this.#lastFlush;
     this.#begun++;
-    if (waited >= FLUSH_AFTER && !(this.isPatient && waited < FLUSH_PATIENT_AFTER && this.#begun <= MAX_HELD_BACK)) {
+    const isDue = waited >= FLUSH_AFTER;
+    const isHeldBack = this.isPatient && waited < FLUSH_PATIENT_AFTER && this.#begun <= MAX_HELD_BACK;
+    if (isDue && !isHeldBack) {
       this.flush();
       return now();
     }
-    if ((watched || waited >= FLUSH_AFTER) && this.#groups.length > 0) {
+    // However patient the caller is, no answer is at risk for longer.
+    if ((watched || isDue) && this.#groups.length > 0) {
       this.secure();
       return now();
     }

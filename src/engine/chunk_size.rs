@@ -25,8 +25,9 @@ pub(super) const MIN_WORK: Duration = Duration::from_micros(150);
 /// A list whose part for each worker takes no longer than this is handed out in one chunk per worker: more chunks would
 /// cost as much as they even out.
 const SMALL_PART: Duration = Duration::from_micros(500);
-/// The weight of the newest observation, as a divisor: of one that is less than what is known, and in the mean.
+/// The weight of the newest observation, as a divisor, where it is less than what is known.
 const SMOOTHING: u32 = 4;
+/// The same in the mean.
 const SMOOTHING_OF_MEAN: u32 = 8;
 /// What a call costs a worker besides its function, which is all that is measured.
 const OVERHEAD: Duration = Duration::from_nanos(500);
@@ -81,15 +82,15 @@ impl Cost {
         self.bytes
     }
 
-    /// The same, without caution: what calls take on average. Where nobody waits for one alone, it does little harm if
-    /// one of several takes long, since those behind it are recalled.
+    /// What is known without caution: what calls take on average. Where nobody waits for one alone, it does little harm
+    /// if one of several takes long, since those behind it are recalled.
     pub(super) fn on_average(self) -> Cost {
         Cost { time: self.time.map(|_| self.mean), ..self }
     }
 
     /// How long a chunk may take if nobody is in a hurry for single answers: more than `target` if it has few calls all
     /// the same, but no more than `most`.
-    pub(super) fn patient_target(self, target: Duration, most: Duration) -> Duration {
+    pub(super) fn patient_limit(self, target: Duration, most: Duration) -> Duration {
         self.expected(MAX_DEAR).unwrap_or_default().min(most).max(target)
     }
 

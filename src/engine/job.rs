@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::chunk_size::{ChunkSizer, Cost, TaskCosts};
 use super::keyed::KeyedQueue;
-use super::{Config, JobSpec, WorkerId};
+use super::{JobSpec, WorkerId};
 
 /// A call that was first in this many chunks whose workers died before beginning anything is taken for the cause: its
 /// arguments may kill whoever decodes them.
@@ -27,7 +27,7 @@ pub(super) struct Job {
     pub(super) chunk_size: Option<u32>,
     /// Whether its calls may be recalled from a worker that has not begun them.
     pub(super) is_movable: bool,
-    /// Whether nobody waits for any of its calls alone.
+    /// Whether nobody waits for any of its calls alone, and they may be recalled.
     pub(super) is_bulk: bool,
     pub(super) sizer: ChunkSizer,
     /// When it was submitted, for the statistics.
@@ -110,7 +110,8 @@ impl Job {
             task: spec.task,
             chunk_size: spec.chunk_size,
             is_movable,
-            is_bulk: spec.bulk,
+            // What waits behind a call that takes long has to be recalled.
+            is_bulk: spec.bulk && is_movable,
             sizer: ChunkSizer::new(),
             submitted: now,
             order: 0,
@@ -128,21 +129,21 @@ impl Job {
     /// What is known about the cost of its calls.
     pub(super) fn cost(&self, costs: &TaskCosts) -> Cost {
         let cost = costs.cost_of(self.task, &self.sizer);
-        // What waits behind one that takes long has to be recalled.
-        if self.is_bulk && self.is_movable { cost.on_average() } else { cost }
+        if self.is_bulk { cost.on_average() } else { cost }
     }
 
-    /// How long a chunk of its calls may take because nobody is in a hurry for single answers; zero: somebody is, or
-    /// they could not be recalled from behind one that takes long.
-    pub(super) fn patient_target(&self, config: &Config, costs: &TaskCosts, workers: usize) -> Duration {
-        if !self.is_movable || config.lanes {
-            return Duration::ZERO;
-        }
+    /// How long a chunk of its calls may take: more than `target`, but no more than `most`, where nobody is in a hurry
+    /// for single answers, and they may be recalled from behind one that takes long.
+    pub(super) fn chunk_limit(
+        &self,
+        costs: &TaskCosts,
+        workers: usize,
+        target: Duration,
+        most: Duration,
+    ) -> Duration {
         let cost = self.cost(costs);
-        match self.is_bulk || cost.is_backlog(self.waiting(), workers, config.patient_target) {
-            true => cost.patient_target(config.target, config.patient_target),
-            false => Duration::ZERO,
-        }
+        let is_backlog = || self.is_movable && cost.is_backlog(self.waiting(), workers, most);
+        if self.is_bulk || is_backlog() { cost.patient_limit(target, most) } else { target }
     }
 
     /// How many calls wait.

@@ -55,8 +55,8 @@
 //! A call that was sent ahead must not wait, behind a long one or behind many, while another worker is idle. Parent and
 //! worker agree on which calls are recalled through words of the page that they share:
 //!
-//! 1. Once a worker has not replied for `RECALL_AFTER` while another is idle, or has more work than two chunks when a
-//!    turn ends in which another has none, the calls `from <= seq < until` that it has not begun are recalled
+//! 1. Once a worker has not replied for `RECALL_AFTER` while another is idle, or has more work than twice the target
+//!    when a turn ends in which another has none, the calls `from <= seq < until` that it has not begun are recalled
 //!    ([`Action::Recall`]). The parent stores `until`, then `from` (0 means none, and is stored first if an earlier
 //!    range is over), then loads the number of the call begun last. All of these accesses are sequentially consistent.
 //! 2. The worker stores the number of a call as begun, then loads the range, and does not run a call within it but

@@ -35,5 +35,5 @@ pub use config::{PoolConfig, ProcessConfig, Stdio};
 pub use host::{Carrier, Host, Reports};
 pub use reply::Apportioned;
 pub use requests::{PartCount, SettledPart};
-pub use script::{Sent, report_sent};
+pub use script::{Sent, report_sent, waiting_word};
 pub use state::Pool;

@@ -1,9 +1,11 @@
-//! What a carrier whose workers JavaScript looks after reports of a frame that JavaScript has made and sent.
+//! What a carrier whose workers JavaScript looks after tells JavaScript of a frame that it is to make and send, and
+//! reports of it then.
 //!
 //! Called by such carriers. Must not depend on how the hook that sends is called.
 
 use super::host::Reports;
 use crate::engine::{ChunkId, Run, WorkerId};
+use crate::protocol::SEND_PATIENT;
 
 /// What has become of a frame.
 pub enum Sent<'a> {
@@ -14,6 +16,11 @@ pub enum Sent<'a> {
     /// How many calls of each run are in the frame, of the first runs; which ones, by their places in the frame, could
     /// not be encoded and are not sent; and its size.
     Filled { filled: &'a [u32], skipped: &'a [u32], bytes: u64 },
+}
+
+/// How a worker is to wait after a frame, and with [`SEND_PATIENT`] whether nobody is in a hurry for single answers.
+pub fn waiting_word(reports: &(impl Reports + ?Sized), patient: bool) -> u32 {
+    reports.worker_waiting() as u32 | if patient { SEND_PATIENT } else { 0 }
 }
 
 /// Reports what has become of a frame with these runs.

@@ -12,8 +12,7 @@ use serde_json::Value as Json;
 use super::exports::pool;
 use super::memory::passed_numbers;
 use crate::engine::{ChunkId, Run, WorkerId};
-use crate::pool::{Carrier, Reports, Sent, report_sent};
-use crate::protocol::SEND_PATIENT;
+use crate::pool::{Carrier, Sent, report_sent, waiting_word};
 
 #[derive(Default)]
 pub struct WasmCarrier {
@@ -91,7 +90,7 @@ impl Carrier for WasmCarrier {
         let pool = pool();
         let fields = |run: &Run| [run.job.0 as f64, run.calls.start.into(), run.calls.end.into()];
         let list: Vec<f64> = runs.iter().flat_map(fields).collect();
-        let waiting = pool.worker_waiting() as u32 | if patient { SEND_PATIENT } else { 0 };
+        let waiting = waiting_word(pool, patient);
         // SAFETY: pointer and length are of one list, which is only read during the call.
         let count = unsafe { raw::send_calls(worker.0, frame.0, seq, waiting, list.as_ptr(), list.len()) };
         let numbers = passed_numbers(usize::try_from(count).unwrap_or(0));

@@ -56,7 +56,7 @@ pub const MAX_BODY_LEN: u64 = 1 << 40;
 pub enum Kind {
     /// Parent to worker, once, before all others: what to load.
     Init = 1,
-    /// Parent to worker: calls to run, one after another.
+    /// Parent to worker: calls to run, one after another. `aux`: 1 if nobody is in a hurry for single answers.
     Calls = 2,
     /// Parent to worker: the numbers of calls that are no longer wanted.
     Cancel = 3,

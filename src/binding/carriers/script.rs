@@ -23,8 +23,8 @@ use crate::binding::js::{
 };
 use crate::engine::{ChunkId, Run, WorkerId};
 use crate::platform;
-use crate::pool::{Carrier, Sent, report_sent};
-use crate::protocol::{RUN_FIELDS, SEND_PATIENT};
+use crate::pool::{Carrier, Sent, report_sent, waiting_word};
+use crate::protocol::RUN_FIELDS;
 use crate::registry::Place;
 
 pub struct ScriptCarrier {
@@ -122,7 +122,7 @@ impl ScriptCarrier {
         let list = (runs.len() > 1).then(|| number_list(self.env, bounds)).transpose().ok()?;
         let first = runs.first()?;
         let [low, high] = halves(first.job.0);
-        let waiting = upcalls.worker_waiting() as u32 | if patient { SEND_PATIENT } else { 0 };
+        let waiting = waiting_word(upcalls, patient);
         let Range { start, end } = first.calls;
         self.registers.set([worker.0, frame.0, seq, waiting, low, high, start, end]);
         let sleeper = || self.pages.borrow().get(&worker).and_then(|page| page.wakes(seq));

@@ -83,8 +83,8 @@ impl Engine {
         self.pick_preempted(now);
         self.workers.refresh();
         let workers = self.workers.count(Group::Serving);
-        let patient = self.patient_target_of_next(workers);
-        let enough = patient.max(self.config.target) * MIN_CHUNKS as u32;
+        let limit = self.chunk_limit_of_next(workers);
+        let enough = limit * MIN_CHUNKS as u32;
         let mut idle: Vec<(bool, Reverse<u32>, u64, Reverse<WorkerId>)> = Vec::new();
         let mut soon: Vec<(Duration, WorkerId)> = Vec::new();
         for (worker_id, worker) in self.candidates() {
@@ -126,7 +126,7 @@ impl Engine {
         // Who was idle has the least ahead, and is next.
         let least = soon.first().filter(|_| !is_idle_served).map_or(Duration::ZERO, |&(ahead, _)| ahead);
         for (ahead, worker_id) in soon {
-            if ahead <= enough || ahead <= least + self.lag.chunk().max(patient) {
+            if ahead <= enough || ahead <= least + self.lag.chunk().max(limit) {
                 self.send_chunk(worker_id, 0, sharers, now);
             }
         }
@@ -188,11 +188,17 @@ impl Engine {
         self.lag.chunk().max(self.paced(workers))
     }
 
-    /// How long a chunk of what is next may take because nobody is in a hurry; zero: somebody is.
-    fn patient_target_of_next(&self, workers: usize) -> Duration {
+    /// The most that a chunk may take.
+    fn most_in_chunk(&self) -> Duration {
+        // Others that wait for a worker would wait for all of it.
+        if self.demand > 0 { self.config.target } else { self.config.patient_target }
+    }
+
+    /// How long a chunk of the job at the head of the queue may take.
+    fn chunk_limit_of_next(&self, workers: usize) -> Duration {
         let first = self.queue.first().and_then(|(_, job_id)| self.jobs.get(job_id));
-        let first = first.filter(|_| self.demand == 0);
-        first.map_or(Duration::ZERO, |job| job.patient_target(&self.config, &self.costs, workers))
+        let (target, most) = (self.config.target, self.most_in_chunk());
+        first.map_or(target, |job| job.chunk_limit(&self.costs, workers, target, most))
     }
 
     /// How much work a chunk needs if so many lanes are to have no more chunks per second than they may; zero for
@@ -233,6 +239,7 @@ impl Engine {
         let is_ahead = worker.phase == Phase::Starting;
         let index = worker.index;
         let mut room = fair.min(allowed).min(MAX_CALLS).min(if is_ahead { 1 } else { u32::MAX });
+        let most = self.most_in_chunk();
         let mut spent = Duration::ZERO;
         let mut draft = Draft::default();
         let mut free = None;
@@ -244,12 +251,8 @@ impl Engine {
             }
             let cost = job.cost(&self.costs);
             let is_unknown = cost.expected(1).is_none();
-            let patient = match self.demand {
-                0 => job.patient_target(&self.config, &self.costs, sharers.workers),
-                // Others that wait for the worker would wait for all of it.
-                _ => Duration::ZERO,
-            };
-            let limit = target.max(patient);
+            let own_limit = job.chunk_limit(&self.costs, sharers.workers, self.config.target, most);
+            let limit = target.max(own_limit);
             let budget = limit.saturating_sub(spent);
             if (lacking == 0 && is_unknown) || (is_ahead && !job.goes_ahead_to(worker_id)) {
                 continue;
@@ -286,7 +289,7 @@ impl Engine {
                 draft.result_bytes =
                     draft.result_bytes.saturating_add(cost.result_bytes() * u64::from(taken));
                 draft.is_timed |= job.timeout.is_some();
-                draft.is_patient &= patient > self.config.target;
+                draft.is_patient &= own_limit > self.config.target;
                 draft.push(job_id, calls);
             }
             let is_full = spent >= limit && draft.calls >= lacking;

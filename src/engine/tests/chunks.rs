@@ -195,6 +195,40 @@ fn few_dear_calls_go_together_where_nobody_is_in_a_hurry_for_single_answers() {
 }
 
 #[test]
+fn workers_that_others_wait_for_get_no_longer_chunks() {
+    let mut world = World::new(config(2));
+    world.cost = MS / 4;
+    world.boot_all();
+    let bulk = |calls| JobSpec { calls, bulk: true, task: Some(7), ..JobSpec::default() };
+    world.submit(bulk(2)).unwrap();
+    world.run_to_end();
+    world.engine.set_demand(1);
+    world.submit(bulk(100)).unwrap();
+    assert_eq!(chunk_sizes(&world), [[3, 3], [3, 3]]);
+    world.run_to_end();
+}
+
+#[test]
+fn one_call_that_takes_long_makes_no_small_chunks_where_nobody_waits_for_it_alone() {
+    let largest = |bulk: bool| {
+        let mut world = World::new(config(1));
+        world.boot_all();
+        for (cost, calls) in [(MS / 4, 20), (MS * 10, 1)] {
+            world.cost = cost;
+            world.submit(JobSpec { calls, task: Some(7), ..JobSpec::default() }).unwrap();
+            world.run_to_end();
+        }
+        world.cost = MS / 4;
+        world.submit(JobSpec { calls: 100, bulk, task: Some(7), ..JobSpec::default() }).unwrap();
+        let largest = chunk_sizes(&world).into_iter().flatten().max();
+        world.run_to_end();
+        largest
+    };
+    assert_eq!(largest(true), Some(3), "the mean is 1.5 milliseconds");
+    assert_eq!(largest(false), Some(1), "with caution it is ten");
+}
+
+#[test]
 fn a_call_that_somebody_waits_for_does_not_go_behind_many_dear_ones() {
     let mut world = World::new(config(1));
     world.cost = MS / 4;
