@@ -102,8 +102,8 @@ test('what the published package has in its next file is loaded before the first
     ...(await next(`lambda().createHandler(${HANDLER})`, `instance({ Records: ${messages} }, {})`, ON_LAMBDA)),
   ]);
   const chunks = [
-    'lib/carriers/process-carrier.js', 'lib/carriers/shared-chunks.js', 'lib/carriers/thread-carrier.js',
-    'lib/host/heap-flags.js', 'lib/transport/thread-channel.js',
+    'lib/carriers/native-ring.js', 'lib/carriers/process-carrier.js', 'lib/carriers/shared-chunks.js',
+    'lib/carriers/thread-carrier.js', 'lib/host/heap-flags.js', 'lib/transport/thread-channel.js',
   ];
   const others = [...FIRST, ...chunks];
   assert.deepEqual([...loaded].filter((name) => !others.includes(name) && !isOfHandlers(name)).sort(), NEXT);

@@ -149,7 +149,7 @@ function newChannel(t, onFrame) {
   t.after(() => port1.close());
   const words = newMemory();
   const end = (port, isParent, receive) =>
-    new ThreadChannel({ port, words, isParent, slice: new TimeSlice(() => {}), receive });
+    new ThreadChannel({ port, words, ring: new Ring(words, isParent), slice: new TimeSlice(() => {}), receive });
   return { sender: end(port1, true, () => {}), receiver: end(port2, false, onFrame), port: port2 };
 }
 

@@ -9,7 +9,8 @@
 
 /// Entries of a flat list of parts per part: encoding, codec, flags, calls, tag and value.
 pub const PART_FIELDS: u32 = 6;
-/// How the value travels.
+/// How the value travels: the business of Rust.
+#[cfg_attr(test, expect(dead_code, reason = "its users are in the binding"))]
 pub const ENCODING_FIELD: u32 = 0;
 /// How the value becomes what calls take or return: the business of JavaScript.
 pub const CODEC_FIELD: u32 = 1;
@@ -49,6 +50,13 @@ pub const FORM_SINGLE: u32 = 1;
 pub const FORM_NOTHING: u32 = 2;
 
 const _: () = assert!(FORM_WORD == VALUE_FIELD as usize && FORM_WORD < ARGUMENT_WORD);
+
+/// How many words JavaScript has to count the frames that do not go through a ring, in counts that wrap.
+pub const PORT_COUNTS: usize = 2;
+/// Those that were sent, without those that only wake.
+pub const POSTED_COUNT: usize = 0;
+/// Those that were received.
+pub const RECEIVED_COUNT: usize = 1;
 
 /// An error skips the calls of its key that have not begun.
 pub const JOB_STOPS_KEY: u32 = 1;
@@ -164,7 +172,6 @@ mod tests {
                 "protocol.rs",
                 ("", ""),
                 PART_FIELDS,
-                ENCODING_FIELD,
                 CODEC_FIELD,
                 FLAGS_FIELD,
                 CALLS_FIELD,
@@ -205,7 +212,16 @@ mod tests {
                 JOB_BULK,
                 SEND_PATIENT,
             ),
-            section!("Lists of numbers", "protocol.rs", ("", ""), RUN_FIELDS, ANSWERED_FIELDS),
+            section!(
+                "Lists of numbers",
+                "protocol.rs",
+                ("", ""),
+                RUN_FIELDS,
+                ANSWERED_FIELDS,
+                PORT_COUNTS,
+                POSTED_COUNT,
+                RECEIVED_COUNT,
+            ),
             section!("Limits", "protocol.rs", ("", ""), MAX_COUNT, FULL_FRAME, STDERR_TAIL),
             section!(
                 "The shared memory",

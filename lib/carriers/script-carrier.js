@@ -96,7 +96,6 @@ class ScriptCarrier {
       stopWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.stop(id, worker)),
       killWorker: (/** @type {number} */ id) => this.#with(id, (worker) => this.kill(id, worker)),
       catchUp: (/** @type {number} */ id) => this.#with(id, (worker) => this.catchUp(id, worker)),
-      receivePending: (/** @type {number} */ id) => this.#with(id, (worker) => this.receivePending(id, worker)),
       lastBegun: (/** @type {number} */ id) => {
         const worker = this.workers.get(id);
         return worker === undefined ? 0 : this.lastBegun(worker);
@@ -116,7 +115,7 @@ class ScriptCarrier {
   /* eslint-disable no-unused-vars -- what a subclass provides */
   /**
    * @param {number} id @param {number} index -1: the worker loads nothing before `assign`
-   * @returns {Uint32Array | null} the page that the native side is to watch
+   * @returns {Uint32Array[] | null} of a thread: the page that it shares, and the counts of its port
    */
   start(id, index) {
     return null;
@@ -144,8 +143,6 @@ class ScriptCarrier {
   kill(id, worker) {}
   /** Handles all that a worker has sent. @param {number} id @param {W} worker @returns {void} */
   catchUp(id, worker) {}
-  /** Handles what is in a worker's page. @param {number} id @param {W} worker @returns {void} */
-  receivePending(id, worker) {}
   /** The process that a worker is, or is in. @param {number} id @returns {number | null} */
   pidOf(id) {
     return process.pid;
@@ -172,9 +169,16 @@ class ScriptCarrier {
    */
   withdraw(jobId, from, isFinal) {}
   /* eslint-enable no-unused-vars */
-  /** What it adds to the statistics. @returns {object} */
+  /** What it knows besides, for the statistics. @returns {object} */
   stats() {
     return {};
+  }
+
+  /** Adds to the statistics of the native side. @param {{ bytesSent: number, bytesReceived: number }} stats */
+  addTo(stats) {
+    stats.bytesSent += this.bytesSent;
+    stats.bytesReceived += this.bytesReceived;
+    Object.assign(stats, this.stats());
   }
 
   /** @param {number} id @param {(worker: W) => void} act */

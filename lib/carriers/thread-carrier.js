@@ -19,11 +19,13 @@ const { now, setImmediate } = require('../intrinsics/clock');
 const { isSharedEnv } = require('../options/option-checks');
 const {
   BYTES, CALLS, CANCEL, DEMAND, INIT, LOAD_FAILED, MEMORY, MESSAGE, NO_CODEC, OUTPUT, READY, REPLY, SHARED_WORDS,
-  STDERR_TAIL, STOP, VALUE_FIELD,
+  STDERR_TAIL, STOP, VALUE_FIELD, WAKE,
 } = require('../transport/constants');
 const { mayTakeLong } = require('../transport/ports');
+const { Ring } = require('../transport/ring');
 const { ThreadChannel } = require('../transport/thread-channel');
 const { TimeSlice } = require('../transport/time-slice');
+const { NativeRing } = require('./native-ring');
 const { ScriptCarrier } = require('./script-carrier');
 const { sharedChunks } = require('./shared-chunks');
 const { THREAD_SCRIPT } = require('../worker/boot-script');
@@ -53,6 +55,8 @@ class ThreadCarrier extends ScriptCarrier {
   /** @type {string | null} `null` where there is no addon. */
   #addonPath;
   #chunks;
+  /** @type {((id: number) => boolean) | null} */
+  #receiveShared = null;
   /** @type {InstanceType<typeof TimeSlice<Posted>>} One for all threads, which share this one's time. */
   #slice = new TimeSlice(({ channel, frame }) => channel.receiveMessage(frame));
 
@@ -109,7 +113,7 @@ class ThreadCarrier extends ScriptCarrier {
     const channel = new ThreadChannel({
       port,
       words: page,
-      isParent: true,
+      ring: this.#addonPath === null ? new Ring(page, true) : new NativeRing(page, () => this.#receiveNatively(id)),
       slice: this.#slice,
       receive: (kind, frame, seq, aux, parts) => this.#receive(id, kind, frame, seq, aux, parts),
     });
@@ -136,7 +140,26 @@ class ThreadCarrier extends ScriptCarrier {
     // Work in progress keeps the process alive, not a thread that waits for work.
     port.unref();
     thread.unref();
-    return page;
+    return [page, channel.counts];
+  }
+
+  /** Has the addon handle what a thread has put into its ring; false: it is at it already. @param {number} id */
+  #receiveNatively(id) {
+    // Not before: this object is there before the native pool.
+    this.#receiveShared ??= /** @type {(id: number) => boolean} */ (this.pool.native.sharedReceiver());
+    return this.#receiveShared(id);
+  }
+
+  /** @override */
+  get hooks() {
+    return {
+      ...super.hooks,
+      postCalls: (/** @type {[id: number, frame: number, seq: number, aux: number, parts: Parts]} */ ...calls) => {
+        const { 0: id, 1: frame, 2: seq, 3: aux, 4: parts } = calls;
+        this.workers.get(id)?.channel.post(CALLS, frame, seq, aux, parts);
+      },
+      wakeWorker: (/** @type {number} */ id) => this.workers.get(id)?.channel.postFrame(WAKE, 0, 0, 0, []),
+    };
   }
 
   /** @override @param {number} id */
@@ -187,11 +210,6 @@ class ThreadCarrier extends ScriptCarrier {
   /** @override @param {number} _id @param {ThreadWorker} worker */
   catchUp(_id, { channel }) {
     channel.receiveAll();
-  }
-
-  /** @override @param {number} _id @param {ThreadWorker} worker */
-  receivePending(_id, { channel }) {
-    channel.receiveShared();
   }
 
   /** @param {number} id @param {unknown} error */

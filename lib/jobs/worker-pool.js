@@ -336,10 +336,7 @@ class WorkerPool {
   /** @returns {import('../../index').Stats} */
   stats() {
     const stats = { ...parse(this.#native.stats()), scheduler: schedulerOf(native()) };
-    if (this.#carrier !== null) {
-      const { bytesSent, bytesReceived } = this.#carrier;
-      Object.assign(stats, { bytesSent, bytesReceived, ...this.#carrier.stats() });
-    }
+    this.#carrier?.addTo(stats);
     return { ...stats, advice: this.#openAdvisor().advice(stats) };
   }
 

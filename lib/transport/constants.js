@@ -92,9 +92,6 @@ const PART_REFUSED = 4;
 /** Entries of a flat list of parts per part: encoding, codec, flags, calls, tag and value. */
 const PART_FIELDS = 6;
 
-/** How the value travels. */
-const ENCODING_FIELD = 0;
-
 /** How the value becomes what calls take or return: the business of JavaScript. */
 const CODEC_FIELD = 1;
 
@@ -182,6 +179,15 @@ const RUN_FIELDS = 3;
  * Entries of a list of answered runs per run: index of the part, job, first call, number of calls, offset in the part.
  */
 const ANSWERED_FIELDS = 5;
+
+/** How many words JavaScript has to count the frames that do not go through a ring, in counts that wrap. */
+const PORT_COUNTS = 2;
+
+/** Those that were sent, without those that only wake. */
+const POSTED_COUNT = 0;
+
+/** Those that were received. */
+const RECEIVED_COUNT = 1;
 
 // ---- Limits (src/protocol.rs) ----
 
@@ -408,7 +414,6 @@ module.exports = {
   PART_DIED,
   PART_REFUSED,
   PART_FIELDS,
-  ENCODING_FIELD,
   CODEC_FIELD,
   FLAGS_FIELD,
   CALLS_FIELD,
@@ -435,6 +440,9 @@ module.exports = {
   SEND_PATIENT,
   RUN_FIELDS,
   ANSWERED_FIELDS,
+  PORT_COUNTS,
+  POSTED_COUNT,
+  RECEIVED_COUNT,
   MAX_COUNT,
   FULL_FRAME,
   STDERR_TAIL,

@@ -16,7 +16,7 @@
  * Must not depend on what a frame is for, nor on what the other way is.
  */
 
-const { MESSAGE, REPLY, WAKE } = require('./constants');
+const { MESSAGE, PORT_COUNTS, POSTED_COUNT, RECEIVED_COUNT, REPLY, WAKE } = require('./constants');
 const { Ring, partOf } = require('./ring');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
@@ -33,9 +33,8 @@ class FrameChannel {
   /** @type {InstanceType<typeof Ring> | null} */
   #messages = null;
   #receive;
-  /** Frames that were sent and received the other way, in counts that wrap. */
-  #posted = 0;
-  #received = 0;
+  /** How many frames were sent and received the other way. The addon reads it, too. */
+  counts = new Uint32Array(PORT_COUNTS);
   /** Whether frames were published of which the other end may not know. */
   #isUntold = false;
 
@@ -46,10 +45,10 @@ class FrameChannel {
 
   /**
    * From now on frames may go through this memory.
-   * @param {Uint32Array} words @param {boolean} isParent
+   * @param {InstanceType<typeof Ring>} ring this end of it
    */
-  attachRing(words, isParent) {
-    this.#ring = new Ring(words, isParent);
+  attachRing(ring) {
+    this.#ring = ring;
   }
 
   /**
@@ -76,7 +75,7 @@ class FrameChannel {
   send(kind, id, seq, aux, parts) {
     const ring = this.#ring;
     // What has to be woken is woken by the frame itself.
-    if (ring === null || ring.mustWake() || !ring.send(kind, id, seq, aux, parts, this.#posted)) {
+    if (ring === null || ring.mustWake() || !ring.send(kind, id, seq, aux, parts, this.counts[POSTED_COUNT])) {
       this.post(kind, id, seq, aux, parts);
       return;
     }
@@ -89,7 +88,7 @@ class FrameChannel {
    * @type {Receive}
    */
   publish(kind, id, seq, aux, parts) {
-    if (this.#ring?.send(kind, id, seq, aux, parts, this.#posted)) this.#isUntold = true;
+    if (this.#ring?.send(kind, id, seq, aux, parts, this.counts[POSTED_COUNT])) this.#isUntold = true;
     else this.post(kind, id, seq, aux, parts);
   }
 
@@ -99,7 +98,7 @@ class FrameChannel {
    * @param {import('./ring').ShortAnswer} answer
    */
   publishAnswer(id, seq, micros, answer) {
-    if (this.#ring?.sendAnswer(id, seq, micros, answer, this.#posted)) {
+    if (this.#ring?.sendAnswer(id, seq, micros, answer, this.counts[POSTED_COUNT])) {
       this.#isUntold = true;
       return;
     }
@@ -139,7 +138,7 @@ class FrameChannel {
   post(kind, id, seq, aux, parts) {
     this.postFrame(kind, id, seq, aux, parts);
     // Not if it has thrown: then nothing was sent.
-    this.#posted = (this.#posted + 1) >>> 0;
+    this.counts[POSTED_COUNT]++;
   }
 
   // ---- Receiving -----------------------------------------------------------------------------------------
@@ -160,6 +159,8 @@ class FrameChannel {
   /** Receives everything that has been sent so far. */
   receiveAll() {
     this.receiveShared();
+    // What went the other way comes after frames that are being handled right now.
+    if (this.#ring?.isBeingRead) return;
     this.receiveAllPosted();
     this.receiveShared();
   }
@@ -168,7 +169,8 @@ class FrameChannel {
   receiveShared() {
     const ring = this.#ring;
     if (ring === null) return;
-    for (let frame = ring.take(this.#received); frame !== null; frame = ring.take(this.#received)) {
+    const { counts } = this;
+    for (let frame = ring.take(counts[RECEIVED_COUNT]); frame !== null; frame = ring.take(counts[RECEIVED_COUNT])) {
       this.#receive(frame[0], frame[1], frame[2], frame[3], frame[4]);
     }
   }
@@ -187,7 +189,7 @@ class FrameChannel {
       this.receiveShared();
     } finally {
       // Whatever the user's code throws in between: this frame has arrived, and counts.
-      this.#received = (this.#received + 1) >>> 0;
+      this.counts[RECEIVED_COUNT]++;
       this.#ring?.lookAgain();
       try {
         this.#receive(kind, id, seq, aux, parts);

@@ -49,6 +49,8 @@ class Ring {
   #maxRecord = RING_MAX_RECORD;
   /** @type {number} */ #incoming;
   /** @type {number} */ #incomingRecords;
+  /** Whether what is in it is being handled, further up the stack, by whoever keeps others from it. */
+  isBeingRead = false;
   /** How many words were published and taken here, in counts that wrap. */
   #tail = 0;
   #head = 0;

@@ -24,16 +24,16 @@ class ThreadChannel extends FrameChannel {
    * @param {object} end
    * @param {import('node:worker_threads').MessagePort} end.port
    * @param {Uint32Array} end.words the shared memory
-   * @param {boolean} end.isParent
+   * @param {InstanceType<typeof import('./ring').Ring>} end.ring this end of the rings in it
    * @param {{ drain: () => void }} end.slice where posted frames wait to be received
    * @param {import('./frame-channel').Receive} end.receive
    */
-  constructor({ port, words, isParent, slice, receive }) {
+  constructor({ port, words, ring, slice, receive }) {
     super(receive);
     this.#port = port;
     this.#words = words;
     this.#slice = slice;
-    this.attachRing(words, isParent);
+    this.attachRing(ring);
   }
 
   /** @override @type {import('./frame-channel').Receive} */

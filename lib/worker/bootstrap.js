@@ -21,6 +21,7 @@ const { fromJson } = require('../intrinsics/json');
 const { ARGUMENT_WORD, BEGUN, INIT, PART_FIELDS, STOP } = require('../transport/constants');
 const { FrameChannel } = require('../transport/frame-channel');
 const { createRegisters, passParts, receiveParts } = require('../transport/registers');
+const { Ring } = require('../transport/ring');
 const { imitateFork } = require('./imitated-fork');
 const { MESSAGE_ROOM } = require('./message-room');
 const { announceIndex, serve, markAsWorker, removeScriptGlobals } = require('./serve');
@@ -105,7 +106,7 @@ function boot(native, loaders, isScript) {
     const shared = (seq & WITH_PAGE) !== 0 ? channel.sharedPage() : null;
     const page = shared instanceof ArrayBuffer ? new Uint32Array(shared) : null;
     if (page !== null) {
-      frames.attachRing(page, false);
+      frames.attachRing(new Ring(page, false));
       frames.attachMessages(page);
     }
     const connection = {

@@ -10,6 +10,7 @@
 
 const { CALLS, INIT, STOP, THREAD_ID_WORD, WAITED_MISSED, WAITING_WORD } = require('../transport/constants');
 const { clones } = require('../transport/ports');
+const { Ring } = require('../transport/ring');
 const { ThreadChannel } = require('../transport/thread-channel');
 const { TimeSlice } = require('../transport/time-slice');
 const { MESSAGE_ROOM } = require('./message-room');
@@ -92,7 +93,7 @@ function bootThread(loaders) {
   const channel = new ThreadChannel({
     port,
     words: page,
-    isParent: false,
+    ring: new Ring(page, false),
     slice,
     receive: (kind, id, seq, aux, parts) => {
       if (kind === INIT) start(seq);

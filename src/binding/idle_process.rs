@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::channel::Channel;
 use crate::channel::page::FAREWELL;
 use crate::engine::History;
-use crate::platform::SharedPage;
+use crate::platform::{SharedPage, SharedWords};
 use crate::process::{Route, Supervisor};
 use crate::wire::{FrameHeader, FrameWriter, Kind};
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::channel::page::FAREWELL;
-use crate::platform::{self, SharedPage};
+use crate::platform::{self, SharedPage, SharedWords};
 use crate::process::FAREWELL_GRACE;
 
 /// Without a page the farewell is a frame, which whoever reads the channel has to find first.

@@ -26,7 +26,7 @@ use super::watchdog::{Farewell, exit_now, start_watchdog};
 use crate::channel::page::{ASLEEP, AWAKE, AWAKENESS, SHARED_LEN, TO_WORKER, WAITING, has_frame};
 use crate::channel::{Arrived, Attached, Channel, ChannelError, FillResult, Filled, Flushed, OutgoingFrame};
 use crate::pace::Waiting;
-use crate::platform::SharedPage;
+use crate::platform::{SharedPage, SharedWords};
 use crate::process::{CHANNEL_FD, GROUP_SIGNALS, PAGE_FD};
 use crate::wire::{Frame, FrameHeader, Kind};
 

@@ -14,7 +14,7 @@ use super::descriptors::{MAX_DESCRIPTORS, MAX_WAITING};
 use super::page::{MAX_RECORD, RING_WORDS, SHARED_LEN, TO_PARENT, TO_PARENT_RECORDS};
 use super::ring::Taken;
 use super::{Attached, Channel, End, Filled, Ring};
-use crate::platform::{SharedPage, shared_page};
+use crate::platform::{SharedPage, SharedWords, shared_page};
 use crate::wire::{Encoding, Frame, PART_ATTACHED};
 
 /// Plays a peer that does what the bytes say: sends some of them, with descriptors or without, or waits until what has

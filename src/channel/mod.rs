@@ -37,6 +37,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
+use crate::platform::SharedPage;
 use crate::wire::{Decoder, FrameHeader, FrameWriter, Kind};
 pub use attached::Attached;
 #[cfg_attr(test, expect(unused_imports, reason = "its callers are in the binding"))]
@@ -46,8 +47,7 @@ use descriptors::{ReceiveError, receive, send};
 #[cfg_attr(test, expect(unused_imports, reason = "its callers are in the binding"))]
 pub use outgoing::{FinishError, Mark};
 pub use outgoing::{Finished, OutgoingFrame, Room};
-use ring::Taken;
-pub use ring::{AnswerForm, End, Ring, ShortAnswer};
+pub use ring::{AnswerForm, Corrupt, End, Ring, ShortAnswer, Taken};
 
 /// Frames gathered into one system call at most.
 const GATHER: usize = 16;
@@ -110,7 +110,7 @@ pub struct Channel {
     /// Frames that go, or went, through the socket, without those that only wake; wraps.
     sent_frames: u32,
     /// For small frames, where memory is shared.
-    ring: Option<Ring>,
+    ring: Option<Ring<Arc<SharedPage>>>,
     /// Bytes that went through it, sent and received.
     ring_bytes: (u64, u64),
 }
@@ -166,7 +166,7 @@ impl Channel {
     }
 
     /// From now on small frames may go through shared memory.
-    pub fn attach_ring(&mut self, ring: Ring) {
+    pub fn attach_ring(&mut self, ring: Ring<Arc<SharedPage>>) {
         self.ring = Some(ring);
     }
 
@@ -196,8 +196,7 @@ impl Channel {
         frame: &mut Vec<u8>,
     ) -> Result<Option<Shared>, ChannelError> {
         let Some(ring) = &mut self.ring else { return Ok(None) };
-        let taken =
-            ring.take(received, in_order, frame).map_err(|ring::Corrupt| ChannelError::CorruptRing)?;
+        let taken = ring.take(received, in_order, frame).map_err(|Corrupt| ChannelError::CorruptRing)?;
         let shared = match taken {
             Taken::Frame => Shared::Frame,
             Taken::Answer(answer) => Shared::Answer(answer),
@@ -210,7 +209,7 @@ impl Channel {
     /// Takes the next message out of shared memory into `frame`; false if there is none.
     pub fn take_message(&mut self, frame: &mut Vec<u8>) -> Result<bool, ChannelError> {
         let Some(ring) = self.ring.as_mut().filter(|ring| ring.has_message()) else { return Ok(false) };
-        let is_taken = ring.take_message(frame).map_err(|ring::Corrupt| ChannelError::CorruptRing)?;
+        let is_taken = ring.take_message(frame).map_err(|Corrupt| ChannelError::CorruptRing)?;
         self.ring_bytes.1 += if is_taken { frame.len() as u64 } else { 0 };
         Ok(is_taken)
     }

@@ -1,9 +1,9 @@
 //! A ring of frames in shared memory for each direction: a frame reaches the other end without a system call on either
 //! side, and outlives its sender.
 //!
-//! Called by the channel beside it. Must not depend on what a frame is for, but for answers. Both ends have
-//! another way as well, the socket of a process or the port of a thread: for what is too long, for descriptors, and to
-//! wake who sleeps. The other end in JavaScript is `lib/transport/ring.js`.
+//! Called by the channel beside it, and by the carrier to threads. Must not depend on what a frame is for, but for
+//! answers. Both ends have another way as well, the socket of a process or the port of a thread: for what is too long,
+//! for descriptors, and to wake who sleeps. The other end in JavaScript is `lib/transport/ring.js`.
 //!
 //! 1. A sender writes a record (the frame's length, its place, the frame) behind the last one and publishes it by
 //!    storing the tail. From then on the frame arrives, whatever becomes of its sender.
@@ -25,14 +25,14 @@
 //! Nothing that the other end writes is trusted: each end keeps its own position to itself, lengths are checked against
 //! what is published, and bytes are copied before they are read.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
 use super::page::{
     ANSWER, ANSWER_HEADER, ASLEEP, AWAKE, AWAKENESS, HEAD, MAX_MESSAGE, MAX_RECORD, MESSAGE_RECORDS,
-    MESSAGE_WORDS, MESSAGES, NO_VALUE, PLAIN, RECORD_HEADER, RING_WORDS, TAIL, TO_PARENT, TO_PARENT_RECORDS,
-    TO_WORKER, TO_WORKER_RECORDS, WOKEN, WRAP,
+    MESSAGE_WORDS, MESSAGES, NO_VALUE, PLAIN, RECORD_HEADER, RING_WORDS, SHARED_WORDS, TAIL, TO_PARENT,
+    TO_PARENT_RECORDS, TO_WORKER, TO_WORKER_RECORDS, WOKEN, WRAP,
 };
-use crate::platform::SharedPage;
+use crate::platform::SharedWords;
 
 const WORD: usize = size_of::<u32>();
 
@@ -56,10 +56,12 @@ const PARENTWARD: Direction = Direction { words: TO_PARENT, records: TO_PARENT_R
 
 /// One end of both directions.
 #[derive(Debug)]
-pub struct Ring {
-    page: Arc<SharedPage>,
+pub struct Ring<P> {
+    page: P,
     outgoing: Direction,
     incoming: Direction,
+    /// Whether messages come through a ring of their own.
+    has_messages: bool,
     /// How many words were published here.
     tail: u32,
     /// How many words were taken here.
@@ -106,14 +108,20 @@ pub enum AnswerForm {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Corrupt;
 
-impl Ring {
-    /// The memory has [`SHARED_WORDS`](super::page::SHARED_WORDS) words.
-    pub fn new(page: Arc<SharedPage>, end: End) -> Ring {
+impl<P: Deref<Target: SharedWords>> Ring<P> {
+    /// The memory has [`SHARED_WORDS`], and those of the ring for messages behind them if there is one.
+    pub fn new(page: P, end: End) -> Ring<P> {
         let (outgoing, incoming) = match end {
             End::Parent => (WORKERWARD, PARENTWARD),
             End::Worker => (PARENTWARD, WORKERWARD),
         };
-        Ring { page, outgoing, incoming, tail: 0, head: 0, is_early: false, messages_head: 0 }
+        let has_messages = end == End::Parent && page.words().len() >= SHARED_WORDS + MESSAGE_WORDS;
+        Ring { page, outgoing, incoming, has_messages, tail: 0, head: 0, is_early: false, messages_head: 0 }
+    }
+
+    /// The memory itself.
+    pub fn page(&self) -> &P {
+        &self.page
     }
 
     // ---- Receiving -------------------------------------------------------------------------------------
@@ -140,7 +148,7 @@ impl Ring {
 
     /// Whether a message is there.
     pub fn has_message(&self) -> bool {
-        self.incoming.words == PARENTWARD.words && self.page.load(MESSAGES + TAIL) != self.messages_head
+        self.has_messages && self.page.load(MESSAGES + TAIL) != self.messages_head
     }
 
     /// Takes the next message into `frame`; false if there is none.

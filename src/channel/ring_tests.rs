@@ -8,22 +8,23 @@ use super::page::{
     ANSWER, ANSWER_HEADER, HEAD, MAX_MESSAGE, MAX_RECORD, MESSAGE_RECORDS, MESSAGE_WORDS, MESSAGES, NO_VALUE,
     PLAIN, RING_WORDS, SHARED_LEN, TAIL, TO_PARENT, TO_WORKER, TO_WORKER_RECORDS, WRAP,
 };
-use super::ring::{Corrupt, Taken};
 use super::tests::{frame, pair};
 use super::*;
-use crate::platform::{SharedPage, shared_page};
+use crate::platform::{SharedPage, SharedWords, shared_page};
 use crate::wire::Frame;
 
 fn memory() -> Arc<SharedPage> {
     Arc::new(SharedPage::map(shared_page(SHARED_LEN).unwrap(), SHARED_LEN).unwrap())
 }
 
-fn ends() -> (Arc<SharedPage>, Ring, Ring) {
+type TestRing = Ring<Arc<SharedPage>>;
+
+fn ends() -> (Arc<SharedPage>, TestRing, TestRing) {
     let page = memory();
     (page.clone(), Ring::new(page.clone(), End::Parent), Ring::new(page, End::Worker))
 }
 
-fn take(ring: &mut Ring, received: u32) -> Option<Vec<u8>> {
+fn take(ring: &mut TestRing, received: u32) -> Option<Vec<u8>> {
     let mut frame = Vec::new();
     (ring.take(received, true, &mut frame).unwrap() == Taken::Frame).then_some(frame)
 }

@@ -42,7 +42,7 @@ pub use os::{
 pub use os_launch::{launch, outlive_parent};
 pub use own_path::own_path;
 pub use sealed_bytes::{MappedBytes, SealedView, SealedWriter};
-pub use shared_page::{SharedPage, shared_page};
+pub use shared_page::{SharedPage, SharedWords, shared_page};
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 compile_error!("parallelizer runs on Linux and macOS; other systems are refused by the JavaScript side");

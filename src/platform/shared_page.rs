@@ -1,4 +1,4 @@
-//! Memory that several processes read and write, as words.
+//! Memory that several processes or threads read and write, as words.
 //!
 //! Must not depend on what the words mean.
 
@@ -32,11 +32,42 @@ pub(super) fn fill(file: OwnedFd, len: usize) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// 32-bit words in memory that other processes have mapped too.
+/// 32-bit words that others read and write too.
 ///
-/// Whoever holds the file may store at any time, so every access is atomic, and a word only tells the value that it had
-/// when it was loaded. A `load` sees everything that the storing thread did before. All accesses panic if `index` lies
-/// beyond the mapped length.
+/// Whoever else has the memory may store at any time, so every access is atomic, and a word only tells the value that
+/// it had when it was loaded. A `load` sees everything that the storing thread did before. All accesses panic if
+/// `index` lies beyond the last word.
+pub trait SharedWords {
+    fn words(&self) -> &[AtomicU32];
+
+    /// The word at `index`, in one order with all loads and stores of the memory.
+    fn load(&self, index: usize) -> u32 {
+        self.words()[index].load(Ordering::SeqCst)
+    }
+
+    /// Stores a word at `index`, in the same order.
+    fn store(&self, index: usize, value: u32) {
+        self.words()[index].store(value, Ordering::SeqCst);
+    }
+
+    /// Loads a word that another one, loaded before, has announced.
+    fn load_relaxed(&self, index: usize) -> u32 {
+        self.words()[index].load(Ordering::Relaxed)
+    }
+
+    /// Stores a word that another one, stored later, announces.
+    fn store_relaxed(&self, index: usize, value: u32) {
+        self.words()[index].store(value, Ordering::Relaxed);
+    }
+
+    /// Stores a word if the present one is `current`, in the order of `load` and `store`. Whether it was.
+    fn replace(&self, index: usize, current: u32, value: u32) -> bool {
+        let word = &self.words()[index];
+        word.compare_exchange(current, value, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
+/// Such words in memory that other processes have mapped: whoever holds the file may store.
 #[derive(Debug)]
 pub struct SharedPage {
     /// Invariant: the start of a live mapping of `len` bytes, readable and writable; only `drop` unmaps it.
@@ -65,37 +96,13 @@ impl SharedPage {
         Ok(SharedPage { base: base.cast(), len })
     }
 
-    /// The word at `index`, in one order with all loads and stores of the page.
-    pub fn load(&self, index: usize) -> u32 {
-        self.words()[index].load(Ordering::SeqCst)
-    }
-
-    /// Stores a word at `index`, in the same order.
-    pub fn store(&self, index: usize, value: u32) {
-        self.words()[index].store(value, Ordering::SeqCst);
-    }
-
-    /// Loads a word that another one, loaded before, has announced.
-    pub fn load_relaxed(&self, index: usize) -> u32 {
-        self.words()[index].load(Ordering::Relaxed)
-    }
-
-    /// Stores a word that another one, stored later, announces.
-    pub fn store_relaxed(&self, index: usize, value: u32) {
-        self.words()[index].store(value, Ordering::Relaxed);
-    }
-
-    /// Stores a word if the present one is `current`, in the order of `load` and `store`. Whether it was.
-    pub fn replace(&self, index: usize, current: u32, value: u32) -> bool {
-        let word = &self.words()[index];
-        word.compare_exchange(current, value, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-    }
-
     /// The first word, valid while `self` lives.
     pub fn as_ptr(&self) -> *mut u32 {
         self.base.as_ptr().cast()
     }
+}
 
+impl SharedWords for SharedPage {
     fn words(&self) -> &[AtomicU32] {
         // SAFETY: the mapping lives as long as `self`, is page-aligned, holds this many whole words for which any bit
         // pattern is valid, and is only shared as atomics.

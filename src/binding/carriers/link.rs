@@ -4,26 +4,23 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Weak;
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use serde_json::{Value as Json, json};
 
+use super::link_error::LinkError;
+use super::page_words;
 use crate::binding::carrier::Upcalls;
 use crate::binding::event_loop::Poll;
-use crate::channel::page::{
-    ASLEEP, AWAKENESS, CANCEL_COUNT, FAREWELL, LAST_BEGUN, MESSAGES_TAKEN, RECALL_FROM, RECALL_UNTIL,
-    TO_WORKER, WAITING,
-};
-use crate::channel::{Channel, ChannelError, FillResult, FinishError, Finished, Flushed, OutgoingFrame};
-use crate::engine::{ProtocolViolation, WorkerId};
+use crate::channel::page::{CANCEL_COUNT, FAREWELL, LAST_BEGUN, WAITING};
+use crate::channel::{Channel, FillResult, Finished, Flushed, OutgoingFrame};
+use crate::engine::WorkerId;
 use crate::pace::Waiting;
-use crate::platform::SharedPage;
+use crate::platform::{SharedPage, SharedWords};
 use crate::process::{Route, Supervisor, Ticket};
 use crate::registry::PlaceId;
-use crate::wire::WireError;
 use crate::woken::Woken;
 
 /// What belongs to one worker process.
@@ -68,40 +65,6 @@ pub struct ExitReport {
     /// It has not ended although it was killed.
     pub outlives: bool,
 }
-
-/// Why a worker cannot be worked with any more.
-#[derive(Debug)]
-pub enum LinkError {
-    /// A frame for it cannot be sent: it would be longer than any that is accepted.
-    FrameUnsendable(FinishError),
-    CallsNotEncoded,
-    /// Its channel cannot be read.
-    Channel(ChannelError),
-    /// What it has sent is no frame.
-    Wire(WireError),
-    /// It has sent a frame that only a parent sends.
-    ParentFrame,
-    /// It has answered what it cannot have been asked.
-    Reply(ProtocolViolation),
-    /// A value that it has sent is not what it says.
-    Value(String),
-}
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LinkError::FrameUnsendable(error) => write!(f, "it would have to be sent {error}"),
-            LinkError::CallsNotEncoded => f.write_str("calls for it could not be encoded"),
-            LinkError::Channel(error) => write!(f, "its channel cannot be read: {error}"),
-            LinkError::Wire(error) => error.fmt(f),
-            LinkError::ParentFrame => f.write_str("a frame that only a parent sends"),
-            LinkError::Reply(violation) => violation.fmt(f),
-            LinkError::Value(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for LinkError {}
 
 impl ExitReport {
     /// As it is told with every call that ends by it.
@@ -181,7 +144,7 @@ impl Link {
     /// The thread that a chunk wakes which begins with this call, where it is known to sleep. It is kept in mind.
     pub fn wakes(&mut self, seq: u32) -> Option<i32> {
         let page = self.page.as_ref()?;
-        let sleeper = self.route.pid().filter(|_| page.load(TO_WORKER + AWAKENESS) == ASLEEP);
+        let sleeper = self.route.pid().filter(|_| page_words::is_asleep(&**page));
         if let Some(thread) = sleeper {
             self.woken = Some(Woken::new(thread, seq));
         }
@@ -204,7 +167,7 @@ impl Link {
     /// Says that a message which counts so much was handled.
     pub fn count_taken(&self, size: u32) {
         if let Some(page) = &self.page {
-            page.store(MESSAGES_TAKEN, page.load(MESSAGES_TAKEN).wrapping_add(size));
+            page_words::count_taken(&**page, size);
         }
     }
 
@@ -220,14 +183,7 @@ impl Link {
     /// Publishes the calls `from <= seq < until` as recalled, and returns the number of the one begun last. `None`
     /// without a page.
     pub fn recall(&self, from: u32, until: u32) -> Option<u32> {
-        let page = self.page.as_ref()?;
-        // Another range is over: its start must not be seen with this one's end.
-        if page.load(RECALL_FROM) != from {
-            page.store(RECALL_FROM, 0);
-        }
-        page.store(RECALL_UNTIL, until);
-        page.store(RECALL_FROM, from);
-        Some(page.load(LAST_BEGUN))
+        self.page.as_ref().map(|page| page_words::recall(&**page, from, until))
     }
 }
 

@@ -12,8 +12,10 @@ use napi::sys;
 use nix::sys::signal::Signal;
 use serde_json::{Value as Json, json};
 
-use super::link::{ExitReport, Link, LinkError, Links};
+use super::link::{ExitReport, Link, Links};
+use super::link_error::LinkError;
 use super::receive::Receiver;
+use super::sending::{CallsFrame, Encoded, encode_runs};
 use crate::binding::carrier::{NativeCarrier, Upcalls};
 use crate::binding::environment::Environment;
 use crate::binding::event_loop::{Poll, Readiness};
@@ -25,7 +27,7 @@ use crate::engine::{ChunkId, History, Run, WorkerId};
 use crate::platform::{self, SharedPage};
 use crate::pool::Carrier;
 use crate::process::{Descriptors, ProcessEvent, Route, SpawnSpec, Supervisor, Ticket};
-use crate::protocol::{FULL_FRAME, NO_CODEC};
+use crate::protocol::NO_CODEC;
 use crate::registry::{Place, PlaceId};
 use crate::wire::{Encoding, FrameHeader, Kind, PART_SKIPPED, PartHeader};
 
@@ -106,19 +108,6 @@ impl ProcessCarrier {
         Ok(poll)
     }
 
-    /// Appends parts to a frame. If they cannot be, the first call that they are for is marked as not to be run.
-    fn write(&self, parts: &PassedParts, frame: &mut OutgoingFrame) -> WrittenParts {
-        let mark = frame.mark();
-        write_parts(self.environment.env, parts, frame).unwrap_or_else(|error| {
-            frame.truncate(mark);
-            let skipped = PartHeader { flags: PART_SKIPPED, calls: 1, ..plain_part(Encoding::Latin1) };
-            match frame.bytes(skipped, &[]) {
-                Ok(()) => WrittenParts { calls: 1, failed: vec![(0..1, error)], ..WrittenParts::default() },
-                Err(_) => WrittenParts::default(),
-            }
-        })
-    }
-
     fn event(&self, worker: WorkerId, name: &'static str, detail: &Json) {
         if let Some(upcalls) = self.upcalls.upgrade() {
             upcalls.event(worker, name, detail);
@@ -132,6 +121,31 @@ impl ProcessCarrier {
         if let Some(upcalls) = self.upcalls.upgrade() {
             upcalls.worker_gone(worker);
         }
+    }
+}
+
+/// A frame of calls whose bytes are written as they are encoded.
+struct ProcessFrame {
+    env: sys::napi_env,
+    frame: OutgoingFrame,
+}
+
+impl CallsFrame for ProcessFrame {
+    fn append(&mut self, parts: &PassedParts) -> WrittenParts {
+        let ProcessFrame { env, frame } = self;
+        let mark = frame.mark();
+        write_parts(*env, parts, frame).unwrap_or_else(|error| {
+            frame.truncate(mark);
+            let skipped = PartHeader { flags: PART_SKIPPED, calls: 1, ..plain_part(Encoding::Latin1) };
+            match frame.bytes(skipped, &[]) {
+                Ok(()) => WrittenParts { calls: 1, failed: vec![(0..1, error)], ..WrittenParts::default() },
+                Err(_) => WrittenParts::default(),
+            }
+        })
+    }
+
+    fn len(&self) -> u64 {
+        self.frame.len()
     }
 }
 
@@ -182,54 +196,24 @@ impl Carrier for ProcessCarrier {
         self.links.forget(worker);
     }
 
-    fn send(&self, worker: WorkerId, frame: ChunkId, seq: u32, runs: &[Run], patient: bool) {
+    fn send(&self, worker: WorkerId, chunk: ChunkId, seq: u32, runs: &[Run], patient: bool) {
         let Some(upcalls) = self.upcalls.upgrade() else { return };
         let waiting = upcalls.worker_waiting();
         self.links.with(worker, |link| link.set_waiting(waiting));
         let header =
-            FrameHeader { chunk_id: frame.0, seq, aux: patient.into(), ..FrameHeader::of(Kind::Calls) };
+            FrameHeader { chunk_id: chunk.0, seq, aux: patient.into(), ..FrameHeader::of(Kind::Calls) };
         let room = self.links.with(worker, |link| link.channel.room()).unwrap_or(Room::NONE);
-        let mut writer = OutgoingFrame::new(header, room);
-        let mut offset = 0;
-        for run in runs {
-            let encoded = upcalls.encode(worker, frame, run, offset);
-            if matches!(encoded, Some(PassedParts::Nothing)) {
-                match offset {
-                    0 => return upcalls.defer(worker, frame),
-                    _ => upcalls.cut(worker, frame, offset),
-                }
-                break;
-            }
-            let parts = encoded.map(|parts| self.write(&parts, &mut writer));
-            let Some(parts) = parts.filter(|parts| (1..=run.calls.len()).contains(&(parts.calls as usize)))
-            else {
-                return self.links.give_up(worker, LinkError::CallsNotEncoded);
-            };
-            upcalls.filled(run, parts.calls);
-            let end = offset + parts.calls;
-            let is_full = writer.len() >= FULL_FRAME as u64 || (parts.calls as usize) < run.calls.len();
-            if is_full {
-                upcalls.cut(worker, frame, end);
-            }
-            for skipped in parts.skipped {
-                upcalls.encode_failed(worker, frame, offset + skipped);
-            }
-            for (calls, error) in parts.failed {
-                for call in calls {
-                    upcalls.encode_failed(worker, frame, offset + call);
-                    upcalls.settle_unsent(run.job, run.calls.start + call, &error.reason);
-                }
-            }
-            if is_full {
-                break;
-            }
-            offset = end;
+        let frame = OutgoingFrame::new(header, room);
+        let mut frame = ProcessFrame { env: self.environment.env, frame };
+        match encode_runs(&*upcalls, worker, chunk, runs, &mut frame) {
+            Encoded::Whole => {}
+            Encoded::Deferred => return,
+            Encoded::Failed => return self.links.give_up(worker, LinkError::CallsNotEncoded),
         }
-        upcalls.encoded(worker, frame, writer.len());
         let sleeper = || self.links.with(worker, |link| link.wakes(seq)).flatten();
-        let sleeper = upcalls.cares_where_it_wakes(worker, frame).then(sleeper).flatten();
+        let sleeper = upcalls.cares_where_it_wakes(worker, chunk).then(sleeper).flatten();
         let sleeper = sleeper.filter(|_| upcalls.keeps_cpu());
-        platform::wake_elsewhere(sleeper, || self.links.send(worker, writer));
+        platform::wake_elsewhere(sleeper, || self.links.send(worker, frame.frame));
     }
 
     fn cancel(&self, worker: WorkerId, seqs: &[u32]) {

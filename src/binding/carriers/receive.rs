@@ -1,21 +1,20 @@
-//! What worker processes send, handled: bytes to frames, frames to upcalls.
+//! What worker processes send: bytes to frames, which are handled in their order.
 //!
 //! Called by the carrier to processes. Must not depend on how workers are started or sent to.
 
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
 use napi::sys;
 use serde_json::json;
 
-use super::link::{LinkError, Links, channel_ended};
-use crate::binding::carrier::{Answerer, Upcalls};
-use crate::binding::js::{PartError, Value, list_of, part_list, part_value};
+use super::frames::{FrameHandler, Source};
+use super::link::{Links, channel_ended};
+use super::link_error::LinkError;
+use crate::binding::carrier::Upcalls;
 use crate::channel::{Attached, Channel, FillResult, Filled};
-use crate::engine::{ChunkId, WorkerId};
+use crate::engine::WorkerId;
 use crate::joined_answers::JoinedAnswers;
-use crate::pool::Apportioned;
-use crate::wire::{Frame, Kind, PART_REFUSED, Part, PartHeader};
+use crate::wire::Frame;
 
 /// Bytes read from a process that is gone before they are handled.
 const REST_BUDGET: usize = 1 << 18;
@@ -114,7 +113,7 @@ impl Receiver {
             }
             match next {
                 Ok(Some(frame)) => {
-                    if let Err(error) = self.handle_frame(&*upcalls, worker, &frame) {
+                    if let Err(error) = self.handler(&*upcalls, worker).handle(&frame) {
                         break Some(error);
                     }
                 }
@@ -140,7 +139,7 @@ impl Receiver {
             match self.links.with(worker, |link| link.channel.take_message(frame)) {
                 Some(Ok(true)) => {
                     let message = Frame::of(frame).map_err(LinkError::Wire)?;
-                    self.handle_frame(upcalls, worker, &message)?;
+                    self.handler(upcalls, worker).handle(&message)?;
                 }
                 Some(Ok(false)) | None => return Ok(()),
                 Some(Err(error)) => return Err(LinkError::Channel(error)),
@@ -148,126 +147,25 @@ impl Receiver {
         }
     }
 
-    /// What has come beside the frame of this worker that is handled next.
+    fn handler<'a>(&'a self, upcalls: &'a dyn Upcalls, worker: WorkerId) -> FrameHandler<'a> {
+        FrameHandler { env: self.env, source: &*self.links, upcalls, worker }
+    }
+}
+
+impl Source for Links {
     fn attached(&self, worker: WorkerId) -> Attached {
-        Attached::new(self.links.with(worker, |link| link.channel.arrived()).unwrap_or_default())
+        Attached::new(self.with(worker, |link| link.channel.arrived()).unwrap_or_default())
     }
 
-    fn handle_frame(
-        &self,
-        upcalls: &dyn Upcalls,
-        worker: WorkerId,
-        frame: &Frame<'_>,
-    ) -> Result<(), LinkError> {
-        let header = frame.header;
-        match header.kind {
-            Kind::Ready => upcalls.worker_ready(worker),
-            Kind::LoadFailed => {
-                let attached = self.attached(worker);
-                let part = frame.parts().next().map(|part| attached.resolve(part)).transpose();
-                let part = part.map_err(|error| LinkError::Value(error.to_string()))?;
-                let text = part.and_then(|part| part.text());
-                self.links.with(worker, |link| link.report.load_error = text);
-                upcalls.load_failed(worker);
-            }
-            Kind::Reply => self.handle_reply(upcalls, worker, frame)?,
-            Kind::Begun => {
-                // Its first one has 0: it has begun no call, and runs.
-                upcalls.worker_alive(worker);
-                self.links.with(worker, |link| link.last_begun = header.seq);
-                upcalls.begun(worker, header.seq);
-            }
-            Kind::Output => {
-                let parts = part_list(self.env, frame.parts(), &self.attached(worker));
-                let parts = parts.map_err(|error| LinkError::Value(error.to_string()))?;
-                upcalls.output(worker, header.seq, parts);
-            }
-            Kind::Message => {
-                let parts = part_list(self.env, frame.parts(), &self.attached(worker));
-                let parts = parts.map_err(|error| LinkError::Value(error.to_string()))?;
-                upcalls.emitted(worker, header.seq, header.aux, parts);
-                // Not before: what it leads to counts as well.
-                self.links.with(worker, |link| link.count_taken(header.chunk_id));
-            }
-            Kind::Wake => {}
-            Kind::Memory => upcalls.worker_memory(worker, u64::from(header.aux) * 1024),
-            Kind::Init | Kind::Calls | Kind::Cancel | Kind::Stop | Kind::Demand => {
-                return Err(LinkError::ParentFrame);
-            }
-        }
-        Ok(())
+    fn keep_load_error(&self, worker: WorkerId, tree: Option<String>) {
+        self.with(worker, |link| link.report.load_error = tree);
     }
 
-    fn handle_reply(
-        &self,
-        upcalls: &dyn Upcalls,
-        worker: WorkerId,
-        frame: &Frame<'_>,
-    ) -> Result<(), LinkError> {
-        let attached = self.attached(worker);
-        let elapsed = Duration::from_micros(frame.header.aux.into());
-        let sizes = frame.parts().map(|part| (part.header.calls, part.header.flags));
-        let mut reply = Apportioned::new(ChunkId(frame.header.chunk_id), frame.header.seq, elapsed, sizes);
-        let mut parts = frame.parts().peekable();
-        while let Some(part) = parts.next() {
-            let header = part.header;
-            let mut extras: Vec<Part<'_>> = Vec::new();
-            while let Some(extra) = parts.next_if(|next| next.header.calls == 0) {
-                extras.push(extra);
-            }
-            let all = || [part].into_iter().chain(extras.iter().copied());
-            let bytes = all().fold(0u64, |sum, part| sum.saturating_add(part.size()));
-            let reply = reply.next(header.calls, header.flags, bytes);
-            let answered = upcalls.answered(worker, reply).map_err(LinkError::Reply)?;
-            let from = Answerer { worker, reply };
-            if answered.is_empty() {
-                all().for_each(|part| attached.discard(&part));
-                continue;
-            }
-            // They are booked as answered: nothing else will tell their callers.
-            match self.read_answer(part, &extras, &attached) {
-                Ok((header, value, extras)) => {
-                    upcalls.settle_answered(from, &answered, header, value, extras)
-                }
-                Err(PartError::Refused(why)) => {
-                    let refused = PartHeader { flags: header.flags | PART_REFUSED, ..header };
-                    upcalls.settle_unreadable(from, &answered, refused, &why);
-                }
-                Err(PartError::Corrupt(why)) => {
-                    upcalls.settle_unreadable(from, &answered, header, &why);
-                    return Err(LinkError::Value(why));
-                }
-            }
-        }
-        Ok(())
+    fn keep_begun(&self, worker: WorkerId, seq: u32) {
+        self.with(worker, |link| link.last_begun = seq);
     }
 
-    /// A part and those that belong to it, as JavaScript is handed them.
-    fn read_answer(
-        &self,
-        part: Part<'_>,
-        extras: &[Part<'_>],
-        attached: &Attached,
-    ) -> Result<(PartHeader, Value, Option<Value>), PartError> {
-        let mut read = Vec::with_capacity(1 + extras.len());
-        let mut failure = None;
-        for part in [part].into_iter().chain(extras.iter().copied()) {
-            // After one that cannot be had, what belongs to the others is taken all the same: more frames come.
-            if failure.is_some() {
-                attached.discard(&part);
-                continue;
-            }
-            match part_value(self.env, part, attached) {
-                Ok(found) => read.push(found),
-                Err(error) => failure = Some(error),
-            }
-        }
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        let mut read = read.into_iter();
-        let (header, value) = read.next().ok_or_else(|| PartError::Corrupt("no part".into()))?;
-        let extras = (!extras.is_empty()).then(|| list_of(self.env, read.map(Ok))).transpose()?;
-        Ok((header, value, extras))
+    fn count_taken(&self, worker: WorkerId, size: u32) {
+        self.with(worker, |link| link.count_taken(size));
     }
 }

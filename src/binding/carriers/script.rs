@@ -1,12 +1,13 @@
-//! The carrier to workers that JavaScript itself looks after: worker threads, the calling process, and lanes to other
-//! machines.
+//! The carrier to workers that JavaScript itself looks after: the calling process, lanes to other machines, and worker
+//! threads, but for the memory that these share.
 //!
 //! Every action becomes a call of a hook; what happens to such a worker comes in through the `worker…` methods of
-//! `NativePool`. No frame of bytes is made: `MessagePort`s carry the parts as they are.
+//! `NativePool`. No frame of bytes is made.
 //!
-//! Called by the pool. Must not depend on the pool, nor on what kind of worker the hooks look after.
+//! Called by the pool, and by the carrier to threads. Must not depend on the pool, nor on what kind of worker the hooks
+//! look after.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -15,14 +16,12 @@ use std::rc::{Rc, Weak};
 use napi::{Result, sys};
 use serde_json::Value as Json;
 
-use super::script_page::ScriptPage;
 use crate::binding::carrier::{NativeCarrier, Upcalls};
 use crate::binding::idle_process::IdleProcess;
 use crate::binding::js::{
     Callback, PassedParts, Registers, Value, as_number, halves, number, number_list, read_numbers,
 };
 use crate::engine::{ChunkId, Run, WorkerId};
-use crate::platform;
 use crate::pool::{Carrier, Sent, report_sent, waiting_word};
 use crate::protocol::RUN_FIELDS;
 use crate::registry::Place;
@@ -35,16 +34,16 @@ pub struct ScriptCarrier {
     /// Whether the workers are in this process.
     own_pid: bool,
     exit_reports: RefCell<BTreeMap<WorkerId, Json>>,
-    /// Of threads that are there.
-    pages: RefCell<BTreeMap<WorkerId, ScriptPage>>,
     /// Of workers that are there, where their number is shared.
     places: RefCell<BTreeMap<WorkerId, Place<IdleProcess>>>,
+    /// Bytes sent and received, as far as they are counted here.
+    traffic: Cell<(u64, u64)>,
 }
 
 /// The functions of `lib/` that look after the workers.
 struct Hooks {
-    /// `(worker, index)` → the page that is shared with it, if that is looked at here. With -1 in place of an index it
-    /// loads nothing yet.
+    /// `(worker, index)` → what is shared with it, where that is a thread. With -1 in place of an index it loads
+    /// nothing yet.
     start: Callback,
     /// `(worker, index)`: from now on it may.
     assign: Callback,
@@ -65,7 +64,6 @@ struct Hooks {
     stop: Callback,
     kill: Callback,
     catch_up: Callback,
-    receive_pending: Callback,
     /// `(worker)` → the number of the call that it began last.
     last_begun: Callback,
 }
@@ -89,7 +87,6 @@ impl ScriptCarrier {
             stop: hook("stopWorker")?,
             kill: hook("killWorker")?,
             catch_up: hook("catchUp")?,
-            receive_pending: hook("receivePending")?,
             last_begun: hook("lastBegun")?,
         };
         Ok(ScriptCarrier {
@@ -99,9 +96,27 @@ impl ScriptCarrier {
             registers,
             own_pid,
             exit_reports: RefCell::default(),
-            pages: RefCell::default(),
             places: RefCell::default(),
+            traffic: Cell::default(),
         })
+    }
+
+    /// Starts a worker, and returns what is shared with it.
+    pub fn start_worker(
+        &self,
+        worker: WorkerId,
+        index: Option<u32>,
+        place: Option<Place<IdleProcess>>,
+    ) -> Option<Value> {
+        self.places.borrow_mut().extend(place.map(|place| (worker, place)));
+        let index = index.map_or(-1.0, f64::from);
+        self.hooks.start.call(&[number(self.env, worker.0.into()), number(self.env, index)])
+    }
+
+    /// Counts what a worker that is gone has been sent and has sent.
+    pub fn count_traffic(&self, (sent, received): (u64, u64)) {
+        let (past_sent, past_received) = self.traffic.get();
+        self.traffic.set((past_sent + sent, past_received + received));
     }
 
     /// What the hook `send` gives, as a list in any case, which is empty where the frame is put off; `None` where it
@@ -125,11 +140,7 @@ impl ScriptCarrier {
         let waiting = waiting_word(upcalls, patient);
         let Range { start, end } = first.calls;
         self.registers.set([worker.0, frame.0, seq, waiting, low, high, start, end]);
-        let sleeper = || self.pages.borrow().get(&worker).and_then(|page| page.wakes(seq));
-        let sleeper = upcalls.cares_where_it_wakes(worker, frame).then(sleeper).flatten();
-        let sleeper = sleeper.filter(|_| upcalls.keeps_cpu());
-        let send = || self.hooks.send.call(list.as_slice());
-        let sent = platform::wake_elsewhere(sleeper, send)?;
+        let sent = self.hooks.send.call(list.as_slice())?;
         match self.registers.passed(sent) {
             PassedParts::Nothing => Some(Vec::new()),
             PassedParts::Single(..) => Some([[1], self.registers.arguments::<1>()].concat()),
@@ -211,35 +222,12 @@ impl Carrier for ScriptCarrier {
         self.exit_reports.borrow_mut().remove(&worker);
     }
 
-    fn set_awake(&self, awake: bool) {
-        self.pages.borrow().values().for_each(|page| page.set_awake(awake));
-    }
-
-    fn has_pending(&self) -> bool {
-        self.pages.borrow().values().any(ScriptPage::has_pending)
-    }
-
-    fn fetch_woken(&self) {
-        let pages = self.pages.borrow();
-        let threads = || pages.values().filter_map(ScriptPage::thread);
-        pages.values().filter_map(ScriptPage::waits).any(|woken| woken.fetch(threads()));
-    }
-
-    fn receive_pending(&self) {
-        let pending = |(&worker, page): (&WorkerId, &ScriptPage)| page.has_pending().then_some(worker);
-        let workers: Vec<WorkerId> = self.pages.borrow().iter().filter_map(pending).collect();
-        for worker in workers {
-            self.tell(&self.hooks.receive_pending, worker);
-        }
-    }
-
     fn traffic(&self) -> (u64, u64) {
-        (0, 0)
+        self.traffic.get()
     }
 
     fn release(&self, worker: WorkerId) {
         self.places.borrow_mut().remove(&worker);
-        self.pages.borrow_mut().remove(&worker);
     }
 }
 
@@ -254,18 +242,13 @@ impl NativeCarrier for ScriptCarrier {
         index: Option<u32>,
         place: Option<Place<IdleProcess>>,
     ) -> io::Result<()> {
-        self.places.borrow_mut().extend(place.map(|place| (worker, place)));
         // What goes wrong is told as the end of the worker.
-        let index = index.map_or(-1.0, f64::from);
-        let page = self.hooks.start.call(&[number(self.env, worker.0.into()), number(self.env, index)]);
-        let page = page.and_then(|page| ScriptPage::new(self.env, page).ok());
-        self.pages.borrow_mut().extend(page.map(|page| (worker, page)));
+        self.start_worker(worker, index, place);
         Ok(())
     }
 
     fn abandon(&self) {
         // Node ends the threads of an environment with it.
         self.places.take();
-        self.pages.take();
     }
 }

@@ -23,8 +23,14 @@ mod words;
 
 pub use callback::Callback;
 pub use context::Context;
-pub use parts::{PartError, PassedParts, WrittenParts, list_of, part_list, part_value, write_parts};
+pub use parts::{
+    PartError, PassedParts, WrittenParts, list_of, part_list, part_value, size_of_value, write_part,
+    write_parts,
+};
 pub use registers::{Registers, halves};
 pub use status::{check, io_error};
-pub use values::{Value, as_number, buffer, null, number, number_list, optional_text, read_numbers, text};
+pub use values::{
+    Value, as_number, buffer, element, list_length, null, number, number_list, optional_text, read_numbers,
+    text,
+};
 pub use words::{KeptWords, with_words};

@@ -214,26 +214,47 @@ pub fn write_parts(
 ) -> Result<WrittenParts> {
     let mut group =
         Group { written: WrittenParts::default(), mark: frame.mark(), header: None, failed: false };
-    let list = match *parts {
-        PassedParts::List(list) => list,
-        PassedParts::Single(header, value) => {
-            group.write(env, header, value, frame)?;
-            return Ok(group.written);
-        }
-        PassedParts::Nothing => return Ok(group.written),
-    };
-    for start in (0..list_length(env, list)?).step_by(PART_FIELDS as usize) {
-        let field = |index: u32| -> Result<u32> { unsigned(env, element(env, list, start + index)?) };
-        let header = PartHeader {
-            encoding: Encoding::from_script(field(ENCODING_FIELD)?),
-            codec: field(CODEC_FIELD)? as u8,
-            flags: field(FLAGS_FIELD)? as u16 & FLAGS_OF_SCRIPT,
-            calls: field(CALLS_FIELD)?,
-            tag: field(TAG_FIELD)?,
-        };
-        group.write(env, header, element(env, list, start + VALUE_FIELD)?, frame)?;
-    }
+    parts.each(env, |header, value| group.write(env, header, value, frame))?;
     Ok(group.written)
+}
+
+impl PassedParts {
+    /// Hands out each part: its numbers, and its value.
+    pub fn each(
+        &self,
+        env: sys::napi_env,
+        mut take: impl FnMut(PartHeader, Value) -> Result<()>,
+    ) -> Result<()> {
+        let list = match *self {
+            PassedParts::List(list) => list,
+            PassedParts::Single(header, value) => return take(header, value),
+            PassedParts::Nothing => return Ok(()),
+        };
+        for start in (0..list_length(env, list)?).step_by(PART_FIELDS as usize) {
+            let field = |index: u32| -> Result<u32> { unsigned(env, element(env, list, start + index)?) };
+            let header = PartHeader {
+                encoding: Encoding::from_script(field(ENCODING_FIELD)?),
+                codec: field(CODEC_FIELD)? as u8,
+                flags: field(FLAGS_FIELD)? as u16 & FLAGS_OF_SCRIPT,
+                calls: field(CALLS_FIELD)?,
+                tag: field(TAG_FIELD)?,
+            };
+            take(header, element(env, list, start + VALUE_FIELD)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// About how many bytes the value of a part has; `None` where it is neither a string nor a buffer.
+pub fn size_of_value(env: sys::napi_env, header: PartHeader, value: Value) -> Option<usize> {
+    if matches!(header.encoding, Encoding::Bytes | Encoding::Shared) {
+        return with_bytes(env, value, <[u8]>::len).ok();
+    }
+    let mut length = 0usize;
+    // SAFETY: `value` is a live value; without a buffer only the length is asked for, which V8 knows.
+    let status = unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut length) };
+    let width = if header.encoding == Encoding::Utf16 { 2 } else { 1 };
+    (status == sys::Status::napi_ok).then_some(length * width)
 }
 
 /// The parts of one value: one that accounts for calls, and those that belong to it.
@@ -285,7 +306,13 @@ impl Group {
     }
 }
 
-fn write_part(env: sys::napi_env, header: PartHeader, value: Value, frame: &mut OutgoingFrame) -> Result<()> {
+/// Appends one part to a frame. After an error there is no trace of it.
+pub fn write_part(
+    env: sys::napi_env,
+    header: PartHeader,
+    value: Value,
+    frame: &mut OutgoingFrame,
+) -> Result<()> {
     match header.encoding {
         Encoding::Bytes | Encoding::Shared => {
             with_bytes(env, value, |bytes| frame.bytes(header, bytes))?.map_err(no_memory)

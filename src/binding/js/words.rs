@@ -10,6 +10,7 @@ use napi::{Error, Result, sys};
 
 use super::status::{assert_ok, check};
 use super::values::{TypedArray, Value};
+use crate::platform::SharedWords;
 
 /// A type through which such a word is reached.
 ///
@@ -72,6 +73,12 @@ impl<W: Word, const N: usize> KeptWords<W, N> {
         // SAFETY: `new` has found so many words there, aligned as V8 aligns every `Uint32Array`. They stay as long as
         // the reference does, and `W` allows for whoever else writes to them.
         unsafe { self.words.as_ref() }
+    }
+}
+
+impl<const N: usize> SharedWords for KeptWords<AtomicU32, N> {
+    fn words(&self) -> &[AtomicU32] {
+        KeptWords::words(self)
     }
 }
 

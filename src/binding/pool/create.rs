@@ -12,7 +12,7 @@ use super::lease::PoolLease;
 use super::spawn_spec::spawn_spec;
 use super::turns::Turns;
 use crate::binding::carrier::{NativeCarrier, Upcalls};
-use crate::binding::carriers::{ProcessCarrier, ScriptCarrier};
+use crate::binding::carriers::{ProcessCarrier, ScriptCarrier, ThreadCarrier};
 use crate::binding::environment::Environment;
 use crate::binding::event_loop::Timer;
 use crate::binding::js::{Registers, Value};
@@ -47,10 +47,11 @@ pub fn create(
             key.iter_mut().for_each(|key| key.extend_from_slice(&init.bytes));
             Box::new(ProcessCarrier::new(upcalls.clone(), environment.clone(), spec, init))
         }
-        None => {
+        None if config.inline || config.remote => {
             let own_pid = !config.remote;
             Box::new(ScriptCarrier::new(env.raw(), upcalls.clone(), hooks_object, registers, own_pid)?)
         }
+        None => Box::new(ThreadCarrier::new(env.raw(), upcalls.clone(), hooks_object, registers)?),
     };
     state.host.set_carrier(carrier);
     if let Some(key) = key {

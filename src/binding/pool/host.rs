@@ -160,6 +160,18 @@ impl Host for NativeHost {
 }
 
 impl NativeState {
+    /// Handles what a thread has put into shared memory; false: that is being done already, further up the stack.
+    pub fn receive_shared(&self, worker: WorkerId) -> bool {
+        if self.host.carrier().has_pending() {
+            self.woken();
+        }
+        let received = self.host.carrier().receive_shared(worker);
+        if received.is_some_and(|frames| frames > 0) {
+            self.pump();
+        }
+        received.is_some()
+    }
+
     /// Says farewell to the workers that have nothing to do, and with `all` to those that are kept for whoever shares
     /// them.
     pub(super) fn dismiss(&self, all: bool) {
