@@ -284,7 +284,7 @@ const RING_AWAKENESS = 32;
  * 1 while the first record in the ring has to wait for a frame that was sent another way before it. Written by the
  * receiver for itself.
  */
-const RING_EARLY = 33;
+const RING_EARLY = 17;
 
 /** The receiver does not look: it has to be woken. */
 const RING_ASLEEP = 0;

@@ -7,6 +7,10 @@
  *
  * Frames are laid out as on a socket, see `src/wire/mod.rs`. Their parts have bytes: text, buffers, nothing else.
  *
+ * What happens once in some thousand frames (a ring wraps, a frame has to wait) is written without a branch of its own:
+ * V8 throws away what it has compiled when it gets to code that it had never seen run, and to compile it again takes as
+ * long as a thousand frames.
+ *
  * Must not depend on what a frame is for, nor on how frames travel that have no room here.
  */
 
@@ -107,7 +111,7 @@ class Ring {
 
   /** A frame has come another way: the first one here may have waited for it. */
   lookAgain() {
-    if (this.#words[this.#incoming + RING_EARLY] !== 0) this.#words[this.#incoming + RING_EARLY] = 0;
+    this.#words[this.#incoming + RING_EARLY] = 0;
   }
 
   /**
@@ -118,13 +122,10 @@ class Ring {
   take(received) {
     const words = this.#words;
     const control = this.#incoming;
-    this.lookAgain();
     const at = this.#next();
-    if (at < 0) return null;
-    if (isEarly(words, at, received)) {
-      words[control + RING_EARLY] = 1;
-      return null;
-    }
+    const mustWait = at >= 0 && isEarly(words, at, received);
+    words[control + RING_EARLY] = mustWait ? 1 : 0;
+    if (at < 0 || mustWait) return null;
     const frame = (words[at] & RING_ANSWER) !== 0 ? this.#takeAnswers(at, received) : this.#takeFrame(at);
     Atomics.store(words, control + RING_HEAD, this.#head);
     return frame;
@@ -134,10 +135,11 @@ class Ring {
   #next() {
     const words = this.#words;
     if (Atomics.load(words, this.#incoming + RING_TAIL) === this.#head) return -1;
-    const at = this.#incomingRecords + (this.#head & MASK);
-    if (words[at] !== RING_WRAP) return at;
-    this.#head = (this.#head + RING_WORDS - (this.#head & MASK)) >>> 0;
-    return this.#incomingRecords;
+    const offset = this.#head & MASK;
+    const start = (this.#head + RING_WORDS - offset) >>> 0;
+    const wraps = words[this.#incomingRecords + offset] === RING_WRAP;
+    this.#head = wraps ? start : this.#head;
+    return this.#incomingRecords + (wraps ? 0 : offset);
   }
 
   /** @param {number} at @returns {Frame} */
@@ -278,12 +280,14 @@ class Ring {
     const used = (this.#tail - Atomics.load(this.#words, this.#outgoing + RING_HEAD)) >>> 0;
     const end = this.#size;
     const offset = this.#tail & (end - 1);
-    const skipped = offset + size > end ? end - offset : 0;
+    const rest = end - offset;
+    const wraps = size > rest;
+    const skipped = wraps ? rest : 0;
     if (used + skipped + size > end) return -1;
     this.#tail = (this.#tail + skipped + size) >>> 0;
-    if (skipped === 0) return this.#outgoingRecords + offset;
+    // Where the record goes there, it is overwritten.
     this.#words[this.#outgoingRecords + offset] = RING_WRAP;
-    return this.#outgoingRecords;
+    return this.#outgoingRecords + (wraps ? 0 : offset);
   }
 
   /** @param {number} start in bytes @param {Parts} parts */

@@ -69,12 +69,12 @@ pub const MESSAGES: usize = 192;
 pub const TAIL: usize = 0;
 /// How many of them were taken. Written by the receiver.
 pub const HEAD: usize = 16;
+/// 1 while the first record in the ring has to wait for a frame that was sent another way before it. Written by the
+/// receiver for itself.
+pub const EARLY: usize = 17;
 /// Whether the receiver looks at the ring before it sleeps: [`ASLEEP`], [`AWAKE`] or [`WOKEN`]. Written by both,
 /// sequentially consistent.
 pub const AWAKENESS: usize = 32;
-/// 1 while the first record in the ring has to wait for a frame that was sent another way before it. Written by the
-/// receiver for itself.
-pub const EARLY: usize = 33;
 
 /// The receiver does not look: it has to be woken.
 pub const ASLEEP: u32 = 0;
@@ -118,7 +118,9 @@ const _: () = assert!(
     "words overlap"
 );
 const _: () = assert!(
-    TO_WORKER + EARLY < TO_PARENT && TO_PARENT + EARLY < MESSAGES && MESSAGES + EARLY < PAGE_WORDS,
+    TO_WORKER + AWAKENESS < TO_PARENT
+        && TO_PARENT + AWAKENESS < MESSAGES
+        && MESSAGES + AWAKENESS < PAGE_WORDS,
     "words overlap"
 );
 const _: () =
