@@ -13,7 +13,6 @@ const {
 } = require('../lib/transport/constants');
 const { Ring } = require('../lib/transport/ring');
 const { ThreadChannel } = require('../lib/transport/thread-channel');
-const { TimeSlice } = require('../lib/transport/time-slice');
 const { within } = require('./support/helpers');
 
 const newMemory = () => new Uint32Array(new SharedArrayBuffer(SHARED_WORDS * 4));
@@ -149,7 +148,7 @@ function newChannel(t, onFrame) {
   t.after(() => port1.close());
   const words = newMemory();
   const end = (port, isParent, receive) =>
-    new ThreadChannel({ port, words, ring: new Ring(words, isParent), slice: new TimeSlice(() => {}), receive });
+    new ThreadChannel({ port, words, ring: new Ring(words, isParent), drain: () => {}, receive });
   return { sender: end(port1, true, () => {}), receiver: end(port2, false, onFrame), port: port2 };
 }
 
@@ -178,6 +177,21 @@ test('a frame that waits for one that was put off is received behind it', (t) =>
   assert.deepEqual(seen, [], 'neither overtakes');
   receiver.receiveMessage(message);
   assert.deepEqual(seen, [1, 2]);
+});
+
+test('a handler that looks for more finds what comes first of all that was posted', (t) => {
+  const seen = [];
+  const { sender, receiver, port } = newChannel(t, (kind, id) => {
+    seen.push(id);
+    if (id === 1) receiver.receiveAll();
+  });
+  receiver.setAwake(true);
+  sender.send(CALLS, 1, 1, 0, textPart('in the ring'));
+  sender.post(CALLS, 2, 2, 0, textPart('posted'));
+  sender.post(CALLS, 3, 3, 0, textPart('posted'));
+  // It has come as an event, and the handler of the one before it looks for more.
+  receiver.receiveMessage(receiveMessageOnPort(port).message);
+  assert.deepEqual(seen, [1, 2, 3]);
 });
 
 test('what a handler throws leaves no frame behind', (t) => {

@@ -110,11 +110,13 @@ class ThreadCarrier extends ScriptCarrier {
       this.#startFailed(id, error);
       return null;
     }
+    /** @type {InstanceType<typeof ThreadChannel>} */
     const channel = new ThreadChannel({
       port,
       words: page,
       ring: this.#addonPath === null ? new Ring(page, true) : new NativeRing(page, () => this.#receiveNatively(id)),
-      slice: this.#slice,
+      // Not those of others, whose rings may be being read further up the stack.
+      drain: () => this.#slice.drain((posted) => posted.channel === channel),
       receive: (kind, frame, seq, aux, parts) => this.#receive(id, kind, frame, seq, aux, parts),
     });
     const worker = { thread, port, page, channel, stderr: '', onlineAt: 0 };
@@ -148,6 +150,11 @@ class ThreadCarrier extends ScriptCarrier {
     // Not before: this object is there before the native pool.
     this.#receiveShared ??= /** @type {(id: number) => boolean} */ (this.pool.native.sharedReceiver());
     return this.#receiveShared(id);
+  }
+
+  /** @override */
+  letGo() {
+    this.#receiveShared = () => true;
   }
 
   /** @override */
@@ -236,7 +243,7 @@ class ThreadCarrier extends ScriptCarrier {
         this.replied(id, frame, seq, aux, parts);
         break;
       case OUTPUT:
-        this.pool.message(native.jobOf(id, seq), parts);
+        this.pool.message(native.jobOf(id, seq), parts, id);
         break;
       case MESSAGE:
         this.emitted(id, seq, frame, aux, parts);

@@ -20,6 +20,7 @@ const { MESSAGE, PORT_COUNTS, POSTED_COUNT, RECEIVED_COUNT, REPLY, WAKE } = requ
 const { Ring, partOf } = require('./ring');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
+/** @typedef {import('./ring').Frame} Frame */
 
 /**
  * @callback Receive
@@ -33,10 +34,15 @@ class FrameChannel {
   /** @type {InstanceType<typeof Ring> | null} */
   #messages = null;
   #receive;
-  /** How many frames were sent and received the other way. The addon reads it, too. */
-  counts = new Uint32Array(PORT_COUNTS);
+  /**
+   * How many frames were sent and received the other way. The addon reads it, too. (The memory of a short array by
+   * itself may move.)
+   */
+  counts = new Uint32Array(new ArrayBuffer(PORT_COUNTS * Uint32Array.BYTES_PER_ELEMENT));
   /** Whether frames were published of which the other end may not know. */
   #isUntold = false;
+  /** @type {Frame[]} Frames that came the other way and have not been received: usually the one that just has. */
+  #arrived = [];
 
   /** @param {Receive} receive */
   constructor(receive) {
@@ -184,17 +190,27 @@ class FrameChannel {
       this.#receiveLast();
       return;
     }
+    // What is received before it may lead back here, for frames that come after it: those have to find it.
+    this.#arrived.push([kind, id, seq, aux, parts]);
+    this.#receiveArrived();
+  }
+
+  /** Receives the frames that came the other way, and before each those in the ring that were sent before. */
+  #receiveArrived() {
     try {
-      // They were published before this one was sent.
       this.receiveShared();
     } finally {
-      // Whatever the user's code throws in between: this frame has arrived, and counts.
-      this.counts[RECEIVED_COUNT]++;
-      this.#ring?.lookAgain();
-      try {
-        this.#receive(kind, id, seq, aux, parts);
-      } finally {
-        this.#receiveLast();
+      // Whatever the user's code throws in between: they have arrived, and count.
+      const frame = this.#arrived.shift();
+      if (frame !== undefined) {
+        this.counts[RECEIVED_COUNT]++;
+        this.#ring?.lookAgain();
+        try {
+          this.#receive(frame[0], frame[1], frame[2], frame[3], frame[4]);
+        } finally {
+          this.#receiveLast();
+          if (this.#arrived.length > 0) this.#receiveArrived();
+        }
       }
     }
   }

@@ -16,7 +16,7 @@ const { partsOf, post } = require('./ports');
 class ThreadChannel extends FrameChannel {
   #port;
   #words;
-  #slice;
+  #drain;
   /** How many frames with calls came through the port, in a count that wraps. */
   #receivedCalls = 0;
 
@@ -25,14 +25,14 @@ class ThreadChannel extends FrameChannel {
    * @param {import('node:worker_threads').MessagePort} end.port
    * @param {Uint32Array} end.words the shared memory
    * @param {InstanceType<typeof import('./ring').Ring>} end.ring this end of the rings in it
-   * @param {{ drain: () => void }} end.slice where posted frames wait to be received
+   * @param {() => void} end.drain receives the posted frames of this channel that wait for a turn of their own
    * @param {import('./frame-channel').Receive} end.receive
    */
-  constructor({ port, words, ring, slice, receive }) {
+  constructor({ port, words, ring, drain, receive }) {
     super(receive);
     this.#port = port;
     this.#words = words;
-    this.#slice = slice;
+    this.#drain = drain;
     this.attachRing(ring);
   }
 
@@ -63,7 +63,7 @@ class ThreadChannel extends FrameChannel {
 
   /** @override */
   receiveAllPosted() {
-    this.#slice.drain();
+    this.#drain();
     for (let next = receiveMessageOnPort(this.#port); next; next = receiveMessageOnPort(this.#port)) {
       this.receiveMessage(next.message);
     }

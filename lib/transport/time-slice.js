@@ -53,9 +53,13 @@ class TimeSlice {
     return this.#waiting.length > 0;
   }
 
-  /** Handles the messages that wait, now. A handler may call it again, and goes on with the next message. */
-  drain() {
-    for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
+  /**
+   * Handles the messages that wait, now. A handler may call it again, and goes on with the next message.
+   * @param {(message: M) => boolean} [isWanted] which of them; default: all
+   */
+  drain(isWanted = () => true) {
+    for (let at = this.#waiting.findIndex(isWanted); at >= 0; at = this.#waiting.findIndex(isWanted)) {
+      const { 0: message } = this.#waiting.splice(at, 1);
       this.#handle(message);
     }
   }

@@ -94,7 +94,7 @@ function bootThread(loaders) {
     port,
     words: page,
     ring: new Ring(page, false),
-    slice,
+    drain: () => slice.drain(),
     receive: (kind, id, seq, aux, parts) => {
       if (kind === INIT) start(seq);
       else if (server !== null) server.onFrame(kind, id, seq, aux, parts);

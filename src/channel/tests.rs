@@ -268,6 +268,24 @@ fn a_channel_is_ended_once_nothing_is_left_to_read() {
 }
 
 #[test]
+fn nothing_is_read_and_lost_while_the_decoder_is_lent() {
+    let (mut one, mut two) = pair();
+    let mut send = |id| {
+        one.queue(frame(id, b"x"));
+        assert_eq!(one.flush().unwrap(), Flushed::All);
+    };
+    send(1);
+    two.fill(usize::MAX).unwrap();
+    let decoder = two.lend_decoder().unwrap();
+    send(2);
+    two.fill(usize::MAX).unwrap();
+    two.return_decoder(decoder);
+    assert_eq!(taken(&mut two), [(1, b"x".to_vec())]);
+    two.fill(usize::MAX).unwrap();
+    assert_eq!(taken(&mut two), [(2, b"x".to_vec())]);
+}
+
+#[test]
 fn a_channel_may_move_to_another_thread() {
     fn is_send<T: Send>() {}
     is_send::<Channel>();

@@ -77,7 +77,8 @@ impl<H: Host> Pool<H> {
         self.pump();
     }
 
-    /// What has been answered is done, though nobody has looked yet.
+    /// What has been answered is done, though nobody has looked yet; but for a worker whose answers are being handled
+    /// right now, further up the stack.
     fn read_answers(&self) {
         let workers = self.engine.borrow().workers();
         for worker in workers {
