@@ -178,6 +178,32 @@ forEachMode((mode) => {
     assert.equal(left, true);
   });
 
+  test('a closed one keeps nothing that it was given', async (t) => {
+    const { messages: [[left]] } = await run(t, asynchronous(`
+      const { Pool } = require(${JSON.stringify(root)});
+      const type = process.env.TEST_MODE_TYPE;
+      const given = [];
+      async function use(end) {
+        const own = {};
+        const pool = new Pool({ processes: 1, type, initializer: () => {}, initArgs: [own] });
+        given.push(new WeakRef(own), new WeakRef(pool));
+        await pool.map((x) => x, [1, 2, 3], { onProgress: () => own });
+        await pool.apply(() => 'x'.repeat(20_000));
+        await pool[end]();
+        if (end === 'close') await pool.join();
+      }
+      for (let i = 0; i < 5; i++) for (const end of ['close', 'terminate']) await use(end);
+      const count = () => given.filter((ref) => ref.deref() !== undefined).length;
+      // The last one may still be in what V8 keeps of a promise. (What was looked at is kept until the turn ends.)
+      for (let i = 0; i < 400 && count() > 2; i++) {
+        await sleep(25);
+        globalThis.gc();
+      }
+      console.log(JSON.stringify([count()]));
+    `), { mode, execArgv: ['--expose-gc'] });
+    assert.ok(left <= 2, `${left} of 20 objects are left`);
+  });
+
   test('one with work under way is not, though nobody can reach it', async (t) => {
     const { messages } = await run(t, asynchronous(`
       const { Pool } = require(${JSON.stringify(root)});

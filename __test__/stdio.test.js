@@ -155,6 +155,31 @@ forEachMode(
       }
     });
 
+    test('forward: the error of a call has the last lines that its worker printed', async (t) => {
+      const { messages } = await run(
+        t,
+        asynchronous(`
+          const { Pool } = require(${JSON.stringify(root)});
+          const pool = new Pool({ type: process.env.TEST_MODE_TYPE, processes: 1, stdio: 'forward' });
+          console.error = () => {};
+          const last = [];
+          // The parent sleeps, or is awake, when the first of them comes.
+          for (const ms of [0, 50, 0, 50]) {
+            const { stderr } = await pool.apply((ms) => {
+              for (const end = Date.now() + ms; Date.now() < end; );
+              for (const word of ['one', 'two', 'three']) console.error(word);
+              for (const end = Date.now() + 30; Date.now() < end; );
+              process.exit(3);
+            }, [ms]).catch((error) => error);
+            last.push(stderr);
+          }
+          console.log(JSON.stringify(last));
+          await pool.terminate();`),
+        { mode },
+      );
+      assert.deepEqual(messages[0], Array.from({ length: 4 }, () => 'one\ntwo\nthree\n'));
+    });
+
     test('a parent whose stdout is closed by its reader does not hang', async (t) => {
       await run(
         t,

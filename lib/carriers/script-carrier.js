@@ -2,8 +2,8 @@
 
 /**
  * Workers that JavaScript looks after itself: what threads, the calling process and lanes to other machines have in
- * common. The native side decides, and calls the hooks here to have it done; it is told of every reply, and says which
- * calls settle by it.
+ * common. The native side decides, and calls the hooks here to have it done; it is told of every reply that comes here,
+ * and says which calls settle by it.
  *
  * A subclass knows how its kind of worker is started, reached and ended. Must not depend on what a call is for.
  */
@@ -173,6 +173,9 @@ class ScriptCarrier {
   stats() {
     return {};
   }
+
+  /** The last worker of a closed pool is gone: nothing of the native pool is to be kept, which refers to this. */
+  letGo() {}
 
   /** Adds to the statistics of the native side. @param {{ bytesSent: number, bytesReceived: number }} stats */
   addTo(stats) {
@@ -387,7 +390,7 @@ class ScriptCarrier {
    * @param {number} id @param {object} report what is known of its end
    */
   gone(id, report) {
-    // First: it asks once more which call the worker began last.
+    // First: where the addon does not know it by itself, it asks once more which call the worker began last.
     this.pool.native.workerExited(id, toJson(report));
     this.workers.delete(id);
     this.lastErrors.delete(id);

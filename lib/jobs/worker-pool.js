@@ -329,6 +329,7 @@ class WorkerPool {
     this.#submit = () => -1;
     this.#flush = () => {};
     this.#reply = () => [];
+    this.#carrier?.letGo();
     // It keeps async contexts for what workers may still print.
     this.#output = null;
   }

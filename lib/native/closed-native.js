@@ -11,7 +11,6 @@ function closedNative(stats) {
     stats: () => stats,
     jobOf: () => -1,
     workerReplied: () => [],
-    sharedReceiver: () => () => true,
     cancel: nothing,
     dropCalls: nothing,
     isDeferred: () => false,

@@ -40,11 +40,10 @@ pub trait NativeCarrier: Carrier {
     fn on_readiness(&self, _worker: WorkerId, _ready: Readiness) {}
     /// Something happened to the process of a worker. For carriers whose workers are processes.
     fn on_process_event(&self, _worker: WorkerId, _event: ProcessEvent) {}
-    /// Handles what a worker has put into shared memory and whose turn it is, and returns how many frames that were;
-    /// `None`: that is being done already, further up the stack. For carriers whose workers have another way which is
-    /// JavaScript's.
-    fn receive_shared(&self, _worker: WorkerId) -> Option<usize> {
-        Some(0)
+    /// Handles what a worker has put into shared memory and whose turn it is; false: that is being done already,
+    /// further up the stack. For carriers whose workers have another way besides, which is JavaScript's.
+    fn receive_shared(&self, _worker: WorkerId) -> bool {
+        true
     }
 
     // ---- Leases: when the registry is told. For carriers whose workers may go on elsewhere --------------

@@ -25,8 +25,8 @@ pub struct NativePool {
 #[napi]
 impl NativePool {
     /// `config` is JSON; `initParts` are handed to each process when it starts; `hooks` has the methods of `Hooks` in
-    /// `pool/hooks.rs`, and where workers are no processes those of `Hooks` in `carriers/script.rs`. `registers` is of
-    /// `lib/transport/registers.js`.
+    /// `pool/hooks.rs`, where workers are no processes those of `Hooks` in `carriers/script.rs`, and where they are
+    /// threads those in `carriers/thread.rs`. `registers` is of `lib/transport/registers.js`.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,

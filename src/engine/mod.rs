@@ -124,6 +124,7 @@ mod worker;
 use std::ops::Range;
 use std::time::Duration;
 
+#[cfg_attr(target_family = "wasm", expect(unused_imports, reason = "nobody fetches workers there"))]
 pub use chunk::is_reached;
 pub use error::{ProtocolViolation, SubmitError};
 pub use scheduler::Engine;

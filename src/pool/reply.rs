@@ -1,7 +1,7 @@
 //! What is known of a whole reply, apportioned to its parts: how long each ran.
 //!
-//! Called by whoever books replies: the receiving side of processes in the addon, and the pool for workers that
-//! JavaScript looks after. Must not depend on how a reply came.
+//! Called by whoever books replies: in the addon whoever handles the frames of processes and threads, and the pool for
+//! what JavaScript has received. Must not depend on how a reply came.
 
 use std::time::Duration;
 

@@ -10,8 +10,8 @@ use crate::protocol::FULL_FRAME;
 
 /// A frame of calls that is being made.
 pub trait CallsFrame {
-    /// Appends parts. If they cannot be, the first call that they are for is marked as not to be run; nothing is
-    /// appended where that cannot be done either.
+    /// Appends parts. If they cannot be, the first call that they are for is marked as not to be run; where that
+    /// cannot be done either, they are for no call.
     fn append(&mut self, parts: &PassedParts) -> WrittenParts;
     /// How many bytes it has so far.
     fn len(&self) -> u64;

@@ -73,16 +73,14 @@ impl ThreadCarrier {
         self.links.borrow_mut().get_mut(&worker).map(act)
     }
 
-    /// Handles the frames in the ring of a thread whose turn it is. `None`: that is being done already; otherwise how
-    /// many there were.
-    fn receive(&self, worker: WorkerId) -> Option<usize> {
-        let Some(upcalls) = self.upcalls.upgrade() else { return Some(0) };
+    /// Handles the frames in the ring of a thread whose turn it is; false: that is being done already.
+    fn receive(&self, worker: WorkerId) -> bool {
+        let Some(upcalls) = self.upcalls.upgrade() else { return true };
         if !self.with(worker, ThreadLink::lend).unwrap_or(true) {
-            return None;
+            return false;
         }
         let handler = FrameHandler { env: self.env, source: self, upcalls: &*upcalls, worker };
         let mut answers = JoinedAnswers::default();
-        let mut count = 0;
         let failure = loop {
             let take = |frame: &mut Vec<u8>| self.with(worker, |link| link.take(frame)).unwrap_or(Ok(None));
             let handled = match answers.next(take) {
@@ -93,7 +91,6 @@ impl ThreadCarrier {
             if let Err(error) = handled.and_then(|frame| handler.handle(&frame)) {
                 break Some(error);
             }
-            count += 1;
         };
         self.with(worker, ThreadLink::give_back);
         if let Some(error) = failure {
@@ -101,7 +98,7 @@ impl ThreadCarrier {
             upcalls.event(worker, "protocol", &json!({ "detail": error.to_string() }));
             upcalls.give_up(worker);
         }
-        Some(count)
+        true
     }
 
     /// Sends a frame of calls; false: it cannot be sent.
@@ -110,6 +107,7 @@ impl ThreadCarrier {
         if bytes.is_some_and(|bytes| self.share(worker, &bytes)) {
             return true;
         }
+        self.with(worker, |link| link.count_sent(frame.len()));
         let Ok(parts) = frame.to_list() else { return false };
         let numbers = [worker.0, header.chunk_id, header.seq, header.aux];
         let [worker, chunk, seq, aux] = numbers.map(|field| number(self.env, field.into()));
@@ -176,10 +174,7 @@ impl Carrier for ThreadCarrier {
             Encoded::Failed => return upcalls.give_up(worker),
         }
         let waiting = upcalls.worker_waiting();
-        self.with(worker, |link| {
-            link.set_waiting(waiting);
-            link.count_sent(frame.len());
-        });
+        self.with(worker, |link| link.set_waiting(waiting));
         let header =
             FrameHeader { chunk_id: chunk.0, seq, aux: patient.into(), ..FrameHeader::of(Kind::Calls) };
         let sleeper = || self.with(worker, |link| link.wakes(seq)).flatten();
@@ -265,12 +260,17 @@ impl NativeCarrier for ThreadCarrier {
         place: Option<Place<IdleProcess>>,
     ) -> io::Result<()> {
         let shared = self.script.start_worker(worker, index, place);
-        let link = shared.and_then(|shared| ThreadLink::new(self.env, shared).ok());
-        self.links.borrow_mut().extend(link.map(|link| (worker, link)));
+        match shared.map(|shared| ThreadLink::new(self.env, shared)) {
+            Some(Ok(link)) => {
+                self.links.borrow_mut().insert(worker, link);
+            }
+            // Its frames could not be read. Nobody hears of this where there is no thread: its end is told anyway.
+            _ => self.script.kill(worker),
+        }
         Ok(())
     }
 
-    fn receive_shared(&self, worker: WorkerId) -> Option<usize> {
+    fn receive_shared(&self, worker: WorkerId) -> bool {
         self.receive(worker)
     }
 

@@ -100,7 +100,9 @@ impl ThreadLink {
     /// Publishes a frame, if the thread is awake and there is room; otherwise it is to be posted, which wakes it.
     pub fn send(&mut self, frame: &[u8]) -> bool {
         let posted = self.counts.words()[POSTED_COUNT].get();
-        !self.ring.must_wake() && self.ring.send(frame, posted)
+        let is_sent = !self.ring.must_wake() && self.ring.send(frame, posted);
+        self.traffic.0 += if is_sent { frame.len() as u64 } else { 0 };
+        is_sent
     }
 
     /// Whether the thread sleeps and nobody has woken it yet: now it is for the caller to do so.
@@ -108,7 +110,7 @@ impl ThreadLink {
         self.ring.must_wake()
     }
 
-    /// Counts bytes that were sent, be it through the port.
+    /// Counts bytes that are sent through the port.
     pub fn count_sent(&mut self, bytes: u64) {
         self.traffic.0 += bytes;
     }

@@ -245,14 +245,20 @@ impl PassedParts {
     }
 }
 
-/// About how many bytes the value of a part has; `None` where it is neither a string nor a buffer.
+/// How many bytes the value of a part has in a frame; `None` where it is neither a string nor a buffer.
 pub fn size_of_value(env: sys::napi_env, header: PartHeader, value: Value) -> Option<usize> {
     if matches!(header.encoding, Encoding::Bytes | Encoding::Shared) {
         return with_bytes(env, value, <[u8]>::len).ok();
     }
     let mut length = 0usize;
-    // SAFETY: `value` is a live value; without a buffer only the length is asked for, which V8 knows.
-    let status = unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut length) };
+    let (into, no_text) = (&raw mut length, ptr::null_mut());
+    // SAFETY: `value` is a live value; without a buffer only the length is asked for.
+    let status = unsafe {
+        match header.encoding {
+            Encoding::Utf8 => sys::napi_get_value_string_utf8(env, value, no_text, 0, into),
+            _ => sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, into),
+        }
+    };
     let width = if header.encoding == Encoding::Utf16 { 2 } else { 1 };
     (status == sys::Status::napi_ok).then_some(length * width)
 }

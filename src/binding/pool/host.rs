@@ -165,11 +165,11 @@ impl NativeState {
         if self.host.carrier().has_pending() {
             self.woken();
         }
-        let received = self.host.carrier().receive_shared(worker);
-        if received.is_some_and(|frames| frames > 0) {
+        let is_received = self.host.carrier().receive_shared(worker);
+        if is_received {
             self.pump();
         }
-        received.is_some()
+        is_received
     }
 
     /// Says farewell to the workers that have nothing to do, and with `all` to those that are kept for whoever shares
