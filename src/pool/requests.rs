@@ -81,9 +81,8 @@ impl<H: Host> Pool<H> {
     /// right now, further up the stack.
     fn read_answers(&self) {
         let workers = self.engine.borrow().workers();
-        for worker in workers {
-            self.host.carrier().catch_up(worker);
-        }
+        // Nothing follows from them before what was asked for: that may be about calls which have not been sent.
+        self.without_pumping(|| workers.into_iter().for_each(|worker| self.host.carrier().catch_up(worker)));
     }
 
     /// Settles the calls of a job from this one on as aborted, and lets those that run run.

@@ -88,6 +88,13 @@ impl<H: Host> Pool<H> {
         }
     }
 
+    /// Does something of which nothing follows before the next `pump`.
+    pub(super) fn without_pumping(&self, act: impl FnOnce()) {
+        let was_pumping = self.pumping.replace(true);
+        act();
+        self.pumping.set(was_pumping);
+    }
+
     fn next_action(&self) -> Option<Action> {
         self.engine.borrow_mut().next_action(self.host.now())
     }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::Range;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -27,6 +28,8 @@ struct FakeCarrier {
     said: RefCell<Vec<String>>,
     sent: RefCell<Vec<(ChunkId, u32, Vec<Run>)>>,
     report: RefCell<Option<Json>>,
+    /// What comes of reading what a worker has sent.
+    on_catch_up: RefCell<Option<Box<dyn Fn()>>>,
 }
 
 impl Fake {
@@ -144,6 +147,9 @@ impl Carrier for FakeCarrier {
 
     fn catch_up(&self, worker: WorkerId) {
         self.said.borrow_mut().push(format!("catch up {}", worker.0));
+        if let Some(act) = &*self.on_catch_up.borrow() {
+            act();
+        }
     }
 }
 
@@ -204,6 +210,21 @@ fn what_was_answered_is_taken_in_before_time_passes() {
     pool.host.now.set(Duration::from_millis(60));
     pool.on_timer();
     assert_eq!(pool.host.carrier.said.take().first(), Some(&format!("catch up {}", worker.0)));
+}
+
+#[test]
+fn what_is_withdrawn_before_it_was_sent_is_not_sent_though_answers_come_meanwhile() {
+    let pool = Rc::new(pool(&Json::Null));
+    pool.start(None);
+    let worker = first_worker(&pool);
+    pool.script_worker_ready(worker);
+    let weak = Rc::downgrade(&pool);
+    let pump = move || weak.upgrade().into_iter().for_each(|pool| pool.pump());
+    *pool.host.carrier.on_catch_up.borrow_mut() = Some(Box::new(pump));
+    let job = pool.submit([1, 0, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
+    pool.cancel(job);
+    assert!(pool.host.carrier.sent.take().is_empty());
+    assert!(pool.host.taken().contains(&format!("ended {} 0..1 aborted null", job.0)));
 }
 
 #[test]
