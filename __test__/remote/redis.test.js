@@ -7,6 +7,9 @@ const { once } = require('node:events');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 
+const { Worker } = require('bullmq');
+const { FORMAT } = require('../../lib/remote/chunk-bytes');
+const { keysOf } = require('../../lib/remote/bullmq/redis');
 const { lines, root, sleep, temporary, waitFor, within } = require('../support/helpers');
 const { range } = require('../support/pool');
 const { poolOn } = require('../support/remote/pools');
@@ -60,6 +63,27 @@ if (obstacle !== null) {
         assert.deepEqual([error.code, error.host], ['ERR_PARALLELIZER_WORKER_EXITED', 'victim']);
       }
       assert.equal(new Set(lines(ledger)).size, lines(ledger).length);
+    });
+
+    test('a host that dies between fetching a chunk and taking it is noticed as any other is', async (t) => {
+      const redis = await redisOn(t);
+      await hostOn(t, redis);
+      const pool = poolOn(t, redis);
+      await waitFor(() => pool.stats().remote.hosts.length === 1, 'the host to be seen');
+      // BullMQ itself would notice it after a minute.
+      const { connection, prefix } = redis;
+      const thief = new Worker(keysOf(redis, FORMAT.major).name, null, {
+        connection, prefix, autorun: false, lockDuration: 500, skipLockRenewal: true,
+      });
+      t.after(() => thief.close(true));
+      let isStolen = false;
+      const steal = async () => {
+        while (!isStolen) isStolen = (await thief.getNextJob('of the thief')) !== undefined;
+      };
+      const results = pool.map(task('busy'), range(2000));
+      await within(steal(), 'a chunk to be stolen');
+      assert.deepEqual(await within(results, 'all items', 40_000), range(2000));
+      assert.ok(pool.stats().remote.chunks.lost > 0);
     });
 
     test("50,000 items while the producer's loop is held for 12 s", async (t) => {

@@ -3,9 +3,9 @@
 /**
  * A host's connection: takes jobs of the queue, and sends frames into the streams of their producers.
  *
- * 1. Jobs are fetched by hand, as many as there are lanes. A job that was taken before, by anybody, is not taken again,
- *    whatever the queue thinks of it. Chunks that are for this host alone are in a list of its own, and are no jobs: it
- *    makes their locks itself.
+ * 1. Jobs are fetched by hand, as many as there are lanes. A job that was taken before, by anybody, is not taken
+ *    again, whatever the queue thinks of it; nor is one whose lock is lost, since its producer may have seen that.
+ *    Chunks that are for this host alone are in a list of its own, and are no jobs: it makes their locks itself.
  * 2. What a producer has to say comes through a channel, and is for whoever has the chunk.
  * 3. The locks of its jobs are renewed by a thread, which also watches that this succeeds.
  * 4. A fetch that fails, or never comes back after Redis was away, is tried again on a new worker.
@@ -176,7 +176,7 @@ class HostLink {
 
   /**
    * Marks a chunk as taken. What goes wrong is tried again: a job that is neither claimed nor finished would be
-   * nobody's.
+   * nobody's. (A lock that is lost never comes back: whoever has it after that has had it before.)
    * @param {string} id @param {string} producerId @param {boolean} isOwn whether it has no lock yet
    * @returns {Promise<Buffer | null>} its bytes; `null`: it is not to be run
    */
@@ -189,8 +189,11 @@ class HostLink {
           .getBuffer(this.#keys.chunk(id))
           .exists(this.#keys.producer(producerId));
         if (isOwn) claim.set(this.#keys.lock(id), this.#token, 'PX', lease);
-        const [isFirst, bytes, producer] = await execute(claim);
-        return isFirst === null || producer === 0 ? null : bytes;
+        claim.get(this.#keys.lock(id));
+        const answers = await execute(claim);
+        const [isFirst, bytes, producer] = answers;
+        const isLocked = answers[answers.length - 1] === this.#token;
+        return isFirst === null || producer === 0 || !isLocked ? null : bytes;
       } catch (error) {
         this.#failed(/** @type {Error} */ (error));
         await sleep(PAUSE);

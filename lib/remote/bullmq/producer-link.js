@@ -6,9 +6,10 @@
  * 1. A job has no more in it than the names of its chunk and producer; the bytes have a key of their own. A chunk that
  *    is for one host alone is no job: its name is in a list of that host's.
  * 2. Frames are read from the stream in order, from where they were last read: a connection that breaks loses none.
- * 3. Once in a second each chunk in flight is looked at. One whose job is gone, or whose host has taken it and lost its
- *    lock, is lost. That is written into the stream, behind everything that was accepted of it, and holds once it is
- *    read there. (A stream that has lost its entries with its server is read from its beginning again.)
+ * 3. Once in a second each chunk in flight is looked at. One whose job is gone, or whose host has fetched or taken
+ *    it and lost its lock, is lost. That is written into the stream, behind everything that was accepted of it, and
+ *    holds once it is read there. (A stream that has lost its entries with its server is read from its beginning
+ *    again.)
  *
  * Must not depend on what a chunk is.
  */
@@ -29,6 +30,8 @@ const MAX_READ = 256;
 const CHUNK_LIFETIMES = 4;
 /** The wait after an error of the connection, in milliseconds. */
 const PAUSE = 100;
+/** What BullMQ adds to a job when a worker fetches it, together with its lock. */
+const FETCHED = 'processedOn';
 
 /** @typedef {import('../engine').ProducerSide} ProducerSide */
 /** @typedef {import('../engine').ChunkEnd} ChunkEnd */
@@ -230,14 +233,16 @@ class ProducerLink {
       .exists(only === null ? this.#keys.job(id) : this.#keys.host(only))
       .get(this.#keys.taken(id))
       .exists(this.#keys.lock(id))
+      .hexists(this.#keys.job(id), FETCHED)
       .pexpire(this.#keys.chunk(id), lifetime)
       .pexpire(this.#keys.taken(id), TAKEN_FOR));
     const answers = await execute(pipeline);
     /** @type {Buffer[]} */
     const lost = [];
     sent.forEach(([id, chunk], i) => {
-      const [place, host, lock, bytes] = answers.slice(5 * i, 5 * i + 4);
-      const why = whyLost(chunk, { place: place === 1, isTaken: host !== null, lock: lock === 1, bytes: bytes === 1 });
+      const [place, host, ...rest] = answers.slice(6 * i, 6 * i + 5);
+      const [lock, isFetched, bytes] = rest.map((answer) => answer === 1);
+      const why = whyLost(chunk, { place: place === 1, isTaken: host !== null, lock, isFetched, bytes });
       // Twice in a row, as it may be about to end, or to be taken.
       if (why !== null && chunk.isSuspect) {
         lost.push(note(LOST, id, Buffer.from(JSON.stringify({ why, host: nameIn(host) }))));
@@ -281,11 +286,11 @@ function isBefore(one, other) {
 /**
  * Why nobody will answer a chunk, by what there is of it.
  * @param {InFlight} chunk
- * @param {{ place: boolean, isTaken: boolean, lock: boolean, bytes: boolean }} found `place`: its job, or the only host
- *   that it is for
+ * @param {{ place: boolean, isTaken: boolean, lock: boolean, isFetched: boolean, bytes: boolean }} found `place`: its
+ *   job, or the only host that it is for; `isFetched`: by a host that has its lock, and may not have taken it yet
  */
-function whyLost({ only }, { place, isTaken, lock, bytes }) {
-  if (isTaken && !lock && (place || only !== null)) return 'was lost with its host';
+function whyLost({ only }, { place, isTaken, lock, isFetched, bytes }) {
+  if ((isTaken || isFetched) && !lock && (place || only !== null)) return 'was lost with its host';
   if (only === null) return place ? null : 'is not known to the engine any more';
   if (isTaken) return null;
   if (!place) return 'was for this host alone, which is gone';
