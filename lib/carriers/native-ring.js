@@ -12,19 +12,29 @@ const { Ring } = require('../transport/ring');
 
 class NativeRing extends Ring {
   #receive;
+  #wasWoken = false;
 
   /**
    * @param {Uint32Array} words the shared memory
-   * @param {() => boolean} receive has the addon handle what is there; false: it is at it already
+   * @param {(wasWoken: boolean) => boolean} receive has the addon handle what is there; false: it is at it already
    */
   constructor(words, receive) {
     super(words, true);
     this.#receive = receive;
   }
 
+  /** @override */
+  sleepAgain() {
+    super.sleepAgain();
+    // The addon learns from it when it pays to stay awake, whether or not anything is there by now.
+    this.#wasWoken = true;
+  }
+
   /** Has the addon take everything. @override @returns {null} nothing is left to be handled */
   take() {
-    this.isBeingRead = !this.#receive();
+    const wasWoken = this.#wasWoken;
+    this.#wasWoken = false;
+    this.isBeingRead = !this.#receive(wasWoken);
     return null;
   }
 

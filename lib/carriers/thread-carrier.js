@@ -38,6 +38,11 @@ const { THREAD_SCRIPT } = require('../worker/boot-script');
  */
 
 /**
+ * Has the addon handle what a thread has put into its ring; `false`: it is at it already.
+ * @typedef {(id: number, wasWoken: boolean) => boolean} ReceiveShared
+ */
+
+/**
  * @typedef {object} ThreadWorker
  * @property {Worker} thread
  * @property {import('node:worker_threads').MessagePort} port
@@ -55,7 +60,7 @@ class ThreadCarrier extends ScriptCarrier {
   /** @type {string | null} `null` where there is no addon. */
   #addonPath;
   #chunks;
-  /** @type {((id: number) => boolean) | null} */
+  /** @type {ReceiveShared | null} */
   #receiveShared = null;
   /** @type {InstanceType<typeof TimeSlice<Posted>>} One for all threads, which share this one's time. */
   #slice = new TimeSlice(({ channel, frame }) => channel.receiveMessage(frame));
@@ -114,7 +119,7 @@ class ThreadCarrier extends ScriptCarrier {
     const channel = new ThreadChannel({
       port,
       words: page,
-      ring: this.#addonPath === null ? new Ring(page, true) : new NativeRing(page, () => this.#receiveNatively(id)),
+      ring: this.#addonPath === null ? new Ring(page, true) : this.#nativeRing(id, page),
       // Not those of others, whose rings may be being read further up the stack.
       drain: () => this.#slice.drain((posted) => posted.channel === channel),
       receive: (kind, frame, seq, aux, parts) => this.#receive(id, kind, frame, seq, aux, parts),
@@ -145,11 +150,13 @@ class ThreadCarrier extends ScriptCarrier {
     return [page, channel.counts];
   }
 
-  /** Has the addon handle what a thread has put into its ring; false: it is at it already. @param {number} id */
-  #receiveNatively(id) {
-    // Not before: this object is there before the native pool.
-    this.#receiveShared ??= /** @type {(id: number) => boolean} */ (this.pool.native.sharedReceiver());
-    return this.#receiveShared(id);
+  /** @param {number} id @param {Uint32Array} page */
+  #nativeRing(id, page) {
+    return new NativeRing(page, (wasWoken) => {
+      // Not before: this object is there before the native pool.
+      this.#receiveShared ??= /** @type {ReceiveShared} */ (this.pool.native.sharedReceiver());
+      return this.#receiveShared(id, wasWoken);
+    });
   }
 
   /** @override */

@@ -232,12 +232,13 @@ impl NativePool {
     }
 
     /// The function that handles what a thread has put into shared memory and whose turn it is, after the frames that
-    /// it has posted: `(worker)`. It returns false where that is being done already, further up the stack.
-    #[napi(catch_unwind, ts_return_type = "(worker: number) => boolean")]
+    /// it has posted: `(worker, whether this thread was woken)`. It returns false where that is being done already,
+    /// further up the stack.
+    #[napi(catch_unwind, ts_return_type = "(worker: number, wasWoken: boolean) => boolean")]
     pub fn shared_receiver<'env>(&self, env: &'env Env) -> Result<Function<'env, (), bool>> {
         let state = self.state.clone();
         env.create_function_from_closure("receiveShared", move |call| {
-            Ok(state.receive_shared(WorkerId(call.get(0)?)))
+            Ok(state.receive_shared(WorkerId(call.get(0)?), call.get(1)?))
         })
     }
 

@@ -56,6 +56,8 @@ impl Spin {
         let learning = pace.clone();
         let prepare = Prepare::new(event_loop, move |sleep| {
             if watch.has_pending() {
+                // It may have been asleep until now, and have been woken by something else.
+                watch.set_awake(true);
                 watch.receive_pending();
                 return Turn::Again;
             }

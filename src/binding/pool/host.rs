@@ -161,8 +161,8 @@ impl Host for NativeHost {
 
 impl NativeState {
     /// Handles what a thread has put into shared memory; false: that is being done already, further up the stack.
-    pub fn receive_shared(&self, worker: WorkerId) -> bool {
-        if self.host.carrier().has_pending() {
+    pub fn receive_shared(&self, worker: WorkerId, was_woken: bool) -> bool {
+        if was_woken {
             self.woken();
         }
         let is_received = self.host.carrier().receive_shared(worker);
