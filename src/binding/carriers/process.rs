@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use super::link::{ExitReport, Link, Links};
 use super::link_error::LinkError;
 use super::receive::Receiver;
-use super::sending::{CallsFrame, Encoded, encode_runs};
+use super::sending::{CallsFrame, Encoded, encode_runs, send_waking};
 use crate::binding::carrier::{NativeCarrier, Upcalls};
 use crate::binding::environment::Environment;
 use crate::binding::event_loop::{Poll, Readiness};
@@ -211,9 +211,7 @@ impl Carrier for ProcessCarrier {
             Encoded::Failed => return self.links.give_up(worker, LinkError::CallsNotEncoded),
         }
         let sleeper = || self.links.with(worker, |link| link.wakes(seq)).flatten();
-        let sleeper = upcalls.cares_where_it_wakes(worker, chunk).then(sleeper).flatten();
-        let sleeper = sleeper.filter(|_| upcalls.keeps_cpu());
-        platform::wake_elsewhere(sleeper, || self.links.send(worker, frame.frame));
+        send_waking(&*upcalls, worker, chunk, sleeper, || self.links.send(worker, frame.frame));
     }
 
     fn cancel(&self, worker: WorkerId, seqs: &[u32]) {

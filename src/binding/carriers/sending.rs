@@ -1,4 +1,4 @@
-//! Has the calls of a chunk encoded, and reports what has become of each.
+//! Has the calls of a chunk encoded, reports what has become of each, and sees to it where a sleeping worker wakes.
 //!
 //! Called by carriers that make frames here, during [`Carrier::send`](crate::pool::Carrier::send). Must not depend on
 //! how a frame travels then.
@@ -6,6 +6,7 @@
 use crate::binding::carrier::Upcalls;
 use crate::binding::js::{PassedParts, WrittenParts};
 use crate::engine::{ChunkId, Run, WorkerId};
+use crate::platform;
 use crate::protocol::FULL_FRAME;
 
 /// A frame of calls that is being made.
@@ -74,4 +75,17 @@ pub fn encode_runs(
     }
     upcalls.encoded(worker, chunk, frame.len());
     Encoded::Whole
+}
+
+/// Sends the frame of a chunk. The `sleeper`, the thread that it wakes where it is known to sleep, is kept away from
+/// the CPU of this thread where that matters and goes on being used.
+pub fn send_waking<R>(
+    upcalls: &dyn Upcalls,
+    worker: WorkerId,
+    chunk: ChunkId,
+    sleeper: impl FnOnce() -> Option<i32>,
+    send: impl FnOnce() -> R,
+) -> R {
+    let sleeper = upcalls.cares_where_it_wakes(worker, chunk).then(sleeper).flatten();
+    platform::wake_elsewhere(sleeper.filter(|_| upcalls.keeps_cpu()), send)
 }

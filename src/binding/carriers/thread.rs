@@ -24,7 +24,7 @@ use serde_json::{Value as Json, json};
 use super::frames::{FrameHandler, Source};
 use super::link_error::LinkError;
 use super::script::ScriptCarrier;
-use super::sending::{CallsFrame, Encoded, encode_runs};
+use super::sending::{CallsFrame, Encoded, encode_runs, send_waking};
 use super::thread_frame::ThreadFrame;
 use super::thread_link::ThreadLink;
 use crate::binding::carrier::{NativeCarrier, Upcalls};
@@ -33,7 +33,6 @@ use crate::binding::js::{Callback, Registers, Value, number};
 use crate::channel::{Arrived, Attached, ChannelError, Corrupt, OutgoingFrame, Room};
 use crate::engine::{ChunkId, Run, WorkerId};
 use crate::joined_answers::JoinedAnswers;
-use crate::platform;
 use crate::pool::Carrier;
 use crate::registry::Place;
 use crate::wire::{Frame, FrameHeader, Kind};
@@ -178,9 +177,8 @@ impl Carrier for ThreadCarrier {
         let header =
             FrameHeader { chunk_id: chunk.0, seq, aux: patient.into(), ..FrameHeader::of(Kind::Calls) };
         let sleeper = || self.with(worker, |link| link.wakes(seq)).flatten();
-        let sleeper = upcalls.cares_where_it_wakes(worker, chunk).then(sleeper).flatten();
-        let sleeper = sleeper.filter(|_| upcalls.keeps_cpu());
-        if !platform::wake_elsewhere(sleeper, || self.send_frame(worker, header, &frame)) {
+        let send = || self.send_frame(worker, header, &frame);
+        if !send_waking(&*upcalls, worker, chunk, sleeper, send) {
             upcalls.give_up(worker);
         }
     }
