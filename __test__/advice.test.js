@@ -8,6 +8,7 @@ const { test } = require('node:test');
 const { Parallelizer, Pool } = require('@parallelizer/node');
 const { usableCpus } = require('../lib/host/cpus');
 const { adviceOf } = require('../lib/jobs/advice');
+const { CostMeter } = require('../lib/jobs/cost-meter');
 const { echo, make, root } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 
@@ -231,6 +232,18 @@ test('it says which option helps most', () => {
   assert.match(adviceOf({ ...costs, ...large }, settings).text, /transferList/);
   const cheap = change({ run: 0.05, codec: 0.001, message: 0.5 });
   assert.deepEqual([cheap.option, cheap.value], ['processes', 0]);
+});
+
+test('a message during which another program had the CPU is not what messages cost', () => {
+  const { message, encoding } = new CostMeter({ workers: 2, concurrency: 1, remote: null });
+  for (const took of [3, 0.05, 0.04, 0.03, 0.03, 0.03, 0.03, 0.03, 20, 0.03]) message.add(took, 1);
+  assert.ok(message.value > 0.029 && message.value < 0.05, String(message.value));
+  // What costs so much each time, does.
+  for (let i = 0; i < 5; i++) message.add(20, 1);
+  assert.ok(message.value > 10, String(message.value));
+  // A message with many calls takes long, which is no disturbance.
+  for (const [took, calls] of [[0.5, 500], [0.02, 1], [0.5, 500]]) encoding.add(took, calls);
+  assert.ok(Math.abs(encoding.value - 0.001) < 0.0001, String(encoding.value));
 });
 
 test('advice() is a method of instances only', () => {
