@@ -140,6 +140,7 @@ forEachMode((mode) => {
       assert.equal(await within(quick.wait(), 'wait'), undefined);
       assert.equal(quick.ready(), true);
       assert.equal(await quick.get(0), 1);
+      await assert.rejects(quick.wait(-1), { code: 'ERR_PARALLELIZER_OPTION' });
 
       const { file, started, open } = gateIn(t);
       const held = pool.applyAsync(task('gate'), [file]);

@@ -435,12 +435,14 @@ forEachMode((mode) => {
         'has no next': () => ({}),
         'gives no result': () => ({ next: () => 5 }),
         'gives nothing': () => ({ next: () => undefined }),
+        'cannot be read': () => ({ next: () => ({ get done() { throw error; } }) }),
+        'has no value': () => ({ next: () => ({ get value() { throw error; } }) }),
       };
       for (const [what, open] of Object.entries(opens)) {
         for (const symbol of [Symbol.iterator, Symbol.asyncIterator]) {
           const iterator = pool.imap(identity, { [symbol]: open });
           const { error: told } = await within(settled(iterator.next()), what);
-          if (what === 'throws at opening') assert.equal(told, error);
+          if (['throws at opening', 'cannot be read', 'has no value'].includes(what)) assert.equal(told, error);
           else assert.ok(told instanceof TypeError, `${what}: ${told}`);
           assert.deepEqual(await iterator.next(), end);
         }
@@ -1008,6 +1010,49 @@ forEachMode((mode) => {
       assert.equal(one.closed, 1);
       assert.equal(one.read, 3);
       assert.deepEqual(await within(pool.map(square, [3]), 'map'), [9]);
+    });
+
+    for (const ending of ['abort', 'terminate', 'leave']) {
+      for (const where of ['opening', 'reading', 'its result']) {
+        test(`to ${ending} its own stream while ${where}: it is closed`, async (t) => {
+          const pool = on(t);
+          const controller = new AbortController();
+          const end = () => {
+            if (ending === 'abort') controller.abort();
+            else void (ending === 'leave' ? iterator.return() : pool.terminate());
+          };
+          let closed = 0;
+          const result = { get done() { if (where === 'its result') end(); return false; }, value: 1 };
+          const opened = {
+            next() { if (where === 'reading') end(); return result; },
+            return() { closed++; return {}; },
+          };
+          const ends = { [Symbol.iterator]() { if (where === 'opening') end(); return opened; } };
+          const iterator = pool.imap(identity, ends, { signal: controller.signal });
+          const { value, error } = await within(settled(iterator.next()), 'the end');
+          if (ending === 'leave') assert.deepEqual(value, { value: undefined, done: true });
+          else assert.match(error.code, ending === 'abort' ? /ABORTED/ : /CLOSED/);
+          assert.equal(closed, 1);
+        });
+      }
+    }
+
+    test('a generator is closed once it is no longer on the stack', async (t) => {
+      const pool = on(t);
+      const controller = new AbortController();
+      let closed = 0;
+      function* ends() {
+        try {
+          yield 1;
+          controller.abort();
+          yield 2;
+        } finally {
+          closed++;
+        }
+      }
+      await assert.rejects(within(list(pool.imap(identity, ends(), { signal: controller.signal })), 'the end'),
+        { code: 'ERR_PARALLELIZER_ABORTED' });
+      assert.equal(closed, 1);
     });
 
     for (const ending of ['close', 'terminate']) {

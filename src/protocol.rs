@@ -84,7 +84,6 @@ pub const RUN_FIELDS: usize = 3;
 pub const ANSWERED_FIELDS: usize = 5;
 
 /// The largest count that crosses as one word.
-#[cfg_attr(not(test), expect(dead_code, reason = "in Rust it is in the type"))]
 pub const MAX_COUNT: u32 = u32::MAX;
 /// A frame of so many bytes gets no further calls.
 pub const FULL_FRAME: usize = 512 * 1024;

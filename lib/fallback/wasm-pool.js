@@ -335,6 +335,11 @@ function createWasmPool(module) {
     }
 
     /** @param {number} job */
+    leave(job) {
+      return this.#exports.leave(job) !== 0;
+    }
+
+    /** @param {number} job */
     forbidRetries(job) {
       this.#exports.forbid_retries(job);
     }

@@ -134,6 +134,10 @@ class CallEncoder {
     const finished = this.#finished.get(frame);
     const serialization = this.#serialization;
     const moved = job.transferList === null ? null : this.#moved;
+    const sendLater = () => nextTick(() => {
+      if (before === 0) this.#owner.sendDeferred(worker, frame);
+    });
+    if (moved !== null && moved.whenEncoded(jobId, sendLater)) return null;
     // Asked for once: making it may cut a batch.
     const firstValue = moved !== null || finished ? undefined : job.argument(start);
     if (finished === undefined && needsSteps(firstValue, serialization)) {

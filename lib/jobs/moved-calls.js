@@ -20,6 +20,8 @@ class MovedCalls {
   #serialization;
   /** @type {Map<string, Parts | Error>} By job and call. */
   #waiting = new Map();
+  /** @type {Map<number, (() => void)[]>} The jobs that are being encoded, and what is to be done once they are. */
+  #encoding = new Map();
 
   /** @param {import('../codec/codec').Clones} clones @param {import('../codec/codec').Serialization} serialization */
   constructor(clones, serialization) {
@@ -28,15 +30,19 @@ class MovedCalls {
   }
 
   /**
-   * Encodes the calls of a job.
+   * Encodes the calls of a job. A getter in one of them may have a worker ask for it before it is done.
    * @param {number} jobId @param {number} tag
    * @param {{ calls: number, argument: (call: number) => unknown }} job
    * @param {readonly object[]} transferList
+   * @param {() => boolean} isWanted whether it has not been cancelled
    */
-  add(jobId, tag, job, transferList) {
+  add(jobId, tag, job, transferList, isWanted) {
     /** @type {Set<object>} */
     const left = new Set();
     transferList.forEach((object) => left.add(object));
+    /** @type {(() => void)[]} */
+    const asked = [];
+    this.#encoding.set(jobId, asked);
     for (let call = 0; call < job.calls; call++) {
       /** @type {Parts} */
       const parts = [];
@@ -51,6 +57,20 @@ class MovedCalls {
       }
       if (parts.length > 0) this.#waiting.set(keyOf(jobId, call), parts);
     }
+    this.#encoding.delete(jobId);
+    if (!isWanted()) this.drop(jobId, 0, job.calls);
+    asked.forEach((act) => act());
+  }
+
+  /**
+   * Has something done once a job is encoded, if it is not yet.
+   * @param {number} jobId @param {() => void} act
+   * @returns {boolean} whether it is to be waited for
+   */
+  whenEncoded(jobId, act) {
+    const asked = this.#encoding.get(jobId);
+    asked?.push(act);
+    return asked !== undefined;
   }
 
   /**

@@ -22,8 +22,9 @@ const { createRegisters, longAt, passParts } = require('../transport/registers')
 const { carrierFor, spinCpus } = require('./carrier-for');
 const { CostMeter } = require('./cost-meter');
 const { LaterLoads } = require('./later-loads');
-const { PoolObserver, openChannels, watchedCalls } = require('./observers');
+const { PoolObserver, openChannels } = require('./observers');
 const { nameRun, runIdOf } = require('./run-id');
+const { tracingOf } = require('./traced-calls');
 const {
   assertCanStart, initParts, isTraced, isWithin, nativeConfig, newPool, programOf, schedulerOf,
 } = require('./worker-config');
@@ -165,6 +166,8 @@ class WorkerPool {
    */
   submit(job, tracing) {
     const { calls, keys, timeout, task } = job;
+    // First come, first served: what was gathered before it comes before it.
+    this.#beforeFlush.forEach((act) => act());
     this.later.loadAfter(job);
     const moved = job.transferList === null ? null : this.#moved;
     this.#passJob(this.#registers, job, moved !== null);
@@ -178,19 +181,11 @@ class WorkerPool {
     }
     const tag = ((task === null ? 0 : tasks().tagOf(task, job.spreadArguments)) | jobTable().talkOf(job)) >>> 0;
     const resource = job.resource ?? new AsyncResource('ParallelizerJob'); // Callbacks run in the submitter's context.
-    this.#jobs.add(jobId, job, tag, resource, tracing ?? this.#traceCalls(job));
+    this.#jobs.add(jobId, job, tag, resource, tracing ?? tracingOf(job, this.#options, this.observer));
     this.#debugLog?.submitted(job);
-    moved?.add(jobId, tag, job, job.transferList ?? []);
+    moved?.add(jobId, tag, job, job.transferList ?? [], () => this.#jobs.has(jobId));
     this.scheduleFlush();
     return jobId;
-  }
-
-  /** @param {Job} job */
-  #traceCalls(job) {
-    if (job.run.trace === null && watchedCalls() === null) return null;
-    const { id, type, functionName } = this.#options;
-    const workerOf = (/** @type {number} */ worker) => this.observer.life.worker(worker);
-    return new (require('./call-tracing').CallTracing)(job, { id, type, functionName, workerOf });
   }
 
   /**
@@ -222,7 +217,7 @@ class WorkerPool {
     return this.#native.callCost(taskId);
   }
 
-  /** Calls `act` each time before what was submitted in one turn goes out. @param {() => void} act */
+  /** Calls `act` before anything is submitted, and before what was goes out. @param {() => void} act */
   beforeFlush(act) {
     this.#beforeFlush.push(act);
   }
@@ -253,12 +248,17 @@ class WorkerPool {
   /**
    * Tells the scheduler about the only call of a job.
    * @param {number} jobId
-   * @param {'demand' | 'pause' | 'forbidRetries'} what demand: so many of the values that it yields were taken, or with
-   *   `MAX_COUNT` no more are wanted; pause: it waits for its reader, so its time does not pass
+   * @param {'demand' | 'pause' | 'forbidRetries'} what demand: so many of the values that it yields were taken; pause:
+   *   it waits for its reader, so its time does not pass
    * @param {number[]} about
    */
   tell(jobId, what, ...about) {
     if (this.#jobs.tells(jobId, what)) this.#native[what](jobId, ...about);
+  }
+
+  /** The reader of a job's only call leaves: it is not run again, or at all. @param {number} jobId */
+  leave(jobId) {
+    if (this.#jobs.tells(jobId, 'demand') && !this.#native.leave(jobId)) this.drop(jobId);
   }
 
   /**

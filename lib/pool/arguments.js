@@ -30,8 +30,8 @@ function listOf(iterable, method) {
 
 /** @param {unknown} iterable @returns {unknown[][]} */
 function argumentLists(iterable) {
-  const items = listOf(iterable, 'map');
-  return items.map((item, i) => {
+  // Not `map`, which passes over holes.
+  return Array.from(listOf(iterable, 'map'), (item, i) => {
     if (Array.isArray(item)) return item;
     if (!isIterable(item)) throw optionError(`iterable[${i}]`, item, 'an array, the arguments of one call');
     return Array.from(item);

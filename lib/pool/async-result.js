@@ -63,6 +63,7 @@ class AsyncResult {
    * @returns {Promise<void>}
    */
   async wait(timeout) {
+    timeoutArgument(timeout);
     const ignore = () => {};
     await this.#within(timeout, () => Promise.resolve()).then(ignore, (error) => {
       if (this.#state === 'pending') throw error;

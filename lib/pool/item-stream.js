@@ -69,6 +69,10 @@ class ItemStream {
   #iterator = null;
   #isAsync = false;
   #isReading = false;
+  /** Whether a function of the source's is on the stack: it cannot be closed then. */
+  #isInSource = false;
+  /** Whether it is to be closed after that. */
+  #closesLater = false;
   #hasEnded = false;
   /** @type {{ error: unknown } | null} What the source threw, to be reported after the results. */
   #sourceError = null;
@@ -281,15 +285,19 @@ class ItemStream {
     const ahead = this.#kind.chunkSize || this.#callsAhead();
     while (!this.isOver && !this.#hasEnded && !this.#isReading && this.#mayRead(ahead)) {
       this.#isReading = true;
+      this.#isInSource = true;
       let read;
       try {
         // In the async context of whoever made the stream.
         read = this.#resource.runInAsyncScope(() => (this.#iterator ??= this.#source()).next());
       } catch (error) {
         this.#isReading = false;
+        this.#isInSource = false;
         this.#sourceFailed(error);
         return;
       }
+      this.#isInSource = false;
+      if (this.#closesLater) this.#closeSource().catch(() => {});
       if (this.#isAsync) {
         Promise.resolve(read).then(
           (result) => {
@@ -343,7 +351,19 @@ class ItemStream {
       this.#sourceFailed(new TypeError(`the source gave ${String(result)}, which is no iterator result`));
       return;
     }
-    if (result.done) {
+    let isLast;
+    /** @type {unknown} */
+    let item;
+    try {
+      isLast = result.done;
+      if (!isLast) item = result.value;
+    } catch (error) {
+      this.#sourceFailed(error);
+      return;
+    }
+    // It may have ended this stream, in a getter.
+    if (this.isOver || this.#hasEnded) return;
+    if (isLast) {
       this.#hasEnded = true;
       this.#progress?.ended(this.#read);
       this.#hand();
@@ -355,7 +375,7 @@ class ItemStream {
     try {
       const resolve = (/** @type {unknown} */ value) => this.settle(index, { value });
       const reject = (/** @type {unknown} */ error) => this.settle(index, { error });
-      this.#calls.add(this.#kind, result.value, resolve, reject, index);
+      this.#calls.add(this.#kind, item, resolve, reject, index);
     } catch (error) {
       this.fail(error);
     }
@@ -410,6 +430,8 @@ class ItemStream {
   }
 
   async #closeSource() {
+    this.#closesLater = this.#isInSource;
+    if (this.#closesLater) return;
     const iterator = this.#iterator;
     this.#iterator = null;
     if (iterator === null || typeof iterator.return !== 'function') return;

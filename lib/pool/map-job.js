@@ -42,7 +42,10 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
   /** @type {any[]} */
   const results = new Array(total);
   let left = total;
+  let reported = 0;
   let failures = 0;
+  /** What is to be reported; the listener may do what settles more, which then has its turn after this. */
+  const due = /** @type {{ count: number, isFailure: boolean }[]} */ ([]);
   /** The first item that failed, as far as is known; what comes after it no longer matters. */
   let firstFailed = total;
   /** @type {unknown} */
@@ -61,9 +64,12 @@ function startMap(pool, request, { chunkSize, signal, transferList, onProgress, 
 
   /** @param {number} count @param {boolean} isFailure */
   const progress = (count, isFailure) => {
-    for (let done = total - left + 1; onProgress !== null && done <= total - left + count; done++) {
-      if (isFailure) failures++;
-      report(onProgress, { done, total, failed: failures });
+    if (onProgress === null || due.push({ count, isFailure }) > 1) return;
+    for (; due.length > 0; due.shift()) {
+      for (let { 0: { count: times } } = due; times > 0; times--) {
+        if (due[0].isFailure) failures++;
+        report(onProgress, { done: ++reported, total, failed: failures });
+      }
     }
   };
   /** @param {number} count */

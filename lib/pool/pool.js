@@ -157,7 +157,7 @@ class Pool extends Instance {
     const settings = broadcastOptions(options);
     assertCarried(what, this.#settings, 'canAddress', 'its hosts cannot be told apart');
     const found = this.#pool.taskOf(task);
-    const list = argumentList(args);
+    const list = argumentList(args).slice();
     const { shared, type, workers } = this.#settings;
     const isInline = type === PARALLELIZER_INLINE;
     if (shared && !isInline) {
@@ -165,7 +165,6 @@ class Pool extends Instance {
     }
     const run = newRun();
     this.#assertUsable(what, run);
-    this.#calls.flush();
     const kind = { ...this.#request(what, found, true, settings), isList: false, run, pinned: true };
     const start = (/** @type {number} */ count, /** @type {readonly Place[] | null} */ places) => {
       const request = { ...kind, items: Array(count).fill(list), places };
@@ -353,7 +352,7 @@ class Pool extends Instance {
       const { timeout, retries, priority } = this.#request(what, found, true, options);
       // (To spread others into these would take six times as long.)
       const request = {
-        what, task: found, spreadArguments: true, timeout, retries, priority, isList: false, items: [list], run,
+        what, task: found, spreadArguments: true, timeout, retries, priority, isList: false, items: [list.slice()], run,
       };
       const settings = { signal, transferList, onMessage, chunkSize: 0, onProgress: null, collect: false };
       return mapJob().startMap(this.#pool, request, settings).then(({ 0: value }) => value);
@@ -409,8 +408,6 @@ class Pool extends Instance {
   #map(what, task, items, spreadArguments, options, run = newRun()) {
     const found = this.#pool.taskOf(task);
     this.#assertUsable(what, run);
-    // First come, first served.
-    this.#calls.flush();
     const request = { ...this.#request(what, found, spreadArguments, options), isList: true, items, run };
     return mapJob().startMap(this.#pool, request, options);
   }

@@ -7,7 +7,7 @@
  *    was told that they were taken. While it has sent as many, the time of the call does not pass.
  * 2. From the first value on the call is not run again if its worker dies: its reader has something of it already.
  * 3. Leaving early closes the generator, whose `finally` runs in the worker, and waits for that, though not for longer
- *    than the grace period.
+ *    than the grace period. A call that has not begun by then does not, and none is run again.
  * 4. What ends the call (its result, an error, a death, a timeout) comes after the values before it; an abort and the
  *    end of the pool come at once.
  *
@@ -19,7 +19,6 @@ const { atMost } = require('../intrinsics/clock');
 const { onAbort } = require('../jobs/abort');
 const { report } = require('../jobs/report');
 const { nameRun } = require('../jobs/run-id');
-const { MAX_COUNT } = require('../transport/constants');
 const { itemError } = require('./item-error');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
@@ -68,6 +67,10 @@ class YieldStream {
   isReleased = false;
   /** @type {Waiter[]} */ #waiters = [];
   /** @type {((end: End) => void)[]} */ #whenEnded = [];
+  /** Whether its reader wants no more of it. */
+  #isLeft = false;
+  /** Whether the outcome of its call is known. */
+  #isSettled = false;
   #stopListening = () => {};
 
   /**
@@ -110,7 +113,8 @@ class YieldStream {
     if (isRunning) {
       /** @type {Promise<End>} */
       const ended = new Promise((resolve) => this.#whenEnded.push(resolve));
-      this.#pool.tell(this.#jobId, 'demand', 0, MAX_COUNT);
+      this.#isLeft = true;
+      this.#pool.leave(this.#jobId);
       const end = await atMost(ended, this.#gracePeriod);
       // It closes when it yields the next time.
       if (end === undefined) this.#release();
@@ -133,7 +137,10 @@ class YieldStream {
    */
   fail(error) {
     if (this.isOver) return;
+    this.#stopListening();
     this.#values.length = 0;
+    // Its call may be done: whoever has not read all of it must not take what he has for the whole.
+    this.#end = null;
     this.#ended({ error: nameRun(error, () => this.#request.run.text) });
   }
 
@@ -164,7 +171,7 @@ class YieldStream {
   #finish() {
     this.isOver = true;
     this.#values.length = 0;
-    this.#stopListening();
+    this.#stopListeningAtEnd();
     this.#waits.goesOn(this);
   }
 
@@ -223,15 +230,17 @@ class YieldStream {
           else if (listens !== null) report(listens, value, { index: 0, workerIndex, attempt });
         },
         argument: () => [highWaterMark, args],
-        succeeded: (_first, _count, values, offset) => this.#ended({ value: values[offset] }),
-        failed: (_index, error) => this.#ended({ error }),
+        succeeded: (_first, _count, values, offset) => this.#settled({ value: values[offset] }),
+        failed: (_index, error) => this.#settled({ error }),
         ended: (_first, _end, ending, exitError, host) => {
+          // It was left before it began.
+          if (this.#isLeft && ending === 'aborted') return this.#settled({ value: undefined });
           const about = { what, isList: false, signal, timeout };
-          this.#ended({ error: itemError(about, ending, exitError, () => run.text, host, 0) });
+          this.#settled({ error: itemError(about, ending, exitError, () => run.text, host, 0) });
         },
       });
     } catch (error) {
-      this.#ended({ error });
+      this.#settled({ error });
     }
   }
 
@@ -239,14 +248,22 @@ class YieldStream {
   #yielded(value) {
     if (this.#received === 0) this.#pool.tell(this.#jobId, 'forbidRetries');
     this.#received++;
-    if (this.isOver) {
-      // It may have been left before there was a worker to tell.
-      this.#pool.tell(this.#jobId, 'demand', 0, MAX_COUNT);
-      return;
-    }
+    if (this.isOver) return;
     this.#values.push(value);
     this.#hand();
     this.#tell();
+  }
+
+  /** Its call has settled, or is none. @param {End} end */
+  #settled(end) {
+    this.#isSettled = true;
+    this.#stopListeningAtEnd();
+    this.#ended(end);
+  }
+
+  /** While there is something to be read, or a call that runs on although it was left, it can still be aborted. */
+  #stopListeningAtEnd() {
+    if (this.isOver && (this.#isSettled || this.#jobId < 0)) this.#stopListening();
   }
 
   /** @param {End} end */

@@ -34,9 +34,7 @@ class FarReader {
   /** The call has yielded a value, which is on its way. */
   sent() {
     this.#yielded++;
-    // It may have left before there was a worker to tell.
-    if (this.#isGone) this.#pool.tell(this.#jobId(), 'demand', 0, MAX_COUNT);
-    else this.#pauseIfFull();
+    if (!this.#isGone) this.#pauseIfFull();
   }
 
   /** @param {number} taken how many values so far; `MAX_COUNT`: no more are wanted */
@@ -44,8 +42,12 @@ class FarReader {
     if (this.#isGone || taken <= this.#taken) return;
     this.#taken = taken;
     this.#isGone = taken === MAX_COUNT;
+    if (this.#isGone) {
+      this.#pool.leave(this.#jobId());
+      return;
+    }
     this.#pool.tell(this.#jobId(), 'demand', 0, taken);
-    if (!this.#isGone) this.#pauseIfFull();
+    this.#pauseIfFull();
   }
 
   #pauseIfFull() {

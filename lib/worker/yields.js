@@ -4,8 +4,9 @@
  * Calls with many results: what the function returns is iterated over, and each value is sent to the caller.
  *
  * 1. No more values are sent than `highWaterMark` beyond those that the reader has taken, of which it tells.
- * 2. Once the reader wants no more, or the call is aborted, the iterator is closed, so that a generator's `finally`
- *    runs: at once where it waits for the reader, and otherwise when it yields the next time. Its signal fires, too.
+ * 2. Once the reader wants no more, or the call is aborted, its signal fires, and the iterator is closed, so that a
+ *    generator's `finally` runs: at once where it waits for the reader, and otherwise when it yields the next time. If
+ *    it throws before that, it was asked to stop, for a value that nobody wants: that is no failure.
  * 3. What the generator throws fails the call, after the values before it.
  *
  * Must not depend on how values travel.
@@ -25,24 +26,29 @@ class Reader {
   #highWaterMark;
   #taken = 0;
   #sent = 0;
+  #onGone;
   /** Whether no more values are wanted. */
   isGone = false;
   /** @type {(() => void) | null} */ #wake = null;
 
-  /** @param {number} highWaterMark */
-  constructor(highWaterMark) {
+  /** @param {number} highWaterMark @param {() => void} onGone called once no more values are wanted */
+  constructor(highWaterMark, onGone) {
     this.#highWaterMark = highWaterMark;
+    this.#onGone = onGone;
   }
 
-  /** @param {number} taken how many values so far */
+  /** @param {number} taken how many values so far; `MAX_COUNT`: no more are wanted */
   told(taken) {
-    if (taken === MAX_COUNT) this.isGone = true;
+    if (taken === MAX_COUNT) this.leave();
     else this.#taken = taken;
     this.#wake?.();
   }
 
   leave() {
-    this.told(MAX_COUNT);
+    if (this.isGone) return;
+    this.isGone = true;
+    this.#wake?.();
+    this.#onGone();
   }
 
   /** Another value is sent. */
@@ -83,7 +89,7 @@ class Yields {
    * @returns {Promise<unknown>} what the generator returns in the end
    */
   async pour(run, highWaterMark, call) {
-    const reader = new Reader(highWaterMark);
+    const reader = new Reader(highWaterMark, () => call.abort());
     this.#readers.set(call.seq, reader);
     call.extras.onAbort = () => reader.leave();
     try {
@@ -91,20 +97,28 @@ class Yields {
       for (;;) {
         await reader.ready();
         if (reader.isGone) break;
-        const step = iterator.next();
-        const { value, done } = /** @type {IteratorResult<unknown>} */ (isThenable(step) ? await step : step);
-        const outcome = isThenable(value) ? await value : value;
-        if (done) return outcome;
-        if (reader.isGone) break;
-        reader.sends();
+        /** @type {IteratorResult<unknown>} */
+        let step;
         try {
+          const next = iterator.next();
+          step = isThenable(next) ? await next : next;
+        } catch (error) {
+          if (reader.isGone) return undefined;
+          throw error;
+        }
+        const { value, done } = step;
+        try {
+          const outcome = isThenable(value) ? await value : value;
+          if (done) return outcome;
+          if (reader.isGone) break;
+          reader.sends();
           await this.#send(call, outcome);
         } catch (error) {
-          await close(iterator);
+          // It has gone on, and does not know that its value cannot be had.
+          if (!done) await close(iterator).catch(() => {});
           throw error;
         }
       }
-      call.abort();
       await close(iterator);
       return undefined;
     } finally {

@@ -267,7 +267,7 @@ impl NativePool {
         Some(vec![job.0 as f64, call.into(), retries.into()])
     }
 
-    /// So many of the values that a call yields were taken so far; 4294967295: no more are wanted.
+    /// So many of the values that a call yields were taken so far.
     #[napi(catch_unwind)]
     pub fn demand(&self, job: f64, call: u32, taken: u32) {
         self.state.demand(JobId(job as u64), call, taken);
@@ -277,6 +277,13 @@ impl NativePool {
     #[napi(catch_unwind)]
     pub fn pause(&self, job: f64, call: u32) {
         self.state.pause(JobId(job as u64), call);
+    }
+
+    /// Nobody wants any more of what the only call of this job yields, and it is not run again. If it runs, it is told
+    /// so, and its answer comes once it is closed; `false`: nothing was done.
+    #[napi(catch_unwind)]
+    pub fn leave(&self, job: f64) -> bool {
+        self.state.leave(JobId(job as u64))
     }
 
     /// The calls of this job are not run again.

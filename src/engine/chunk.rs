@@ -102,6 +102,12 @@ impl Chunk {
         arguments.saturating_add(self.result_bytes.saturating_mul(outstanding))
     }
 
+    /// Whether the call with this number is one of its calls, and is known to run.
+    pub(super) fn is_running(&self, seq: u32) -> bool {
+        let offset = seq.wrapping_sub(self.first_seq) as usize;
+        self.calls.get(offset).is_some_and(|call| call.state.is_running())
+    }
+
     /// Whether any of its calls is known to have begun.
     pub(super) fn has_begun(&self) -> bool {
         self.calls.iter().any(|call| call.state.has_begun())

@@ -13,7 +13,7 @@ use super::state::Pool;
 use crate::engine::{ChunkId, JobId, JobSpec, ProtocolViolation, SettledRun, SubmitError, WorkerId};
 use crate::protocol::{
     ANSWERED_FIELDS, JOB_BULK, JOB_KEY_RUNS, JOB_PINNED, JOB_SENT_ONCE, JOB_SPREAD, JOB_STOPS_KEY,
-    JOB_UNBOUNDED,
+    JOB_UNBOUNDED, MAX_COUNT,
 };
 
 /// The number of calls of a part, and its flags.
@@ -152,6 +152,19 @@ impl<H: Host> Pool<H> {
     /// A call waits for whoever reads what it yields.
     pub fn pause(&self, job: JobId, call: u32) {
         self.engine.borrow_mut().pause(job, call, true);
+    }
+
+    /// Nobody wants any more of what the only call of this job yields: it is not run again. If it has begun, it is told
+    /// so, and its answer comes once it is closed; `false`: nothing was done, since no worker is known to run it.
+    pub fn leave(&self, job: JobId) -> bool {
+        self.engine.borrow_mut().forbid_retries(job);
+        self.read_last_begun();
+        let place = self.engine.borrow().begun_place_of(job, 0);
+        let Some((worker, _)) = place else { return false };
+        self.demand(job, 0, MAX_COUNT);
+        // A worker that is busy looks for what it is told once there is a cancellation, and there is none here.
+        self.host.carrier().cancel(worker, &[]);
+        true
     }
 
     /// The calls of this job are not run again.

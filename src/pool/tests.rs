@@ -228,6 +228,29 @@ fn what_is_withdrawn_before_it_was_sent_is_not_sent_though_answers_come_meanwhil
 }
 
 #[test]
+fn only_a_call_that_has_begun_is_told_that_nobody_wants_more_of_it() {
+    let pool = pool(&Json::Null);
+    pool.start(None);
+    let worker = first_worker(&pool);
+    pool.script_worker_ready(worker);
+    let job = pool.submit([1, 3, 0, 0, 0, 0, 0], None, 0.0).expect("there is room");
+    assert!(!pool.leave(job), "it waits");
+    pool.pump();
+    let (frame, seq, runs) = pool.host.carrier.sent.take().remove(0);
+    report_sent(&pool, worker, frame, &runs, Sent::Filled { filled: &[1], skipped: &[], bytes: 5 });
+    assert!(!pool.leave(job), "it was sent");
+    pool.host.carrier.said.take();
+    pool.begun(worker, seq);
+    assert!(pool.leave(job));
+    assert!(pool.host.carrier.said.take().contains(&format!("demand {} {seq} {}", worker.0, u32::MAX)));
+    pool.script_worker_exited(worker, json!({ "exitCode": 1 }));
+    let ended =
+        |said: &[String]| said.iter().any(|line| line.starts_with(&format!("ended {} 0..1 exited", job.0)));
+    assert!(ended(&pool.host.taken()), "it is not run again");
+    assert!(!pool.leave(job), "it has settled");
+}
+
+#[test]
 fn a_worker_that_cannot_be_started_fails_what_waits_with_the_reason() {
     let pool = pool(&Json::Null);
     pool.host.refuses.set(true);

@@ -135,7 +135,7 @@ extern "C" fn wanted_call(worker: u32, seq: u32) -> usize {
     }
 }
 
-/// So many of the values that a call yields were taken so far; 4294967295: no more are wanted.
+/// So many of the values that a call yields were taken so far.
 #[unsafe(no_mangle)]
 extern "C" fn demand(job: f64, call: u32, taken: u32) {
     pool().demand(JobId(job as u64), call, taken);
@@ -145,6 +145,12 @@ extern "C" fn demand(job: f64, call: u32, taken: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn pause(job: f64, call: u32) {
     pool().pause(JobId(job as u64), call);
+}
+
+/// Nobody wants any more of what the only call of this job yields; `false`: it does not run, and nothing was done.
+#[unsafe(no_mangle)]
+extern "C" fn leave(job: f64) -> bool {
+    pool().leave(JobId(job as u64))
 }
 
 #[unsafe(no_mangle)]

@@ -104,6 +104,14 @@ impl Engine {
         })
     }
 
+    /// The same for a call that is known to have begun.
+    pub fn begun_place_of(&self, job_id: JobId, index: u32) -> Option<(WorkerId, u32)> {
+        let (worker_id, seq) = self.place_of(job_id, index)?;
+        let chunks = &self.workers.get(&worker_id)?.chunks;
+        let has_begun = chunks.iter().any(|chunk| chunk.is_running(seq));
+        has_begun.then_some((worker_id, seq))
+    }
+
     /// The index of a worker; `None` while it waits for one, and where workers are leased.
     pub fn index_of(&self, worker_id: WorkerId) -> Option<u32> {
         self.workers.get(&worker_id)?.index
