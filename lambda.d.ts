@@ -79,7 +79,9 @@ interface EventOptions<TRecord = LambdaRecord> {
   groupBy?: ((record: TRecord) => unknown) | undefined;
   /**
    * Milliseconds before the end of the invocation (`context.getRemainingTimeInMillis()`) at which it stops and answers:
-   * what is not done then is reported. Default: 1,000, or a fifth of the invocation's time if that is less.
+   * what is not done then is reported. Default: 1,000, or a fifth of the invocation's time if that is less. Until then
+   * `params` has time, too, and so have `onDiscard` and the functions of `window`, or for half of what is left after it:
+   * what is not discarded by then has failed, and the others make the handler reject.
    */
   deadlineMargin?: number | undefined;
   /**

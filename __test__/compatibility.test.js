@@ -206,6 +206,27 @@ forEachMode((mode) => {
     assert.deepEqual(await lists.run([]), []);
   });
 
+  test('mainLogger prints what has no text, too', async (t) => {
+    const seen = [];
+    t.mock.method(console, 'log', (line) => seen.push(JSON.parse(line)));
+    assert.deepEqual((await on(t, { parallelization: 1 }).run([{ do: 'logsNoText' }])).responses, ['logged']);
+    assert.match(seen[0].unserializable, /BigInt/);
+    assert.equal(seen[0].message, '[object Object]');
+  });
+
+  test('the list form: items that are none are named, and a closed instance says so', async (t) => {
+    const lists = on(t, ['a', 'b'].map((id) => ({ id, type: mode.type, parallelization: 1 })));
+    const refused = (name) => ({ code: 'ERR_PARALLELIZER_OPTION', message: new RegExp(`"\\[0\\]${name}"`) });
+    const item = { id: 'a', batch: [{ do: 'echo' }] };
+    // eslint-disable-next-line no-sparse-arrays
+    await assert.rejects(lists.run([, item]), refused(''));
+    const mine = new Error('mine');
+    await assert.rejects(lists.run([{ id: 'a', get batch() { throw mine; } }]), { ...refused(''), cause: mine });
+    await assert.rejects(lists.run([{ id: Object.create(null), batch: [] }]), refused('.id'));
+    await lists.close();
+    for (const items of [[], [item]]) await assert.rejects(lists.run(items), { code: 'ERR_PARALLELIZER_CLOSED' });
+  });
+
   test('the list form takes params per item, and otherwise those of the call', async (t) => {
     const lists = on(
       t,

@@ -90,7 +90,20 @@ forEachMode((mode) => {
     assert.ok(two.message === 'two' && two.code === 'E_TWO');
     assert.equal(three, 'three');
     assert.equal(error.cause.message, 'root');
-    assert.equal((await fail(t, 'many')).error.errors.length, 200);
+  });
+
+  test('thousands of errors, and lists that are long', async (t) => {
+    const { errors } = (await fail(t, 'many')).error;
+    assert.deepEqual(errors.map(({ message }) => message), Array.from({ length: 6000 }, (_, i) => `number ${i}`));
+    assert.ok(errors.every(({ stack }) => stack.includes('errors.js')));
+    const { error } = await fail(t, 'ids');
+    assert.deepEqual([error.ids.length, error.ids.at(-1), error.code], [10_000, 9999, 'E_KEPT']);
+  });
+
+  test('one that drags more along than is carried keeps what it is', async (t) => {
+    const { error } = await fail(t, 'program');
+    assert.deepEqual([error.message, error.code, error.cause.message], ['drags a program along', 'E_KEPT', 'the cause']);
+    assert.ok(error.parts.length > 1000 && error.parts.length < 20_000);
   });
 
   test("Node's own errors", async (t) => {

@@ -36,6 +36,13 @@ forEachMode((mode) => {
     for (const part of parts) assert.ok(part.split(' ').length <= 2);
   });
 
+  test('a promise is no key', async (t) => {
+    const groupBy = async (record) => record.key;
+    await assert.rejects(on(t).run(records('ab'), null, { groupBy }), {
+      code: 'ERR_PARALLELIZER_OPTION', message: /"groupBy".*index 0.*promise/,
+    });
+  });
+
   test('a key may be any value; equality is that of a Map', async (t) => {
     const object = {};
     const keys = [

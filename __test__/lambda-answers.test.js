@@ -135,6 +135,48 @@ forEachMode((mode) => {
     assert.deepEqual(answer.records.map(({ result }) => result), ['Ok', 'ProcessingFailed', 'Ok'], 'what cannot be decoded fails alone');
   });
 
+  test('Firehose: metadata is JSON in the answer; what is none fails alone', async (t) => {
+    const raws = rawsOf('firehose', [says('metadata', 'date'), says('metadata', 'bigint'), says('text', 'a')]);
+    const { handler, errors } = on(t);
+    const { records: answers } = await handler(eventOf('firehose', raws), contextOf());
+    assert.deepEqual(answers.map(({ result }) => result), ['Ok', 'ProcessingFailed', 'Ok']);
+    assert.deepEqual(answers[0].metadata, { partitionKeys: { id: '1970-01-01T00:00:00.000Z' } });
+    assert.deepEqual(errors.map(({ error, records: about }) => [error.name, about[0].raw]), [['TypeError', raws[1]]]);
+  });
+
+  test('an error may have a list of results of its own', async (t) => {
+    for (const value of [['inserted', 'failed'], [{ ok: 1 }], []]) {
+      const payloads = [says('text', 1), says('listed', value), says('text', 3)];
+      const one = { processBatchFunctionName: 'all', batchSize: 1 };
+      const firehose = await on(t, one).handler(eventOf('firehose', rawsOf('firehose', payloads)), contextOf());
+      assert.deepEqual(firehose.records.map(({ result }) => result), ['Ok', 'ProcessingFailed', 'Ok']);
+      const raws = rawsOf('kinesis', payloads);
+      for (const options of [one, { ...one, decode: 'json' }]) {
+        const { handler, errors } = on(t, { ...options, groupBy: (record) => record.identifier, window: { reduce: add } });
+        const answer = await handler(windowed('kinesis', raws), contextOf());
+        assert.deepEqual([answer.state.sum, identifiers(answer)], [1, [raws[1].kinesis.sequenceNumber]]);
+        assert.deepEqual(errors[0].error.results, value);
+      }
+    }
+  });
+
+  test('throwOnFullBatchFailure holds for all sources', async (t) => {
+    const throwing = { throwOnFullBatchFailure: true, window: undefined };
+    const bad = [says('throw'), says('throw')];
+    for (const [event, more] of [
+      [eventOf('firehose', rawsOf('firehose', bad)), {}],
+      [eventOf('s3-batch', rawsOf('s3-batch', bad)), {}],
+      [windowed('kinesis', rawsOf('kinesis', bad)), { window: { reduce: add } }],
+    ]) {
+      const { handler } = on(t, { ...throwing, ...more });
+      await assert.rejects(handler(event, contextOf()), { code: 'ERR_PARALLELIZER_RECORDS_FAILED' });
+    }
+    const { handler } = on(t, { ...throwing, window: { reduce: add } });
+    const good = windowed('kinesis', rawsOf('kinesis', [says('text', 1), says('throw')]));
+    assert.equal((await handler(good, contextOf())).state.sum, 1);
+    assert.deepEqual((await handler(windowed('kinesis', []), contextOf())).batchItemFailures, []);
+  });
+
   test('Firehose: lines of logs within, which become one record again', async (t) => {
     const [raw] = rawsOf('firehose', [0]);
     const bytes = [

@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 
 const { processPartialResponse } = require('@parallelizer/node/lambda');
@@ -86,6 +87,31 @@ forEachMode((mode) => {
     assert.ok(context.getRemainingTimeInMillis() > 0, 'there is time left for the answer');
   });
 
+  test('code of the user’s that does not come to an end has that time, too', async (t) => {
+    const never = () => new Promise(() => {});
+    const raws = rawsOf('sqs', [{}, {}]);
+    const { handler } = on(t, { params: never });
+    await assert.rejects(within(handler(eventOf('sqs', raws), contextOf(500)), 'the answer'), {
+      name: 'DeadlineError', message: /^"params" was not done in time: .*deadlineMargin/,
+    });
+    const discarding = on(t, {
+      filePath: fixture('lambda-policy.js'), recordFunctionName: 'one', discardInvalid: true, onDiscard: never,
+    });
+    const bad = rawsOf('sqs', [{ what: 'never' }, {}, { what: 'never' }]);
+    const answer = await within(discarding.handler(eventOf('sqs', bad), contextOf(2_000)), 'the answer');
+    assert.deepEqual(identifiers(answer), [bad[0].messageId, bad[2].messageId]);
+    for (const { error } of discarding.errors) assert.match(error.cause.message, /^"onDiscard" was not done in time/);
+    const event = {
+      ...eventOf('kinesis', rawsOf('kinesis', [{}])), window: {}, state: {}, isFinalInvokeForWindow: true,
+    };
+    for (const [name, window] of [['reduce', { reduce: never }], ['end', { reduce: (state) => state, end: never }]]) {
+      const windowed = on(t, { window });
+      await assert.rejects(within(windowed.handler(event, contextOf(2_000)), 'the answer'), {
+        message: new RegExp(`^"window\\.${name}" was not done in time`),
+      });
+    }
+  });
+
   test('contexts without a known remaining time have no deadline', async (t) => {
     const { handler } = on(t);
     for (const context of [
@@ -112,6 +138,20 @@ forEachMode((mode) => {
 forEachMode(
   (mode) => {
     const on = (t, options) => handlerFor(t, { type: mode.type, ...options });
+
+    test('what is in native code, where nothing ends a thread, does not keep the answer until then', async (t) => {
+      const file = path.join(temporary(t), 'worker.js');
+      fs.writeFileSync(file, `exports.record = ({ record }) => {
+        if (record.json.id === 1) require('node:child_process').execSync(${JSON.stringify(`"${process.execPath}" -e "setTimeout(() => {}, 8000)"`)});
+      };`);
+      const { handler } = on(t, { filePath: file });
+      await handler.parallelizer.ready();
+      const raws = rawsOf('sqs', [{}, {}]);
+      const answering = handler(eventOf('sqs', raws), contextOf(1_500)).then(identifiers);
+      // As long as it would take if the workers' death were waited for as long as anywhere.
+      assert.deepEqual(await Promise.race([answering, sleep(2_300).then(() => 'late')]), [raws[1].messageId]);
+      void handler.parallelizer.terminate();
+    });
 
     /** An event that is answered when the test decides that its time is up. */
     const stoppable = (t, raws, options) => {

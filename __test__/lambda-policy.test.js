@@ -174,6 +174,21 @@ forEachMode((mode) => {
     assert.deepEqual([lines(inOrder.log), errors], [['discarded all of kinesis'], []]);
   });
 
+  test('records within others, in sub-batches: what fails beside one that does not fit brings all of it again', async (t) => {
+    for (const onDiscard of ['noteDiscarded', () => assert.fail('it comes again')]) {
+      const { handler, log, errors } = on(t, {
+        processBatchFunctionName: 'keys', envelope: 's3', schema: 'keySchema', discardInvalid: true, onDiscard,
+        parallelization: mode.hasWorkers ? 1 : 0,
+      });
+      const inS3 = (key) => ({ eventSource: 'aws:s3', eventName: 'made', s3: { bucket: { name: 'b' }, object: { key } } });
+      const raws = [['odd', 'bad'], ['a']].map((keys) => ({
+        ...make.sqs(r, { payload: 0 }), body: JSON.stringify({ Records: keys.map(inS3) }),
+      }));
+      assert.deepEqual(identifiers(await handler(eventOf('sqs', raws), contextOf())), [raws[0].messageId]);
+      assert.deepEqual([lines(log), errors[0].error.message], [[], 'a bad key']);
+    }
+  });
+
   test('if a whole sub-batch cannot be discarded, it has failed', async (t) => {
     const { handler, errors } = on(t, { processBatchFunctionName: 'whole', onDiscard: 'toDeadLetters', params: { fails: true } });
     const raws = rawsOf('sqs', [good, good]);

@@ -121,6 +121,29 @@ forEachMode((mode) => {
     assert.deepEqual(warnings.filter((text) => /MaxListeners/.test(text)), []);
   });
 
+  test('another listener cannot keep the abort from it', async (t) => {
+    const controller = new AbortController();
+    controller.signal.addEventListener('abort', (event) => event.stopImmediatePropagation());
+    const parallelizer = on(t, { parallelization: 1, gracePeriod: PATIENCE });
+    const file = `${temporary(t)}/seen`;
+    const running = parallelizer.run([{ do: 'untilAborted', file }], null, { signal: controller.signal });
+    await appeared(`${file}.started`);
+    controller.abort('enough');
+    assertAborted((await within(running, 'the run')).errors[0], 'enough');
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 1);
+  });
+
+  test('signals of other libraries do', async (t) => {
+    const parallelizer = on(t, { parallelization: 1, gracePeriod: PATIENCE });
+    const target = new EventTarget();
+    const signal = Object.assign(target, { aborted: false, reason: undefined, throwIfAborted() {}, onabort: null });
+    const file = `${temporary(t)}/seen`;
+    const running = parallelizer.run([{ do: 'untilAborted', file }], null, { signal });
+    await appeared(`${file}.started`);
+    Object.assign(signal, { aborted: true, reason: 'enough' }).dispatchEvent(new Event('abort'));
+    assertAborted((await within(running, 'the run')).errors[0], 'enough');
+  });
+
   test('one signal aborts all the runs that were given it, and no other', async (t) => {
     const parallelizer = on(t, { parallelization: 1, gracePeriod: PATIENCE });
     const dir = temporary(t);

@@ -56,10 +56,10 @@ const NEXT = [
   'lib/codec/json-safe.js', 'lib/codec/parts.js', 'lib/codec/record-encoder.js', 'lib/codec/record-layout.js',
   'lib/codec/record-lists.js', 'lib/codec/record-shape.js', 'lib/codec/transfer.js', 'lib/intrinsics/keep.js',
   'lib/jobs/abort.js', 'lib/jobs/answer-lists.js', 'lib/jobs/call-encoder.js', 'lib/jobs/job-table.js',
-  'lib/jobs/moved-calls.js', 'lib/jobs/report.js', 'lib/jobs/task-registry.js', 'lib/parallelizer/plan.js',
-  'lib/parallelizer/record-run.js', 'lib/parallelizer/run.js', 'lib/parallelizer/split.js', 'lib/pool/call-queue.js',
-  'lib/pool/item-error.js', 'lib/pool/map-job.js', 'lib/transport/frame-channel.js', 'lib/transport/ports.js',
-  'lib/transport/ring.js', 'lib/transport/time-slice.js',
+  'lib/jobs/moved-calls.js', 'lib/jobs/report.js', 'lib/jobs/task-registry.js', 'lib/jobs/watched-calls.js',
+  'lib/options/keys.js', 'lib/parallelizer/plan.js', 'lib/parallelizer/record-run.js', 'lib/parallelizer/run.js',
+  'lib/parallelizer/split.js', 'lib/pool/call-queue.js', 'lib/pool/item-error.js', 'lib/pool/map-job.js',
+  'lib/transport/frame-channel.js', 'lib/transport/ports.js', 'lib/transport/ring.js', 'lib/transport/time-slice.js',
 ];
 
 /**

@@ -18,9 +18,15 @@ const { BUILT_IN, ENUMERABLE, HIDDEN, INHERITED, OWN_CLASS, guarded } = require(
 const { isError } = require('./is-error');
 const { CARRIED, isDomException, kindOf, worstIn } = require('./platform-objects');
 
-/** Room for an error with all its causes, yet read within milliseconds; some errors drag half a program along. */
+/**
+ * Room for an error with all its causes, yet read within milliseconds; some errors drag half a program along. What
+ * that has most of is properties. A list of ids, or of what has failed, may be long: an item that is an error or no
+ * object costs a twentieth of one, and what makes an error what it is costs characters only.
+ */
 const MAX_CHARACTERS = 2 ** 23;
-const MAX_ENTRIES = 5_000;
+const PROPERTY = 20;
+const ITEM = 1;
+const MAX_ENTRIES = 5_000 * PROPERTY;
 /** No class hierarchy is this deep, while that of a Proxy may be endless. */
 const MAX_PROTOTYPES = 32;
 const MAX_NAME = 256;
@@ -183,7 +189,6 @@ class Flattener {
   #fillError(node, error) {
     for (let i = 0; i < MAIN_PROPERTIES.length; i++) {
       const key = MAIN_PROPERTIES[i];
-      if (this.#entries <= 0) return;
       const descriptor = guarded(() => Reflect.getOwnPropertyDescriptor(error, key), undefined);
       if (descriptor === undefined && !MAY_BE_INHERITED.has(key)) continue;
       const value = guarded(() => ({ got: Reflect.get(error, key) }), undefined);
@@ -192,7 +197,6 @@ class Flattener {
       if (key === 'stack' && typeof value.got !== 'string') continue;
       const text = TEXTS.has(key) && typeof value.got === 'string' ? clip(value.got, this.#characters) : value.got;
       const packed = this.pack(text);
-      this.#entries--;
       const held = descriptor === undefined ? INHERITED : descriptor.enumerable ? ENUMERABLE : HIDDEN;
       if (packed !== undefined) node.properties.push([key, packed, held]);
     }
@@ -209,9 +213,11 @@ class Flattener {
   /** @param {ArrayNode} node @param {object} array */
   #fillArray(node, array) {
     const length = Number(guarded(() => Reflect.get(array, 'length'), 0));
-    for (let i = 0; i < length && this.#entries-- > 0; i++) {
+    for (let i = 0; i < length && this.#entries > 0; i++) {
+      const item = guarded(() => Reflect.get(array, i), undefined);
+      this.#entries -= typeof item !== 'object' || item === null || isError(item) ? ITEM : PROPERTY;
       // What is left out still takes its place, so that the others keep theirs.
-      node.items.push(this.pack(guarded(() => Reflect.get(array, i), undefined)) ?? ['undefined']);
+      node.items.push(this.pack(item) ?? ['undefined']);
     }
   }
 
@@ -226,7 +232,8 @@ class Flattener {
     const keys = guarded(() => Object.keys(object), none);
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i];
-      if (this.#entries-- <= 0 || !this.#spend(key.length)) return;
+      if (this.#entries <= 0 || !this.#spend(key.length)) return;
+      this.#entries -= PROPERTY;
       const value = guarded(() => ({ got: Reflect.get(object, key) }), undefined);
       const packed = value === undefined ? undefined : this.pack(value.got);
       if (packed !== undefined) yield [key, packed];

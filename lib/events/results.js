@@ -63,8 +63,11 @@ function transformed(record, value) {
     const { result, data, metadata } = value;
     // As Firehose itself wants it: text is Base64 already.
     if (result !== 'Ok') return { result };
-    if (data === undefined) return { result, data: record.bytes, metadata };
-    return { result, data: typeof data === 'string' ? Buffer.from(data, 'base64') : bytesOf(data), metadata };
+    // In the answer it is JSON, which it has to stand while only this record is at stake.
+    const written = metadata === undefined ? undefined : JSON.stringify(metadata);
+    const plain = written === undefined ? undefined : JSON.parse(written);
+    if (data === undefined) return { result, data: record.bytes, metadata: plain };
+    return { result, data: typeof data === 'string' ? Buffer.from(data, 'base64') : bytesOf(data), metadata: plain };
   }
   return { result: 'Ok', data: value === undefined ? record.bytes : bytesOf(value) };
 }

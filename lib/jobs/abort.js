@@ -2,8 +2,10 @@
 
 /**
  * Listens to abort signals, with one listener per signal however many runs wait for it, since Node warns of a leak
- * above ten.
+ * above ten. It is called even if a listener before it stops the event (`addAbortListener`, since Node 20.5).
  */
+
+const events = require('node:events');
 
 /** @type {WeakMap<AbortSignal, { actions: Set<() => void>, fire: () => void }>} */
 const listeners = new WeakMap();
@@ -29,6 +31,16 @@ function onAbort(signal, act) {
   };
 }
 
+/** @param {AbortSignal} signal @param {() => void} fire */
+function addListener(signal, fire) {
+  try {
+    events.addAbortListener(signal, fire);
+  } catch {
+    // There is none here, or the signal is another library's.
+    signal.addEventListener('abort', fire, { once: true });
+  }
+}
+
 /** Adds the only listener of a signal. @param {AbortSignal} signal */
 function listen(signal) {
   /** @type {Set<() => void>} */
@@ -39,7 +51,7 @@ function listen(signal) {
   };
   const listener = { actions, fire };
   listeners.set(signal, listener);
-  signal.addEventListener('abort', fire, { once: true });
+  addListener(signal, fire);
   return listener;
 }
 

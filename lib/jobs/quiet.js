@@ -10,7 +10,10 @@ const { now, sleep } = require('../intrinsics/clock');
 
 /** The longest time between two looks at what workers are doing, in milliseconds. */
 const MAX_LOOK_INTERVAL = 10;
-/** How long to wait for workers that were killed to die, in milliseconds. */
+/**
+ * How long to wait for workers that were killed to die, in milliseconds; and no longer than half of the limit, since a
+ * thread in native code dies when that returns.
+ */
 const MAX_DEATH_TIME = 1000;
 
 /**
@@ -25,7 +28,8 @@ async function whenQuiet(nativeOf, jobId, limit) {
   }
   nativeOf().killRemaining(jobId);
   const killed = now();
-  while (nativeOf().remainingCalls(jobId, true) > 0 && now() - killed < MAX_DEATH_TIME) await sleep(1);
+  const most = Math.min(MAX_DEATH_TIME, limit / 2);
+  while (nativeOf().remainingCalls(jobId, true) > 0 && now() - killed < most) await sleep(1);
 }
 
 module.exports = { whenQuiet };

@@ -24,7 +24,6 @@ const { CostMeter } = require('./cost-meter');
 const { LaterLoads } = require('./later-loads');
 const { PoolObserver, openChannels } = require('./observers');
 const { nameRun, runIdOf } = require('./run-id');
-const { tracingOf } = require('./traced-calls');
 const {
   assertCanStart, initParts, isTraced, isWithin, nativeConfig, newPool, programOf, schedulerOf,
 } = require('./worker-config');
@@ -36,6 +35,7 @@ const callEncoder = once(() => require('./call-encoder'));
 const workerOutput = once(() => require('./worker-output'));
 const exitErrors = once(() => require('./exit-error'));
 const tasks = once(() => require('./task-registry'));
+const watchedCalls = once(() => require('./watched-calls'));
 const closedNative = once(() => require('../native/closed-native'));
 /** A thread that only asks where it runs must not load the addon. @returns {any} */
 const native = () => require('../native/native');
@@ -181,7 +181,7 @@ class WorkerPool {
     }
     const tag = ((task === null ? 0 : tasks().tagOf(task, job.spreadArguments)) | jobTable().talkOf(job)) >>> 0;
     const resource = job.resource ?? new AsyncResource('ParallelizerJob'); // Callbacks run in the submitter's context.
-    this.#jobs.add(jobId, job, tag, resource, tracing ?? tracingOf(job, this.#options, this.observer));
+    this.#jobs.add(jobId, job, tag, resource, tracing ?? watchedCalls().tracingOf(job, this.#options, this.observer));
     this.#debugLog?.submitted(job);
     moved?.add(jobId, tag, job, job.transferList ?? [], () => this.#jobs.has(jobId));
     this.scheduleFlush();
@@ -491,7 +491,7 @@ class WorkerPool {
 /** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */
 function loadRest() {
   codec().loadAll();
-  [workerOutput, exitErrors, closedNative].forEach((load) => load());
+  [workerOutput, exitErrors, closedNative, watchedCalls].forEach((load) => load());
   openChannels();
 }
 

@@ -8,6 +8,7 @@
 
 const { clearTimeout, setImmediate, setTimeout, wallTime } = require('../intrinsics/clock');
 const { define } = require('../intrinsics/define');
+const { onAbort } = require('../jobs/abort');
 
 /** Left for the answer unless the user says otherwise: this, or a fifth of the invocation's time if that is less. */
 const DEFAULT_MARGIN = 1000;
@@ -15,10 +16,11 @@ const DEFAULT_MARGIN = 1000;
 const MAX_MILLISECONDS = 2 ** 31 - 1;
 
 class DeadlineError extends Error {
-  /** @param {number} margin */
-  constructor(margin) {
+  /** @param {number} left milliseconds @param {string} [late] what was not done in time */
+  constructor(left, late) {
     super(
-      `the invocation's time ends within ${Math.round(margin)} ms ("deadlineMargin"); ` +
+      `${late === undefined ? '' : `${late} was not done in time: `}the invocation's time ends within ` +
+        `${Math.round(left)} ms ("deadlineMargin"); ` +
         "raise the function's time-out, or have its source send smaller batches",
     );
   }
@@ -39,11 +41,14 @@ function remainingTime(context) {
 /**
  * @param {unknown} context what Lambda gave the handler
  * @param {number | null} ownMargin milliseconds before the end of the invocation; `null`: the default
+ * @param {AbortSignal | null} userSignal which ends the work as well
  */
-function watchDeadline(context, ownMargin) {
+function watchDeadline(context, ownMargin, userSignal) {
   const remaining = remainingTime(context);
   const margin = ownMargin ?? Math.max(0, Math.min(DEFAULT_MARGIN, remaining / 5));
+  // Not `AbortSignal.any`, which Node 20.0 does not have, and which leaves something behind in long-lived signals.
   const controller = new AbortController();
+  const stopListening = userSignal === null ? () => {} : onAbort(userSignal, () => controller.abort(userSignal.reason));
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
   const end = () => controller.abort(new DeadlineError(margin));
@@ -63,7 +68,28 @@ function watchDeadline(context, ownMargin) {
     signal: controller.signal,
     /** When Lambda will stop the invocation, in milliseconds since 1970; `null`: not known. */
     endsAt: remaining === Infinity ? null : Math.round(wallTime() + remaining),
-    stop: () => clearTimeout(timer),
+    stop() {
+      clearTimeout(timer);
+      stopListening();
+    },
+    /**
+     * Waits for what code of the user's gives, and rejects where the answer would come too late for it: at the margin,
+     * or halfway from there to the end.
+     * @template T
+     * @param {string} what names it @param {T | PromiseLike<T>} pending
+     * @returns {Promise<T>}
+     */
+    async inTime(what, pending) {
+      const left = remainingTime(context);
+      if (left === Infinity) return pending;
+      /** @type {NodeJS.Timeout | undefined} */
+      let lateTimer;
+      const late = new Promise((_resolve, reject) => {
+        const limit = Math.min(Math.max(left - margin, left / 2), MAX_MILLISECONDS);
+        lateTimer = setTimeout(() => reject(new DeadlineError(left - limit, what)), limit);
+      });
+      return Promise.race([pending, late]).finally(() => clearTimeout(lateTimer));
+    },
   };
 }
 

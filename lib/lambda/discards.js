@@ -3,8 +3,9 @@
 /**
  * Records that are not worth another try: they are handed to `onDiscard`, and count as done.
  *
- * 1. One that stands behind a failure of its group is not discarded: it comes again, and what becomes of it then is
- *    decided then. So does what stands behind one that is discarded in its sub-batch, whose function may have stopped.
+ * 1. One in which something else has failed, or that stands behind a failure of its group, is not discarded: it comes
+ *    again, and what becomes of it then is decided then. So does what stands behind one that is discarded in its
+ *    sub-batch, whose function may have stopped.
  * 2. If it cannot be discarded, it has failed as any other, and nothing is lost.
  *
  * Must not depend on how records are processed.
@@ -20,28 +21,32 @@ const { report } = require('../jobs/report');
 /**
  * @param {Failure[]} failures @param {readonly LambdaRecord[]} records
  * @param {readonly unknown[] | null} keys the group of each record
- * @param {{ onDiscard: ((error: Error, records: any[]) => unknown) | null, discardInvalid: boolean }} options
- * @param {(error: Error, records: LambdaRecord[]) => void} onError
+ * @param {object} options
+ * @param {((error: Error, records: any[]) => unknown) | null} options.onDiscard
+ * @param {boolean} options.discardInvalid
+ * @param {(error: Error, records: LambdaRecord[]) => void} options.onError
+ * @param {import('./answers/answer').InTime} options.inTime
  * @returns {Promise<Failure[]>} what has failed for all that
  */
-async function discard(failures, records, keys, { onDiscard, discardInvalid }, onError) {
+async function discard(failures, records, keys, { onDiscard, discardInvalid, onError, inTime }) {
   const isDiscardable = failures.map(({ error }) => isNonRetryable(error, discardInvalid));
   if (!isDiscardable.includes(true)) return failures;
   const kept = failures.filter((_, i) => !isDiscardable[i]);
   const stopsAt = firstOfGroups(kept, keys);
+  const again = new Set(kept.flatMap(({ indices }) => indices));
   for (const { error, indices, within } of failures.filter((_, i) => isDiscardable[i])) {
     const isNamed = keys !== null && Array.isArray(error.failed);
     /** @param {number} i */
     const isBehind = (i) =>
       keys !== null && ((isNamed && i > indices[0]) || i > (stopsAt.get(keys[i]) ?? Infinity));
     const behind = within.filter(isBehind);
-    const now = indices.filter((i) => !isBehind(i));
+    const now = indices.filter((i) => !isBehind(i) && !again.has(i));
     if (behind.length > 0) kept.push({ error: skippedError(keys?.[behind[0]]), indices: behind, within });
     if (now.length === 0) continue;
     const about = now.map((i) => records[i]);
     try {
       if (onDiscard === null) report(onError, error, about);
-      else await onDiscard(error, about);
+      else await inTime('"onDiscard"', onDiscard(error, about));
     } catch (reason) {
       kept.push({ error: new Error(`not discarded: ${error.message}`, { cause: reason }), indices: now, within });
     }

@@ -11,6 +11,7 @@
  */
 
 const { unwrap } = require('../events/envelopes');
+const { keyOf } = require('../options/keys');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 
@@ -32,7 +33,7 @@ function innerKeys(records, groupBy, { envelope, numbers }) {
   const seen = new Map();
   for (const [i, record] of records.entries()) {
     for (const inner of innerOf(record, envelope ?? [], numbers)) {
-      const key = groupBy(inner);
+      const key = keyOf(groupBy, inner, i);
       const other = seen.get(key);
       if (other === undefined) seen.set(key, i);
       else first[Math.max(find(i), find(other))] = Math.min(find(i), find(other));

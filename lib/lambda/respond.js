@@ -11,6 +11,7 @@
  * Must not depend on how the worker is called.
  */
 
+const { keyOf } = require('../options/keys');
 const { runEvent } = require('../parallelizer/parallelizer');
 const { report } = require('../jobs/report');
 const { submitWatched } = require('../jobs/run-id');
@@ -20,6 +21,7 @@ const { remainingTime, watchDeadline } = require('./deadline');
 const { discard } = require('./discards');
 const { readEvent } = require('./events');
 const { positionsOf, wrapRecord } = require('../events/records');
+const { RESULTS } = require('../events/result-names');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./options').ResponseOptions} ResponseOptions */
@@ -47,20 +49,23 @@ async function respond(event, context, parallelizer, options, single, metrics) {
   if (metrics !== null) Object.assign(metrics, { records: raws.length, failed: raws.length === 0 ? 0 : undefined });
   const answerer = answererFor(event, format, options);
   const onError = options.onError ?? print;
-  if (format === null || raws.length === 0) {
-    return answerer.answer({ records: [], isFailed: [], failures: [], responses: [], onError });
+  const isEmpty = format === null || raws.length === 0;
+  const keys = isEmpty ? null : keysOf(contents, format, options);
+  const deadline = watchDeadline(context, options.deadlineMargin, options.signal);
+  const { inTime } = deadline;
+  if (isEmpty) {
+    deadline.stop();
+    return answerer.answer({ records: [], isFailed: [], failures: [], responses: [], onError, inTime });
   }
-  const keys = keysOf(contents, format, options);
-  const params = typeof options.params === 'function' ? await options.params(event, context) : options.params;
-  const deadline = watchDeadline(context, options.deadlineMargin);
-  const { signal, timeout } = options;
   let next = 0;
   let result;
   try {
+    const params = typeof options.params === 'function'
+      ? await inTime('"params"', options.params(event, context)) : options.params;
     const start = () => runEvent(parallelizer, options.id, raws, params, {
       context: invocationOf(context, deadline.endsAt),
-      signal: signal === null ? deadline.signal : AbortSignal.any([deadline.signal, signal]),
-      timeout,
+      signal: deadline.signal,
+      timeout: options.timeout,
       // Called for each record, in order.
       ...(keys === null ? {} : { groupBy: () => keys[next++], stopKeyOnError: true }),
     }, kindOf(format, single, keys !== null, options.steps, answerer.results));
@@ -79,7 +84,7 @@ async function respond(event, context, parallelizer, options, single, metrics) {
   const { responses } = result;
   const found = result.errors.flatMap((/** @type {any} */ error) => {
     // Where the source wants results, what has none is not done.
-    const isWhole = single || (answerer.results !== null && !Array.isArray(error.results));
+    const isWhole = single || (answerer.results !== null && !Array.isArray(error[RESULTS]));
     if (!isWhole) responses.push(...takeResults(error));
     return failuresIn(error, records, isWhole);
   });
@@ -87,22 +92,23 @@ async function respond(event, context, parallelizer, options, single, metrics) {
   // discard has failed.
   const isTold = (answerer.results !== null && answerer.results !== 'window' && options.onDiscard === null) ||
     (options.steps !== null && options.steps.config.discard !== null);
-  const failures = isTold ? found : await discard(found, records, keys, options, options.onError ?? printDiscarded);
+  const discarding = { ...options, onError: options.onError ?? printDiscarded, inTime };
+  const failures = isTold ? found : await discard(found, records, keys, discarding);
   for (const { indices } of failures) for (const i of indices) isFailed[i] = true;
   if (keys !== null) failRestOfGroups(keys, isFailed);
   if (metrics !== null) metrics.failed = isFailed.filter(Boolean).length;
   reportFailures(onError, failures, records);
   return answerer.answer({
-    records, isFailed, failures, responses,
+    records, isFailed, failures, responses, inTime,
     onError: (error, about) => report(onError, error, about),
   });
 }
 
 /** The results of a sub-batch that failed in part. @param {any} error @returns {unknown[]} */
 function takeResults(error) {
-  if (!Array.isArray(error.results)) return [];
-  const { results } = error;
-  delete error.results;
+  const results = error[RESULTS];
+  if (!Array.isArray(results)) return [];
+  delete error[RESULTS];
   return [results];
 }
 
@@ -120,7 +126,7 @@ function keysOf(contents, format, { groupBy, steps }) {
   if (groupBy !== null && steps !== null && steps.config.envelope !== null) {
     return require('./group-keys').innerKeys(contents.records, groupBy, steps.config);
   }
-  if (groupBy !== null) return contents.records.map((record) => groupBy(record));
+  if (groupBy !== null) return contents.records.map((record, i) => keyOf(groupBy, record, i));
   if (wrapRecord(format, contents.raws[0]).groupKey === null) return null;
   return contents.records.map((record) => record.groupKey);
 }

@@ -254,16 +254,18 @@ class Parallelizer extends Instance {
     if (!Array.isArray(items)) {
       throw optionError('batch', items, 'a list of { id, batch, params }, since this instance was made from a list');
     }
-    return items.map((item, i) => {
+    /** @type {RunItem[]} */
+    const found = [];
+    // Not with `map`, which passes over holes.
+    for (let i = 0; i < items.length; i++) {
       const name = `[${i}]`;
-      if (typeof item !== 'object' || item === null) throw optionError(name, item, 'an object { id, batch, params }');
-      const entry = this.#pools.get(String(item.id));
-      if (entry === undefined) {
-        throw optionError(`${name}.id`, item.id, this.#knownIds());
-      }
-      const own = item.params === undefined ? params : item.params;
-      return { entry, records: recordsOf(item.batch, `${name}.batch`), params: own, absence: null };
-    });
+      const { id, batch, params: own = params } = readItem(name, items[i]);
+      const entry = typeof id === 'object' ? undefined : this.#pools.get(String(id));
+      if (entry === undefined) throw optionError(`${name}.id`, id, this.#knownIds());
+      found.push({ entry, records: recordsOf(batch, `${name}.batch`), params: own, absence: null });
+    }
+    if (found.length === 0 && [...this.#pools.values()].every(({ pool }) => pool.isClosed)) throw closedError('run()');
+    return found;
   }
 
   /** @param {RunItem} item @param {RunOptions} settings @returns {Run} */
@@ -307,6 +309,20 @@ function waitsForHosts({ pool, options }) {
 function assertMayRun({ type, filePath }) {
   // Inline starts no workers.
   if (type !== PARALLELIZER_INLINE) assertMayNest(filePath);
+}
+
+/**
+ * @param {string} name @param {any} item if it is one; its getters may throw
+ * @returns {{ id: unknown, batch: unknown, params: unknown }}
+ */
+function readItem(name, item) {
+  if (typeof item !== 'object' || item === null) throw optionError(name, item, 'an object { id, batch, params }');
+  try {
+    const { id, batch, params } = item;
+    return { id, batch, params };
+  } catch (cause) {
+    throw optionError(name, undefined, 'cannot be read: a getter of it has thrown', { cause });
+  }
 }
 
 /**

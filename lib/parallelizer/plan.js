@@ -6,7 +6,7 @@
  * Must not depend on workers, or on who runs what.
  */
 
-const { optionError } = require('../errors');
+const { keyOf } = require('../options/keys');
 const { splitBySize, splitEvenly } = require('./split');
 
 /** @typedef {Readonly<import('../options/options').PoolOptions>} PoolOptions */
@@ -113,12 +113,7 @@ function groupIndices(records, groupBy) {
   /** @type {Map<unknown, number[]>} */
   const groups = new Map();
   for (let i = 0; i < records.length; i++) {
-    let key;
-    try {
-      key = groupBy(records[i]);
-    } catch (cause) {
-      throw optionError('groupBy', undefined, `has thrown for the record at index ${i}`, { cause });
-    }
+    const key = keyOf(groupBy, records[i], i);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [i]);
     else group.push(i);

@@ -30,12 +30,15 @@ function listOf(iterable, method) {
 
 /** @param {unknown} iterable @returns {unknown[][]} */
 function argumentLists(iterable) {
-  // Not `map`, which passes over holes.
-  return Array.from(listOf(iterable, 'map'), (item, i) => {
-    if (Array.isArray(item)) return item;
+  const items = listOf(iterable, 'map');
+  // Not with `map`, which passes over holes.
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i];
+    if (Array.isArray(item)) continue;
     if (!isIterable(item)) throw optionError(`iterable[${i}]`, item, 'an array, the arguments of one call');
-    return Array.from(item);
-  });
+    items[i] = Array.from(item);
+  }
+  return /** @type {unknown[][]} */ (items);
 }
 
 /** @param {unknown} source @returns {{ open: () => Iterator<unknown> | AsyncIterator<unknown>, isAsync: boolean }} */

@@ -37,11 +37,20 @@ function createMainLogger(childId, print, call) {
       line = stringify({ child_id: childId, ...params, message });
     } catch (error) {
       // Logging must not fail: the message matters more than its details.
-      const shown = String(message).slice(0, MAX_SHOWN);
+      const shown = textOf(message).slice(0, MAX_SHOWN);
       line = stringify({ child_id: childId, message: shown, unserializable: String(error) });
     }
     print(String(logType), line, 'object', call);
   };
+}
+
+/** @param {unknown} value whose `toString` may throw, or may be none */
+function textOf(value) {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
 }
 
 // The user's code may replace them.

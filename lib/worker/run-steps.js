@@ -8,7 +8,7 @@
  * 2. One that cannot be read, or does not fit, has failed by itself. In a sub-batch the function gets the others; where
  *    there is an order to keep, those before it.
  * 3. One that is not worth another try is handed to the function that the user has for such, in its turn, and is done
- *    when that has succeeded.
+ *    when that has succeeded; not while something else in its record of the event has failed.
  *
  * Must not depend on events, or on how Lambda is answered. Loaded with the first event that needs any of it.
  */
@@ -16,6 +16,7 @@
 const { isError } = require('../codec/is-error');
 const { isThenable } = require('../events/decoders/decoder');
 const { nameOf } = require('../events/records');
+const { RESULTS } = require('../events/result-names');
 const { define } = require('../intrinsics/define');
 const { after, stepsFor } = require('./record-steps');
 const { assertNoneFailed, withFailed, withIdentifiers } = require('./reported-failures');
@@ -144,7 +145,10 @@ async function runBatch(steps, outers, work) {
       if (failure !== null) failures.push(isNamed(failure) ? failure : failureOf(failure, batch));
     }
     if (ordered && failures.length > 0) break;
+    const again = new Set(failures.flatMap((failure) => Reflect.get(failure, 'failed')).map(nameOf));
     for (const { error, record } of invalid) {
+      // It comes again, for what it holds besides, and is decided about then.
+      if (again.has(nameOf(record.identifier))) continue;
       const reason = await discardOr(steps, error, [record], work);
       if (reason !== null) failures.push(failureOf(reason, ordered ? rest.slice(end - 1) : [record]));
     }
@@ -154,7 +158,7 @@ async function runBatch(steps, outers, work) {
   if (failures.length === 0) return results === undefined ? undefined : kept;
   const error = failures.length === 1 ? failures[0] : separately(failures);
   // The source wants the results of what is done, whatever became of the rest.
-  throw results === undefined ? error : define(error, 'results', { value: kept, enumerable: true, configurable: true });
+  throw results === undefined ? error : define(error, RESULTS, { value: kept, enumerable: true, configurable: true });
 }
 
 /**

@@ -28,6 +28,12 @@ const { failedError, hasPartialResponse, partialResponse } = require('../answers
  * @property {readonly { error: any, indices: number[] }[]} failures
  * @property {readonly unknown[]} responses what the workers returned
  * @property {(error: Error, records: LambdaRecord[]) => void} onError
+ * @property {InTime} inTime
+ */
+
+/**
+ * Waits for what code of the user's gives, as long as there is time.
+ * @typedef {ReturnType<typeof import('../deadline').watchDeadline>['inTime']} InTime
  */
 
 /**
@@ -41,6 +47,19 @@ const { failedError, hasPartialResponse, partialResponse } = require('../answers
  * @returns {Answerer}
  */
 function answererFor(event, format, options) {
+  const { results, answer } = answererOf(event, format, options);
+  if (!options.throwOnFullBatchFailure) return { results, answer };
+  return {
+    results,
+    answer(outcome) {
+      if (outcome.records.length > 0 && !outcome.isFailed.includes(false)) throw errorOf(outcome);
+      return answer(outcome);
+    },
+  };
+}
+
+/** @param {any} event @param {RecordFormat | null} format @param {EventOptions} options @returns {Answerer} */
+function answererOf(event, format, options) {
   if (options.window !== null) return require('./window').windowAnswerer(event, format, options.window, options);
   if (format?.source === 'firehose') {
     return { results: 'firehose', answer: (outcome) => answerFirehose(outcome, options) };
@@ -52,9 +71,8 @@ function answererFor(event, format, options) {
 }
 
 /** @param {RecordFormat | null} format @param {Outcome} outcome @param {EventOptions} options */
-function answerPartially(format, outcome, { reportBatchItemFailures, throwOnFullBatchFailure }) {
+function answerPartially(format, outcome, { reportBatchItemFailures }) {
   const { records, isFailed } = outcome;
-  if (throwOnFullBatchFailure && records.length > 0 && !isFailed.includes(false)) throw errorOf(outcome);
   if (format !== null && isFailed.includes(true) && !hasPartialResponse(format, reportBatchItemFailures)) {
     throw errorOf(outcome);
   }

@@ -42,7 +42,7 @@ function windowAnswerer(event, format, { reduce, end }, { reportBatchItemFailure
   return { results: 'window', answer };
 
   /** @param {Outcome} outcome */
-  async function answer({ records, isFailed, failures, responses }) {
+  async function answer({ records, isFailed, failures, responses, inTime }) {
     if (isFailed.includes(true) && reportBatchItemFailures === false) {
       throw failedError(records, isFailed, failures.map(({ error }) => error));
     }
@@ -51,13 +51,15 @@ function windowAnswerer(event, format, { reduce, end }, { reportBatchItemFailure
     let reduced = state ?? {};
     for (const record of records.slice(0, done)) {
       for (const result of /** @type {unknown[]} */ (resultsOf(record) ?? [])) {
-        const next = await reduce(reduced, result, record);
+        const given = /** @type {any} */ (reduce(reduced, result, record));
+        const next = typeof given?.then === 'function' ? await inTime('"window.reduce"', given) : given;
         // One that changes the state in place need not return it.
         if (next !== undefined) reduced = next;
       }
     }
     if (isFinalInvokeForWindow === true && done === records.length) {
-      await end?.(reduced, { ...window, shardId, eventSourceARN, isTerminatedEarly: isWindowTerminatedEarly === true });
+      const about = { ...window, shardId, eventSourceARN, isTerminatedEarly: isWindowTerminatedEarly === true };
+      if (end !== null) await inTime('"window.end"', end(reduced, about));
     }
     return { state: reduced, ...partialResponse(records, isFailed) };
   }

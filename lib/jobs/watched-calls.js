@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * Whether anybody wants to know of the calls of a job, without loading what tells it if not.
+ * Whether somebody watches the calls of a job. What tells of them is loaded only then.
  *
  * Must not depend on how calls are run.
  */
