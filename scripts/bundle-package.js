@@ -60,6 +60,7 @@ const NEXT = [
   'lib/options/keys.js', 'lib/parallelizer/plan.js', 'lib/parallelizer/record-run.js', 'lib/parallelizer/run.js',
   'lib/parallelizer/split.js', 'lib/pool/call-queue.js', 'lib/pool/item-error.js', 'lib/pool/map-job.js',
   'lib/transport/frame-channel.js', 'lib/transport/ports.js', 'lib/transport/ring.js', 'lib/transport/time-slice.js',
+  'lib/worker/message-room.js',
 ];
 
 /**

@@ -23,6 +23,11 @@ pub struct JoinedAnswers {
 }
 
 impl JoinedAnswers {
+    /// Whether everything that was taken has been returned.
+    pub fn is_empty(&self) -> bool {
+        self.following.is_none()
+    }
+
     /// The next frame. `take` puts a frame, or the text of an answer, into the buffer that it is given.
     pub fn next<E>(
         &mut self,
@@ -134,7 +139,10 @@ mod tests {
                 }
                 Ok::<_, ()>(next.map(|(shared, _)| *shared))
             };
-            let Some(frame) = answers.next(take).unwrap() else { return found };
+            let Some(frame) = answers.next(take).unwrap() else {
+                assert!(answers.is_empty(), "something was kept back");
+                return found;
+            };
             let Frame { header, .. } = Frame::of(frame).unwrap();
             let part = Frame::of(frame).unwrap().parts().next();
             let (codec, calls) = part.map_or((0, 0), |part| (part.header.codec, part.header.calls));

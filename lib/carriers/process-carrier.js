@@ -30,7 +30,7 @@ const { FrameDecoder } = require('../transport/frame-codec');
 const { LoopSpin } = require('../transport/loop-spin');
 const { readPipe } = require('../transport/pipe-reader');
 const { descriptorOf, sendFrame } = require('../transport/pipe-writer');
-const { ANSWERS_FD, CALLS_FD, FAREWELL, TAKEN, WATCHDOG_FD } = require('../transport/pipes');
+const { ANSWERS_FD, CALLS_FD, FAREWELL, PIPE_ROOM, TAKEN, WATCHDOG_FD } = require('../transport/pipes');
 const { JoinedReplies } = require('./joined-replies');
 const { ScriptCarrier } = require('./script-carrier');
 
@@ -258,8 +258,9 @@ class ProcessCarrier extends ScriptCarrier {
   /** @override @param {number} id @param {ProcessWorker} worker */
   catchUp(id, worker) {
     const fd = descriptorOf(worker.answers);
+    const goesOn = this.untilCaughtUp(PIPE_ROOM);
     // Without one only the loop reads.
-    while (fd >= 0) {
+    while (fd >= 0 && goesOn()) {
       const bytes = Buffer.allocUnsafe(READ);
       let count = 0;
       try {

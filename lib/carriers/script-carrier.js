@@ -9,6 +9,7 @@
  */
 
 const { sizeOf } = require('../codec/parts');
+const { now } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const {
   ANSWERED_FIELDS, ARGUMENT_WORD, CALLS_FIELD, CANCEL_COUNT_WORD, FLAGS_FIELD, FORM_LIST, FORM_NOTHING,
@@ -16,6 +17,9 @@ const {
   PART_SKIPPED, RECALL_FROM_WORD, RECALL_UNTIL_WORD, RUN_FIELDS, SEND_PATIENT, WAITING_WORD,
 } = require('../transport/constants');
 const { longAt } = require('../transport/registers');
+
+/** For how long is read at most what a worker has sent by now, in milliseconds. */
+const MAX_CATCH_UP = 20;
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 
@@ -74,6 +78,8 @@ class ScriptCarrier {
     this.lastErrors = new Map();
     this.bytesSent = 0;
     this.bytesReceived = 0;
+    /** What the messages that were handled count. */
+    this.messagesTaken = 0;
   }
 
   /** Whether its workers can have others run instead of sleeping. */
@@ -335,7 +341,21 @@ class ScriptCarrier {
     const call = native.wantedCall(id, seq);
     if (call !== null) this.pool.emitted(call[0], call[1], call[2], workerIndex, parts);
     // Not before: what it leads to counts as well.
+    this.messagesTaken += size;
     this.#with(id, ({ page }) => void Atomics.add(page, MESSAGES_TAKEN_WORD, size));
+  }
+
+  /**
+   * What says whether something may be left of what a worker had sent when this was called. It may send as fast as that
+   * is handled here, or faster, and then there is always more: messages, of which so much may be under way, and what it
+   * prints, for which there is some time.
+   * @param {number} room
+   * @returns {() => boolean}
+   */
+  untilCaughtUp(room) {
+    const before = this.messagesTaken;
+    const began = now();
+    return () => this.messagesTaken - before <= room && now() - began < MAX_CATCH_UP;
   }
 
   /**

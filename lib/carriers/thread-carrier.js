@@ -29,6 +29,7 @@ const { NativeRing } = require('./native-ring');
 const { ScriptCarrier } = require('./script-carrier');
 const { sharedChunks } = require('./shared-chunks');
 const { THREAD_SCRIPT } = require('../worker/boot-script');
+const { MESSAGE_ROOM } = require('../worker/message-room');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 
@@ -121,7 +122,7 @@ class ThreadCarrier extends ScriptCarrier {
       words: page,
       ring: this.#addonPath === null ? new Ring(page, true) : this.#nativeRing(id, page),
       // Not those of others, whose rings may be being read further up the stack.
-      drain: () => this.#slice.drain((posted) => posted.channel === channel),
+      drain: (goesOn) => this.#slice.drain((posted) => posted.channel === channel && goesOn()),
       receive: (kind, frame, seq, aux, parts) => this.#receive(id, kind, frame, seq, aux, parts),
     });
     const worker = { thread, port, page, channel, stderr: '', onlineAt: 0 };
@@ -223,7 +224,7 @@ class ThreadCarrier extends ScriptCarrier {
 
   /** @override @param {number} _id @param {ThreadWorker} worker */
   catchUp(_id, { channel }) {
-    channel.receiveAll();
+    channel.receiveAll(this.untilCaughtUp(MESSAGE_ROOM));
   }
 
   /** @param {number} id @param {unknown} error */

@@ -12,12 +12,21 @@
  *    wakes it once more. So it says so as soon as it has handled the frame, wherever it came upon it, and looks at the
  *    ring after that.
  * 4. Without shared memory everything goes the other way.
+ * 5. A worker may send as fast as its parent receives, or faster, and then there is no end to it. So a parent receives
+ *    what is there when it looks, and after some milliseconds the rest waits for a turn. What a parent sends is
+ *    limited: a worker goes on while there is more.
  *
  * Must not depend on what a frame is for, nor on what the other way is.
  */
 
+const { now, setImmediate } = require('../intrinsics/clock');
 const { MESSAGE, PORT_COUNTS, POSTED_COUNT, RECEIVED_COUNT, REPLY, WAKE } = require('./constants');
 const { Ring, partOf } = require('./ring');
+
+/** For how long a parent receives before its event loop turns, in milliseconds. */
+const MAX_TIME = 5;
+/** After a longer time without it has turned, as far as that can be told here. */
+const PAUSE = 1;
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 /** @typedef {import('./ring').Frame} Frame */
@@ -43,6 +52,11 @@ class FrameChannel {
   #isUntold = false;
   /** @type {Frame[]} Frames that came the other way and have not been received: usually the one that just has. */
   #arrived = [];
+  /** Since when, and until when, frames are received without a pause. */
+  #began = 0;
+  #ended = 0;
+  /** Whether the rest waits for a turn. */
+  #isLeft = false;
 
   /** @param {Receive} receive */
   constructor(receive) {
@@ -68,8 +82,8 @@ class FrameChannel {
   /* eslint-disable no-unused-vars -- what a subclass provides */
   /** Sends a frame the other way. @type {Receive} */
   postFrame(kind, id, seq, aux, parts) {}
-  /** Receives what has come the other way. @returns {void} */
-  receiveAllPosted() {}
+  /** Receives what has come the other way. @param {() => boolean} goesOn see `receiveAll` @returns {void} */
+  receiveAllPosted(goesOn) {}
   /* eslint-enable no-unused-vars */
 
   // ---- Sending -------------------------------------------------------------------------------------------
@@ -162,22 +176,27 @@ class FrameChannel {
     return this.#ring !== null && this.#ring.hasPending;
   }
 
-  /** Receives everything that has been sent so far. */
-  receiveAll() {
+  /**
+   * Receives everything that has been sent so far.
+   * @param {() => boolean} [goesOn] whether there may be more of that: the other end may send as fast as this receives
+   */
+  receiveAll(goesOn = () => true) {
     this.receiveShared();
     // What went the other way comes after frames that are being handled right now.
     if (this.#ring?.isBeingRead) return;
-    this.receiveAllPosted();
+    this.receiveAllPosted(goesOn);
     this.receiveShared();
   }
 
-  /** Receives the frames in the ring whose turn it is. */
+  /** Receives the frames that are in the ring by now, and whose turn it is. */
   receiveShared() {
     const ring = this.#ring;
     if (ring === null) return;
     const { counts } = this;
-    for (let frame = ring.take(counts[RECEIVED_COUNT]); frame !== null; frame = ring.take(counts[RECEIVED_COUNT])) {
+    const { end } = ring;
+    for (let frame = ring.take(counts[RECEIVED_COUNT]); frame !== null;) {
       this.#receive(frame[0], frame[1], frame[2], frame[3], frame[4]);
+      frame = ring.isParent && ring.isPast(end) ? null : ring.take(counts[RECEIVED_COUNT]);
     }
   }
 
@@ -217,8 +236,29 @@ class FrameChannel {
 
   /** Receives what was published while this end was being woken. What comes later wakes it again. */
   #receiveLast() {
-    this.#ring?.sleepAgain();
-    this.receiveShared();
+    const ring = this.#ring;
+    if (ring === null) return;
+    ring.sleepAgain();
+    if (!ring.isParent) {
+      this.receiveShared();
+      return;
+    }
+    const time = now();
+    if (time - this.#ended > PAUSE) this.#began = time;
+    if (time - this.#began < MAX_TIME) this.receiveShared();
+    else this.#receiveSoon();
+    this.#ended = now();
+  }
+
+  #receiveSoon() {
+    if (this.#isLeft) return;
+    this.#isLeft = true;
+    setImmediate(() => {
+      this.#isLeft = false;
+      this.#began = now();
+      this.receiveShared();
+      this.#ended = now();
+    });
   }
 }
 

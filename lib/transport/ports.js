@@ -11,7 +11,7 @@
  */
 
 const { MessageChannel, MessagePort, receiveMessageOnPort } = require('node:worker_threads');
-const { CALLS_FIELD, PART_FIELDS, VALUE_FIELD, WAKE } = require('./constants');
+const { CALLS_FIELD, MESSAGE, OUTPUT, PART_FIELDS, VALUE_FIELD, WAKE } = require('./constants');
 
 /** @typedef {import('../codec/parts').Parts} Parts */
 
@@ -69,6 +69,8 @@ const MANY_CALLS = 64;
  */
 function mayTakeLong(frame) {
   if (frame[0] === WAKE) return false;
+  // What listens to it is the user's code, or prints.
+  if (frame[0] === MESSAGE || frame[0] === OUTPUT) return true;
   return !isOfOnePart(frame) || frame[PARTS + CALLS_FIELD] >= MANY_CALLS;
 }
 

@@ -65,6 +65,7 @@ class Ring {
    */
   constructor(words, isParent, isForMessages = false) {
     this.#words = words;
+    this.isParent = isParent;
     this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     this.#text = Buffer.from(words.buffer, words.byteOffset, words.byteLength);
     this.#view = new DataView(words.buffer, words.byteOffset, words.byteLength);
@@ -107,6 +108,16 @@ class Ring {
       Atomics.load(this.#words, this.#incoming + RING_TAIL) !== this.#head &&
       this.#words[this.#incoming + RING_EARLY] === 0
     );
+  }
+
+  /** Up to where there are frames, for `isPast`. */
+  get end() {
+    return Atomics.load(this.#words, this.#incoming + RING_TAIL);
+  }
+
+  /** Whether all that was there by then has been taken. @param {number} end */
+  isPast(end) {
+    return ((end - this.#head) | 0) <= 0;
   }
 
   /** A frame has come another way: the first one here may have waited for it. */

@@ -25,7 +25,8 @@ class ThreadChannel extends FrameChannel {
    * @param {import('node:worker_threads').MessagePort} end.port
    * @param {Uint32Array} end.words the shared memory
    * @param {InstanceType<typeof import('./ring').Ring>} end.ring this end of the rings in it
-   * @param {() => void} end.drain receives the posted frames of this channel that wait for a turn of their own
+   * @param {(goesOn: () => boolean) => void} end.drain receives the posted frames of this channel that wait for a turn
+   *   of their own
    * @param {import('./frame-channel').Receive} end.receive
    */
   constructor({ port, words, ring, drain, receive }) {
@@ -61,11 +62,14 @@ class ThreadChannel extends FrameChannel {
     else this.receiveAll();
   }
 
-  /** @override */
-  receiveAllPosted() {
-    this.#drain();
-    for (let next = receiveMessageOnPort(this.#port); next; next = receiveMessageOnPort(this.#port)) {
+  /** @override @param {() => boolean} goesOn */
+  receiveAllPosted(goesOn) {
+    this.#drain(goesOn);
+    // What waits there comes before what is still in the port.
+    if (!goesOn()) return;
+    for (let next = receiveMessageOnPort(this.#port); next;) {
       this.receiveMessage(next.message);
+      next = goesOn() ? receiveMessageOnPort(this.#port) : undefined;
     }
   }
 

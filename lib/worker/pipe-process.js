@@ -122,7 +122,7 @@ function bootPipes(loaders) {
     nextTick(removeScriptGlobals, builtinModules);
     markAsWorker(init);
     imitateFork(init.filePath);
-    startWatchdog(nodeRequire, words, takeCancelled);
+    const isWatched = startWatchdog(nodeRequire, words, takeCancelled);
     nextTick(() => {
       calls = readDescriptor(nodeRequire('node:net').Socket, CALLS_FD, receive);
       calls.on('error', () => {});
@@ -140,7 +140,8 @@ function bootPipes(loaders) {
           send(MESSAGE, size, seq, index, parts);
           return true;
         },
-        messageRoom: PIPE_ROOM,
+        // It is the watchdog that is told what was handled: without one only the pipe holds messages up.
+        messageRoom: isWatched ? PIPE_ROOM : Infinity,
         wake: () => {},
         poll: takeCancelled,
         served: () => words[WAITING_WORD] === WAITING_POLLING && spin.expect(),
@@ -180,6 +181,7 @@ function beginInFile(writeSync) {
 
 /**
  * @param {NodeRequire} nodeRequire @param {Uint32Array} words @param {() => void} onCancelled
+ * @returns {boolean} whether there is one
  */
 function startWatchdog(nodeRequire, words, onCancelled) {
   try {
@@ -197,8 +199,10 @@ function startWatchdog(nodeRequire, words, onCancelled) {
     watchdog.on('message', onCancelled);
     watchdog.on('error', () => {});
     watchdog.unref();
+    return true;
   } catch {
     // The permission model may forbid threads: then the parent's end is noticed when this thread has nothing to do.
+    return false;
   }
 }
 

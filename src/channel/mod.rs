@@ -187,6 +187,16 @@ impl Channel {
         self.ring.as_ref().is_some_and(Ring::has_unread)
     }
 
+    /// Up to where there are frames in shared memory.
+    pub fn shared_end(&self) -> u32 {
+        self.ring.as_ref().map_or(0, Ring::end)
+    }
+
+    /// Whether one of them was not taken.
+    pub fn has_shared_before(&self, end: u32) -> bool {
+        self.ring.as_ref().is_some_and(|ring| ring.is_before(end))
+    }
+
     /// Takes the next frame out of shared memory into `frame`, if it is its turn after so many frames of the socket's.
     /// Without `in_order` no more of those are to come. The text of a short answer is in place of a frame.
     pub fn take_shared(
@@ -204,6 +214,16 @@ impl Channel {
         };
         self.ring_bytes.1 += frame.len() as u64;
         Ok(Some(shared))
+    }
+
+    /// Up to where there are messages in shared memory.
+    pub fn messages_end(&self) -> u32 {
+        self.ring.as_ref().map_or(0, Ring::messages_end)
+    }
+
+    /// Whether one of them was not taken.
+    pub fn has_message_before(&self, end: u32) -> bool {
+        self.ring.as_ref().is_some_and(|ring| ring.has_message_before(end))
     }
 
     /// Takes the next message out of shared memory into `frame`; false if there is none.

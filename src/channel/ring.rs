@@ -151,6 +151,26 @@ impl<P: Deref<Target: SharedWords>> Ring<P> {
         self.has_messages && self.page.load(MESSAGES + TAIL) != self.messages_head
     }
 
+    /// Up to where frames are published, for [`Ring::is_before`].
+    pub fn end(&self) -> u32 {
+        self.page.load(self.incoming.words + TAIL)
+    }
+
+    /// Whether some of what was published up to there was not taken.
+    pub fn is_before(&self, end: u32) -> bool {
+        end.wrapping_sub(self.head) as i32 > 0
+    }
+
+    /// Up to where messages are published, for [`Ring::has_message_before`].
+    pub fn messages_end(&self) -> u32 {
+        if self.has_messages { self.page.load(MESSAGES + TAIL) } else { self.messages_head }
+    }
+
+    /// Whether some of the messages that were published up to there were not taken.
+    pub fn has_message_before(&self, end: u32) -> bool {
+        end.wrapping_sub(self.messages_head) as i32 > 0
+    }
+
     /// Takes the next message into `frame`; false if there is none.
     pub fn take_message(&mut self, frame: &mut Vec<u8>) -> Result<bool, Corrupt> {
         let mut published = self.page.load(MESSAGES + TAIL).wrapping_sub(self.messages_head) as usize;

@@ -28,6 +28,7 @@ mod sending;
 mod thread;
 mod thread_frame;
 mod thread_link;
+mod time_slice;
 
 pub use process::ProcessCarrier;
 pub use script::ScriptCarrier;

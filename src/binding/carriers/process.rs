@@ -255,7 +255,7 @@ impl Carrier for ProcessCarrier {
     }
 
     fn catch_up(&self, worker: WorkerId) {
-        self.receiver.read(worker, usize::MAX);
+        self.receiver.catch_up(worker);
     }
 
     fn set_awake(&self, awake: bool) {

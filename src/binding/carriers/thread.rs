@@ -27,6 +27,7 @@ use super::script::ScriptCarrier;
 use super::sending::{CallsFrame, Encoded, encode_runs, send_waking};
 use super::thread_frame::ThreadFrame;
 use super::thread_link::ThreadLink;
+use super::time_slice::TimeSlice;
 use crate::binding::carrier::{NativeCarrier, Upcalls};
 use crate::binding::idle_process::IdleProcess;
 use crate::binding::js::{Callback, Registers, Value, number};
@@ -72,15 +73,22 @@ impl ThreadCarrier {
         self.links.borrow_mut().get_mut(&worker).map(act)
     }
 
-    /// Handles the frames in the ring of a thread whose turn it is; false: that is being done already.
-    fn receive(&self, worker: WorkerId) -> bool {
+    /// Handles the frames that are in the ring of a thread by now and whose turn it is, as long as `is_time`; false:
+    /// that is being done already.
+    fn receive(&self, worker: WorkerId, is_time: impl Fn() -> bool) -> bool {
         let Some(upcalls) = self.upcalls.upgrade() else { return true };
         if !self.with(worker, ThreadLink::lend).unwrap_or(true) {
             return false;
         }
         let handler = FrameHandler { env: self.env, source: self, upcalls: &*upcalls, worker };
         let mut answers = JoinedAnswers::default();
+        let end = self.with(worker, |link| link.end()).unwrap_or_default();
         let failure = loop {
+            // A thread may send as fast as this one takes it.
+            let goes_on = is_time() && self.with(worker, |link| link.is_before(end)).unwrap_or(false);
+            if !goes_on && answers.is_empty() {
+                break None;
+            }
             let take = |frame: &mut Vec<u8>| self.with(worker, |link| link.take(frame)).unwrap_or(Ok(None));
             let handled = match answers.next(take) {
                 Ok(None) => break None,
@@ -239,7 +247,9 @@ impl Carrier for ThreadCarrier {
         let pending = |(&worker, link): (&WorkerId, &ThreadLink)| link.has_pending().then_some(worker);
         let workers: Vec<WorkerId> = self.links.borrow().iter().filter_map(pending).collect();
         for worker in workers {
-            self.receive(worker);
+            let slice = TimeSlice::begin();
+            // What is left is looked at before the loop sleeps.
+            self.receive(worker, || !slice.is_over());
         }
     }
 
@@ -269,7 +279,7 @@ impl NativeCarrier for ThreadCarrier {
     }
 
     fn receive_shared(&self, worker: WorkerId) -> bool {
-        self.receive(worker)
+        self.receive(worker, || true)
     }
 
     fn index_in_set(&self, worker: WorkerId) -> Option<u32> {

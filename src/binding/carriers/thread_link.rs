@@ -82,6 +82,16 @@ impl ThreadLink {
         self.is_corrupt = true;
     }
 
+    /// Up to where there are frames in the ring.
+    pub fn end(&self) -> u32 {
+        self.ring.end()
+    }
+
+    /// Whether one of them was not taken.
+    pub fn is_before(&self, end: u32) -> bool {
+        self.ring.is_before(end)
+    }
+
     /// Takes the next frame out of the ring, if it is its turn. The bytes of a short answer are in place of a frame.
     pub fn take(&mut self, frame: &mut Vec<u8>) -> std::result::Result<Option<Shared>, Corrupt> {
         if self.is_corrupt {
