@@ -14,7 +14,7 @@
 
 const { types } = require('node:util');
 const { setOf } = require('../intrinsics/list');
-const { BUILT_IN, ENUMERABLE, HIDDEN, INHERITED, OWN_CLASS, guarded } = require('./error-tree');
+const { BESIDE, BUILT_IN, ENUMERABLE, HIDDEN, INHERITED, OWN_CLASS, guarded } = require('./error-tree');
 const { isError } = require('./is-error');
 const { CARRIED, isDomException, kindOf, worstIn } = require('./platform-objects');
 
@@ -189,6 +189,8 @@ class Flattener {
   #fillError(node, error) {
     for (let i = 0; i < MAIN_PROPERTIES.length; i++) {
       const key = MAIN_PROPERTIES[i];
+      // A getter may have another cause each time.
+      if (--this.#entries <= 0 && !TEXTS.has(key)) return;
       const descriptor = guarded(() => Reflect.getOwnPropertyDescriptor(error, key), undefined);
       if (descriptor === undefined && !MAY_BE_INHERITED.has(key)) continue;
       const value = guarded(() => ({ got: Reflect.get(error, key) }), undefined);
@@ -276,7 +278,8 @@ function flattenError(thrown, { text = true } = {}) {
   let root = typeof thrown === 'string' ? thrown : flattener.pack(thrown);
   if (root === undefined) root = clip(textOf(thrown), MAX_DESCRIPTION);
   flattener.fill();
-  const tree = { root, nodes: flattener.nodes };
+  const beside = isError(thrown) ? guarded(() => Reflect.getOwnPropertyDescriptor(thrown, BESIDE)?.value, null) : null;
+  const tree = { root, nodes: flattener.nodes, ...(typeof beside === 'string' ? { beside } : {}) };
   return text ? { text: textOf(thrown), ...tree } : tree;
 }
 

@@ -8,7 +8,7 @@
  * Must not depend on how the tree travels.
  */
 
-const { BUILT_IN, ENUMERABLE, INHERITED, OWN_CLASS, guarded } = require('./error-tree');
+const { BESIDE, BUILT_IN, ENUMERABLE, INHERITED, OWN_CLASS, guarded } = require('./error-tree');
 const { define: safely } = require('../intrinsics/define');
 
 /** Classes are kept for good, and their names come from the user. */
@@ -138,7 +138,7 @@ function withoutStacks(make) {
  * @param {ErrorTree} tree
  * @returns {unknown}
  */
-function restoreError({ root, nodes }) {
+function restoreError({ root, nodes, beside }) {
   // All objects first, then their content, since they may refer to each other in any direction.
   const objects = withoutStacks(() =>
     nodes.map((node) => (node.kind === 'error' ? newError(node) : node.kind === 'array' ? [] : {})),
@@ -153,7 +153,10 @@ function restoreError({ root, nodes }) {
       node.properties.forEach(({ 0: key, 1: packed }) => define(object, key, unpack(packed, objects), true));
     }
   });
-  return unpack(root, objects);
+  const thrown = unpack(root, objects);
+  const isCarrying = typeof beside === 'string' && thrown instanceof Error;
+  if (isCarrying) safely(thrown, BESIDE, { value: beside, configurable: true });
+  return thrown;
 }
 
 module.exports = { restoreError };

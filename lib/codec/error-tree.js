@@ -24,6 +24,11 @@ if (Reflect.has(globalThis, 'SuppressedError')) {
   BUILT_IN.set('SuppressedError', Reflect.get(globalThis, 'SuppressedError'));
 }
 const OWN_CLASS = 'ParallelizerError';
+/**
+ * The property, not enumerable, with a text that travels whole, whatever else of an error is left out; none that an
+ * error of the user's has.
+ */
+const BESIDE = '@parallelizer/node beside';
 
 /**
  * A packed value: a primitive as it is, or a tag and its content. `node` refers to a node by its position.
@@ -47,6 +52,7 @@ const OWN_CLASS = 'ParallelizerError';
  * @typedef {object} ErrorTree
  * @property {string} [text] `String(thrown)`, which a custom `toString` may have made
  * @property {Packed} root
+ * @property {string} [beside] what travels beside it, whole
  * @property {TreeNode[]} nodes
  */
 
@@ -64,4 +70,4 @@ function guarded(access, fallback) {
   }
 }
 
-module.exports = { INHERITED, HIDDEN, ENUMERABLE, BUILT_IN, OWN_CLASS, guarded };
+module.exports = { BESIDE, INHERITED, HIDDEN, ENUMERABLE, BUILT_IN, OWN_CLASS, guarded };

@@ -21,7 +21,9 @@ const { remainingTime, watchDeadline } = require('./deadline');
 const { discard } = require('./discards');
 const { readEvent } = require('./events');
 const { positionsOf, wrapRecord } = require('../events/records');
-const { RESULTS } = require('../events/result-names');
+
+// Loaded with the first failure.
+const partialOutcome = () => require('../events/partial-outcome');
 
 /** @typedef {InstanceType<typeof import('../events/records').LambdaRecord>} LambdaRecord */
 /** @typedef {import('./options').ResponseOptions} ResponseOptions */
@@ -83,10 +85,11 @@ async function respond(event, context, parallelizer, options, single, metrics) {
   const isFailed = new Array(records.length).fill(false);
   const { responses } = result;
   const found = result.errors.flatMap((/** @type {any} */ error) => {
+    const partial = single ? null : partialOutcome().partialOf(error);
     // Where the source wants results, what has none is not done.
-    const isWhole = single || (answerer.results !== null && !Array.isArray(error[RESULTS]));
-    if (!isWhole) responses.push(...takeResults(error));
-    return failuresIn(error, records, isWhole);
+    const isWhole = single || (answerer.results !== null && partial?.results === undefined);
+    if (!isWhole && partial?.results !== undefined) responses.push(partial.results);
+    return failuresIn(error, records, isWhole, partial);
   });
   // Sources that have an answer of their own for a record say by it that it failed for good. What workers could not
   // discard has failed.
@@ -102,14 +105,6 @@ async function respond(event, context, parallelizer, options, single, metrics) {
     records, isFailed, failures, responses, inTime,
     onError: (error, about) => report(onError, error, about),
   });
-}
-
-/** The results of a sub-batch that failed in part. @param {any} error @returns {unknown[]} */
-function takeResults(error) {
-  const results = error[RESULTS];
-  if (!Array.isArray(results)) return [];
-  delete error[RESULTS];
-  return [results];
 }
 
 /** Whether the function of this call may still run. @param {any} error */
@@ -168,20 +163,32 @@ function kindOf(format, single, ordered, steps, results) {
  * The places in the event of the records that an error is about; a sub-batch may have failed for several reasons.
  * @param {any} error @param {readonly LambdaRecord[]} records
  * @param {boolean} isWhole whether it is about all records of its sub-batch
+ * @param {import('../events/partial-outcome').Partial | null} partial what is known of it, whatever the error has kept
  * @returns {Failure[]}
  */
-function failuresIn(error, records, isWhole) {
-  const { isSeparate, errors, records: indices } = error;
+function failuresIn(error, records, isWhole, partial) {
+  const { records: indices } = error;
   const own = indices.map((/** @type {number} */ i) => records[i]);
-  /** @param {any} each @returns {Failure} */
-  const failureOf = (each) => ({
-    error: each,
-    within: indices,
-    indices: isWhole || !Array.isArray(each.failed)
-      ? indices
-      : positionsOf(own, each.failed, '"failed"').map((i) => indices[i]),
+  const errors = partialOutcome().errorsIn(error);
+  if (partial === null) return errors.map((each) => ({ error: each, within: indices, indices }));
+  return partial.failures.map((failure, i) => {
+    const { failed, name, code, message } = failure;
+    // Of thousands of errors some are left out, or what they have.
+    const each = isKept(errors[i], failure) ? errors[i]
+      : Object.assign(new Error(message), { name }, code === null ? {} : { code });
+    if (failed !== null) each.failed = failed;
+    const places = isWhole || failed === null ? null : positionsOf(own, failed, '"failed"');
+    return { error: each, within: indices, indices: places === null ? indices : places.map((at) => indices[at]) };
   });
-  return isSeparate === true && Array.isArray(errors) ? errors.map(failureOf) : [failureOf(error)];
+}
+
+/**
+ * Whether an error still has what it is known by.
+ * @param {any} error @param {import('../events/partial-outcome').Partial['failures'][number]} known
+ */
+function isKept(error, { name, code, message }) {
+  if (typeof error !== 'object' || error === null || String(error.name) !== name) return false;
+  return String(error.message).startsWith(message) && (code === null || error.code === code);
 }
 
 /**

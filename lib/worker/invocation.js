@@ -121,7 +121,9 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, 
   /** @param {unknown} error */
   const thrown = (error) => {
     finish();
-    throw single || steps !== undefined ? error : withIdentifiers(batch, error);
+    if (single || steps !== undefined) throw error;
+    const named = /** @type {any} */ (withIdentifiers(batch, error));
+    throw Array.isArray(named?.failed) ? require('../events/partial-outcome').withPartial(named) : named;
   };
   /** @type {ArgumentOf} */
   const argumentOf = (given) => {

@@ -26,7 +26,7 @@ function assertNoneFailed(batch, result) {
   const named = failures.map((each) => each?.itemIdentifier);
   const failed = identifiersOf(batch, named, '"batchItemFailures" of what the function returned');
   const error = new Error(`the function reported ${failed.length} of ${batch.length} records as failed`);
-  throw Object.assign(error, { failed });
+  throw require('../events/partial-outcome').withPartial(Object.assign(error, { failed }));
 }
 
 /**

@@ -16,8 +16,6 @@
 const { isError } = require('../codec/is-error');
 const { isThenable } = require('../events/decoders/decoder');
 const { nameOf } = require('../events/records');
-const { RESULTS } = require('../events/result-names');
-const { define } = require('../intrinsics/define');
 const { after, stepsFor } = require('./record-steps');
 const { assertNoneFailed, withFailed, withIdentifiers } = require('./reported-failures');
 const { callUser } = require('./user-function');
@@ -158,7 +156,7 @@ async function runBatch(steps, outers, work) {
   if (failures.length === 0) return results === undefined ? undefined : kept;
   const error = failures.length === 1 ? failures[0] : separately(failures);
   // The source wants the results of what is done, whatever became of the rest.
-  throw results === undefined ? error : define(error, RESULTS, { value: kept, enumerable: true, configurable: true });
+  throw require('../events/partial-outcome').withPartial(error, results === undefined ? undefined : kept);
 }
 
 /**
