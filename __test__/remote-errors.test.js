@@ -138,6 +138,19 @@ describe('not of a host', () => {
     assert.deepEqual([error.code, Object.hasOwn(error, 'host')], ['ERR_PARALLELIZER_ABORTED', false]);
   });
 
+  test('an answer that the engine does not take is a call that is lost, and costs its host no lane', async (t) => {
+    const hub = new MemoryHub();
+    hub.maxFrameBytes = 100_000;
+    const pool = await poolOn(t, { engine: hub.engine() }, { engine: hub.engine() });
+    const large = (size) => 'x'.repeat(size);
+    for (let i = 0; i < 5; i++) {
+      const error = await rejection(pool.apply(large, [200_000]));
+      assert.equal(error.code, 'ERR_PARALLELIZER_WORKER_EXITED');
+    }
+    assert.equal((await within(pool.apply(large, [1000]), 'a call after them')).length, 1000);
+    assert.equal(pool.stats().remote.chunks.lost, 5);
+  });
+
   test('the end of the pool', async (t) => {
     const pool = await poolOn(t);
     const file = `${temporary(t)}/begun`;

@@ -92,6 +92,31 @@ describe('a Redis with faults', { skip: obstacle ?? false }, () => {
     assert.deepEqual([frames, end], [['a', 'b', 'c'].map((text) => ['chunk', text]), { kind: 'done' }]);
   });
 
+  test('a value that is larger than the server takes: it is said, and costs neither retries nor the host', async (t) => {
+    const { pool, client } = await start(t, { retries: 0, hostTimeout: 500 });
+    await client.config('SET', 'proto-max-bulk-len', String(2 ** 20));
+    const large = Buffer.alloc(3 * 2 ** 20);
+    await assert.rejects(within(pool.apply(task('square'), [large]), 'the argument', 60_000), {
+      code: 'ERR_PARALLELIZER_PROTOCOL', message: /could not be sent/,
+    });
+    assert.equal(await within(pool.apply(task('square'), [3]), 'a call after it', 60_000), 9);
+  });
+
+  test('a host that cannot write at first serves once it can', async (t) => {
+    const redis = await redisOn(t);
+    const client = new Redis(redis.connection);
+    t.after(() => client.disconnect());
+    await client.call(...REFUSALS['it has no memory left'][0]);
+    const link = redis.engine().listen(hostSide());
+    t.after(() => link.terminate());
+    let isReady = false;
+    const ready = link.ready().then(() => (isReady = true));
+    await new Promise((resolve) => void setTimeout(resolve, 500));
+    assert.equal(isReady, false);
+    await client.call(...REFUSALS['it has no memory left'][1]);
+    await within(ready, 'the host to be announced');
+  });
+
   test('a call that takes longer than a chunk is remembered is lost with its host all the same', async (t) => {
     const { pool, client, host } = await start(t);
     const call = pool.apply(task('hang'));

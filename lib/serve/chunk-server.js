@@ -20,8 +20,11 @@ const { HostPools } = require('./host-pools');
 
 /** How old a signed chunk may be, in milliseconds: older ones may be sent again by whoever has kept them. */
 const MAX_AGE = 10 * 60_000;
-/** So many messages about a chunk may be missed in a row: those that were sent while nobody had it, most often. */
-const MAX_MISSED = 16;
+/**
+ * So many messages about a chunk may be missed in a row: those that were sent while nobody had it, most often, of which
+ * there may be one for each of its calls, and are then said again.
+ */
+const MAX_MISSED = 4096;
 /** So many chunks are remembered, so that none of them is run again. */
 const MAX_REMEMBERED = 100_000;
 
@@ -75,6 +78,9 @@ class ChunkServer {
         await delivery.end({ kind: 'returned', why, isBusy: true }).catch(() => {});
       } else {
         this.#counts.lost++;
+        // A frame was not accepted, and nothing more comes. Its producer takes a chunk that is done, and has calls
+        // without an answer, for lost; and nobody keeps it for this host any longer.
+        await delivery.end({ kind: 'done' }).catch(() => {});
       }
     } finally {
       this.#running.delete(id);

@@ -197,6 +197,7 @@ class MemoryHub {
           throw new Error('the chunk has ended');
         }
         if (host.isDead) throw new Error('this host is dead');
+        if (copy.length > (this.maxFrameBytes ?? Infinity)) throw new Error('the engine takes no such frame');
         await accepted();
         if (!isHeard()) throw new Error('the chunk has ended');
         this.#tell(entry.producer, (side) => side.received(id, copy));

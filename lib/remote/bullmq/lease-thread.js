@@ -55,6 +55,7 @@ function leaseThread(nodeRequire) {
   let isClosing = false;
   let isRenewing = false;
   let isLost = false;
+  let isReady = false;
   let renewed = process.hrtime.bigint();
 
   async function announce() {
@@ -85,6 +86,10 @@ function leaseThread(nodeRequire) {
       // Somebody has the chunk for lost: what runs of it is ended.
       if (isOurs === 0 && chunks.delete(id)) port.postMessage({ lost: id });
     });
+    if (isReady) return;
+    await announce();
+    isReady = true;
+    port.postMessage({ ready: true });
   }
 
   function watch() {
@@ -130,14 +135,15 @@ function leaseThread(nodeRequire) {
       announce().catch(() => {});
     }
   });
-  const renewing = setInterval(() => {
+  function renewNow() {
     // One at a time: what is late makes the next one no sooner.
     if (isRenewing) return;
     isRenewing = true;
     renew().catch(() => {}).finally(() => (isRenewing = false));
-  }, interval);
+  }
+  const renewing = setInterval(renewNow, interval);
   const watching = setInterval(watch, Math.max(10, interval / 3));
-  renew().then(announce).then(() => port.postMessage({ ready: true }), () => {});
+  renewNow();
 }
 
 /** The program of the thread. */

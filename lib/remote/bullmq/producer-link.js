@@ -40,6 +40,7 @@ const FETCHED = 'processedOn';
  * @property {boolean} isSent
  * @property {boolean} isSuspect
  * @property {string | null} only the only host that it is for
+ * @property {boolean} isOffered whether a host may have heard of it
  * @property {number} frames that were received of it
  */
 
@@ -96,22 +97,26 @@ class ProducerLink {
   /** @param {{ id: string, parts: readonly Uint8Array[], host?: string }} chunk */
   send({ id, parts, host = undefined }) {
     /** @type {InFlight} */
-    const chunk = { isSent: false, isSuspect: false, only: host ?? null, frames: 0 };
+    const chunk = { isSent: false, isSuspect: false, isOffered: false, only: host ?? null, frames: 0 };
     this.#chunks.set(id, chunk);
-    this.#add(id, Buffer.concat(parts), chunk.only).then(
+    this.#add(id, Buffer.concat(parts), chunk).then(
       () => (chunk.isSent = true),
-      (error) => this.#end(id, { kind: 'lost', why: `could not be sent: ${error.message}` }),
+      (error) => this.#end(id, {
+        kind: chunk.isOffered ? 'lost' : 'returned', why: `could not be sent: ${error.message}`,
+      }),
     );
   }
 
-  /** @param {string} id @param {Buffer} bytes @param {string | null} only */
-  async #add(id, bytes, only) {
+  /** @param {string} id @param {Buffer} bytes @param {InFlight} chunk */
+  async #add(id, bytes, chunk) {
+    const { only } = chunk;
     const { producerId, producerTimeout } = this.#side;
     await execute(this.#client.pipeline()
       // The thread that says so has yet to start.
       .set(this.#keys.producer(producerId), '1', 'PX', producerTimeout)
       .set(this.#keys.chunk(id), bytes, 'PX', producerTimeout * CHUNK_LIFETIMES));
     if (!this.#chunks.has(id)) return;
+    chunk.isOffered = true;
     if (only !== null) {
       const key = this.#keys.only(only);
       const list = this.#client.pipeline().rpush(key, JSON.stringify([id, producerId]));
