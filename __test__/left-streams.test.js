@@ -87,6 +87,24 @@ forEachMode((mode) => {
     assert.equal(fs.existsSync(file), false);
   });
 
+  test('so it is where it is on its way', async (t) => {
+    const pool = open(t, mode, { concurrency: 3 });
+    await pool.ready();
+    const files = [];
+    for (let steps = 0; steps < 12; steps++) {
+      const others = [0, 1].map(() => pool.apply(() => new Promise((resolve) => void setTimeout(resolve, 3))));
+      const stream = pool.stream(busy, [files[files.push(noteIn(t)) - 1], 'returns']);
+      const next = stream.next();
+      for (let i = 0; i < steps; i++) await new Promise((resolve) => (i < 8 ? process.nextTick(resolve) : setImmediate(resolve)));
+      await within(stream.return(), 'the end');
+      await Promise.all([next, ...others]);
+    }
+    await pool.apply(() => 7);
+    // What has begun is closed.
+    const isClosed = (file) => !fs.existsSync(file) || lines(file).at(-1) === 'closed';
+    await waitFor(() => files.every(isClosed), 'those that have begun to be closed');
+  });
+
   test('so it is behind another call in its worker', { skip: !mode.hasWorkers && 'there it begins at once' }, async (t) => {
     const pool = open(t, mode);
     await pool.ready();

@@ -30,6 +30,8 @@ const { ScriptCarrier } = require('./script-carrier');
  * @typedef {object} InlineWorker
  * @property {InstanceType<typeof Runner> | null} runner `null` while the module is being loaded
  * @property {((runner: InstanceType<typeof Runner>) => void)[]} early what to do when there is one
+ * @property {number} undelivered frames that are on their way to it
+ * @property {number[]} revoked calls that were cancelled meanwhile, and may be in them
  * @property {Uint32Array} page
  * @property {[seq: number, size: number, workerIndex: number, parts: Parts][]} messages what its calls have emitted,
  *   and their caller was not told yet
@@ -56,7 +58,9 @@ class InlineCarrier extends ScriptCarrier {
   /** @override @param {number} id @param {number} index */
   start(id, index) {
     /** @type {InlineWorker} */
-    const worker = { runner: null, early: [], page: new Uint32Array(PAGE_WORDS), messages: [] };
+    const worker = {
+      runner: null, early: [], undelivered: 0, revoked: [], page: new Uint32Array(PAGE_WORDS), messages: [],
+    };
     this.workers.set(id, worker);
     if (index >= 0) this.assign(id, worker);
     return null;
@@ -144,9 +148,17 @@ class InlineCarrier extends ScriptCarrier {
    */
   deliver(_id, worker, frame, seq, parts) {
     // Not now: user code is not entered from within the scheduler.
+    worker.undelivered++;
     setImmediate(() => {
+      worker.undelivered--;
+      // Any of those that are still on their way may have them.
+      const revoked = worker.undelivered > 0 ? worker.revoked.slice() : worker.revoked.splice(0);
       const calls = { id: frame, seq, parts, isPatient: false };
-      const act = (/** @type {InstanceType<typeof Runner>} */ runner) => runner.enqueue(calls);
+      const act = (/** @type {InstanceType<typeof Runner>} */ runner) => {
+        // The runner forgets what it has been told of calls that it does not have.
+        if (revoked.length > 0) runner.cancel(revoked);
+        runner.enqueue(calls);
+      };
       if (worker.runner === null) worker.early.push(act);
       else act(worker.runner);
     });
@@ -155,6 +167,7 @@ class InlineCarrier extends ScriptCarrier {
   /** @override @param {number} _id @param {InlineWorker} worker @param {number[]} seqs */
   revoke(_id, worker, seqs) {
     const act = (/** @type {InstanceType<typeof Runner>} */ runner) => runner.cancel(seqs);
+    if (worker.undelivered > 0) for (let i = 0; i < seqs.length; i++) worker.revoked.push(seqs[i]);
     // Ahead of the calls that it is about, so that they do not begin.
     if (worker.runner === null) worker.early.unshift(act);
     else act(worker.runner);

@@ -14,7 +14,8 @@ const { nameRun } = require('../jobs/run-id');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
 /** @typedef {import('../jobs/job-table').Place} Place */
-/** @typedef {Pick<import('./item-stream').Stream, 'drain' | 'fail'>} Waiting as its pool knows it before it begins */
+/** @typedef {import('./stream-iterator').Stream} Stream */
+/** @typedef {Pick<Stream, 'drain' | 'fail'>} Waiting as its pool knows it before it begins */
 
 /**
  * @param {WorkerPool} pool

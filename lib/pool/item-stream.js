@@ -24,6 +24,7 @@ const { now, setImmediate } = require('../intrinsics/clock');
 const { onAbort } = require('../jobs/abort');
 const { abortError } = require('../errors');
 const { nameRun } = require('../jobs/run-id');
+const { iteratorOf } = require('./stream-iterator');
 const { StreamProgress } = require('./stream-progress');
 
 /** @typedef {InstanceType<typeof import('../jobs/worker-pool').WorkerPool>} WorkerPool */
@@ -297,7 +298,7 @@ class ItemStream {
         return;
       }
       this.#isInSource = false;
-      if (this.#closesLater) this.#closeSource().catch(() => {});
+      if (this.#closesLater && !isDone(read)) this.#closeSource().catch(() => {});
       if (this.#isAsync) {
         Promise.resolve(read).then(
           (result) => {
@@ -456,43 +457,18 @@ class ItemStream {
   }
 }
 
+/** Whether a source has come to its end by itself. @param {any} result */
+function isDone(result) {
+  try {
+    return Boolean(result?.done);
+  } catch {
+    return false;
+  }
+}
+
 /** @param {Outcome} outcome @returns {outcome is { error: unknown }} */
 function hasFailed(outcome) {
   return Object.hasOwn(outcome, 'error');
-}
-
-/** The prototype of the language's own asynchronous iterators. */
-const AsyncIteratorPrototype = Object.getPrototypeOf(
-  Object.getPrototypeOf(Object.getPrototypeOf((async function* () {})())),
-);
-
-/**
- * What is handed out one by one.
- * @typedef {object} Stream
- * @property {() => Promise<IteratorResult<any>>} next
- * @property {(value?: unknown) => Promise<IteratorResult<any>>} return
- * @property {() => void} drain reads it to its end, whether or not anybody takes what comes
- * @property {(error: unknown) => void} fail ends it with an error
- */
-
-/**
- * The stream as its consumer sees it.
- * @param {Stream} stream
- * @returns {AsyncIterableIterator<any>}
- */
-function iteratorOf(stream) {
-  const leave = () => stream.return();
-  const methods = {
-    next: () => stream.next(),
-    return: (/** @type {unknown} */ value) => stream.return(value),
-    /** @param {unknown} error */
-    async throw(error) {
-      await leave();
-      throw error;
-    },
-    ...(Symbol.asyncDispose === undefined ? {} : { [Symbol.asyncDispose]: async () => void (await leave()) }),
-  };
-  return Object.assign(Object.create(AsyncIteratorPrototype), methods);
 }
 
 module.exports = { ItemStream, iteratorOf };

@@ -29,7 +29,7 @@ const {
   CALLS_FIELD, CARRIER, HEARD, LISTED, PART_FIELDS, SKIPPED, TASK, WATCHED, YIELDING, isExtra, refusalIn, valuesOf,
 } = require('../codec/parts');
 const {
-  CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, TAG_FIELD, VALUE_FIELD,
+  CANCEL_COUNT_WORD, CODEC_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, MAX_COUNT, TAG_FIELD, VALUE_FIELD,
 } = require('../transport/constants');
 const { Answers } = require('./answers');
 const { runTracked } = require('./current-call');
@@ -84,6 +84,7 @@ class Runner {
   /** @type {(() => void) | null} Called when one of them settles. */
   #onRoom = null;
   /** @type {Set<number>} */ #cancelled = new Set();
+  /** @type {Set<number>} Calls whose readers have left before they began. */ #left = new Set();
   #notices = 0;
   /** @type {string | null} The key of the last call of this frame that has failed: the calls behind it are skipped. */
   #stoppedKey = null;
@@ -169,6 +170,7 @@ class Runner {
       }
     }
     if (this.#cancelled.size > 0) this.#cancelled.clear();
+    if (this.#left.size > 0) this.#left.clear();
     this.#working = false;
   }
 
@@ -468,7 +470,9 @@ class Runner {
    * @param {number} seq @param {number} taken
    */
   demand(seq, taken) {
-    this.#yields?.told(seq, taken);
+    if (this.#yields?.told(seq, taken) === true) return;
+    // It has been published as begun, and has not: see rule 1.
+    if (taken === MAX_COUNT) this.#left.add(seq);
   }
 
   /**
@@ -478,7 +482,9 @@ class Runner {
   #yielding(callee) {
     const { Yields } = require('./yields');
     const yields = (this.#yields ??= new Yields((call, value) => this.emit(call, value, YIELDING)));
-    return ([highWaterMark, args], call, place) => yields.pour(() => callee(args, call, place), highWaterMark, call);
+    return ([highWaterMark, args], call, place) =>
+      this.#left.delete(call.seq) ? undefined
+        : yields.pour(() => callee(args, call, place), highWaterMark, call);
   }
 }
 

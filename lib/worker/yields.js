@@ -78,9 +78,12 @@ class Yields {
   /**
    * The reader of a call has taken so many values; or, by a number that says so, wants no more.
    * @param {number} seq @param {number} taken
+   * @returns {boolean} whether that call is being iterated over
    */
   told(seq, taken) {
-    this.#readers.get(seq)?.told(taken);
+    const reader = this.#readers.get(seq);
+    reader?.told(taken);
+    return reader !== undefined;
   }
 
   /**
