@@ -134,10 +134,7 @@ class CallEncoder {
     const finished = this.#finished.get(frame);
     const serialization = this.#serialization;
     const moved = job.transferList === null ? null : this.#moved;
-    const sendLater = () => nextTick(() => {
-      if (before === 0) this.#owner.sendDeferred(worker, frame);
-    });
-    if (moved !== null && moved.whenEncoded(jobId, sendLater)) return null;
+    if (moved !== null && this.#isBeingMoved(moved, jobId, worker, frame, before)) return null;
     // Asked for once: making it may cut a batch.
     const firstValue = moved !== null || finished ? undefined : job.argument(start);
     if (finished === undefined && needsSteps(firstValue, serialization)) {
@@ -191,6 +188,18 @@ class CallEncoder {
     }
     if (job.task) job.task.bytes = sized.bytes;
     return parts;
+  }
+
+  /**
+   * Whether the calls of a job are being encoded to be moved, further up the stack. A frame that begins with them is
+   * put off until that is done.
+   * @param {InstanceType<typeof import('./moved-calls').MovedCalls>} moved
+   * @param {number} jobId @param {number} worker @param {number} frame @param {number} before
+   */
+  #isBeingMoved(moved, jobId, worker, frame, before) {
+    return moved.whenEncoded(jobId, () => {
+      if (before === 0) nextTick(() => this.#owner.sendDeferred(worker, frame));
+    });
   }
 
   /**
