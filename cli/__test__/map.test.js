@@ -185,6 +185,30 @@ test('whatever a function returns has its line, or its failure', async (t) => {
   assert.equal(messages[1], "'a text' was thrown");
 });
 
+test('whatever a function throws is the failure of its record, and harms no other', async (t) => {
+  const at = folder(t);
+  const { code, stdout } = await run(['map', './work.js#hostile', '--failed', at('failed')], { stdin: ndjson(8) });
+  assert.equal(code, 1);
+  assert.deepEqual(records(stdout).map(({ id }) => id), [6, 7]);
+  const failures = records(read(at('failed')));
+  assert.equal(failures.length, 6);
+  assert.deepEqual([0, 5].map((i) => failures[i].error.message), ['kept', 'kept']);
+  for (const { error } of failures) assert.equal(typeof error.message, 'string');
+});
+
+test('a file that is not a journal is not taken for one', async (t) => {
+  const at = folder(t);
+  const input = at('in', ndjson(3));
+  const foreign = at('out.journal', 'something of mine\n');
+  const refused = await run(['map', './work.js#same', '--in', input, '--out', at('out')]);
+  assert.deepEqual([refused.code, read(foreign)], [2, 'something of mine\n']);
+  assert.match(refused.stderr, /out\.journal is not a journal/);
+  for (const more of [[], ['--no-journal']]) {
+    const itself = await run(['map', './work.js#same', '--in', foreign, '--out', at('out'), ...more]);
+    assert.match(itself.stderr, /--in and the journal of --out name the same file/);
+  }
+});
+
 test('large records, and lines of any length', async (t) => {
   const at = folder(t);
   const list = [1, 300_000, 5, 3_000_000, 262_143, 262_144, 262_145].map((length, id) => ({ id, text: 'ü'.repeat(length) }));

@@ -28,22 +28,38 @@ function stackField(stack) {
 }
 
 /**
- * @param {unknown} error what was thrown @param {string} [prefix] before its message
+ * What is asked of something that was thrown, which runs code of the user's: that may throw in turn.
+ * @template T
+ * @param {() => T} ask @param {T} otherwise
+ * @returns {T}
+ */
+function attempt(ask, otherwise) {
+  try {
+    return ask();
+  } catch {
+    return otherwise;
+  }
+}
+
+/**
+ * @param {unknown} error what was thrown, whatever it is @param {string} [prefix] before its message
  * @returns {ErrorFields}
  */
 function describeError(error, prefix = '', depth = 0) {
-  if (!(error instanceof Error)) {
-    // One of another realm, or whatever else was thrown.
-    const { name, message, stack } = /** @type {any} */ (error ?? {});
-    if (typeof message !== 'string') return { name: 'Error', message: `${prefix}${inspect(error)} was thrown` };
-    return { name: String(name ?? 'Error'), message: prefix + message, ...stackField(stack) };
+  const field = (/** @type {string} */ name) => attempt(() => /** @type {any} */ (error ?? {})[name], undefined);
+  const isError = attempt(() => error instanceof Error, false);
+  const message = field('message');
+  // One of another realm has a message; whatever else was thrown has none.
+  if (!isError && typeof message !== 'string') {
+    return { name: 'Error', message: `${prefix}${attempt(() => inspect(error), 'what cannot be shown')} was thrown` };
   }
-  const { code, cause, stack } = /** @type {Error & { code?: unknown }} */ (error);
+  const code = isError ? field('code') : undefined;
+  const cause = isError ? field('cause') : undefined;
   return {
-    name: String(error.name),
-    message: prefix + String(error.message),
+    name: attempt(() => String(field('name') ?? 'Error'), 'Error'),
+    message: prefix + attempt(() => String(message ?? ''), 'a message that cannot be shown'),
     ...((typeof code === 'string' || typeof code === 'number') && { code }),
-    ...stackField(stack),
+    ...stackField(field('stack')),
     ...(cause !== undefined && depth < MAX_CAUSES && { cause: describeError(cause, '', depth + 1) }),
   };
 }

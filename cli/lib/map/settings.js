@@ -132,6 +132,14 @@ function checkDistinct(files) {
   }
 }
 
+/** What is there under a journal's name is replaced or removed: it has to be one. @param {string} file */
+function checkJournal(file) {
+  const kind = kindOf(file);
+  if (kind === undefined || !kind.isFile() || kind.size === 0) return;
+  if (require('./journal-file').JournalFile.read(file)?.length !== 0) return;
+  throw new UsageError(`--out: ${file} is not a journal, and one would take its place: move it, or name another --out`);
+}
+
 /** @param {Record<string, any>} values @param {string | null} input */
 function formatOf(values, input) {
   const given = FORMATS.filter((format) => values[format]);
@@ -167,7 +175,10 @@ function settingsOf({ values, positionals }) {
   const inputSize = checkInput(input);
   const isRegular = checkOutput(output, '--out');
   checkOutput(failedFile, '--failed');
-  checkDistinct([['--in', input], ['--out', output], ['--failed', failedFile]]);
+  const journalFile = output !== null && isRegular ? `${output}.journal` : null;
+  checkDistinct([['--in', input], ['--out', output], ['--failed', failedFile], ['the journal of --out', journalFile]]);
+  // One that is to be gone on with is looked at then.
+  if (journalFile !== null && !values.resume) checkJournal(journalFile);
   const canResume = inputSize !== null && isRegular;
   if (values.resume) {
     if (input === null) throw new UsageError('--resume needs a file to go on with: name the input by --in FILE');
