@@ -152,6 +152,7 @@ class WorkerPool {
       meter: this.#meter,
     });
     this.later.addNext(tasks);
+    this.later.addNext(watchedCalls);
     this.later.add(loadRest);
     // It measures from then on.
     if (this.#options.type === PARALLELIZER_INLINE) this.later.add(() => void this.#openAdvisor());
@@ -491,7 +492,7 @@ class WorkerPool {
 /** Loads the rest while there are descriptors to open files with; a long-lived process may use them all up later. */
 function loadRest() {
   codec().loadAll();
-  [workerOutput, exitErrors, closedNative, watchedCalls].forEach((load) => load());
+  [workerOutput, exitErrors, closedNative].forEach((load) => load());
   openChannels();
 }
 
