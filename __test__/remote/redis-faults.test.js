@@ -188,7 +188,11 @@ describe('a Redis with faults', { skip: obstacle ?? false }, () => {
     const { pool, client } = await start(t, { retries: 20 });
     const results = pool.map(task('busy'), range(2000));
     await client.config('SET', 'maxmemory', '1');
-    await waitFor(() => pool.stats().remote.chunks.lost > 0, 'something to go wrong');
+    const isRefused = () => {
+      const { lost, returned } = pool.stats().remote.chunks;
+      return lost + returned > 0;
+    };
+    await waitFor(isRefused, 'something to go wrong');
     await client.config('SET', 'maxmemory', '0');
     assert.deepEqual(await within(results, 'all calls', 60_000), range(2000));
   });
