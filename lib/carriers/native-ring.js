@@ -30,7 +30,7 @@ class NativeRing extends Ring {
     this.#wasWoken = true;
   }
 
-  /** Has the addon take everything. @override @returns {null} nothing is left to be handled */
+  /** Has the addon take and handle what is there. @override @returns {null} nothing is left to be handled here */
   take() {
     const wasWoken = this.#wasWoken;
     this.#wasWoken = false;

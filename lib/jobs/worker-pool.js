@@ -257,7 +257,7 @@ class WorkerPool {
     if (this.#jobs.tells(jobId, what)) this.#native[what](jobId, ...about);
   }
 
-  /** The reader of a job's only call leaves: it is not run again, or at all. @param {number} jobId */
+  /** The reader of a job's only call leaves: if that runs, it is told; if not, it never does. @param {number} jobId */
   leave(jobId) {
     if (this.#jobs.tells(jobId, 'demand') && !this.#native.leave(jobId)) this.drop(jobId);
   }
