@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const { spawn, spawnSync } = require('node:child_process');
 const { once } = require('node:events');
 const { test } = require('node:test');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 const { environment, fixtures, folder, linesOf, ndjson, program, read, records, run, start, waitFor, within } = require('./support/command');
 
@@ -64,6 +65,29 @@ test('a second signal ends it at once, with what was finished before', async (t)
   assert.equal(code, 130, stderr);
   assert.match(stderr, /broken off; interrupted/);
   assert.deepEqual(outputOf(at), [0, 1, 2, 3, 4]);
+});
+
+test('a second signal ends it although nobody reads its results any more', async (t) => {
+  const at = folder(t);
+  waitingFrom(at, Infinity, 200_000);
+  const { child, said, ended } = start(['map', './work.js#waiting', '--in', at('in'), '--workers', '1']);
+  t.after(() => child.kill('SIGKILL'));
+  child.stdout.pause();
+  await waitFor(async () => {
+    const before = read(at('log')).length;
+    await sleep(300);
+    return before > 0 && read(at('log')).length === before;
+  }, 'it waits for its reader');
+  child.kill('SIGINT');
+  await waitFor(() => said.stderr.includes('in progress will be finished'), 'it has noticed');
+  const exited = once(child, 'exit');
+  child.kill('SIGINT');
+  const [code] = await within(exited, 'the end');
+  assert.equal(code, 130, said.stderr);
+  child.stdout.resume();
+  const { stdout } = await within(ended, 'the rest of its output');
+  const whole = records(stdout.slice(0, stdout.lastIndexOf('\n') + 1));
+  assert.ok(whole.length > 0 && whole.every(({ id }, i) => id === i), 'in order');
 });
 
 test('a signal ends it while it waits for input', async () => {

@@ -338,3 +338,10 @@ test('so it is if that is stdout, whatever is written to it', async (t) => {
     assert.deepEqual([code, stderr], [1, said], args.join(' '));
   }
 });
+
+test('a function that ends this process, inline, is no success', async () => {
+  const { code, stdout, stderr } = await run(['map', './work.js#exiting', '--type', 'inline'], { stdin: ndjson(10) });
+  assert.equal(code, 1, stderr);
+  assert.ok(records(stdout).every(({ id }) => id < 5), stdout);
+  assert.match(stderr, /the function has ended this process; with --type processes it would end a worker\n$/);
+});

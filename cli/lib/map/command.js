@@ -257,6 +257,14 @@ async function runJob(settings, pool, state, start, write) {
     },
     second: () => job.abort(),
   });
+  // Without workers the user's code can end this process in the middle of a run, as if all was well.
+  const broken = (/** @type {number} */ code) => {
+    if (code !== 0) return;
+    const hint = 'with --type processes it would end a worker';
+    process.stderr.write(`parallelizer: the function has ended this process; ${hint}\n`);
+    process.exitCode = FAILED;
+  };
+  process.once('exit', broken);
   progress.start();
   /** @type {string | null} */
   let last = null;
@@ -270,6 +278,7 @@ async function runJob(settings, pool, state, start, write) {
     if (job.isUnreadable) last = job.conclusion(progress.summary());
     if (!(error instanceof ClosedOutput)) throw explained(error, journal !== null);
   } finally {
+    process.off('exit', broken);
     interrupts.stop();
     hash?.stop();
     progress.stop(last);

@@ -323,7 +323,8 @@ class Job {
     const state = this.#journal?.snapshot(this.#state(), this.#finished);
     // Whether or not there is more to come: what is there can be read then. A run that goes on cuts it off.
     if (this.#settings.to === 'json') this.#output.write(Buffer.from(this.#results === 0 ? '[]\n' : '\n]\n'));
-    await this.#output.room();
+    // Whoever reads it may have stopped to.
+    if (!this.#isAborted) await this.#output.room();
     if (this.#journal !== null && state !== undefined) {
       await this.#output.sync();
       await this.#failedOutput?.sync();
