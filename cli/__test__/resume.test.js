@@ -166,6 +166,56 @@ test('two processes do not write the same output', async (t) => {
   assert.deepEqual(outputOf(at), ids(3));
 });
 
+for (const [what, more, input] of [
+  ['from stdin', [], (at) => ({ stdin: fs.readFileSync(at('in'), 'utf8') })],
+  ['without a journal', ['--no-journal'], () => ({})],
+  ['to another output with the same file of failed records', ['--failed'], () => ({})],
+]) {
+  test(`a second run ${what} does not write it either`, async (t) => {
+    const at = folder(t);
+    at('in', ndjson(3, (id) => ({ id, log: at('log'), until: at('until') })));
+    const failed = more.includes('--failed') ? ['--failed', at('failed')] : [];
+    const first = start(['map', './work.js#waiting', '--in', at('in'), '--out', at('out'), ...failed]);
+    await waitFor(() => calls(at).length > 0, 'the first record');
+    const { stdin } = input(at);
+    const second = ['map', './work.js#waiting', ...(stdin === undefined ? ['--in', at('in')] : []),
+      ...(failed.length > 0 ? ['--out', at('other'), ...failed] : ['--out', at('out'), ...more])];
+    const { code, stderr } = await run(second, { stdin });
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, new RegExp(`process ${first.child.pid} is writing .*${failed.length > 0 ? 'failed' : 'out'}: wait`));
+    at('until', '');
+    assert.equal((await within(first.ended, 'the first')).code, 0);
+    assert.deepEqual(outputOf(at), ids(3));
+    assert.deepEqual(fs.readdirSync(path.dirname(at('in'))).filter((name) => name.includes('.lock')), []);
+  });
+}
+
+test('of runs that start at the same time one writes, also if a lock is left over', async (t) => {
+  const at = folder(t);
+  at('in', ndjson(200));
+  const same = ['map', './work.js#same', '--in', at('in'), '--out', at('out'), '--workers', '1'];
+  for (const isLeft of [false, true]) {
+    const gone = { kind: 'parallelizer map', process: { pid: 2 ** 22 + 1, began: null, boot: null } };
+    if (isLeft) at('out.lock', JSON.stringify(gone));
+    const all = await Promise.all(Array.from({ length: 4 }, () => run(same)));
+    const codes = all.map(({ code }) => code);
+    assert.ok(codes.includes(0), all.map(({ stderr }) => stderr).join('\n'));
+    for (const { code, stderr } of all) if (code !== 0) assert.match(stderr, /process \d+ is writing .*out: wait/);
+    assert.deepEqual(outputOf(at), ids(200));
+    assert.deepEqual(fs.readdirSync(path.dirname(at('in'))).sort(), ['in', 'out', 'out.journal']);
+  }
+});
+
+test('a file that only has the name of a lock is left alone', async (t) => {
+  const at = folder(t);
+  at('in', ndjson(3));
+  at('out.lock', 'mine');
+  const { code, stderr } = await run(['map', './work.js#same', '--in', at('in'), '--out', at('out')]);
+  assert.equal(code, 2);
+  assert.match(stderr, /out\.lock is not a lock of this command: move it/);
+  assert.equal(read(at('out.lock')), 'mine');
+});
+
 test('--no-journal leaves nothing beside the output', async (t) => {
   const at = folder(t);
   at('in', ndjson(3, note(at)));

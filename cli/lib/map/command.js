@@ -188,9 +188,13 @@ async function loaded(pool, { task }) {
 async function map(settings, write) {
   const { findStart } = require('./earlier-run');
   const { NOTHING } = require('./journal');
-  const { input, output, journal } = settings;
+  const { lockOutputs } = require('./output-locks');
+  const { input, output, failedFile, journal } = settings;
   const pool = startPool(settings);
+  /** @type {(() => void) | null} */
+  let unlock = null;
   try {
+    unlock = await lockOutputs([output, failedFile]);
     const isLoaded = loaded(pool, settings);
     isLoaded.catch(() => {});
     const start = journal !== null && input !== null && output !== null
@@ -206,6 +210,7 @@ async function map(settings, write) {
     await isLoaded;
     return await runJob(settings, pool, start?.state ?? NOTHING, start, write);
   } finally {
+    unlock?.();
     // Its workers end with this process in any case.
     pool.terminate().catch(() => {});
   }

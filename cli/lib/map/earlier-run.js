@@ -8,7 +8,7 @@
 const fs = require('node:fs');
 const { UsageError } = require('../usage-error');
 const { startHash } = require('./hash');
-const { NOTHING, isRunning, readJournal } = require('./journal');
+const { NOTHING, readJournal } = require('./journal');
 const { readBetween } = require('./output');
 
 /** @typedef {import('./settings').MapSettings} MapSettings */
@@ -49,11 +49,6 @@ async function findStart(settings, journal, input, output) {
   /** @type {(file: string | null) => import('./journal').Reading} */
   const reading = (file) => (from, to) => (file === null ? Buffer.alloc(0) : readBetween(file, from, to));
   const found = readJournal(journal, (failedFile) => ({ out: reading(output), failed: reading(failedFile) }));
-  if (typeof found === 'object' && isRunning(found.process)) {
-    throw new UsageError(
-      `process ${found.process.pid} is writing ${output}: wait until it has ended, or name another file by --out`,
-    );
-  }
   /** @type {Start} */
   const beginning = { state: NOTHING, isComplete: false, about, note: null };
   if (!settings.isResumed) {

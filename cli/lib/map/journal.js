@@ -16,7 +16,7 @@
 
 const { Finished } = require('./finished');
 const { JournalFile, checksum } = require('./journal-file');
-const { bootId, isRunning, thisProcess } = require('./this-process');
+const { bootId, thisProcess } = require('./this-process');
 
 const KIND = 'parallelizer map';
 const VERSION = 1;
@@ -215,4 +215,4 @@ class Journal {
   }
 }
 
-module.exports = { Journal, NOTHING, isRunning, readJournal };
+module.exports = { Journal, NOTHING, readJournal };
