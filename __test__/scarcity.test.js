@@ -11,7 +11,7 @@ const { test } = require('node:test');
 
 const { childrenOf, fixture, isRunning, root, temporary, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
-const { asynchronous, start } = require('./support/scripts');
+const { asynchronous, run, start } = require('./support/scripts');
 
 const NOBODY = 65_534;
 const lacksPrlimit = spawnSync('prlimit', ['--version']).status !== 0 && 'there is no prlimit (util-linux) here';
@@ -177,6 +177,23 @@ forEachMode(
 
 forEachMode(
   (mode) => {
+    test('a worker that ends when nothing more can be loaded fails its calls, and nothing else', async (t) => {
+      const { messages: [[code, cause]] } = await run(t, asynchronous(`
+        const { Pool } = require(${JSON.stringify(root)});
+        const Module = require('node:module');
+        const { _load } = Module;
+        Module._load = (...args) => {
+          if (args[0].endsWith('/exit-error')) throw Object.assign(new Error('too many open files'), { code: 'EMFILE' });
+          return _load(...args);
+        };
+        const pool = new Pool({ processes: 1, type: process.env.TEST_MODE_TYPE });
+        const error = await pool.apply(() => process.exit(3)).catch((thrown) => thrown);
+        await pool.terminate();
+        console.log(JSON.stringify([error.code, error.cause.code]));
+      `), { mode });
+      assert.deepEqual([code, cause], ['ERR_PARALLELIZER_WORKER_EXITED', 'EMFILE']);
+    });
+
     test(
       'no descriptor for the shared memory of an answer: its call fails and says so; with room it arrives',
       { skip: lacksPrlimit },

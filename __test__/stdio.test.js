@@ -37,6 +37,24 @@ forEachMode(
       assert.deepEqual([stdout, stderr], ['', '']);
     });
 
+    test('ignore: its stderr is read all the same', async (t) => {
+      const { messages: [[drained, error]] } = await run(t, asynchronous(`
+        const { Pool } = require(${JSON.stringify(root)});
+        const pool = new Pool({ processes: 1, type: process.env.TEST_MODE_TYPE, stdio: 'ignore' });
+        const drained = await pool.apply(async () => {
+          const line = 'x'.repeat(1000) + '\\n';
+          for (let i = 0; i < 1000 && process.stderr.write(line); i++);
+          if (process.stderr.writableNeedDrain) await new Promise((resolve) => process.stderr.once('drain', resolve));
+          return true;
+        });
+        const error = await pool.apply(() => { console.error('last words'); process.exit(7); }).catch(({ stderr }) => stderr);
+        await pool.terminate();
+        console.log(JSON.stringify([drained, error]));
+      `), { mode });
+      assert.equal(drained, true);
+      assert.match(error, /last words\n$/);
+    });
+
     const spy = `
       const seen = [];
       for (const level of ['log', 'info', 'warn', 'error', 'debug']) console[level] = (...args) => seen.push([level, ...args]);

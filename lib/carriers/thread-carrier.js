@@ -144,7 +144,8 @@ class ThreadCarrier extends ScriptCarrier {
     // alive.)
     if (stdio !== 'inherit') thread.stderr.unpipe(process.stderr);
     if (stdio === 'ignore') thread.stdout.unpipe(process.stdout).resume();
-    thread.stderr.on('data', (bytes) => this.#printed(worker, String(bytes)));
+    // (What was piped does not flow by itself when it is no longer.)
+    thread.stderr.on('data', (bytes) => this.#printed(worker, String(bytes))).resume();
     // Work in progress keeps the process alive, not a thread that waits for work.
     port.unref();
     thread.unref();
@@ -287,7 +288,8 @@ class ThreadCarrier extends ScriptCarrier {
     worker.port.close();
     // The last of what it printed may still be on its way through the stream.
     setImmediate(() => {
-      this.gone(id, { exitCode, signal: null, stderr: worker.stderr });
+      const notBegun = beginningFailed(this.lastErrors.get(id));
+      this.gone(id, notBegun ?? { exitCode, signal: null, stderr: worker.stderr });
     });
   }
 }
@@ -301,6 +303,15 @@ function flagsOf({ execArgv, env }) {
   if (isSharedEnv(env)) return { execArgv: execArgv ?? threadFlags()?.execArgv ?? null, env };
   const given = execArgv === null ? threadFlags(env ?? undefined) : null;
   return given ?? { execArgv, env };
+}
+
+/**
+ * What Node says of a thread that it could not begin, whose exit code is 0.
+ * @param {Error | undefined} error @returns {{ errno: string | null, message: string } | null}
+ */
+function beginningFailed(error) {
+  if (error === undefined || Reflect.get(error, 'code') !== 'ERR_WORKER_INIT_FAILED') return null;
+  return { errno: /: (E[A-Z0-9]+)$/.exec(error.message)?.[1] ?? null, message: error.message };
 }
 
 /** @param {readonly unknown[]} values */

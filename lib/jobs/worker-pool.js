@@ -21,6 +21,7 @@ const { ARGUMENT_WORD, CODEC_FIELD, FLAGS_FIELD, TAG_FIELD } = require('../trans
 const { createRegisters, longAt, passParts } = require('../transport/registers');
 const { carrierFor, spinCpus } = require('./carrier-for');
 const { CostMeter } = require('./cost-meter');
+const { exitErrors, explainExit } = require('./explain-exit');
 const { LaterLoads } = require('./later-loads');
 const { PoolObserver, openChannels } = require('./observers');
 const { nameRun, runIdOf } = require('./run-id');
@@ -33,7 +34,6 @@ const codec = once(() => require('../codec/codec'));
 const jobTable = once(() => require('./job-table'));
 const callEncoder = once(() => require('./call-encoder'));
 const workerOutput = once(() => require('./worker-output'));
-const exitErrors = once(() => require('./exit-error'));
 const tasks = once(() => require('./task-registry'));
 const watchedCalls = once(() => require('./watched-calls'));
 const closedNative = once(() => require('../native/closed-native'));
@@ -436,7 +436,7 @@ class WorkerPool {
   /** @param {string} detail an `ExitReport`, as JSON @param {Ending} ending @returns {unknown} */
   #exitError(detail, ending) {
     const report = fromJson(detail);
-    return exitErrors().exitError(report, {
+    return explainExit(report, {
       duringBoot: ending === 'bootFailed',
       filePath: this.#options.filePath,
       program: () => programOf(this.#options),
