@@ -4,11 +4,26 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
+const { Pool } = require('@parallelizer/node');
+
 const { fixture, make, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { kinds } = require('./fixtures/errors');
 
 forEachMode((mode) => {
+  test('lists that belong to it keep their empty values, and so does a list that is thrown', async (t) => {
+    const pool = new Pool({ processes: 1, type: mode.type });
+    t.after(() => pool.terminate());
+    const error = await within(
+      pool.apply(() => { throw Object.assign(new Error('x'), { path: ['rows', null, undefined, 3], deep: [[null]] }); }).catch((thrown) => thrown),
+      'its error',
+    );
+    assert.deepEqual([error.path, error.deep], [['rows', null, undefined, 3], [[null]]]);
+    const all = await within(pool.apply(() => { throw new AggregateError([null, 1]); }).catch((thrown) => thrown), 'its error');
+    assert.deepEqual(all.errors, [null, 1]);
+    assert.deepEqual(await within(pool.apply(() => { throw [1, null]; }).catch((thrown) => thrown), 'a list'), [1, null]);
+  });
+
   // One instance for the whole table; each case checks that the worker survives.
   const fail = async (t, kind, name = 'fail') => {
     const parallelizer = make(t, { type: mode.type, filePath: fixture('errors.js'), processBatchFunctionName: name });

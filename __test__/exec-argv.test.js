@@ -42,6 +42,9 @@ test('what tells Node to run something else is dropped, with its argument', () =
     '--run=build',
     '--input-type=module',
     '--input-type module',
+    '--snapshot-blob program.blob',
+    '--snapshot-blob=program.blob',
+    '--build-snapshot',
   ]) {
     assert.equal(kept(`--before ${flags} --after`), '--before --after', flags);
   }

@@ -82,6 +82,20 @@ forEachMode((mode) => {
     });
   }
 
+  test('without a working directory, functions that need none of it run', async (t) => {
+    if (mode.name === 'threads') return t.skip('Node starts no thread without a working directory');
+    const dir = workplace(t);
+    const { messages: [results] } = await run(t, asynchronous(`
+      const { Pool } = require(${JSON.stringify(root)});
+      require('node:fs').rmSync(process.cwd(), { recursive: true });
+      const pool = new Pool({ processes: 1, type: process.env.TEST_MODE_TYPE });
+      const results = [await pool.apply((n) => n + 1, [1]), await pool.apply(() => require('node:path').sep)];
+      await pool.terminate();
+      console.log(JSON.stringify(results));
+    `), { mode, cwd: dir });
+    assert.deepEqual(results, [2, '/']);
+  });
+
   test('an error after an import still says which variable is missing, and why', async (t) => {
     const { messages: [[message]] } = await run(t, asynchronous(`
       const { Pool } = require(${JSON.stringify(root)});

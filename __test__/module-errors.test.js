@@ -27,6 +27,21 @@ function esmPackage(t) {
 }
 
 forEachMode((mode) => {
+  test('a module with a top-level await loads also where its name is as require takes it', async (t) => {
+    const dir = temporary(t);
+    fs.writeFileSync(path.join(dir, 'package.json'), '{"type":"module"}');
+    fs.writeFileSync(path.join(dir, 'worker.js'), 'await 0; export const same = ({ batch }) => batch;');
+    fs.mkdirSync(path.join(dir, 'folder'));
+    fs.writeFileSync(path.join(dir, 'folder', 'index.js'), 'await 0; export const same = ({ batch }) => batch;');
+    for (const name of ['worker.js', 'worker', 'folder']) {
+      const parallelizer = make(t, { type: mode.type, filePath: path.join(dir, name), processBatchFunctionName: 'same' });
+      const { responses, failures } = await within(parallelizer.run([1]), name);
+      assert.deepEqual([responses, failures], [[[1]], []], name);
+    }
+  });
+});
+
+forEachMode((mode) => {
   const on = (t, options) => make(t, { type: mode.type, ...options });
   const outcome = async (t, options) => {
     const parallelizer = on(t, options);

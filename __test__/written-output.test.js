@@ -30,6 +30,10 @@ const WRITES = {
   'process.stdout.write of text': ["() => void process.stdout.write('plain text\\n')", 'plain text\n'],
   'several lines at once': [`() => void process.stdout.write(${JSON.stringify(`${LINE}\nplain\n${LINE}\n`)})`, `${LINE}\nplain\n${LINE}\n`],
   'piece by piece': ["() => { process.stdout.write('{\"a\":'); process.stdout.write('1}'); process.stdout.write('\\n'); }", '{"a":1}\n'],
+  'a line that the console ends': [
+    "() => { process.stdout.write('Loading... '); console.log('done'); process.stdout.write('Saving... '); console.log('saved'); }",
+    'PREFIX log Loading... done\nPREFIX log Saving... saved\n',
+  ],
   'a Buffer': ["() => void process.stdout.write(Buffer.from('bytes \\u00e9\\u4e2d\\n'))", 'bytes \u00e9\u4e2d\n'],
   'a character in two pieces': ["() => { const b = Buffer.from('\\u4e2d\\n'); process.stdout.write(b.subarray(0, 1)); process.stdout.write(b.subarray(1)); }", '\u4e2d\n'],
   'text in another encoding': ["() => void process.stdout.write('aGV4Cg==', 'base64')", 'hex\n'],

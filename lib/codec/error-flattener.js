@@ -218,8 +218,9 @@ class Flattener {
     for (let i = 0; i < length && this.#entries > 0; i++) {
       const item = guarded(() => Reflect.get(array, i), undefined);
       this.#entries -= typeof item !== 'object' || item === null || isError(item) ? ITEM : PROPERTY;
-      // What is left out still takes its place, so that the others keep theirs.
-      node.items.push(this.pack(item) ?? ['undefined']);
+      const packed = this.pack(item);
+      // What is left out still takes its place, so that the others keep theirs. (`null` is packed as itself.)
+      node.items.push(packed === undefined ? ['undefined'] : packed);
     }
   }
 

@@ -34,6 +34,10 @@ const LONG = mapOf([
   ['interactive', false],
   ['check', false],
   ['run', true],
+  // A program that was started from a snapshot would start again in each worker.
+  ['snapshot-blob', true],
+  ['build-snapshot', false],
+  ['build-snapshot-config', true],
   // It says how to read the script after -e, and the worker's script has its own.
   ['input-type', true],
   ['debug-port', true],

@@ -70,9 +70,18 @@ function functionOf(source, loaders) {
   const names = ['require', '__name', ...standIns.keys()].join(', ');
   const code = `(function (${names}) { 'use strict'; return (${source}\n); })`;
   // There is no such file; what is resolved from it is resolved from its folder.
-  const file = loaders.require('node:path').join(process.cwd(), 'parallelizer-task');
+  const file = loaders.require('node:path').join(directory(), 'parallelizer-task');
   const ownRequire = loaders.Module.createRequire(file);
   return Reflect.apply(evaluated(code, file, loaders), undefined, [ownRequire, named, ...standIns.values()]);
+}
+
+/** The working directory; one that was removed has nothing that could be required. */
+function directory() {
+  try {
+    return process.cwd();
+  } catch {
+    return '/';
+  }
 }
 
 /** @param {string} code @param {string} file @param {Loaders} loaders */

@@ -26,14 +26,17 @@ const IMPORT_ONLY = ['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE', 'ERR_REQUIRE
  *   module. Throws, or rejects with, what loading threw
  */
 function loadModule(filePath, loaders) {
-  const viaImport = () => loaders.import(loaders.require('node:url').pathToFileURL(filePath).href);
-  if (isEsModule(filePath)) return viaImport();
+  /** @param {string} file */
+  const viaImport = (file) => loaders.import(loaders.require('node:url').pathToFileURL(file).href);
+  if (isEsModule(filePath)) return viaImport(filePath);
+  // As if the module required itself: resolving for a script without a file would search other folders first.
+  const ownRequire = loaders.Module.createRequire(filePath);
   try {
-    // As if the module required itself: resolving for a script without a file would search other folders first.
-    return loaders.Module.createRequire(filePath)(filePath);
+    return ownRequire(filePath);
   } catch (error) {
-    if (IMPORT_ONLY.includes(/** @type {NodeJS.ErrnoException} */ (error)?.code ?? '')) return viaImport();
-    throw error;
+    if (!IMPORT_ONLY.includes(/** @type {NodeJS.ErrnoException} */ (error)?.code ?? '')) throw error;
+    // `import` finds no file whose extension is left out, and no directory's.
+    return viaImport(ownRequire.resolve(filePath));
   }
 }
 

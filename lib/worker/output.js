@@ -77,12 +77,15 @@ function forwardOutput(print, structured) {
   /** @type {string | null} */
   let level = null;
   let inConsole = false;
+  /** Print the lines that were begun, by stream. @type {Map<string, () => void>} */
+  const beginnings = new Map();
   PRINTING.forEach((name) => {
     const method = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (console))[name];
     if (typeof method !== 'function') return;
     const own = LEVELS.find((each) => each === name);
     const forward = (/** @type {unknown[]} */ ...args) => {
       if (structured && !inConsole && PLAIN.includes(name) && hasStructure(args)) {
+        beginnings.get(name === 'error' || name === 'warn' ? 'error' : 'log')?.();
         print(name, '', args.map((argument) => argumentOf(argument, args.length === 1)));
         return;
       }
@@ -141,7 +144,10 @@ function forwardOutput(print, structured) {
       const text = typeof chunk === 'string' && encoding === 'utf8' ? chunk
         : decoder.write(bytesOf(chunk, encoding));
       if (inConsole) {
-        print(level ?? fallback, text.endsWith('\n') ? text.slice(0, -1) : text);
+        // It ends a line that was begun without it.
+        const begun = rest;
+        rest = '';
+        print(level ?? fallback, begun + (text.endsWith('\n') ? text.slice(0, -1) : text));
       } else {
         // A line may be written in pieces; a message ends with its line.
         rest += text;
@@ -155,6 +161,7 @@ function forwardOutput(print, structured) {
       if (typeof done === 'function') nextTick(done);
       return true;
     });
+    beginnings.set(fallback, flush);
     process.on('exit', flush);
   }
 }
