@@ -381,7 +381,8 @@ export interface WorkerOptions {
   /** A worker is stopped after this many idle milliseconds, and started again when needed. Default: never. */
   idleTimeout?: number | undefined;
   /**
-   * The most calls that may wait; what would exceed it is refused as a whole, with `ERR_PARALLELIZER_QUEUE_FULL`.
+   * The most calls that may wait, beside those that free workers take at the end of the turn, which `stats()` counts
+   * among the waiting until then. What would exceed it is refused as a whole, with `ERR_PARALLELIZER_QUEUE_FULL`.
    * Default: no limit.
    */
   maxQueue?: number | undefined;
@@ -616,7 +617,7 @@ export interface PoolOptions extends WorkerOptions {
    * @example new Pool(4, { initializer: { filePath: '/var/task/work.js', name: 'connect' }, initArgs: [url] })
    */
   initializer?: Task<any[], unknown> | undefined;
-  /** The arguments of `initializer`; an error without one. Default: none. */
+  /** The arguments of `initializer`; an error without one, or if they cannot be sent to workers. Default: none. */
   initArgs?: readonly any[] | undefined;
   /** A worker is replaced after this many items. Default: never. */
   maxTasksPerChild?: number | undefined;

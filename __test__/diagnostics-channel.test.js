@@ -234,6 +234,14 @@ forEachMode((mode) => {
     assert.equal(seen[2].reason, 'closed');
   });
 
+  test('the first sub-batches, which are encoded before their workers run, say which those are', async (t) => {
+    const parallelizer = run(t, { parallelization: 2 });
+    const calls = subscribe(t, 'parallelizer:call');
+    await parallelizer.run([{ do: 'echo', value: 1 }, { do: 'echo', value: 2 }]);
+    const name = mode.name === 'threads' ? 'threadId' : 'pid';
+    assert.deepEqual(messages(calls).map(({ worker }) => typeof worker[name]), ['number', 'number']);
+  });
+
   test('a sub-batch that is run again goes on in its message', async (t) => {
     if (!mode.hasWorkers) return t.skip('inline has no worker that dies');
     const parallelizer = run(t, { parallelization: 1, retries: 1 });

@@ -180,6 +180,36 @@ test('PARALLELIZER_TRACE names a file that has all instances of the process, and
   assert.equal(events.filter(({ name }) => name === 'process_name').length, 2);
 });
 
+test('the instances of a thread are in a file of its own, wherever the program goes', (t) => {
+  const dir = temporary(t);
+  const program = `
+    const { Worker, isMainThread, threadId } = require('node:worker_threads');
+    const { Pool } = require('@parallelizer/node');
+    process.env.PARALLELIZER_TRACE = 'trace.json';
+    const use = async () => {
+      const pool = new Pool(1);
+      await pool.map((x) => x, [1, 2]);
+      await pool.terminate();
+    };
+    (async () => {
+      process.chdir(${JSON.stringify(dir)});
+      await use();
+      const thread = new Worker('(' + inThread + ')(' + use + ')', { eval: true, env: { ...process.env } });
+      thread.on('exit', () => process.chdir('/'));
+      console.log(thread.threadId);
+    })();
+    function inThread(use) {
+      globalThis.Pool = require(${JSON.stringify(root)}).Pool;
+      void use();
+    }
+  `;
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', program], { cwd: root, encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  const files = ['trace.json', `trace.thread-${stdout.trim()}.json`];
+  assert.deepEqual(fs.readdirSync(dir).sort(), files.sort());
+  for (const file of files) assertWellFormed(JSON.parse(fs.readFileSync(`${dir}/${file}`, 'utf8')));
+});
+
 test('a file that cannot be written is reported, and is no failure', (t) => {
   const program = `
     const { Pool } = require('@parallelizer/node');

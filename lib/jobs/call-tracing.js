@@ -38,6 +38,7 @@ const { jobLabel } = require('./task-label');
  * @property {number} end
  * @property {number} left how many of them have not settled
  * @property {boolean} isEncoded whether it has been sent once
+ * @property {number} number that of the worker
  * @property {any} context null: nobody wants to know
  */
 
@@ -80,7 +81,7 @@ class CallTracing {
       return carrierText(again.context?.carrier);
     }
     const context = channel === null ? null : this.#contextOf(number, first, end);
-    const sent = { first, end, left: end - first, isEncoded: false, context };
+    const sent = { first, end, left: end - first, isEncoded: false, number, context };
     this.#encoding.push(sent);
     this.#open.push(sent);
     if (channel === null) return null;
@@ -176,6 +177,7 @@ class CallTracing {
       this.#takeBack(first, end);
       return null;
     }
+    before.number = number;
     if (before.context !== null) Object.assign(before.context, { worker: this.#workerOf(number), isRepeated: true });
     return before;
   }
@@ -195,9 +197,12 @@ class CallTracing {
     const at = this.#open.indexOf(sent);
     if (at < 0) return;
     this.#open.splice(at, 1);
-    const { context } = sent;
+    const { context, number } = sent;
     const channel = context === null ? null : watchedCalls();
     if (channel === null) return;
+    // Calls may have been encoded for a process that did not run yet.
+    const isUnnamed = context.worker.pid === null && this.#pool.workerOf(number) !== undefined;
+    if (isUnnamed) Object.assign(context.worker, this.#workerOf(number));
     if ('error' in context) channel.error.publish(context);
     channel.asyncStart.publish(context);
     channel.asyncEnd.publish(context);

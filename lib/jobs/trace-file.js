@@ -1,12 +1,15 @@
 'use strict';
 
 /**
- * Timelines, and the file that `PARALLELIZER_TRACE` names, to which those of this process are written when it exits.
+ * Timelines, and the file that `PARALLELIZER_TRACE` names, to which those of this process are written when it exits. A
+ * thread of the user's has its own instances, ends by itself, and so writes a file of its own.
  *
  * Must not depend on pools.
  */
 
 const fs = require('node:fs');
+const path = require('node:path');
+const { isMainThread, threadId } = require('node:worker_threads');
 const { toJson } = require('../intrinsics/json');
 const { Timeline } = require('./timeline');
 
@@ -24,10 +27,18 @@ function newTimeline(options) {
   const named = process.env.PARALLELIZER_TRACE;
   if (named) {
     if (file === null) process.on('exit', write);
-    file = named.replaceAll('%p', String(process.pid));
+    // Now: the program may go elsewhere.
+    file ??= path.resolve(ofThisThread(named.replaceAll('%p', String(process.pid))));
     if (kept.push(timeline) > MAX_KEPT) kept.shift();
   }
   return timeline;
+}
+
+/** @param {string} name */
+function ofThisThread(name) {
+  if (isMainThread) return name;
+  const { dir, name: base, ext } = path.parse(name);
+  return path.join(dir, `${base}.thread-${threadId}${ext}`);
 }
 
 function write() {

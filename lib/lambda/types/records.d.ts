@@ -91,7 +91,11 @@ export interface SnsRecord<TValue = any>
   readonly value: string;
 }
 
-/** Amazon MQ for ActiveMQ. No order is kept: where you need one, `groupBy: (record) => record.queue`. */
+/**
+ * Amazon MQ for ActiveMQ. No order is kept.
+ *
+ * @example createHandler<ActiveMqRecord>({ …, groupBy: (record) => record.queue })
+ */
 export interface ActiveMqRecord<TValue = any>
   extends AnyRecord<'activemq', string, RawActiveMqRecord>, PayloadRecord<TValue>,
     OwnFields<

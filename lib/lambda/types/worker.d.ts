@@ -70,7 +70,8 @@ export interface EventRecordArguments<TRecord = LambdaRecord, TParams = any> ext
 }
 
 /**
- * A function for one record. What it returns is dropped; if it throws, the record has failed.
+ * A function for one record. If it throws, the record has failed. What it returns is dropped, except for sources that
+ * want a result of each record (Firehose, S3 Batch Operations) and for windows of streams.
  *
  * @example
  * export const store: RecordFunction<KafkaRecord<Order>> = async ({ record }) => {
