@@ -617,7 +617,10 @@ export interface PoolOptions extends WorkerOptions {
    * @example new Pool(4, { initializer: { filePath: '/var/task/work.js', name: 'connect' }, initArgs: [url] })
    */
   initializer?: Task<any[], unknown> | undefined;
-  /** The arguments of `initializer`; an error without one, or if they cannot be sent to workers. Default: none. */
+  /**
+   * The arguments of `initializer`; an error without one. The constructor throws `ERR_PARALLELIZER_SERIALIZATION` if
+   * they cannot travel to workers. Default: none.
+   */
   initArgs?: readonly any[] | undefined;
   /** A worker is replaced after this many items. Default: never. */
   maxTasksPerChild?: number | undefined;

@@ -5,8 +5,6 @@
 const { describe, test } = require('node:test');
 const assert = require('node:assert/strict');
 const vm = require('node:vm');
-
-const { Pool } = require('@parallelizer/node');
 const {
   poolSettings, applyOptions, applyAsyncOptions, mapOptions, mapAsyncOptions, streamOptions, timeoutArgument,
 } = require('../lib/options/pool-options');
@@ -212,11 +210,6 @@ describe('new Pool', () => {
     }
     for (const initArgs of ['x', 5, {}, null, new Set([1])]) {
       refused(() => poolSettings({ initializer: reference, initArgs }), 'initArgs', 'an array');
-    }
-    // Between processes, and inline, a function has no bytes; between threads it cannot be cloned.
-    for (const type of ['child-process', 'worker-threads', 'inline']) {
-      const initArgs = [1, { db: { connect() {} } }];
-      refused(() => new Pool({ processes: 1, type, initializer: () => {}, initArgs }), 'initArgs', '[1].db.connect cannot travel');
     }
     for (const initArgs of [[], [1]]) refused(() => poolSettings({ initArgs }), 'initArgs', 'needs "initializer"');
     assert.deepEqual(poolSettings({ initializer: reference, initArgs: vm.runInNewContext('[1, 2]') }).initArgs, [1, 2]);

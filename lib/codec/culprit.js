@@ -7,6 +7,7 @@
  */
 
 const { serializationError, tooLargeError } = require('../errors');
+const { define } = require('../intrinsics/define');
 const { isMap, isNativeError, isProxy, isSet } = require('node:util').types;
 const { CARRIED, PLAIN, isLostInJson, kindOf } = require('./platform-objects');
 const { encodeCarrying, encodeV8 } = require('./v8-codec');
@@ -141,4 +142,28 @@ function* children(value) {
   }
 }
 
-module.exports = { unserializable };
+/**
+ * Has an error say of what its place is a part, which is the first thing that it says.
+ * @param {Error} error as `unserializable` makes it @param {string} name
+ */
+function within(error, name) {
+  return replacing(error, /^(\w+: )?(?=[[.])/, (_all, head = '') => head + name);
+}
+
+/**
+ * Has an error say by name which element of a list of arguments it is about.
+ * @param {Error} error as `unserializable` makes it @param {readonly string[]} names of the elements
+ */
+function withNames(error, names) {
+  return replacing(error, /^(\w+: )?\[(\d+)\]/, (all, head = '', index) => (names[index] ? head + names[index] : all));
+}
+
+/** @param {Error} error @param {RegExp} pattern @param {(...found: any[]) => string} replacer */
+function replacing(error, pattern, replacer) {
+  const { message, stack } = error;
+  define(error, 'message', { value: message.replace(pattern, replacer), writable: true, configurable: true });
+  define(error, 'stack', { value: String(stack).replace(pattern, replacer), writable: true, configurable: true });
+  return error;
+}
+
+module.exports = { unserializable, within, withNames };

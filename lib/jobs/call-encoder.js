@@ -148,7 +148,7 @@ class CallEncoder {
       return parts.concat(finished);
     }
     if (moved !== null) {
-      this.#takeMoved(moved, jobId, start, end, parts);
+      this.#takeMoved(moved, jobId, job, start, end, parts);
       return parts;
     }
     const clones = this.#clones;
@@ -176,7 +176,7 @@ class CallEncoder {
       if (isEach) this.#carry(parts, tracing, worker, first, at);
       const from = parts.length;
       const failed = (/** @type {number} */ index, /** @type {Error} */ error) =>
-        this.#skip(jobId, first + index, error, parts);
+        this.#skip(jobId, first + index, named(error, job), parts);
       const done = encodeValues(values, serialization, clones, parts, flags, failed, FULL_FRAME - bytes);
       // Small calls say nothing of those after them: what turns out not to fit is encoded for another frame.
       at = first + done;
@@ -220,7 +220,7 @@ class CallEncoder {
         failure = error;
       });
       if (failure === null) continue;
-      this.#skip(jobId, call, failure, parts);
+      this.#skip(jobId, call, named(failure, job), parts);
       // Those behind it may have the same key, and the worker does not know of this one.
       if (job.stopKeyOnError) break;
     }
@@ -240,14 +240,15 @@ class CallEncoder {
 
   /**
    * @param {InstanceType<typeof import('./moved-calls').MovedCalls>} moved
-   * @param {number} jobId @param {number} start @param {number} end @param {Parts} parts
+   * @param {number} jobId @param {import('./job-table').Job} job
+   * @param {number} start @param {number} end @param {Parts} parts
    */
-  #takeMoved(moved, jobId, start, end, parts) {
+  #takeMoved(moved, jobId, job, start, end, parts) {
     for (let call = start; call < end; call++) {
       const found = moved.take(jobId, call);
       // It was sent before, to a worker that died without beginning it, and is gone with that worker.
       if (found === undefined) this.#skip(jobId, call, workerExited({}), parts);
-      else if (found instanceof Error) this.#skip(jobId, call, found, parts);
+      else if (found instanceof Error) this.#skip(jobId, call, named(found, job), parts);
       else Reflect.apply(parts.push, parts, found);
     }
   }
@@ -297,6 +298,14 @@ class CallEncoder {
     }
     if (this.#long.length > 0) setImmediate(() => this.#encodeOn());
   }
+}
+
+/**
+ * Says where in what the caller gave the trouble is.
+ * @param {Error} error @param {import('./job-table').Job} job
+ */
+function named(error, { names }) {
+  return names === null ? error : require('../codec/culprit').withNames(error, names);
 }
 
 /**

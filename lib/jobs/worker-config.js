@@ -8,7 +8,7 @@
 
 const { logsJson, workerHeapMegabytes } = require('../host/cpus');
 const { inheritedEnv, inheritedExecArgv, resourceLimitFlags, waitsForDebugger } = require('../host/exec-argv');
-const { optionError, tooLargeError } = require('../errors');
+const { tooLargeError } = require('../errors');
 const { canBeMainModule } = require('../host/main-module');
 const { nesting } = require('../host/nesting');
 const { findProgram, startObstacle } = require('../host/program');
@@ -145,8 +145,8 @@ function initParts({ initializer, initArgs, serialization }, clones) {
   /** @type {import('../codec/parts').Parts} */
   const parts = [];
   if (initializer === null) return parts;
-  require('../codec/codec').encodeValues([initArgs], serialization, clones, parts, 0, (_index, cause) => {
-    throw optionError('initArgs', undefined, 'cannot be sent to workers', { cause });
+  require('../codec/codec').encodeValues([initArgs], serialization, clones, parts, 0, (_index, error) => {
+    throw require('../codec/culprit').within(error, 'initArgs');
   });
   return parts;
 }

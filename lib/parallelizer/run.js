@@ -43,6 +43,7 @@ const JOB = Object.freeze({
   firstWorker: 0,
   places: null,
   yields: false,
+  names: ['batch', 'params', 'batchIndex', 'context'],
 });
 
 /**

@@ -164,6 +164,7 @@ function jobOf({ kind, run, resource, first: firstItem, args, resolves, rejects 
     calls: args.length,
     keys: null,
     stopKeyOnError: false,
+    names: null,
     keyRuns: false,
     list: null,
     costId: 0,

@@ -215,6 +215,7 @@ class YieldStream {
         resource: null,
         keys: null,
         stopKeyOnError: false,
+        names: null,
         keyRuns: false,
         list: null,
         costId: 0,

@@ -311,6 +311,7 @@ class ChunkRun {
       places: null,
       keys: null,
       stopKeyOnError: false,
+      names: null,
       keyRuns: false,
       costId,
       spread: false,
