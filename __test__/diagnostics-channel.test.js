@@ -7,7 +7,7 @@ const { spawnSync } = require('node:child_process');
 const diagnostics = require('node:diagnostics_channel');
 const { test } = require('node:test');
 
-const { echo, make, root, waitFor } = require('./support/helpers');
+const { echo, make, root, waitFor, within } = require('./support/helpers');
 const { forEachMode } = require('./support/modes');
 const { gateIn, list, makePool, range, task } = require('./support/pool');
 
@@ -254,6 +254,37 @@ forEachMode((mode) => {
     assert.deepEqual(messages(calls).map(({ first, settled, isRepeated }) => [first, settled, isRepeated]), [[0, 1, true]]);
     assert.deepEqual(stagesOf(calls, messages(calls)[0]), ['start', 'end', 'asyncStart', 'asyncEnd']);
     assert.deepEqual([messages(calls)[0].worker.pid], parallelizer.stats().workers.map(({ pid }) => pid));
+  });
+
+  test('a subscriber that freezes what it is told, or hands on what cannot be read, breaks nothing', async (t) => {
+    for (const stage of ['start', 'end', 'asyncEnd']) {
+      for (const freeze of [Object.freeze, Object.seal]) {
+        const subscriber = (message) => freeze(message);
+        diagnostics.subscribe(`tracing:parallelizer:call:${stage}`, subscriber);
+        const pool = makePool(t, mode, { processes: 1 });
+        assert.deepEqual(await within(pool.map((x) => x, [1, 2, 3]), `${stage}, ${freeze.name}`), [1, 2, 3]);
+        await assert.rejects(within(pool.apply(() => { throw new RangeError('own'); }), stage), RangeError);
+        diagnostics.unsubscribe(`tracing:parallelizer:call:${stage}`, subscriber);
+      }
+    }
+  });
+
+  test('a carrier that cannot be read is an uncaught exception, and breaks nothing', () => {
+    const program = `
+      const { Pool } = require('@parallelizer/node');
+      const carrier = { get traceparent() { throw new TypeError('not now'); } };
+      require('node:diagnostics_channel').subscribe('tracing:parallelizer:call:start', (message) => (message.carrier = carrier));
+      const caught = [];
+      process.on('uncaughtException', (error) => caught.push(String(error)));
+      (async () => {
+        const pool = new Pool({ processes: 1, type: ${JSON.stringify(mode.type)} });
+        const value = await pool.apply((x) => x, [1]);
+        await pool.terminate();
+        console.log(JSON.stringify([value, caught]));
+      })();
+    `;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], { cwd: root, encoding: 'utf8' });
+    assert.deepEqual(JSON.parse(stdout), [1, ['TypeError: not now']], stderr);
   });
 
   test('a subscriber that throws is an uncaught exception, and breaks nothing', () => {

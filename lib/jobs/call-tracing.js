@@ -17,6 +17,7 @@
 const { now } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const { watchedCalls } = require('./observers');
+const { report } = require('./report');
 const { runIdOf } = require('./run-id');
 const { jobLabel } = require('./task-label');
 
@@ -60,7 +61,7 @@ class CallTracing {
     this.#pool = pool;
     this.#trace = job.run.trace;
     const context = this.#trace?.context ?? null;
-    if (context !== null) context.calls += job.calls;
+    if (context !== null) put(context, { calls: context.calls + job.calls });
   }
 
   /** Whether each call has a context of its own. */
@@ -78,7 +79,7 @@ class CallTracing {
     const again = first < this.#reached ? this.#sentBefore(number, first, end) : null;
     if (again !== null) {
       this.#encoding.push(again);
-      return carrierText(again.context?.carrier);
+      return carrierText(again.context);
     }
     const context = channel === null ? null : this.#contextOf(number, first, end);
     const sent = { first, end, left: end - first, isEncoded: false, number, context };
@@ -86,7 +87,7 @@ class CallTracing {
     this.#open.push(sent);
     if (channel === null) return null;
     channel.start.publish(sent.context);
-    return carrierText(sent.context?.carrier);
+    return carrierText(sent.context);
   }
 
   /**
@@ -98,7 +99,7 @@ class CallTracing {
     const wait = now() - this.#submittedAt;
     const total = this.#encoding.reduce((sum, sent) => sum + Math.max(0, Math.min(sent.end, end) - sent.first), 0);
     const run = this.#trace?.context ?? null;
-    if (run !== null) run.wait ??= wait;
+    if (run !== null) put(run, { wait: run.wait ?? wait });
     this.#encoding.splice(0).forEach((sent) => {
       sent.left -= Math.max(0, sent.end - Math.max(end, sent.first));
       sent.end = Math.max(sent.first, Math.min(sent.end, end));
@@ -106,7 +107,7 @@ class CallTracing {
       this.#reached = Math.max(this.#reached, sent.end);
       if (!sent.isEncoded) this.#trace?.meter?.waited(wait, calls);
       if (sent.context !== null) {
-        Object.assign(sent.context, { calls, wait, bytes: Math.round((bytes * calls) / Math.max(1, total)) });
+        put(sent.context, { calls, wait, bytes: Math.round((bytes * calls) / Math.max(1, total)) });
         if (!sent.isEncoded) channel?.end.publish(sent.context);
       }
       sent.isEncoded = true;
@@ -121,7 +122,8 @@ class CallTracing {
   answered(first, count, micros) {
     this.#trace?.meter?.ran(micros / 1000 / count, count);
     this.#each(first, first + count, (sent, calls) => {
-      if (sent.context !== null) sent.context.run += (micros / 1000) * (calls / count);
+      const { context } = sent;
+      if (context !== null) put(context, { run: context.run + (micros / 1000) * (calls / count) });
     });
   }
 
@@ -132,14 +134,14 @@ class CallTracing {
    */
   settled(first, end, failure, hasFailed) {
     const run = this.#trace?.context ?? null;
-    if (hasFailed && run !== null) run.failed += end - first;
+    if (hasFailed && run !== null) put(run, { failed: run.failed + end - first });
     this.#each(first, end, (sent, calls) => {
       const { context } = sent;
       if (hasFailed && context !== null) {
-        context.failed += calls;
-        if (!('error' in context)) context.error = failure();
+        put(context, { failed: context.failed + calls });
+        if (!('error' in context)) put(context, { error: failure() });
       }
-      if (context !== null) context.settled += calls;
+      if (context !== null) put(context, { settled: context.settled + calls });
       sent.left -= calls;
       if (sent.left <= 0) this.#finish(sent);
     });
@@ -178,7 +180,7 @@ class CallTracing {
       return null;
     }
     before.number = number;
-    if (before.context !== null) Object.assign(before.context, { worker: this.#workerOf(number), isRepeated: true });
+    if (before.context !== null) put(before.context, { worker: this.#workerOf(number), isRepeated: true });
     return before;
   }
 
@@ -202,7 +204,7 @@ class CallTracing {
     if (channel === null) return;
     // Calls may have been encoded for a process that did not run yet.
     const isUnnamed = context.worker.pid === null && this.#pool.workerOf(number) !== undefined;
-    if (isUnnamed) Object.assign(context.worker, this.#workerOf(number));
+    if (isUnnamed) put(context.worker, this.#workerOf(number));
     if ('error' in context) channel.error.publish(context);
     channel.asyncStart.publish(context);
     channel.asyncEnd.publish(context);
@@ -242,11 +244,29 @@ class CallTracing {
   }
 }
 
-/** @param {unknown} carrier */
-function carrierText(carrier) {
-  if (typeof carrier !== 'object' || carrier === null) return null;
-  const strings = Object.entries(carrier).filter(({ 1: value }) => typeof value === 'string');
-  return strings.length === 0 ? null : toJson(Object.fromEntries(strings));
+/**
+ * Changes a message. What its subscribers have frozen stays as it is: that must not become the end of a call.
+ * @param {object} message @param {Record<string, unknown>} fields
+ */
+function put(message, fields) {
+  for (const key of Object.keys(fields)) Reflect.set(message, key, fields[key]);
+}
+
+/**
+ * What travels with calls; nothing, where to read it throws, which whoever has put it there is told of.
+ * @param {any} message
+ * @returns {string | null}
+ */
+function carrierText(message) {
+  /** @type {string | null} */
+  let text = null;
+  report(() => {
+    const carrier = message?.carrier;
+    if (typeof carrier !== 'object' || carrier === null) return;
+    const strings = Object.entries(carrier).filter(({ 1: value }) => typeof value === 'string');
+    if (strings.length > 0) text = toJson(Object.fromEntries(strings));
+  });
+  return text;
 }
 
 module.exports = { CallTracing };
