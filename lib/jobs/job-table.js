@@ -56,7 +56,7 @@ const MAX_PRIORITY = 2 ** 31 - 1;
  * @property {boolean} watched whether it may be cancelled, or has a timeout
  * @property {readonly object[] | null} transferList moved at the submission, where workers share this process's memory
  * @property {(call: number) => unknown} argument what the worker is given; asked for when the call is sent
- * @property {readonly string[] | null} names what the elements of an argument are to whoever has given them; `null`: the
+ * @property {readonly string[] | null} names what the elements of an argument are to whoever has given them; null: the
  *   argument is the caller's own
  * @property {(first: number, count: number, values: readonly unknown[], offset: number) => void} succeeded consecutive
  *   calls; the value of the first is at `offset`
