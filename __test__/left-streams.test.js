@@ -59,6 +59,36 @@ forEachMode((mode) => {
     await assert.rejects(within(stream.return(), 'the end'), { name: 'RangeError', message: 'cannot close' });
   });
 
+  test('whoever leaves it again waits for its finally as well, and is not told of its error', async (t) => {
+    const pool = open(t, mode, { gracePeriod: 60_000 });
+    const file = noteIn(t);
+    const stream = pool.stream(async function* (note) {
+      const { appendFileSync, existsSync } = require('node:fs');
+      try {
+        yield 0;
+        yield 1;
+      } finally {
+        appendFileSync(note, 'closing\n');
+        while (!existsSync(`${note}.go`)) await new Promise((resolve) => void setTimeout(resolve, 10));
+        await Promise.reject(new RangeError('cannot close'));
+      }
+    }, [file], { highWaterMark: 1 });
+    await stream.next();
+    const left = [];
+    const first = stream.return('a').finally(() => left.push('first'));
+    const second = stream.return('b').finally(() => left.push('second'));
+    const third = stream.throw(new Error('own')).finally(() => left.push('third'));
+    const all = Promise.allSettled([first, second, third]);
+    await waitFor(() => lines(file).includes('closing'), 'its finally');
+    await new Promise(setImmediate);
+    assert.deepEqual(left, []);
+    fs.writeFileSync(`${file}.go`, '');
+    const [one, two, three] = await within(all, 'the end');
+    assert.equal(one.reason.message, 'cannot close');
+    assert.deepEqual(two.value, { value: 'b', done: true });
+    assert.equal(three.reason.message, 'own');
+  });
+
   test('a loop that asks its signal sees it', {
     skip: !mode.hasWorkers ? 'the loop would hold up whoever is to leave'
       : isFallback && 'without the addon it is told as soon as its event loop turns',

@@ -69,6 +69,7 @@ class YieldStream {
   /** @type {((end: End) => void)[]} */ #whenEnded = [];
   /** Whether its reader wants no more of it. */
   #isLeft = false;
+  /** Settles when its generator is closed. @type {Promise<void> | null} */ #leaving = null;
   /** Whether the outcome of its call is known. */
   #isSettled = false;
   #stopListening = () => {};
@@ -110,18 +111,22 @@ class YieldStream {
     const isRunning = !this.isOver && this.#end === null && this.#jobId >= 0;
     if (!this.isOver) this.#finish();
     this.#hand();
-    if (isRunning) {
-      /** @type {Promise<End>} */
-      const ended = new Promise((resolve) => this.#whenEnded.push(resolve));
-      this.#isLeft = true;
-      this.#pool.leave(this.#jobId);
-      const end = await atMost(ended, this.#gracePeriod);
-      // It closes when it yields the next time.
-      if (end === undefined) this.#release();
-      else if (Object.hasOwn(end, 'error')) throw /** @type {{ error: unknown }} */ (end).error;
-    }
+    if (isRunning) await (this.#leaving = this.#leave());
+    // Whoever has left it first is told of its error.
+    else await this.#leaving?.catch(() => {});
     this.#release();
     return { value: await value, done: true };
+  }
+
+  /** Has its generator closed, and waits for that. */
+  async #leave() {
+    /** @type {Promise<End>} */
+    const ended = new Promise((resolve) => this.#whenEnded.push(resolve));
+    this.#isLeft = true;
+    this.#pool.leave(this.#jobId);
+    const end = await atMost(ended, this.#gracePeriod);
+    // Or it closes when it yields the next time.
+    if (end !== undefined && Object.hasOwn(end, 'error')) throw /** @type {{ error: unknown }} */ (end).error;
   }
 
   /** Reads the call to its end, whether or not anybody takes the values. */
