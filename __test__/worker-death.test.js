@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 
+const { Pool } = require('@parallelizer/node');
 const {
   KILLED,
   echo,
@@ -295,6 +296,22 @@ forEachMode(
       assert.equal((await within(first, 'the first')).errors[0].signal, KILLED.signal);
       const answers = await within(Promise.all(rest), 'the rest');
       assert.deepEqual(answers.map(({ responses }) => responses[0]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    });
+
+    test('one that closes its own channel is replaced, and nothing waits for it', async (t) => {
+      const pool = new Pool({ processes: 1, type: mode.type });
+      t.after(() => pool.terminate());
+      const closing = (fd) => {
+        try {
+          require('node:fs').closeSync(fd);
+        } catch {
+          // It is none.
+        }
+      };
+      for (const fd of [3, 4, 5, 6]) {
+        await within(pool.apply(closing, [fd]).catch(({ code }) => code), `closing ${fd}`);
+        assert.equal(await within(pool.apply((x) => x, [fd]), `the call after ${fd}`), fd);
+      }
     });
 
     test('stats() counts restarts', async (t) => {

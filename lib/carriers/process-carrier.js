@@ -41,6 +41,8 @@ const { ScriptCarrier } = require('./script-carrier');
 const READ = 256 * 1024;
 /** How long output is waited for that somebody else (a grandchild) may hold open, in milliseconds. */
 const OUTPUT_GRACE = 50;
+/** How long a worker whose channel has ended may take to end itself, in milliseconds. */
+const HANG_UP_GRACE = 1000;
 
 /**
  * @typedef {object} ProcessWorker
@@ -53,6 +55,7 @@ const OUTPUT_GRACE = 50;
  * @property {InstanceType<typeof FrameDecoder>} decoder
  * @property {InstanceType<typeof JoinedReplies>} replies
  * @property {boolean} isRead whether what it sends is still handled
+ * @property {NodeJS.Timeout | undefined} hungUp until when it may end itself, as its channel has ended
  * @property {Buffer} stderr the end of what it wrote there
  * @property {Record<string, unknown>} report what is known of its end
  */
@@ -146,6 +149,7 @@ class ProcessCarrier extends ScriptCarrier {
       decoder: new FrameDecoder(),
       replies: new JoinedReplies((frame, offset, micros, parts) => this.replied(id, frame, offset, micros, parts)),
       isRead: true,
+      hungUp: undefined,
       stderr: Buffer.alloc(0),
       report: { loadError: null, protocol: null, silent: false, killError: null, outlives: false },
     };
@@ -180,6 +184,11 @@ class ProcessCarrier extends ScriptCarrier {
     const streams = [calls, answers, watchdog, child.stderr, child.stdout];
     streams.forEach((stream) => stream?.on('error', () => {}));
     child.on('error', (error) => this.#killFailed(id, worker, error));
+    // Unless that is its end, its own code has closed it: no call would reach it any more.
+    calls.once('close', () => {
+      if (!worker.isRead) return;
+      worker.hungUp = setTimeout(() => this.giveUp(id, 'it has closed its channel'), HANG_UP_GRACE);
+    });
     child.on('exit', (exitCode, signal) => this.#exited(id, worker, exitCode, signal));
     // Work in progress keeps the process alive, not a worker that waits for work.
     child.unref();
@@ -447,6 +456,7 @@ class ProcessCarrier extends ScriptCarrier {
     };
     const report = () => {
       hangUp(worker);
+      clearTimeout(worker.hungUp);
       const stderr = worker.stderr.toString();
       // Of one that was given up for lost, its end is told already.
       if (worker.report.outlives === true) this.workers.delete(id);
