@@ -119,6 +119,16 @@ test('--svg and --html name the files, or stdout', async (t) => {
   assert.match(read(at('x.html')), /^<!doctype html>/);
 });
 
+test('what others have written in this format is drawn as far as it goes', async (t) => {
+  const at = folder(t);
+  const odd = [undefined, null, 'text', 5, -1, {}, []];
+  const events = ['chunk', 'worker', 'run', 'encode', 'toString', null].flatMap((cat) =>
+    ['X', 'i', 'b', 'e', 'M'].flatMap((ph) => odd.map((value) => ({ cat, ph, ts: 1, name: value, args: value, pid: value, tid: value, dur: value, id: value }))));
+  at('trace.json', JSON.stringify(events));
+  const { code, stderr } = await run(['trace', at('trace.json')]);
+  assert.deepEqual([code, stderr], [0, '']);
+});
+
 test('what is no timeline is refused, with how to make one', async (t) => {
   const at = folder(t);
   for (const [args, message] of [

@@ -50,6 +50,20 @@ function isEvent(event) {
   return typeof ph === 'string' && (ph === 'M' || Number.isFinite(ts));
 }
 
+/** Others write such files as well, with whatever they like in them. @param {TraceEvent} event @returns {TraceEvent} */
+function inForm({ name, cat, dur, pid, tid, args, ...rest }) {
+  const isTable = typeof args === 'object' && args !== null && !Array.isArray(args);
+  return {
+    ...rest,
+    name: String(name ?? ''),
+    cat: typeof cat === 'string' ? cat : '',
+    dur: typeof dur === 'number' && dur >= 0 ? dur : 0,
+    pid: Number(pid) || 0,
+    tid: Number(tid) || 0,
+    args: isTable ? args : {},
+  };
+}
+
 /**
  * @param {unknown} trace what was in the file
  * @returns {Timeline}
@@ -57,7 +71,7 @@ function isEvent(event) {
 function readTimeline(trace) {
   const list = Array.isArray(trace) ? trace : /** @type {any} */ (trace)?.traceEvents;
   if (!Array.isArray(list)) throw new NoTimeline('has no "traceEvents"');
-  const events = list.filter(isEvent);
+  const events = list.filter(isEvent).map(inForm);
   const timed = events.filter(({ ph }) => ph !== 'M');
   if (timed.length === 0) throw new NoTimeline('has no events: nothing has run while it was traced');
   const start = timed.reduce((least, { ts }) => Math.min(least, ts), Infinity);
@@ -95,7 +109,7 @@ function readTimeline(trace) {
       continue;
     }
     const from = ts - start;
-    const kind = KINDS[cat];
+    const kind = Object.hasOwn(KINDS, cat) ? KINDS[cat] : undefined;
     length = Math.max(length, from + (ph === 'X' ? dur : 0));
     if (ph === 'X' && kind !== undefined) laneOf(event).spans.push({ kind, name, from, to: from + dur, args });
     else if (ph === 'i' || ph === 'I') laneOf(event).marks.push({ kind: name, at: from, args });
