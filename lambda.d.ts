@@ -19,12 +19,13 @@ export * from './lib/lambda/types/worker';
 
 /**
  * The records of an event as one list, in their order: of Kafka (MSK and self-managed), SQS (standard and FIFO),
- * Kinesis, DynamoDB streams, S3, SNS and Amazon MQ; or of the list that EventBridge Pipes sends.
+ * Kinesis, DynamoDB streams, S3, SNS, Amazon MQ, DocumentDB, CloudWatch Logs, Firehose and S3 Batch Operations; or of
+ * the list that EventBridge Pipes sends.
  *
  * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` for anything else; the message says what is wrong where
  *
  * @example
- * for (const record of records(event)) console.log(record.identifier, record.groupKey, record.json);
+ * for (const record of records<SqsRecord<Order>>(event)) console.log(record.identifier, record.json.total);
  */
 export declare function records<TRecord = LambdaRecord>(event: unknown, options?: DecodingOptions): TRecord[];
 
@@ -74,7 +75,7 @@ interface EventOptions<TRecord = LambdaRecord> {
    * or DynamoDB is one shard, all of it one group. There, and with Kafka, what lies behind a failure comes again
    * although it may be done.
    *
-   * @example groupBy: (record) => record.partitionKey
+   * @example createHandler<KinesisRecord>({ …, groupBy: (record) => record.partitionKey })
    */
   groupBy?: ((record: TRecord) => unknown) | undefined;
   /**
@@ -98,6 +99,7 @@ interface EventOptions<TRecord = LambdaRecord> {
   /**
    * Given what is not worth another try: records whose function threw a `NonRetryableError`, and with `discardInvalid`
    * those that cannot be read. They count as done once it has succeeded; if it throws, they have failed as any other.
+   * Where the source wants results, what a function for sub-batches has not named as it threw has failed.
    *
    * - A function runs in the handler, with the error and the records. Where the source has an order, what stands behind
    *   comes again, so that nothing is done before it.
@@ -195,7 +197,7 @@ export interface HandlerOptions<TRecord = LambdaRecord>
 
 /** Where CloudWatch puts the metrics of a handler. */
 export interface MetricsOptions {
-  /** Up to 255 letters, digits and `. - _ / # :`, not beginning with `AWS/`. */
+  /** Up to 255 letters, digits, blanks and `. - _ / # :`, not only blanks, and not beginning with `AWS/`. */
   namespace: string;
   /** Up to 30 dimensions, by name. Default: `FunctionName`. */
   dimensions?: { [name: string]: string } | undefined;
@@ -207,7 +209,10 @@ export interface ProcessPartialResponseOptions<TRecord = LambdaRecord> extends E
   id?: string | number | undefined;
   /** Milliseconds that a sub-batch may run. Default: that of the instance. */
   timeout?: number | undefined;
-  /** Stops as the end of the invocation does: what is not done is reported. */
+  /**
+   * Stops as the end of the invocation does: what is not done is reported. `params`, `onDiscard` and the functions of
+   * `window` are not waited for any longer: what is not discarded by then has failed, and the others make it reject.
+   */
   signal?: AbortSignal | undefined;
 }
 
@@ -216,7 +221,8 @@ export interface Handler {
   /**
    * @throws {ParallelizerError} `ERR_PARALLELIZER_OPTION` for an event that it does not know;
    *   `ERR_PARALLELIZER_RECORDS_FAILED` where there is no partial response (S3, SNS, Amazon MQ, DocumentDB, CloudWatch
-   *   Logs, Kafka from Pipes, and `reportBatchItemFailures: false`)
+   *   Logs, Kafka from Pipes, and `reportBatchItemFailures: false`), or where nothing is done and the option
+   *   `throwOnFullBatchFailure` is set
    */
   (event: any, context?: HandlerContext): Promise<PartialResponse>;
   /** The same, as `@types/aws-lambda` has it for sources with another answer, or none that it knows. */

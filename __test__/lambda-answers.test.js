@@ -160,6 +160,29 @@ forEachMode((mode) => {
     }
   });
 
+  test('what is done beside a failure has the same result as in a whole sub-batch', async (t) => {
+    const payloads = [
+      says('money', 5), says('map', 6), says('buffer', 'ab'), says('nothing'), says('text', 'x'.repeat(5000)),
+      says('floats', 300), says('text', { a: [1, null] }),
+    ];
+    const raws = rawsOf('kinesis', [...payloads, says('text', 'last')]);
+    const spoiled = [...raws];
+    spoiled[payloads.length] = { ...raws[payloads.length], kinesis: { ...raws[payloads.length].kinesis, data: 'eA==' } };
+    for (const serialization of ['json', 'auto', 'advanced']) {
+      const seen = [];
+      const { handler } = on(t, {
+        processBatchFunctionName: 'all', decode: 'json', serialization, groupBy: () => 'all',
+        window: { reduce: (_, result) => void seen.push(result) },
+      });
+      await handler(windowed('kinesis', raws), contextOf());
+      const whole = seen.splice(0).slice(0, payloads.length);
+      const answer = await handler(windowed('kinesis', spoiled), contextOf());
+      assert.deepEqual(identifiers(answer), [raws[payloads.length].kinesis.sequenceNumber]);
+      assert.deepEqual(seen, whole, serialization);
+      assert.deepEqual(whole.slice(0, 2), serialization === 'json' ? ['EUR 5', {}] : [{ amount: 5 }, new Map([[1, 6]])]);
+    }
+  });
+
   test('throwOnFullBatchFailure holds for all sources', async (t) => {
     const throwing = { throwOnFullBatchFailure: true, window: undefined };
     const bad = [says('throw'), says('throw')];

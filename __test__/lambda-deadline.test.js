@@ -112,6 +112,53 @@ forEachMode((mode) => {
     }
   });
 
+  test('a signal of the user’s ends the wait for such code', async (t) => {
+    const never = () => new Promise(() => {});
+    const answering = (filePath, event, options, context = contextOf(3_600_000)) => {
+      const parallelizer = parallelizerOf(t, {
+        type: mode.type, filePath: fixture(filePath), processBatchFunctionName: options.window ? 'results' : 'whole',
+        parallelization: mode.hasWorkers ? 1 : 0,
+      });
+      return within(processPartialResponse(event, context, parallelizer, { onError() {}, ...options }), 'the answer');
+    };
+    const raws = rawsOf('sqs', [{}, {}]);
+    for (const context of [contextOf(3_600_000), undefined]) {
+      const controller = new AbortController();
+      const params = () => {
+        setImmediate(() => controller.abort(new Error('enough')));
+        return never();
+      };
+      await assert.rejects(answering('lambda-policy.js', eventOf('sqs', raws), { params, signal: controller.signal }, context), {
+        code: 'ERR_PARALLELIZER_ABORTED', message: '"params" was aborted by its signal: Error: enough',
+      });
+    }
+    const reasons = [];
+    const discarding = new AbortController();
+    const answer = await answering('lambda-policy.js', eventOf('sqs', raws), {
+      signal: discarding.signal,
+      onError: (error) => reasons.push(error.cause.message),
+      onDiscard: () => {
+        setImmediate(() => discarding.abort(new Error('enough')));
+        return never();
+      },
+    });
+    assert.deepEqual(identifiers(answer), raws.map(({ messageId }) => messageId));
+    assert.deepEqual([...new Set(reasons)], ['"onDiscard" was aborted by its signal: Error: enough']);
+    const reducing = new AbortController();
+    const reduce = () => {
+      setImmediate(() => reducing.abort(new Error('enough')));
+      return never();
+    };
+    const event = { ...eventOf('kinesis', rawsOf('kinesis', [{}])), window: {}, state: {} };
+    const options = { params: { log: `${temporary(t)}/log` }, window: { reduce }, signal: reducing.signal };
+    await assert.rejects(answering('lambda-policy.js', event, options), {
+      message: '"window.reduce" was aborted by its signal: Error: enough',
+    });
+    // What is there already is not waited for.
+    const fired = { signal: AbortSignal.abort(), params: async () => ({}) };
+    assert.equal(identifiers(await answering('lambda-policy.js', eventOf('sqs', raws), fired)).length, 2);
+  });
+
   test('contexts without a known remaining time have no deadline', async (t) => {
     const { handler } = on(t);
     for (const context of [

@@ -13,6 +13,16 @@ const { contextOf, eventOf } = require('./support/lambda-events');
 const { forEachMode } = require('./support/modes');
 
 const WORKER = `
+  class NonRetryableError extends Error {}
+  exports.decode = ({ json }) => {
+    if (json.bad) throw Object.assign(new NonRetryableError('bad '.repeat(300)), { id: json.n });
+    return json;
+  };
+  const one = new NonRetryableError('always the same');
+  exports.decodeSame = ({ json }) => {
+    if (json.bad) throw one;
+    return json;
+  };
   exports.batch = ({ batch }) => batch.map(({ data }) => data.n);
   exports.bulk = ({ batch }) => {
     const failed = batch.filter(({ json }) => json.bad);
@@ -63,6 +73,18 @@ forEachMode((mode) => {
     const discarding = on(t, { processBatchFunctionName: 'batch', decode: 'json', discardInvalid: true, onDiscard });
     assert.deepEqual(identifiers(await discarding.handler(event, contextOf())), []);
     assert.deepEqual(discarded, bad);
+  });
+
+  test('thousands that are not worth another try, by the name of their class alone', async (t) => {
+    const isBad = (i) => i % 2 === 1;
+    for (const [count, decode] of [[10_000, 'decode'], [4, 'decodeSame']]) {
+      const event = sqs(range(count).map((i) => JSON.stringify({ n: i, bad: isBad(i) })));
+      const discarded = [];
+      const onDiscard = (error, records) => void records.forEach(({ identifier }) => discarded.push([identifier, error instanceof Error]));
+      const { handler, errors } = on(t, { processBatchFunctionName: 'batch', decode, onDiscard });
+      assert.deepEqual([identifiers(await handler(event, contextOf())), errors], [[], []]);
+      assert.deepEqual(discarded, range(count).filter(isBad).map((i) => [`m${i}`, true]));
+    }
   });
 
   test('an error that names records is about these, whatever it brings along, and however many there are', async (t) => {

@@ -141,6 +141,16 @@ test('without dimensions the function’s name is the only one', async (t) => {
   assert.equal(document.FunctionName, 'orders');
 });
 
+test('a namespace may have blanks, and is no blank', async (t) => {
+  const handler = make(t, { type: 'inline' }, { metrics: { namespace: 'My Orders' } });
+  const { documents: [document] } = await invoke(handler, sqs({}));
+  assert.equal(document._aws.CloudWatchMetrics[0].Namespace, 'My Orders');
+  const base = { type: 'inline', filePath: fixture('metrics-worker.js'), recordFunctionName: 'handle' };
+  for (const namespace of ['  ', 'a;b']) {
+    assert.throws(() => createHandler({ ...base, metrics: { namespace } }), { message: /letters, digits, blanks and .* not only blanks/ });
+  }
+});
+
 test('without the option nothing is written', async (t) => {
   const handler = make(t, { type: 'inline' }, { metrics: undefined });
   assert.deepEqual((await invoke(handler, sqs({}))).documents, []);

@@ -154,6 +154,27 @@ forEachMode((mode) => {
     }
   });
 
+  test('records within others, where results are wanted: what is discarded leaves the results of the others', async (t) => {
+    const payload = (list) => list.map((each, id) => JSON.stringify({ id, ...each }));
+    const reduce = (state, id) => ({ ids: [...(state.ids ?? []), id] });
+    for (const onDiscard of ['noteDiscarded', () => {}, undefined]) {
+      const { handler } = on(t, { recordFunctionName: 'result', envelope: 'cloudwatch-logs', onDiscard });
+      const [raw] = rawsOf('firehose', [good]);
+      const raws = [[good, never, good], [never, never]].map((list, i) =>
+        ({ ...raw, recordId: `id-${i}`, data: logsOf(payload(list)).toString('base64') }));
+      const { records } = await handler(eventOf('firehose', raws), contextOf());
+      const told = onDiscard === undefined;
+      assert.deepEqual(records.map(({ result }) => result), told ? ['ProcessingFailed', 'ProcessingFailed'] : ['Ok', 'Dropped']);
+      if (!told) assert.equal(Buffer.from(records[0].data, 'base64').toString(), '02');
+      const windowed = on(t, { recordFunctionName: 'result', envelope: 'kpl', onDiscard, window: { reduce } });
+      const event = { ...eventOf('kinesis', [held(good, never, good)]), window: {}, state: {}, shardId: 'a' };
+      const answer = await windowed.handler(event, contextOf());
+      assert.deepEqual([identifiers(answer), answer.state], [[], { ids: [0, 2] }]);
+      const failing = on(t, { recordFunctionName: 'result', envelope: 'kpl', onDiscard: () => { throw new Error('full'); }, window: { reduce } });
+      assert.deepEqual((await failing.handler(event, contextOf())).state, {});
+    }
+  });
+
   test('records within others: a failure that is worth another try brings all of it again', async (t) => {
     const raw = held(never, bad, good);
     for (const onDiscard of ['noteDiscarded', () => assert.fail('it comes again')]) {
@@ -194,6 +215,66 @@ forEachMode((mode) => {
     const raws = rawsOf('sqs', [good, good]);
     assert.equal((await handler(eventOf('sqs', raws), contextOf())).batchItemFailures.length, 2);
     assert.match(errors[0].error.message, /^not discarded: never/);
+  });
+
+  test('those that were discarded before one that cannot be are done', async (t) => {
+    const params = { refused: [1, 2] };
+    for (const [processBatchFunctionName, payload] of [['whole', good], ['all', never]]) {
+      for (const group of [undefined, 1]) {
+        const options = { processBatchFunctionName, onDiscard: 'toPickyLetters', params, parallelization: mode.hasWorkers ? 1 : 0 };
+        const { handler, log, errors } = on(t, options);
+        const raws = rawsOf('sqs', [payload, payload, payload, payload], group);
+        const failed = identifiers(await handler(eventOf('sqs', raws), contextOf()));
+        // In order, it ends with the first one; and a function that names records has stopped there.
+        const inOrder = group !== undefined;
+        const left = inOrder ? [1, 2, 3] : [1, 2];
+        assert.deepEqual(failed, left.map((i) => raws[i].messageId), `${processBatchFunctionName} ${group}`);
+        assert.deepEqual(lines(log), inOrder ? ['discarded 0'] : ['discarded 0', 'discarded 3']);
+        if (inOrder && processBatchFunctionName === 'all') continue; // what was not tried is no news
+        for (const { error, records } of errors) {
+          assert.match(error.message, /^not discarded: never/);
+          assert.equal(error.cause.message, `refused ${records[0].json.id}`);
+        }
+        assert.deepEqual(errors.flatMap(({ records }) => records.map(({ json }) => json.id)), left);
+      }
+    }
+  });
+
+  test('where results are wanted: what was not named has failed, and is not discarded', async (t) => {
+    const window = { reduce: (state, id) => ({ ids: [...(state.ids ?? []), id] }) };
+    const windowed = (raws) => ({ ...eventOf('kinesis', raws), window: {}, state: {}, shardId: 'a' });
+    const base = { processBatchFunctionName: 'results', parallelization: mode.hasWorkers ? 1 : 0 };
+    for (const decode of [undefined, 'json']) {
+      for (const onDiscard of ['noteDiscarded', 'function']) {
+        const discarded = [];
+        const told = onDiscard === 'function' ? (_, records) => void discarded.push(...records) : onDiscard;
+        const { handler, log, errors } = on(t, { ...base, decode, onDiscard: told });
+        const count = () => discarded.length + lines(log).filter((line) => line.startsWith('discarded')).length;
+        const raws = rawsOf('firehose', [good, never, good, never]);
+        const { records } = await handler(eventOf('firehose', raws), contextOf());
+        assert.deepEqual(records.map(({ result }) => result), ['ProcessingFailed', 'Dropped', 'ProcessingFailed', 'Dropped']);
+        assert.equal(count(), 2);
+        assert.deepEqual(errors.map(({ error, records: about }) => [error.name, error.cause.message, about.map(({ json }) => json.id)]),
+          [['Error', 'never 1', [0, 2]]]);
+        assert.match(errors[0].error.message, /^there is no result, since the function threw for other records: never 1/);
+
+        const plain = on(t, { ...base, decode, onDiscard: told, window, groupBy: () => 'all' });
+        // In order, what precedes it has no result either: all of it comes again.
+        const inOrder = rawsOf('kinesis', [good, never, good]);
+        const answer = await plain.handler(windowed(inOrder), contextOf());
+        assert.deepEqual([identifiers(answer), answer.state], [inOrder.map(({ kinesis }) => kinesis.sequenceNumber), {}]);
+        const first = rawsOf('kinesis', [never, good, good]);
+        const second = await plain.handler(windowed(first), contextOf());
+        assert.deepEqual(identifiers(second), first.slice(1).map(({ kinesis }) => kinesis.sequenceNumber));
+        const news = lines(plain.log).filter((line) => line.startsWith('discarded')).length;
+        assert.equal(news + discarded.length - (onDiscard === 'function' ? 2 : 0), 1, 'only the one that nothing precedes');
+      }
+    }
+    // Another try of one that is not final brings all of it again, as ever.
+    const { handler, errors } = on(t, base);
+    const { records } = await handler(eventOf('firehose', rawsOf('firehose', [good, bad])), contextOf());
+    assert.deepEqual(records.map(({ result }) => result), ['ProcessingFailed', 'ProcessingFailed']);
+    assert.deepEqual(errors.map(({ error }) => error.message), ['bad 1']);
   });
 
   test('throwOnFullBatchFailure', async (t) => {

@@ -26,4 +26,4 @@ function isNonRetryable(error, discardsInvalid) {
   return discardsInvalid && (error.code === 'ERR_PARALLELIZER_DECODE' || error.code === 'ERR_PARALLELIZER_SCHEMA');
 }
 
-module.exports = { NonRetryableError, isNonRetryable };
+module.exports = { NON_RETRYABLE, NonRetryableError, isNonRetryable };

@@ -7,6 +7,7 @@
  */
 
 const { clearTimeout, setImmediate, setTimeout, wallTime } = require('../intrinsics/clock');
+const { abortError } = require('../errors');
 const { define } = require('../intrinsics/define');
 const { onAbort } = require('../jobs/abort');
 
@@ -74,21 +75,29 @@ function watchDeadline(context, ownMargin, userSignal) {
     },
     /**
      * Waits for what code of the user's gives, and rejects where the answer would come too late for it: at the margin,
-     * or halfway from there to the end.
+     * or halfway from there to the end; or when the user's signal fires.
      * @template T
      * @param {string} what names it @param {T | PromiseLike<T>} pending
      * @returns {Promise<T>}
      */
     async inTime(what, pending) {
       const left = remainingTime(context);
-      if (left === Infinity) return pending;
+      if (left === Infinity && userSignal === null) return pending;
       /** @type {NodeJS.Timeout | undefined} */
       let lateTimer;
+      let stopWaiting = () => {};
       const late = new Promise((_resolve, reject) => {
+        if (userSignal !== null) {
+          stopWaiting = onAbort(userSignal, () => reject(abortError(userSignal.reason, what)));
+        }
+        if (left === Infinity) return;
         const limit = Math.min(Math.max(left - margin, left / 2), MAX_MILLISECONDS);
         lateTimer = setTimeout(() => reject(new DeadlineError(left - limit, what)), limit);
       });
-      return Promise.race([pending, late]).finally(() => clearTimeout(lateTimer));
+      return Promise.race([pending, late]).finally(() => {
+        clearTimeout(lateTimer);
+        stopWaiting();
+      });
     },
   };
 }

@@ -30,7 +30,8 @@ function metricsOption({ name, value }) {
   const option = reader(value, name, ['namespace', 'dimensions'], `${name}.`);
   const { name: full, value: namespace } = option('namespace');
   if (typeof namespace !== 'string' || !NAMESPACE.test(namespace) || namespace.trim() === '') {
-    const expected = 'a text of up to 255 letters, digits and . - _ / # : that does not begin with AWS/';
+    const expected = 'a text of up to 255 letters, digits, blanks and . - _ / # : ' +
+      'that does not begin with AWS/ and is not only blanks';
     throw optionError(full, namespace, expected);
   }
   return Object.freeze({ namespace, dimensions: dimensionsOption(option('dimensions')) });

@@ -20,6 +20,7 @@ const { answererFor } = require('./answers/answer');
 const { remainingTime, watchDeadline } = require('./deadline');
 const { discard } = require('./discards');
 const { readEvent } = require('./events');
+const { isNonRetryable } = require('../events/non-retryable');
 const { positionsOf, wrapRecord } = require('../events/records');
 
 // Loaded with the first failure.
@@ -85,11 +86,12 @@ async function respond(event, context, parallelizer, options, single, metrics) {
   const isFailed = new Array(records.length).fill(false);
   const { responses } = result;
   const found = result.errors.flatMap((/** @type {any} */ error) => {
-    const partial = single ? null : partialOutcome().partialOf(error);
+    // By itself, a record that is given to the function has failed as a whole: only records in it may have results.
+    const partial = single && answerer.results === null ? null : partialOutcome().partialOf(error);
     // Where the source wants results, what has none is not done.
     const isWhole = single || (answerer.results !== null && partial?.results === undefined);
-    if (!isWhole && partial?.results !== undefined) responses.push(partial.results);
-    return failuresIn(error, records, isWhole, partial);
+    if (partial?.results !== undefined) responses.push(partial.results);
+    return failuresIn(error, records, isWhole, partial, options.discardInvalid);
   });
   // Sources that have an answer of their own for a record say by it that it failed for good. What workers could not
   // discard has failed.
@@ -162,33 +164,29 @@ function kindOf(format, single, ordered, steps, results) {
 /**
  * The places in the event of the records that an error is about; a sub-batch may have failed for several reasons.
  * @param {any} error @param {readonly LambdaRecord[]} records
- * @param {boolean} isWhole whether it is about all records of its sub-batch
+ * @param {boolean} isWhole whether none of its sub-batch is done
  * @param {import('../events/partial-outcome').Partial | null} partial what is known of it, whatever the error has kept
+ * @param {boolean} discardInvalid
  * @returns {Failure[]}
  */
-function failuresIn(error, records, isWhole, partial) {
-  const { records: indices } = error;
-  const own = indices.map((/** @type {number} */ i) => records[i]);
-  const errors = partialOutcome().errorsIn(error);
-  if (partial === null) return errors.map((each) => ({ error: each, within: indices, indices }));
-  return partial.failures.map((failure, i) => {
-    const { failed, name, code, message } = failure;
-    // Of thousands of errors some are left out, or what they have.
-    const each = isKept(errors[i], failure) ? errors[i]
-      : Object.assign(new Error(message), { name }, code === null ? {} : { code });
-    if (failed !== null) each.failed = failed;
-    const places = isWhole || failed === null ? null : positionsOf(own, failed, '"failed"');
-    return { error: each, within: indices, indices: places === null ? indices : places.map((at) => indices[at]) };
+function failuresIn(error, records, isWhole, partial, discardInvalid) {
+  const { records: within } = error;
+  if (partial === null) return [{ error, within, indices: within }];
+  const own = within.map((/** @type {number} */ i) => records[i]);
+  const { errorsOf, resultlessError } = partialOutcome();
+  return errorsOf(error, partial).flatMap((each, i) => {
+    const { failed } = partial.failures[i];
+    if (failed === null || (isWhole && !isNonRetryable(each, discardInvalid))) {
+      return [{ error: each, within, indices: within }];
+    }
+    /** @type {number[]} */
+    const indices = positionsOf(own, failed, '"failed"').map((at) => within[at]);
+    const about = { error: each, within, indices };
+    const named = new Set(indices);
+    const others = isWhole ? within.filter((/** @type {number} */ at) => !named.has(at)) : [];
+    // That another try is of no use was said of those only that are named.
+    return others.length === 0 ? [about] : [about, { error: resultlessError(each), within, indices: others }];
   });
-}
-
-/**
- * Whether an error still has what it is known by.
- * @param {any} error @param {import('../events/partial-outcome').Partial['failures'][number]} known
- */
-function isKept(error, { name, code, message }) {
-  if (typeof error !== 'object' || error === null || String(error.name) !== name) return false;
-  return String(error.message).startsWith(message) && (code === null || error.code === code);
 }
 
 /**

@@ -123,7 +123,7 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, 
     finish();
     if (single || steps !== undefined) throw error;
     const named = /** @type {any} */ (withIdentifiers(batch, error));
-    throw Array.isArray(named?.failed) ? require('../events/partial-outcome').withPartial(named) : named;
+    throw Array.isArray(named?.failed) ? require('../events/partial-outcome').withPartial([named]) : named;
   };
   /** @type {ArgumentOf} */
   const argumentOf = (given) => {
@@ -135,7 +135,8 @@ function invokeForEvent(fn, [raws, params, batchIndex, invocation, kind], call, 
     if (steps === undefined) {
       result = callUser(fn, undefined, argumentOf(single ? { record: batch[0] } : { batch }));
     } else {
-      const work = { fn, argumentOf, single, ordered, results };
+      const { serialization } = modules;
+      const work = { fn, argumentOf, single, ordered, results, serialization };
       result = require('./run-steps').runSteps(steps, batch, work, modules);
     }
   } catch (error) {

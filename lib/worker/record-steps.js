@@ -40,6 +40,7 @@ const { callUser } = require('./user-function');
  * @property {string} filePath of the module whose functions it runs
  * @property {import('./module-loader').Loaders} loaders
  * @property {import('./settling').Watcher} settling
+ * @property {import('../codec/codec').Serialization} serialization how what they return travels
  */
 
 /** @type {WeakMap<Modules, Map<string, RecordSteps>>} */

@@ -12,6 +12,9 @@ const { isError } = require('../codec/is-error');
 const { define } = require('../intrinsics/define');
 const { identifiersOf } = require('../events/records');
 
+/** The lists that were put on errors here, and not by the user. @type {WeakSet<object>} */
+const ownLists = new WeakSet();
+
 /**
  * Throws if a function has returned a partial batch response that names records, as a handler of Lambda's would.
  * @param {any[]} batch @param {any} result
@@ -26,20 +29,23 @@ function assertNoneFailed(batch, result) {
   const named = failures.map((each) => each?.itemIdentifier);
   const failed = identifiersOf(batch, named, '"batchItemFailures" of what the function returned');
   const error = new Error(`the function reported ${failed.length} of ${batch.length} records as failed`);
-  throw require('../events/partial-outcome').withPartial(Object.assign(error, { failed }));
+  throw require('../events/partial-outcome').withPartial([Object.assign(error, { failed })]);
 }
 
 /**
  * The error of a sub-batch, with the records that it names replaced by their identifiers.
- * @param {any[]} batch @param {any} error
+ * @param {any[]} batch @param {any} thrown
  * @returns {unknown}
  */
-function withIdentifiers(batch, error) {
-  if (!isError(error) || !('failed' in error)) return error;
+function withIdentifiers(batch, thrown) {
+  if (!isError(thrown)) return thrown;
+  const error = require('../events/partial-outcome').withoutPartial(thrown);
+  if (!('failed' in error)) return error;
   const { failed } = error;
   try {
-    // Records do not travel back.
-    const isNamed = Array.isArray(failed) && failed.length > 0;
+    // Records do not travel back. One and the same error may be thrown again and again: what an earlier sub-batch of it
+    // was about says nothing of this one.
+    const isNamed = Array.isArray(failed) && failed.length > 0 && !ownLists.has(failed);
     const value = isNamed ? identifiersOf(batch, failed, '"failed" of what it threw') : undefined;
     return withFailed(error, value);
   } catch (wrong) {
@@ -52,6 +58,7 @@ function withIdentifiers(batch, error) {
  * @param {Error} error @param {unknown[] | undefined} failed identifiers
  */
 function withFailed(error, failed) {
+  if (failed !== undefined) ownLists.add(failed);
   return define(error, 'failed', { value: failed, enumerable: true, writable: true, configurable: true });
 }
 

@@ -13,8 +13,10 @@
  * Must not depend on events, or on how Lambda is answered. Loaded with the first event that needs any of it.
  */
 
+const { guarded } = require('../codec/error-tree');
 const { isError } = require('../codec/is-error');
 const { isThenable } = require('../events/decoders/decoder');
+const { NON_RETRYABLE, isNonRetryable } = require('../events/non-retryable');
 const { nameOf } = require('../events/records');
 const { after, stepsFor } = require('./record-steps');
 const { assertNoneFailed, withFailed, withIdentifiers } = require('./reported-failures');
@@ -31,7 +33,16 @@ const { callUser } = require('./user-function');
  * @property {boolean} single
  * @property {boolean} ordered
  * @property {import('../events/results').ResultKind} [results] what the source wants of the function's results
+ * @property {import('../codec/codec').Serialization} serialization how these travel
  */
+
+/**
+ * Why records have failed. Anything can be thrown, `null` and `undefined` as well: no value stands for no error.
+ * @typedef {{ error: any, records: LambdaRecord[] }} Failed
+ */
+
+// Loaded with the first failure.
+const partialOutcome = () => require('../events/partial-outcome');
 
 /**
  * Calls the user's function with the records that those of an event stand for.
@@ -50,7 +61,7 @@ function runSingle(steps, outer, work) {
   const { argumentOf, results } = work;
   /** @param {unknown} error */
   const failed = (error) => {
-    if (!steps.discards(error)) throw error;
+    if (!steps.discards(error)) throw asThrown(error);
     return after(steps.discard(argumentOf({ record: outer, error })), () => (results === undefined ? undefined : []));
   };
   return caught(() => after(steps.unwrap(outer), (records) => ({ records })), failed, (unwrapped) =>
@@ -62,7 +73,7 @@ function runSingle(steps, outer, work) {
  * Calls the function with each of the records that one of the event stands for.
  * @param {RecordSteps} steps @param {LambdaRecord} outer @param {LambdaRecord[]} records @param {Work} work
  */
-function runInner(steps, outer, records, { fn, argumentOf, results }) {
+function runInner(steps, outer, records, { fn, argumentOf, results, serialization }) {
   /** @type {LambdaRecord[]} */
   const done = [];
   /** @type {unknown[]} */
@@ -75,7 +86,7 @@ function runInner(steps, outer, records, { fn, argumentOf, results }) {
     (error) => {
       if (steps.discards(error)) return after(steps.discard(argumentOf({ record, error })), () => DISCARDED);
       // The handler discards the record of the event as a whole: the others in it have to be done first.
-      if (records.length === 1 || !steps.isDiscardable(error)) throw error;
+      if (records.length === 1 || !steps.isDiscardable(error)) throw asThrown(error);
       postponed ??= { error };
       return DISCARDED;
     },
@@ -86,11 +97,22 @@ function runInner(steps, outer, records, { fn, argumentOf, results }) {
     },
   );
   return after(inTurn(records, run), () => {
-    if (postponed !== null) throw postponed.error;
-    if (results === undefined) return undefined;
+    if (results === undefined) {
+      if (postponed !== null) throw postponed.error;
+      return undefined;
+    }
+    if (postponed !== null && (done.length === 0 || !isError(postponed.error))) throw asThrown(postponed.error);
     // One that was discarded has no result.
-    return done.length === 0 && records.length === 1 ? [] : resultsOf(results, [outer], done, values);
+    const list = done.length === 0 && records.length === 1 ? [] : resultsOf(results, [outer], done, values);
+    // What is discarded of it leaves the results of the others.
+    if (postponed !== null) throw partialOutcome().withPartial([postponed.error], { list, serialization });
+    return list;
   });
+}
+
+/** An error without what an earlier record has left on it. @param {unknown} error */
+function asThrown(error) {
+  return isError(error) ? partialOutcome().withoutPartial(error) : error;
 }
 
 /** Stands for the result of a record that was discarded. */
@@ -124,7 +146,7 @@ function resultsOf(kind, outers, records, values) {
  * @returns {Promise<unknown>}
  */
 async function runBatch(steps, outers, work) {
-  const { ordered, results } = work;
+  const { ordered, results, serialization } = work;
   /** @type {Error[]} each with what failed of it */
   const failures = [];
   /** @type {[name: string, result: unknown][]} */
@@ -137,26 +159,28 @@ async function runBatch(steps, outers, work) {
       kept.push(...(await callWith(batch, whole, work)));
     } catch (thrown) {
       const error = withIdentifiers(batch, thrown);
-      const failure = await settle(steps, error, batch, work);
+      const isThis = (/** @type {Failed} */ failed) => Object.is(failed.error, error);
+      const found = await settle(steps, error, batch, work);
       // An error about the whole sub-batch needs no names.
-      if (failure !== null && !isNamed(error) && whole.length === outers.length) throw failure;
-      if (failure !== null) failures.push(isNamed(failure) ? failure : failureOf(failure, batch));
+      if (!isNamed(error) && whole.length === outers.length && found.some(isThis)) throw error;
+      // One that has names keeps what else it is.
+      failures.push(...found.map((failed) => (isNamed(error) && isThis(failed) ? renamed(failed) : failureOf(failed))));
     }
     if (ordered && failures.length > 0) break;
     const again = new Set(failures.flatMap((failure) => Reflect.get(failure, 'failed')).map(nameOf));
     for (const { error, record } of invalid) {
       // It comes again, for what it holds besides, and is decided about then.
       if (again.has(nameOf(record.identifier))) continue;
-      const reason = await discardOr(steps, error, [record], work);
-      if (reason !== null) failures.push(failureOf(reason, ordered ? rest.slice(end - 1) : [record]));
+      const [failed] = await discardOr(steps, error, [record], work);
+      if (failed === undefined) continue;
+      failures.push(failureOf({ error: failed.error, records: ordered ? rest.slice(end - 1) : [record] }));
     }
     if (ordered && failures.length > 0) break;
     rest = rest.slice(end);
   }
   if (failures.length === 0) return results === undefined ? undefined : kept;
-  const error = failures.length === 1 ? failures[0] : separately(failures);
   // The source wants the results of what is done, whatever became of the rest.
-  throw require('../events/partial-outcome').withPartial(error, results === undefined ? undefined : kept);
+  throw partialOutcome().withPartial(failures, results === undefined ? undefined : { list: kept, serialization });
 }
 
 /**
@@ -212,23 +236,26 @@ async function callWith(batch, outers, { fn, argumentOf, results }) {
 /**
  * What has failed of a sub-batch whose function threw.
  * @param {RecordSteps} steps @param {any} error @param {LambdaRecord[]} batch @param {Work} work
- * @returns {Promise<Error | null>} `null`: nothing, since all that failed is discarded
+ * @returns {Promise<Failed[]>} none where all that failed is discarded
  */
 async function settle(steps, error, batch, work) {
-  if (!isNamed(error)) {
-    const reason = await discardOr(steps, error, eventRecords(batch), work);
-    if (reason === error) return error;
-    return reason === null ? null : failureOf(reason, batch);
-  }
-  // Without results nothing of it is done.
-  if (work.results !== undefined) return withFailed(error, batch.map(({ identifier }) => identifier));
+  const { ordered, results } = work;
+  if (!isNamed(error)) return discardOr(steps, error, eventRecords(batch), work);
   const names = new Set(error.failed.map(nameOf));
   const named = batch.filter(({ identifier }) => names.has(nameOf(identifier)));
+  // Without results nothing of it is done. What was not named may succeed another time, whatever is true of the rest.
+  if (results !== undefined && !steps.isDiscardable(error)) return [{ error, records: batch }];
+  const others = results === undefined ? [] : batch.filter(({ identifier }) => !names.has(nameOf(identifier)));
+  const unnamed = others.length === 0 ? [] : [{ error: partialOutcome().resultlessError(error), records: others }];
+  if (!ordered) return [...(await discardOr(steps, error, eventRecords(named), work)), ...unnamed];
+  // What stands behind a failure is not discarded.
+  if (unnamed.length > 0 && !isSame(batch[0], named[0])) return [{ error, records: named }, ...unnamed];
   // In order, what stands behind the first one may be named because it was not tried.
-  const reason = await discardOr(steps, error, eventRecords(work.ordered ? named.slice(0, 1) : named), work);
-  if (reason !== null) return reason === error ? error : failureOf(reason, named);
-  const behind = work.ordered ? batch.slice(batch.findLastIndex((each) => isSame(each, named[0])) + 1) : [];
-  return behind.length === 0 ? null : failureOf(require('../errors').skippedError(named[0].groupKey), behind);
+  const [failed] = await discardOr(steps, error, eventRecords(named.slice(0, 1)), work);
+  if (failed !== undefined) return [{ error: failed.error, records: named }, ...unnamed];
+  const behind = batch.slice(batch.findLastIndex((each) => isSame(each, named[0])) + 1);
+  if (behind.length === 0) return [];
+  return [{ error: require('../errors').skippedError(named[0].groupKey), records: behind }];
 }
 
 /** @param {LambdaRecord} one @param {LambdaRecord} other */
@@ -247,29 +274,40 @@ function outermost(record) {
 }
 
 /**
- * Hands records to the user's function for what is not worth another try.
+ * Hands records to the user's function for what is not worth another try: each of them or, in order, as far as that
+ * succeeds.
  * @param {RecordSteps} steps @param {any} error @param {LambdaRecord[]} records @param {Work} work
- * @returns {Promise<any>} why they have failed; `null` if they count as done
+ * @returns {Promise<Failed[]>} those that do not count as done
  */
-async function discardOr(steps, error, records, { argumentOf }) {
-  if (!steps.discards(error)) return error;
-  try {
-    for (const record of records) await steps.discard(argumentOf({ record, error }));
-    return null;
-  } catch (reason) {
-    return new Error(`not discarded: ${error.message}`, { cause: reason });
+async function discardOr(steps, error, records, { argumentOf, ordered }) {
+  if (!steps.discards(error)) return [{ error, records }];
+  /** @type {Failed[]} */
+  const failed = [];
+  for (const [i, record] of records.entries()) {
+    try {
+      await steps.discard(argumentOf({ record, error }));
+    } catch (cause) {
+      const reason = new Error(`not discarded: ${partialOutcome().textOf(error)}`, { cause });
+      if (ordered) return [{ error: reason, records: records.slice(i) }];
+      failed.push({ error: reason, records: [record] });
+    }
   }
+  return failed;
 }
 
 /**
  * An error about some of the records.
- * @param {any} thrown @param {LambdaRecord[]} records
+ * @param {Failed} failed
  * @returns {Error}
  */
-function failureOf(thrown, records) {
-  const error = isError(thrown) ? thrown : new Error(String(thrown), { cause: thrown });
-  const failed = [...new Set(records.map((record) => record.identifier))];
-  return withFailed(Object.isExtensible(error) && !isNamed(error) ? error : copyOf(error), failed);
+function failureOf({ error: thrown, records }) {
+  const error = isError(thrown) ? thrown : new Error(guarded(() => String(thrown), 'an object'), { cause: thrown });
+  return renamed({ error: Object.isExtensible(error) && !isNamed(error) ? error : copyOf(error), records });
+}
+
+/** @param {Failed} failed @returns {Error} */
+function renamed({ error, records }) {
+  return withFailed(error, [...new Set(records.map((record) => record.identifier))]);
 }
 
 /** Whether an error names records already: it may have been thrown for others before. @param {unknown} error */
@@ -281,13 +319,9 @@ function isNamed(error) {
 function copyOf(error) {
   const { name, code, message, failed: _, ...more } = error;
   const copy = Object.assign(new Error(message, { cause: error }), more);
-  return Object.assign(copy, { name }, code === undefined ? {} : { code });
-}
-
-/** @param {Error[]} failures */
-function separately(failures) {
-  const error = new AggregateError(failures, `${failures.length} failures, the first one: ${failures[0].message}`);
-  return Object.assign(error, { isSeparate: true });
+  // It is of another class.
+  const known = isNonRetryable(error, false) ? NON_RETRYABLE : name;
+  return Object.assign(copy, { name: known }, code === undefined ? {} : { code });
 }
 
 /**

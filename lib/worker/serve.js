@@ -179,13 +179,13 @@ function serve(connection, init, initParts, loaders) {
  *   code threw
  */
 function prepare(init, initParts, clones, loaders, makeLogger, settling, workerIndex) {
-  const { filePath, functionName, initializer } = init;
+  const { filePath, functionName, initializer, serialization } = init;
   if (filePath === null) {
     const tasks = new (require('./tasks').Tasks)(loaders, settling);
     if (initializer === null) return tasks;
     return settling.watch(initialize(tasks, initializer, initParts, clones, workerIndex), unsettledInitializer);
   }
-  const modules = { filePath, loaders, settling };
+  const modules = { filePath, loaders, settling, serialization };
   /** @param {unknown} loaded */
   const found = (loaded) => {
     const fn = findFunction(filePath, /** @type {string} */ (functionName), loaded);
