@@ -480,6 +480,8 @@ export interface RemoteEngine {
   readonly canTell?: boolean;
   /** Whether a chunk can be for one host: `broadcast()` needs it. Default: `false`. */
   readonly canAddress?: boolean;
+  /** Whether hosts say how many chunks they take by now: `concurrency` of calls that come one by one needs it. */
+  readonly sharesLanes?: boolean;
   connect(side: any): any;
   listen?(side: any): any;
 }

@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const fs = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 
@@ -108,6 +109,38 @@ if (obstacle !== null) {
       await waitFor(() => done > 100, 'some of them to be done');
       await redis.restart();
       assert.deepEqual(await within(results, 'all items', 60_000), range(3000));
+    });
+
+    test('while Redis is away calls wait, and a signal ends the wait', async (t) => {
+      const redis = await redisOn(t);
+      await hostOn(t, redis);
+      const pool = poolOn(t, redis);
+      const file = path.join(temporary(t), 'begun');
+      const [begun, unsent] = [new AbortController(), new AbortController()];
+      const running = rejection(pool.apply(task('heard'), [{ file }], { signal: begun.signal }));
+      await waitFor(() => lines(file).includes('begin'), 'it to begin');
+      await redis.kill();
+      await waitFor(() => pool.stats().remote.problem !== null, 'that to be noticed');
+      const waiting = rejection(pool.apply(task('square'), [2], { signal: unsent.signal }));
+      const patient = pool.apply(task('square'), [3]);
+      [begun, unsent].forEach((controller) => controller.abort());
+      for (const aborted of [running, waiting]) assert.equal((await aborted).code, 'ERR_PARALLELIZER_ABORTED');
+      await redis.start();
+      assert.equal(await within(patient, 'the call that waits', 60_000), 9);
+    });
+
+    test('calls that come one by one run as many at once as a process may', async (t) => {
+      const redis = await redisOn(t);
+      await hostOn(t, redis, { processes: 1 });
+      const pool = poolOn(t, redis, { concurrency: 6 });
+      const gated = path.join(temporary(t), 'file');
+      const calls = [];
+      for (let count = 1; count <= 6; count++) {
+        calls.push(pool.apply(task('gated'), [gated, `${gated}.gate`]));
+        await waitFor(() => lines(gated).length === count, `call ${count} to begin`);
+      }
+      fs.writeFileSync(`${gated}.gate`, '');
+      await within(Promise.all(calls), 'all calls');
     });
 
     test('with a secret: what is signed is run, and nothing else', async (t) => {

@@ -19,6 +19,7 @@ const { tooLargeError, withFields } = require('../errors');
 const { setImmediate, setTimeout, wallTime } = require('../intrinsics/clock');
 const { toJson } = require('../intrinsics/json');
 const { CHUNK, FRAME, MESSAGE, Seal, chunkBody, unpackFrame } = require('../remote/chunk-bytes');
+const { GuardedLink } = require('../remote/guarded-link');
 const { HostWatch } = require('../remote/host-watch');
 const { hostLostError, remoteProtocolError } = require('../remote/remote-errors');
 const { pathFromRoot } = require('../remote/rooted-paths');
@@ -26,6 +27,7 @@ const {
   BEGUN, CALLS_FIELD, FLAGS_FIELD, LAST_BEGUN_WORD, MESSAGE: EMITTED, OUTPUT, PAGE_WORDS, PART_FIELDS, PART_SKIPPED,
   REPLY, RUN_FIELDS, VALUE_FIELD,
 } = require('../transport/constants');
+const { LaneCount } = require('./lane-count');
 const { RepeatedMessages } = require('./repeated-messages');
 const { ReturnBackoff } = require('./return-backoff');
 const { ScriptCarrier } = require('./script-carrier');
@@ -54,10 +56,9 @@ const { ScriptCarrier } = require('./script-carrier');
  * @property {number} messages that were sent after it
  * @property {string | null} host the name of that which has it
  * @property {Place | null} place the only one that it is for
- * @property {(Withdrawal | Demand)[]} unheard what was said before a host was known to have it
  */
 
-/** @typedef {{ page: Uint32Array, chunk: Chunk | null, isReady: boolean, report: object | null }} Lane */
+/** @typedef {{ page: Uint32Array, chunk: Chunk | null, isReady: boolean }} Lane */
 
 /** @extends {ScriptCarrier<Lane>} */
 class RemoteCarrier extends ScriptCarrier {
@@ -66,6 +67,7 @@ class RemoteCarrier extends ScriptCarrier {
   #seal;
   #link;
   #watch;
+  #lanes;
   /** @type {import('../remote/chunk-bytes').PoolKey} */
   #poolKey;
   /** @type {Map<string, Chunk>} By id. */
@@ -104,7 +106,10 @@ class RemoteCarrier extends ScriptCarrier {
       maxCallsPerWorker: options.maxCallsPerWorker,
     };
     this.#watch = new HostWatch(remote.hostTimeout, () => this.#noHost());
-    this.#link = remote.engine.connect({
+    this.#lanes = new LaneCount(this.#watch, options.concurrency, this.#chunks, (count) =>
+      this.pool.native.setWorkers(count));
+    /** @type {import('../remote/engine').ProducerSide} */
+    const side = {
       producerId: this.#producerId,
       lease: remote.lease,
       producerTimeout: remote.producerTimeout,
@@ -113,7 +118,8 @@ class RemoteCarrier extends ScriptCarrier {
       ended: (chunkId, end) => this.#ended(chunkId, end),
       late: (frames) => (this.#counts.late += frames),
       failed: (error) => this.#watch.failed(error),
-    });
+    };
+    this.#link = new GuardedLink(remote.engine.connect(side), side);
     this.#repeated = new RepeatedMessages((chunkId, message) => this.#link.cancel(chunkId, message));
   }
 
@@ -121,7 +127,7 @@ class RemoteCarrier extends ScriptCarrier {
 
   /** @override @param {number} id */
   start(id) {
-    this.workers.set(id, { page: new Uint32Array(PAGE_WORDS), chunk: null, isReady: false, report: null });
+    this.workers.set(id, { page: new Uint32Array(PAGE_WORDS), chunk: null, isReady: false });
     // Not now: the pool may be in the middle of being made.
     setImmediate(() => this.#makeReady(id));
     return null;
@@ -143,20 +149,13 @@ class RemoteCarrier extends ScriptCarrier {
   #hostsChanged(hosts) {
     if (this.#isClosed) return;
     this.#watch.update(hosts);
-    this.#resize();
+    this.#lanes.update();
     if (this.#watch.slots > 0) return [...this.workers.keys()].forEach((id) => this.#makeReady(id));
     // A lane that leads nowhere is not ready: its successor waits for a host.
     this.workers.forEach(({ isReady, chunk }, id) => {
       if (isReady && chunk === null) this.gone(id, { lost: 'has no host any more' });
     });
     if (this.workers.size > 0) this.#watch.start();
-  }
-
-  /** As many lanes as hosts take, or one that waits for a host, besides those whose chunks a draining host has. */
-  #resize() {
-    if (this.#isClosed) return;
-    const held = this.#watch.draining([...this.#chunks.values()].map(({ host }) => host));
-    this.pool.native.setWorkers(Math.max(1, this.#watch.lanes) + held);
   }
 
   /** No host was there for as long as somebody may wait for one. */
@@ -196,9 +195,9 @@ class RemoteCarrier extends ScriptCarrier {
   }
 
   /** @override @param {number} id @param {Lane} lane */
-  kill(id, { chunk, report }) {
+  kill(id, { chunk }) {
     if (chunk !== null) this.#forget(chunk);
-    this.#end(id, report ?? { lost: 'was given up' });
+    this.#end(id, { lost: 'was given up' });
   }
 
   /** @param {number} id @param {object | null} report */
@@ -250,10 +249,11 @@ class RemoteCarrier extends ScriptCarrier {
     const place = this.pool.job(runs[0])?.places?.[runs[1]] ?? null;
     /** @type {Chunk} */
     const chunk = {
-      id, laneId, frame, seq, runs, parts, left: calls, received: 0, messages: 0, host: null, place, unheard: [],
+      id, laneId, frame, seq, runs, parts, left: calls, received: 0, messages: 0, host: null, place,
     };
     lane.chunk = chunk;
     this.#chunks.set(id, chunk);
+    this.#lanes.changed();
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
     if (place !== null && !this.#watch.takes(place.hostId)) {
@@ -306,13 +306,8 @@ class RemoteCarrier extends ScriptCarrier {
 
   /** @param {Chunk} chunk @param {unknown} error */
   #answerAll({ laneId, frame, parts }, error) {
-    const { refusal } = require('../remote/refusal');
-    for (let at = 0, offset = 0; at < parts.length; at += PART_FIELDS) {
-      const calls = Number(parts[at + CALLS_FIELD]);
-      const refused = refusal(parts, at, error);
-      if (refused !== null) this.replied(laneId, frame, offset, 0, refused);
-      offset += calls;
-    }
+    const { refusals } = require('../remote/refusal');
+    refusals(parts, error).forEach((reply) => this.replied(laneId, frame, reply.offset, 0, reply.parts));
   }
 
   /**
@@ -325,7 +320,10 @@ class RemoteCarrier extends ScriptCarrier {
       for (let at = 0, offset = 0; at < runs.length; at += RUN_FIELDS) {
         const end = offset + runs[at + 2] - runs[at + 1];
         const first = offset + Math.max(0, from - runs[at + 1]);
-        if (runs[at] === jobId && first < end) this.#sayTillHeard(chunk, 'withdrawal', { first, end, isFinal });
+        if (runs[at] === jobId && first < end) {
+          const message = { first, end, isFinal };
+          this.#repeated.said(chunk.id, `withdrawal ${first}`, message, this.#say(chunk, message));
+        }
         offset = end;
       }
     });
@@ -336,13 +334,9 @@ class RemoteCarrier extends ScriptCarrier {
    * @override @param {number} _id @param {Lane} lane @param {number} seq @param {number} taken
    */
   demand(_id, { chunk }, seq, taken) {
-    if (chunk !== null) this.#sayTillHeard(chunk, 'demand', { call: (seq - chunk.seq) >>> 0, taken });
-  }
-
-  /** @param {Chunk} chunk @param {string} kind @param {Withdrawal | Demand} message */
-  #sayTillHeard(chunk, kind, message) {
-    if (chunk.host === null) chunk.unheard.push(message);
-    this.#repeated.said(chunk.id, kind, this.#say(chunk, message));
+    if (chunk === null) return;
+    const call = (seq - chunk.seq) >>> 0;
+    this.#repeated.said(chunk.id, `demand ${call}`, { first: call, end: call + 1 }, this.#say(chunk, { call, taken }));
   }
 
   /**
@@ -363,8 +357,9 @@ class RemoteCarrier extends ScriptCarrier {
 
   /** @param {Chunk} chunk @param {Withdrawal | Demand} message @returns {Buffer} as it was sent */
   #say(chunk, message) {
-    const sealed = this.#seal.seal(MESSAGE, chunk.id, chunk.messages++, [Buffer.from(toJson(message))]);
-    const bytes = Buffer.concat(sealed);
+    const number = chunk.messages++;
+    const bytes = Buffer.concat(
+      this.#seal.seal(MESSAGE, chunk.id, number, [Buffer.from(toJson({ ...message, number }))]));
     this.#link.cancel(chunk.id, bytes);
     return bytes;
   }
@@ -391,8 +386,12 @@ class RemoteCarrier extends ScriptCarrier {
 
   /** @param {Chunk} chunk @param {number} seq @param {number} micros @param {Parts} parts */
   #replied(chunk, seq, micros, parts) {
-    for (let at = CALLS_FIELD; at < parts.length; at += PART_FIELDS) chunk.left -= Number(parts[at]);
+    let calls = 0;
+    for (let at = CALLS_FIELD; at < parts.length; at += PART_FIELDS) calls += Number(parts[at]);
+    this.#repeated.answered(chunk.id, seq, seq + calls);
     this.replied(chunk.laneId, chunk.frame, seq, micros, parts);
+    chunk.left -= calls;
+    this.#lanes.changed();
   }
 
   /** @param {Chunk} chunk @param {number} count how many of its calls may have begun @param {Parts} parts */
@@ -401,9 +400,9 @@ class RemoteCarrier extends ScriptCarrier {
     // The first of these frames has the name.
     if (parts.length > 0 && parts[VALUE_FIELD] !== '') {
       chunk.host = String(parts[VALUE_FIELD]);
-      if (this.#watch.isAnyDraining) setImmediate(() => this.#resize());
-      // Nobody may have heard of them while the chunk waited.
-      chunk.unheard.splice(0).forEach((message) => this.#say(chunk, message));
+      this.#lanes.changed();
+      this.#backoff.taken();
+      this.#repeated.sayAll(chunk.id);
     }
     if (lane?.chunk === chunk) Atomics.store(lane.page, LAST_BEGUN_WORD, (chunk.seq + count - 1) >>> 0);
   }
@@ -418,11 +417,9 @@ class RemoteCarrier extends ScriptCarrier {
 
   /** A frame cannot be used: nothing of its chunk can. @param {Chunk} chunk @param {Error} error */
   #break(chunk, error) {
-    const lane = this.workers.get(chunk.laneId);
-    this.#forget(chunk);
-    if (lane?.chunk !== chunk) return;
-    lane.report = { lost: 'is answered with what is not to be used', protocol: error.message, host: chunk.host };
-    this.pool.native.giveUpWorker(chunk.laneId);
+    // It may be the frame that says so.
+    this.#mayHaveBegun(chunk);
+    this.#lose(chunk, 'is answered with what is not to be used', error.message);
   }
 
   /** @param {string} chunkId @param {ChunkEnd} end */
@@ -439,18 +436,19 @@ class RemoteCarrier extends ScriptCarrier {
       this.#lose(chunk, 'ended before all of its calls were answered');
     } else {
       this.#counts.done++;
-      this.#backoff.done();
+      this.#backoff.taken();
       this.#forget(chunk);
     }
   }
 
-  /** @param {Chunk} chunk @param {string} lost */
-  #lose(chunk, lost) {
+  /** @param {Chunk} chunk @param {string} lost @param {string} [protocol] what came in place of its answers */
+  #lose(chunk, lost, protocol) {
     this.#counts.lost++;
-    this.#forget(chunk);
     // Of a chunk that is answered its lane may have the next one already.
-    if (chunk.left > 0 && this.workers.has(chunk.laneId)) {
-      this.gone(chunk.laneId, { exitCode: null, signal: null, stderr: '', host: chunk.host, lost });
+    const hasLane = this.workers.get(chunk.laneId)?.chunk === chunk;
+    this.#forget(chunk);
+    if (chunk.left > 0 && hasLane) {
+      this.gone(chunk.laneId, { exitCode: null, signal: null, stderr: '', host: chunk.host, lost, protocol });
     }
   }
 
@@ -475,7 +473,7 @@ class RemoteCarrier extends ScriptCarrier {
     this.#link.release(chunk.id);
     const lane = this.workers.get(chunk.laneId);
     if (freesLane && lane?.chunk === chunk) lane.chunk = null;
-    if (this.#watch.isAnyDraining) setImmediate(() => this.#resize());
+    this.#lanes.changed();
   }
 
   // ---- The whole ----------------------------------------------------------------------------------------
@@ -492,6 +490,7 @@ class RemoteCarrier extends ScriptCarrier {
   async close() {
     this.#isClosed = true;
     this.#watch.close();
+    this.#lanes.close();
     this.#repeated.close();
     await this.#link.close();
   }

@@ -50,7 +50,9 @@ function exitError(report, { duringBoot, filePath, program, lastWords, lastError
   if (report.noHost !== undefined) return remoteErrors().noHostError(report.noHost);
   if (typeof report.lost === 'string') {
     const lost = remoteErrors().hostLostError({ host: report.host, lost: report.lost });
-    if (typeof report.protocol === 'string') lost.cause = remoteErrors().remoteProtocolError(report.protocol);
+    if (typeof report.protocol === 'string') {
+      lost.cause = new ParallelizerError('ERR_PARALLELIZER_PROTOCOL', report.protocol);
+    }
     return lost;
   }
   const stderr = lastWords === undefined ? report.stderr : lastWords + (report.stderr ?? '');

@@ -7,7 +7,7 @@
  * envelope = 'PLZR', major u8, minor u8, flags u8 (1: signed), direction u8, [signature, 32 bytes], body
  * chunk    = header length u32, header (JSON), init length u32, init frame, frame of calls
  * frame    = one frame, as between a parent and its workers (docs/wire-format.md)
- * message  = JSON
+ * message  = JSON, with the number of the message
  * ```
  *
  * The envelope is the same for all versions, so that each can say which one it cannot read. A signature is an
@@ -124,6 +124,20 @@ class Seal {
       throw remoteProtocolError('a frame whose signature does not fit: another "secret", or bytes that were changed');
     }
     return body;
+  }
+
+  /**
+   * The number that a message says it has, whoever wrote it: it is to be believed once the message was opened with it.
+   * @param {Uint8Array} received
+   * @returns {unknown} `undefined`: it says none
+   */
+  claimedNumber(received) {
+    const bytes = Buffer.from(received.buffer, received.byteOffset, received.byteLength);
+    try {
+      return fromJson(bytes.toString('utf8', ENVELOPE + (this.#secret === null ? 0 : SIGNATURE)))?.number;
+    } catch {
+      return undefined;
+    }
   }
 
   /** @param {Uint8Array} envelope @param {string} chunkId @param {number} number @param {readonly Uint8Array[]} body */

@@ -13,7 +13,8 @@
  *   never used again: calls that are run a second time travel in another chunk.
  * - A *frame* is what a host sends back while it runs a chunk, any number of them to a chunk: bytes, too.
  * - A *lane* is a chunk in flight. The producer keeps count of its lanes, about two for each slot of the hosts that it
- *   sees; to an engine, opening a lane is nothing but being given one more chunk.
+ *   sees, and more where its chunks have few calls; to an engine, opening one is nothing but being given one more
+ *   chunk.
  * - A *slot* is what a host can run at the same instant: a process, most often.
  *
  * # What an adapter promises
@@ -59,6 +60,8 @@ const CONTRACT = 1;
  *   that has it within moments, unless a connection breaks. `stream()` is refused where it does not. Default: `false`
  * @property {boolean} [canAddress] whether a chunk can be for one host (`ProducerLink.send`). `broadcast()` is refused
  *   where it cannot. Default: `false`
+ * @property {boolean} [sharesLanes] whether it asks each host how many chunks that takes by now (`HostSide.lanes`).
+ *   Where it does not, calls that are sent one by one do not reach `concurrency`. Default: `false`
  * @property {(side: ProducerSide) => ProducerLink} connect begins to connect a producer, and returns at once
  * @property {(side: HostSide) => HostLink} [listen] begins to connect a host. Not there where the engine starts hosts
  *   itself: they are then announced by `ProducerSide.hosts` like others
@@ -71,6 +74,8 @@ const CONTRACT = 1;
  * @property {string} name what errors call it: its hostname, most often
  * @property {number} slots how many calls it runs at the same instant; 0 while it takes nothing more
  * @property {number} [lanes] how many chunks it takes at once. Default: twice its slots
+ * @property {boolean} [sharesLanes] whether it takes more of them while they have few calls (`HostSide.lanes`), so that
+ *   a producer may send more. Default: `false`
  * @property {number} [format] the major version of the bytes that it understands. Default: ours
  */
 
@@ -122,8 +127,11 @@ const CONTRACT = 1;
  * @property {number} lease
  * @property {Int32Array} pids in shared memory: the processes that run the user's code, 0 where there is none. They may
  *   be killed from any thread once the lease is lost
- * @property {(delivery: Delivery) => void} deliver a chunk has come. No more are delivered at once than `host.lanes`,
- *   besides those that are for this host alone
+ * @property {() => number} [lanes] how many chunks it takes at once by now, besides those that are for this host alone.
+ *   It is more than `host.lanes` while its chunks have fewer calls than a process runs at once (`concurrency`): to be
+ *   asked before each delivery
+ * @property {(delivery: Delivery) => void} deliver a chunk has come. No more are delivered at once than `lanes()` says,
+ *   or `host.lanes`, besides those that are for this host alone
  * @property {(chunkId: string, message: Uint8Array) => void} cancelled what the producer of a delivered chunk says
  * @property {(chunkId: string) => void} dropped nobody wants a delivered chunk any more: its producer has released it
  * @property {(chunkId: string) => void} [orphaned] the producer of a delivered chunk has been silent for longer than
@@ -147,6 +155,7 @@ const CONTRACT = 1;
  * A host's connection.
  * @typedef {object} HostLink
  * @property {() => Promise<void>} ready resolves once it has been announced
+ * @property {() => void} [hasRoom] `HostSide.lanes` may be more than it was, although no chunk has ended
  * @property {() => void} pause takes no more chunks, and is announced with no slots
  * @property {() => Promise<void>} close ends the connection, once nothing is delivered any more. The host is gone from
  *   what producers see

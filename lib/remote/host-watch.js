@@ -91,6 +91,16 @@ class HostWatch {
     return this.#hosts.reduce((sum, host) => sum + lanesOf(host), 0);
   }
 
+  /** Whether each host takes more chunks than it has lanes where these have few calls. */
+  get areLanesShared() {
+    return this.#hosts.every(({ sharesLanes = false }) => sharesLanes);
+  }
+
+  /** The names of the hosts that drain. */
+  get drainingNames() {
+    return new Set(this.#hosts.filter(({ slots }) => bounded(slots) === 0).map(({ name }) => name));
+  }
+
   /** Whether there is a host that drains: it finishes what it has. */
   get isAnyDraining() {
     return this.#hosts.some(({ slots }) => bounded(slots) === 0);
@@ -167,9 +177,26 @@ function lanesOf({ slots, lanes }) {
   return bounded(lanes ?? LANES_PER_SLOT * slots);
 }
 
+/**
+ * How much of a lane a chunk takes: a process runs `concurrency` calls at once, and what has fewer left leaves room.
+ * @param {number} left its calls without an answer @param {number} concurrency
+ */
+function lanesTaken(left, concurrency) {
+  return Math.min(1, Math.max(1, left) / concurrency);
+}
+
+/**
+ * How many chunks there may be at once: those that there are, and as many as there is room for.
+ * @param {number} lanes @param {number} chunks @param {number} taken so many lanes are, by these
+ */
+function lanesFor(lanes, chunks, taken) {
+  // Thirds of a lane do not add up to a whole one.
+  return chunks + Math.max(0, Math.ceil(lanes - taken - 1e-9));
+}
+
 /** @param {number} count */
 function bounded(count) {
   return Number.isFinite(count) ? Math.min(Math.max(0, Math.floor(count)), MAX_SLOTS) : 0;
 }
 
-module.exports = { HostWatch, LANES_PER_SLOT };
+module.exports = { HostWatch, LANES_PER_SLOT, lanesFor, lanesTaken };

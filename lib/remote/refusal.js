@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * The answer to calls that cannot be sent to another machine, or are not to be run there.
+ * The answers to calls that cannot be sent to another machine, or are not to be run there.
  *
  * Must not depend on why that is.
  */
@@ -9,21 +9,30 @@
 const { CALLS_FIELD, ERROR_TREE, FAILED, SKIPPED, pushText } = require('../codec/parts');
 const { flattenError } = require('../codec/error-flattener');
 const { toJson } = require('../intrinsics/json');
-const { FLAGS_FIELD } = require('../transport/constants');
+const { FLAGS_FIELD, PART_FIELDS } = require('../transport/constants');
+
+/** @typedef {import('../codec/parts').Parts} Parts */
 
 /**
- * The part that answers the calls of the part at this position.
- * @param {import('../codec/parts').Parts} parts @param {number} at @param {unknown} error
- * @returns {import('../codec/parts').Parts | null} `null`: it expects no answer
+ * Answers all calls of a frame that expect an answer.
+ * @param {Parts} parts those of the frame @param {unknown} error
+ * @returns {{ offset: number, calls: number, parts: Parts }[]} one for each part, with the place of its first call
  */
-function refusal(parts, at, error) {
-  const calls = Number(parts[at + CALLS_FIELD]);
-  if (calls === 0 || (Number(parts[at + FLAGS_FIELD]) & SKIPPED) !== 0) return null;
+function refusals(parts, error) {
   const text = toJson(flattenError(error));
-  /** @type {import('../codec/parts').Parts} */
-  const answers = [];
-  for (let call = 0; call < calls; call++) pushText(answers, ERROR_TREE, FAILED, 1, 0, text);
-  return answers;
+  /** @type {{ offset: number, calls: number, parts: Parts }[]} */
+  const replies = [];
+  for (let at = 0, offset = 0; at < parts.length; at += PART_FIELDS) {
+    const calls = Number(parts[at + CALLS_FIELD]);
+    if (calls > 0 && (Number(parts[at + FLAGS_FIELD]) & SKIPPED) === 0) {
+      /** @type {Parts} */
+      const answers = [];
+      for (let call = 0; call < calls; call++) pushText(answers, ERROR_TREE, FAILED, 1, 0, text);
+      replies.push({ offset, calls, parts: answers });
+    }
+    offset += calls;
+  }
+  return replies;
 }
 
-module.exports = { refusal };
+module.exports = { refusals };

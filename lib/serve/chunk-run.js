@@ -20,6 +20,7 @@
 const { encodeValues } = require('../codec/codec');
 const { HEARD, LISTED, SPREAD, TASK_SHIFT, WATCHED, YIELDING } = require('../codec/parts');
 const { RunId } = require('../jobs/run-id');
+const { lanesTaken } = require('../remote/host-watch');
 const { BEGUN, LATIN1, MESSAGE, NO_CODEC, REPLY } = require('../transport/constants');
 const { Answers } = require('./answers');
 const { isStream, unitsOf } = require('./chunk-units');
@@ -62,6 +63,7 @@ class NoPlace extends Error {}
  * @property {number} slots
  * @property {string} host
  * @property {(kind: number, seq: number, aux: number, parts: Parts) => Promise<void>} send
+ * @property {() => void} onRoom it takes less of its lane than before
  */
 
 class ChunkRun {
@@ -69,6 +71,7 @@ class ChunkRun {
   #slots;
   #host;
   #send;
+  #onRoom;
   #answers;
   /** @type {Unit[]} */
   #units;
@@ -101,11 +104,12 @@ class ChunkRun {
   counts = { done: 0, failed: 0 };
 
   /** @param {ChunkHeader} header @param {Parts} parts @param {RunContext} context */
-  constructor(header, parts, { entry, taskOf, slots, host, send }) {
+  constructor(header, parts, { entry, taskOf, slots, host, send, onRoom }) {
     this.#entry = entry;
     this.#slots = slots;
     this.#host = host;
     this.#send = send;
+    this.#onRoom = onRoom;
     this.#answers = new Answers(
       (offset, micros, reply) => this.#track(send(REPLY, offset, micros, reply)), host, entry.serialization);
     this.#units = unitsOf(parts, header.runs);
@@ -398,6 +402,12 @@ class ChunkRun {
   /** @param {number} calls that were answered */
   #settled(calls) {
     this.#left -= calls;
+    if (this.#left > 0 && this.#left < this.#entry.concurrency) this.#onRoom();
+  }
+
+  /** How much it takes of a lane; `null`: it is for this host alone, and takes none. */
+  get lanesTaken() {
+    return this.#worker === null ? lanesTaken(this.#left, this.#entry.concurrency) : null;
   }
 
   /** After something was answered. */

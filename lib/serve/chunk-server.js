@@ -12,29 +12,27 @@ const { withFields } = require('../errors');
 const { wallTime } = require('../intrinsics/clock');
 const { fromJson } = require('../intrinsics/json');
 const { CHUNK, FRAME, MESSAGE, Seal, packFrame, readChunk } = require('../remote/chunk-bytes');
-const { refusal } = require('../remote/refusal');
+const { LANES_PER_SLOT, lanesFor } = require('../remote/host-watch');
+const { refusals } = require('../remote/refusal');
 const { remoteProtocolError } = require('../remote/remote-errors');
-const { CALLS_FIELD, PART_FIELDS, REPLY } = require('../transport/constants');
+const { REPLY } = require('../transport/constants');
 const { ChunkRun, NoPlace } = require('./chunk-run');
+const { HeardMessages } = require('./heard-messages');
 const { HostPools } = require('./host-pools');
 
 /** How old a signed chunk may be, in milliseconds: older ones may be sent again by whoever has kept them. */
 const MAX_AGE = 10 * 60_000;
-/**
- * So many messages about a chunk may be missed in a row: those that were sent while nobody had it, most often, of which
- * there may be one for each of its calls, and are then said again.
- */
-const MAX_MISSED = 4096;
 /** So many chunks are remembered, so that none of them is run again. */
 const MAX_REMEMBERED = 100_000;
 
 /** @typedef {import('../remote/engine').Delivery} Delivery */
 /** @typedef {Pick<InstanceType<typeof ChunkRun>,
- *   'abort' | 'counts' | 'demand' | 'orphan' | 'whenQuiet' | 'withdraw'>} Run */
-/** @typedef {{ run: Run, messages: number, done: Promise<void> }} Running */
+ *   'abort' | 'counts' | 'demand' | 'lanesTaken' | 'orphan' | 'whenQuiet' | 'withdraw'>} Run */
+/** @typedef {{ run: Run, heard: InstanceType<typeof HeardMessages>, done: Promise<void> }} Running */
 
 class ChunkServer {
   #options;
+  #onRoom;
   #seal;
   #pools;
   /** @type {Map<string, Running>} By the id of the chunk. */
@@ -44,9 +42,13 @@ class ChunkServer {
   #counts = { done: 0, returned: 0, lost: 0 };
   #calls = { done: 0, failed: 0 };
 
-  /** @param {Readonly<import('./serve-options').HostOptions>} options */
-  constructor(options) {
+  /**
+   * @param {Readonly<import('./serve-options').HostOptions>} options
+   * @param {() => void} [onRoom] `lanes` may be more than it was, although no chunk has ended
+   */
+  constructor(options, onRoom = () => {}) {
     this.#options = options;
+    this.#onRoom = onRoom;
     this.#seal = new Seal(options.secret);
     this.#pools = new HostPools(options);
   }
@@ -62,7 +64,7 @@ class ChunkServer {
       running = this.#open(delivery);
     } catch (error) {
       this.#counts.returned++;
-      await delivery.end({ kind: 'returned', why: `was not taken by a host: ${String(error)}` }).catch(() => {});
+      await end(delivery, { kind: 'returned', why: `was not taken by a host: ${String(error)}` });
       return;
     }
     const { id } = delivery;
@@ -70,17 +72,17 @@ class ChunkServer {
     try {
       await running.done;
       this.#counts.done++;
-      await delivery.end({ kind: 'done' }).catch(() => {});
+      await end(delivery, { kind: 'done' });
     } catch (error) {
       if (error instanceof NoPlace) {
         this.#counts.returned++;
         const why = `was not begun by a host: ${error.message}`;
-        await delivery.end({ kind: 'returned', why, isBusy: true }).catch(() => {});
+        await end(delivery, { kind: 'returned', why, isBusy: true });
       } else {
         this.#counts.lost++;
         // A frame was not accepted, and nothing more comes. Its producer takes a chunk that is done, and has calls
         // without an answer, for lost; and nobody keeps it for this host any longer.
-        await delivery.end({ kind: 'done' }).catch(() => {});
+        await end(delivery, { kind: 'done' });
       }
     } finally {
       this.#running.delete(id);
@@ -98,12 +100,15 @@ class ChunkServer {
     const send = (/** @type {number} */ kind, /** @type {number} */ seq, /** @type {number} */ aux,
       /** @type {import('../codec/parts').Parts} */ reply) => {
       const frame = this.#seal.seal(FRAME, delivery.id, frames, [packFrame(kind, 0, seq, aux, reply)]);
+      const accepted = delivery.reply(Buffer.concat(frame));
       // Not if it could not be written: whoever has the other frames counts them.
       frames++;
-      return delivery.reply(Buffer.concat(frame));
+      return accepted;
     };
     const { name, slots } = this.#options;
-    return startRun(this.#pools, { header, init, initParts, parts }, { slots, host: name, send });
+    return startRun(this.#pools, { header, init, initParts, parts }, {
+      slots, host: name, send, onRoom: this.#onRoom,
+    });
   }
 
   /** @param {string} id @param {number} sent */
@@ -121,19 +126,11 @@ class ChunkServer {
   hear(id, message) {
     const running = this.#running.get(id);
     if (running === undefined) return;
-    const first = running.messages;
-    for (let number = first; number < first + MAX_MISSED; number++) {
-      try {
-        const body = this.#seal.open(MESSAGE, id, number, message);
-        running.messages = number + 1;
-        const said = fromJson(body.toString());
-        if ('taken' in said) running.run.demand(said);
-        else running.run.withdraw(said);
-        return;
-      } catch {
-        // Messages before it have not come, or whoever sent it is not the producer.
-      }
-    }
+    running.heard.take(this.#seal.claimedNumber(message), (number) => {
+      const said = fromJson(this.#seal.open(MESSAGE, id, number, message).toString());
+      if ('taken' in said) running.run.demand(said);
+      else running.run.withdraw(said);
+    });
   }
 
   /** Nobody wants a chunk any more. @param {string} id */
@@ -150,6 +147,17 @@ class ChunkServer {
   async loseAll() {
     this.#running.forEach(({ run }) => run.abort(new Error('this host has lost its lease')));
     await this.#pools.terminate();
+  }
+
+  /** How many chunks it takes at once, besides those that are for it alone, by what those have left that it has. */
+  get lanes() {
+    let [chunks, taken] = [0, 0];
+    this.#running.forEach(({ run: { lanesTaken } }) => {
+      if (lanesTaken === null) return;
+      chunks++;
+      taken += lanesTaken;
+    });
+    return lanesFor(LANES_PER_SLOT * this.#options.slots, chunks, taken);
   }
 
   /** How many chunks it has. */
@@ -195,7 +203,7 @@ function startRun(pools, { header, init, initParts, parts }, context) {
   const taskOf = (/** @type {import('../remote/chunk-bytes').Definition} */ definition) => pools.task(definition);
   const run = new ChunkRun(header, parts, { ...context, entry: taken, taskOf });
   const done = run.run().finally(() => void run.whenQuiet().finally(() => pools.giveBack(taken)));
-  return { run, messages: 0, done };
+  return { run, heard: new HeardMessages(), done };
 }
 
 /**
@@ -206,17 +214,24 @@ function startRun(pools, { header, init, initParts, parts }, context) {
  */
 function refuse(parts, { send }, error) {
   const counts = { done: 0, failed: 0 };
-  /** @type {Promise<void>[]} */
-  const sending = [];
-  for (let at = 0, offset = 0; at < parts.length; at += PART_FIELDS) {
-    const calls = Number(parts[at + CALLS_FIELD]);
-    const refused = refusal(parts, at, error);
-    if (refused !== null) sending.push(send(REPLY, offset, 0, refused));
-    offset += calls;
+  const sending = refusals(parts, error).map(({ offset, calls, parts: reply }) => {
     counts.failed += calls;
+    return send(REPLY, offset, 0, reply);
+  });
+  const run = { counts, lanesTaken: 1, withdraw() {}, demand() {}, orphan() {}, abort() {}, whenQuiet: async () => {} };
+  return { run, heard: new HeardMessages(), done: Promise.all(sending).then(() => {}) };
+}
+
+/**
+ * Says the last of a chunk. Where that fails, its producer learns of it from the engine.
+ * @param {Delivery} delivery @param {Parameters<Delivery['end']>[0]} how
+ */
+async function end(delivery, how) {
+  try {
+    await delivery.end(how);
+  } catch {
+    // The chunk was lost, or dropped; or the engine breaks its promise.
   }
-  const run = { counts, withdraw() {}, demand() {}, orphan() {}, abort() {}, whenQuiet: async () => {} };
-  return { run, messages: 0, done: Promise.all(sending).then(() => {}) };
 }
 
 module.exports = { ChunkServer };

@@ -37,7 +37,7 @@ class Host {
   /** @param {ReturnType<typeof serveOptions>} options */
   constructor({ engine, host }) {
     this.#engine = engine;
-    this.#server = new ChunkServer(host);
+    this.#server = new ChunkServer(host, () => this.#link.hasRoom?.());
     const { name, slots, lease } = host;
     const listen = /** @type {NonNullable<typeof engine.listen>} */ (engine.listen);
     this.#link = Reflect.apply(listen, engine, [{
@@ -46,10 +46,12 @@ class Host {
         name,
         slots,
         lanes: LANES_PER_SLOT * slots,
+        sharesLanes: engine.sharesLanes === true,
         format: FORMAT.major,
       },
       lease,
       pids: this.#pids,
+      lanes: () => this.#server.lanes,
       deliver: (/** @type {import('../remote/engine').Delivery} */ delivery) => {
         this.#server.take(delivery).finally(() => {
           if (this.#server.size === 0) this.#onIdle();
@@ -88,18 +90,29 @@ class Host {
   }
 
   async #drain() {
-    this.#link.pause();
-    while (this.#server.size > 0) await new Promise((resolve) => (this.#onIdle = () => resolve(undefined)));
-    await this.#link.close();
-    await this.#server.close();
-    this.#isOpen = false;
+    try {
+      this.#link.pause();
+    } catch (error) {
+      this.#problem = String(error);
+    }
+    // Whatever the engine makes of it: the workers are to end, and nothing holds the event loop.
+    try {
+      while (this.#server.size > 0) await new Promise((resolve) => (this.#onIdle = () => resolve(undefined)));
+      await this.#link.close();
+    } finally {
+      await this.#server.close();
+      this.#isOpen = false;
+    }
   }
 
   /** Ends at once: what it has is lost. @returns {Promise<void>} */
   async terminate() {
     this.#isOpen = false;
-    this.#link.terminate();
-    await this.#server.terminate();
+    try {
+      this.#link.terminate();
+    } finally {
+      await this.#server.terminate();
+    }
   }
 
   stats() {
@@ -119,7 +132,12 @@ async function serve(options) {
   const { reason } = /** @type {{ reason?: string }} */ (require('../native/native'));
   if (reason !== undefined) throw noAddonError(reason);
   const host = new Host(serveOptions(options));
-  await host.ready();
+  try {
+    await host.ready();
+  } catch (error) {
+    await host.terminate().catch(() => {});
+    throw error;
+  }
   return host;
 }
 

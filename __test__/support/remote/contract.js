@@ -47,12 +47,13 @@ function producerOn(t, engine, options = {}) {
 }
 
 /** A host that keeps what it is given, or does `act` with it. */
-function hostOn(t, engine, { slots = 1, lanes, name = `host-${++names}`, act = () => {} } = {}) {
+function hostOn(t, engine, { slots = 1, lanes, room, name = `host-${++names}`, act = () => {} } = {}) {
   const seen = { deliveries: [], cancelled: [], dropped: [], leaseLost: [], errors: [] };
   const link = engine.listen({
     host: { id: `${name}-${process.pid}-${++names}`, name, slots, ...(lanes === undefined ? {} : { lanes }) },
     lease: LEASE,
     pids: new Int32Array(new SharedArrayBuffer(64)),
+    ...(room === undefined ? {} : { lanes: room }),
     deliver(delivery) {
       seen.deliveries.push(delivery);
       act(delivery);
@@ -190,6 +191,25 @@ function testContract(name, openHub, { without = {} } = {}) {
       await waitFor(() => ids.every((id) => producer.endOf(id)), 'every chunk to end');
     });
 
+    test('a host has as many at once as it says that it takes by now', async (t) => {
+      const hub = await openHub(t);
+      const engine = hub.engine();
+      if (engine.sharesLanes !== true) return t.skip('this engine does not say that it asks');
+      const producer = producerOn(t, engine);
+      let room = 2;
+      const host = hostOn(t, hub.engine(), { slots: 1, lanes: 1, room: () => room });
+      const ids = Array.from({ length: 4 }, () => idOf('room'));
+      ids.forEach((id) => producer.send(id, id));
+      await waitFor(() => host.seen.deliveries.length === 2, 'the first chunks to be delivered');
+      room = 3;
+      host.link.hasRoom();
+      await waitFor(() => host.seen.deliveries.length === 3, 'another one');
+      for (const delivery of host.seen.deliveries.slice()) await echo(delivery);
+      await waitFor(() => host.seen.deliveries.length === 4, 'the last one');
+      await echo(host.seen.deliveries[3]);
+      await waitFor(() => ids.every((id) => producer.endOf(id)), 'each to end');
+    });
+
     test('a chunk waits for a host', async (t) => {
       const hub = await openHub(t);
       const producer = producerOn(t, hub.engine());
@@ -317,6 +337,19 @@ function testContract(name, openHub, { without = {} } = {}) {
       const other = hostOn(t, hub.engine(), { act: echo });
       await waitFor(() => producer.endOf(second), 'the other host to take the second');
       assert.ok(other.delivery(second));
+    });
+
+    test('a host that has ended closes, and so does one that ends meanwhile', async (t) => {
+      const hub = await openHub(t);
+      const hosts = [1, 2].map(() => hostOn(t, hub.engine()));
+      for (const { link } of hosts) await within(link.ready(), 'the host to be announced');
+      const [ending, closing] = hosts.map(({ link }) => link);
+      ending.terminate();
+      await within(ending.close(), 'one that is about to end to close');
+      await within(ending.close(), 'one that has ended to close');
+      const closed = closing.close();
+      closing.terminate();
+      await within(closed, 'one that ends while it closes to close');
     });
 
     test('a host that dies loses its chunks, after the frames that were accepted, and nothing else', async (t) => {

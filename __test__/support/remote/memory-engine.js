@@ -19,6 +19,7 @@ class MemoryHub {
       name: 'memory',
       canTell: true,
       canAddress: true,
+      sharesLanes: true,
       connect: (side) => this.#connect(side),
       listen: (side) => this.#listen(side),
       ...members,
@@ -141,6 +142,7 @@ class MemoryHub {
     };
     host.link = {
       ready: () => ready,
+      hasRoom: () => later(() => this.#hand()),
       pause: () => {
         host.isPaused = true;
         later(() => this.#announce());
@@ -165,7 +167,7 @@ class MemoryHub {
   /** Hands what waits to the hosts that have room: the one with the least first. */
   #hand() {
     while (this.#waiting.length > 0) {
-      const room = ({ side, taken }) => (side.host.lanes ?? 2 * side.host.slots) - taken.size;
+      const room = ({ side, taken }) => (side.lanes?.() ?? side.host.lanes ?? 2 * side.host.slots) - taken.size;
       const [host] = [...this.#hosts]
         .filter((each) => each.isReady && !each.isPaused && room(each) > 0)
         .sort((one, other) => room(other) - room(one));

@@ -19,6 +19,7 @@ function bullmq(options) {
     name: `bullmq:${settings.queue}`,
     canTell: true,
     canAddress: true,
+    sharesLanes: true,
     connect: (/** @type {import('../engine').ProducerSide} */ side) => {
       assertInstalled();
       return new (require('./producer-link').ProducerLink)(settings, side);

@@ -110,9 +110,10 @@ class HostLink {
 
   async #fetch() {
     const { lanes = 2 * this.#side.host.slots } = this.#side.host;
+    const hasRoom = () => this.#fromQueue < (this.#side.lanes?.() ?? lanes);
     await this.#lease.ready;
     while (!this.#isPaused) {
-      if (this.#fromQueue >= lanes) {
+      if (!hasRoom()) {
         await new Promise((resolve) => (this.#onRoom = () => resolve(undefined)));
         continue;
       }
@@ -302,6 +303,10 @@ class HostLink {
   /** @returns {Promise<void>} */
   ready() {
     return this.#lease.ready;
+  }
+
+  hasRoom() {
+    this.#onRoom();
   }
 
   pause() {

@@ -21,7 +21,8 @@ class Lease {
   #thread;
   /** @type {Promise<void>} */
   ready;
-  #closed = () => {};
+  /** @type {Promise<void>} Its end, which may come before anybody asks for it. */
+  #ended;
 
   /**
    * @param {Readonly<import('./options').Settings>} settings @param {import('./redis').Keys} keys
@@ -45,7 +46,7 @@ class Lease {
       on.failed(error);
       on.leaseLost?.(`the thread that renews the lease has failed: ${error.message}`);
     });
-    this.#thread.on('exit', () => this.#closed());
+    this.#ended = new Promise((resolve) => this.#thread.once('exit', () => resolve()));
     // Last: who listens holds the loop.
     this.#thread.unref();
   }
@@ -67,12 +68,11 @@ class Lease {
 
   /** Resolves once it is known that this one is gone, or cannot be made known. @returns {Promise<void>} */
   close() {
-    const closed = new Promise((resolve) => (this.#closed = () => resolve(undefined)));
     this.#thread.ref();
     this.#thread.postMessage({ close: true });
     // Where Redis is not there, nobody can be told.
     const timer = setTimeout(() => void this.#thread.terminate(), 1000);
-    return closed.then(() => clearTimeout(timer));
+    return this.#ended.then(() => clearTimeout(timer));
   }
 
   /** Ends it at once, as the loss of a machine would. */
