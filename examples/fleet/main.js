@@ -80,7 +80,8 @@ async function renderOn({ fleet, picture, lose, onTile, signal }) {
     }
     return { tiles, rendered, canvas, losses, began, took: now(), chunks: remote().chunks };
   } finally {
-    await pool.close();
+    pool.close();
+    await pool.join();
   }
 }
 

@@ -5,7 +5,7 @@
  *
  * A lane is room for as many calls as a process runs at once, and a chunk may have fewer. With `concurrency`, calls
  * that come one by one would leave most of it unused, and an open stream would hold all of it. So where hosts take more
- * chunks for it, a chunk counts for what it has left, and there are as many lanes as that leaves room for, besides those
+ * chunks for it, a chunk counts for what it has left, and there are as many lanes as that leaves room for, beside those
  * that have a chunk. The number changes with every chunk, and is told once in a turn of the event loop.
  *
  * Must not depend on what is in a chunk.
