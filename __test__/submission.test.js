@@ -123,7 +123,10 @@ forEachMode((mode) => {
       const options = { onError: 'collect', transferList: bytes, signal: controller.signal, chunkSize: 1 };
       const outcomes = await within(pool.map(() => 1, [bytes[0], looked, 2, bytes[1]], options), 'the outcomes');
       const expected = own ? 'ERR_PARALLELIZER_ABORTED' : 1;
-      assert.deepEqual(outcomes.map(({ value, reason }) => value ?? reason.code), Array(4).fill(expected));
+      const [first, ...rest] = outcomes.map(({ value, reason }) => value ?? reason.code);
+      assert.deepEqual(rest, Array(3).fill(expected));
+      // For a process each is encoded as it is sent: that one may be answered before the next is looked at.
+      if (first !== expected) assert.deepEqual([first, mode.hasProcess], [1, true]);
       await within(others, 'the others');
     }
     assert.deepEqual(await pool.map((x) => x, [1]), [1]);

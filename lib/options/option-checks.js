@@ -285,7 +285,7 @@ function environment({ name, value }, isShareable) {
   if (value === undefined) return null;
   if (isSharedEnv(value)) {
     if (isShareable) return value;
-    const problem = "cannot be shared by processes, which have an environment each: use type 'worker-threads'";
+    const problem = "cannot be SHARE_ENV for processes, which have an environment each: use type 'worker-threads'";
     throw optionError(name, value, problem);
   }
   if (!isObject(value) || isList(value)) throw optionError(name, value, 'an object of strings');
