@@ -9,7 +9,7 @@ const { describe, test } = require('node:test');
 const { PARALLELIZER_REMOTE, Pool, serve } = require('@parallelizer/node');
 const { MemoryHub } = require('./support/remote/memory-engine');
 const { fixture, gone, lines, root, temporary, waitFor, within } = require('./support/helpers');
-const { hostOn } = require('./support/remote/memory-hosts');
+const { hostOn, withShortFrames } = require('./support/remote/memory-hosts');
 const { start } = require('./support/scripts');
 
 const own = (name) => ({ filePath: fixture('remote.js'), name });
@@ -125,18 +125,8 @@ describe("a host's connection", () => {
   test('that throws for a frame, with a secret: the next frame is the next one', async (t) => {
     const hub = new MemoryHub();
     const engine = hub.engine();
-    const listen = (side) => engine.listen({
-      ...side,
-      deliver: (delivery) => side.deliver({
-        ...delivery,
-        reply: (frame) => {
-          if (frame.length > 50_000) throw new RangeError('too large');
-          return delivery.reply(frame);
-        },
-      }),
-    });
     const secret = 'of both sides';
-    const options = { engine: { ...engine, listen }, root, processes: 1, allowFunctions: true, secret };
+    const options = { engine: withShortFrames(engine, 50_000), root, processes: 1, allowFunctions: true, secret };
     const host = await serve(options);
     t.after(() => host.terminate());
     const pool = new Pool({ type: PARALLELIZER_REMOTE, engine, root, secret });

@@ -7,6 +7,7 @@ const { describe, test } = require('node:test');
 
 const { Parallelizer, PARALLELIZER_REMOTE, Pool, serve } = require('@parallelizer/node');
 const { MemoryHub } = require('./support/remote/memory-engine');
+const { withShortFrames } = require('./support/remote/memory-hosts');
 const { appeared, fixture, root, temporary, within } = require('./support/helpers');
 const { list } = require('./support/pool');
 
@@ -82,18 +83,8 @@ describe('on a host', () => {
 
   test('a result that is too large for a frame of its engine', async (t) => {
     const hub = new MemoryHub();
-    const engine = hub.engine();
-    const listen = (side) => engine.listen({
-      ...side,
-      deliver: (delivery) => side.deliver({
-        ...delivery,
-        reply: (frame) => {
-          if (frame.length > 50_000) throw new RangeError(`${frame.length} bytes are too many`);
-          return delivery.reply(frame);
-        },
-      }),
-    });
-    const host = await serve({ engine: { ...engine, listen }, root, processes: 1, allowFunctions: true, name: HOST });
+    const engine = withShortFrames(hub.engine(), 50_000);
+    const host = await serve({ engine, root, processes: 1, allowFunctions: true, name: HOST });
     t.after(() => host.terminate());
     const pool = new Pool({ type: PARALLELIZER_REMOTE, engine: hub.engine(), root });
     t.after(() => pool.terminate());

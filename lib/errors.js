@@ -291,11 +291,13 @@ function workerExited(details) {
 }
 
 /**
- * @param {number[]} pids of workers that were killed and have not ended
- * @param {string | null} reason why they could not be killed
+ * @param {{ pid: number | null, killError?: string | null }[]} workers that were killed and have not ended, with why
+ *   they could not be
  * @returns {ParallelizerError & { pids: number[] }}
  */
-function workersOutliveError(pids, reason) {
+function workersOutliveError(workers) {
+  const pids = /** @type {number[]} */ (workers.map(({ pid }) => pid).filter((pid) => pid !== null));
+  const reason = workers.map(({ killError }) => killError).find(Boolean) ?? null;
   const isOne = pids.length === 1;
   const which =
     isOne ? `a worker process (pid ${pids[0]})`

@@ -59,7 +59,7 @@ function exitError(report, { duringBoot, filePath, program, lastWords, lastError
   const error = report.errno !== undefined ? spawnFailedError({ ...report, program: program() })
     : workerExited({ ...report, stderr, duringBoot, otherProgram: otherProgram(report, duringBoot, program) });
   if (typeof report.protocol === 'string') error.cause = protocolError(report.protocol);
-  else if (report.outlives === true) error.cause = outlivingError([report]);
+  else if (report.outlives === true) error.cause = workersOutliveError([report]);
   else if (lastError !== undefined) error.cause = lastError;
   return error;
 }
@@ -75,15 +75,6 @@ function otherProgram({ pid, stderr }, duringBoot, program) {
   return hasRunItself || !isCalledNode(program()) ? program() : undefined;
 }
 
-/**
- * Of workers that were killed and have not ended.
- * @param {ExitReport[]} reports
- */
-function outlivingError(reports) {
-  const pids = reports.map(({ pid }) => pid).filter((pid) => pid !== null);
-  return workersOutliveError(pids, reports.map(({ killError }) => killError).find(Boolean) ?? null);
-}
-
 /** @param {string} tree @param {string | null} filePath */
 function loadError(tree, filePath) {
   const { error } = thrownError(tree);
@@ -91,4 +82,4 @@ function loadError(tree, filePath) {
   return error instanceof ParallelizerError || filePath === null ? error : moduleError(filePath, { cause: error });
 }
 
-module.exports = { exitError, outlivingError };
+module.exports = { exitError };

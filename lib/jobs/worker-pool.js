@@ -11,7 +11,7 @@
  */
 
 const { AsyncResource } = require('node:async_hooks');
-const { closedError, queueFullError, tooLargeError } = require('../errors');
+const { closedError, queueFullError, tooLargeError, workersOutliveError } = require('../errors');
 const { nextTick } = require('../intrinsics/clock');
 const { fromJson, parse } = require('../intrinsics/json');
 const { withResolvers } = require('../intrinsics/list');
@@ -123,7 +123,7 @@ class WorkerPool {
       event: this.#event.bind(this),
       closed: (/** @type {string} */ outliving) => {
         this.#letGo();
-        if (outliving !== '[]') this.#closed?.reject(exitErrors().outlivingError(JSON.parse(outliving)));
+        if (outliving !== '[]') this.#closed?.reject(workersOutliveError(parse(outliving)));
         else if (this.lanes === null) this.#closed?.resolve();
         else void this.lanes.close().finally(() => this.#closed?.resolve());
       },

@@ -14,4 +14,14 @@ async function hostOn(t, hub, options = {}) {
   return Object.assign(host, { kill: () => (hub.kill(link), host.terminate()), cutOff: () => hub.cutOff(link) });
 }
 
-module.exports = { hostOn };
+/** An engine whose hosts can reply no frame of more bytes. */
+function withShortFrames(engine, limit) {
+  const reply = (delivery) => (frame) => {
+    if (frame.length > limit) throw new RangeError(`${frame.length} bytes are too many`);
+    return delivery.reply(frame);
+  };
+  const deliver = (side) => (delivery) => side.deliver({ ...delivery, reply: reply(delivery) });
+  return { ...engine, listen: (side) => engine.listen({ ...side, deliver: deliver(side) }) };
+}
+
+module.exports = { hostOn, withShortFrames };

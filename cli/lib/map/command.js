@@ -186,15 +186,27 @@ async function loaded(pool, { task }) {
  * @returns {Promise<number>} the exit code
  */
 async function map(settings, write) {
+  const { lockOutputs } = require('./output-locks');
+  // Before anything of the user's is loaded, for a run that may be refused.
+  const unlock = await lockOutputs([settings.output, settings.failedFile]);
+  try {
+    return await mapLocked(settings, write);
+  } finally {
+    unlock();
+  }
+}
+
+/**
+ * @param {MapSettings} settings
+ * @param {NodeJS.WriteStream['write']} write that of stdout
+ * @returns {Promise<number>} the exit code
+ */
+async function mapLocked(settings, write) {
   const { findStart } = require('./earlier-run');
   const { NOTHING } = require('./journal');
-  const { lockOutputs } = require('./output-locks');
-  const { input, output, failedFile, journal } = settings;
+  const { input, output, journal } = settings;
   const pool = startPool(settings);
-  /** @type {(() => void) | null} */
-  let unlock = null;
   try {
-    unlock = await lockOutputs([output, failedFile]);
     const isLoaded = loaded(pool, settings);
     isLoaded.catch(() => {});
     const start = journal !== null && input !== null && output !== null
@@ -210,7 +222,6 @@ async function map(settings, write) {
     await isLoaded;
     return await runJob(settings, pool, start?.state ?? NOTHING, start, write);
   } finally {
-    unlock?.();
     // Its workers end with this process in any case.
     pool.terminate().catch(() => {});
   }
